@@ -1,0 +1,123 @@
+"""The error tree: each error says what is wrong, where, and the way out, and knows its exit and HTTP codes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LorasmithError(Exception):
+    """An error that a user can act on. Faces print ``str(error)``; nobody needs a traceback.
+
+    `message` says what is wrong, with its value; `where` names the file, key or line; `hint` says what to do.
+    """
+
+    exit_code = 1
+    http_status = 500
+
+    def __init__(self, message: str, *, where: object = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = None if where is None else str(where)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} {self.hint}" if self.hint else text
+
+
+class UsageError(LorasmithError):
+    """The command was called with a wrong argument."""
+
+    exit_code = 2
+    http_status = 422
+
+
+class ProjectError(LorasmithError):
+    """`lora.toml` or the project folder is missing or wrong."""
+
+    exit_code = 3
+    http_status = 422
+
+
+class RecipeError(ProjectError):
+    """A recipe value is unknown, out of range, or contradicts another."""
+
+    exit_code = 4
+
+
+class DatasetError(LorasmithError):
+    """The images or captions cannot be used as they are."""
+
+    exit_code = 5
+    http_status = 422
+
+
+class ImageError(DatasetError):
+    """One image file cannot be read."""
+
+
+class BaseError(LorasmithError):
+    """A base model cannot be found, recognised or loaded."""
+
+    exit_code = 6
+    http_status = 422
+
+
+class AdapterError(LorasmithError):
+    """An adapter file is missing, malformed, or does not fit the base."""
+
+    exit_code = 7
+    http_status = 422
+
+
+class PromptError(LorasmithError):
+    """A prompt cannot be read or asks for something that is not there."""
+
+    exit_code = 8
+    http_status = 422
+
+
+class TrainingError(LorasmithError):
+    """Training cannot go on; the last good state is on disk."""
+
+    exit_code = 9
+
+
+class ExamError(LorasmithError):
+    """An exam cannot be held: no judge, no questions, or no adapter."""
+
+    exit_code = 10
+
+
+class StorageError(LorasmithError):
+    """The disk is full or a path cannot be written."""
+
+    exit_code = 11
+    http_status = 507
+
+
+class RefusedError(LorasmithError):
+    """The dataset or prompt combines minors with sexual content. There is no override."""
+
+    exit_code = 12
+    http_status = 422
+
+
+class Stopped(LorasmithError):
+    """The user stopped the work; what was finished is on disk and can be resumed."""
+
+    exit_code = 130
+    http_status = 499
+
+
+def near_names(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The up to `count` known names most like `name` (case does not matter), best first."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """``Did you mean "rank"?`` for the nearest known name, or None when nothing is near."""
+    near = near_names(name, known, count=1)
+    return f'Did you mean "{near[0]}"?' if near else None

@@ -1,0 +1,107 @@
+"""The event stream: the core yields events and returns a value, the faces render them.
+
+Long work is a generator of events whose return value is its result (`Work[T]`). Work composes with
+``result = yield from other_work()``; a caller that wants only the result uses `finish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. `name` is the stable word for it in JSON."""
+
+    name: ClassVar[str] = "event"
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON-ready dict: ``{"event": name, ...fields}`` with paths as strings."""
+        fields = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        return {"event": self.name, **fields}
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """`done` of `total` units of a stage; `eta` in seconds once it can be told."""
+
+    name: ClassVar[str] = "progress"
+    stage: str
+    done: int
+    total: int
+    eta: float | None = None
+
+
+@dataclass(frozen=True)
+class Note(Event):
+    """A sentence for the user. `level` is "note" or "warning"; `rule` the domain rule's id, if one speaks."""
+
+    name: ClassVar[str] = "note"
+    message: str
+    level: str = "note"
+    rule: str | None = None
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """One optimizer step: `loss` is the mean of its micro-batches, `eta` in seconds, `rates` per group."""
+
+    name: ClassVar[str] = "step"
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    rates: dict[str, float]
+    eta: float | None = None
+
+
+@dataclass(frozen=True)
+class SnapshotSaved(Event):
+    """An adapter file was written along the way."""
+
+    name: ClassVar[str] = "snapshot"
+    path: Path
+    step: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class SampleDrawn(Event):
+    """A sample picture was drawn along the way."""
+
+    name: ClassVar[str] = "sample"
+    path: Path
+    step: int
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Done(Event):
+    """The last event of a training run."""
+
+    name: ClassVar[str] = "done"
+    adapter: Path
+    run: Path
+    steps: int
+    seconds: float
+    loss: float
+
+
+Work = Generator[Event, None, T]
+
+
+def finish(work: Work[T], see: Callable[[Event], None] | None = None) -> T:
+    """Run work to its end and give its result; `see` is called with every event."""
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        if see is not None:
+            see(event)
