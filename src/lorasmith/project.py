@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -149,7 +150,8 @@ def write_file(path: Path, data: bytes | str) -> Path:
             os.fsync(out.fileno())
         os.replace(partial, path)
     except OSError as fault:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StorageError(
             f"cannot write: {fault.strerror}.",
             where=path,

@@ -1,0 +1,31 @@
+"""Events are JSON-ready, and work composes."""
+
+from pathlib import Path
+
+from lorasmith.events import Event, Progress, SnapshotSaved, Work, finish
+
+
+def counted(total: int) -> Work[int]:
+    for done in range(1, total + 1):
+        yield Progress("count", done, total)
+    return total * 10
+
+
+def test_event_as_json_has_its_name_and_plain_paths() -> None:
+    event = SnapshotSaved(Path("a/b.safetensors"), step=3, epoch=1)
+    assert event.as_json() == {"event": "snapshot", "path": "a/b.safetensors", "step": 3, "epoch": 1}
+
+
+def test_finish_returns_the_result_and_shows_every_event() -> None:
+    seen: list[Event] = []
+    assert finish(counted(3), seen.append) == 30
+    assert [event.as_json()["done"] for event in seen] == [1, 2, 3]
+
+
+def test_work_composes() -> None:
+    def twice() -> Work[int]:
+        first = yield from counted(2)
+        second = yield from counted(1)
+        return first + second
+
+    assert finish(twice()) == 30

@@ -1,0 +1,105 @@
+"""Imports go down only (docs/concepts.md, Layers), and torch stays where tensors are."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "lorasmith"
+
+LAYERS = (
+    "errors",
+    "events",
+    "schema",
+    "project",
+    "images",
+    "dataset",
+    "tags",
+    "recipe",
+    "prompts",
+    "diffusion",
+    "bases",
+    "adapters",
+    "generation",
+    "training",
+    "exam",
+    "library",
+    "jobs",
+    "examples",
+    "demo",
+    "cli",
+)
+TORCH_FREE = ("errors", "events", "schema", "project", "images", "dataset", "tags", "recipe", "prompts", "cli")
+HEAVY = ("torch", "diffusers", "transformers", "onnxruntime")
+
+
+def layer_of(module: str) -> str | None:
+    """The layer of a dotted lorasmith module; None for the package itself."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else None
+
+
+def imports(file: Path) -> Iterator[tuple[str, bool]]:
+    """(module, at the top level?) for every import of a file."""
+    tree = ast.parse(file.read_text("utf-8"))
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield name.name, id(node) in top
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module, id(node) in top
+
+
+def source_files() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def test_every_file_belongs_to_a_layer() -> None:
+    files = source_files()
+    assert len(files) > 20
+    for file in files:
+        first = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+        assert first in (*LAYERS, "__init__", "__main__"), f"{file}: name its layer in LAYERS"
+
+
+@pytest.mark.parametrize("file", source_files(), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_imports_go_down_only(file: Path) -> None:
+    here = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if here in ("__init__", "__main__"):
+        return
+    for module, _ in imports(file):
+        if module.split(".")[0] != "lorasmith":
+            continue
+        there = layer_of(module)
+        if there is None:
+            continue
+        assert LAYERS.index(there) <= LAYERS.index(here), f"{file.name} ({here}) imports {module}, which is above it"
+
+
+@pytest.mark.parametrize("layer", TORCH_FREE)
+def test_torch_is_not_imported_where_no_tensors_are(layer: str) -> None:
+    folder = SOURCE / layer
+    files = sorted(folder.rglob("*.py")) if folder.is_dir() else [SOURCE / f"{layer}.py"]
+    assert files, layer
+    for file in files:
+        for module, top in imports(file):
+            assert not (top and module.split(".")[0] in HEAVY), f"{file} imports {module} at its top"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from lorasmith.cli.main import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "heavy = sorted(set(sys.modules) & {'torch', 'diffusers', 'transformers', 'onnxruntime', 'numpy', 'PIL'})\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

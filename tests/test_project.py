@@ -1,0 +1,61 @@
+"""The project file: found, checked, and named in every message."""
+
+from pathlib import Path
+
+import pytest
+
+from lorasmith.errors import ProjectError, StorageError
+from lorasmith.project import SubjectKind, open_project, safe_name, write_file
+
+GOOD = '[lora]\nname = "zbk"\nsubject = "character"\ntrigger = "zbk"\n[recipe]\nrank = 4\n'
+
+
+def test_open_project_reads_tables(tmp_path: Path) -> None:
+    (tmp_path / "lora.toml").write_text(GOOD)
+    project = open_project(tmp_path)
+    assert project.lora.subject is SubjectKind.CHARACTER
+    assert project.table("recipe") == {"rank": 4}
+    assert project.table("exam") == {}
+    assert open_project(tmp_path / "lora.toml") == project
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD + "[recipes]\nx = 1\n", ["[recipes]: unknown table", 'Did you mean "recipe"?']),
+        (GOOD.replace("character", "charcter"), ["subject = 'charcter'"]),
+        (GOOD.replace("trigger", "triger"), ['Did you mean "trigger"?', "trigger: missing"]),
+        ("name = 1\n", ["stands outside a table"]),
+        ("[lora\n", ["not valid TOML"]),
+    ],
+)
+def test_faults_are_named(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tmp_path / "lora.toml").write_text(text)
+    with pytest.raises(ProjectError) as fault:
+        open_project(tmp_path)
+    for word in words:
+        assert word in str(fault.value)
+    assert "lora.toml" in str(fault.value)
+
+
+def test_missing_folder_and_missing_file_are_different_errors(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="no such folder"):
+        open_project(tmp_path / "nowhere")
+    with pytest.raises(ProjectError, match=r"no lora\.toml in this folder"):
+        open_project(tmp_path)
+
+
+def test_write_file_is_whole_or_nothing(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "deep" / "file.txt", "héllo")
+    assert path.read_text("utf-8") == "héllo"
+    (tmp_path / "wall").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        write_file(tmp_path / "wall" / "file.txt", b"x")
+    assert list(tmp_path.rglob("*.partial")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("a b/c", "a_b_c"), ("..", "unnamed"), ("", "unnamed"), ("émile-1.0", "émile-1.0")]
+)
+def test_safe_name(text: str, name: str) -> None:
+    assert safe_name(text) == name
