@@ -1,0 +1,1 @@
+"""One module a verb; `lorasmith.cli.main.VERBS` lists them."""

@@ -1,0 +1,132 @@
+"""How events and documents reach a terminal: a progress bar on stderr, or one JSON line an event on stdout.
+
+The core yields events (`lorasmith.events`); this module is the only one that draws them. Nothing here decides
+anything.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lorasmith.events import Done, Event, Note, Progress, SampleDrawn, SnapshotSaved, StepDone, Work, finish
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+T = TypeVar("T")
+
+
+def show(work: Work[T], json: bool = False, *, json_events: bool = False) -> T:
+    """Run `work` to its end and give its result, drawing its events.
+
+    A person sees progress bars with the time left on stderr. With `json` nothing but warnings is said (on stderr),
+    since stdout belongs to the command's one document; with `json_events` every event is a JSON line on stdout.
+    """
+    if json_events:
+        return finish(work, lambda event: print_json(event.as_json(), indent=None))
+    if json:
+        return finish(work, _warn)
+    with _Screen() as screen:
+        return finish(work, screen.see)
+
+
+def print_json(document: Mapping[str, Any], indent: int | None = 2) -> None:
+    """Write one JSON document to stdout, at once: paths as strings, no NaN, no escapes of letters."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent, default=_plain, allow_nan=False)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def say(line: str, style: str | None = None) -> None:
+    """One line for a person on stdout, styled when it is a terminal; square brackets mean themselves."""
+    from rich.console import Console
+
+    Console(highlight=False, soft_wrap=True).print(line, style=style, markup=False)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _warn(event: Event) -> None:
+    if isinstance(event, Note) and event.level != "note":
+        sys.stderr.write(f"{_note_text(event)}\n")
+
+
+def _note_text(note: Note) -> str:
+    rule = f" [{note.rule}]" if note.rule else ""
+    return f"{note.level}: {note.message}{rule}"
+
+
+class _Screen:
+    """Progress bars on stderr, one a stage; other events as lines above them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bars: Bars = Bars(
+            TextColumn("{task.description:<18}", markup=False),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+            transient=not console.is_terminal,
+        )
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Screen:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._advance(event.stage, event.done, event.total, _left(event.eta))
+        elif isinstance(event, StepDone):
+            self._advance("training", event.step, event.steps, f"loss {event.loss:.4f}  {_left(event.eta)}")
+        elif isinstance(event, Note):
+            self._console.print(_note_text(event), style="yellow" if event.level != "note" else None, markup=False)
+        elif isinstance(event, SnapshotSaved):
+            self._console.print(f"snapshot at step {event.step}: {event.path}", markup=False)
+        elif isinstance(event, SampleDrawn):
+            self._console.print(f"sample at step {event.step}: {event.path}", markup=False)
+        elif isinstance(event, Done):
+            self._console.print(
+                f"trained {event.steps} steps in {_span(event.seconds)}: {event.adapter}",
+                style="green",
+                markup=False,
+            )
+
+    def _advance(self, stage: str, done: int, total: int, note: str) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
+        self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+
+
+def _left(eta: float | None) -> str:
+    return "" if eta is None else f"{_span(eta)} left"
+
+
+def _span(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
