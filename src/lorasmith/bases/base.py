@@ -1,0 +1,226 @@
+"""A base model as parts. Shapes: B batch, C channels, H and W in latents or pixels, T tokens, D width, P pooled width."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.folders import read_folder, weight_files
+from lorasmith.bases.targets import TargetLayer, text_targets, unet_targets
+from lorasmith.diffusion.schedule import NoiseSchedule, schedule_from_config
+from lorasmith.errors import BaseError
+
+EMBEDDED = "doodle"
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A CLIP text encoder, its tokenizer, and the prefix of its layers' names in adapter files."""
+
+    model: Any
+    tokenizer: Any
+    prefix: str
+
+
+@dataclass(frozen=True)
+class TextContext:
+    """What the denoiser is told: `hidden` (B, T, D) and, for SDXL, `pooled` (B, P)."""
+
+    hidden: Tensor
+    pooled: Tensor | None = None
+
+
+@dataclass
+class Base:
+    """A frozen base model in eval mode. Adapters patch its layers from outside and leave no trace (design.md 3).
+
+    `targets` maps kohya's layer names, from the family's fixed tables, to the layers an adapter may touch.
+    """
+
+    name: str
+    folder: Path
+    family: str
+    denoiser: Any
+    text_encoders: tuple[TextEncoder, ...]
+    vae: Any
+    noise_schedule: NoiseSchedule
+    resolution: int
+    targets: Mapping[str, TargetLayer]
+    _modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
+
+    def module(self, name: str) -> nn.Module:
+        """The live layer of a target. Raises BaseError when the model does not have what its config promises."""
+        if name not in self._modules:
+            target = self.targets[name]
+            owners = {"unet": self.denoiser} | {
+                f"text_encoder{'' if i == 0 else '_2'}": _text_root(encoder.model)
+                for i, encoder in enumerate(self.text_encoders)
+            }
+            path = target.path.removeprefix("text_model.") if target.part == "te" else target.path
+            try:
+                self._modules[name] = owners[target.owner].get_submodule(path)
+            except AttributeError:
+                raise BaseError(f"its {target.owner} has no layer {path}.", where=self.folder) from None
+        return self._modules[name]
+
+    @property
+    def latent_channels(self) -> int:
+        return int(self.denoiser.config.in_channels)
+
+    @property
+    def vae_factor(self) -> int:
+        """Pixels per latent along a side."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.denoiser.parameters()).dtype  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.denoiser.parameters()).device  # type: ignore[no-any-return]
+
+    def to(self, device: torch.device | str) -> Base:
+        """Move every part; gives itself."""
+        for part in (self.denoiser, self.vae, *(encoder.model for encoder in self.text_encoders)):
+            part.to(device)
+        return self
+
+    @torch.no_grad()
+    def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
+        """Pixels in [-1, 1] to scaled latents (B, C, H/8, W/8) in the denoiser's dtype; the distribution's mode."""
+        encoded = self.vae.encode(pixels_BCHW.to(self.device, self.vae.dtype))
+        z = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+        return (z - self._shift).mul(self._scale).to(self.dtype)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def decode_latents(self, z_BCHW: Tensor) -> Tensor:
+        """Scaled latents to pixels (B, 3, 8H, 8W) in [-1, 1], clamped."""
+        z = z_BCHW.to(self.device, self.vae.dtype) / self._scale + self._shift
+        return self.vae.decode(z).sample.clamp(-1, 1)  # type: ignore[no-any-return]
+
+    @property
+    def _scale(self) -> float:
+        return float(self.vae.config.scaling_factor)
+
+    @property
+    def _shift(self) -> float:
+        return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
+
+    def encode_tokens(self, ids_BT: Tensor, clip_skip: int = 1) -> TextContext:
+        """Token ids of the first tokenizer, T = 77 with BOS and EOS, to what the denoiser is told. Differentiable.
+
+        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm (the meaning of A1111 and
+        sd-scripts). SDXL: the penultimate states of both encoders, without norm, and the second one's projected EOS
+        state; `clip_skip` is ignored, as sd-scripts does. Raises ValueError when the encoder has fewer layers.
+        """
+        ids = ids_BT.to(self.device)
+        if self.family == "sdxl":
+            return self._encode_sdxl(ids)
+        model = self.text_encoders[0].model
+        layers = int(model.config.num_hidden_layers)
+        if not 1 <= clip_skip <= layers:
+            raise ValueError(f"clip skip {clip_skip}: this base has {layers} text layers")
+        if clip_skip == 1:
+            return TextContext(model(ids).last_hidden_state)
+        states = model(ids, output_hidden_states=True).hidden_states
+        return TextContext(_text_root(model).final_layer_norm(states[-clip_skip]))
+
+    def _encode_sdxl(self, ids: Tensor) -> TextContext:
+        first, second = self.text_encoders
+        hidden_1 = first.model(ids, output_hidden_states=True).hidden_states[-2]
+        out = second.model(self.second_ids(ids), output_hidden_states=True)
+        return TextContext(torch.cat([hidden_1, out.hidden_states[-2]], dim=-1), pooled=out.text_embeds)
+
+    def second_ids(self, ids_BT: Tensor) -> Tensor:
+        """The ids as the second tokenizer would pad them. The vocabularies are one; after EOS, SDXL's second pads with 0."""
+        first, second = (encoder.tokenizer for encoder in self.text_encoders)
+        after_end = (ids_BT == first.eos_token_id).long().cumsum(dim=1) - (ids_BT == first.eos_token_id).long() > 0
+        return ids_BT.masked_fill(after_end, second.pad_token_id)
+
+    def denoise(self, x_t: Tensor, t: Tensor, context: TextContext, size: tuple[int, int] | None = None) -> Tensor:
+        """The denoiser's output for noisy latents (B, C, H, W) at steps `t` (B,) long.
+
+        `size` is the picture's (width, height), which SDXL is told as original and target size without a crop; None
+        means the latents' own.
+        """
+        added: dict[str, Tensor] | None = None
+        if self.family == "sdxl":
+            assert context.pooled is not None, "SDXL needs the pooled text"
+            added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size)}
+        out = self.denoiser(
+            x_t, t, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False
+        )
+        return out[0]  # type: ignore[no-any-return]
+
+    def _time_ids(self, x_t: Tensor, size: tuple[int, int] | None) -> Tensor:
+        """SDXL micro-conditioning (B, 6): original height and width, crop top and left, target height and width."""
+        width, height = size or (x_t.shape[3] * self.vae_factor, x_t.shape[2] * self.vae_factor)
+        row = torch.tensor([height, width, 0, 0, height, width], dtype=x_t.dtype, device=x_t.device)
+        return row.expand(x_t.shape[0], 6)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """sha256 over the names and bytes of the weight files: two bases with one hash compute the same."""
+        digest = hashlib.sha256()
+        for file in weight_files(self.folder):
+            digest.update(file.relative_to(self.folder).as_posix().encode())
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+        return digest.hexdigest()
+
+
+def load_base(name_or_folder: str | Path, dtype: torch.dtype = torch.float32) -> Base:
+    """Load "doodle" (the embedded base) or a diffusers folder with safetensors weights. Raises BaseError."""
+    embedded = str(name_or_folder) == EMBEDDED
+    folder = doodle_folder() if embedded else Path(name_or_folder)
+    parts = read_folder(folder, dtype)
+    prefixes = ("lora_te1", "lora_te2") if parts.family == "sdxl" else ("lora_te",)
+    encoders = tuple(
+        TextEncoder(model, tokenizer, prefix)
+        for (_, model, tokenizer), prefix in zip(parts.text, prefixes, strict=True)
+    )
+    targets = dict(
+        _targets(
+            parts.denoiser.config,
+            parts.family == "sdxl",
+            [(prefix, owner, model.config.num_hidden_layers)
+             for (owner, model, _), prefix in zip(parts.text, prefixes, strict=True)],
+        )
+    )  # fmt: skip
+    base = Base(
+        name=EMBEDDED if embedded else folder.resolve().name,
+        folder=folder,
+        family=parts.family,
+        denoiser=parts.denoiser,
+        text_encoders=encoders,
+        vae=parts.vae,
+        noise_schedule=schedule_from_config(parts.schedule_config),
+        resolution=0,
+        targets=targets,
+    )
+    base.resolution = int(parts.denoiser.config.sample_size) * base.vae_factor
+    return base
+
+
+def _targets(
+    unet_config: Mapping[str, Any], stability_names: bool, encoders: list[tuple[str, str, int]]
+) -> Iterator[tuple[str, TargetLayer]]:
+    for target in unet_targets(unet_config, stability_names):
+        yield target.name, target
+    for prefix, owner, layers in encoders:
+        for target in text_targets(layers, prefix, owner):
+            yield target.name, target
+
+
+def _text_root(model: Any) -> Any:
+    """The module with `embeddings`, `encoder`, `final_layer_norm`: transformers 5 flattened it in one class only."""
+    return getattr(model, "text_model", model)

@@ -1,0 +1,37 @@
+"""Fixtures that several rooms use. Models are built on demand, so that tests without tensors import no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lorasmith.bases.base import Base
+
+
+@pytest.fixture(scope="session")
+def tiny_base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny sd1 base in a diffusers folder. Do not write to it."""
+    from tests.tiny import build_tiny_base
+
+    return build_tiny_base(tmp_path_factory.mktemp("bases") / "tiny-sd1")
+
+
+@pytest.fixture
+def tiny_base(tiny_base_folder: Path) -> Base:
+    """The tiny sd1 base, loaded anew for each test."""
+    from lorasmith.bases.base import load_base
+
+    return load_base(tiny_base_folder)
+
+
+@pytest.fixture(scope="session")
+def family_folders(tmp_path_factory: pytest.TempPathFactory, tiny_base_folder: Path) -> dict[str, Path]:
+    """A tiny folder of every family, by family name."""
+    from tests.tiny import build_tiny_base
+
+    root = tmp_path_factory.mktemp("families")
+    others = {family: build_tiny_base(root / family, family) for family in ("sd2", "sdxl")}
+    return {"sd1": tiny_base_folder, **others}
