@@ -1,0 +1,83 @@
+"""What was learnt about files before, so that an unchanged file is never decoded twice.
+
+One sqlite file in the project's cache. It may be deleted at any time; where it cannot be written (a read-only
+folder, a full disk) an index in memory takes its place and the work goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FILE_NAME = "index.sqlite"
+_TABLE = """
+create table if not exists known (
+    topic text not null, path blob not null, size integer not null, mtime_ns integer not null, facts text not null,
+    primary key (topic, path)
+) without rowid
+"""
+
+
+class Index:
+    """Facts by (topic, file), valid while the file's size and modification time stay as they were."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._writable = True
+
+    def known(self, topic: str, path: Path, stat: os.stat_result) -> Any | None:
+        """What was stored for the file as it is now; None when nothing was, or the file has changed."""
+        row = self._connection.execute(
+            "select facts from known where topic = ? and path = ? and size = ? and mtime_ns = ?",
+            (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns),
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def learn(self, topic: str, path: Path, stat: os.stat_result, facts: Any) -> None:
+        """Store JSON-ready facts of a file; a disk that refuses them is no fault, only a slower next time."""
+        if not self._writable:
+            return
+        try:
+            self._connection.execute(
+                "insert or replace into known values (?, ?, ?, ?, ?)",
+                (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns, json.dumps(facts)),
+            )
+        except sqlite3.Error:
+            self._writable = False
+
+
+@contextmanager
+def open_index(folder: Path) -> Iterator[Index]:
+    """The index in `folder`, saved when the block is left, in whatever way."""
+    connection = _connect(folder)
+    try:
+        yield Index(connection)
+    finally:
+        try:
+            connection.commit()
+        except sqlite3.Error:
+            connection.rollback()
+        connection.close()
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _prepared(sqlite3.connect(folder / FILE_NAME, timeout=10))
+    except sqlite3.DatabaseError as fault:
+        if "not a database" in str(fault):  # damaged: it is only a cache, begin anew
+            (folder / FILE_NAME).unlink(missing_ok=True)
+            return _prepared(sqlite3.connect(folder / FILE_NAME, timeout=10))
+    except OSError:
+        pass
+    return _prepared(sqlite3.connect(":memory:"))
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.execute(_TABLE)
+    return connection

@@ -1,0 +1,47 @@
+"""[dataset]: where the images lie, and which findings are accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from lorasmith.project import Project
+from lorasmith.schema import TableModel, read_table
+
+
+class DatasetTable(TableModel):
+    """`images`: folders, relative to the project or absolute. `waive`: rule id -> why its findings are accepted."""
+
+    images: tuple[str, ...] = ("images",)
+    waive: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("images")
+    @classmethod
+    def _at_least_one(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(folder.strip() for folder in value):
+            raise ValueError("name at least one folder of images.")
+        return value
+
+    @field_validator("waive")
+    @classmethod
+    def _reasons(cls, value: dict[str, str]) -> dict[str, str]:
+        for rule, reason in value.items():
+            if not reason.strip():
+                raise ValueError(f'give a reason, as in {rule} = "the set is small on purpose".')
+        return value
+
+
+def read_settings(project: Project) -> DatasetTable:
+    """The checked [dataset] table of a project. Raises ProjectError naming every fault."""
+    return read_table(DatasetTable, project.table("dataset"), where=project.where("dataset"))
+
+
+def image_roots(project: Project) -> list[Path]:
+    """The absolute image folders that [dataset] names, in order; they need not exist."""
+    return [project.root / Path(folder).expanduser() for folder in read_settings(project).images]

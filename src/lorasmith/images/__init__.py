@@ -1,0 +1,1 @@
+"""Pictures on disk: opened safely, fingerprinted, measured and cut to size."""

@@ -1,0 +1,156 @@
+"""Open picture files safely: whatever the file holds, the caller gets a picture or one clear ImageError."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lorasmith.errors import ImageError
+
+EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl", ".heic"}
+)
+"""What counts as a picture by name (lower case). Some need a Pillow plugin; without it the file is unreadable."""
+
+_ORIENTATION = 0x0112
+_DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+_WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of one readable file. `width` and `height` are pixels after EXIF rotation; `format` is
+    Pillow's name in lower case; `sha256` is of the file's bytes, in hex."""
+
+    path: Path
+    width: int
+    height: int
+    format: str
+    sha256: str
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether the extension, in any case, is that of a picture."""
+    return path.suffix.lower() in EXTENSIONS
+
+
+def look_at(path: Path | str) -> ImageFacts:
+    """The facts of a file that was decoded to its last byte. Raises ImageError (no image, truncated, bomb).
+
+    JPEG is decoded at an eighth of its size: every byte is read, at a fraction of the cost.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        width, height = _upright_size(image)
+        kind = (image.format or path.suffix[1:]).lower()
+        image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
+        image.load()
+    return ImageFacts(path, width, height, kind, _file_hash(path))
+
+
+def open_rgb(path: Path | str) -> Image.Image:
+    """The picture as RGB, upright, transparency on white, the first frame of several. Raises ImageError."""
+    path = Path(path)
+    with _opened(path) as image:
+        image.load()
+        return to_rgb(upright(image))
+
+
+def open_small(path: Path | str, side: int) -> Image.Image:
+    """Like `open_rgb`, with both sides at least `side` pixels but JPEG decoded no larger than needed."""
+    path = Path(path)
+    with _opened(path) as image:
+        image.draft("RGB", (side, side))
+        image.load()
+        return to_rgb(upright(image))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow mode to RGB: 16-bit and float greys are scaled, not clipped; transparency goes on white."""
+    if image.mode in _DEEP_MODES:
+        return _grey_of_deep(image).convert("RGB")
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF orientation says; broken EXIF counts as none."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # EXIF is free-form bytes: Pillow raises whatever its parser trips over
+        return image
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An open Pillow image; every way in which opening or decoding can fail becomes one ImageError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                yield image
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError("no such file.", where=path) from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        limit = f"{(Image.MAX_IMAGE_PIXELS or 0) // 1_000_000} million pixels"
+        raise ImageError(
+            f"larger than {limit}, which may be a trap.", where=path, hint="Scale it down first."
+        ) from None
+    except UnidentifiedImageError:
+        raise ImageError(
+            _why_unidentified(path), where=path, hint="Remove it, or save it as PNG or JPEG."
+        ) from None
+    except Exception as fault:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
+        raise ImageError(
+            f"damaged or cut off ({_short(fault)}).", where=path, hint="Get the file again, or remove it."
+        ) from None
+
+
+def _why_unidentified(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "an empty file, not an image."
+    if path.suffix.lower() in (".jxl", ".heic", ".avif"):
+        return f"{path.suffix[1:].upper()} cannot be read by the installed Pillow, or it is damaged."
+    return "not an image, whatever its name says."
+
+
+def _short(fault: Exception) -> str:
+    return (str(fault) or type(fault).__name__).splitlines()[0][:120]
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception:  # as in `upright`
+        turned = False
+    return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def _grey_of_deep(image: Image.Image) -> Image.Image:
+    """8-bit grey of a 16-bit, 32-bit or float picture; the range is taken from the largest value."""
+    values = np.asarray(image).astype(np.float64)
+    top = float(values.max(initial=0.0))
+    full = next((limit for limit in (1.0, 255.0, 65535.0) if top <= limit), top)
+    if image.mode.startswith("I;16"):
+        full = 65535.0
+    elif image.mode == "I" and full == 1.0:
+        full = 255.0
+    return Image.fromarray(np.clip(values * (255.0 / full) + 0.5, 0, 255).astype(np.uint8))
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
