@@ -1,0 +1,29 @@
+"""Sub-prompts joined by AND, each with a weight: ``a cat :1.2 AND a dog``.
+
+The picture follows ``uncond + sum of w_i x cfg x (cond_i - uncond)`` (composable diffusion, Liu et al. 2022).
+"""
+
+from __future__ import annotations
+
+import re
+
+from lorasmith.prompts.compatibility import Compat
+
+_AND = re.compile(r"\bAND\b")
+_WEIGHT = re.compile(r"\s*([-+]?(?:\d+\.?|\d*\.\d+))")
+
+
+def split_subprompts(text: str, compat: Compat = None) -> list[tuple[str, float]]:
+    """The sub-prompts and their weights; without AND the whole text at 1. White space at a part's end is dropped.
+
+    A trailing ``:3`` is a weight only where an AND exists; ``compat="a1111"`` reads it so everywhere.
+    """
+    parts = _AND.split(text)
+    weighted = len(parts) > 1 or compat == "a1111"
+    return [_split_weight(part.rstrip()) if weighted else (part.rstrip(), 1.0) for part in parts]
+
+
+def _split_weight(part: str) -> tuple[str, float]:
+    before, colon, after = part.rpartition(":")
+    match = _WEIGHT.fullmatch(after) if colon else None
+    return (before.rstrip(), float(match.group(1))) if match else (part, 1.0)

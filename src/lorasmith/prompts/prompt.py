@@ -1,0 +1,69 @@
+"""A whole prompt read: adapters, sub-prompts, their schedules, and the emphasis in each text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lorasmith.prompts.attention import Span, parse_attention
+from lorasmith.prompts.compatibility import Compat
+from lorasmith.prompts.composition import split_subprompts
+from lorasmith.prompts.networks import Network, split_networks
+from lorasmith.prompts.schedule import parse_schedule
+
+
+@dataclass(frozen=True)
+class SubPrompt:
+    """One part of an AND: its text, its weight, and its texts by last step in force."""
+
+    text: str
+    weight: float
+    schedule: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class ParsedPrompt:
+    """What a prompt says. `text` is without adapter tags; `unknown` are tags of kinds that we do not have."""
+
+    networks: tuple[Network, ...]
+    text: str
+    subprompts: tuple[SubPrompt, ...]
+    unknown: tuple[str, ...]
+    compat: Compat = None
+
+    @property
+    def schedule(self) -> tuple[tuple[int, str], ...]:
+        """The schedule of the first sub-prompt."""
+        return self.subprompts[0].schedule
+
+    @property
+    def attention(self) -> list[Span]:
+        """The emphasis in the first entry of `schedule`."""
+        return parse_attention(self.schedule[0][1], self.compat)
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable shape of ``lorasmith prompt parse``."""
+        return {
+            "networks": [
+                {"name": network.name, "te": network.te, "unet": network.unet, "dyn": network.dyn}
+                for network in self.networks
+            ],
+            "text": self.text,
+            "subprompts": [[part.text, part.weight] for part in self.subprompts],
+            "schedule": [list(entry) for entry in self.schedule],
+            "attention": [[span.text, span.weight] for span in self.attention],
+        }
+
+
+def parse(text: str, steps: int, compat: Compat = None, hires_steps: int | None = None) -> ParsedPrompt:
+    """Read a prompt for a picture of `steps` steps. Raises PromptError, and never anything else, on any text.
+
+    The order is that of the A1111 web UI: adapter tags first (so no bracket weighs or schedules them), then AND,
+    then each part's schedule, then emphasis.
+    """
+    tags = split_networks(text, compat)
+    subprompts = tuple(
+        SubPrompt(part, weight, tuple(parse_schedule(part, steps, hires_steps)))
+        for part, weight in split_subprompts(tags.text, compat)
+    )
+    return ParsedPrompt(tags.networks, tags.text, subprompts, tags.unknown, compat)
