@@ -1,0 +1,1 @@
+"""Pure maths of diffusion: noise schedules, noise, loss weights, samplers."""

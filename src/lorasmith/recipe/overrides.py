@@ -1,0 +1,46 @@
+"""`--set key=value`: values are TOML, or plain text where that is no TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from lorasmith.errors import UsageError
+
+
+def split_overrides(assignments: Iterable[str]) -> dict[str, str]:
+    """``["lr.unet=1e-3"]`` as ``{"lr.unet": "1e-3"}``; the last of equals wins. Raises UsageError."""
+    result: dict[str, str] = {}
+    for assignment in assignments:
+        key, sign, value = assignment.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(
+                "not of the form key=value.", where=f"--set {assignment}", hint="Example: --set rank=16"
+            )
+        result[key.strip()] = value.strip()
+    return result
+
+
+def nest_overrides(overrides: Mapping[str, str]) -> dict[str, Any]:
+    """``{"lr.unet": "1e-3"}`` as ``{"lr": {"unet": 0.001}}``. Raises UsageError where a value is also a table."""
+    result: dict[str, Any] = {}
+    for path, text in overrides.items():
+        table = result
+        *tables, key = path.split(".")
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise UsageError(f"{name} is a value here and a table elsewhere.", where=f"--set {path}={text}")
+        table[key] = read_value(text)
+    return result
+
+
+def read_value(text: str) -> Any:
+    """``3``, ``1e-3``, ``true``, ``[512, 768]`` as TOML means them; anything else is text."""
+    try:
+        return tomlkit.parse(f"value = {text}").unwrap()["value"]
+    except TOMLKitError:
+        return text
