@@ -1,4 +1,4 @@
-"""A base model as parts. Shapes: B batch, C channels, H and W in latents or pixels, T tokens, D width, P pooled width."""
+"""A base model as parts. Shapes: B batch, C channels, H and W of latents or pixels, T tokens, D and P text widths."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ class Base:
     def encode_tokens(self, ids_BT: Tensor, clip_skip: int = 1) -> TextContext:
         """Token ids of the first tokenizer, T = 77 with BOS and EOS, to what the denoiser is told. Differentiable.
 
-        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm (the meaning of A1111 and
-        sd-scripts). SDXL: the penultimate states of both encoders, without norm, and the second one's projected EOS
-        state; `clip_skip` is ignored, as sd-scripts does. Raises ValueError when the encoder has fewer layers.
+        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm, as in A1111 and sd-scripts.
+        SDXL: both encoders' penultimate states, without norm, and the second one's projected EOS state; `clip_skip` is
+        ignored, as in sd-scripts. Raises ValueError when the encoder has fewer layers.
         """
         ids = ids_BT.to(self.device)
         if self.family == "sdxl":
@@ -141,7 +141,7 @@ class Base:
         return TextContext(torch.cat([hidden_1, out.hidden_states[-2]], dim=-1), pooled=out.text_embeds)
 
     def second_ids(self, ids_BT: Tensor) -> Tensor:
-        """The ids as the second tokenizer would pad them. The vocabularies are one; after EOS, SDXL's second pads with 0."""
+        """The ids as SDXL's second tokenizer pads them: the vocabularies are one, the padding after EOS is not."""
         first, second = (encoder.tokenizer for encoder in self.text_encoders)
         after_end = (ids_BT == first.eos_token_id).long().cumsum(dim=1) - (ids_BT == first.eos_token_id).long() > 0
         return ids_BT.masked_fill(after_end, second.pad_token_id)
@@ -222,5 +222,5 @@ def _targets(
 
 
 def _text_root(model: Any) -> Any:
-    """The module with `embeddings`, `encoder`, `final_layer_norm`: transformers 5 flattened it in one class only."""
+    """The module with `embeddings`, `encoder`, `final_layer_norm`: transformers 5 flattened one class only."""
     return getattr(model, "text_model", model)

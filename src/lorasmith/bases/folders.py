@@ -1,4 +1,4 @@
-"""Reading a diffusers folder into model parts: safetensors only, no network, every fault a BaseError with a way out."""
+"""Reading a diffusers folder into model parts: safetensors only, no network, every fault a BaseError."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Parts:
-    """What a folder holds, loaded, frozen and in eval mode. `text` holds (owner, model, tokenizer) in their order."""
+    """What a folder holds, loaded, frozen and in eval mode. `text` holds (owner, model, tokenizer) in order."""
 
     family: Family
     denoiser: Any

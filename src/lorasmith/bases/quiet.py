@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence diffusers' and transformers' logs, progress bars and deprecations inside the block; errors still raise."""
+    """Silence diffusers' and transformers' logs, bars and deprecations inside the block; errors still raise."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

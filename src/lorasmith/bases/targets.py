@@ -2,9 +2,8 @@
 
 Live module names are never used for naming: they change between releases of the libraries, names in files may not.
 Two spellings exist. kohya's sd-scripts writes SD 1 and 2 layers by their diffusers path (`down_blocks_0_...`) and
-SDXL layers by the Stability path (`input_blocks_4_1_...`); text encoder names always say `text_model_`. Counts at true
-size (linear layers and 1x1 convolutions of the transformers, then all): SD1 192, 278; SDXL 722, 788; CLIP-L 72;
-OpenCLIP-bigG 192.
+SDXL layers by the Stability path (`input_blocks_4_1_...`); text encoder names always say `text_model_`. Counts at
+true size (the transformers' layers, then all): SD1 192, 278; SDXL 722, 788; CLIP-L 72; OpenCLIP-bigG 192.
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""What an adapter algorithm is: the factors of one layer, and the side path that applies a stack of them.
+
+Every algorithm here is *additive given the base's output*: the change that it makes to a layer's output is a function
+of the layer's input, its frozen weight and its frozen output; so the changes of several adapters, weighted per
+sample, sum up. Shapes: B batch, n adapters of the stack, i and o a layer's input and output width, r rank.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+
+class LayerFactors(ABC):
+    """The factors of one adapter on one layer: a frozen value, in fp32, with the shapes that its file has.
+
+    `algorithm` is the word for it in recipes. Implementations are frozen dataclasses.
+    """
+
+    algorithm: ClassVar[str]
+
+    alpha: float | None
+    """As stored; the scale is alpha / rank. None for an algorithm that has none."""
+
+    @property
+    @abstractmethod
+    def rank(self) -> int:
+        """The rank, or what stands for it."""
+
+    @classmethod
+    @abstractmethod
+    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> Self:
+        """New factors for a layer with this frozen weight, without effect yet."""
+
+    @classmethod
+    @abstractmethod
+    def claims(cls, suffixes: frozenset[str]) -> bool:
+        """Is a layer with these key suffixes (`lora_down.weight`, ...) in a file one of mine?"""
+
+    @classmethod
+    @abstractmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """The factors from a file's tensors, by suffix. Raises ValueError when shapes contradict each other."""
+
+    @abstractmethod
+    def to_tensors(self) -> dict[str, Tensor]:
+        """The file's tensors by suffix, alpha included; `from_tensors` gives the same value back."""
+
+    @abstractmethod
+    def trained(self) -> dict[str, Tensor]:
+        """The tensors that an optimizer changes, by field name."""
+
+    @abstractmethod
+    def with_trained(self, tensors: Mapping[str, Tensor]) -> Self:
+        """The same factors with other trained tensors."""
+
+    @abstractmethod
+    def shape_fault(self, weight: Tensor) -> str | None:
+        """None when the factors fit a layer with this weight, else what does not fit."""
+
+    @abstractmethod
+    def delta_weight(self, weight: Tensor) -> Tensor:
+        """What strength 1 adds to the frozen weight: its shape, fp32. For merging, exporting, and as the oracle."""
+
+    @classmethod
+    @abstractmethod
+    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+        """The side path of a stack of factors on a live layer."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How much of each adapter of a stack each sample gets: the columns of S that concern the stack.
+
+    `active` are the stack positions with a nonzero weight anywhere. When all rows agree, `shared` holds one strength
+    for each of them and `rows` is None. Else `rows` is (B, active), and when each row has few nonzero weights among
+    many, `index` (B, m) and `picked` (B, m) name and weigh only those.
+    """
+
+    active: tuple[int, ...]
+    shared: tuple[float, ...] | None
+    rows: Tensor | None = None
+    index: Tensor | None = None
+    picked: Tensor | None = None
+    _kept: dict[Hashable, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def keep(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """What was once derived from this mix; most layers derive the same."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+
+def mix_columns(strengths: Tensor, device: torch.device) -> Mix | None:
+    """The Mix of a matrix (B, n); None when it is all zero and the base alone speaks."""
+    S = strengths.detach().to("cpu", torch.float32)
+    active = tuple(int(column) for column in (S != 0).any(dim=0).nonzero().flatten())
+    if not active:
+        return None
+    chosen = S[:, list(active)]
+    if bool((chosen == chosen[:1]).all()):
+        return Mix(active, tuple(float(value) for value in chosen[0]))
+    rows = chosen.to(device)
+    most = int((chosen != 0).sum(dim=1).max())
+    if len(active) <= 2 * most + 1:
+        return Mix(active, None, rows)
+    picked, index = chosen.abs().topk(most, dim=1)
+    picked = chosen.gather(1, index)
+    return Mix(active, None, rows, index.to(device), picked.to(device))
+
+
+class Side(nn.Module, ABC):
+    """A stack of n adapters of one algorithm on one layer. Its parameters are the factors, in fp32."""
+
+    def __init__(self, layer: nn.Module, stack: Sequence[LayerFactors]) -> None:
+        super().__init__()
+        # NOTE: in a tuple, so that the frozen layer is not registered as a child of the bank.
+        self._layer = (layer,)
+        self._stack = tuple(stack)
+        self.trained = nn.ModuleList(
+            nn.ParameterDict({field: nn.Parameter(tensor.clone()) for field, tensor in factors.trained().items()})
+            for factors in stack
+        )
+
+    @property
+    def layer(self) -> Any:
+        """The frozen layer."""
+        return self._layer[0]
+
+    def tensor(self, position: int, field: str) -> Tensor:
+        """A trained tensor of the stack's adapter at `position`."""
+        return cast(nn.ParameterDict, self.trained[position])[field]
+
+    def factors(self, position: int) -> LayerFactors:
+        """The current factors of one adapter, detached."""
+        current = {
+            field: tensor.detach() for field, tensor in cast(nn.ParameterDict, self.trained[position]).items()
+        }
+        return self._stack[position].with_trained(current)
+
+    @abstractmethod
+    def add(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+        """`y`, the layer's output (may be changed in place), plus the mixed changes for the input `x`."""
+
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
+        """The whole layer with its changes, where this side is the only one; a faster form may be given."""
+        return self.add(x, original(x), mix)

@@ -1,0 +1,271 @@
+"""LoRA on linear and convolution layers (Hu et al. 2021): delta W = alpha / rank * up @ down.
+
+A convolution's `down` has the layer's kernel and stride, its `up` is 1x1. Shapes: B batch, T tokens, i and o the
+layer's widths, R the summed rank of the adapters that act together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, Side
+
+DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
+
+
+@dataclass(frozen=True)
+class LoraFactors(LayerFactors):
+    """`down` (r, i) or (r, i, kh, kw); `up` (o, r) or (o, r, 1, 1)."""
+
+    algorithm: ClassVar[str] = "lora"
+
+    down: Tensor
+    up: Tensor
+    alpha: float
+
+    @property
+    def rank(self) -> int:
+        return int(self.down.shape[0])
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+    @classmethod
+    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> Self:
+        """`down` Kaiming-uniform with a = sqrt(5), as torch and sd-scripts initialise theirs; `up` zero."""
+        down = torch.empty(rank, *weight.shape[1:])
+        nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
+        return cls(down, torch.zeros(weight.shape[0], rank, *(1,) * (weight.ndim - 2)), float(alpha))
+
+    @classmethod
+    def claims(cls, suffixes: frozenset[str]) -> bool:
+        return {DOWN, UP} <= suffixes <= {DOWN, UP, ALPHA}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """A file without alpha means alpha = rank, as every reader takes it; so does sd-scripts' alpha = 0."""
+        down, up = tensors[DOWN].float(), tensors[UP].float()
+        if down.ndim not in (2, 4) or up.ndim != down.ndim or up.shape[1] != down.shape[0] or down.shape[0] < 1:
+            raise ValueError(f"down {tuple(down.shape)} and up {tuple(up.shape)} do not make one matrix")
+        if up.ndim == 4 and up.shape[2:] != (1, 1):
+            raise ValueError(f"up {tuple(up.shape)} is no 1x1 convolution")
+        stored = tensors.get(ALPHA)
+        if stored is not None and stored.numel() != 1:
+            raise ValueError(f"alpha has {stored.numel()} values instead of one")
+        return cls(down, up, (float(stored) if stored is not None else 0.0) or float(down.shape[0]))
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        return {DOWN: self.down, UP: self.up, ALPHA: torch.tensor(float(self.alpha))}
+
+    def trained(self) -> dict[str, Tensor]:
+        return {"down": self.down, "up": self.up}
+
+    def with_trained(self, tensors: Mapping[str, Tensor]) -> Self:
+        return replace(self, down=tensors["down"], up=tensors["up"])
+
+    def shape_fault(self, weight: Tensor) -> str | None:
+        mine = (self.up.shape[0], *self.down.shape[1:])
+        if mine == tuple(weight.shape) or self._flat_shapes() == _flat_shapes(weight):
+            return None
+        return f"made for {_spoken(mine)}, the layer has {_spoken(weight.shape)}"
+
+    def _flat_shapes(self) -> tuple[int, ...] | None:
+        return (self.up.shape[0], self.down.shape[1]) if self.down.shape[2:] in ((), (1, 1)) else None
+
+    def delta_weight(self, weight: Tensor) -> Tensor:
+        delta = self.scale * (self.up.flatten(1) @ self.down.flatten(1))
+        return delta.reshape(weight.shape).to(weight.device)
+
+    @classmethod
+    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+        if isinstance(layer, nn.Conv2d):
+            return LoraConvSide(layer, [factors.shaped_like(layer.weight) for factors in stack])
+        return LoraLinearSide(layer, [factors.shaped_like(cast(nn.Linear, layer).weight) for factors in stack])
+
+    def shaped_like(self, weight: Tensor) -> Self:
+        """Between a linear layer and a 1x1 convolution, which files of different bases write either way."""
+        if self.down.ndim == weight.ndim:
+            return self
+        ones = (1,) * (weight.ndim - 2)
+        return replace(
+            self, down=self.down.reshape(*self.down.shape[:2], *ones), up=self.up.reshape(*self.up.shape[:2], *ones)
+        )
+
+
+def _flat_shapes(weight: Tensor) -> tuple[int, ...] | None:
+    return tuple(weight.shape[:2]) if weight.shape[2:] in ((), (1, 1)) else None
+
+
+def _spoken(shape: Sequence[int]) -> str:
+    return " x ".join(str(size) for size in shape)
+
+
+class LoraSide(Side):
+    """What linear layers and convolutions share: the operands of the adapters that are active together."""
+
+    def __init__(self, layer: nn.Module, stack: Sequence[LoraFactors]) -> None:
+        super().__init__(layer, stack)
+        self._scales = tuple(factors.scale for factors in stack)
+        self._ranks = tuple(factors.rank for factors in stack)
+        self._kept: dict[Any, tuple[Tensor, Tensor]] = {}
+
+    def _operands(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """`down` and `up` of the active adapters, joined along the rank; kept while nobody trains them."""
+        return self._keep(("joined", mix.active, dtype), lambda: self._join(mix, dtype))
+
+    def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        downs = [self.tensor(k, "down").to(dtype) for k in mix.active]
+        ups = [self.tensor(k, "up").to(dtype) for k in mix.active]
+        return (downs[0], ups[0]) if len(downs) == 1 else (torch.cat(downs, 0), torch.cat(ups, 1))
+
+    def _keep(self, key: Any, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        if self.tensor(0, "down").requires_grad:
+            return make()
+        if key not in self._kept:
+            if len(self._kept) > 8:
+                self._kept.clear()
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def _weights(self, mix: Mix, like: Tensor) -> float | Tensor:
+        """strength x scale: one number when one adapter acts alike on all rows, else (rows or 1, R)."""
+        if mix.shared is not None and len(mix.active) == 1:
+            return mix.shared[0] * self._scales[mix.active[0]]
+        scales = tuple(self._scales[k] for k in mix.active)
+        ranks = tuple(self._ranks[k] for k in mix.active)
+
+        def spread() -> Tensor:
+            rows = torch.tensor([mix.shared]) if mix.rows is None else mix.rows
+            scaled = rows * torch.tensor(scales, device=rows.device)
+            each = torch.tensor(ranks, device=rows.device)
+            return scaled.repeat_interleave(each, dim=1).to(like.device, like.dtype)
+
+        return mix.keep(("spread", scales, ranks, like.dtype), spread)
+
+
+class LoraLinearSide(LoraSide):
+    """LoRA beside a linear layer whose input is (B, i) or (B, T, i)."""
+
+    def add(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+        if mix.index is not None:
+            return self._add_picked(x, y, mix)
+        down, up = self._operands(mix, x.dtype)
+        weights = self._weights(mix, x)
+        h = F.linear(x, down)
+        if isinstance(weights, Tensor):
+            return y + F.linear(h * _over_tokens(weights, h), up)
+        return y.add(F.linear(h, up), alpha=weights)
+
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
+        if mix.index is not None:
+            return self._add_picked(x, original(x), mix)
+        down, up = self._operands(mix, x.dtype)
+        weights = self._weights(mix, x)
+        layer = self.layer
+        if torch.is_grad_enabled() and (x.requires_grad or down.requires_grad):
+            return cast(Tensor, _fused(x, layer.weight, layer.bias, down, up, weights))
+        y, _ = _linear_with_lora(x, layer.weight, layer.bias, down, up, weights)
+        return y
+
+    def _add_picked(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+        """Each row picks its own m of many adapters: gathered factors, padded to one rank; exact."""
+        assert mix.index is not None
+        down, up = self._keep(("padded", mix.active, x.dtype), lambda: self._pad(mix, x.dtype))
+        scales = tuple(self._scales[k] for k in mix.active)
+        B, m = mix.index.shape
+        r = down.shape[1]
+
+        def spread() -> Tensor:
+            assert mix.picked is not None
+            scaled = mix.picked * torch.tensor(scales, device=x.device)[mix.index]
+            return scaled.repeat_interleave(r, dim=1).to(x.dtype).unsqueeze(1)
+
+        weights = mix.keep(("picked", scales, r, x.dtype), spread)
+        down_B = down[mix.index].reshape(B, m * r, -1)
+        up_B = up[mix.index].reshape(B, m * r, -1)
+        x_BTi = x.reshape(B, -1, x.shape[-1])
+        h = torch.bmm(x_BTi, down_B.transpose(1, 2)) * weights
+        return torch.baddbmm(y.reshape(B, -1, y.shape[-1]), h, up_B).reshape(y.shape)
+
+    def _pad(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(n, r, i) and (n, r, o), r the largest rank; the rows past an adapter's own rank are zero."""
+        r = max(self._ranks[k] for k in mix.active)
+        downs = [F.pad(self.tensor(k, "down"), (0, 0, 0, r - self._ranks[k])) for k in mix.active]
+        ups = [F.pad(self.tensor(k, "up").T, (0, 0, 0, r - self._ranks[k])) for k in mix.active]
+        return torch.stack(downs).to(dtype), torch.stack(ups).to(dtype)
+
+
+class LoraConvSide(LoraSide):
+    """LoRA beside a convolution: its own kernel down to the rank, 1x1 up."""
+
+    def add(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+        down, up = self._operands(mix, x.dtype)
+        weights = self._weights(mix, x)
+        layer = self.layer
+        h = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+        if isinstance(weights, Tensor):
+            return y.add_(F.conv2d(h * weights[:, :, None, None], up))
+        return y.add_(F.conv2d(h, up), alpha=weights)
+
+
+def _over_tokens(weights: Tensor, h: Tensor) -> Tensor:
+    """(rows, R) made to multiply h (B, ..., R)."""
+    return weights.reshape(weights.shape[0], *(1,) * (h.ndim - 2), weights.shape[1])
+
+
+def _linear_with_lora(
+    x: Tensor, W: Tensor, b: Tensor | None, down: Tensor, up: Tensor, weights: float | Tensor
+) -> tuple[Tensor, Tensor]:
+    """x W^T + b + weights * (x down^T) up^T, the second sum in place; and the (row-)weighted x down^T."""
+    y = F.linear(x, W, b)
+    h = F.linear(x, down)
+    scale = 1.0
+    if isinstance(weights, Tensor):
+        h = h * _over_tokens(weights, h)
+    else:
+        scale = weights
+    y.view(-1, y.shape[-1]).addmm_(h.reshape(-1, h.shape[-1]), up.T, alpha=scale)
+    return y, h
+
+
+class _LoraLinear(Function):
+    """A frozen linear layer and its LoRA as one node: no sum is materialised twice, neither forward nor backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, W: Tensor, b: Tensor | None, down: Tensor, up: Tensor, weights: float | Tensor
+    ) -> Tensor:
+        y, h = _linear_with_lora(x, W, b, down, up, weights)
+        ctx.weights = weights
+        ctx.save_for_backward(x, W, down, up, h)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, W, down, up, h = ctx.saved_tensors
+        weights = ctx.weights
+        scale = 1.0 if isinstance(weights, Tensor) else weights
+        g_2 = g.reshape(-1, g.shape[-1])
+        grad_up = (g_2.T @ h.reshape(-1, h.shape[-1])).mul_(scale) if ctx.needs_input_grad[4] else None
+        grad_h = F.linear(g, up.T)
+        grad_h = grad_h * _over_tokens(weights, grad_h) if isinstance(weights, Tensor) else grad_h.mul_(scale)
+        h_2 = grad_h.reshape(-1, grad_h.shape[-1])
+        grad_down = h_2.T @ x.reshape(-1, x.shape[-1]) if ctx.needs_input_grad[3] else None
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            grad_x = (g_2 @ W).addmm_(h_2, down).reshape(x.shape)
+        return grad_x, None, None, grad_down, grad_up, None
+
+
+_fused: Any = _LoraLinear.apply
