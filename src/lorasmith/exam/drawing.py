@@ -1,0 +1,70 @@
+"""Who draws the answers: rows of (prompt, seed, adapter, strength) in, pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lorasmith.errors import ExamError
+from lorasmith.events import finish
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from lorasmith.bases.base import Base
+    from lorasmith.exam.settings import ExamTable
+
+#: Pictures of one batch. Adapter rows and base rows share batches: the bank gives every row its own strengths.
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture to draw; `adapter` None means the bare base."""
+
+    prompt: str
+    seed: int
+    adapter: Path | None
+    strength: float = 1.0
+
+
+class Artist(Protocol):
+    """Draws rows, in their order."""
+
+    def draw(self, rows: Sequence[Row]) -> list[Image]: ...
+
+
+class StudioArtist:
+    """Draws with the product's own studio."""
+
+    def __init__(self, base: Base, snapshots: Sequence[Path], settings: ExamTable) -> None:
+        from lorasmith.adapters.shelf import AdapterShelf
+        from lorasmith.generation.studio import Studio
+
+        stems = [path.stem for path in snapshots]
+        twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+        if twice is not None:
+            raise ExamError(
+                f"two of the snapshots are called {twice}.", hint="Examine one run at a time, or rename one file."
+            )
+        self._settings = settings
+        self._studio = Studio(base, AdapterShelf(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
+
+    def draw(self, rows: Sequence[Row]) -> list[Image]:
+        from lorasmith.generation.request import Request
+
+        chosen = self._settings
+        fixed = {} if chosen.cfg is None else {"cfg": chosen.cfg}
+        requests = [
+            Request(prompt=_with_network(row), seed=row.seed, steps=chosen.steps, sampler=chosen.sampler, **fixed)
+            for row in rows
+        ]
+        return [picture.image for picture in finish(self._studio.draw(requests))]
+
+
+def _with_network(row: Row) -> str:
+    if row.adapter is None:
+        return row.prompt
+    return f"{row.prompt} <lora:{row.adapter.stem}:{row.strength:g}>"

@@ -1,0 +1,51 @@
+"""The [exam] table of lora.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from lorasmith.errors import ExamError
+from lorasmith.project import Project
+from lorasmith.schema import TableModel, read_table
+
+
+class ExamTable(TableModel):
+    """[exam]: what is asked, how many pictures answer, and how they are drawn. Every key has a default."""
+
+    identity: tuple[str, ...] = ()
+    """Tags that make up the subject. Empty: found in the training images (what the captions leave out)."""
+    ask: tuple[str, ...] = ()
+    """Tags never trained with the subject, for flexibility. Empty: from the base's own world, if it has one."""
+    judge: str = "exact"
+    """"exact" (the embedded base only) or the folder of a tagger in the WD14 layout."""
+    pictures: int = Field(400, ge=8, le=100_000)
+    """Pictures for the hit rate; flexibility and leakage take a quarter each, unless given."""
+    flexibility_pictures: int | None = Field(None, ge=4, le=100_000)
+    leakage_pictures: int | None = Field(None, ge=4, le=100_000)
+    candidates: int = Field(6, ge=1, le=64)
+    """At most so many snapshots enter the choice, evenly spaced, the last one always."""
+    strength: float = Field(1.0, gt=0, le=4)
+    strengths: tuple[float, ...] = (0.6, 0.8, 1.0)
+    """Columns of the report's grid."""
+    steps: int = Field(12, ge=1, le=1000)
+    sampler: str = "DPM++ 2M"
+    cfg: float | None = Field(None, ge=0, le=100)
+    """None: the base's own default."""
+    seed: int = Field(20_000, ge=0, lt=2**31)
+
+    @property
+    def flexibility_count(self) -> int:
+        return self.flexibility_pictures or max(8, self.pictures // 4)
+
+    @property
+    def leakage_count(self) -> int:
+        return self.leakage_pictures or max(8, self.pictures // 4)
+
+
+def read_settings(project: Project, overrides: Mapping[str, Any] | None = None) -> ExamTable:
+    """[exam] of `project` overlaid with `overrides`. Raises ExamError naming every fault."""
+    values = {**project.table("exam"), **(overrides or {})}
+    return read_table(ExamTable, values, where=project.where("exam"), error=ExamError)

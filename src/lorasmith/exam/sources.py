@@ -1,0 +1,79 @@
+"""Where the examined files lie: the snapshots of a project's newest run, and the judge and world of its base."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lorasmith.errors import ExamError
+from lorasmith.exam.judges import Judge, exact_judge, recall_judge
+from lorasmith.exam.settings import ExamTable
+from lorasmith.exam.world import World, read_world
+from lorasmith.project import FILE_NAME, Project, open_project
+
+EMBEDDED = "doodle"
+
+
+def find_project(path: Path) -> tuple[Project, Path | None]:
+    """The project of a folder, or of an adapter file inside one (the file comes back too). Raises ExamError."""
+    if path.suffix != ".safetensors":
+        return open_project(path), None
+    if not path.is_file():
+        raise ExamError("no such adapter file.", where=path)
+    for folder in path.resolve().parents:
+        if (folder / FILE_NAME).is_file():
+            return open_project(folder), path.resolve()
+    raise ExamError(
+        "this adapter lies in no project, so nobody knows what it should have learnt.",
+        where=path,
+        hint="Say which: lorasmith exam PROJECT --snapshots FILE",
+    )
+
+
+def newest_snapshots(project: Project) -> list[Path]:
+    """The snapshots of the newest run that has any, earliest first, the final adapter last. Raises ExamError."""
+    for run in sorted((p for p in project.runs.glob("*") if p.is_dir()), reverse=True):
+        along = sorted((run / "snapshots").glob("*.safetensors"), key=_age)
+        final = sorted(run.glob("*.safetensors"))
+        if along or final:
+            return [*along, *final]
+    raise ExamError("no adapter was trained yet.", where=project.root, hint=f"lorasmith train {project.root}")
+
+
+def find_judge(project: Project, settings: ExamTable, captions: Sequence[str] = ()) -> tuple[Judge, World | None]:
+    """The judge that [exam] names and the world of the project's base, if it has one. Raises ExamError.
+
+    `captions`: all tags that a tag judge shall look for besides [exam] identity and ask.
+    """
+    world = _world(project)
+    if settings.judge == "exact":
+        if project.lora.base != EMBEDDED:
+            raise ExamError(
+                f"the exact judge knows the pictures of {EMBEDDED} only, and this base is {project.lora.base}.",
+                where=project.where("exam"),
+                hint="Name the folder of a tagger in the WD14 layout: judge = FOLDER.",
+            )
+        from lorasmith.bases.doodle import tagger_folder
+
+        return exact_judge(tagger_folder()), world
+    folder = (project.root / settings.judge).resolve()
+    if not folder.is_dir():
+        raise ExamError("no such tagger folder.", where=folder, hint='[exam] judge names a folder, or is "exact".')
+    if (folder / "groups.json").is_file():
+        return exact_judge(folder), world
+    return recall_judge(folder, (*settings.identity, *settings.ask, *captions)), None
+
+
+def _world(project: Project) -> World | None:
+    if project.lora.base != EMBEDDED:
+        return None
+    from lorasmith.bases.doodle import world
+
+    return read_world(world())
+
+
+def _age(path: Path) -> tuple[int, str]:
+    """Snapshots carry their epoch or step as the last number of their name."""
+    numbers = re.findall(r"\d+", path.stem)
+    return (int(numbers[-1]) if numbers else 0, path.stem)

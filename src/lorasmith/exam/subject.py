@@ -1,0 +1,177 @@
+"""What the adapter should have learnt, read from its training set: identity, what is free, what was never shown.
+
+What captions leave out is absorbed by the trigger (T4): so the identity is what a judge finds in nearly every
+training image and no caption names. What captions name stays free; values of a free group that no training image
+shows are the material of the flexibility questions (C4).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lorasmith.errors import ExamError, did_you_mean
+from lorasmith.exam.judges import Attributes, Group
+from lorasmith.exam.world import World
+from lorasmith.tags.words import split_tags, tag_key
+
+#: An attribute belongs to the identity from this share of the training images on ...
+IDENTITY_SHARE = 0.9
+#: ... if no more than this share of the captions names its group.
+NAMED_SHARE = 0.1
+#: A longer piece of a caption is a sentence, in which tags are looked for as phrases.
+SENTENCE_WORDS = 5
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The subject of one adapter.
+
+    `identity`: group -> tag; `constant`: tags of (nearly) every caption that no judge reads, such as "1person";
+    `shown`: free group -> one entry a training image (None: the caption does not name it), so that drawing an entry
+    draws from what was seen; `unseen`: free group -> values that the base knows and no training image shows;
+    `captions`: the captions' tags without the trigger.
+    """
+
+    trigger: str
+    kind: str
+    identity: Mapping[str, str]
+    constant: tuple[str, ...]
+    shown: Mapping[str, tuple[str | None, ...]]
+    unseen: Mapping[str, tuple[str, ...]]
+    style: str | None
+    captions: tuple[tuple[str, ...], ...]
+
+    def recognised(self, seen: Attributes) -> bool:
+        """Whether a picture shows the whole identity."""
+        return all(seen.get(group) == tag for group, tag in self.identity.items())
+
+
+def read_subject(
+    *,
+    trigger: str,
+    kind: str,
+    captions: Sequence[str],
+    seen: Sequence[Attributes],
+    groups: Mapping[str, Group],
+    world: World | None,
+    identity: Sequence[str] = (),
+    ask: Sequence[str] = (),
+) -> Subject:
+    """Read a subject from its captions and from what the judge sees in its images (same order).
+
+    Raises ExamError when no identity is found or a given tag is unknown to the judge.
+    """
+    if not captions:
+        raise ExamError("there are no training captions to make questions from.")
+    tags = tuple(without_trigger(caption, trigger) for caption in captions)
+    named = [{name: find_tag(group, caption) for name, group in groups.items()} for caption in tags]
+    given = _given(identity, groups, "identity")
+    traits = given or _infer_identity(named, seen, groups)
+    if not traits:
+        raise ExamError(
+            "nothing is common to the training images that the captions leave out, as far as the judge can see.",
+            hint='Say what makes up the subject: [exam] identity = ["red hair", ...].',
+        )
+    free = [name for name in groups if name not in traits]
+    shown = {name: tuple(row[name] for row in named) for name in free if any(row[name] for row in named)}
+    style_group = world.style_group if world else None
+    style = traits.get(style_group or "") or _usual(style_group, seen)
+    unseen: dict[str, tuple[str, ...]] = {}
+    asked = _given_lists(ask, groups)
+    for name in free:
+        if asked:
+            values: tuple[str, ...] = asked.get(name, ())
+        elif world and name in world.groups and name != style_group:
+            taken = _shown_values(name, named, seen, captioned=name in shown)
+            known = style if style in world.styles() else None
+            values = tuple(v for v in world.groups[name].within(known) if tag_key(v) not in taken)
+        else:
+            values = ()
+        if values:
+            unseen[name] = values
+    return Subject(trigger, kind, traits, _constant(tags, groups), shown, unseen, style, tags)
+
+
+def without_trigger(caption: str, trigger: str) -> tuple[str, ...]:
+    """The caption's tags without the trigger's own."""
+    own = {tag_key(tag) for tag in split_tags(trigger)}
+    return tuple(tag for tag in split_tags(caption) if tag_key(tag) not in own)
+
+
+def find_tag(group: Group, caption: Sequence[str]) -> str | None:
+    """The group's tag that a caption names: as a tag, or as the longest phrase inside a sentence."""
+    for piece in caption:
+        tag = group.of(piece)
+        if tag is not None:
+            return tag
+    sentences = [
+        f" {tag_key(piece).replace('.', ' ')} " for piece in caption if len(piece.split()) >= SENTENCE_WORDS
+    ]
+    phrases = sorted(group.tags, key=len, reverse=True)
+    return next((tag for tag in phrases if any(f" {tag_key(tag)} " in text for text in sentences)), None)
+
+
+def _infer_identity(
+    named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes], groups: Mapping[str, Group]
+) -> dict[str, str]:
+    traits = {}
+    for name in groups:
+        if sum(row[name] is not None for row in named) > NAMED_SHARE * len(named):
+            continue
+        tag, count = Counter(picture.get(name) for picture in seen).most_common(1)[0]
+        if tag is not None and count >= IDENTITY_SHARE * len(seen):
+            traits[name] = tag
+    return traits
+
+
+def _given(tags: Sequence[str], groups: Mapping[str, Group], key: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for tag in tags:
+        group, spelling = _group_of(tag, groups, key)
+        if group in found:
+            raise ExamError(f"[exam] {key}: {found[group]!r} and {tag!r} cannot both be seen (group {group}).")
+        found[group] = spelling
+    return found
+
+
+def _given_lists(tags: Sequence[str], groups: Mapping[str, Group]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for tag in tags:
+        group, spelling = _group_of(tag, groups, "ask")
+        found[group] = (*found.get(group, ()), spelling)
+    return found
+
+
+def _group_of(tag: str, groups: Mapping[str, Group], key: str) -> tuple[str, str]:
+    for name, group in groups.items():
+        spelling = group.of(tag)
+        if spelling is not None:
+            return name, spelling
+    known = [tag for group in groups.values() for tag in group.tags]
+    raise ExamError(f"[exam] {key}: the judge does not know {tag!r}.", hint=did_you_mean(tag, known))
+
+
+def _usual(group: str | None, seen: Sequence[Attributes]) -> str | None:
+    counts = Counter(picture.get(group or "") for picture in seen)
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def _shown_values(
+    name: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes], *, captioned: bool
+) -> set[str]:
+    """Folded values that training images show: as captioned; where captions are silent, as judged (twice or more,
+    so that one wrong look does not take a value out of the questions)."""
+    if captioned:
+        return {tag_key(row[name] or "") for row in named}
+    counts = Counter(picture.get(name) for picture in seen)
+    return {tag_key(tag) for tag, count in counts.items() if tag is not None and count >= 2}
+
+
+def _constant(captions: Sequence[tuple[str, ...]], groups: Mapping[str, Group]) -> tuple[str, ...]:
+    counts = Counter(tag for caption in captions for tag in dict.fromkeys(caption))
+    judged = {tag_key(tag) for group in groups.values() for tag in group.tags}
+    return tuple(
+        tag for tag, n in counts.items() if n >= IDENTITY_SHARE * len(captions) and tag_key(tag) not in judged
+    )
