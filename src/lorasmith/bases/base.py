@@ -1,4 +1,4 @@
-"""A base model as parts. Shapes: B batch, C channels, H and W of latents or pixels, T tokens, D and P text widths."""
+"""A base model as parts. Shapes: B batch, C channels, H and W of latents or pixels, T tokens, D, P text widths."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ class Base:
     def encode_tokens(self, ids_BT: Tensor, clip_skip: int = 1) -> TextContext:
         """Token ids of the first tokenizer, T = 77 with BOS and EOS, to what the denoiser is told. Differentiable.
 
-        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm, as in A1111 and sd-scripts.
-        SDXL: both encoders' penultimate states, without norm, and the second one's projected EOS state; `clip_skip` is
-        ignored, as in sd-scripts. Raises ValueError when the encoder has fewer layers.
+        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm, as A1111 and sd-scripts.
+        SDXL: both encoders' penultimate states, without norm, and the second one's projected EOS state; `clip_skip`
+        is ignored, as in sd-scripts. Raises ValueError when the encoder has fewer layers.
         """
         ids = ids_BT.to(self.device)
         if self.family == "sdxl":

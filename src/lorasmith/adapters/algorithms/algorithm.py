@@ -1,8 +1,8 @@
 """What an adapter algorithm is: the factors of one layer, and the side path that applies a stack of them.
 
-Every algorithm here is *additive given the base's output*: the change that it makes to a layer's output is a function
-of the layer's input, its frozen weight and its frozen output; so the changes of several adapters, weighted per
-sample, sum up. Shapes: B batch, n adapters of the stack, i and o a layer's input and output width, r rank.
+Every algorithm here is *additive given the base's output*: its change of a layer's output is a function of the
+layer's input, frozen weight and frozen output; so the changes of several adapters, weighted per sample, sum up.
+Shapes: B batch, n adapters of the stack, i and o a layer's input and output width, r rank.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class LayerFactors(ABC):
 class Mix:
     """How much of each adapter of a stack each sample gets: the columns of S that concern the stack.
 
-    `active` are the stack positions with a nonzero weight anywhere. When all rows agree, `shared` holds one strength
-    for each of them and `rows` is None. Else `rows` is (B, active), and when each row has few nonzero weights among
-    many, `index` (B, m) and `picked` (B, m) name and weigh only those.
+    `active` are the stack positions with a nonzero weight anywhere. When all rows agree, `shared` holds a strength
+    for each of them and `rows` is None. Else `rows` is (B, active) and, when each row has few nonzero weights,
+    `index` (B, m) and `picked` (B, m) name and weigh only those.
     """
 
     active: tuple[int, ...]
@@ -134,7 +134,8 @@ class Side(nn.Module, ABC):
 
     def tensor(self, position: int, field: str) -> Tensor:
         """A trained tensor of the stack's adapter at `position`."""
-        return cast(nn.ParameterDict, self.trained[position])[field]
+        tensor: Tensor = cast(nn.ParameterDict, self.trained[position])[field]
+        return tensor
 
     def factors(self, position: int) -> LayerFactors:
         """The current factors of one adapter, detached."""

@@ -239,7 +239,7 @@ def _linear_with_lora(
 
 
 class _LoraLinear(Function):
-    """A frozen linear layer and its LoRA as one node: no sum is materialised twice, neither forward nor backward."""
+    """A frozen linear layer and its LoRA as one node: no sum is materialised twice, forward or backward."""
 
     @staticmethod
     def forward(

@@ -1,0 +1,146 @@
+"""The metadata that other tools read: sd-scripts' `ss_*` facts, its payload hashes, and modelspec."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
+from lorasmith.bases.base import Base
+from lorasmith.errors import AdapterError
+
+LEGACY_BEGIN, LEGACY_LENGTH = 0x100000, 0x10000
+MODEL_HASH, LEGACY_HASH = "sshs_model_hash", "sshs_legacy_hash"
+ARCHITECTURES = {
+    "sd1": "stable-diffusion-v1/lora",
+    "sd2": "stable-diffusion-v2-512/lora",
+    "sd2v": "stable-diffusion-v2-768-v/lora",
+    "sdxl": "stable-diffusion-xl-v1-base/lora",
+}
+VERSIONS = {"sd1": "sd_v1", "sd2": "sd_v2", "sd2v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
+
+
+def build_header(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Facts as the texts that sd-scripts writes: tables and lists as JSON, None as "None", the rest by `str`."""
+    return {
+        key: value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False)
+        if isinstance(value, (dict, list, tuple))
+        else str(value)
+        for key, value in facts.items()
+    }
+
+
+def network_facts(adapter: Adapter, base: Base) -> dict[str, Any]:
+    """The `ss_*` facts that no file should lack: what the network is, and which base it was made on."""
+    family = _version_key(base)
+    conv = sorted({factors.rank for name, factors in adapter.layers.items() if base.targets[name].kind == "conv3"})
+    return {
+        "ss_v2": base.family == "sd2",
+        "ss_base_model_version": VERSIONS[family],
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": adapter.rank,
+        "ss_network_alpha": adapter.alpha,
+        "ss_network_args": {"conv_dim": str(conv[0])} if len(conv) == 1 else {},
+        "ss_sd_model_name": base.name,
+        "ss_new_sd_model_hash": base.content_hash,
+    }
+
+
+def modelspec(
+    base: Base,
+    *,
+    title: str,
+    when: datetime,
+    trigger: str = "",
+    size: tuple[int, int] | None = None,
+    thumbnail: str = "",
+    **more: str,
+) -> dict[str, str]:
+    """modelspec 1.0.1 fields. `size` is (width, height); `thumbnail` a data URL; `more` e.g. author, description,
+    license, tags, usage_hint, without their prefix. Empty fields are left out."""
+    width, height = size or (base.resolution, base.resolution)
+    fields = {
+        "sai_model_spec": "1.0.1",
+        "architecture": ARCHITECTURES[_version_key(base)],
+        "implementation": "https://github.com/Stability-AI/generative-models"
+        if base.family == "sdxl"
+        else "diffusers",
+        "title": title,
+        "resolution": f"{width}x{height}",
+        "date": when.replace(tzinfo=None, microsecond=0).isoformat(),
+        "prediction_type": "v" if base.noise_schedule.prediction == "v_prediction" else "epsilon",
+        "trigger_phrase": trigger,
+        "thumbnail": thumbnail,
+        **more,
+    }
+    return {f"modelspec.{key}": value for key, value in fields.items() if value}
+
+
+def _version_key(base: Base) -> str:
+    v = base.family == "sd2" and base.noise_schedule.prediction == "v_prediction"
+    return "sd2v" if v else base.family
+
+
+def payload_hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, str]:
+    """`sshs_model_hash` and `sshs_legacy_hash` of these tensors under this metadata, as sd-scripts defines them.
+
+    The first is the sha256 of the payload. The second is eight digits of the sha256 of 64 KiB at offset 1 MiB of
+    the file with the `ss_*` metadata alone; small files do not reach so far, theirs is that of nothing.
+    """
+    payload = payload_bytes(tensors)
+    head = header_bytes(tensors, {key: value for key, value in metadata.items() if key.startswith("ss_")})
+    window = (head[LEGACY_BEGIN:] + payload[max(0, LEGACY_BEGIN - len(head)) :][:LEGACY_LENGTH])[:LEGACY_LENGTH]
+    return {
+        MODEL_HASH: hashlib.sha256(payload).hexdigest(),
+        LEGACY_HASH: hashlib.sha256(window).hexdigest()[:8],
+    }
+
+
+def addnet_hash(path: Path | str) -> str:
+    """sha256 (64 hex digits) of a file's payload: what A1111 calls a LoRA's hash, first 12 digits shown."""
+    header = read_header(path)
+    with Path(path).open("rb") as opened:
+        opened.seek(header.start)
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class HashReport:
+    """Recorded and recomputed hashes of a file. `ok` is None when the header records none."""
+
+    recorded: Mapping[str, str]
+    computed: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool | None:
+        if not self.recorded:
+            return None
+        return all(self.computed[key] == value.removeprefix("0x").lower() for key, value in self.recorded.items())
+
+
+def check_hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> HashReport:
+    """Compare the hashes in a file's metadata with those of its tensors, in the file's own dtypes."""
+    recorded = {key: metadata[key] for key in (MODEL_HASH, LEGACY_HASH) if key in metadata}
+    return HashReport(recorded, payload_hashes(tensors, metadata))
+
+
+def check_finite(tensors: Mapping[str, Tensor], where: object) -> None:
+    """Raises AdapterError naming the first tensor with a NaN or an infinity."""
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise AdapterError(
+                f"{key} holds NaN or infinite values: the adapter is broken.",
+                where=where,
+                hint="Its training diverged; take an earlier snapshot.",
+            )
