@@ -32,10 +32,13 @@ class Index:
 
     def known(self, topic: str, path: Path, stat: os.stat_result) -> Any | None:
         """What was stored for the file as it is now; None when nothing was, or the file has changed."""
-        row = self._connection.execute(
-            "select facts from known where topic = ? and path = ? and size = ? and mtime_ns = ?",
-            (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns),
-        ).fetchone()
+        try:
+            row = self._connection.execute(
+                "select facts from known where topic = ? and path = ? and size = ? and mtime_ns = ?",
+                (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns),
+            ).fetchone()
+        except sqlite3.Error:
+            return None
         return None if row is None else json.loads(row[0])
 
     def learn(self, topic: str, path: Path, stat: os.stat_result, facts: Any) -> None:

@@ -1,0 +1,144 @@
+"""lorasmith inspect"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lorasmith.dataset.findings import Finding
+    from lorasmith.dataset.inspection import Inspection
+    from lorasmith.dataset.reading import Dataset
+    from lorasmith.project import Project
+
+_SHOWN_PER_RULE = 6
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def command(
+    project: Annotated[Path, typer.Argument(help="The project's folder.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Look at the images and say what is wrong and what to do.
+
+    Ends with status 1 while an error stands that is not waived in lora.toml. Nothing of yours is changed.
+
+    Example: lorasmith inspect my-lora
+    """
+    from lorasmith.cli.rendering import print_json, show
+    from lorasmith.dataset.inspection import inspect
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.project import open_project
+    from lorasmith.tags.pipeline import write_captions
+    from lorasmith.tags.raw import read_raw_tags
+
+    opened = open_project(project)
+    dataset = show(read_dataset(opened), json)
+    write_captions(opened, dataset)  # refuses what must not be trained, before anything is said about it
+    tags = {name: raw.tags for name, raw in read_raw_tags(opened, dataset).items()}
+    inspection = show(inspect(opened, dataset, tags), json)
+    if json:
+        print_json(inspection.as_json())
+    else:
+        from rich.console import Console
+
+        Console(highlight=False).print(draw_inspection(opened, dataset, inspection, str(project)))
+    if not inspection.passed:
+        raise typer.Exit(1)
+
+
+def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, given: str) -> RenderableType:
+    """The inspection for a person: what there is, what is wrong with the worst first, what to do next."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text(), Text(_headline(project, dataset), style="bold"), Text()]
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    shown: Counter[str] = Counter()
+    for finding in inspection.findings:
+        shown[finding.rule] += 1
+        if shown[finding.rule] <= _SHOWN_PER_RULE:
+            table.add_row(Text(finding.rule, style="bold"), _level(finding), _body(finding))
+    for rule, count in shown.items():
+        if count > _SHOWN_PER_RULE:
+            table.add_row(Text(rule, style="bold"), "", f"... and {count - _SHOWN_PER_RULE} more; see --json")
+    if inspection.findings:
+        parts += [Padding(table, (0, 0, 0, 1)), Text()]
+    parts.append(_summary(inspection, given))
+    return Group(*parts)
+
+
+def _headline(project: Project, dataset: Dataset) -> str:
+    items = dataset.items
+    sides = [(item.facts.width, item.facts.height) for item in items]
+    smallest, largest = min(sides, key=_area), max(sides, key=_area)
+    captioned = sum(1 for item in items if item.caption)
+    size = f"{smallest[0]}x{smallest[1]}"
+    if largest != smallest:
+        size += f" to {largest[0]}x{largest[1]}"
+    count = "1 image" if len(items) == 1 else f"{len(items)} images"
+    return f"{project.lora.name} ({project.lora.subject.value}): {count}, {captioned} with captions, {size} pixels"
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _level(finding: Finding) -> RenderableType:
+    from rich.text import Text
+
+    if finding.waived is not None:
+        return Text("waived", style="dim")
+    return Text(finding.level, style=_STYLES[finding.level])
+
+
+def _body(finding: Finding) -> RenderableType:
+    from rich.text import Text
+
+    message = finding.message
+    unnamed = [name for name in finding.images if name not in message]
+    if unnamed:
+        message += f" {', '.join(unnamed[:4])}{', ...' if len(unnamed) > 4 else ''}"
+    message = (
+        message[:1].upper() + message[1:] if finding.message[:1].islower() and finding.images == () else message
+    )
+    text = Text(message, style="dim" if finding.waived is not None else "")
+    if finding.waived is not None:
+        text.append(f"\n{finding.waived}", style="dim italic")
+    else:
+        text.append(f"\n-> {finding.advice}", style="dim")
+    return text
+
+
+def _summary(inspection: Inspection, given: str) -> RenderableType:
+    from rich.text import Text
+
+    standing = Counter(finding.level for finding in inspection.findings if finding.waived is None)
+    waived = sum(1 for finding in inspection.findings if finding.waived is not None)
+    counts = [
+        f"{count} {level}{'' if count == 1 else 's'}"
+        for level in ("error", "warning", "note")
+        if (count := standing[level])
+    ]
+    if waived:
+        counts.append(f"{waived} waived")
+    text = Text(f"{', '.join(counts)}. " if counts else "Nothing to complain about. ", style="bold")
+    if not inspection.passed:
+        text.append("Mend the errors first, or waive a rule in lora.toml: ", style="bold red")
+        rule = next(finding.rule for finding in inspection.findings if finding.level == "error")
+        return text.append(f'[dataset] waive = {{ {rule} = "your reason" }}\n')
+    if standing["warning"]:
+        text.append("It can be trained; mending the warnings makes it better.", style="yellow")
+    else:
+        text.append("Ready to train.", style="green")
+    return text.append(f"\nNext: lorasmith tag {given}   then: lorasmith train {given}\n")

@@ -1,0 +1,47 @@
+"""What a rule says about a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lorasmith.dataset.evidence import Evidence
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule found: what is so (`message`), and what to do about it (`advice`).
+
+    `images` are item names or, for files that are no items, their printable paths. `waived` is the reason why the
+    user accepts it, and None when it stands.
+    """
+
+    rule: str
+    level: Level
+    message: str
+    advice: str
+    images: tuple[str, ...] = ()
+    waived: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of the "findings" of ``lorasmith inspect --json``."""
+        return {
+            "rule": self.rule,
+            "level": self.level,
+            "images": list(self.images),
+            "message": self.message,
+            "advice": self.advice,
+            "waived": self.waived,
+        }
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A dataset rule: its id and title in domain.md's numbering, and its check."""
+
+    id: str
+    title: str
+    check: Callable[[Evidence], Iterator[Finding]]

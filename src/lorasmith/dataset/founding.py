@@ -1,0 +1,120 @@
+"""Make a new project: a commented lora.toml beside a copy of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tomlkit
+
+from lorasmith.dataset.intake import copy_in, plan_copies
+from lorasmith.errors import ProjectError, StorageError, UsageError
+from lorasmith.events import Work
+from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name, write_file
+
+IMAGES = "images"
+
+
+def found_project(
+    folder: Path, *, subject: SubjectKind, name: str | None, trigger: str | None, sources: Sequence[Path]
+) -> Work[Project]:
+    """Make `folder` a project. `name` defaults to the folder's, `trigger` to the name in lower-case letters.
+
+    The sources are checked before anything is made; their files are copied, never moved; lora.toml is written last.
+    A source that already is the project's images folder stays as it is. Raises ProjectError when there is a
+    lora.toml, or other files where the images would go; DatasetError for a wrong source; UsageError for an empty
+    name or trigger; StorageError.
+    """
+    name, trigger = _checked_words(folder, name, trigger)
+    images = folder / IMAGES
+    if (folder / FILE_NAME).exists():
+        raise ProjectError(
+            f"there is a {FILE_NAME} already.", where=folder, hint="Edit it, or choose another folder."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ProjectError("not a folder.", where=folder, hint="Choose another name for the project.")
+    copies = plan_copies(sources)
+    elsewhere = [source for source in sources if source.resolve() != images.resolve()]
+    if elsewhere:
+        _check_free(images)
+        yield from copy_in(copies, images)
+    else:
+        _make(images)
+    write_file(folder / FILE_NAME, describe_project(subject=subject, name=name, trigger=trigger))
+    return open_project(folder)
+
+
+def describe_project(*, subject: SubjectKind, name: str, trigger: str) -> str:
+    """The text of a new lora.toml, with a comment for everything that a beginner may want to change."""
+    return _TEMPLATE.format(name=_quoted(name), subject=_quoted(subject.value), trigger=_quoted(trigger))
+
+
+def _checked_words(folder: Path, name: str | None, trigger: str | None) -> tuple[str, str]:
+    name = safe_name(folder.resolve().name) if name is None else name.strip()
+    if not name or safe_name(name) != name:
+        hint = f"Use letters, digits, dots, dashes and underscores, such as {safe_name(name)}."
+        raise UsageError(f'--name "{name}" cannot be a file name.', hint=hint)
+    if trigger is None:
+        trigger = "".join(letter for letter in name.lower() if letter.isalnum())
+    trigger = " ".join(trigger.split())
+    if not trigger.strip(", "):
+        raise UsageError("--trigger is empty.", hint="Give a word that means nothing yet, such as zbk.")
+    return name, trigger
+
+
+def _check_free(images: Path) -> None:
+    if images.exists() and (not images.is_dir() or any(images.iterdir())):
+        raise ProjectError(
+            "there are files already.",
+            where=images,
+            hint=f"To use them as they are: --images {images}. Else choose another project folder.",
+        )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise StorageError(f"cannot be made: {fault.strerror}.", where=folder) from fault
+
+
+def _quoted(text: str) -> str:
+    return tomlkit.string(text).as_string()
+
+
+_TEMPLATE = """\
+# A Lorasmith project. Everything that can be changed has a line here; what begins with # is an example.
+
+[lora]
+name = {name}            # the adapter's file name
+subject = {subject}      # character, couple, background, asset, clothing, pose, concept or style
+trigger = {trigger}      # the word that calls it in a prompt; best a word that means nothing yet
+base = "doodle"          # the small built-in base; for real use the folder of a Stable Diffusion checkpoint
+# vision = "what its pictures should look like, in your words"
+
+[dataset]
+images = ["images"]      # folders; 5_main/ inside shows its images five times an epoch
+# waive = {{ D2 = "small on purpose" }}    # accept a rule's findings, with your reason
+
+[tags]
+# What captions name stays changeable; what they leave out is learnt as part of the subject.
+# absorb = "* hair, * eyes"          # features of the subject to leave out; * stands for anything
+# undesired = "watermark, signature" # tags that must not be trained
+# add = ""                           # tags for every caption
+# threshold = 0.35                   # how sure the tagger must be
+
+[recipe]
+# Empty is good: the preset for your subject kind and base fills in the rest. See it with: lorasmith plan
+# epochs = 10
+# rank = 16              # the size of the adapter
+# alpha = 8              # its scale is alpha / rank
+# lr.unet = 5e-4
+# seed = 0
+
+[provenance]
+source = ""              # where the images are from
+author = ""
+licence = ""
+real_person = false      # true for a real person; then say how they consented:
+consent = ""
+"""

@@ -1,0 +1,83 @@
+"""Look at a whole dataset and let every rule speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lorasmith.dataset.evidence import Evidence, Group
+from lorasmith.dataset.findings import Finding, Level
+from lorasmith.dataset.fingerprinting import portray
+from lorasmith.dataset.index import open_index
+from lorasmith.dataset.likeness import group_images
+from lorasmith.dataset.reading import Dataset
+from lorasmith.dataset.rules import RULES
+from lorasmith.dataset.settings import read_settings
+from lorasmith.errors import ProjectError, did_you_mean
+from lorasmith.events import Work
+from lorasmith.project import Project
+
+_LEVELS: Mapping[Level, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """How many images can be read, which of them are the same, and what the rules found, the worst first."""
+
+    images: int
+    groups: tuple[Group, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no error stands that was not waived."""
+        return not any(finding.level == "error" and finding.waived is None for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of ``lorasmith inspect --json``; images are named by their path in the images folder."""
+        groups = [{"kind": group.kind, "images": list(group.images), "keep": group.keep} for group in self.groups]
+        findings = [finding.as_json() for finding in self.findings]
+        return {"images": self.images, "groups": groups, "findings": findings}
+
+
+def inspect(project: Project, dataset: Dataset, captions: Mapping[str, tuple[str, ...]]) -> Work[Inspection]:
+    """Run every rule. `captions` are the raw tags by item name. Raises ProjectError for a wrong `waive`."""
+    waive = _checked_waivers(project)
+    with open_index(project.cache) as index:
+        portraits = yield from portray(index, dataset)
+        groups = group_images(portraits)
+    evidence = Evidence(
+        subject=project.lora.subject,
+        items=dataset.items,
+        problems=dataset.problems,
+        orphans=dataset.orphans,
+        tags=captions,
+        blur={portrait.name: portrait.fingerprint.blur for portrait in portraits},
+        groups=groups,
+    )
+    findings = sorted(_findings(evidence, waive), key=_urgency)
+    return Inspection(len(dataset.items), evidence.groups, tuple(findings))
+
+
+def _findings(evidence: Evidence, waive: Mapping[str, str]) -> Iterator[Finding]:
+    for rule in RULES:
+        for finding in rule.check(evidence):
+            yield replace(finding, waived=waive.get(finding.rule))
+
+
+def _urgency(finding: Finding) -> tuple[bool, int]:
+    return finding.waived is not None, _LEVELS[finding.level]
+
+
+def _checked_waivers(project: Project) -> Mapping[str, str]:
+    waive = read_settings(project).waive
+    known = [rule.id for rule in RULES]
+    for rule in waive:
+        if rule not in known:
+            raise ProjectError(
+                f"waive.{rule}: no such rule.",
+                where=project.where("dataset"),
+                hint=did_you_mean(rule, known) or f"Rules: {', '.join(known)}.",
+            )
+    return waive
