@@ -1,4 +1,4 @@
-"""Adapter files: kohya's keys in safetensors. Reading trusts nothing; writing fills in the hashes readers look for."""
+"""Adapter files: kohya's keys in safetensors. Reading trusts nothing; writing fills in the hashes readers want."""
 
 from __future__ import annotations
 

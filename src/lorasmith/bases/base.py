@@ -118,7 +118,7 @@ class Base:
     def encode_tokens(self, ids_BT: Tensor, clip_skip: int = 1) -> TextContext:
         """Token ids of the first tokenizer, T = 77 with BOS and EOS, to what the denoiser is told. Differentiable.
 
-        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm, as A1111 and sd-scripts.
+        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm, as A1111 does it.
         SDXL: both encoders' penultimate states, without norm, and the second one's projected EOS state; `clip_skip`
         is ignored, as in sd-scripts. Raises ValueError when the encoder has fewer layers.
         """

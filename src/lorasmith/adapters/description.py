@@ -1,0 +1,114 @@
+"""What an adapter file says about itself, and whether that is true."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.files import load_adapter, read_tensors
+from lorasmith.adapters.header import HashReport, check_hashes
+
+TEXT_WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+TOP_TAGS = 12
+
+
+@dataclass(frozen=True)
+class Description:
+    """An adapter file, looked at. `family` is None when neither shapes nor metadata tell it."""
+
+    path: Path
+    adapter: Adapter
+    keys: int
+    dtype: str
+    family: str | None
+    hashes: HashReport
+    tags: tuple[tuple[str, int], ...]
+
+    @property
+    def trigger(self) -> str:
+        return self.adapter.metadata.get("modelspec.trigger_phrase", "")
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready; `hashes.ok` is null when the header records none."""
+        adapter = self.adapter
+        return {
+            "path": str(self.path),
+            "name": adapter.metadata.get("ss_output_name", adapter.name),
+            "title": adapter.metadata.get("modelspec.title", ""),
+            "trigger": self.trigger,
+            "family": self.family,
+            "base": adapter.metadata.get("ss_sd_model_name", ""),
+            "algorithms": sorted({factors.algorithm for factors in adapter.layers.values()}),
+            "rank": adapter.rank,
+            "alpha": adapter.alpha,
+            "layers": {
+                "unet": sum(name.startswith("lora_unet_") for name in adapter.layers),
+                "text_encoder": sum(name.startswith("lora_te") for name in adapter.layers),
+            },
+            "keys": self.keys,
+            "dtype": self.dtype,
+            "bytes": self.path.stat().st_size,
+            "hashes": {"ok": self.hashes.ok, **self.hashes.computed},
+            "tags": [list(tag) for tag in self.tags],
+        }
+
+
+def describe(path: Path | str) -> Description:
+    """Read a file whole and describe it. Raises AdapterError when it is not a sound adapter."""
+    file = Path(path)
+    adapter = load_adapter(file)
+    tensors = read_tensors(file)
+    return Description(
+        path=file,
+        adapter=adapter,
+        keys=len(tensors),
+        dtype=Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()).most_common(1)[0][0],
+        family=_family(tensors, adapter),
+        hashes=check_hashes(tensors, adapter.metadata),
+        tags=_tags(adapter),
+    )
+
+
+def problems_of(description: Description) -> list[str]:
+    """What a reader of the file would be misled by; empty when it is in order."""
+    problems: list[str] = []
+    for key, recorded in description.hashes.recorded.items():
+        computed = description.hashes.computed[key]
+        if recorded.removeprefix("0x").lower() != computed:
+            problems.append(f"{key} says {recorded[:12]}, its tensors give {computed[:12]}.")
+    if not description.hashes.recorded:
+        problems.append("it records no hash of its tensors (sshs_model_hash): galleries may attribute it wrongly.")
+    recorded_rank = description.adapter.metadata.get("ss_network_dim")
+    if recorded_rank not in (None, "Dynamic", "None", str(description.adapter.rank)):
+        problems.append(f"its metadata say rank {recorded_rank}, its tensors have {description.adapter.rank}.")
+    return problems
+
+
+def _family(tensors: dict[str, Tensor], adapter: Adapter) -> str | None:
+    """By the width of the text that its cross-attention reads, by names, by the metadata: in order of trust."""
+    for name, factors in adapter.layers.items():
+        if name.endswith("attn2_to_k"):
+            width = next(iter(factors.trained().values())).shape[-1]
+            if width in TEXT_WIDTHS:
+                return TEXT_WIDTHS[width]
+    if any(key.startswith(("lora_te2_", "text_encoder_2.", "lora_unet_input_blocks_")) for key in tensors):
+        return "sdxl"
+    version = adapter.metadata.get("ss_base_model_version", "")
+    return next((family for family in ("sdxl", "sd2", "sd1") if version.replace("_v", "").startswith(family)), None)
+
+
+def _tags(adapter: Adapter) -> tuple[tuple[str, int], ...]:
+    """The commonest tags of its training captions, over all folders; none where the record is missing, broken."""
+    total: Counter[str] = Counter()
+    try:
+        for counts in json.loads(adapter.metadata.get("ss_tag_frequency", "{}")).values():
+            total.update({str(tag).strip(): int(count) for tag, count in counts.items()})
+    except (ValueError, TypeError, AttributeError):
+        return ()
+    return tuple(total.most_common(TOP_TAGS))
