@@ -1,0 +1,75 @@
+"""`lorasmith plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lorasmith.recipe.plan import Plan
+    from lorasmith.recipe.recipe import Recipe
+
+
+def command(
+    project: Annotated[Path, typer.Argument(help="Folder of the project.")] = Path("."),
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A recipe value to try, e.g. --set resolution=768. Can be repeated."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
+) -> None:
+    """Show what training will do: steps, buckets, time, memory.
+
+    Example: lorasmith plan my-lora --set resolution=768 --set epochs=10
+    """
+    from lorasmith.cli.rendering import print_json, show
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.project import open_project
+    from lorasmith.recipe.estimates import read_pace
+    from lorasmith.recipe.overrides import split_overrides
+    from lorasmith.recipe.plan import make_plan
+    from lorasmith.recipe.recipe import read_recipe
+
+    opened = open_project(project)
+    recipe = read_recipe(opened, split_overrides(assignments or []))
+    dataset = show(read_dataset(opened), json=as_json)
+    plan = make_plan(recipe, dataset, pace=read_pace(opened.cache, recipe.base))
+    if as_json:
+        print_json(plan.as_json())
+    else:
+        _print(plan, recipe, project)
+
+
+def _print(plan: Plan, recipe: Recipe, project: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table("bucket", "images", "batches per epoch", box=None, header_style="bold", padding=(0, 2))
+    for bucket in plan.buckets:
+        table.add_row(f"{bucket.size[0]} x {bucket.size[1]}", str(bucket.images), str(bucket.batches))
+    console.print(table)
+    rows = sum(image.repeats for image in plan.images)
+    solved = f", repeats multiplied by {plan.factor} to come close to {recipe.target_steps} steps" * (
+        plan.factor > 1
+    )
+    console.print(f"\nan epoch    {len(plan.images)} images seen {rows} times{solved}")
+    console.print(
+        f"steps       {plan.steps} ({plan.epochs} epochs of {plan.steps_per_epoch}; "
+        f"batches of {recipe.batch_size}, {recipe.accumulate} a step)"
+    )
+    console.print(f"adapter     {recipe.algorithm}, rank {recipe.rank}, alpha {recipe.alpha:g}, base {recipe.base}")
+    console.print(f"cut away    {100 * plan.cropped:.1f} % of the resized pixels")
+    console.print(f"snapshots   {plan.snapshots}, one every {recipe.save_every}; {plan.disk / 1e6:.0f} MB on disk")
+    console.print(f"time        about {_span(plan.seconds)}; memory about {plan.bytes / 1e9:.1f} GB")
+    console.print(f"\nnext: lorasmith train {project}", markup=False)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,1 @@
+"""Training: caches, batches, optimizers, the loop, and the run folder that it leaves."""

@@ -1,0 +1,86 @@
+"""Latents of the images, computed once and kept in the project's cache.
+
+One safetensors file per (base, image content, bucket, resized size), so nothing stale is ever read. Each image is
+encoded alone: its latent does not depend on what else had to be computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from lorasmith.bases.base import Base
+from lorasmith.events import Progress, Work
+from lorasmith.images.geometry import fit
+from lorasmith.images.opening import open_rgb
+from lorasmith.project import write_file
+from lorasmith.recipe.plan import PlannedImage
+
+MEMORY_LIMIT = 1 << 30
+"""Bytes of latents kept in memory; what is beyond is read from the cache at each visit."""
+
+
+class LatentCache:
+    """Latents (C, H, W) float32 by image number, plain and mirrored."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._kept: dict[int, dict[str, Tensor]] = {}
+        self._bytes = 0
+
+    def read(self, image: int, flipped: bool = False) -> Tensor:
+        tensors = self._kept.get(image)
+        if tensors is None:
+            tensors = load_file(self._files[image])
+            size = sum(tensor.nbytes for tensor in tensors.values())
+            if self._bytes + size <= MEMORY_LIMIT:
+                self._kept[image] = tensors
+                self._bytes += size
+        return tensors["flipped" if flipped else "plain"]
+
+
+def cache_latents(
+    images: Sequence[PlannedImage], hashes: Sequence[str], base: Base, folder: Path, *, flips: bool
+) -> Work[LatentCache]:
+    """Encode what is not cached yet below `folder`; `hashes` are the images' content hashes. Raises ImageError."""
+    place = folder / base.content_hash[:16]
+    files = [
+        place
+        / f"{content[:32]}-{image.bucket[0]}x{image.bucket[1]}-{image.resized[0]}x{image.resized[1]}.safetensors"
+        for image, content in zip(images, hashes, strict=True)
+    ]
+    missing = [number for number, file in enumerate(files) if not _is_complete(file, flips)]
+    for done, number in enumerate(missing, start=1):
+        image = images[number]
+        pixels = to_pixels(fit(open_rgb(image.path), image.resized, image.bucket))
+        latents = {"plain": _encode(base, pixels)}
+        if flips:
+            latents["flipped"] = _encode(base, pixels.flip(-1))
+        write_file(files[number], save(latents))
+        yield Progress("caching latents", done, len(missing))
+    return LatentCache(files)
+
+
+def to_pixels(image: Image.Image) -> Tensor:
+    """A picture as (3, H, W) float32 in [-1, 1]."""
+    return torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1).contiguous() / 127.5 - 1
+
+
+def _encode(base: Base, pixels: Tensor) -> Tensor:
+    latent = base.encode_images(pixels.unsqueeze(0))[0]
+    return latent.to("cpu", torch.float32, copy=True).contiguous()
+
+
+def _is_complete(file: Path, flips: bool) -> bool:
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError):
+        return False
+    return "plain" in tensors and (not flips or "flipped" in tensors)

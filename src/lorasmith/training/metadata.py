@@ -1,0 +1,182 @@
+"""What an adapter file says of its own making: sd-scripts' `ss_*` facts and modelspec, from a run's values."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lorasmith import __version__
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.header import build_header, modelspec, network_facts
+from lorasmith.bases.base import Base
+from lorasmith.dataset.reading import Dataset, Item
+from lorasmith.images.opening import open_rgb
+from lorasmith.project import Project
+from lorasmith.recipe.plan import Plan, PlannedImage
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.tags.words import split_tags
+from lorasmith.training.rates import RateSchedule
+
+THUMBNAIL_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Making:
+    """All that a run knows and a file should tell. `captions` are by image number of the plan."""
+
+    project: Project
+    recipe: Recipe
+    dataset: Dataset
+    plan: Plan
+    captions: Sequence[str]
+    base: Base
+    optimizer: str
+    session: str
+    started_at: float
+
+
+def current_time() -> float:
+    """Seconds since the epoch; SOURCE_DATE_EPOCH stands in for the clock, so that files can be reproduced."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return float(fixed) if fixed.isdigit() else time.time()
+
+
+def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int, thumbnail: str) -> dict[str, str]:
+    """The metadata of an adapter saved after `step` steps and `epoch` epochs; `thumbnail` is a data URL or ""."""
+    finished_at = current_time()
+    facts = (
+        network_facts(adapter, making.base) | _run_facts(making, step, epoch, finished_at) | _dataset_facts(making)
+    )
+    provenance = making.project.provenance
+    card = modelspec(
+        making.base,
+        title=making.project.lora.name,
+        when=datetime.fromtimestamp(finished_at, UTC),
+        trigger=making.project.lora.trigger,
+        size=making.recipe.resolution,
+        thumbnail=thumbnail,
+        author=provenance.author,
+        description=making.project.lora.vision,
+        license=provenance.licence,
+        tags=making.project.lora.subject.value,
+        usage_hint=f"{making.project.lora.trigger} <lora:{making.project.lora.name}:0.8>",
+    )
+    return build_header(facts) | card
+
+
+def make_thumbnail(picture: Path) -> str:
+    """A picture as a small JPEG data URL."""
+    image = open_rgb(picture)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dict[str, Any]:
+    recipe, plan = making.recipe, making.plan
+    schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
+    conv = {"conv_dim": str(recipe.conv.rank), "conv_alpha": f"{recipe.conv.alpha or recipe.alpha:g}"}
+    return {
+        "ss_session_id": making.session,
+        "ss_training_started_at": making.started_at,
+        "ss_training_finished_at": finished_at,
+        "ss_training_comment": f"lorasmith {__version__}",
+        "ss_sd_scripts_commit_hash": None,
+        "ss_output_name": making.project.lora.name,
+        "ss_network_args": conv if recipe.conv.rank else {},
+        "ss_network_dropout": None,
+        "ss_learning_rate": recipe.lr.unet,
+        "ss_unet_lr": recipe.lr.unet,
+        "ss_text_encoder_lr": recipe.lr.text_encoder,
+        "ss_optimizer": making.optimizer,
+        "ss_lr_scheduler": recipe.schedule.name,
+        "ss_lr_warmup_steps": schedule.warmup_steps,
+        "ss_max_grad_norm": recipe.max_grad_norm,
+        "ss_num_train_images": sum(image.repeats for image in plan.images),
+        "ss_num_validation_images": 0,
+        "ss_num_reg_images": 0,
+        "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
+        "ss_num_epochs": plan.epochs,
+        "ss_max_train_steps": plan.steps,
+        "ss_steps": step,
+        "ss_epoch": epoch,
+        "ss_gradient_checkpointing": False,
+        "ss_gradient_accumulation_steps": recipe.accumulate,
+        "ss_batch_size_per_device": recipe.batch_size,
+        "ss_total_batch_size": recipe.batch_size * recipe.accumulate,
+        "ss_mixed_precision": {"float32": "no", "bfloat16": "bf16"}[recipe.precision],
+        "ss_full_fp16": False,
+        "ss_clip_skip": recipe.clip_skip,
+        "ss_max_token_length": None,
+        "ss_cache_latents": True,
+        "ss_seed": recipe.seed,
+        "ss_lowram": False,
+        "ss_noise_offset": recipe.noise.offset or None,
+        "ss_multires_noise_iterations": None,
+        "ss_multires_noise_discount": None,
+        "ss_adaptive_noise_scale": None,
+        "ss_zero_terminal_snr": False,
+        "ss_caption_dropout_rate": recipe.caption.dropout,
+        "ss_caption_dropout_every_n_epochs": 0,
+        "ss_caption_tag_dropout_rate": 0.0,
+        "ss_face_crop_aug_range": None,
+        "ss_prior_loss_weight": recipe.preserve.weight,
+        "ss_min_snr_gamma": recipe.loss.min_snr_gamma or None,
+        "ss_scale_weight_norms": None,
+        "ss_ip_noise_gamma": None,
+        "ss_debiased_estimation": False,
+        "ss_loss_type": "l2",
+    }
+
+
+def _dataset_facts(making: Making) -> dict[str, Any]:
+    recipe, rules = making.recipe, making.recipe.bucket_rules
+    folders = [_folder_name(item) for item in making.dataset.items]
+    counts: dict[str, Counter[str]] = {folder: Counter() for folder in folders}
+    directories: dict[str, dict[str, int]] = {}
+    for folder, image, caption in zip(folders, making.plan.images, making.captions, strict=True):
+        counts[folder].update(tag.lower() for tag in split_tags(caption))
+        directory = directories.setdefault(folder, {"n_repeats": image.repeats, "img_count": 0})
+        directory["img_count"] += 1
+    return {
+        "ss_resolution": str(recipe.resolution),
+        "ss_enable_bucket": recipe.bucket.enabled,
+        "ss_bucket_no_upscale": recipe.bucket.no_upscale,
+        "ss_min_bucket_reso": rules.smallest,
+        "ss_max_bucket_reso": rules.largest,
+        "ss_bucket_info": _bucket_info(making.dataset.items, making.plan.images) if recipe.bucket.enabled else None,
+        "ss_color_aug": False,
+        "ss_flip_aug": recipe.flip,
+        "ss_random_crop": False,
+        "ss_shuffle_caption": recipe.caption.shuffle,
+        "ss_keep_tokens": recipe.caption.keep_tokens,
+        "ss_dataset_dirs": directories,
+        "ss_reg_dataset_dirs": {},
+        "ss_tag_frequency": {folder: dict(count.most_common()) for folder, count in counts.items()},
+    }
+
+
+def _bucket_info(items: Sequence[Item], images: Sequence[PlannedImage]) -> Mapping[str, Any]:
+    rows = Counter(image.bucket for image in images for _ in range(image.repeats))
+    errors = [
+        abs(item.facts.width / item.facts.height - image.bucket[0] / image.bucket[1])
+        for item, image in zip(items, images, strict=True)
+    ]
+    buckets = {
+        str(number): {"resolution": list(size), "count": rows[size]} for number, size in enumerate(sorted(rows))
+    }
+    return {"buckets": buckets, "mean_img_ar_error": sum(errors) / len(errors)}
+
+
+def _folder_name(item: Item) -> str:
+    """The name of the folder that holds the image; nothing above it leaves the user's machine."""
+    return item.folder or item.path.parent.name

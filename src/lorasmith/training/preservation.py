@@ -1,0 +1,40 @@
+"""Preservation: rows that keep the base as it was where the trigger is absent (C6).
+
+Differential: for some rows of a batch, the same noisy latent with a caption that lacks the trigger shall give what
+the frozen base gives for it (the idea is ostris' "differential output preservation"). Prior: the same for pictures
+that the base drew itself. The target is the base's own output, not the noise: it has no variance of its own, so that
+a few rows suffice. Cost: per preserved row one more row in the step and a forward pass of the base.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lorasmith.diffusion.noise import key_number
+from lorasmith.recipe.buckets import Size
+
+
+@dataclass(frozen=True)
+class PriorPictures:
+    """Latents (n, C, H, W) of pictures that the base drew, and their prompts, per bucket."""
+
+    latents: Mapping[Size, Tensor]
+    prompts: Mapping[Size, tuple[str, ...]]
+
+
+def count_preserved(share: float, rows: int) -> int:
+    """How many rows to add to a batch of `rows`: the share, rounded up."""
+    return math.ceil(share * rows)
+
+
+def choose_plain_caption(caption: str, pool: Sequence[str], *key: int | str) -> str:
+    """The caption of a preserved row: the item's own without the trigger, or as often one of the pool's prompts."""
+    chance = random.Random(key_number(*key, "plain"))
+    if pool and (not caption or chance.random() < 0.5):
+        return chance.choice(pool)
+    return caption

@@ -1,0 +1,61 @@
+"""The state that a run resumes from: one safetensors file, written whole or not at all, with JSON in its header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lorasmith.errors import TrainingError
+from lorasmith.project import write_file
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands after `step` optimizer steps, and what must be the same again for it to go on bit for bit.
+
+    `tensors` are the factors in fp32 and the optimizer's memory; `events` is the size of events.jsonl in bytes;
+    `dataset` and `base` are content hashes; `seconds` were spent training.
+    """
+
+    step: int
+    seconds: float
+    events: int
+    threads: int
+    dataset: str
+    base: str
+    started_at: float
+    losses: tuple[float, ...] = ()
+    tensors: Mapping[str, Tensor] = field(default_factory=dict, compare=False)
+
+
+def save_state(file: Path, state: State) -> None:
+    """Write the state; the old one stays until the new one is whole. Raises StorageError."""
+    facts = {key: value for key, value in vars(state).items() if key != "tensors"}
+    tensors = {key: tensor.detach().to("cpu", copy=False).contiguous() for key, tensor in state.tensors.items()}
+    write_file(file, save(tensors, {"state": json.dumps({"version": VERSION} | facts)}))
+
+
+def load_state(file: Path) -> State:
+    """Read a state. Raises TrainingError when it is damaged or of another version."""
+    try:
+        with safe_open(file, "pt") as opened:
+            facts = json.loads(opened.metadata()["state"])
+            tensors = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118
+        version = facts.pop("version")
+        if version != VERSION:
+            raise TrainingError(
+                f"written by another version (state {version}, this one reads {VERSION}).", where=file
+            )
+        return State(**{**facts, "losses": tuple(facts["losses"])}, tensors=tensors)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
+        raise TrainingError(
+            f"the state cannot be read ({fault}).", where=file, hint="Start again without --resume."
+        ) from fault
