@@ -40,13 +40,13 @@ def command(
     Example: lorasmith new my-lora --subject character --trigger zbk --images ~/Pictures/zbk
     """
     from lorasmith.cli.rendering import print_json, say, show
+    from lorasmith.dataset.folders import find_files
     from lorasmith.dataset.founding import IMAGES, found_project
-    from lorasmith.dataset.intake import plan_copies
 
     sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
     project = show(found_project(folder, subject=subject, name=name, trigger=trigger, sources=sources), json)
     copied = project.root / IMAGES
-    count = sum(copy.is_image for copy in plan_copies([copied])) if sources else 0
+    count = len(find_files(copied).images)
     if json:
         document = {"project": project.root, "file": project.file, "images": count, "trigger": project.lora.trigger}
         print_json(document)
