@@ -47,6 +47,7 @@ def _portrait(index: Index, item: Item) -> Portrait:
         sha256=item.facts.sha256,
         pixels=item.facts.width * item.facts.height,
         size=stat.st_size,
+        captioned=bool(item.caption),
         fingerprint=made,
         look=_remembered_look(index, item.path),
     )

@@ -46,7 +46,9 @@ def found_project(
 
 def describe_project(*, subject: SubjectKind, name: str, trigger: str) -> str:
     """The text of a new lora.toml, with a comment for everything that a beginner may want to change."""
-    return _TEMPLATE.format(name=_quoted(name), subject=_quoted(subject.value), trigger=_quoted(trigger))
+    values = {"name": name, "subject": subject.value, "trigger": trigger}
+    lines = {key: f"{key} = {tomlkit.string(text).as_string()}".ljust(24) for key, text in values.items()}
+    return _TEMPLATE.format(**lines)
 
 
 def _checked_words(folder: Path, name: str | None, trigger: str | None) -> tuple[str, str]:
@@ -78,17 +80,13 @@ def _make(folder: Path) -> None:
         raise StorageError(f"cannot be made: {fault.strerror}.", where=folder) from fault
 
 
-def _quoted(text: str) -> str:
-    return tomlkit.string(text).as_string()
-
-
 _TEMPLATE = """\
 # A Lorasmith project. Everything that can be changed has a line here; what begins with # is an example.
 
 [lora]
-name = {name}            # the adapter's file name
-subject = {subject}      # character, couple, background, asset, clothing, pose, concept or style
-trigger = {trigger}      # the word that calls it in a prompt; best a word that means nothing yet
+{name} # the adapter's file name
+{subject} # character, couple, background, asset, clothing, pose, concept or style
+{trigger} # the word that calls it in a prompt; best a word that means nothing yet
 base = "doodle"          # the small built-in base; for real use the folder of a Stable Diffusion checkpoint
 # vision = "what its pictures should look like, in your words"
 

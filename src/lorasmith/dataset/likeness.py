@@ -22,6 +22,7 @@ class Portrait:
     sha256: str
     pixels: int
     size: int
+    captioned: bool
     fingerprint: Fingerprint
     look: Callable[[], Look]
 
@@ -30,7 +31,7 @@ def group_images(portraits: Sequence[Portrait]) -> tuple[Group, ...]:
     """Group the images that show the same picture: the same file, a changed copy, or a mirror image.
 
     Groups are stars around the best image, so that chains of small changes do not run together. The best has the
-    most pixels, then the least blur, then the largest file, then the first name. Exact in the hashes: every pair
+    most pixels, then the least blur, then the largest file, then a caption, then the first name. Exact in the hashes: every pair
     is compared.
     """
     copies: dict[str, list[Portrait]] = {}
@@ -52,8 +53,9 @@ def group_images(portraits: Sequence[Portrait]) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _rank(portrait: Portrait) -> tuple[int, float, int, str]:
-    return -portrait.pixels, round(portrait.fingerprint.blur, 2), -portrait.size, portrait.name
+def _rank(portrait: Portrait) -> tuple[int, float, int, bool, str]:
+    sharpness = round(portrait.fingerprint.blur, 2)
+    return -portrait.pixels, sharpness, -portrait.size, not portrait.captioned, portrait.name
 
 
 def _likeness(best: Portrait, other: Portrait) -> Likeness | None:

@@ -63,16 +63,11 @@ def read_dataset(project: Project) -> Work[Dataset]:
         for done, place in enumerate(places, start=1):
             try:
                 facts = _facts(index, place.path)
-                items.append(
-                    Item(place.path, place.name, facts, _caption(captions, place), place.folder, place.repeats)
-                )
+                caption = _caption(captions.get(place.path.with_suffix("")), place, problems)
+                items.append(Item(place.path, place.name, facts, caption, place.folder, place.repeats))
             except ImageError as fault:
                 message = f"{fault.message} {fault.hint or ''}".strip()
                 problems.append(Problem("unreadable", place.name, place.path, message))
-            except UnicodeDecodeError as fault:
-                message = f"its caption is not UTF-8 text (byte {fault.start}). Save it again as UTF-8."
-                problems.append(Problem("caption", place.name, place.path, message))
-                items.append(Item(place.path, place.name, facts, None, place.folder, place.repeats))
             if event := _due(done, len(places)):
                 yield event
     if not items:
@@ -122,11 +117,18 @@ def _caption_files(founds: Sequence[Found]) -> dict[Path, Path]:
     return {place.path.with_suffix(""): place.path for found in founds for place in found.captions}
 
 
-def _caption(captions: dict[Path, Path], place: Place) -> str | None:
-    file = captions.get(place.path.with_suffix(""))
+def _caption(file: Path | None, place: Place, problems: list[Problem]) -> str | None:
+    """The text of a caption file; one that cannot be read counts as none, and is listed."""
     if file is None:
         return None
-    return file.read_bytes().decode("utf-8-sig").strip()
+    try:
+        return file.read_bytes().decode("utf-8-sig").strip()
+    except UnicodeDecodeError as fault:
+        message = f"its caption is not UTF-8 text (byte {fault.start}). Save it again as UTF-8."
+    except OSError as fault:
+        message = f"its caption cannot be opened: {fault.strerror}."
+    problems.append(Problem("caption", place.name, place.path, message))
+    return None
 
 
 def _orphans(founds: Sequence[Found]) -> tuple[Path, ...]:

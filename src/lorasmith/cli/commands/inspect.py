@@ -107,11 +107,12 @@ def _body(finding: Finding) -> RenderableType:
 
     message = finding.message
     unnamed = [name for name in finding.images if name not in message]
-    if unnamed:
-        message += f" {', '.join(unnamed[:4])}{', ...' if len(unnamed) > 4 else ''}"
-    message = (
-        message[:1].upper() + message[1:] if finding.message[:1].islower() and finding.images == () else message
-    )
+    if len(unnamed) == 1:
+        message = f"{unnamed[0]}: {message}"
+    elif unnamed:
+        message = f"{message.rstrip('.')} ({', '.join(unnamed[:4])}{', ...' if len(unnamed) > 4 else ''})"
+    elif not finding.images:
+        message = message[:1].upper() + message[1:]
     text = Text(message, style="dim" if finding.waived is not None else "")
     if finding.waived is not None:
         text.append(f"\n{finding.waived}", style="dim italic")

@@ -11,7 +11,7 @@ BLURRED = 0.1
 """Reblur ratio above which a picture counts as blurred: sharp ones stay under 0.03, halved and enlarged ones under
 0.08; fourfold enlargement gives 0.10 to 0.25, a sigma-3 blur 0.25 and more."""
 
-_WORDS = {"same": "the same file", "near": "a near-duplicate", "mirrored": "a mirror image"}
+_WORDS = {"same": "identical to", "near": "a near-duplicate of", "mirrored": "a mirror image of"}
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
@@ -28,7 +28,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 def _duplicates(group: Group) -> Finding:
     others = group.images[1:]
     what = _WORDS[group.kind] if len(others) == 1 else f"each {_WORDS[group.kind]}"
-    message = f"{', '.join(others)}: {what} of {group.keep}."
+    message = f"{', '.join(others)}: {what} {group.keep}."
     advice = f"Keep {group.keep}, remove the {'other' if len(others) == 1 else 'others'}."
     if group.kind == "mirrored":
         advice += " (A mirrored copy is harmless when the subject looks the same from both sides.)"
