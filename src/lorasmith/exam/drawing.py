@@ -56,9 +56,15 @@ class StudioArtist:
         from lorasmith.generation.request import Request
 
         chosen = self._settings
-        fixed = {} if chosen.cfg is None else {"cfg": chosen.cfg}
         requests = [
-            Request(prompt=_with_network(row), seed=row.seed, steps=chosen.steps, sampler=chosen.sampler, **fixed)
+            Request(
+                prompt=_with_network(row),
+                seed=row.seed,
+                steps=chosen.steps,
+                cfg=chosen.cfg,
+                sampler=chosen.sampler,
+                clip_skip=chosen.clip_skip,
+            )
             for row in rows
         ]
         return [picture.image for picture in finish(self._studio.draw(requests))]

@@ -30,8 +30,8 @@ def right(question: Question, seen: Attributes, base_seen: Attributes | None, su
     """Whether an answer is as it should be: identity there (hit), and the value asked for too (flexibility), or
     nothing changed against the base (leakage)."""
     if question.kind == "leakage":
-        return base_seen is not None and not changed(seen, base_seen)
-    return subject.recognised(seen) and shows(question.asked, seen)
+        return base_seen is not None and not changed(seen, base_seen, question.hidden)
+    return subject.recognised(seen, question.hidden) and shows(question.asked, seen)
 
 
 def shows(asked: Mapping[str, str], seen: Attributes) -> bool:
@@ -39,15 +39,15 @@ def shows(asked: Mapping[str, str], seen: Attributes) -> bool:
     return all(seen.get(group) == tag for group, tag in asked.items())
 
 
-def changed(seen: Attributes, base_seen: Attributes) -> list[str]:
-    """The groups in which two pictures of one seed differ."""
-    return [group for group, tag in seen.items() if base_seen.get(group) != tag]
+def changed(seen: Attributes, base_seen: Attributes, hidden: frozenset[str]) -> list[str]:
+    """The groups in which two pictures of one seed differ, but for those that the prompt hides."""
+    return [group for group, tag in seen.items() if group not in hidden and base_seen.get(group) != tag]
 
 
 def intruded(answer: Answer, subject: Subject) -> bool:
     """Whether a trait of the subject appeared where the base does not draw it."""
-    base = answer.base_seen or {}
-    return any(answer.seen.get(g) == tag and base.get(g) != tag for g, tag in subject.identity.items())
+    differing = changed(answer.seen, answer.base_seen or {}, answer.question.hidden)
+    return any(answer.seen.get(group) == subject.identity.get(group) for group in differing)
 
 
 def grade(answers: Sequence[Answer], subject: Subject) -> tuple[dict[str, Figure], dict[str, Figure]]:
@@ -61,30 +61,32 @@ def grade(answers: Sequence[Answer], subject: Subject) -> tuple[dict[str, Figure
     hits = [a for a in answers if a.question.kind == "hit"]
     flexible = [a for a in answers if a.question.kind == "flexibility"]
     leaks = [a for a in answers if a.question.kind == "leakage"]
-    base_hits = [a.base_seen for a in hits if a.base_seen is not None]
+    base_hits = [(a.question, a.base_seen) for a in hits if a.base_seen is not None]
     met = [right(a.question, a.seen, a.base_seen, subject) for a in flexible]
     able = [shows(a.question.asked, a.base_seen or {}) for a in flexible]
     free = [g for g in subject.shown if g not in subject.identity]
     ours = {
-        "hit_rate": share([subject.recognised(a.seen) for a in hits]),
+        "hit_rate": share([subject.recognised(a.seen, a.question.hidden) for a in hits]),
         "flexibility": paired_ratio(met, able),
         "flexibility_raw": share(met),
-        "leakage": share([bool(changed(a.seen, a.base_seen or {})) for a in leaks]),
+        "leakage": share([bool(changed(a.seen, a.base_seen or {}, a.question.hidden)) for a in leaks]),
         "intrusion": share([intruded(a, subject) for a in leaks]),
         "diversity": entropy_ratio(
             [[a.seen.get(g) for g in free] for a in hits if free],
-            [[seen.get(g) for g in free] for seen in base_hits if free],
+            [[seen.get(g) for g in free] for _, seen in base_hits if free],
         ),
         **{
-            f"identity.{group}": share([a.seen.get(group) == tag for a in hits])
+            f"identity.{group}": share([a.seen.get(group) == tag for a in hits if group not in a.question.hidden])
             for group, tag in subject.identity.items()
         },
     }
     base = {
-        "hit_rate": share([subject.recognised(seen) for seen in base_hits]),
+        "hit_rate": share([subject.recognised(seen, question.hidden) for question, seen in base_hits]),
         "flexibility": share(able),
         **{
-            f"identity.{group}": share([seen.get(group) == tag for seen in base_hits])
+            f"identity.{group}": share(
+                [seen.get(group) == tag for question, seen in base_hits if group not in question.hidden]
+            )
             for group, tag in subject.identity.items()
         },
     }

@@ -15,6 +15,8 @@ from lorasmith.tags.words import join_tags
 Kind = Literal["hit", "flexibility", "leakage"]
 #: Streams of questions: what chooses a snapshot never reports on it, and the grid has its own.
 CHOOSING, REPORTING, SHOWING = 1, 2, 3
+#: Scenes drawn before a value is asked for where it may be hard to see.
+TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Question:
     """One prompt for the adapter and one for the base, drawn from the same `seed`.
 
     `asked`: what must be seen besides the identity (flexibility). A leakage question names no trigger.
+    `hidden`: groups that a picture of this prompt cannot show, so that nobody judges them.
     """
 
     kind: Kind
@@ -29,6 +32,7 @@ class Question:
     base_prompt: str
     seed: int
     asked: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
 
 
 def hit_sheet(subject: Subject, world: World | None, count: int, seed: int, stream: int) -> list[Question]:
@@ -39,9 +43,9 @@ def hit_sheet(subject: Subject, world: World | None, count: int, seed: int, stre
     random = _random(seed, stream, 1)
     questions = []
     for _ in range(count):
-        tags = _free_tags(subject, world, random, leave_out=None)
-        prompt = join_tags((subject.trigger, *tags))
-        questions.append(Question("hit", prompt, prompt, _picture_seed(random)))
+        scene = _scene(subject, world, random)
+        prompt = join_tags((subject.trigger, *scene.tags))
+        questions.append(Question("hit", prompt, prompt, _picture_seed(random), hidden=scene.hidden))
     return questions
 
 
@@ -58,13 +62,12 @@ def flexibility_sheet(subject: Subject, world: World | None, count: int, seed: i
     order = _evenly(pairs, count, random)
     questions = []
     for group, value in order:
-        others = _free_tags(subject, world, random, leave_out=group)
-        style = (subject.style,) if world and subject.style in world.styles() else ()
-        prompt = join_tags((subject.trigger, *others, value))
-        base_prompt = join_tags(
-            (*(style if world and world.style_group not in subject.shown else ()), *others, value)
+        scene = _scene(subject, world, random, (group, value))
+        prompt = join_tags((subject.trigger, *scene.tags))
+        base_prompt = join_tags((*_known_style(subject, world), *scene.tags))
+        questions.append(
+            Question("flexibility", prompt, base_prompt, _picture_seed(random), {group: value}, scene.hidden)
         )
-        questions.append(Question("flexibility", prompt, base_prompt, _picture_seed(random), {group: value}))
     return questions
 
 
@@ -74,10 +77,12 @@ def leakage_sheet(subject: Subject, world: World | None, count: int, seed: int, 
     questions = []
     for _ in range(count):
         if world:
-            prompt = join_tags(world.prompt(world.draw(random)))
+            drawn = world.draw(random)
+            tags, hidden = world.prompt(drawn), world.hidden(drawn)
         else:
-            prompt = join_tags(subject.captions[int(random.integers(len(subject.captions)))])
-        questions.append(Question("leakage", prompt, prompt, _picture_seed(random)))
+            tags, hidden = subject.captions[int(random.integers(len(subject.captions)))], frozenset()
+        prompt = join_tags(tags)
+        questions.append(Question("leakage", prompt, prompt, _picture_seed(random), hidden=hidden))
     return questions
 
 
@@ -94,20 +99,40 @@ def choosing_sheet(subject: Subject, world: World | None, count: int, seed: int)
     return mixed[:count]
 
 
-def _free_tags(
-    subject: Subject, world: World | None, random: np.random.Generator, leave_out: str | None
-) -> tuple[str, ...]:
-    """Constant tags and one seen value a free group; without a world (no groups) a whole caption's tags."""
+@dataclass(frozen=True)
+class _Scene:
+    """The free part of a prompt, and what a picture of it cannot show."""
+
+    tags: tuple[str, ...]
+    hidden: frozenset[str]
+
+
+def _scene(
+    subject: Subject, world: World | None, random: np.random.Generator, asked: tuple[str, str] | None = None
+) -> _Scene:
+    """Constant tags, one seen value a free group, and what is `asked`; without a world a whole caption's tags."""
     if world is None:
         caption = subject.captions[int(random.integers(len(subject.captions)))]
-        return tuple(tag for tag in caption if tag != leave_out)
-    drawn = {}
-    for group, entries in subject.shown.items():
-        value = entries[int(random.integers(len(entries)))]
-        if value is not None and group != leave_out:
-            drawn[group] = value
-    order = [g for g in world.groups if g in drawn] + [g for g in drawn if g not in world.groups]
-    return (*subject.constant, *(drawn[group] for group in order))
+        return _Scene((*caption, asked[1]) if asked else caption, frozenset())
+    for _ in range(TRIES):
+        drawn = {group: entries[int(random.integers(len(entries)))] for group, entries in subject.shown.items()}
+        chosen = {group: tag for group, tag in drawn.items() if tag is not None}
+        if asked:
+            chosen[asked[0]] = asked[1]
+        whole = {**({world.style_group: subject.style} if subject.style else {}), **subject.identity, **chosen}
+        hidden = world.hidden(whole)
+        if asked is None or asked[0] not in hidden:
+            break
+    chosen = {group: tag for group, tag in chosen.items() if group not in hidden or (asked and group == asked[0])}
+    order = [g for g in world.groups if g in chosen] + [g for g in chosen if g not in world.groups]
+    return _Scene((*subject.constant, *(chosen[group] for group in order)), hidden)
+
+
+def _known_style(subject: Subject, world: World | None) -> tuple[str, ...]:
+    """The subject's style as the base would say it: nothing where it has none of its own or prompts name one."""
+    if world is None or subject.style not in world.styles() or world.style_group in subject.shown:
+        return ()
+    return (subject.style,)
 
 
 def _evenly(pairs: Sequence[tuple[str, str]], count: int, random: np.random.Generator) -> list[tuple[str, str]]:

@@ -117,10 +117,13 @@ def _told(answer: Answer, good: bool, subject: Subject) -> str:
     """What the caption says: the words that matter, and what is wrong."""
     kind = answer.question.kind
     if kind == "leakage":
-        groups = changed(answer.seen, answer.base_seen or {})
+        groups = changed(answer.seen, answer.base_seen or {}, answer.question.hidden)
         return "unchanged" if good else "changed: " + ", ".join(groups)
+    hidden = answer.question.hidden
     asked = ", ".join(answer.question.asked.values())
-    missed = [tag for group, tag in subject.identity.items() if answer.seen.get(group) != tag]
+    missed = [
+        tag for group, tag in subject.identity.items() if tag != answer.seen.get(group) and group not in hidden
+    ]
     missed += [tag for group, tag in answer.question.asked.items() if answer.seen.get(group) != tag]
     words = asked or answer.question.prompt.removeprefix(f"{subject.trigger}, ")
     return words if good else f"{words}. Not seen: {', '.join(missed)}"

@@ -34,6 +34,7 @@ class ExamTable(TableModel):
     sampler: str = "DPM++ 2M"
     cfg: float | None = Field(None, ge=0, le=100)
     """None: the base's own default."""
+    clip_skip: int = Field(1, ge=1, le=12)
     seed: int = Field(20_000, ge=0, lt=2**31)
 
     @property

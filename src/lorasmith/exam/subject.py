@@ -20,6 +20,8 @@ from lorasmith.tags.words import split_tags, tag_key
 IDENTITY_SHARE = 0.9
 #: ... if no more than this share of the captions names its group.
 NAMED_SHARE = 0.1
+#: A group must be visible in this share of the images before anything is said about it.
+LEAST_VISIBLE = 0.2
 #: A longer piece of a caption is a sentence, in which tags are looked for as phrases.
 SENTENCE_WORDS = 5
 
@@ -43,9 +45,9 @@ class Subject:
     style: str | None
     captions: tuple[tuple[str, ...], ...]
 
-    def recognised(self, seen: Attributes) -> bool:
-        """Whether a picture shows the whole identity."""
-        return all(seen.get(group) == tag for group, tag in self.identity.items())
+    def recognised(self, seen: Attributes, hidden: frozenset[str] = frozenset()) -> bool:
+        """Whether a picture shows the whole identity, as far as the question lets it be seen."""
+        return all(seen.get(group) == tag for group, tag in self.identity.items() if group not in hidden)
 
 
 def read_subject(
@@ -68,7 +70,8 @@ def read_subject(
     tags = tuple(without_trigger(caption, trigger) for caption in captions)
     named = [{name: find_tag(group, caption) for name, group in groups.items()} for caption in tags]
     given = _given(identity, groups, "identity")
-    traits = given or _infer_identity(named, seen, groups)
+    hidden = [_hidden(world, row, picture) for row, picture in zip(named, seen, strict=True)]
+    traits = given or _infer_identity(named, seen, hidden, groups)
     if not traits:
         raise ExamError(
             "nothing is common to the training images that the captions leave out, as far as the judge can see.",
@@ -76,8 +79,8 @@ def read_subject(
         )
     free = [name for name in groups if name not in traits]
     shown = {name: tuple(row[name] for row in named) for name in free if any(row[name] for row in named)}
-    style_group = world.style_group if world else None
-    style = traits.get(style_group or "") or _usual(style_group, seen)
+    style_group = world.style_group if world else "style"
+    style = traits.get(style_group) or _usual(style_group, named, seen)
     unseen: dict[str, tuple[str, ...]] = {}
     asked = _given_lists(ask, groups)
     for name in free:
@@ -85,8 +88,7 @@ def read_subject(
             values: tuple[str, ...] = asked.get(name, ())
         elif world and name in world.groups and name != style_group:
             taken = _shown_values(name, named, seen, captioned=name in shown)
-            known = style if style in world.styles() else None
-            values = tuple(v for v in world.groups[name].within(known) if tag_key(v) not in taken)
+            values = tuple(v for v in world.within(name, style) if tag_key(v) not in taken)
         else:
             values = ()
         if values:
@@ -113,15 +115,28 @@ def find_tag(group: Group, caption: Sequence[str]) -> str | None:
     return next((tag for tag in phrases if any(f" {tag_key(tag)} " in text for text in sentences)), None)
 
 
+def _hidden(world: World | None, named: Mapping[str, str | None], seen: Attributes) -> frozenset[str]:
+    """The groups that a training image cannot show, by its caption and (where that is silent) its looks."""
+    if world is None:
+        return frozenset()
+    return world.hidden({group: named.get(group) or tag for group, tag in seen.items()})
+
+
 def _infer_identity(
-    named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes], groups: Mapping[str, Group]
+    named: Sequence[Mapping[str, str | None]],
+    seen: Sequence[Attributes],
+    hidden: Sequence[frozenset[str]],
+    groups: Mapping[str, Group],
 ) -> dict[str, str]:
     traits = {}
     for name in groups:
         if sum(row[name] is not None for row in named) > NAMED_SHARE * len(named):
             continue
-        tag, count = Counter(picture.get(name) for picture in seen).most_common(1)[0]
-        if tag is not None and count >= IDENTITY_SHARE * len(seen):
+        looks = [picture.get(name) for picture, covered in zip(seen, hidden, strict=True) if name not in covered]
+        if len(looks) < LEAST_VISIBLE * len(seen):
+            continue
+        tag, count = Counter(looks).most_common(1)[0]
+        if tag is not None and count >= IDENTITY_SHARE * len(looks):
             traits[name] = tag
     return traits
 
@@ -153,9 +168,11 @@ def _group_of(tag: str, groups: Mapping[str, Group], key: str) -> tuple[str, str
     raise ExamError(f"[exam] {key}: the judge does not know {tag!r}.", hint=did_you_mean(tag, known))
 
 
-def _usual(group: str | None, seen: Sequence[Attributes]) -> str | None:
-    counts = Counter(picture.get(group or "") for picture in seen)
-    return counts.most_common(1)[0][0] if counts else None
+def _usual(group: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes]) -> str | None:
+    """The value of nearly all images, or None when they differ."""
+    counts = Counter(row.get(group) or picture.get(group) for row, picture in zip(named, seen, strict=True))
+    value, count = counts.most_common(1)[0]
+    return value if count >= IDENTITY_SHARE * len(seen) else None
 
 
 def _shown_values(

@@ -1,0 +1,66 @@
+"""Halving finds the best snapshot, spends what it should, and says when nobody won."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from lorasmith.events import Work, finish
+from lorasmith.exam.selection import candidates, choose
+
+
+class Exam:
+    """Snapshots with known skill answering common questions."""
+
+    def __init__(self, skills: dict[str, float], seed: int = 1) -> None:
+        self.skills = {Path(name): skill for name, skill in skills.items()}
+        self.seed = seed
+        self.asked: list[tuple[str, int, int]] = []
+
+    def answer(self, snapshot: Path, start: int, stop: int) -> Work[list[bool]]:
+        self.asked.append((snapshot.name, start, stop))
+        return [self._right(snapshot, i) for i in range(start, stop)]
+        yield  # a generator, as the real one is
+
+    def _right(self, snapshot: Path, question: int) -> bool:
+        # One die a question, common to all snapshots: a better one is right wherever a worse one is.
+        return random.Random(self.seed * 1000 + question).random() < self.skills[snapshot]
+
+
+def test_the_best_wins_clearly() -> None:
+    exam = Exam({"a": 0.2, "b": 0.5, "c": 0.9, "d": 0.6, "e": 0.4})
+    choice = finish(choose(list(exam.skills), exam.answer))
+    assert choice.chosen == Path("c")
+    assert choice.clear
+    assert choice.tied == (Path("c"),)
+
+
+def test_rounds_halve_and_go_on_where_they_stopped() -> None:
+    exam = Exam({name: i / 10 for i, name in enumerate("abcdefgh", 1)})
+    finish(choose(list(exam.skills), exam.answer))
+    assert [ask for ask in exam.asked if ask[1] == 0] == [(name, 0, 24) for name in "abcdefgh"]
+    assert [ask[0] for ask in exam.asked if ask[1] == 24] == list("efgh")
+    assert [ask for ask in exam.asked if ask[1] == 48] == [("g", 48, 96), ("h", 48, 96)]
+
+
+def test_no_clear_winner_takes_the_earliest_of_the_tied() -> None:
+    exam = Exam({"early": 0.8, "middle": 0.8, "late": 0.8, "bad": 0.1})
+    choice = finish(choose(list(exam.skills), exam.answer))
+    assert not choice.clear
+    assert choice.chosen == Path("early")
+    assert len(choice.tied) == 2
+
+
+def test_one_snapshot_needs_no_election() -> None:
+    exam = Exam({"only": 0.5})
+    choice = finish(choose(list(exam.skills), exam.answer))
+    assert choice.chosen == Path("only")
+    assert choice.clear
+    assert exam.asked == []
+
+
+def test_candidates_are_spaced_and_keep_the_last() -> None:
+    paths = [Path(str(i)) for i in range(11)]
+    assert candidates(paths, 6) == [Path(str(i)) for i in (0, 2, 4, 6, 8, 10)]
+    assert candidates(paths, 1) == [Path("10")]
+    assert candidates(paths[:3], 6) == paths[:3]
