@@ -39,7 +39,7 @@ class Artist(Protocol):
 class StudioArtist:
     """Draws with the product's own studio."""
 
-    def __init__(self, base: Base, snapshots: Sequence[Path], settings: ExamTable) -> None:
+    def __init__(self, base: Base, snapshots: Sequence[Path], settings: ExamTable, clip_skip: int = 1) -> None:
         from lorasmith.adapters.shelf import AdapterShelf
         from lorasmith.generation.studio import Studio
 
@@ -50,6 +50,7 @@ class StudioArtist:
                 f"two of the snapshots are called {twice}.", hint="Examine one run at a time, or rename one file."
             )
         self._settings = settings
+        self._clip_skip = clip_skip
         self._studio = Studio(base, AdapterShelf(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
 
     def draw(self, rows: Sequence[Row]) -> list[Image]:
@@ -63,7 +64,7 @@ class StudioArtist:
                 steps=chosen.steps,
                 cfg=chosen.cfg,
                 sampler=chosen.sampler,
-                clip_skip=chosen.clip_skip,
+                clip_skip=self._clip_skip,
             )
             for row in rows
         ]

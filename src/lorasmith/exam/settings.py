@@ -34,7 +34,8 @@ class ExamTable(TableModel):
     sampler: str = "DPM++ 2M"
     cfg: float | None = Field(None, ge=0, le=100)
     """None: the base's own default."""
-    clip_skip: int = Field(1, ge=1, le=12)
+    clip_skip: int | None = Field(None, ge=1, le=12)
+    """None: as the recipe trained it."""
     seed: int = Field(20_000, ge=0, lt=2**31)
 
     @property

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorasmith.errors import ExamError
+from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
 from lorasmith.exam.settings import ExamTable
+from lorasmith.exam.subject import without_trigger
 from lorasmith.exam.world import World, read_world
 from lorasmith.project import FILE_NAME, Project, open_project
 
@@ -41,16 +43,18 @@ def newest_snapshots(project: Project) -> list[Path]:
     raise ExamError("no adapter was trained yet.", where=project.root, hint=f"lorasmith train {project.root}")
 
 
-def find_judge(project: Project, settings: ExamTable, captions: Sequence[str] = ()) -> tuple[Judge, World | None]:
-    """The judge that [exam] names and the world of the project's base, if it has one. Raises ExamError.
+def find_judge(
+    project: Project, settings: ExamTable, base: str, captions: Sequence[str] = ()
+) -> tuple[Judge, World | None]:
+    """The judge that [exam] names and the world of `base`, if it has one. Raises ExamError.
 
     `captions`: all tags that a tag judge shall look for besides [exam] identity and ask.
     """
-    world = _world(project)
+    world = _world(base)
     if settings.judge == "exact":
-        if project.lora.base != EMBEDDED:
+        if base != EMBEDDED:
             raise ExamError(
-                f"the exact judge knows the pictures of {EMBEDDED} only, and this base is {project.lora.base}.",
+                f"the exact judge knows the pictures of {EMBEDDED} only, and this base is {base}.",
                 where=project.where("exam"),
                 hint="Name the folder of a tagger in the WD14 layout: judge = FOLDER.",
             )
@@ -65,8 +69,18 @@ def find_judge(project: Project, settings: ExamTable, captions: Sequence[str] = 
     return recall_judge(folder, (*settings.identity, *settings.ask, *captions)), None
 
 
-def _world(project: Project) -> World | None:
-    if project.lora.base != EMBEDDED:
+def caption_tags(project: Project) -> Work[tuple[str, ...]]:
+    """Every tag of the project's captions without the trigger, once."""
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.tags.pipeline import write_captions
+
+    dataset = yield from read_dataset(project)
+    captions = write_captions(project, dataset).captions.values()
+    return tuple(dict.fromkeys(tag for text in captions for tag in without_trigger(text, project.lora.trigger)))
+
+
+def _world(base: str) -> World | None:
+    if base != EMBEDDED:
         return None
     from lorasmith.bases.doodle import world
 

@@ -70,8 +70,7 @@ def read_subject(
     tags = tuple(without_trigger(caption, trigger) for caption in captions)
     named = [{name: find_tag(group, caption) for name, group in groups.items()} for caption in tags]
     given = _given(identity, groups, "identity")
-    hidden = [_hidden(world, row, picture) for row, picture in zip(named, seen, strict=True)]
-    traits = given or _infer_identity(named, seen, hidden, groups)
+    traits = given or _infer_identity(named, seen, groups, world)
     if not traits:
         raise ExamError(
             "nothing is common to the training images that the captions leave out, as far as the judge can see.",
@@ -115,14 +114,33 @@ def find_tag(group: Group, caption: Sequence[str]) -> str | None:
     return next((tag for tag in phrases if any(f" {tag_key(tag)} " in text for text in sentences)), None)
 
 
-def _hidden(world: World | None, named: Mapping[str, str | None], seen: Attributes) -> frozenset[str]:
-    """The groups that a training image cannot show, by its caption and (where that is silent) its looks."""
+def _infer_identity(
+    named: Sequence[Mapping[str, str | None]],
+    seen: Sequence[Attributes],
+    groups: Mapping[str, Group],
+    world: World | None,
+) -> dict[str, str]:
+    """Twice, because the identity itself can hide things (a turban hides the hair's colour)."""
+    traits: dict[str, str] = {}
+    for _ in range(2):
+        hidden = [_hidden(world, row, picture, traits) for row, picture in zip(named, seen, strict=True)]
+        traits = _common(named, seen, hidden, groups)
+    return traits
+
+
+def _hidden(
+    world: World | None, named: Mapping[str, str | None], seen: Attributes, traits: Mapping[str, str]
+) -> frozenset[str]:
+    """The groups that a training image cannot show: by its caption, the traits, and the looks of what nothing hides
+    (what a judge says of a covered group is noise)."""
     if world is None:
         return frozenset()
-    return world.hidden({group: named.get(group) or tag for group, tag in seen.items()})
+    coverable = {group for hiding in world.hidings for group in hiding.groups}
+    looks = {group: tag for group, tag in seen.items() if group not in coverable}
+    return world.hidden({**looks, **traits, **{group: tag for group, tag in named.items() if tag is not None}})
 
 
-def _infer_identity(
+def _common(
     named: Sequence[Mapping[str, str | None]],
     seen: Sequence[Attributes],
     hidden: Sequence[frozenset[str]],

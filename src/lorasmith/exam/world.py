@@ -19,6 +19,9 @@ OPTIONAL_SHARE = 0.35
 #: The word that follows a colour in a tag of each group of colours.
 NOUNS = {"background": "background", "hair colour": "hair", "clothing": "shirt", "skin": "skin"}
 
+#: The order of the groups in the embedded base's captions.
+ORDER = ("style", "shot", "hair", "hair colour", "skin", "eyes", "mouth", "accessory", "clothing", "background")
+
 
 @dataclass(frozen=True)
 class WorldGroup:
@@ -127,7 +130,9 @@ def _read(document: Mapping[str, Any]) -> World:
             for colour in document["palettes"][group]:
                 _add(tags, group, f"{colour} {NOUNS[group]}", spec["tag"])
     tags["background"] = {f"{colour} background": None for colour in document["palettes"]["background"]}
-    groups = {name: WorldGroup(name, _frozen(entry), name in optional) for name, entry in tags.items()}
+    groups = {
+        name: WorldGroup(name, _frozen(entry), name in optional) for name, entry in sorted(tags.items(), key=_place)
+    }
     hidings = [Hiding(tag, frozenset(covered)) for tag, covered in document["hides"].items()]
     hidings += [
         Hiding("close-up", frozenset({"hair"}), unless=frozenset(document["close_up_hair"])),
@@ -142,6 +147,10 @@ def _add(tags: dict[str, dict[str, set[str] | None]], group: str, tag: str, styl
     found = tags.setdefault(group, {}).setdefault(tag, set())
     if found is not None:
         found.add(style)
+
+
+def _place(entry: tuple[str, object]) -> int:
+    return ORDER.index(entry[0]) if entry[0] in ORDER else len(ORDER)
 
 
 def _frozen(entry: dict[str, set[str] | None]) -> dict[str, frozenset[str] | None]:
