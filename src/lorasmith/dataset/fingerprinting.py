@@ -14,6 +14,7 @@ from lorasmith.errors import DatasetError
 from lorasmith.events import Progress, Work
 from lorasmith.images.fingerprints import LOOK_SIDE, Fingerprint, Look, fingerprint, look
 
+_LOSSLESS = ("png", "bmp", "tiff")
 _PRINT, _LOOK = "fingerprint-1", "look-1"  # the number goes up when the measure changes
 
 
@@ -47,6 +48,7 @@ def _portrait(index: Index, item: Item) -> Portrait:
         sha256=item.facts.sha256,
         pixels=item.facts.width * item.facts.height,
         size=stat.st_size,
+        lossless=item.facts.format in _LOSSLESS,
         captioned=bool(item.caption),
         fingerprint=made,
         look=_remembered_look(index, item.path),

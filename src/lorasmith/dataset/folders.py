@@ -102,7 +102,7 @@ def find_files(root: Path, prefix: str = "") -> Found:
 
 def printable(text: str) -> str:
     """`text` with bytes that are no UTF-8 spelt out, so that it can be shown and stored."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _usable(

@@ -16,12 +16,14 @@ _BLOCK_PAIRS = 1 << 22
 
 @dataclass(frozen=True)
 class Portrait:
-    """What grouping needs to know of an image. `look` gives its 64-pixel view; only asked where hashes agree."""
+    """What grouping needs to know of an image. `size` is its file's in bytes; `look` gives its 64-pixel view, and
+    is only asked where hashes agree."""
 
     name: str
     sha256: str
     pixels: int
     size: int
+    lossless: bool
     captioned: bool
     fingerprint: Fingerprint
     look: Callable[[], Look]
@@ -31,8 +33,8 @@ def group_images(portraits: Sequence[Portrait]) -> tuple[Group, ...]:
     """Group the images that show the same picture: the same file, a changed copy, or a mirror image.
 
     Groups are stars around the best image, so that chains of small changes do not run together. The best has the
-    most pixels, then the least blur, then the largest file, then a caption, then the first name. Exact in the hashes: every pair
-    is compared.
+    most pixels, then the least blur, then a lossless format, then the largest file, then a caption, then the first
+    name. Every pair of hashes is compared.
     """
     copies: dict[str, list[Portrait]] = {}
     for portrait in sorted(portraits, key=_rank):
@@ -53,9 +55,9 @@ def group_images(portraits: Sequence[Portrait]) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _rank(portrait: Portrait) -> tuple[int, float, int, bool, str]:
-    sharpness = round(portrait.fingerprint.blur, 2)
-    return -portrait.pixels, sharpness, -portrait.size, not portrait.captioned, portrait.name
+def _rank(portrait: Portrait) -> tuple[int, float, bool, int, bool, str]:
+    blur = round(portrait.fingerprint.blur, 2)
+    return -portrait.pixels, blur, not portrait.lossless, -portrait.size, not portrait.captioned, portrait.name
 
 
 def _likeness(best: Portrait, other: Portrait) -> Likeness | None:

@@ -107,9 +107,7 @@ def _body(finding: Finding) -> RenderableType:
 
     message = finding.message
     unnamed = [name for name in finding.images if name not in message]
-    if len(unnamed) == 1:
-        message = f"{unnamed[0]}: {message}"
-    elif unnamed:
+    if unnamed:
         message = f"{message.rstrip('.')} ({', '.join(unnamed[:4])}{', ...' if len(unnamed) > 4 else ''})"
     elif not finding.images:
         message = message[:1].upper() + message[1:]

@@ -16,7 +16,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     """Warnings: no caption and no tags, an empty or unreadable caption, an orphan, two images with one stem."""
     for problem in evidence.problems:
         if problem.kind == "caption":
-            yield Finding("D17", "warning", problem.message, "Its tags are missing until then.", (problem.name,))
+            message = f"{problem.name}: {problem.message}"
+            yield Finding("D17", "warning", message, "It counts as without caption until then.", (problem.name,))
     broken = {problem.name for problem in evidence.problems if problem.kind == "caption"}
     bare = [item for item in evidence.items if _has_nothing(item, evidence) and item.name not in broken]
     yield from _without(evidence, tuple(item.name for item in bare if item.caption is None), "have no caption")

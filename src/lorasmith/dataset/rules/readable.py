@@ -13,11 +13,15 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     for problem in evidence.problems:
         if problem.kind == "unreadable":
             yield Finding(
-                "D0", "error", f"cannot be read: {problem.message}", "Training leaves it out.", (problem.name,)
+                "D0",
+                "error",
+                f"{problem.name} cannot be read: {problem.message}",
+                "Training leaves it out.",
+                (problem.name,),
             )
         elif problem.kind in ("link", "folder"):
             advice = "Copy the files into the folder if they are meant to be trained."
-            yield Finding("D0", "warning", problem.message, advice, (problem.name,))
+            yield Finding("D0", "warning", f"{problem.name}: {problem.message}", advice, (problem.name,))
 
 
 RULE = Rule("D0", "every image can be read", check)
