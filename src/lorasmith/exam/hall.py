@@ -26,7 +26,7 @@ def hold_exam(
     overrides: Mapping[str, Any] | None = None,
     base: Base | None = None,
 ) -> Work[Verdict]:
-    """Examine the project's newest run (or `snapshots`) on its base; `overrides` go over [exam]. Raises ExamError."""
+    """Examine the newest run (or `snapshots`) on the base; `overrides` go over [exam]. Raises ExamError."""
     settings = read_settings(project, overrides)
     files = [Path(path) for path in snapshots] if snapshots else newest_snapshots(project)
     missing = next((path for path in files if not path.is_file()), None)

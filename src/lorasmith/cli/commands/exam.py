@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,15 +49,24 @@ def tell(verdict: Verdict) -> None:
 
     say("")
     say(verdict.summary, style="bold")
-    for name in ("hit_rate", "flexibility", "leakage", "intrusion", "copying", "diversity"):
-        figure, base = verdict.figures[name], verdict.base.get(name)
-        beside = f"   base {base.value:.0%}" if base is not None and base.n else ""
-        span = f"{figure.low:.0%} to {figure.high:.0%}, n = {figure.n}"
-        told = f"{figure.value:>5.0%}  ({span}){beside}" if figure.n else "    -  not measured"
-        say(f"  {name.replace('_', ' '):<12}{told}")
+    tell_figures(verdict.as_json()["figures"])
     if not verdict.clear:
         say("No clear winner among the snapshots: the earliest of the equals was taken.")
     say(f"adapter: {verdict.chosen}")
     say(f"report:  {verdict.report}")
     for line in verdict.advice:
         say(f"next:    {line}")
+
+
+def tell_figures(figures: Mapping[str, Any]) -> None:
+    """The headline figures of an exam's document, one a line, with the base beside them."""
+    from lorasmith.cli.rendering import say
+
+    for name in ("hit_rate", "flexibility", "leakage", "intrusion", "copying", "diversity"):
+        figure, base = figures[name], figures["base"].get(name)
+        told = "    -  not measured"
+        if figure["n"]:
+            told = f"{figure['value']:>5.0%}  ({figure['low']:.0%} to {figure['high']:.0%}, n = {figure['n']})"
+        if base is not None and base["n"]:
+            told += f"   base {base['value']:.0%}"
+        say(f"  {name.replace('_', ' '):<12}{told}")

@@ -1,0 +1,45 @@
+"""Shipped example projects: a character, a style and a concept that the embedded base never saw."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from lorasmith.errors import ProjectError, StorageError, did_you_mean
+from lorasmith.project import FILE_NAME
+
+EXAMPLES = ("character", "style", "concept")
+_HERE = Path(__file__).parent
+
+
+def example_folder(name: str) -> Path:
+    """The folder of an example in the installation. Raises ProjectError."""
+    if name not in EXAMPLES:
+        hint = did_you_mean(name, EXAMPLES) or f"There are: {', '.join(EXAMPLES)}."
+        raise ProjectError(f'no example is called "{name}".', hint=hint)
+    folder = _HERE / name
+    if not (folder / FILE_NAME).is_file():
+        raise ProjectError("this example is missing.", where=folder, hint="Reinstall lorasmith.")
+    return folder
+
+
+def copy_example(name: str, to: Path) -> Path:
+    """Copy an example to `to`, whole or not at all; a project that is there already is left as it is."""
+    source = example_folder(name)
+    if (to / FILE_NAME).is_file():
+        return to
+    if to.exists() and any(to.iterdir()):
+        raise ProjectError(
+            f"this folder holds other things and no {FILE_NAME}.", where=to, hint="Choose an empty or new folder."
+        )
+    partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
+    try:
+        shutil.copytree(source, partial, copy_function=shutil.copyfile)
+        if to.exists():
+            to.rmdir()
+        partial.rename(to)
+    except OSError as fault:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise StorageError(f"cannot copy the example: {fault.strerror}.", where=to) from fault
+    return to
