@@ -89,7 +89,7 @@ def test_d12_near_duplicates_mirrored_ones_and_blur(project: Project) -> None:
     images = project.root / "images"
     draw(50).save(images / "big.png")
     draw(50).save(images / "copy.jpg", quality=40)
-    ImageOps.mirror(draw(50)).save(images / "mirrored.png")
+    ImageOps.mirror(draw(50)).resize((192, 192)).save(images / "mirrored.png")
     draw(51).filter(ImageFilter.GaussianBlur(3)).save(images / "soft.png")
     inspection = examine(project)
     groups = {group.kind: group.images for group in inspection.groups}
