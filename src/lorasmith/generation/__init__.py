@@ -1,0 +1,1 @@
+"""From prompts to pictures: conditioning, batched sampling, pictures that carry their recipe, grids."""
