@@ -1,6 +1,6 @@
 """Hold an exam: read the subject, choose a snapshot, answer fresh questions, measure, report.
 
-exams/<id>/ gets answers/ (contact sheets), figures.json and report.html.
+exams/<id>/ gets answers/ (contact sheets), grid.png, figures.json and report.html.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Progress, Work
 from lorasmith.exam import questions as sheets
-from lorasmith.exam.contact import contact_sheet, small
+from lorasmith.exam.contact import contact_sheet, grid_sheet, small
 from lorasmith.exam.copying import Copying, find_copies, thumbnail
 from lorasmith.exam.drawing import BATCH, Artist, Row
 from lorasmith.exam.grading import Answer, grade, right
@@ -219,6 +219,9 @@ def _conclude(
         ]
         if rows:
             write_file(folder / "answers" / f"{kind}.png", _png(contact_sheet(rows)))
+    heads = ["no adapter", *(f"{strength:g}" for strength in settings.strengths)]
+    lines = [(row.snapshot.stem, (row.control, *row.cells)) for row in grid]
+    write_file(folder / "grid.png", _png(grid_sheet(heads, lines)))
     write_file(folder / "figures.json", json.dumps(verdict.as_json(), indent=2, ensure_ascii=False) + "\n")
     write_file(
         verdict.report,
