@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,11 +41,11 @@ class CaptionRule:
 def matcher(patterns: Tags) -> Callable[[str], bool]:
     """A test whether a tag is among `patterns`, whatever its case, spaces and underscores; `*` matches anything."""
     exact = frozenset(tag_key(pattern) for pattern in patterns if "*" not in pattern)
-    globs = [fnmatch.translate(tag_key(pattern).replace("[", "[[]")) for pattern in patterns if "*" in pattern]
+    globs = [".*".join(map(re.escape, tag_key(pattern).split("*"))) for pattern in patterns if "*" in pattern]
     wild = re.compile("|".join(globs)) if globs else None
 
     def matches(tag: str) -> bool:
         key = tag_key(tag)
-        return key in exact or (wild is not None and wild.match(key) is not None)
+        return key in exact or (wild is not None and wild.fullmatch(key) is not None)
 
     return matches

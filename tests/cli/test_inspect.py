@@ -1,0 +1,74 @@
+"""lorasmith inspect: exit status, document, and what a person reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lorasmith.cli.main import run
+from tests.dataset.projects import make_project
+from tests.images.drawings import save_drawings
+
+
+def test_a_clean_project_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_drawings(make_project(tmp_path).root / "images", 30, caption="smile")
+    assert run(["inspect", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "30 images, 30 with captions, 64x64 pixels" in said
+    assert "Ready to train" in said
+    assert f"lorasmith tag {tmp_path}" in said.replace("\n", " ")
+
+
+def test_an_error_ends_with_status_1_and_says_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = make_project(tmp_path).root / "images"
+    save_drawings(images, 3, caption="smile")
+    (images / "[red]text.png").write_text("hello")
+    assert run(["inspect", str(tmp_path)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "[red]text.png" in said, "a name is no markup"
+    assert "2 errors." in said
+    assert "waive = { D0" in said
+
+
+def test_json_has_one_document_and_the_same_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_drawings(make_project(tmp_path).root / "images", 1, caption="smile")
+    assert run(["inspect", str(tmp_path), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["images"] == 1
+    assert [finding["rule"] for finding in document["findings"]] == ["D1"]
+
+
+def test_waived_errors_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_drawings(make_project(tmp_path, '[dataset]\nwaive = { D1 = "a test" }\n').root / "images", 1, caption="x")
+    assert run(["inspect", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "waived" in said
+    assert "a test" in said
+
+
+def test_long_lists_are_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = make_project(tmp_path).root / "images"
+    save_drawings(images, 20, caption="smile")
+    for number in range(9):
+        (images / f"text{number}.png").write_text("hello")
+    assert run(["inspect", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "and 3 more" in said
+    assert "text8" not in said
+
+
+def test_refused_content_ends_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_drawings(make_project(tmp_path).root / "images", 1, caption="nude, child")
+    assert run(["inspect", str(tmp_path)]) == 12
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no setting" in captured.err
+
+
+def test_a_missing_project_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", str(tmp_path / "nothing")]) == 3
+    assert "lorasmith new" in capsys.readouterr().err

@@ -1,0 +1,86 @@
+"""lorasmith tag: documents, explanations, changes, hand-over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lorasmith.cli.main import run
+from tests.dataset.projects import make_project
+from tests.images.drawings import save_drawings
+from tests.tags.test_tagger import make_tagger
+
+TAGS = '[tags]\nundesired = "watermark"\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    project = make_project(tmp_path / "p", TAGS)
+    save_drawings(project.root / "images", 2, caption="smile, watermark")
+    return project.root
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+    assert run(["tag", *words, "--json"]) == 0
+    read: dict[str, object] = json.loads(capsys.readouterr().out)
+    return read
+
+
+def test_captions_and_rules(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = document(capsys, str(root))
+    assert made["captions"] == {"000.png": "zbk, smile", "001.png": "zbk, smile"}
+    assert isinstance(made["rules"], list)
+    assert {"name": "undesired", "changed": 2} in made["rules"]
+    assert not (root / "build").exists(), "nothing is written unasked"
+
+
+def test_a_person_reads_captions_and_the_next_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tag", str(root)]) == 0
+    said = capsys.readouterr().out
+    assert "zbk, smile" in said
+    assert "undesired 2, trigger 2" in said
+    assert "--explain" in said
+
+
+def test_explaining(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = document(capsys, str(root), "--explain", "000.png")
+    assert made["caption"] == "zbk, smile"
+    assert made["raw"] == ["smile", "watermark"]
+    assert run(["tag", str(root), "--explain", "000.png"]) == 0
+    said = capsys.readouterr().out
+    assert "dropped" in said
+    assert "T5" in said
+    assert run(["tag", str(root), "--explain", "0000.png"]) == 2
+    assert 'Did you mean "000.png"' in capsys.readouterr().err
+
+
+def test_diff_before_and_after_writing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = document(capsys, str(root), "--diff")["changes"]
+    assert isinstance(changes, list)
+    assert changes[0] == {"path": "000.png", "before": "smile, watermark", "after": "zbk, smile"}
+    assert not (root / "build").exists()
+    built = document(capsys, str(root), "--write")["built"]
+    assert built == str(root / "build" / "dataset")
+    assert (root / "build/dataset/1_zbk/000.txt").read_text() == "zbk, smile\n"
+    assert (root / "images/000.txt").read_text() == "smile, watermark"
+    assert document(capsys, str(root), "--diff")["changes"] == []
+    assert run(["tag", str(root), "--diff"]) == 0
+    assert "No caption would change" in capsys.readouterr().out
+
+
+def test_contradicting_options_are_wrong_usage(root: Path) -> None:
+    assert run(["tag", str(root), "--diff", "--write"]) == 2
+
+
+def test_a_taggers_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (16, 16), (255, 0, 0)).save(root / "images" / "red.png")
+    folder = make_tagger(tmp_path / "colours")
+    made = document(capsys, str(root), "--tagger", str(folder))
+    assert isinstance(made["captions"], dict)
+    assert made["captions"]["red.png"] == "zbk, mostly red"
+    assert document(capsys, str(root))["captions"] == made["captions"], "the raw tags were kept"
+    assert run(["tag", str(root), "--tagger", str(tmp_path / "nowhere")]) == 5
+    assert "no model.onnx" in capsys.readouterr().err
