@@ -58,6 +58,18 @@ def test_several_roots_keep_names_apart_and_counts_their_own(tmp_path: Path) -> 
     assert [(item.name, item.repeats) for item in items] == [("2_side/000.png", 2), ("2_side-2/000.png", 2)]
 
 
+def test_the_projects_own_pictures_are_no_dataset(tmp_path: Path) -> None:
+    project = make_project(tmp_path, '[dataset]\nimages = "."\n')
+    (mine,) = save_drawings(tmp_path / "mine", 1)
+    for folder in (
+        project.built_dataset / "1_zbk",
+        project.runs / "1" / "samples",
+        project.exams / "1" / "answers",
+    ):
+        save_drawings(folder, 1)
+    assert [item.path for item in read(project).items] == [mine]
+
+
 def test_extensions_of_any_case_captions_with_a_mark_and_hidden_files(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     images = project.root / "images"

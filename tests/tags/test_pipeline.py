@@ -183,7 +183,7 @@ def test_ten_thousand_captions_take_about_a_second(tmp_path: Path) -> None:
         )
         for n in range(10_000)
     )
-    start = time.perf_counter()
+    start = time.process_time()
     captions = write_captions(project, Dataset(items, (), ())).captions
     assert len(captions) == 10_000
-    assert time.perf_counter() - start < 5, "a generous limit for a busy machine; 1 s on a free one"
+    assert time.process_time() - start < 5, "seconds of processor; about 1 is usual"

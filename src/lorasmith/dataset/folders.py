@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -60,8 +60,9 @@ def class_words(folder: str) -> str:
     return read[1].replace("_", " ").strip() if read else ""
 
 
-def find_files(root: Path, prefix: str = "") -> Found:
-    """Every picture and caption below `root`, hidden ones aside; `prefix` goes before each name.
+def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = ()) -> Found:
+    """Every picture and caption below `root`, hidden ones and the folders `leave_out` aside; `prefix` goes before
+    each name.
 
     A direct child `N_name` gives its repeats to all that is in it, at any depth (kohya's trainer reads no deeper
     than the child); all else counts once, or as often as the root's own name says. Links that lead out of the
@@ -83,7 +84,8 @@ def find_files(root: Path, prefix: str = "") -> Found:
 
     for folder, subfolders, files in os.walk(root, onerror=unreadable):
         here = Path(folder)
-        subfolders[:] = sorted(_usable(here, subfolders, here == root, name_of, problems))
+        ours = [name for name in subfolders if here / name not in leave_out]
+        subfolders[:] = sorted(_usable(here, ours, here == root, name_of, problems))
         group, repeats = _group(here, root, default)
         for path in (here / file for file in sorted(files) if not file.startswith(".")):
             is_caption = path.suffix.lower() == CAPTION_EXTENSION

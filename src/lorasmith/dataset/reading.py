@@ -50,8 +50,9 @@ def read_dataset(project: Project) -> Work[Dataset]:
     missing or when no image can be read.
     """
     roots = image_roots(project)
+    made = {project.built_dataset.parent, project.runs, project.exams}  # images = ["."] must not find those
     founds = [
-        find_files(root, prefix) for root, prefix in zip(roots, _prefixes(roots), strict=True) if _check(root)
+        find_files(root, prefix, made) for root, prefix in zip(roots, _prefixes(roots), strict=True) if _check(root)
     ]
     places = [place for found in founds for place in found.images]
     if not places:
