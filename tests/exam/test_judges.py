@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lorasmith.errors import ExamError
-from lorasmith.exam.judges import Group, TaggerJudge, read_groups
+from lorasmith.exam.judges import Group, TaggerJudge, read_groups, summarise_rates
 
 NAMES = ("general", "long_hair", "short_hair", "glasses", "beard")
 
@@ -50,10 +50,23 @@ def test_the_best_of_a_group_and_none_where_none_may_be() -> None:
         "hair": Group("hair", ("long hair", "short hair"), False),
         "extra": Group("extra", ("glasses", "beard"), True),
     }
-    judge = TaggerJudge("t", Scores((1, 0.2, 0.3, 0.1, 0.49), (1, 0.9, 0.3, 0.8, 0.9)), groups)
+    judge = TaggerJudge("t", Scores((1, 0.2, 0.3, 0.1, 0.44), (1, 0.9, 0.3, 0.3, 0.4)), groups)
     images = [Image.new("RGB", (8, 8))] * 2
     assert judge.describe(images) == [
         {"hair": "short hair", "extra": None},
         {"hair": "long hair", "extra": "beard"},
     ]
     assert judge.describe([]) == []
+
+
+def test_a_nested_report_is_told_in_few_numbers() -> None:
+    report = {
+        "bold style": {"renders": {"hair": {"accuracy": 0.9, "recall": {"bald": 1.0}}, "skin": {"accuracy": 1.0}}},
+        "faint style": {"renders": {"hair": {"accuracy": 0.8}}, "generated": {"hair": {"accuracy": 0.7}}},
+        "macro_f1": 0.97,
+    }
+    assert summarise_rates(report) == {
+        "macro_f1": 0.97,
+        "mean accuracy, renders": 0.9,
+        "mean accuracy, generated": 0.7,
+    }

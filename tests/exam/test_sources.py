@@ -13,9 +13,10 @@ from lorasmith.project import open_project
 from tests.exam.toy import make_project
 
 
-def _touch(path: Path) -> Path:
+def _touch(path: Path, weights: str = "", header: bytes = b"{}") -> Path:
+    """A file in the layout of safetensors; other files have other weights."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
+    path.write_bytes(len(header).to_bytes(8, "little") + header + (weights or path.stem).encode())
     return path
 
 
@@ -28,7 +29,8 @@ def test_the_newest_run_with_adapters_earliest_first_final_last(tmp_path: Path) 
     run = root / "runs" / "2-toy"
     for name in ("toy-000010", "toy-000002"):
         _touch(run / "snapshots" / f"{name}.safetensors")
-    _touch(run / "toy.safetensors")
+    _touch(run / "snapshots" / "toy-000020.safetensors", weights="last", header=b'{"a": 1}')
+    _touch(run / "toy.safetensors", weights="last")
     _touch(run / "state" / "state.safetensors")
     (root / "runs" / "3-toy").mkdir()
     assert [path.stem for path in newest_snapshots(project)] == ["toy-000002", "toy-000010", "toy"]

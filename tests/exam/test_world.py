@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lorasmith.bases.doodle import world
 from lorasmith.errors import ExamError
 from lorasmith.exam.judges import Group
 from lorasmith.exam.questions import REPORTING, flexibility_sheet, hit_sheet
@@ -80,6 +81,14 @@ def test_hidden_are_what_is_covered_cut_off_or_not_of_the_style() -> None:
     assert WORLD.hidden({"style": "one style", "shot": "close-up", "hair": "long hair"}) == {"hair", "clothing"}
     assert WORLD.hidden({"style": "two style", "shot": "portrait"}) == {"clothing", "accessory"}
     assert WORLD.hidden({"style": "three style", "accessory": "face mask"}) == {"mouth"}
+
+
+def test_the_embedded_bases_own_world_can_be_read() -> None:
+    own = read_world(world())
+    assert len(own.styles()) >= 4
+    assert {"style", "shot", "hair", "skin", "mouth", "background"} <= set(own.groups)
+    random = np.random.default_rng(1)
+    assert len({own.prompt(own.draw(random)) for _ in range(100)}) > 90
 
 
 def test_another_form_is_refused() -> None:

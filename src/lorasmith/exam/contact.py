@@ -36,26 +36,3 @@ def small(image: Image, side: int = 160) -> Image:
     copy = image.convert("RGB")
     copy.thumbnail((side, side))
     return copy
-
-
-def grid_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Image]]]) -> Image:
-    """A grid with its legend: column heads above, row names to the left, pictures of one size."""
-    import PIL.Image
-    from PIL import ImageDraw, ImageFont
-
-    font = ImageFont.load_default(size=15)
-    width, height = rows[0][1][0].size
-    margin = max(int(font.getlength(name)) for name, _ in rows) + 4 * FRAME
-    wide = max(width, *(int(font.getlength(head)) + 2 * FRAME for head in columns))
-    top = 15 + 4 * FRAME
-    size = (margin + len(columns) * (wide + FRAME), top + len(rows) * (height + FRAME))
-    sheet = PIL.Image.new("RGB", size, "white")
-    pen = ImageDraw.Draw(sheet)
-    for x, head in enumerate(columns):
-        pen.text((margin + x * (wide + FRAME) + wide / 2, top / 2), head, "black", font, anchor="mm")
-    for y, (name, pictures) in enumerate(rows):
-        line = top + y * (height + FRAME)
-        pen.text((margin - 2 * FRAME, line + height / 2), name, "black", font, anchor="rm")
-        for x, picture in enumerate(pictures):
-            sheet.paste(picture, (margin + x * (wide + FRAME) + (wide - width) // 2, line))
-    return sheet

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Progress, Work
 from lorasmith.exam import questions as sheets
-from lorasmith.exam.contact import contact_sheet, grid_sheet, small
+from lorasmith.exam.contact import contact_sheet, small
 from lorasmith.exam.copying import Copying, find_copies, thumbnail
 from lorasmith.exam.drawing import BATCH, Artist, Row
 from lorasmith.exam.grading import Answer, grade, right
-from lorasmith.exam.judges import Attributes, Judge
+from lorasmith.exam.judges import Attributes, Judge, summarise_rates
 from lorasmith.exam.report import GridRow, Shown, write_report
 from lorasmith.exam.selection import ROUNDS, Choice, candidates, choose
 from lorasmith.exam.settings import ExamTable
 from lorasmith.exam.subject import Subject, read_subject
 from lorasmith.exam.verdict import Verdict, judge_figures
 from lorasmith.exam.world import World
+from lorasmith.generation.sheets import draw_sheet
 from lorasmith.project import Project, safe_name, write_file
 
 if TYPE_CHECKING:
@@ -219,9 +220,7 @@ def _conclude(
         ]
         if rows:
             write_file(folder / "answers" / f"{kind}.png", _png(contact_sheet(rows)))
-    heads = ["no adapter", *(f"{strength:g}" for strength in settings.strengths)]
-    lines = [(row.snapshot.stem, (row.control, *row.cells)) for row in grid]
-    write_file(folder / "grid.png", _png(grid_sheet(heads, lines)))
+    write_file(folder / "grid.png", _png(_grid_sheet(grid, settings)))
     write_file(folder / "figures.json", json.dumps(verdict.as_json(), indent=2, ensure_ascii=False) + "\n")
     write_file(
         verdict.report,
@@ -244,6 +243,15 @@ def _conclude(
     return verdict
 
 
+def _grid_sheet(grid: Sequence[GridRow], settings: ExamTable) -> Image:
+    return draw_sheet(
+        [(row.control, *row.cells) for row in grid],
+        columns=["no adapter", *(f"strength {strength:g}" for strength in settings.strengths)],
+        rows=[row.snapshot.stem for row in grid],
+        title=grid[0].prompt,
+    )
+
+
 def _facts(examinee: Examinee, settings: ExamTable, choice: Choice, copies: Copying) -> dict[str, Any]:
     subject = examinee.subject
     return {
@@ -251,7 +259,7 @@ def _facts(examinee: Examinee, settings: ExamTable, choice: Choice, copies: Copy
         "unseen": {group: list(values) for group, values in subject.unseen.items()},
         "selection": choice.as_json(),
         "settings": settings.model_dump(mode="json"),
-        "judge": {"name": examinee.judge.name, "error_rates": dict(examinee.judge.error_rates)},
+        "judge": {"name": examinee.judge.name, "rates": summarise_rates(examinee.judge.error_rates)},
         "copy_distance": round(copies.distance, 4),
     }
 

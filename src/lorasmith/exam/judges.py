@@ -67,7 +67,10 @@ class Scores(Protocol):
 
 @dataclass(frozen=True)
 class TaggerJudge:
-    """A judge over a tagger: the best tag of each group; in an optional group only above `threshold`."""
+    """A judge over a tagger: the best tag of each group.
+
+    In an optional group it must reach `threshold`, or be likelier than what the group's scores leave for "none".
+    """
 
     name: str
     tagger: Scores
@@ -85,8 +88,10 @@ class TaggerJudge:
         for group in self.groups.values():
             part = scores[:, [column[tag_key(tag)] for tag in group.tags]]
             best = part.argmax(axis=1)
+            none = 1 - part.sum(axis=1)
             for row, pick in enumerate(best):
-                shown = not group.optional or part[row, pick] >= self.threshold
+                score = part[row, pick]
+                shown = not group.optional or score >= self.threshold or score > none[row] >= 0
                 seen[row][group.name] = group.tags[pick] if shown else None
         return seen
 
@@ -143,3 +148,19 @@ def read_groups(document: Mapping[str, Any], known: Iterable[str], where: object
         else:
             groups.update({f"{name}: {tag}": Group(f"{name}: {tag}", (tag,), optional=True) for tag in tags})
     return groups
+
+
+def summarise_rates(rates: Mapping[str, Any]) -> dict[str, float]:
+    """A judge's report in a few numbers: its plain ones, and the mean of all ``accuracy`` entries of a kind.
+
+    The embedded judge's report is nested: style -> kind of picture -> group -> ``{"accuracy": share, ...}``.
+    """
+    plain = {key: float(value) for key, value in rates.items() if isinstance(value, int | float)}
+    found: dict[str, list[float]] = {}
+    for style in rates.values():
+        for kind, groups in style.items() if isinstance(style, Mapping) else ():
+            entries = groups.values() if isinstance(groups, Mapping) else ()
+            shares = [entry["accuracy"] for entry in entries if isinstance(entry, Mapping) and "accuracy" in entry]
+            found.setdefault(kind, []).extend(shares)
+    means = {f"mean accuracy, {kind}": sum(shares) / len(shares) for kind, shares in found.items() if shares}
+    return {key: round(value, 4) for key, value in {**plain, **means}.items()}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lorasmith.exam.copying import Copying
 from lorasmith.exam.figures import Figure
 from lorasmith.exam.grading import Answer, changed, right
+from lorasmith.exam.judges import summarise_rates
 from lorasmith.exam.selection import Choice
 from lorasmith.exam.subject import Subject
 from lorasmith.exam.verdict import WORTHY, Verdict
@@ -264,9 +264,8 @@ def _trust(shown: Shown) -> str:
 
 
 def _rates(rates: Mapping[str, Any]) -> str:
-    """The judge's headline numbers: the plain ones at the top of its report."""
-    plain = {key: value for key, value in rates.items() if isinstance(value, int | float)}
-    return escape(", ".join(f"{key.replace('_', ' ')} {json.dumps(value)}" for key, value in plain.items()))
+    told = (f"{key.replace('_', ' ')} {value:.3g}" for key, value in summarise_rates(rates).items())
+    return escape("; ".join(told))
 
 
 def _with_code(line: str) -> str:
