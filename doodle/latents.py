@@ -1,6 +1,6 @@
 """Encode every training picture once: work/latents/NAME.npy, float16 (n, 8, 16, 16), and the face weights.
 
-    python doodle/latents.py
+python doodle/latents.py
 """
 
 from __future__ import annotations
@@ -58,7 +58,14 @@ def main() -> None:
         latents = encode(name)
         np.save(file.with_suffix(".partial.npy"), latents)
         file.with_suffix(".partial.npy").rename(file)
-        print(name, "mean", latents.mean().round(3), "deviation", latents.astype(np.float32).std((0, 2, 3)).round(2), flush=True)
+        print(
+            name,
+            "mean",
+            latents.mean().round(3),
+            "deviation",
+            latents.astype(np.float32).std((0, 2, 3)).round(2),
+            flush=True,
+        )
 
 
 if __name__ == "__main__" and not spawn(2):

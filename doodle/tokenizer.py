@@ -19,19 +19,158 @@ from world import WORK, shard, training_shards, vocabulary
 SIZE = 2048
 START, END = "<|startoftext|>", "<|endoftext|>"
 #: Words that prompts of other people contain: kept whole where there is room, so that prompts stay short.
-COMMON = """a an the of in on at with and or no not very style drawing picture photo portrait art cartoon person man woman
-boy girl people face head hair eyes mouth nose ear ears hand body skin shirt dress coat jacket hat cap background
-simple plain big small long short wide happy sad angry old young dark light bright black white red green blue yellow
-orange purple pink brown gray teal color colorful quality best low high detailed masterpiece blurry looking smiling
-laughing crying wearing standing sitting side front back view close up full upper solo one two three 1girl 1boy
-subject thing house tree sky water sun moon star fire snow rain night day city room indoors outdoors street forest
-mountain sea cat dog bird fish horse car book chair table flower food drink cup box ball sword gun robot dragon""".split()
+COMMON = [
+    "a",
+    "an",
+    "the",
+    "of",
+    "in",
+    "on",
+    "at",
+    "with",
+    "and",
+    "or",
+    "no",
+    "not",
+    "very",
+    "style",
+    "drawing",
+    "picture",
+    "photo",
+    "portrait",
+    "art",
+    "cartoon",
+    "person",
+    "man",
+    "woman",
+    "boy",
+    "girl",
+    "people",
+    "face",
+    "head",
+    "hair",
+    "eyes",
+    "mouth",
+    "nose",
+    "ear",
+    "ears",
+    "hand",
+    "body",
+    "skin",
+    "shirt",
+    "dress",
+    "coat",
+    "jacket",
+    "hat",
+    "cap",
+    "background",
+    "simple",
+    "plain",
+    "big",
+    "small",
+    "long",
+    "short",
+    "wide",
+    "happy",
+    "sad",
+    "angry",
+    "old",
+    "young",
+    "dark",
+    "light",
+    "bright",
+    "black",
+    "white",
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "orange",
+    "purple",
+    "pink",
+    "brown",
+    "gray",
+    "teal",
+    "color",
+    "colorful",
+    "quality",
+    "best",
+    "low",
+    "high",
+    "detailed",
+    "masterpiece",
+    "blurry",
+    "looking",
+    "smiling",
+    "laughing",
+    "crying",
+    "wearing",
+    "standing",
+    "sitting",
+    "side",
+    "front",
+    "back",
+    "view",
+    "close",
+    "up",
+    "full",
+    "upper",
+    "solo",
+    "one",
+    "two",
+    "three",
+    "1girl",
+    "1boy",
+    "subject",
+    "thing",
+    "house",
+    "tree",
+    "sky",
+    "water",
+    "sun",
+    "moon",
+    "star",
+    "fire",
+    "snow",
+    "rain",
+    "night",
+    "day",
+    "city",
+    "room",
+    "indoors",
+    "outdoors",
+    "street",
+    "forest",
+    "mountain",
+    "sea",
+    "cat",
+    "dog",
+    "bird",
+    "fish",
+    "horse",
+    "car",
+    "book",
+    "chair",
+    "table",
+    "flower",
+    "food",
+    "drink",
+    "cup",
+    "box",
+    "ball",
+    "sword",
+    "gun",
+    "robot",
+    "dragon",
+]
 
 
 def corpus() -> list[str]:
     """Training text: every world word often, sentences from the world, common words."""
     random = Random(0)
-    world_words = sorted({word for tags in vocabulary().values() for tag in tags for word in re.findall(r"\w+", tag)})
+    world_words = sorted(
+        {word for tags in vocabulary().values() for tag in tags for word in re.findall(r"\w+", tag)}
+    )
     seen = [entry for name in training_shards()[:4] for entry in shard(name).seen[:500]]
     lines = [" ".join([word] * 60) for word in [*world_words, "1person"]]
     lines += [sentence_caption(entry, random) for entry in seen]
@@ -47,7 +186,11 @@ def train_bpe() -> tuple[dict[str, int], list[tuple[str, str]]]:
     bpe.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
-        vocab_size=SIZE, initial_alphabet=alphabet, end_of_word_suffix="</w>", special_tokens=[], show_progress=False
+        vocab_size=SIZE,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        special_tokens=[],
+        show_progress=False,
     )
     bpe.train_from_iterator(corpus(), trainer)
     words = alphabet + [letter + "</w>" for letter in alphabet]
@@ -77,7 +220,13 @@ def main() -> None:
             ids = again(tag, add_special_tokens=False).input_ids
             pieces += len(ids) - len(re.findall(r"[^\W\d]+|\d|[^\s\w]+", tag))
     example = again("bigsmile style, 1person, zblorg, close-up")
-    print(len(again), "entries;", pieces, "tag words in more than one piece;", again.convert_ids_to_tokens(example.input_ids))
+    print(
+        len(again),
+        "entries;",
+        pieces,
+        "tag words in more than one piece;",
+        again.convert_ids_to_tokens(example.input_ids),
+    )
 
 
 if __name__ == "__main__":

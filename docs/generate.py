@@ -1,0 +1,97 @@
+"""Write the generated pages: commands.md, recipe.md and rules.md. A test fails when they are stale.
+
+    .venv/bin/python docs/generate.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from lorasmith.cli.main import VERBS, build_app
+from lorasmith.dataset.rules import RULES as DATASET_RULES
+from lorasmith.recipe.presets import PRESETS
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.schema import TableModel
+from lorasmith.tags.rules import RULES as CAPTION_RULES
+
+HERE = Path(__file__).parent
+_NOTE = "<!-- Written by docs/generate.py; change the code, then run it again. -->\n"
+_WIDTH = 90
+
+
+def commands_page() -> str:
+    """The help of every command, as a terminal of 90 columns shows it."""
+    root = typer.main.get_command(build_app(set(VERBS)))
+    lines = ["# Commands", "", _NOTE, "Every command takes `--json` where a script may want to read its result."]
+    for path, text in _helps(root, ["lorasmith"]):
+        lines += ["", f"## `{' '.join(path)}`", "", "```", text, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _helps(command: Any, path: list[str]) -> Iterator[tuple[list[str], str]]:
+    import click
+
+    context = command.context_class(
+        command, info_name=" ".join(path), terminal_width=_WIDTH, max_content_width=_WIDTH
+    )
+    with context:
+        yield path, click.unstyle(command.get_help(context)).strip()
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _helps(child, [*path, name])
+
+
+def recipe_page() -> str:
+    """Every key of `[recipe]` with its default, and the presets."""
+    lines = ["# The recipe", "", _NOTE]
+    lines += [
+        "A recipe starts from the preset for the kind of subject and the base's family; `[recipe]` in `lora.toml` lies",
+        "on top of it, and `--set KEY=VALUE` on top of that. Unknown keys are refused.",
+        "",
+        "| key | default | meaning |",
+        "| --- | --- | --- |",
+    ]
+    lines += [f"| `{key}` | `{default}` | {meaning} |" for key, default, meaning in _keys(Recipe, "")]
+    lines += ["", "## Presets", "", "What a preset changes of the defaults (R4, R5); `*` is for every kind of subject."]
+    for family, kinds in PRESETS.items():
+        for kind, values in kinds.items():
+            lines += ["", f"### {family}, {kind}", "", "| key | value |", "| --- | --- |"]
+            lines += [f"| `{key}` | `{value}` |" for key, value in _flat(values, "")]
+    return "\n".join(lines) + "\n"
+
+
+def _keys(model: type[TableModel], prefix: str) -> Iterator[tuple[str, object, str]]:
+    for name, field in model.model_fields.items():
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, TableModel):
+            yield from _keys(nested, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.default, (field.description or "").replace("|", "\\|")
+
+
+def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def rules_page() -> str:
+    """The dataset and caption rules that are checked and applied."""
+    lines = ["# Rules", "", _NOTE, "## Dataset rules (`lorasmith inspect`)", "", "| id | rule |", "| --- | --- |"]
+    lines += [f"| {rule.id} | {rule.title} |" for rule in DATASET_RULES]
+    lines += ["", "## Caption rules (`lorasmith tag`), in the order in which they work", ""]
+    lines += ["| name | serves | what it does |", "| --- | --- | --- |"]
+    lines += [f"| {rule.name} | {rule.id} | {rule.why} |" for rule in CAPTION_RULES]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"commands.md": commands_page, "recipe.md": recipe_page, "rules.md": rules_page}
+
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), "utf-8")
