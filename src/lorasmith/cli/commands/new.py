@@ -13,7 +13,7 @@ from lorasmith.project import SubjectKind
 def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder.", show_default=False)],
     more_images: Annotated[
-        list[Path] | None, typer.Argument(metavar="[SRC]...", help="More sources, as after --images.")
+        list[Path] | None, typer.Argument(metavar="SRC", help="More sources, as after --images.")
     ] = None,
     subject: Annotated[SubjectKind, typer.Option(help="What is learnt.")] = SubjectKind.CHARACTER,
     name: Annotated[
