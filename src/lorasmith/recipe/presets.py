@@ -27,7 +27,7 @@ REAL = {
     "caption": {"shuffle": True, "keep_tokens": 1},
     "save_every": "110 steps",
 }
-REAL_CHARACTER = {"rank": 16, "alpha": 8, "target_steps": 1120, "save_every": "112 steps"}
+REAL_CHARACTER = {"rank": 16, "alpha": 8, "epochs": 1, "target_steps": 1120, "save_every": "112 steps"}
 
 DOODLE = {
     "resolution": 128,

@@ -2,7 +2,7 @@
 
 Differential: for some rows of a batch, the same noisy latent with a caption that lacks the trigger shall give what
 the frozen base gives for it (the idea is ostris' "differential output preservation"). Prior: the same for pictures
-that the base drew itself. The target is the base's own output, not the noise: it has no variance of its own, so that
+that the base drew itself. The target is the base's own output, not the noise: it has no variance of its own, so
 a few rows suffice. Cost: per preserved row one more row in the step and a forward pass of the base.
 """
 

@@ -1,0 +1,80 @@
+"""Noise schedules against the formulas written out one timestep at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from lorasmith.diffusion.schedule import NoiseSchedule, schedule_from_config
+from lorasmith.errors import BaseError
+
+STABLE_DIFFUSION: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}
+
+
+def slow_alphas_cumprod() -> list[float]:
+    start, end = math.sqrt(0.00085), math.sqrt(0.012)
+    product, table = 1.0, []
+    for step in range(1000):
+        product *= 1 - (start + (end - start) * step / 999) ** 2
+        table.append(product)
+    return table
+
+
+def schedule(prediction: str = "epsilon") -> NoiseSchedule:
+    return schedule_from_config(STABLE_DIFFUSION | {"prediction_type": prediction})
+
+
+def test_alphas_of_stable_diffusion() -> None:
+    slow = torch.tensor(slow_alphas_cumprod())
+    torch.testing.assert_close(schedule().alphas_cumprod, slow, rtol=2e-5, atol=1e-7)
+    assert schedule().alphas_cumprod[-1] == pytest.approx(0.00466, abs=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_add_noise_target_and_clean_belong_together(prediction: str) -> None:
+    made = schedule(prediction)
+    generator = torch.Generator().manual_seed(0)
+    x_0, noise = torch.randn(4, 2, 3, 3, generator=generator), torch.randn(4, 2, 3, 3, generator=generator)
+    t = torch.tensor([0, 10, 500, 900])
+    x_t, target = made.add_noise(x_0, noise, t), made.target(x_0, noise, t)
+    table = slow_alphas_cumprod()
+    for row, step in enumerate(t.tolist()):
+        signal, spread = math.sqrt(table[step]), math.sqrt(1 - table[step])
+        torch.testing.assert_close(x_t[row], signal * x_0[row] + spread * noise[row], rtol=1e-4, atol=1e-5)
+        expected = noise[row] if prediction == "epsilon" else signal * noise[row] - spread * x_0[row]
+        torch.testing.assert_close(target[row], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(made.clean(x_t, target, t), x_0, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("prediction", "shift"), [("epsilon", 0), ("v_prediction", 1)])
+def test_min_snr_weight(prediction: str, shift: int) -> None:
+    """Hang et al. 2023: min(SNR, gamma) / SNR, and for v / (SNR + 1)."""
+    made = schedule(prediction)
+    t = torch.tensor([0, 50, 200, 400, 999])
+    table = slow_alphas_cumprod()
+    weights = made.min_snr_weight(t, 5.0)
+    for row, step in enumerate(t.tolist()):
+        snr = table[step] / (1 - table[step])
+        assert weights[row].item() == pytest.approx(min(snr, 5.0) / (snr + shift), rel=1e-3)
+    assert weights.max() <= 1
+
+
+def test_zero_terminal_snr_ends_in_noise_and_keeps_the_first() -> None:
+    rescaled = schedule_from_config(STABLE_DIFFUSION | {"rescale_betas_zero_snr": True}).alphas_cumprod
+    assert rescaled[-1] == 0
+    assert rescaled[0].item() == pytest.approx(slow_alphas_cumprod()[0], rel=1e-5)
+    assert bool((rescaled.diff() < 0).all())
+
+
+@pytest.mark.parametrize("wrong", [{"prediction_type": "flow"}, {"beta_schedule": "cosine"}])
+def test_unknown_forms_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(BaseError, match="not supported"):
+        schedule_from_config(STABLE_DIFFUSION | wrong)

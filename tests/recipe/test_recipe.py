@@ -1,0 +1,111 @@
+"""The recipe: presets, layers of overlays, and every fault reported at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lorasmith.errors import RecipeError
+from lorasmith.project import SubjectKind
+from lorasmith.recipe.durations import Duration
+from lorasmith.recipe.family import family_of
+from lorasmith.recipe.presets import PRESETS, preset
+from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, write_recipe
+from tests.projects import build_project
+
+
+@pytest.mark.parametrize("kind", SubjectKind)
+@pytest.mark.parametrize("family", sorted(PRESETS))
+def test_every_preset_is_a_recipe(kind: SubjectKind, family: str) -> None:
+    recipe = Recipe.model_validate(preset(kind, family))
+    assert parse_recipe(write_recipe(recipe), where="recipe.toml") == recipe
+
+
+def test_numbers_of_r4_and_r5() -> None:
+    character = Recipe.model_validate(preset(SubjectKind.CHARACTER, "sdxl"))
+    assert (character.lr.unet, character.lr.text_encoder) == (5e-4, 5e-5)
+    assert (character.rank, character.alpha, character.target_steps, character.epochs) == (16, 8, 1120, 1)
+    assert (character.optimizer.name, character.schedule.name, character.schedule.cycles) == (
+        "adafactor",
+        "cosine_with_restarts",
+        3,
+    )
+    assert (character.batch_size, character.resolution, character.clip_skip) == (3, (1024, 1024), 2)
+    assert (character.loss.min_snr_gamma, character.noise.offset, character.flip) == (5, 0.1, False)
+    assert (character.caption.shuffle, character.caption.keep_tokens, character.bucket.enabled) == (True, 1, True)
+    concept = Recipe.model_validate(preset(SubjectKind.CONCEPT, "sdxl"))
+    assert (concept.rank, concept.alpha, concept.target_steps) == (8, 4, 1105)
+
+
+def test_the_file_overlays_the_preset_and_set_overlays_the_file(tmp_path: Path) -> None:
+    project = build_project(tmp_path, "rank = 4\nlr.unet = 2e-4")
+    recipe = read_recipe(project, {"lr.text_encoder": "0", "resolution": "[64, 96]", "save_every": "2 epochs"})
+    assert recipe.rank == 4
+    assert (recipe.lr.unet, recipe.lr.text_encoder) == (2e-4, 0)
+    assert recipe.resolution == (64, 96)
+    assert recipe.save_every == Duration(2, "epochs")
+    assert recipe.batch_size == PRESETS["doodle"]["*"]["batch_size"]
+
+
+def test_epochs_given_drop_the_preset_s_target(tmp_path: Path) -> None:
+    project = build_project(tmp_path)
+    assert read_recipe(project).target_steps is not None
+    recipe = read_recipe(project, {"epochs": "4"})
+    assert (recipe.epochs, recipe.target_steps) == (4, None)
+    both = read_recipe(project, {"epochs": "4", "target_steps": "100"})
+    assert (both.epochs, both.target_steps) == (4, 100)
+
+
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
+    project = build_project(
+        tmp_path, 'rank = 0\nrnak = 3\nalpha = "a"\nlr.unte = 1\nsave_every = 3\nresolution = 100'
+    )
+    with pytest.raises(RecipeError) as fault:
+        read_recipe(project)
+    lines = str(fault.value).splitlines()
+    assert len(lines) == 6
+    text = "\n".join(lines)
+    assert 'rnak = 3: unknown key. Did you mean "rank"?' in text
+    assert 'lr.unte = 1: unknown key. Did you mean "unet"?' in text
+    assert "rank = 0: Input should be greater than or equal to 1" in text
+    assert "alpha = 'a'" in text
+    assert "save_every = 3: a duration needs a unit" in text
+    assert "resolution = 100: sides are multiples of 8" in text
+    assert all("[recipe]" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ("lr = { unet = 0, text_encoder = 0 }", "nothing would be trained"),
+        ("bucket.min = 192", "bucket.min = 192 is above resolution's 128"),
+        ("bucket.max = 64", "bucket.max = 64 is below resolution's 128"),
+        ("conv.alpha = 1", "conv.alpha without conv.rank"),
+        ("rank = true", "rank = True"),
+        ("lr.unet = inf", "finite"),
+        ('optimizer.name = "adam"', "adamw"),
+        ("layers = []", "layers"),
+        ('alpha = "8"', "alpha = '8'"),
+    ],
+)
+def test_refuses(tmp_path: Path, recipe: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(build_project(tmp_path, recipe))
+
+
+def test_differing_keys_name_both_values(tmp_path: Path) -> None:
+    project = build_project(tmp_path)
+    one, other = read_recipe(project), read_recipe(project, {"rank": "3", "lr.unet": "0.5"})
+    assert differing_keys(one, one) == []
+    assert differing_keys(one, other) == [f"lr.unet ({one.lr.unet!r}, now 0.5)", f"rank ({one.rank!r}, now 3)"]
+
+
+def test_family_from_the_config_alone(tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    config = tmp_path / "unet" / "config.json"
+    for width, family in ((768, "sd1"), (1024, "sd2"), (2048, "sdxl")):
+        config.write_text(f'{{"cross_attention_dim": {width}}}')
+        assert family_of(str(tmp_path)) == family
+    assert family_of(str(tmp_path / "absent")) == "sd1"
+    assert family_of("doodle") == "doodle"

@@ -1,0 +1,36 @@
+"""Learning-rate schedules against transformers' own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import get_scheduler
+
+from lorasmith.training.rates import RateSchedule
+
+
+@pytest.mark.parametrize("warmup", [0, 7])
+@pytest.mark.parametrize(
+    ("name", "theirs", "cycles"),
+    [
+        ("constant", "constant_with_warmup", 1),
+        ("linear", "linear", 1),
+        ("cosine", "cosine", 1),
+        ("cosine_with_restarts", "cosine_with_restarts", 3),
+    ],
+)
+def test_same_as_transformers(name: str, theirs: str, cycles: int, warmup: int) -> None:
+    steps = 50
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    extra = {"num_cycles": cycles} if cycles > 1 else None
+    schedule = get_scheduler(theirs, optimizer, warmup, steps, scheduler_specific_kwargs=extra)
+    ours = RateSchedule(name, steps, warmup, cycles)
+    for step in range(steps):
+        assert ours.factor(step) == pytest.approx(schedule.get_last_lr()[0], abs=1e-12), step
+        optimizer.step()
+        schedule.step()
+
+
+def test_warmup_as_a_share() -> None:
+    assert RateSchedule("cosine", 200, 0.1).warmup_steps == 20
+    assert RateSchedule("cosine", 200, 20).warmup_steps == 20
