@@ -1,8 +1,8 @@
 """What the bank costs: a LoRA training step beside the frozen base and PEFT, and a batch with eight adapters.
 
 The same random UNet of 25M parameters in the SD 1 shape, float32; rank 8 on the 80 linear layers of its
-attentions, batch 1, 32x32 latents, forward and backward (the frozen base with a gradient to its input). Then, without
-gradients, eight different adapters, one per row of a batch of eight, beside the bare base.
+attentions, batch 1, 32x32 latents, forward and backward (the frozen base with a gradient to its input). Then,
+without gradients, eight different adapters, one per row of a batch of eight, beside the bare base.
 
 Run: python -m benchmarks.adapter_step [--quick]
 """
