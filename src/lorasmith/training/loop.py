@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 
 from lorasmith.adapters.files import save_adapter
-from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.base import EMBEDDED, Base, load_base
+from lorasmith.bases.doodle import world
 from lorasmith.dataset.reading import Dataset, read_dataset
 from lorasmith.errors import DatasetError, RecipeError, Stopped, TrainingError
 from lorasmith.events import Done, Event, Note, SampleDrawn, SnapshotSaved, StepDone, Work
@@ -30,17 +31,20 @@ from lorasmith.recipe.plan import Plan, make_plan
 from lorasmith.recipe.recipe import Recipe, differing_keys
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.training.batches import Batch, epoch_batches, epoch_steps
+from lorasmith.training.captions import without_trigger
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
 from lorasmith.training.latents import cache_latents
 from lorasmith.training.memory import keep_freed_memory
 from lorasmith.training.metadata import Making, current_time, describe_adapter, make_thumbnail
+from lorasmith.training.plain import draw_plain_prompts
 from lorasmith.training.preservation import PriorPictures
 from lorasmith.training.rows import RowSource
 from lorasmith.training.run import EventLog, Run, create_run, latest_run
 from lorasmith.training.state import State, load_state, save_state
 from lorasmith.training.trainer import Trainer
 
+PLAIN_PROMPTS = 256
 SAVE_SECONDS = 30.0
 SAVE_COST = 50
 """The state is saved every so many seconds, or so many times what saving takes, whichever is longer."""
@@ -147,27 +151,37 @@ class _Session:
             yield Note(
                 f"{cut} captions are longer than the 75 tokens that the base reads; the rest is cut.", "warning"
             )
-        prior = yield from self._draw_prior()
+        pool = self._plain_prompts()
+        prior = yield from self._draw_prior(pool)
         rows = RowSource(
             recipe,
             plan.images,
             self._material.captions,
             latents,
             trigger=self._project.lora.trigger,
-            pool=recipe.preserve.prompts,
+            pool=pool,
             prior=prior,
         )
         return Trainer(base, recipe, rows, plan.steps, conditioner)
 
-    def _draw_prior(self) -> Work[PriorPictures | None]:
+    def _plain_prompts(self) -> tuple[str, ...]:
+        """Prompts to preserve: the recipe's, or random ones of the embedded base's world."""
+        table = self._recipe.preserve
+        if table.prompts or table.kind == "none" or self._base.name != EMBEDDED:
+            return table.prompts
+        return draw_plain_prompts(world(), PLAIN_PROMPTS, self._recipe.seed)
+
+    def _draw_prior(self, pool: Sequence[str]) -> Work[PriorPictures | None]:
         table = self._recipe.preserve
         if table.kind != "prior":
             return None
         from lorasmith.training.pictures import draw_prior
 
+        trigger = self._project.lora.trigger
+        prompts = pool or [without_trigger(caption, trigger) for caption in self._material.captions]
         sizes = [bucket.size for bucket in self._plan.buckets]
         count = -(-table.pictures // len(sizes))
-        return (yield from draw_prior(self._base, table.prompts, sizes, count, self._recipe.seed))
+        return (yield from draw_prior(self._base, prompts, sizes, count, self._recipe.seed))
 
     def _train(self, saved: State | None) -> Work[Done]:
         plan = self._plan

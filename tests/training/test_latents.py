@@ -1,0 +1,69 @@
+"""The latent cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from lorasmith.bases.base import Base
+from lorasmith.events import finish
+from lorasmith.recipe.plan import PlannedImage
+from lorasmith.training.latents import LatentCache, cache_latents, to_pixels
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[PlannedImage]:
+    made = []
+    for number, size in enumerate([(64, 64), (96, 64)]):
+        path = tmp_path / f"{number}.png"
+        Image.linear_gradient("L").resize(size).rotate(90 * number).convert("RGB").save(path)
+        made.append(PlannedImage(path.name, path, 1, size, size))
+    return made
+
+
+def cache(images: list[PlannedImage], base: Base, folder: Path, *, flips: bool = False) -> tuple[LatentCache, int]:
+    events: list[object] = []
+    made = finish(cache_latents(images, ["a" * 64, "b" * 64], base, folder, flips=flips), events.append)
+    return made, len(events)
+
+
+def test_pixels_span_minus_one_to_one() -> None:
+    pixels = to_pixels(Image.new("RGB", (4, 2), (0, 255, 127)))
+    assert pixels.shape == (3, 2, 4)
+    assert bool((pixels[0] == -1).all())
+    assert bool((pixels[1] == 1).all())
+
+
+def test_latents_are_the_base_s_and_computed_once(
+    images: list[PlannedImage], tiny_base: Base, tmp_path: Path
+) -> None:
+    latents, computed = cache(images, tiny_base, tmp_path / "cache")
+    assert computed == 2
+    expected = tiny_base.encode_images(to_pixels(Image.open(images[1].path)).unsqueeze(0))[0]
+    assert latents.read(1).shape == (4, 8, 12)
+    assert torch.equal(latents.read(1), expected)
+    again, computed = cache(images, tiny_base, tmp_path / "cache")
+    assert computed == 0
+    assert torch.equal(again.read(1), expected)
+
+
+def test_flips_are_latents_of_mirrored_pixels(images: list[PlannedImage], tiny_base: Base, tmp_path: Path) -> None:
+    cache(images, tiny_base, tmp_path / "cache")
+    latents, computed = cache(images, tiny_base, tmp_path / "cache", flips=True)
+    assert computed == 2
+    mirrored = to_pixels(Image.open(images[0].path)).flip(-1).unsqueeze(0)
+    assert torch.equal(latents.read(0, flipped=True), tiny_base.encode_images(mirrored)[0])
+    assert not torch.equal(latents.read(0), latents.read(0, flipped=True))
+
+
+def test_a_damaged_file_is_made_again(images: list[PlannedImage], tiny_base: Base, tmp_path: Path) -> None:
+    latents, _ = cache(images, tiny_base, tmp_path / "cache")
+    expected = latents.read(0)
+    for file in (tmp_path / "cache").rglob("a*.safetensors"):
+        file.write_bytes(file.read_bytes()[:20])
+    again, computed = cache(images, tiny_base, tmp_path / "cache")
+    assert computed == 1
+    assert torch.equal(again.read(0), expected)
