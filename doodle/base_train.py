@@ -167,13 +167,13 @@ def train(minutes: float, anneal: bool) -> None:
                 keep = min(0.98, (step / AVERAGE_EVERY) / (step / AVERAGE_EVERY + 8)) if not anneal else 0.95
                 torch._foreach_lerp_(ema, [value.detach() for value in parameters], 1 - keep)
         stop = crew.agree(fraction >= 1)
-        if crew.rank == 0 and step % 100 == 0:
+        if crew.rank == 0 and step % 50 == 0:
             speed = (step - start) * BATCH * crew.size / (clock.minutes - spent) / 60
             print(
                 f"{step} {clock.minutes:.1f} min {speed:.0f}/s loss {np.mean(recent[-200:]):.4f} rate {rate:.1e}",
                 flush=True,
             )
-        if crew.rank == 0 and (step % 1000 == 0 or stop):
+        if crew.rank == 0 and (stop or clock.due()):
             save_state(
                 ANNEALED if anneal else STATE,
                 {

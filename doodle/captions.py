@@ -1,4 +1,4 @@
-"""Captions of a picture's visible attributes, as comma tags and as sentences. Pure Python; randomness is passed in."""
+"""Captions of a picture's visible attributes, as comma tags and as sentences; randomness is passed in."""
 
 from __future__ import annotations
 

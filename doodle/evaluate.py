@@ -33,7 +33,7 @@ def prompts(count: int, seed: int) -> list[Seen]:
 
 
 def figures(wanted: list[Seen], found: list[dict[str, str | None]]) -> dict[str, dict[str, float]]:
-    """Recall and precision per group: of the asked values the share seen; of the values seen the share asked for."""
+    """Recall and precision per group: the share of asked values seen, and of seen values asked for."""
     table = {}
     for group in GROUPS:
         pairs = [

@@ -28,6 +28,8 @@ VOCABULARY = vocabulary()
 RATINGS = ("general", "sensitive", "questionable", "explicit")
 RATE = 2e-3
 BATCH = 64
+#: Pictures of a shard that are also learned from after a trip through the VAE.
+ROUND_TRIPS = 2000
 
 
 def labels(seen: list[dict[str, str]]) -> np.ndarray:
@@ -82,7 +84,7 @@ def through_vae(name: str, count: int) -> np.ndarray:
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
         vae = load_vae().to(memory_format=torch.channels_last)
-        latents = torch.from_numpy(encode(name)[:count]).float()
+        latents = torch.from_numpy(encode(name, count)).float()
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             out = [vae.decode(part).sample.float() for part in latents.split(32)]
         pixels = ((torch.cat(out).clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
@@ -91,15 +93,20 @@ def through_vae(name: str, count: int) -> np.ndarray:
     return kept
 
 
-def sources() -> list[tuple[np.ndarray, np.ndarray]]:
-    """(pictures, labels) of everything that the judge learns from."""
-    names = [*training_shards()[:12], *(f"{style}.held-out" for style in (*BASE_STYLES, "pixel-art"))]
-    shards = [shard(name) for name in names]
+def sources(crew: Crew) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(pictures, labels) of everything that the judge learns from; the processes share the round trips' work."""
+    held_out = [f"{style}.held-out" for style in (*BASE_STYLES, "pixel-art")]
+    passed = [*training_shards()[:4], *held_out]
+    for name in passed[crew.rank :: crew.size]:
+        through_vae(name, ROUND_TRIPS)
+    crew.agree(False)
+    shards = [shard(name) for name in (*training_shards()[:12], *held_out)]
     found = [(entry.pixels, labels(entry.seen)) for entry in shards]
-    for entry in shards:
-        if entry.name in training_shards()[:4] or entry.name.endswith("held-out"):
-            found.append((through_vae(entry.name, 2000), labels(entry.seen[:2000])))
-    return found
+    return found + [
+        (through_vae(entry.name, ROUND_TRIPS), labels(entry.seen[:ROUND_TRIPS]))
+        for entry in shards
+        if entry.name in passed
+    ]
 
 
 def train(minutes: float) -> None:
@@ -115,7 +122,7 @@ def train(minutes: float) -> None:
         step, spent = state["step"], state["minutes"]
     rng = np.random.default_rng(step + crew.rank)
     torch.manual_seed(step + crew.rank)
-    data = sources()
+    data = sources(crew)
     clock = Clock(minutes, spent)
     recent: list[float] = []
     while True:
@@ -141,7 +148,7 @@ def train(minutes: float) -> None:
         stop = crew.agree(fraction >= 1)
         if crew.rank == 0 and step % 100 == 0:
             print(f"{step} {clock.minutes:.1f} min loss {np.mean(recent[-100:]):.4f}", flush=True)
-        if crew.rank == 0 and (step % 1000 == 0 or stop):
+        if crew.rank == 0 and (stop or clock.due()):
             save_state(
                 STATE,
                 {

@@ -1,15 +1,17 @@
 """Encode every training picture once: work/latents/NAME.npy, float16 (n, 8, 16, 16), and the face weights.
 
-python doodle/latents.py
+python doodle/latents.py        # goes on where it was stopped
 """
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import torch
 from processes import spawn
 from vae_train import load_vae
-from world import SIDE, WORK, WORLD, as_input, shard, training_shards
+from world import SIDE, WORK, WORLD, as_input, pixels_of, training_shards
 
 CELLS = SIDE // 8
 #: How much more a latent cell counts when the face (eyes, mouth, glasses) fills it.
@@ -33,9 +35,10 @@ def face_weights(frames: np.ndarray, style: str) -> np.ndarray:
 
 
 @torch.no_grad()
-def encode(name: str) -> np.ndarray:
+def encode(name: str, count: int | None = None) -> np.ndarray:
+    """Latents (n, 8, 16, 16), float16, of the first `count` pictures of a shard, or of all."""
     vae = load_vae().to(memory_format=torch.channels_last)
-    pixels = shard(name).pixels
+    pixels = pixels_of(name)[:count]
     out = np.empty((len(pixels), 8, CELLS, CELLS), np.float16)
     for start in range(0, len(pixels), 64):
         inputs = as_input(pixels[start : start + 64]).contiguous(memory_format=torch.channels_last)
@@ -46,8 +49,6 @@ def encode(name: str) -> np.ndarray:
 
 
 def main() -> None:
-    import os
-
     rank, copies = int(os.environ["DOODLE_RANK"]), int(os.environ["DOODLE_COPIES"])
     folder = WORK / "latents"
     folder.mkdir(exist_ok=True)

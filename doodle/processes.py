@@ -39,7 +39,7 @@ def spawn(count: int) -> bool:
 
 
 class Crew:
-    """The processes of one training: `rank` of `size`; `average` makes parameters equal, `agree` a decision common."""
+    """The processes of a training, `rank` of `size`: `average` makes parameters equal, `agree` decides for all."""
 
     def __init__(self) -> None:
         self.rank = int(os.environ["DOODLE_RANK"])
@@ -75,6 +75,15 @@ class Clock:
         self.limit = minutes
         self.before = before
         self.start = time.monotonic()
+        self.saved = self.start
+
+    def due(self, every: float = 4.0) -> bool:
+        """True once in `every` minutes: time to save the state."""
+        now = time.monotonic()
+        if now - self.saved < every * 60:
+            return False
+        self.saved = now
+        return True
 
     @property
     def minutes(self) -> float:

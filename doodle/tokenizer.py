@@ -1,4 +1,4 @@
-"""Make Doodle's tokenizer: a CLIP-type byte-level BPE of 2,048 entries in which every word of the world is one token.
+"""Make Doodle's tokenizer: a CLIP-type byte-level BPE in which every word of the world is one token.
 
     python doodle/tokenizer.py          # writes work/tokenizer/
 

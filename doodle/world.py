@@ -22,7 +22,7 @@ _SUFFIX = {"hair colour": " hair", "skin": " skin", "clothing": " shirt", "backg
 
 @dataclass(frozen=True)
 class Shard:
-    """`pixels` (n, 128, 128, 3) uint8, memory-mapped; `seen` the visible attributes; `frames` (n, 3) x, y, width."""
+    """`pixels` (n, 128, 128, 3) uint8, mapped; `seen` the visible attributes; `frames` (n, 3) x, y, width."""
 
     name: str
     pixels: np.ndarray
