@@ -49,7 +49,9 @@ def test_a_run_drawn_as_a_grid(
         *(("no adapter", "zbk-000001", None), ("strength 0.5", "zbk-000001", None)),
         *(("no adapter", "zbk-000002", None), ("strength 0.5", "zbk-000002", None)),
     ]
-    assert all(Image.open(cell["path"]).size == (64, 64) for cell in document["cells"])
+    for cell in document["cells"]:
+        with Image.open(cell["path"]) as picture:
+            assert picture.size == (64, 64)
     assert run([*words, "--x", "steps=1,0"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert Path(again["grid"]).name == "grid-0002.png"
