@@ -33,6 +33,15 @@ def test_a_person_sees_progress_on_stderr_only(capsys: pytest.CaptureFixture[str
     assert "1 min 01 s" in shown.err
 
 
+def test_without_a_terminal_a_stage_is_one_line_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> Work[None]:
+        for done in range(1, 41):
+            yield Progress("drawing", done, 40)
+
+    show(work())
+    assert capsys.readouterr().err == "drawing 40/40\n"
+
+
 def test_json_leaves_stdout_to_the_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert show(_work(), json=True) == "result"
     shown = capsys.readouterr()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 T = TypeVar("T")
+#: Seconds between two lines of progress where there is no terminal.
+LOG_SECONDS = 10.0
 
 
 def show(work: Work[T], json: bool = False, *, json_events: bool = False) -> T:
@@ -84,10 +87,11 @@ class _Screen:
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=console,
-            transient=not console.is_terminal,
+            disable=not console.is_terminal,
         )
         self._console = console
         self._tasks: dict[str, TaskID] = {}
+        self._logged = time.monotonic()
 
     def __enter__(self) -> _Screen:
         self._bars.start()
@@ -115,9 +119,19 @@ class _Screen:
             )
 
     def _advance(self, stage: str, done: int, total: int, note: str) -> None:
+        if not self._console.is_terminal:
+            self._log(stage, done, total, note)
+            return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
         self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+
+    def _log(self, stage: str, done: int, total: int, note: str) -> None:
+        """Where nobody watches a bar (a file, a pipe): a line now and then, and one at a stage's end."""
+        now = time.monotonic()
+        if done >= total or now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            self._console.print(f"{stage} {done}/{total}  {note}".rstrip(), markup=False)
 
 
 def _left(eta: float | None) -> str:
