@@ -11,7 +11,8 @@ RED, BLUE = Image.new("RGB", (96, 96), (255, 0, 0)), Image.new("RGB", (96, 96), 
 
 
 def pixels_of(sheet: Image.Image, colour: tuple[int, int, int]) -> np.ndarray:
-    return np.all(np.asarray(sheet) == colour, axis=2)
+    same: np.ndarray = np.all(np.asarray(sheet) == colour, axis=2)
+    return same
 
 
 def test_small_pictures_are_enlarged_and_none_is_covered() -> None:
