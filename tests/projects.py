@@ -17,7 +17,7 @@ def build_project(
     recipe: str = "",
     *,
     base: str = "doodle",
-    sizes: Sequence[tuple[int, int]] = ((64, 64), (64, 64), (96, 64)),
+    sizes: Sequence[tuple[int, int]] = ((64, 64), (64, 64), (128, 32)),
     subject: str = "character",
     folder: str = "",
 ) -> Project:

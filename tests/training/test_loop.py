@@ -72,7 +72,7 @@ def test_a_run_leaves_what_it_promises(project: Project, tiny_base: Base) -> Non
     assert events[-1] == done
     assert done.adapter == run.adapter_file
     assert done.adapter.is_file()
-    # two 64x64 and one 96x64 image: two batches an epoch
+    # two 64x64 images and one of 128x32: two batches an epoch
     assert [event.step for event in events if isinstance(event, StepDone)] == list(range(1, 9))
     snapshots = [event.path for event in events if isinstance(event, SnapshotSaved)]
     assert [path.name for path in snapshots] == [f"zbk-{epoch:06d}.safetensors" for epoch in (1, 2, 3, 4)]

@@ -202,7 +202,6 @@ class Recipe(RecipeTable):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")
     save_every: Interval = Field(default=Duration(1, "epochs"), description="a snapshot after each such time")
     sample: SampleTable = SampleTable()
-    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="of the base's arithmetic")
 
     @property
     def bucket_rules(self) -> BucketRules:

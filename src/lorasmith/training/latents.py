@@ -24,7 +24,7 @@ from lorasmith.project import write_file
 from lorasmith.recipe.plan import PlannedImage
 
 MEMORY_LIMIT = 1 << 30
-"""Bytes of latents kept in memory; what is beyond is read from the cache at each visit."""
+"""Bytes of latents kept mapped; what is beyond is opened from the cache at each visit."""
 
 
 class LatentCache:

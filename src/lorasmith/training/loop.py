@@ -35,7 +35,6 @@ from lorasmith.training.captions import without_trigger
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
 from lorasmith.training.latents import cache_latents
-from lorasmith.training.memory import keep_freed_memory
 from lorasmith.training.metadata import Making, current_time, describe_adapter, make_thumbnail
 from lorasmith.training.plain import draw_plain_prompts
 from lorasmith.training.preservation import PriorPictures
@@ -113,7 +112,6 @@ class _Session:
         self._sample: Path | None = None
 
     def work(self) -> Work[Done]:
-        keep_freed_memory()
         saved = load_state(self._run.state_file) if self._run.state_file.exists() else None
         if saved is not None:
             self._check(saved)

@@ -113,7 +113,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_gradient_accumulation_steps": recipe.accumulate,
         "ss_batch_size_per_device": recipe.batch_size,
         "ss_total_batch_size": recipe.batch_size * recipe.accumulate,
-        "ss_mixed_precision": {"float32": "no", "bfloat16": "bf16"}[recipe.precision],
+        "ss_mixed_precision": "no",
         "ss_full_fp16": False,
         "ss_clip_skip": recipe.clip_skip,
         "ss_max_token_length": None,

@@ -49,7 +49,6 @@ class Trainer:
             preserve_weight=recipe.preserve.weight,
         )
         self._schedule = RateSchedule(recipe.schedule.name, steps, recipe.schedule.warmup, recipe.schedule.cycles)
-        self._autocast = recipe.precision == "bfloat16"
         self.step = 0
         self.is_whole = True
         """False while a step changes the factors: then nothing may be saved."""
@@ -73,8 +72,7 @@ class Trainer:
         with self._bank.attached():
             for batch in batches:
                 rows = self._rows.read(batch, epoch)
-                with torch.autocast(self._base.device.type, torch.bfloat16, enabled=self._autocast):
-                    loss = self._objective.loss(rows)
+                loss = self._objective.loss(rows)
                 (loss.total / len(batches)).backward()  # type: ignore[no-untyped-call]
                 losses.append(loss.learned.detach())
         norm = clip_gradients(self._groups, self._recipe.max_grad_norm)
