@@ -324,3 +324,22 @@ class TestMix:
         assert mix.index is None
         assert mix.rows is not None
         assert mix.rows.tolist() == [[1.0, 0.5], [0.0, 1.0]]
+
+
+def test_what_a_bank_keeps_from_inference_serves_training_through_it(tiny_base: Base) -> None:
+    """Drawing may come first; a gradient to the latents must still pass a fixed bank."""
+    bank = AdapterBank(tiny_base, [trained_adapter(tiny_base, f"a{k}", seed=k, conv_rank=2) for k in range(4)])
+    x = torch.randn(2, 4, 8, 8)
+    for S in (torch.tensor([[1.0, 0.5, 0.0, 0.0]]), torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1.0]])):
+        with torch.inference_mode():
+            bank.weigh(S)
+            with bank.attached():
+                context = tiny_base.encode_tokens(torch.full((2, 77), 7))
+                drawn = tiny_base.denoise(x, torch.tensor([5, 5]), context)
+        start = x.clone().requires_grad_()
+        with bank.attached():
+            context = tiny_base.encode_tokens(torch.full((2, 77), 7))
+            out = tiny_base.denoise(start, torch.tensor([5, 5]), context)
+        torch.testing.assert_close(out, drawn, rtol=1e-4, atol=1e-5)
+        (gradient,) = torch.autograd.grad(out.square().sum(), start)
+        assert float(gradient.abs().sum()) > 0

@@ -16,7 +16,7 @@ from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError, did_you_mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Adapter:
     """Factors by the kohya name of their layer (in a file also another tool's), and the file's metadata."""
 

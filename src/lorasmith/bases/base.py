@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from lorasmith.errors import BaseError
 EMBEDDED = "doodle"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TextEncoder:
     """A CLIP text encoder, its tokenizer, and the prefix of its layers' names in adapter files."""
 
@@ -30,7 +30,7 @@ class TextEncoder:
     prefix: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TextContext:
     """What the denoiser is told: `hidden` (B, T, D) and, for SDXL, `pooled` (B, P)."""
 
@@ -38,7 +38,7 @@ class TextContext:
     pooled: Tensor | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Base:
     """A frozen base model in eval mode. Adapters patch its layers from outside and leave no trace (design.md 3).
 
@@ -78,7 +78,7 @@ class Base:
     @property
     def vae_factor(self) -> int:
         """Pixels per latent along a side."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+        return _vae_factor(self.vae)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -184,41 +184,27 @@ def load_base(name_or_folder: str | Path, dtype: torch.dtype = torch.float32) ->
     folder = doodle_folder() if embedded else Path(name_or_folder)
     parts = read_folder(folder, dtype)
     prefixes = ("lora_te1", "lora_te2") if parts.family == "sdxl" else ("lora_te",)
-    encoders = tuple(
-        TextEncoder(model, tokenizer, prefix)
-        for (_, model, tokenizer), prefix in zip(parts.text, prefixes, strict=True)
-    )
-    targets = dict(
-        _targets(
-            parts.denoiser.config,
-            parts.family == "sdxl",
-            [(prefix, owner, model.config.num_hidden_layers)
-             for (owner, model, _), prefix in zip(parts.text, prefixes, strict=True)],
-        )
-    )  # fmt: skip
-    base = Base(
+    targets = list(unet_targets(parts.denoiser.config, stability_names=parts.family == "sdxl"))
+    for (owner, model, _), prefix in zip(parts.text, prefixes, strict=True):
+        targets += text_targets(model.config.num_hidden_layers, prefix, owner)
+    return Base(
         name=EMBEDDED if embedded else folder.resolve().name,
         folder=folder,
         family=parts.family,
         denoiser=parts.denoiser,
-        text_encoders=encoders,
+        text_encoders=tuple(
+            TextEncoder(model, tokenizer, prefix)
+            for (_, model, tokenizer), prefix in zip(parts.text, prefixes, strict=True)
+        ),
         vae=parts.vae,
         noise_schedule=schedule_from_config(parts.schedule_config),
-        resolution=0,
-        targets=targets,
+        resolution=int(parts.denoiser.config.sample_size) * _vae_factor(parts.vae),
+        targets={target.name: target for target in targets},
     )
-    base.resolution = int(parts.denoiser.config.sample_size) * base.vae_factor
-    return base
 
 
-def _targets(
-    unet_config: Mapping[str, Any], stability_names: bool, encoders: list[tuple[str, str, int]]
-) -> Iterator[tuple[str, TargetLayer]]:
-    for target in unet_targets(unet_config, stability_names):
-        yield target.name, target
-    for prefix, owner, layers in encoders:
-        for target in text_targets(layers, prefix, owner):
-            yield target.name, target
+def _vae_factor(vae: Any) -> int:
+    return int(2 ** (len(vae.config.block_out_channels) - 1))
 
 
 def _text_root(model: Any) -> Any:

@@ -18,7 +18,7 @@ UNSAFE = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 M = TypeVar("M")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
     """What a folder holds, loaded, frozen and in eval mode. `text` holds (owner, model, tokenizer) in order."""
 

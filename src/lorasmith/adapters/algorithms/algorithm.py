@@ -73,7 +73,7 @@ class LayerFactors(ABC):
         """The side path of a stack of factors on a live layer."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mix:
     """How much of each adapter of a stack each sample gets: the columns of S that concern the stack.
 
@@ -87,18 +87,20 @@ class Mix:
     rows: Tensor | None = None
     index: Tensor | None = None
     picked: Tensor | None = None
-    _kept: dict[Hashable, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
 
     def keep(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
         """What was once derived from this mix; most layers derive the same."""
         if key not in self._kept:
-            self._kept[key] = make()
+            with torch.inference_mode(False):
+                self._kept[key] = make()
         return self._kept[key]
 
 
+@torch.inference_mode(False)
 def mix_columns(strengths: Tensor, device: torch.device) -> Mix | None:
     """The Mix of a matrix (B, n); None when it is all zero and the base alone speaks."""
-    S = strengths.detach().to("cpu", torch.float32)
+    S = strengths.detach().to("cpu", torch.float32, copy=True)
     active = tuple(int(column) for column in (S != 0).any(dim=0).nonzero().flatten())
     if not active:
         return None

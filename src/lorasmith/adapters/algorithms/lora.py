@@ -22,7 +22,7 @@ from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, Side
 DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoraFactors(LayerFactors):
     """`down` (r, i) or (r, i, kh, kw); `up` (o, r) or (o, r, 1, 1)."""
 
@@ -134,7 +134,8 @@ class LoraSide(Side):
         if key not in self._kept:
             if len(self._kept) > 8:
                 self._kept.clear()
-            self._kept[key] = make()
+            with torch.inference_mode(False), torch.no_grad():
+                self._kept[key] = make()
         return self._kept[key]
 
     def _weights(self, mix: Mix, like: Tensor) -> float | Tensor:
