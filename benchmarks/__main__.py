@@ -22,7 +22,9 @@ def names() -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names())}; all when left out")
-    parser.add_argument("--quick", action="store_true", help="a smoke check: under 40 seconds each, figures not to be quoted")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke check: under 40 seconds each, figures not to be quoted"
+    )
     parser.add_argument("--list", action="store_true", help="only name them")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.names) - set(names()))

@@ -1,6 +1,6 @@
 """Write the generated pages: commands.md, recipe.md and rules.md. A test fails when they are stale.
 
-    .venv/bin/python docs/generate.py
+.venv/bin/python docs/generate.py
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+
 from lorasmith.cli.main import VERBS, build_app
 from lorasmith.dataset.rules import RULES as DATASET_RULES
 from lorasmith.recipe.presets import PRESETS
@@ -34,9 +35,7 @@ def commands_page() -> str:
 def _helps(command: Any, path: list[str]) -> Iterator[tuple[list[str], str]]:
     import click
 
-    context = command.context_class(
-        command, info_name=" ".join(path), terminal_width=_WIDTH, max_content_width=_WIDTH
-    )
+    context = command.context_class(command, info_name=" ".join(path), terminal_width=_WIDTH, max_content_width=_WIDTH)
     with context:
         yield path, click.unstyle(command.get_help(context)).strip()
     for name, child in getattr(command, "commands", {}).items():

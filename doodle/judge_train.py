@@ -134,9 +134,7 @@ def train(minutes: float) -> None:
         wanted = torch.from_numpy(np.stack([data[a][1][b] for a, b in places]))
         with torch.autocast("cpu", torch.bfloat16):
             logits = judge(pictures).float()
-        loss = torch.stack(
-            [F.cross_entropy(part, wanted[:, at]) for at, part in enumerate(judge.groups(logits))]
-        ).sum()
+        loss = torch.stack([F.cross_entropy(part, wanted[:, at]) for at, part in enumerate(judge.groups(logits))]).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -168,9 +168,7 @@ COMMON = [
 def corpus() -> list[str]:
     """Training text: every world word often, sentences from the world, common words."""
     random = Random(0)
-    world_words = sorted(
-        {word for tags in vocabulary().values() for tag in tags for word in re.findall(r"\w+", tag)}
-    )
+    world_words = sorted({word for tags in vocabulary().values() for tag in tags for word in re.findall(r"\w+", tag)})
     seen = [entry for name in training_shards()[:4] for entry in shard(name).seen[:500]]
     lines = [" ".join([word] * 60) for word in [*world_words, "1person"]]
     lines += [sentence_caption(entry, random) for entry in seen]

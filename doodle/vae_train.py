@@ -52,14 +52,10 @@ def psnr(vae: AutoencoderTiny, pictures: np.ndarray) -> float:
 
 def psnr_table(vae: AutoencoderTiny, count: int) -> dict[str, float]:
     """PSNR per style on unseen renders; pixel-art is never trained on."""
-    return {
-        style: round(psnr(vae, pixels_of(f"{style}.valid")[:count]), 2) for style in (*BASE_STYLES, "pixel-art")
-    }
+    return {style: round(psnr(vae, pixels_of(f"{style}.valid")[:count]), 2) for style in (*BASE_STYLES, "pixel-art")}
 
 
-def batch(
-    rng: np.random.Generator, base: list[np.ndarray], extras: np.ndarray, count: int, crop: int
-) -> np.ndarray:
+def batch(rng: np.random.Generator, base: list[np.ndarray], extras: np.ndarray, count: int, crop: int) -> np.ndarray:
     """`count` crops, one in eight of an extra style; a fifth of them with permuted colours, half mirrored."""
     out = np.empty((count, crop, crop, 3), np.uint8)
     for index in range(count):
@@ -77,9 +73,7 @@ def loss_of(pictures: torch.Tensor, drawn: torch.Tensor, latents: torch.Tensor) 
     error = drawn - pictures
     across = (pictures[..., 1:] - pictures[..., :-1]).abs().amax(1, keepdim=True)
     edge = torch.nn.functional.pad(across, (0, 1)).gt(0.3).float().mul(1.0).add(1.0)
-    gradient = (error[..., 1:] - error[..., :-1]).abs().mean() + (
-        error[..., 1:, :] - error[..., :-1, :]
-    ).abs().mean()
+    gradient = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
     flat = latents.float().transpose(0, 1).flatten(1)
     moments = flat.mean(1).square().mean() + (flat.std(1) - 1).square().mean()
     far = (latents.float().abs() - 3).clamp(min=0).square().mean()
@@ -107,9 +101,7 @@ def train(minutes: float, decay: bool) -> None:
     while True:
         fraction = clock.fraction
         rate = (
-            RATE
-            * min(1, (step + 1) / 100)
-            * ((0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction))) if decay else 1)
+            RATE * min(1, (step + 1) / 100) * ((0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction))) if decay else 1)
         )
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -105,9 +105,7 @@ def test_unknown_examples_are_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert 'Did you mean "character"?' in capsys.readouterr().err
 
 
-def test_the_command_prints_one_document_or_the_next_steps(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_one_document_or_the_next_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert run(["demo", "--out", str(out), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

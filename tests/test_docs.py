@@ -39,7 +39,10 @@ def test_every_command_shows_an_example() -> None:
 
 def test_every_dependency_has_its_row() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
     page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
     rows = " ".join(line for line in page.splitlines() if line.startswith("|"))
     names = [re.split(r"[<>=\[; ]", text)[0] for text in wanted]

@@ -8,12 +8,12 @@ from lorasmith.schema import TableModel, read_table
 
 
 class Rates(TableModel):
-    unet: float = Field(1e-4, gt=0)
+    unet: float = Field(default=1e-4, gt=0)
     text_encoder: float = 1e-5
 
 
 class Settings(TableModel):
-    rank: int = Field(8, ge=1)
+    rank: int = Field(default=8, ge=1)
     lr: Rates = Rates()
 
 

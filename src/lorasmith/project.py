@@ -103,9 +103,7 @@ def open_project(path: Path | str) -> Project:
             "no such folder.", where=root, hint="Make a project with: lorasmith new FOLDER --images IMAGES"
         )
     if not file.is_file():
-        raise ProjectError(
-            f"no {FILE_NAME} in this folder.", where=root, hint=f"Make one with: lorasmith new {root}"
-        )
+        raise ProjectError(f"no {FILE_NAME} in this folder.", where=root, hint=f"Make one with: lorasmith new {root}")
     values = _read_toml(file)
     for name in values:
         if name not in TABLES:
@@ -128,9 +126,7 @@ def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
         raise ProjectError(f"not valid TOML: {fault}.", where=file) from None
     for name, table in values.items():
         if not isinstance(table, dict):
-            raise ProjectError(
-                f"{name} = {table!r}: stands outside a table.", where=file, hint="Put it below [lora]."
-            )
+            raise ProjectError(f"{name} = {table!r}: stands outside a table.", where=file, hint="Put it below [lora].")
     return values
 
 

@@ -26,9 +26,7 @@ def attached_output(bank: AdapterBank, strengths: torch.Tensor, te: torch.Tensor
 def test_strengths_of_denoiser_and_text_encoder_are_apart(tiny_base: Base) -> None:
     adapter = trained_adapter(tiny_base)
     by_part = {
-        part: replace(
-            adapter, layers={k: v for k, v in adapter.layers.items() if (tiny_base.targets[k].part == part)}
-        )
+        part: replace(adapter, layers={k: v for k, v in adapter.layers.items() if (tiny_base.targets[k].part == part)})
         for part in ("unet", "te")
     }
     assert all(len(each.layers) > 10 for each in by_part.values())
@@ -44,9 +42,7 @@ def test_strengths_of_denoiser_and_text_encoder_are_apart(tiny_base: Base) -> No
 def test_opposite_strengths_of_one_adapter_cancel(tiny_base: Base) -> None:
     adapter = trained_adapter(tiny_base)
     bank = AdapterBank(tiny_base, [adapter, adapter])
-    torch.testing.assert_close(
-        attached_output(bank, torch.tensor([[0.7, -0.7]])), draw(tiny_base), rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(attached_output(bank, torch.tensor([[0.7, -0.7]])), draw(tiny_base), rtol=0, atol=1e-5)
 
 
 def test_layers_that_only_some_adapters_have(tiny_base: Base) -> None:
@@ -125,9 +121,7 @@ def test_training_moves_the_adapter_towards_another_output(tiny_base: Base) -> N
         trainable=True,
     )
     optimizer = torch.optim.AdamW([*bank.factors("unet"), *bank.factors("te")], lr=5e-3)
-    ids = torch.tensor(
-        tiny_base.text_encoders[0].tokenizer(["zbk"], padding="max_length", max_length=77)["input_ids"]
-    )
+    ids = torch.tensor(tiny_base.text_encoders[0].tokenizer(["zbk"], padding="max_length", max_length=77)["input_ids"])
     x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([300])
     losses = []
     for _ in range(20):
@@ -208,9 +202,7 @@ def test_half_precision_base(tiny_base_folder: Path) -> None:
 
 
 class TestFitting:
-    def test_an_adapter_of_another_family_fits_nothing(
-        self, tiny_base: Base, family_folders: dict[str, Path]
-    ) -> None:
+    def test_an_adapter_of_another_family_fits_nothing(self, tiny_base: Base, family_folders: dict[str, Path]) -> None:
         foreign = trained_adapter(load_base(family_folders["sdxl"]), "foreign", text_encoder=False)
         with pytest.raises(AdapterError, match=r"fits nothing.*input_blocks"):
             AdapterBank(tiny_base, [foreign])

@@ -51,9 +51,7 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | Non
 class TestContainer:
     def test_our_bytes_are_the_librarys_but_for_the_order_of_the_metadata(self) -> None:
         tensors = {
-            f"k{i}.{name}": torch.arange(6).reshape(2, 3).to(dtype)
-            for i in range(3)
-            for name, dtype in DTYPES.items()
+            f"k{i}.{name}": torch.arange(6).reshape(2, 3).to(dtype) for i in range(3) for name, dtype in DTYPES.items()
         }
         metadata = {"ss_a": 'é\n"x\\ \x01\x7f 猫', "b": "2", "ss_c": "3"}
         theirs, ours = safetensors.torch.save(tensors, metadata), serialise(tensors, metadata)

@@ -60,9 +60,7 @@ def in_transformers(target: TargetLayer) -> bool:
 @pytest.mark.parametrize(
     ("config", "stability", "transformers", "everything"), [(SD1, False, 192, 278), (SDXL, True, 722, 788)]
 )
-def test_counts_at_true_size(
-    config: Mapping[str, Any], stability: bool, transformers: int, everything: int
-) -> None:
+def test_counts_at_true_size(config: Mapping[str, Any], stability: bool, transformers: int, everything: int) -> None:
     targets = list(unet_targets(config, stability))
     assert sum(map(in_transformers, targets)) == transformers
     assert len(targets) == everything

@@ -21,9 +21,7 @@ from tests.adapters.drawing import trained_adapter
 def project(tmp_path: Path, tiny_base: Base) -> Path:
     """A project with two runs; the last one has two snapshots and a final adapter."""
     for seed, name in enumerate(("1/zbk", "2/snapshots/zbk-000001", "2/snapshots/zbk-000002", "2/zbk")):
-        save_adapter(
-            tmp_path / "runs" / f"{name}.safetensors", trained_adapter(tiny_base, seed=seed), torch.float32
-        )
+        save_adapter(tmp_path / "runs" / f"{name}.safetensors", trained_adapter(tiny_base, seed=seed), torch.float32)
     return tmp_path
 
 

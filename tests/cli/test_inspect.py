@@ -21,9 +21,7 @@ def test_a_clean_project_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"lorasmith tag {tmp_path}" in said.replace("\n", " ")
 
 
-def test_an_error_ends_with_status_1_and_says_the_way_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_ends_with_status_1_and_says_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = make_project(tmp_path).root / "images"
     save_drawings(images, 3, caption="smile")
     (images / "[red]text.png").write_text("hello")

@@ -14,9 +14,7 @@ from tests.images.drawings import save_drawings
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_a_project_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,9 +21,7 @@ lr.text_encoder = 0
 """
 
 
-def test_json_lines_end_with_done(
-    tmp_path: Path, tiny_base_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_lines_end_with_done(tmp_path: Path, tiny_base_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder))
     assert run(["train", str(tmp_path / "p"), "--set", "rank=1", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -57,9 +57,7 @@ def test_d0_names_what_cannot_be_read(project: Project) -> None:
     assert not examine(project).passed
 
 
-@pytest.mark.parametrize(
-    ("count", "level"), [(1, "error"), (4, "error"), (5, "warning"), (19, "warning"), (20, None)]
-)
+@pytest.mark.parametrize(("count", "level"), [(1, "error"), (4, "error"), (5, "warning"), (19, "warning"), (20, None)])
 def test_d1_counts_different_images(tmp_path: Path, count: int, level: str | None) -> None:
     project = make_project(tmp_path)
     (first, *_) = save_drawings(project.root / "images", count, caption="x")

@@ -26,9 +26,7 @@ def noise_of(rows: list[torch.Generator]) -> Tensor:
     return torch.cat([torch.randn((1, 4, 4, 4), generator=row) for row in rows])
 
 
-def walk_to_the_end(
-    name: str, noise_schedule: NoiseSchedule, target: Tensor, seeds: list[int], steps: int
-) -> Tensor:
+def walk_to_the_end(name: str, noise_schedule: NoiseSchedule, target: Tensor, seeds: list[int], steps: int) -> Tensor:
     """Sample with a model that always says: the clean latents are `target`."""
     rows = generators(*seeds)
     walk = Walk(name, noise_schedule, steps)

@@ -115,9 +115,7 @@ def _turbaned() -> Subject:
             # What a judge says of hair that is cut off is noise.
             look["hair"] = ("bald", "mohawk", "long hair")[i % 3]
         clothing = "green shirt" if i % 4 == 1 else "white shirt"
-        seen.append(
-            {**look, "mouth": mouth, "accessory": None, "background": "red background", "clothing": clothing}
-        )
+        seen.append({**look, "mouth": mouth, "accessory": None, "background": "red background", "clothing": clothing})
     return read_subject(trigger="zbk", kind="character", captions=captions, seen=seen, groups=groups, world=WORLD)
 
 

@@ -37,9 +37,7 @@ def test_the_text_is_what_the_web_ui_writes(tiny_base: Base) -> None:
         'Model hash: ababababab, Model: "my, model", Clip skip: 2, '
         'Lora hashes: "x1: 0123456789ab, y: ffffffffffff", '
     )
-    assert read_infotext(text) == Request(
-        request.prompt, "bad", 3, 20, 7.5, "DDIM", width=64, height=64, clip_skip=2
-    )
+    assert read_infotext(text) == Request(request.prompt, "bad", 3, 20, 7.5, "DDIM", width=64, height=64, clip_skip=2)
 
 
 def test_other_tools_texts(tmp_path: Path) -> None:

@@ -49,9 +49,7 @@ def test_every_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, sh
     requests = [
         Request("red hair <lora:first:0.8>", seed=1, steps=STEPS, sampler="Euler a"),
         Request("blue hat", "smile", seed=2, steps=STEPS, sampler="Euler a", cfg=3.0),
-        Request(
-            "red BREAK hat <lora:second:-1> <lora:first:te=0.5:unet=1>", seed=3, steps=STEPS, sampler="Euler a"
-        ),
+        Request("red BREAK hat <lora:second:-1> <lora:first:te=0.5:unet=1>", seed=3, steps=STEPS, sampler="Euler a"),
         Request("[red:blue:2] hair AND hat :0.5", seed=4, steps=STEPS, sampler="Euler a"),
         Request("zbk <lora:first:1>", seed=5, steps=STEPS, sampler="Euler a", cfg=1.0),
     ]
@@ -145,9 +143,7 @@ def test_and_with_one_part_of_weight_nought_is_the_other_part(tiny_base: Base) -
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
 def test_other_families(family_folders: dict[str, Path], family: str) -> None:
     studio = Studio(load_base(family_folders[family]))
-    a, b = draw(
-        studio, Request("red hat", steps=2, width=72), Request("(blue:1.4) hat BREAK red", steps=2, width=72)
-    )
+    a, b = draw(studio, Request("red hat", steps=2, width=72), Request("(blue:1.4) hat BREAK red", steps=2, width=72))
     assert a.image.size == (72, 64)
     assert distance(a, b) > 0
 

@@ -34,11 +34,7 @@ def test_due_at_each_multiple() -> None:
     moments = [Moment(step, step // 5, step * 10.0) for step in range(13)]
     due = [now.step for before, now in itertools.pairwise(moments) if every.is_due(before, now)]
     assert due == [3, 6, 9, 12]
-    by_epoch = [
-        now.step for before, now in itertools.pairwise(moments) if Duration(1, "epochs").is_due(before, now)
-    ]
+    by_epoch = [now.step for before, now in itertools.pairwise(moments) if Duration(1, "epochs").is_due(before, now)]
     assert by_epoch == [5, 10]
-    by_clock = [
-        now.step for before, now in itertools.pairwise(moments) if Duration(0.5, "minutes").is_due(before, now)
-    ]
+    by_clock = [now.step for before, now in itertools.pairwise(moments) if Duration(0.5, "minutes").is_due(before, now)]
     assert by_clock == [3, 6, 9, 12]

@@ -9,9 +9,7 @@ from lorasmith.recipe.overrides import nest_overrides, split_overrides
 
 
 def test_values_are_toml() -> None:
-    pairs = split_overrides(
-        ["rank=16", "lr.unet=1e-3", "resolution=[512, 768]", "flip=true", "save_every=2 epochs"]
-    )
+    pairs = split_overrides(["rank=16", "lr.unet=1e-3", "resolution=[512, 768]", "flip=true", "save_every=2 epochs"])
     assert nest_overrides(pairs) == {
         "rank": 16,
         "lr": {"unet": 1e-3},

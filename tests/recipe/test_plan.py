@@ -17,9 +17,7 @@ from lorasmith.recipe.recipe import Recipe
 def dataset(*images: tuple[int, int, int]) -> Dataset:
     """Items of (width, height, repeats)."""
     items = tuple(
-        Item(
-            Path(f"/x/{n}.png"), f"{n}.png", ImageFacts(Path(f"/x/{n}.png"), w, h, "png", str(n)), None, "", repeats
-        )
+        Item(Path(f"/x/{n}.png"), f"{n}.png", ImageFacts(Path(f"/x/{n}.png"), w, h, "png", str(n)), None, "", repeats)
         for n, (w, h, repeats) in enumerate(images)
     )
     return Dataset(items, (), ())
@@ -41,9 +39,7 @@ def test_a_plan_by_hand() -> None:
 
 def test_flips_do_not_double_the_steps() -> None:
     """R1: follow the code, not the guide."""
-    plain, flipped = (
-        make_plan(Recipe(epochs=1, flip=flip), dataset((512, 512, 8))).steps for flip in (False, True)
-    )
+    plain, flipped = (make_plan(Recipe(epochs=1, flip=flip), dataset((512, 512, 8))).steps for flip in (False, True))
     assert plain == flipped == 2
 
 

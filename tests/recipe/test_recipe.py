@@ -58,9 +58,7 @@ def test_epochs_given_drop_the_preset_s_target(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
-    project = build_project(
-        tmp_path, 'rank = 0\nrnak = 3\nalpha = "a"\nlr.unte = 1\nsave_every = 3\nresolution = 100'
-    )
+    project = build_project(tmp_path, 'rank = 0\nrnak = 3\nalpha = "a"\nlr.unte = 1\nsave_every = 3\nresolution = 100')
     with pytest.raises(RecipeError) as fault:
         read_recipe(project)
     lines = str(fault.value).splitlines()

@@ -37,9 +37,7 @@ def test_pixels_span_minus_one_to_one() -> None:
     assert bool((pixels[1] == 1).all())
 
 
-def test_latents_are_the_base_s_and_computed_once(
-    images: list[PlannedImage], tiny_base: Base, tmp_path: Path
-) -> None:
+def test_latents_are_the_base_s_and_computed_once(images: list[PlannedImage], tiny_base: Base, tmp_path: Path) -> None:
     latents, computed = cache(images, tiny_base, tmp_path / "cache")
     assert computed == 2
     expected = tiny_base.encode_images(to_pixels(Image.open(images[1].path)).unsqueeze(0))[0]

@@ -227,9 +227,7 @@ def test_a_high_rate_explodes_with_the_reason(project: Project, tiny_base: Base)
         run_all(project, tiny_base, lr__unet="10", schedule__name="constant", epochs="40", max_grad_norm="0")
 
 
-def test_a_full_disk_leaves_the_last_state(
-    project: Project, tiny_base: Base, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_last_state(project: Project, tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, _ = run_all(project, tiny_base)
     saves = 0
 

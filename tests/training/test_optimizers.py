@@ -87,9 +87,7 @@ def test_parameters_are_views_and_gradients_accumulate_in_place() -> None:
     for parameter, old in zip(own, before, strict=True):
         assert parameter.grad is not None
         torch.testing.assert_close(parameter.grad, 4 * old)
-    assert group.grad.abs().sum().item() == pytest.approx(
-        sum(4 * old.abs().sum().item() for old in before), rel=1e-5
-    )
+    assert group.grad.abs().sum().item() == pytest.approx(sum(4 * old.abs().sum().item() for old in before), rel=1e-5)
     group.data.zero_()
     assert all(not parameter.any() for parameter in own)
 

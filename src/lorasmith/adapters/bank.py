@@ -61,9 +61,7 @@ class AdapterBank(nn.Module):
 
         B is the pass's batch; one row serves any batch. Raises ValueError for another K, or a number not finite.
         """
-        for part, given in zip(
-            PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True
-        ):
+        for part, given in zip(PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True):
             S = self._checked(given)
             self._rows[part] = S.shape[0]
             self._mixes[part] = {
@@ -81,9 +79,7 @@ class AdapterBank(nn.Module):
 
     def factors(self, part: Part) -> list[nn.Parameter]:
         """The trained tensors on the denoiser or on the text encoders, in the order of the name table."""
-        return [
-            tensor for slot in self._slots if slot.part == part for tensor in self.layers[slot.name].parameters()
-        ]
+        return [tensor for slot in self._slots if slot.part == part for tensor in self.layers[slot.name].parameters()]
 
     def adapter(self, k: int, name: str, metadata: Mapping[str, str]) -> Adapter:
         """The current factors of the k-th adapter as a value of its own: copies, on the CPU."""

@@ -73,9 +73,7 @@ def modelspec(
     fields = {
         "sai_model_spec": "1.0.1",
         "architecture": ARCHITECTURES[_version_key(base)],
-        "implementation": "https://github.com/Stability-AI/generative-models"
-        if base.family == "sdxl"
-        else "diffusers",
+        "implementation": "https://github.com/Stability-AI/generative-models" if base.family == "sdxl" else "diffusers",
         "title": title,
         "resolution": f"{width}x{height}",
         "date": when.replace(tzinfo=None, microsecond=0).isoformat(),

@@ -156,9 +156,7 @@ class Base:
         if self.family == "sdxl":
             assert context.pooled is not None, "SDXL needs the pooled text"
             added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size)}
-        out = self.denoiser(
-            x_t, t, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False
-        )
+        out = self.denoiser(x_t, t, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False)
         return out[0]  # type: ignore[no-any-return]
 
     def _time_ids(self, x_t: Tensor, size: tuple[int, int] | None) -> Tensor:

@@ -55,9 +55,7 @@ def read_folder(folder: Path, dtype: torch.dtype) -> Parts:
     if not folder.is_dir():
         raise BaseError("no such folder.", where=folder, hint='Give a diffusers folder, or "doodle".')
     if (folder / "transformer").is_dir() and not (folder / "unet").is_dir():
-        raise BaseError(
-            "this model has a transformer, not a UNet.", where=folder, hint="Supported: SD 1, SD 2, SDXL."
-        )
+        raise BaseError("this model has a transformer, not a UNet.", where=folder, hint="Supported: SD 1, SD 2, SDXL.")
     family = family_of(folder)
     owners = [("text_encoder", "tokenizer")]
     if family == "sdxl":

@@ -139,9 +139,7 @@ def _say(error: LorasmithError, as_json: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    text = Text.assemble(
-        ("error: ", "bold red"), (f"{error.where}: " if error.where else "", "bold"), error.message
-    )
+    text = Text.assemble(("error: ", "bold red"), (f"{error.where}: " if error.where else "", "bold"), error.message)
     if error.hint:
         text.append(f"\n{error.hint}", "cyan")
     Console(stderr=True, highlight=False, soft_wrap=True).print(text)

@@ -28,9 +28,7 @@ def found_project(
     name, trigger = _checked_words(folder, name, trigger)
     images = folder / IMAGES
     if (folder / FILE_NAME).exists():
-        raise ProjectError(
-            f"there is a {FILE_NAME} already.", where=folder, hint="Edit it, or choose another folder."
-        )
+        raise ProjectError(f"there is a {FILE_NAME} already.", where=folder, hint="Edit it, or choose another folder.")
     if folder.exists() and not folder.is_dir():
         raise ProjectError("not a folder.", where=folder, hint="Choose another name for the project.")
     copies = plan_copies(sources)

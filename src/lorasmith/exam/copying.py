@@ -55,9 +55,7 @@ def find_copies(pictures: Sequence[NDArray[np.float32]], training: Sequence[NDAr
     own[own < 1e-4] = np.inf
     neighbour = own.min(axis=1)
     limit = (
-        float(np.quantile(neighbour[np.isfinite(neighbour)], NEAREST_SHARE))
-        if np.isfinite(neighbour).any()
-        else 0.0
+        float(np.quantile(neighbour[np.isfinite(neighbour)], NEAREST_SHARE)) if np.isfinite(neighbour).any() else 0.0
     )
     found = _distances(np.stack(pictures), library)
     nearest = found.argmin(axis=1)

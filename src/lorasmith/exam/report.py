@@ -121,9 +121,7 @@ def _told(answer: Answer, good: bool, subject: Subject) -> str:
         return "unchanged" if good else "changed: " + ", ".join(groups)
     hidden = answer.question.hidden
     asked = ", ".join(answer.question.asked.values())
-    missed = [
-        tag for group, tag in subject.identity.items() if tag != answer.seen.get(group) and group not in hidden
-    ]
+    missed = [tag for group, tag in subject.identity.items() if tag != answer.seen.get(group) and group not in hidden]
     missed += [tag for group, tag in answer.question.asked.items() if answer.seen.get(group) != tag]
     words = asked or answer.question.prompt.removeprefix(f"{subject.trigger}, ")
     return words if good else f"{words}. Not seen: {', '.join(missed)}"
@@ -201,9 +199,7 @@ def _figures(shown: Shown) -> str:
             group = name.removeprefix("identity.")
             label = f"Trait: {escape(group)} ({escape(shown.subject.identity[group])})"
             base = shown.verdict.base.get(name)
-            lines.append(
-                f"<tr><th>{label}</th><td>{_figure(figure)}</td><td>{_figure(base) if base else ''}</td></tr>"
-            )
+            lines.append(f"<tr><th>{label}</th><td>{_figure(figure)}</td><td>{_figure(base) if base else ''}</td></tr>")
     return "".join(lines)
 
 

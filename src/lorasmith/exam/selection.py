@@ -73,9 +73,7 @@ def choose(snapshots: Sequence[Path], answer: Answering, rounds: Sequence[int] =
             best = sorted(racing, key=lambda path: -sum(answers[path]))[:keep]
             racing = [path for path in racing if path in best]
     leader = max(racing, key=lambda path: sum(answers[path]))
-    tied = tuple(
-        path for path in racing if path == leader or paired_difference(answers[leader], answers[path])[1] <= 0
-    )
+    tied = tuple(path for path in racing if path == leader or paired_difference(answers[leader], answers[path])[1] <= 0)
     return Choice(tied[0], len(tied) == 1, tied, answers)
 
 

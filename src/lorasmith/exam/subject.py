@@ -107,9 +107,7 @@ def find_tag(group: Group, caption: Sequence[str]) -> str | None:
         tag = group.of(piece)
         if tag is not None:
             return tag
-    sentences = [
-        f" {tag_key(piece).replace('.', ' ')} " for piece in caption if len(piece.split()) >= SENTENCE_WORDS
-    ]
+    sentences = [f" {tag_key(piece).replace('.', ' ')} " for piece in caption if len(piece.split()) >= SENTENCE_WORDS]
     phrases = sorted(group.tags, key=len, reverse=True)
     return next((tag for tag in phrases if any(f" {tag_key(tag)} " in text for text in sentences)), None)
 
@@ -207,6 +205,4 @@ def _shown_values(
 def _constant(captions: Sequence[tuple[str, ...]], groups: Mapping[str, Group]) -> tuple[str, ...]:
     counts = Counter(tag for caption in captions for tag in dict.fromkeys(caption))
     judged = {tag_key(tag) for group in groups.values() for tag in group.tags}
-    return tuple(
-        tag for tag, n in counts.items() if n >= IDENTITY_SHARE * len(captions) and tag_key(tag) not in judged
-    )
+    return tuple(tag for tag, n in counts.items() if n >= IDENTITY_SHARE * len(captions) and tag_key(tag) not in judged)

@@ -90,9 +90,7 @@ def _advice_on_hits(figures: Mapping[str, Figure]) -> str:
     traits = {name.removeprefix("identity."): f for name, f in figures.items() if name.startswith("identity.")}
     weakest = min(traits, key=lambda name: traits[name].value) if traits else None
     detail = f" The weakest trait is {weakest} ({_percent(traits[weakest].value)})." if weakest else ""
-    return (
-        f"Train longer (more target_steps), with a higher rank, or with more images of what is missed.{detail} (R2)"
-    )
+    return f"Train longer (more target_steps), with a higher rank, or with more images of what is missed.{detail} (R2)"
 
 
 def _percent(share: float) -> str:

@@ -46,8 +46,7 @@ def encode_texts(
     for text in texts:
         parts = [encoded[chunk.ids, text.te] for chunk in text.chunks]
         hidden = [
-            weigh_tokens(part.hidden, chunk.weights, emphasis)
-            for part, chunk in zip(parts, text.chunks, strict=True)
+            weigh_tokens(part.hidden, chunk.weights, emphasis) for part, chunk in zip(parts, text.chunks, strict=True)
         ]
         contexts.append(TextContext(torch.cat(hidden, dim=1), parts[0].pooled))
     return contexts

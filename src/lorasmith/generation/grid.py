@@ -145,8 +145,7 @@ def draw_grid(
     drawn = yield from studio.draw(list(wanted))
     pictures = {place: picture for picture, equals in zip(drawn, wanted.values(), strict=True) for place in equals}
     cells = tuple(
-        Cell(x.labels[i], y.labels[j], pictures.get(place), errors.get(place))
-        for place, (i, j) in enumerate(places)
+        Cell(x.labels[i], y.labels[j], pictures.get(place), errors.get(place)) for place, (i, j) in enumerate(places)
     )
     across = len(x.edits)
     shown = [
@@ -222,6 +221,4 @@ def snapshot_grid(
     studio: Studio, request: Request, snapshots: Sequence[str], strengths: Iterable[float], title: str | None = None
 ) -> Work[Grid]:
     """Snapshots down, strengths across, the bare base first (C1, C3)."""
-    return (
-        yield from draw_grid(studio, request, strength_axis(list(strengths)), adapter_axis(snapshots), title=title)
-    )
+    return (yield from draw_grid(studio, request, strength_axis(list(strengths)), adapter_axis(snapshots), title=title))

@@ -108,9 +108,7 @@ def _side(word: str, value: int, factor: int) -> int:
     side = _within(word, value, LEAST_SIDE, GREATEST_SIDE)
     if side % factor:
         lower = max(LEAST_SIDE, side // factor * factor)
-        raise UsageError(
-            f"{word} = {side} is not a multiple of {factor}.", hint=f"Near: {lower} or {lower + factor}."
-        )
+        raise UsageError(f"{word} = {side} is not a multiple of {factor}.", hint=f"Near: {lower} or {lower + factor}.")
     return side
 
 

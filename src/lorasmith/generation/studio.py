@@ -136,9 +136,7 @@ class Studio:
             settings=settings,
             parts=prompt.subprompts,
             negative=tuple(parse_schedule(negative, settings.steps)),
-            calls=tuple(
-                (network, loaded[network.name]) for network in prompt.networks if network.te or network.unet
-            ),
+            calls=tuple((network, loaded[network.name]) for network in prompt.networks if network.te or network.unet),
             tags_in_negative=negative != settled.negative,
         )
 

@@ -110,9 +110,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             f"larger than {limit}, which may be a trap.", where=path, hint="Scale it down first."
         ) from None
     except UnidentifiedImageError:
-        raise ImageError(
-            _why_unidentified(path), where=path, hint="Remove it, or save it as PNG or JPEG."
-        ) from None
+        raise ImageError(_why_unidentified(path), where=path, hint="Remove it, or save it as PNG or JPEG.") from None
     except Exception as fault:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
         raise ImageError(
             f"damaged or cut off ({_short(fault)}).", where=path, hint="Get the file again, or remove it."

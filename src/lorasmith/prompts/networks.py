@@ -148,7 +148,5 @@ def _sum_repeats(networks: list[Network]) -> list[Network]:
     for network in networks:
         key = (network.name, network.dyn)
         seen = summed.get(key)
-        summed[key] = (
-            network if seen is None else replace(seen, te=seen.te + network.te, unet=seen.unet + network.unet)
-        )
+        summed[key] = network if seen is None else replace(seen, te=seen.te + network.te, unet=seen.unet + network.unet)
     return list(summed.values())

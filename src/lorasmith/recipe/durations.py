@@ -31,9 +31,7 @@ class Duration:
 
     def count(self, moment: Moment) -> int:
         """How many times this duration fits into a run up to `moment`."""
-        lived = {"epochs": float(moment.epoch), "steps": float(moment.step), "minutes": moment.seconds / 60}[
-            self.unit
-        ]
+        lived = {"epochs": float(moment.epoch), "steps": float(moment.step), "minutes": moment.seconds / 60}[self.unit]
         return int(lived / self.amount)
 
     def is_due(self, before: Moment, now: Moment) -> bool:

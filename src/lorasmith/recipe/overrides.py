@@ -17,9 +17,7 @@ def split_overrides(assignments: Iterable[str]) -> dict[str, str]:
     for assignment in assignments:
         key, sign, value = assignment.partition("=")
         if not sign or not key.strip():
-            raise UsageError(
-                "not of the form key=value.", where=f"--set {assignment}", hint="Example: --set rank=16"
-            )
+            raise UsageError("not of the form key=value.", where=f"--set {assignment}", hint="Example: --set rank=16")
         result[key.strip()] = value.strip()
     return result
 

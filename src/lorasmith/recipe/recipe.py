@@ -79,9 +79,7 @@ class ConvTable(RecipeTable):
     rank: Annotated[int, Field(ge=0, le=4096)] = Field(
         default=0, description="rank on 3x3 convolutions; 0 leaves them alone"
     )
-    alpha: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="alpha there; by default as `rank`"
-    )
+    alpha: Annotated[float, Field(gt=0)] | None = Field(default=None, description="alpha there; by default as `rank`")
 
 
 class RatesTable(RecipeTable):
@@ -117,9 +115,7 @@ class ScheduleTable(RecipeTable):
 class LossTable(RecipeTable):
     """[recipe.loss]."""
 
-    min_snr_gamma: Annotated[float, Field(ge=0)] = Field(
-        default=0, description="gamma of min-SNR weighting; 0 is off"
-    )
+    min_snr_gamma: Annotated[float, Field(ge=0)] = Field(default=0, description="gamma of min-SNR weighting; 0 is off")
 
 
 class NoiseTable(RecipeTable):
@@ -132,9 +128,7 @@ class CaptionTable(RecipeTable):
     """[recipe.caption]: what happens to captions at every visit."""
 
     shuffle: bool = Field(default=True, description="shuffle the tags behind the kept ones")
-    keep_tokens: Annotated[int, Field(ge=0)] = Field(
-        default=1, description="so many leading tags stay in place (T1)"
-    )
+    keep_tokens: Annotated[int, Field(ge=0)] = Field(default=1, description="so many leading tags stay in place (T1)")
     dropout: Share = Field(default=0, description="share of visits that see an empty caption")
 
 
@@ -148,9 +142,7 @@ class PreserveTable(RecipeTable):
     )
     weight: Annotated[float, Field(ge=0)] = Field(default=1, description="weight of that loss")
     share: Share = Field(default=0.5, description="rows added for it, as a share of the batch")
-    prompts: Texts = Field(
-        default=(), description="plain prompts to preserve besides the captions without the trigger"
-    )
+    prompts: Texts = Field(default=(), description="plain prompts to preserve besides the captions without the trigger")
     pictures: Whole = Field(default=32, description="pictures that the base draws for kind = prior")
 
 
@@ -167,9 +159,7 @@ class Recipe(RecipeTable):
     """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins."""
 
     base: str = Field(default="doodle", description="the base model: doodle, or a folder")
-    resolution: Resolution = Field(
-        default=(512, 512), description="side or [width, height] in pixels; gives the area"
-    )
+    resolution: Resolution = Field(default=(512, 512), description="side or [width, height] in pixels; gives the area")
     bucket: BucketTable = BucketTable()
     batch_size: Whole = Field(default=4, description="images per micro-batch")
     accumulate: Whole = Field(default=1, description="micro-batches per step")
@@ -187,9 +177,7 @@ class Recipe(RecipeTable):
     )
     lr: RatesTable = RatesTable()
     optimizer: OptimizerTable = OptimizerTable()
-    max_grad_norm: Annotated[float, Field(ge=0)] = Field(
-        default=1, description="gradients are clipped to it; 0 is off"
-    )
+    max_grad_norm: Annotated[float, Field(ge=0)] = Field(default=1, description="gradients are clipped to it; 0 is off")
     schedule: ScheduleTable = ScheduleTable()
     loss: LossTable = LossTable()
     noise: NoiseTable = NoiseTable()

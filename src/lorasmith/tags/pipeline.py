@@ -155,7 +155,5 @@ def _find(image: str, names: Mapping[str, object]) -> str:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UsageError(
-            f"{image}: several images of that name: {', '.join(matches)}.", hint="Give the folder too."
-        )
+        raise UsageError(f"{image}: several images of that name: {', '.join(matches)}.", hint="Give the folder too.")
     raise UsageError(f"{image}: no such image in the dataset.", hint=did_you_mean(image, names))

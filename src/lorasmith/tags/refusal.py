@@ -60,9 +60,7 @@ def _plain(text: str) -> str:
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     terms = tomllib.loads(files("lorasmith.tags").joinpath("refused.toml").read_text("utf-8"))
-    minor, sexual, either, harmless = (
-        _whole_words(terms[key]) for key in ("minor", "sexual", "either", "harmless")
-    )
+    minor, sexual, either, harmless = (_whole_words(terms[key]) for key in ("minor", "sexual", "either", "harmless"))
     return minor, sexual, either, harmless
 
 

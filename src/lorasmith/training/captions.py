@@ -35,8 +35,6 @@ def without_trigger(caption: str, trigger: str) -> str:
     keys = {tag_key(tag) for tag in split_tags(trigger)}
     if not keys:
         return caption
-    words = re.compile(
-        r"(?<!\w)(?:" + "|".join(map(re.escape, sorted(keys, key=len, reverse=True))) + r")(?!\w)", re.I
-    )
+    words = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, sorted(keys, key=len, reverse=True))) + r")(?!\w)", re.I)
     rest = [" ".join(words.sub(" ", tag).split()) for tag in split_tags(caption) if tag_key(tag) not in keys]
     return join_tags(tag for tag in rest if tag)

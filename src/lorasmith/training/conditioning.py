@@ -63,9 +63,7 @@ class Conditioner:
         for text, row in fresh.items():
             self._keep(text, row)
         pooled_rows = [row.pooled for row in rows if row.pooled is not None]
-        return TextContext(
-            torch.stack([row.hidden for row in rows]), torch.stack(pooled_rows) if pooled_rows else None
-        )
+        return TextContext(torch.stack([row.hidden for row in rows]), torch.stack(pooled_rows) if pooled_rows else None)
 
     def _keep(self, text: str, context: TextContext) -> None:
         self._contexts[text] = context

@@ -52,8 +52,7 @@ def cache_latents(
     """Encode what is not cached yet below `folder`; `hashes` are the images' content hashes. Raises ImageError."""
     place = folder / base.content_hash[:16]
     files = [
-        place
-        / f"{content[:32]}-{image.bucket[0]}x{image.bucket[1]}-{image.resized[0]}x{image.resized[1]}.safetensors"
+        place / f"{content[:32]}-{image.bucket[0]}x{image.bucket[1]}-{image.resized[0]}x{image.resized[1]}.safetensors"
         for image, content in zip(images, hashes, strict=True)
     ]
     missing = [number for number, file in enumerate(files) if not _is_complete(file, flips)]

@@ -146,9 +146,7 @@ class _Session:
         conditioner = Conditioner(base, recipe.clip_skip)
         cut = sum(conditioner.is_cut(caption) for caption in self._material.captions)
         if cut:
-            yield Note(
-                f"{cut} captions are longer than the 75 tokens that the base reads; the rest is cut.", "warning"
-            )
+            yield Note(f"{cut} captions are longer than the 75 tokens that the base reads; the rest is cut.", "warning")
         pool = self._plain_prompts()
         prior = yield from self._draw_prior(pool)
         rows = RowSource(
@@ -346,9 +344,7 @@ def _gather(project: Project, recipe: Recipe) -> Work[Material]:
     plan = make_plan(recipe, dataset, pace=read_pace(project.cache, recipe.base))
     missing = [item.name for item in dataset.items if item.name not in captioning.captions]
     if missing:
-        raise DatasetError(
-            f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else ".")
-        )
+        raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
     captions = tuple(captioning.captions[item.name] for item in dataset.items)
     facts = [
         (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption)

@@ -52,9 +52,7 @@ def current_time() -> float:
 def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int, thumbnail: str) -> dict[str, str]:
     """The metadata of an adapter saved after `step` steps and `epoch` epochs; `thumbnail` is a data URL or ""."""
     finished_at = current_time()
-    facts = (
-        network_facts(adapter, making.base) | _run_facts(making, step, epoch, finished_at) | _dataset_facts(making)
-    )
+    facts = network_facts(adapter, making.base) | _run_facts(making, step, epoch, finished_at) | _dataset_facts(making)
     provenance = making.project.provenance
     card = modelspec(
         making.base,
@@ -171,9 +169,7 @@ def _bucket_info(items: Sequence[Item], images: Sequence[PlannedImage]) -> Mappi
         abs(item.facts.width / item.facts.height - image.bucket[0] / image.bucket[1])
         for item, image in zip(items, images, strict=True)
     ]
-    buckets = {
-        str(number): {"resolution": list(size), "count": rows[size]} for number, size in enumerate(sorted(rows))
-    }
+    buckets = {str(number): {"resolution": list(size), "count": rows[size]} for number, size in enumerate(sorted(rows))}
     return {"buckets": buckets, "mean_img_ar_error": sum(errors) / len(errors)}
 
 

@@ -24,9 +24,7 @@ class FlatGroup:
         by_shape: dict[torch.Size, list[nn.Parameter]] = {}
         for parameter in parameters:
             by_shape.setdefault(parameter.shape, []).append(parameter)
-        blocks = [
-            (shape, len(same), -(-shape.numel() // _ALIGNMENT) * _ALIGNMENT) for shape, same in by_shape.items()
-        ]
+        blocks = [(shape, len(same), -(-shape.numel() // _ALIGNMENT) * _ALIGNMENT) for shape, same in by_shape.items()]
         device = parameters[0].device
         size = sum(count * padded for _, count, padded in blocks)
         self.data = torch.zeros(size, device=device)

@@ -44,9 +44,7 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: Sam
         yield SampleDrawn(path, step, prompt)
 
 
-def draw_prior(
-    base: Base, prompts: Sequence[str], sizes: Sequence[Size], count: int, seed: int
-) -> Work[PriorPictures]:
+def draw_prior(base: Base, prompts: Sequence[str], sizes: Sequence[Size], count: int, seed: int) -> Work[PriorPictures]:
     """Let the bare base draw `count` pictures at every size, and encode them again."""
     studio = Studio(base, AdapterShelf([]))
     latents: dict[Size, Tensor] = {}

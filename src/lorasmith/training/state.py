@@ -51,9 +51,7 @@ def load_state(file: Path) -> State:
             tensors = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118
         version = facts.pop("version")
         if version != VERSION:
-            raise TrainingError(
-                f"written by another version (state {version}, this one reads {VERSION}).", where=file
-            )
+            raise TrainingError(f"written by another version (state {version}, this one reads {VERSION}).", where=file)
         return State(**{**facts, "losses": tuple(facts["losses"])}, tensors=tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
         raise TrainingError(

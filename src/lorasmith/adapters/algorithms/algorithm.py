@@ -141,9 +141,7 @@ class Side(nn.Module, ABC):
 
     def factors(self, position: int) -> LayerFactors:
         """The current factors of one adapter, detached."""
-        current = {
-            field: tensor.detach() for field, tensor in cast(nn.ParameterDict, self.trained[position]).items()
-        }
+        current = {field: tensor.detach() for field, tensor in cast(nn.ParameterDict, self.trained[position]).items()}
         return self._stack[position].with_trained(current)
 
     @abstractmethod

@@ -17,9 +17,7 @@ _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
 
 def command(
-    prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="What to draw; <lora:NAME:0.8> calls an adapter.")
-    ],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to draw; <lora:NAME:0.8> calls an adapter.")],
     base: Annotated[str, typer.Option(help='"doodle", or a diffusers folder.')] = "doodle",
     seed: Annotated[
         int | None, typer.Option(help="Of the first picture; the next ones count on. Random if none.")
@@ -56,8 +54,7 @@ def command(
 
     first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
     requests = [
-        Request(prompt, negative, first + index, steps, cfg, sampler, width, height, clip_skip)
-        for index in range(n)
+        Request(prompt, negative, first + index, steps, cfg, sampler, width, height, clip_skip) for index in range(n)
     ]
     studio = Studio(load_base(base), AdapterShelf(folders))
     drawn = []

@@ -103,9 +103,7 @@ def find_adapters(given: Path) -> list[Path]:
     found = _snapshots(runs[-1] if runs else given)
     if found:
         return found
-    raise UsageError(
-        "holds no adapter (.safetensors).", where=given, hint="Train one first: lorasmith train PROJECT"
-    )
+    raise UsageError("holds no adapter (.safetensors).", where=given, hint="Train one first: lorasmith train PROJECT")
 
 
 def _snapshots(folder: Path) -> list[Path]:

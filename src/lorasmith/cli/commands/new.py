@@ -21,15 +21,11 @@ def command(
     ] = None,
     trigger: Annotated[
         str | None,
-        typer.Option(
-            help="The word that calls it in a prompt. [default: the name in lower case]", show_default=False
-        ),
+        typer.Option(help="The word that calls it in a prompt. [default: the name in lower case]", show_default=False),
     ] = None,
     images: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="SRC...", help="Folders or images to copy, with their .txt captions.", show_default=False
-        ),
+        typer.Option(metavar="SRC...", help="Folders or images to copy, with their .txt captions.", show_default=False),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

@@ -54,9 +54,7 @@ def _print(plan: Plan, recipe: Recipe, project: Path) -> None:
         table.add_row(f"{bucket.size[0]} x {bucket.size[1]}", str(bucket.images), str(bucket.batches))
     console.print(table)
     rows = sum(image.repeats for image in plan.images)
-    solved = f", repeats multiplied by {plan.factor} to come close to {recipe.target_steps} steps" * (
-        plan.factor > 1
-    )
+    solved = f", repeats multiplied by {plan.factor} to come close to {recipe.target_steps} steps" * (plan.factor > 1)
     console.print(f"\nan epoch    {len(plan.images)} images seen {rows} times{solved}")
     console.print(
         f"steps       {plan.steps} ({plan.epochs} epochs of {plan.steps_per_epoch}; "

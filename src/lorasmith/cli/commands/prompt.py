@@ -18,9 +18,7 @@ DEFAULT_STEPS = 20
 
 @app.command()
 def parse(
-    text: Annotated[
-        str | None, typer.Argument(metavar="[PROMPT]", help="The prompt; or none with --jsonl.")
-    ] = None,
+    text: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="The prompt; or none with --jsonl.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of the picture.")] = DEFAULT_STEPS,
     compat: Annotated[str | None, typer.Option(help='Dialect: "a1111" for that tool\'s quirks.')] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help='Read {"text", "steps"} lines, write one each.')] = False,

@@ -15,9 +15,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     count = len({item.facts.sha256 for item in evidence.items})
     images = "1 image" if count == 1 else f"{count} different images"
     if count == 1:
-        advice = (
-            "Cut what shall be learnt (head, hair, both sides, ...) into images of their own, and vary them (D14)."
-        )
+        advice = "Cut what shall be learnt (head, hair, both sides, ...) into images of their own, and vary them (D14)."
         yield Finding("D1", "error", f"{images}: too few to learn from.", advice)
     elif count < FLOOR:
         advice = f"Add images: {FLOOR} are the least for a mediocre adapter, {RECOMMENDED} or more are recommended."
