@@ -14,9 +14,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from lorasmith.bases.world import World, WorldGroup
 from lorasmith.exam.drawing import Row
 from lorasmith.exam.judges import Group
-from lorasmith.exam.world import World, WorldGroup
 from lorasmith.tags.words import split_tags
 
 VALUES: dict[str, tuple[str, ...]] = {

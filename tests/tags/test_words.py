@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lorasmith.tags.words import join_tags, split_tags, tag_key
+from lorasmith.tags.words import join_tags, split_tags, tag_key, without_trigger
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,20 @@ def test_spellings_of_one_tag_are_equal() -> None:
     assert keys == {"blonde hair"}
     assert tag_key(r"chair \(object\)") == tag_key("chair_(object)")
     assert tag_key("blond hair") != tag_key("blonde hair")
+
+
+@pytest.mark.parametrize(
+    ("caption", "trigger", "rest"),
+    [
+        ("zbk, red hair, smile", "zbk", "red hair, smile"),
+        ("ZBK, zbk_two, smile", "zbk", "zbk_two, smile"),
+        ("photo of zbk, smile", "zbk", "photo of, smile"),
+        ("a drawing of Zbk with red hair", "zbk", "a drawing of with red hair"),
+        ("zbk, anime screencap, smile", "zbk, anime screencap", "smile"),
+        ("zbkx, smile", "zbk", "zbkx, smile"),
+        ("zbk", "zbk", ""),
+        ("a, b", "", "a, b"),
+    ],
+)
+def test_without_trigger(caption: str, trigger: str, rest: str) -> None:
+    assert without_trigger(caption, trigger) == rest

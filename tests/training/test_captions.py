@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from lorasmith.training.captions import vary_caption, without_trigger
+from lorasmith.training.captions import vary_caption
 
 CAPTION = "zbk, a, b, c, d, e, f"
 
@@ -25,20 +23,3 @@ def test_dropout_empties_its_share() -> None:
     empty = sum(not vary_caption(CAPTION, 1, visit, dropout=0.25) for visit in range(2000))
     assert 430 < empty < 570
     assert vary_caption(CAPTION, 1, dropout=1.0) == ""
-
-
-@pytest.mark.parametrize(
-    ("caption", "trigger", "rest"),
-    [
-        ("zbk, red hair, smile", "zbk", "red hair, smile"),
-        ("ZBK, zbk_two, smile", "zbk", "zbk_two, smile"),
-        ("photo of zbk, smile", "zbk", "photo of, smile"),
-        ("a drawing of Zbk with red hair", "zbk", "a drawing of with red hair"),
-        ("zbk, anime screencap, smile", "zbk, anime screencap", "smile"),
-        ("zbkx, smile", "zbk", "zbkx, smile"),
-        ("zbk", "zbk", ""),
-        ("a, b", "", "a, b"),
-    ],
-)
-def test_without_trigger(caption: str, trigger: str, rest: str) -> None:
-    assert without_trigger(caption, trigger) == rest

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.bases.world import World
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Progress, Work
 from lorasmith.exam import questions as sheets
@@ -26,7 +27,6 @@ from lorasmith.exam.selection import ROUNDS, Choice, candidates, choose
 from lorasmith.exam.settings import ExamTable
 from lorasmith.exam.subject import Subject, read_subject
 from lorasmith.exam.verdict import Verdict, judge_figures
-from lorasmith.exam.world import World
 from lorasmith.generation.sheets import draw_sheet
 from lorasmith.project import Project, safe_name, write_file
 

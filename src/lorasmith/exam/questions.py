@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from lorasmith.bases.world import World
 from lorasmith.exam.subject import Subject
-from lorasmith.exam.world import World
 from lorasmith.tags.words import join_tags
 
 Kind = Literal["hit", "flexibility", "leakage"]

@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lorasmith.bases.world import World, read_world
 from lorasmith.errors import ExamError
 from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
 from lorasmith.exam.settings import ExamTable
-from lorasmith.exam.subject import without_trigger
-from lorasmith.exam.world import World, read_world
 from lorasmith.project import FILE_NAME, Project, open_project
+from lorasmith.tags.words import split_tags, without_trigger
 
 EMBEDDED = "doodle"
 
@@ -81,7 +81,9 @@ def caption_tags(project: Project) -> Work[tuple[str, ...]]:
 
     dataset = yield from read_dataset(project)
     captions = write_captions(project, dataset).captions.values()
-    return tuple(dict.fromkeys(tag for text in captions for tag in without_trigger(text, project.lora.trigger)))
+    return tuple(
+        dict.fromkeys(tag for text in captions for tag in split_tags(without_trigger(text, project.lora.trigger)))
+    )
 
 
 def _world(base: str) -> World | None:

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lorasmith.bases.world import World
 from lorasmith.errors import ExamError, did_you_mean
 from lorasmith.exam.judges import Attributes, Group
-from lorasmith.exam.world import World
-from lorasmith.tags.words import split_tags, tag_key
+from lorasmith.tags.words import split_tags, tag_key, without_trigger
 
 #: An attribute belongs to the identity from this share of the training images on ...
 IDENTITY_SHARE = 0.9
@@ -67,7 +67,7 @@ def read_subject(
     """
     if not captions:
         raise ExamError("there are no training captions to make questions from.")
-    tags = tuple(without_trigger(caption, trigger) for caption in captions)
+    tags = tuple(split_tags(without_trigger(caption, trigger)) for caption in captions)
     named = [{name: find_tag(group, caption) for name, group in groups.items()} for caption in tags]
     given = _given(identity, groups, "identity")
     traits = given or _infer_identity(named, seen, groups, world)
@@ -93,12 +93,6 @@ def read_subject(
         if values:
             unseen[name] = values
     return Subject(trigger, kind, traits, _constant(tags, groups), shown, unseen, style, tags)
-
-
-def without_trigger(caption: str, trigger: str) -> tuple[str, ...]:
-    """The caption's tags without the trigger's own."""
-    own = {tag_key(tag) for tag in split_tags(trigger)}
-    return tuple(tag for tag in split_tags(caption) if tag_key(tag) not in own)
 
 
 def find_tag(group: Group, caption: Sequence[str]) -> str | None:

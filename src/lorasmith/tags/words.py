@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -27,3 +28,16 @@ def tag_key(tag: str) -> str:
     """The form in which two spellings of one tag are equal: case, spaces, underscores and escapes folded."""
     folded = unicodedata.normalize("NFKC", tag).casefold().replace("\\", "").replace("_", " ")
     return " ".join(folded.split())
+
+
+def without_trigger(caption: str, trigger: str) -> str:
+    """The caption as somebody who does not know the trigger would write it (C6).
+
+    Tags equal to a tag of the trigger go; in other tags and sentences the trigger's words are cut out.
+    """
+    keys = {tag_key(tag) for tag in split_tags(trigger)}
+    if not keys:
+        return caption
+    words = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, sorted(keys, key=len, reverse=True))) + r")(?!\w)", re.I)
+    rest = [" ".join(words.sub(" ", tag).split()) for tag in split_tags(caption) if tag_key(tag) not in keys]
+    return join_tags(tag for tag in rest if tag)

@@ -21,6 +21,7 @@ import torch
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import EMBEDDED, Base, load_base
 from lorasmith.bases.doodle import world
+from lorasmith.bases.world import random_prompts, read_world
 from lorasmith.dataset.reading import Dataset, read_dataset
 from lorasmith.errors import DatasetError, RecipeError, Stopped, TrainingError
 from lorasmith.events import Done, Event, Note, SampleDrawn, SnapshotSaved, StepDone, Work
@@ -30,13 +31,12 @@ from lorasmith.recipe.estimates import read_pace, work_per_step, write_pace
 from lorasmith.recipe.plan import Plan, make_plan
 from lorasmith.recipe.recipe import Recipe, differing_keys
 from lorasmith.tags.pipeline import write_captions
+from lorasmith.tags.words import without_trigger
 from lorasmith.training.batches import Batch, epoch_batches, epoch_steps
-from lorasmith.training.captions import without_trigger
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
 from lorasmith.training.latents import cache_latents
 from lorasmith.training.metadata import Making, current_time, describe_adapter, make_thumbnail
-from lorasmith.training.plain import draw_plain_prompts
 from lorasmith.training.preservation import PriorPictures
 from lorasmith.training.rows import RowSource
 from lorasmith.training.run import EventLog, Run, create_run, latest_run
@@ -165,7 +165,7 @@ class _Session:
         table = self._recipe.preserve
         if table.prompts or table.kind == "none" or self._base.name != EMBEDDED:
             return table.prompts
-        return draw_plain_prompts(world(), PLAIN_PROMPTS, self._recipe.seed)
+        return random_prompts(read_world(world()), PLAIN_PROMPTS, self._recipe.seed)
 
     def _draw_prior(self, pool: Sequence[str]) -> Work[PriorPictures | None]:
         table = self._recipe.preserve

@@ -12,8 +12,9 @@ from lorasmith.diffusion.noise import draw_noise, draw_timestep, key_generator, 
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.tags.words import without_trigger
 from lorasmith.training.batches import Batch, Visit
-from lorasmith.training.captions import vary_caption, without_trigger
+from lorasmith.training.captions import vary_caption
 from lorasmith.training.latents import LatentCache
 from lorasmith.training.preservation import PriorPictures, choose_plain_caption, count_preserved
 

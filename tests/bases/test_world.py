@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from lorasmith.bases.doodle import world
-from lorasmith.errors import ExamError
+from lorasmith.bases.world import random_prompts, read_world
+from lorasmith.errors import BaseError
 from lorasmith.exam.judges import Group
 from lorasmith.exam.questions import REPORTING, flexibility_sheet, hit_sheet
 from lorasmith.exam.subject import Subject, read_subject
-from lorasmith.exam.world import read_world
 
 DOCUMENT: dict[str, Any] = {
     "palettes": {
@@ -92,7 +92,7 @@ def test_the_embedded_bases_own_world_can_be_read() -> None:
 
 
 def test_another_form_is_refused() -> None:
-    with pytest.raises(ExamError, match=r"world\.json is not in the known form"):
+    with pytest.raises(BaseError, match=r"world\.json is not in the known form"):
         read_world({"groups": {}})
 
 
@@ -147,3 +147,9 @@ def test_questions_know_what_they_hide() -> None:
         if "face mask" in question.prompt:
             assert "smile" not in question.prompt
             assert "frown" not in question.prompt
+
+
+def test_random_prompts_are_a_function_of_their_seed() -> None:
+    prompts = random_prompts(WORLD, 30, seed=1)
+    assert prompts == random_prompts(WORLD, 30, seed=1) != random_prompts(WORLD, 30, seed=2)
+    assert {prompt.split(", ")[0] for prompt in prompts} == {"one style", "two style"}

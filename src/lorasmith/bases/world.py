@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lorasmith.errors import ExamError
+from lorasmith.errors import BaseError
+from lorasmith.tags.words import join_tags
 
 #: How often a random prompt names a value of an optional group.
 OPTIONAL_SHARE = 0.35
@@ -102,15 +103,21 @@ class World:
         return (*first, *self.always, *rest)
 
 
+def random_prompts(world: World, count: int, seed: int) -> tuple[str, ...]:
+    """`count` random valid prompts of the world, a function of `seed`."""
+    random = np.random.default_rng(seed)
+    return tuple(join_tags(world.prompt(world.draw(random))) for _ in range(count))
+
+
 def read_world(document: Mapping[str, Any]) -> World:
-    """The embedded base's world.json, without what is held out of its training. Raises ExamError on another form.
+    """The embedded base's world.json, without what is held out of its training. Raises BaseError on another form.
 
     Styles with their parts and colours, palettes, and what hides what; `doodle/README.md` describes the file.
     """
     try:
         return _read(document)
     except (KeyError, AttributeError, TypeError) as fault:
-        raise ExamError(f"the base's world.json is not in the known form ({fault!r}).") from fault
+        raise BaseError(f"the base's world.json is not in the known form ({fault!r}).") from fault
 
 
 def _read(document: Mapping[str, Any]) -> World:
