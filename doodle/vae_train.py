@@ -56,7 +56,7 @@ def psnr_table(vae: AutoencoderTiny, count: int) -> dict[str, float]:
 
 
 def batch(rng: np.random.Generator, base: list[np.ndarray], extras: np.ndarray, count: int, crop: int) -> np.ndarray:
-    """`count` crops, one in eight of an extra style; a fifth of them with permuted colours, half mirrored."""
+    """`count` crops, one in eight of an extra style; some with permuted colours, some pixelated, half mirrored."""
     out = np.empty((count, crop, crop, 3), np.uint8)
     for index in range(count):
         source = extras if index % 8 == 7 else base[rng.integers(len(base))]
@@ -64,15 +64,24 @@ def batch(rng: np.random.Generator, base: list[np.ndarray], extras: np.ndarray, 
         picture = source[rng.integers(len(source)), y : y + crop, x : x + crop]
         if rng.random() < 0.2:
             picture = picture[..., rng.permutation(3)]
+        if rng.random() < 0.1:
+            picture = pixelate(picture, int(rng.integers(3, 9)), rng)
         out[index] = picture[:, ::-1] if rng.random() < 0.5 else picture
     return out
+
+
+def pixelate(picture: np.ndarray, block: int, rng: np.random.Generator) -> np.ndarray:
+    """The picture in square blocks of `block` pixels, at a random offset: hard edges that no base style has."""
+    across = (np.arange(picture.shape[1]) + rng.integers(block)) // block * block
+    down = (np.arange(picture.shape[0]) + rng.integers(block)) // block * block
+    return picture[np.minimum(down, picture.shape[0] - 1)][:, np.minimum(across, picture.shape[1] - 1)]
 
 
 def loss_of(pictures: torch.Tensor, drawn: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
     """L1 + squared error, both also on horizontal and vertical differences; thin lines weigh more."""
     error = drawn - pictures
     across = (pictures[..., 1:] - pictures[..., :-1]).abs().amax(1, keepdim=True)
-    edge = torch.nn.functional.pad(across, (0, 1)).gt(0.3).float().mul(1.0).add(1.0)
+    edge = torch.nn.functional.pad(across, (0, 1)).gt(0.3).float().add(1.0)
     gradient = (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
     flat = latents.float().transpose(0, 1).flatten(1)
     moments = flat.mean(1).square().mean() + (flat.std(1) - 1).square().mean()

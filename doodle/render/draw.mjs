@@ -82,7 +82,7 @@ export function draw(attributes, random) {
   const width = (1 / zoom) * (1 + (random() - 0.5) * 0.08);
   const x = cx - width / 2 + (random() - 0.5) * 0.06 * width;
   const y = cy - width / 2 + (random() - 0.5) * 0.06 * width;
-  const svg = createAvatar(drawers[attributes.style], options).toString();
+  const svg = createAvatar(drawers[attributes.style], options).toString().replaceAll(/"#000(000)?"/g, `"#${world.ink}"`);
   const full = Number(/viewBox="0 0 ([\d.]+)/.exec(svg)[1]);
   const framed = svg.replace(/viewBox="[^"]+"/, `viewBox="${x * full} ${y * full} ${width * full} ${width * full}"`);
   const rgba = new Resvg(framed, {

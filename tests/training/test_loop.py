@@ -136,6 +136,8 @@ def test_a_stop_anywhere_does_not_show(project: Project, tiny_base: Base, overri
 
 def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(project: Project, tiny_base: Base) -> None:
     assert threading.current_thread() is threading.main_thread()
+    # A shell's background job is started with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     whole, _ = run_all(project, tiny_base)
     seen: list[Event] = []
 
@@ -147,6 +149,7 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(project: Project, tiny_b
     with pytest.raises(Stopped, match=r"stopped after step 3 of 8.*--resume"):
         finish(train(project, read_recipe(project), base=tiny_base), interrupt)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
     resumed, _ = run_all(project, tiny_base, resume=True)
     assert same_tensors(whole.adapter, resumed.adapter)
 

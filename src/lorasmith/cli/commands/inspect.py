@@ -30,7 +30,7 @@ def command(
 
     Example: lorasmith inspect my-lora
     """
-    from lorasmith.cli.rendering import print_json, show
+    from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.dataset.inspection import inspect
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.project import open_project
@@ -47,12 +47,14 @@ def command(
     else:
         from rich.console import Console
 
-        Console(highlight=False).print(draw_inspection(opened, dataset, inspection, str(project)))
+        Console(highlight=False).print(draw_inspection(opened, dataset, inspection))
+        if inspection.passed:
+            say(f"Next: lorasmith tag {project}   then: lorasmith train {project}\n")
     if not inspection.passed:
         raise typer.Exit(1)
 
 
-def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, given: str) -> RenderableType:
+def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection) -> RenderableType:
     """The inspection for a person: what there is, what is wrong with the worst first, what to do next."""
     from rich.console import Group
     from rich.padding import Padding
@@ -74,7 +76,7 @@ def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, 
             table.add_row(Text(rule, style="bold"), "", f"... and {count - _SHOWN_PER_RULE} more; see --json")
     if inspection.findings:
         parts += [Padding(table, (0, 0, 0, 1)), Text()]
-    parts.append(_summary(inspection, given))
+    parts.append(_summary(inspection))
     return Group(*parts)
 
 
@@ -119,7 +121,7 @@ def _body(finding: Finding) -> RenderableType:
     return text
 
 
-def _summary(inspection: Inspection, given: str) -> RenderableType:
+def _summary(inspection: Inspection) -> RenderableType:
     from rich.text import Text
 
     standing = Counter(finding.level for finding in inspection.findings if finding.waived is None)
@@ -137,7 +139,5 @@ def _summary(inspection: Inspection, given: str) -> RenderableType:
         rule = next(finding.rule for finding in inspection.findings if finding.level == "error")
         return text.append(f'[dataset] waive = {{ {rule} = "your reason" }}\n')
     if standing["warning"]:
-        text.append("It can be trained; mending the warnings makes it better.", style="yellow")
-    else:
-        text.append("Ready to train.", style="green")
-    return text.append(f"\nNext: lorasmith tag {given}   then: lorasmith train {given}\n")
+        return text.append("It can be trained; mending the warnings makes it better.", style="yellow")
+    return text.append("Ready to train.", style="green")

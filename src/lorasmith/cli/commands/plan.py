@@ -48,7 +48,9 @@ def _print(plan: Plan, recipe: Recipe, project: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from lorasmith.cli.rendering import say
+
+    console = Console(highlight=False, markup=False)
     table = Table("bucket", "images", "batches per epoch", box=None, header_style="bold", padding=(0, 2))
     for bucket in plan.buckets:
         table.add_row(f"{bucket.size[0]} x {bucket.size[1]}", str(bucket.images), str(bucket.batches))
@@ -64,7 +66,7 @@ def _print(plan: Plan, recipe: Recipe, project: Path) -> None:
     console.print(f"cut away    {100 * plan.cropped:.1f} % of the resized pixels")
     console.print(f"snapshots   {plan.snapshots}, one every {recipe.save_every}; {plan.disk / 1e6:.0f} MB on disk")
     console.print(f"time        about {_span(plan.seconds)}; memory about {plan.bytes / 1e9:.1f} GB")
-    console.print(f"\nnext: lorasmith train {project}", markup=False)
+    say(f"\nnext: lorasmith train {project}")
 
 
 def _span(seconds: float) -> str:
