@@ -11,7 +11,7 @@ from PIL import Image
 
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base
-from lorasmith.cli.commands.grid import find_adapters
+from lorasmith.cli.commands.grid import base_of, find_adapters
 from lorasmith.cli.main import run
 from lorasmith.errors import UsageError
 from tests.adapters.drawing import trained_adapter
@@ -55,6 +55,14 @@ def test_a_run_drawn_as_a_grid(
     assert Path(again["grid"]).name == "grid-0002.png"
     assert "steps = 0" in again["cells"][1]["error"]
     assert "path" in again["cells"][0]
+
+
+def test_the_base_is_the_projects_own(project: Path, tiny_base_folder: Path) -> None:
+    file = project / "runs" / "1" / "zbk.safetensors"
+    assert base_of(file) == "doodle"
+    text = f'[lora]\nname = "zbk"\nsubject = "character"\ntrigger = "zbk"\nbase = "{tiny_base_folder}"\n'
+    (project / "lora.toml").write_text(text)
+    assert base_of(file) == str(tiny_base_folder)
 
 
 def test_two_adapters_of_one_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

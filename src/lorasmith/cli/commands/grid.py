@@ -29,7 +29,9 @@ def command(
         typer.Option(metavar="KIND=VALUES", help="Other columns: seed=1,2 cfg=3,5 sampler=... prompt=a,b"),
     ] = None,
     y: Annotated[str | None, typer.Option(metavar="KIND=VALUES", help="Other rows than the adapters.")] = None,
-    base: Annotated[str, typer.Option(help='"doodle", or a diffusers folder.')] = "doodle",
+    base: Annotated[
+        str | None, typer.Option(help='"doodle", or a diffusers folder; by default the base of the project.')
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same in every cell.")] = 0,
     steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
     cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
@@ -58,7 +60,7 @@ def command(
     columns = read_axis(x or f"strength={strengths}")
     rows = read_axis(y) if y else adapter_axis(names)
     request = Request(prompt, negative, seed, steps, cfg, sampler, width, height)
-    studio = Studio(load_base(base), AdapterShelf(files))
+    studio = Studio(load_base(base or base_of(files[-1])), AdapterShelf(files))
     grid = show(draw_grid(studio, request, columns, rows, adapter=names[-1]), as_json)
     document = save_grid(grid, out)
     if as_json:
@@ -104,6 +106,18 @@ def find_adapters(given: Path) -> list[Path]:
     if found:
         return found
     raise UsageError("holds no adapter (.safetensors).", where=given, hint="Train one first: lorasmith train PROJECT")
+
+
+def base_of(file: Path) -> str:
+    """The base that the project around an adapter file trains on; the embedded one when there is no project."""
+    from lorasmith.project import FILE_NAME, open_project
+    from lorasmith.recipe.family import EMBEDDED
+    from lorasmith.recipe.recipe import read_recipe
+
+    for folder in file.resolve().parents:
+        if (folder / FILE_NAME).is_file():
+            return read_recipe(open_project(folder)).base
+    return EMBEDDED
 
 
 def _snapshots(folder: Path) -> list[Path]:
