@@ -69,7 +69,7 @@ class Crew:
 
 
 class Clock:
-    """Minutes of a training, counted over all its sessions."""
+    """Minutes of a training, counted over all its runs."""
 
     def __init__(self, minutes: float, before: float = 0.0) -> None:
         self.limit = minutes
@@ -91,7 +91,7 @@ class Clock:
 
     @property
     def fraction(self) -> float:
-        """Share of this session's limit that is used up, 0 to 1."""
+        """Share of this run's limit that is used up, 0 to 1."""
         return min(1.0, (self.minutes - self.before) / self.limit)
 
 
