@@ -41,14 +41,14 @@ TOKENS = 77
 
 
 def make_denoiser() -> UNet2DConditionModel:
-    """SD1's layout on 16 x 16 latents of 8 channels; cross attention from 8 x 8 down."""
+    """SD1's layout on 16 x 16 latents of 8 channels; cross attention everywhere but in the last, dearest block."""
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=8,
         out_channels=8,
-        block_out_channels=(64, 128, 160),
+        block_out_channels=(96, 128, 160),
         layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        down_block_types=("CrossAttnDownBlock2D",) * 3,
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=128,
         attention_head_dim=4,
