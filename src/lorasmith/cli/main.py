@@ -157,7 +157,8 @@ def _say_wrong_call(fault: Exception, as_json: bool) -> int:
         _write(context.get_help() if context is not None else _FIRST_STEPS)
         return 2
     message: str = fault.format_message()  # type: ignore[attr-defined]
-    error = UsageError(" ".join(message.split()), hint=f"See: {path} --help")
+    message = " ".join(message.split()).replace("Value error, ", "")
+    error = UsageError(message, hint=f"See: {path} --help")
     _say(error, as_json)
     return error.exit_code
 
