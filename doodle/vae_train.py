@@ -135,7 +135,7 @@ def train(minutes: float, decay: bool) -> None:
         stop = crew.agree(fraction >= 1)
         if crew.rank == 0 and step % 200 == 0:
             print(f"{step} {clock.minutes:.1f} min loss {np.mean(recent[-200:]):.4f} rate {rate:.1e}", flush=True)
-        if crew.rank == 0 and (step % 1000 == 0 or stop):
+        if crew.rank == 0 and (stop or clock.due()):
             judged = make_vae().eval()
             judged.load_state_dict(ema)
             print("psnr", psnr_table(judged, 16), flush=True)

@@ -18,6 +18,8 @@ from lorasmith.errors import ProjectError, StorageError, did_you_mean
 from lorasmith.schema import TableModel, read_table
 
 FILE_NAME = "lora.toml"
+EMBEDDED = "doodle"
+"""The name of the base model that comes with the package."""
 TABLES = ("lora", "dataset", "tags", "recipe", "exam", "provenance")
 
 
@@ -41,7 +43,7 @@ class LoraTable(TableModel):
     subject: SubjectKind
     trigger: str
     vision: str = ""
-    base: str = "doodle"
+    base: str = EMBEDDED
 
 
 class ProvenanceTable(TableModel):

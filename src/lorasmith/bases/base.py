@@ -17,8 +17,7 @@ from lorasmith.bases.folders import read_folder, weight_files
 from lorasmith.bases.targets import TargetLayer, text_targets, unet_targets
 from lorasmith.diffusion.schedule import NoiseSchedule, schedule_from_config
 from lorasmith.errors import BaseError
-
-EMBEDDED = "doodle"
+from lorasmith.project import EMBEDDED
 
 
 @dataclass(frozen=True, eq=False)

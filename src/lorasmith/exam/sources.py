@@ -12,10 +12,8 @@ from lorasmith.errors import ExamError
 from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
 from lorasmith.exam.settings import ExamTable
-from lorasmith.project import FILE_NAME, Project, open_project
+from lorasmith.project import EMBEDDED, FILE_NAME, Project, open_project
 from lorasmith.tags.words import split_tags, without_trigger
-
-EMBEDDED = "doodle"
 
 
 def find_project(path: Path) -> tuple[Project, Path | None]:

@@ -6,9 +6,10 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from lorasmith.bases.base import EMBEDDED, Base
+from lorasmith.bases.base import Base
 from lorasmith.diffusion.samplers import find_sampler
 from lorasmith.errors import UsageError, did_you_mean
+from lorasmith.project import EMBEDDED
 from lorasmith.prompts.compatibility import Compat, read_compat
 
 Emphasis = Literal["original", "no norm", "none"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-EMBEDDED = "doodle"
+from lorasmith.project import EMBEDDED
+
 _BY_CROSS_ATTENTION = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 
 

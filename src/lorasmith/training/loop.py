@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 
 from lorasmith.adapters.files import save_adapter
-from lorasmith.bases.base import EMBEDDED, Base, load_base
+from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.doodle import world
 from lorasmith.bases.world import random_prompts, read_world
 from lorasmith.dataset.reading import Dataset, read_dataset
 from lorasmith.errors import DatasetError, RecipeError, Stopped, TrainingError
 from lorasmith.events import Done, Event, Note, SampleDrawn, SnapshotSaved, StepDone, Work
-from lorasmith.project import Project
+from lorasmith.project import EMBEDDED, Project
 from lorasmith.recipe.durations import Moment
 from lorasmith.recipe.estimates import read_pace, work_per_step, write_pace
 from lorasmith.recipe.plan import Plan, make_plan

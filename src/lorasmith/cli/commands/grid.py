@@ -110,8 +110,7 @@ def find_adapters(given: Path) -> list[Path]:
 
 def base_of(file: Path) -> str:
     """The base that the project around an adapter file trains on; the embedded one when there is no project."""
-    from lorasmith.project import FILE_NAME, open_project
-    from lorasmith.recipe.family import EMBEDDED
+    from lorasmith.project import EMBEDDED, FILE_NAME, open_project
     from lorasmith.recipe.recipe import read_recipe
 
     for folder in file.resolve().parents:

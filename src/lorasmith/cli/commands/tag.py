@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from lorasmith.tags.pipeline import Captioning, Explanation
 
 _SHOWN = 12
-_EMBEDDED = "doodle"
 
 
 def command(
@@ -85,9 +84,10 @@ def command(
 
 def _run_tagger(project: Project, dataset: Dataset, tagger: str, json: bool) -> None:
     from lorasmith.cli.rendering import say, show
+    from lorasmith.project import EMBEDDED
     from lorasmith.tags.tagger import open_tagger, tag_images
 
-    if tagger == _EMBEDDED and not Path(tagger).is_dir():
+    if tagger == EMBEDDED and not Path(tagger).is_dir():
         from lorasmith.bases.doodle import tagger_folder
 
         folder = tagger_folder()
