@@ -20,17 +20,15 @@ HEAVY = ("torch", "pydantic", "diffusers", "transformers", "onnxruntime", "numpy
 
 def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
     script = (
-        "import sys, time\n"
+        "import sys\n"
         "from lorasmith.cli.main import run\n"
         "code = run(['--help'])\n"
         f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
-        "print('LOADED', loaded, code, time.process_time())\n"
+        "print('LOADED', loaded, code)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     last = done.stdout.splitlines()[-1]
-    assert last.startswith("LOADED [] 0 ")
-    # The goal is 0.3 s; twice that here, because machines that run tests are busy.
-    assert float(last.split()[-1]) < 0.6
+    assert last == "LOADED [] 0"
     assert door.VERBS
     for verb, line in door.VERBS.items():
         assert f"{verb} " in done.stdout

