@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -68,7 +70,7 @@ def test_work_is_linear_and_depth_has_no_limit(piece: str) -> None:
         text = piece * (length // len(piece))
         lines = 0
 
-        def count(frame: FrameType, event: str, argument: object) -> object:
+        def count(_frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
             nonlocal lines
             lines += event == "line"
             return count
