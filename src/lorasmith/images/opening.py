@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,10 @@ from lorasmith.errors import ImageError
 EXTENSIONS = frozenset(
     {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl", ".heic"}
 )
-"""What counts as a picture by name (lower case). Some need a Pillow plugin; without it the file is unreadable."""
+"""What counts as a picture by name (lower case). JXL and HEIC are read where the installed Pillow can."""
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JXL", "HEIF")
+"""What a file may hold, whatever its name: other readers of Pillow start programs or read what is no picture."""
 
 _ORIENTATION = 0x0112
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
@@ -47,8 +52,8 @@ def look_at(path: Path | str) -> ImageFacts:
     JPEG is decoded at an eighth of its size: every byte is read, at a fraction of the cost.
     """
     path = Path(path)
-    with _opened(path) as image:
-        width, height = _upright_size(image)
+    with opened(path) as image:
+        width, height = upright_size(image)
         kind = (image.format or path.suffix[1:]).lower()
         image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
         image.load()
@@ -58,7 +63,7 @@ def look_at(path: Path | str) -> ImageFacts:
 def open_rgb(path: Path | str) -> Image.Image:
     """The picture as RGB, upright, transparency on white, the first frame of several. Raises ImageError."""
     path = Path(path)
-    with _opened(path) as image:
+    with opened(path) as image:
         image.load()
         return to_rgb(upright(image))
 
@@ -66,7 +71,7 @@ def open_rgb(path: Path | str) -> Image.Image:
 def open_small(path: Path | str, side: int) -> Image.Image:
     """Like `open_rgb`, with both sides at least `side` pixels but JPEG decoded no larger than needed."""
     path = Path(path)
-    with _opened(path) as image:
+    with opened(path) as image:
         image.draft("RGB", (side, side))
         image.load()
         return to_rgb(upright(image))
@@ -92,13 +97,14 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """An open Pillow image; every way in which opening or decoding can fail becomes one ImageError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            _check_regular(path)
+            with Image.open(path, formats=_readable_formats()) as image:
                 yield image
     except ImageError:
         raise
@@ -117,6 +123,19 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from None
 
 
+def _check_regular(path: Path) -> None:
+    """Refuse what blocks when it is opened (a pipe, a socket) or never ends (a device)."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ImageError("not a file that can be read from its start.", where=path, hint="Remove it.")
+
+
+@functools.cache
+def _readable_formats() -> tuple[str, ...]:
+    """Those of FORMATS that the installed Pillow reads."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
 def _why_unidentified(path: Path) -> str:
     if path.stat().st_size == 0:
         return "an empty file, not an image."
@@ -129,7 +148,8 @@ def _short(fault: Exception) -> str:
     return (str(fault) or type(fault).__name__).splitlines()[0][:120]
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) as shown, after EXIF rotation; nothing is decoded."""
     try:
         turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception:  # as in `upright`
