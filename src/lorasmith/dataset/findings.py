@@ -12,11 +12,23 @@ Level = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """What ``lorasmith curate auto`` would do about a finding: a decision's `verb`, on these images."""
+
+    verb: Literal["reject"]
+    images: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The "remedy" of a finding in ``lorasmith inspect --json``."""
+        return {"verb": self.verb, "images": list(self.images)}
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing that a rule found: what is so (`message`), and what to do about it (`advice`).
 
     `images` are item names or, for files that are no items, their printable paths. `waived` is the reason why the
-    user accepts it, and None when it stands.
+    user accepts it, and None when it stands. `remedy` is what can be done without asking, if anything.
     """
 
     rule: str
@@ -25,6 +37,7 @@ class Finding:
     advice: str
     images: tuple[str, ...] = ()
     waived: str | None = None
+    remedy: Remedy | None = None
 
     def as_json(self) -> dict[str, Any]:
         """One entry of the "findings" of ``lorasmith inspect --json``."""
@@ -35,12 +48,13 @@ class Finding:
             "message": self.message,
             "advice": self.advice,
             "waived": self.waived,
+            "remedy": self.remedy.as_json() if self.remedy else None,
         }
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A dataset rule: its id and title in domain.md's numbering, and its check."""
+    """A dataset rule: its id and title (D: domain.md's numbering, L: our own), and its check."""
 
     id: str
     title: str

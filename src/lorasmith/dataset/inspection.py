@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,9 +41,20 @@ class Inspection:
         return {"images": self.images, "groups": groups, "findings": findings}
 
 
-def inspect(project: Project, dataset: Dataset, captions: Mapping[str, tuple[str, ...]]) -> Work[Inspection]:
-    """Run every rule. `captions` are the raw tags by item name. Raises ProjectError for a wrong `waive`."""
-    waive = _checked_waivers(project)
+def inspect(
+    project: Project,
+    dataset: Dataset,
+    captions: Mapping[str, tuple[str, ...]],
+    also: Sequence[Finding] = (),
+    also_rules: Sequence[str] = (),
+    seen: Mapping[str, tuple[str, ...]] | None = None,
+) -> Work[Inspection]:
+    """Run every rule. `captions` are the raw tags by item name, `seen` what a tagger sees whatever the caption says.
+
+    `also` are findings of other rooms, whose rules are `also_rules`: they are waived and sorted like our own.
+    Raises ProjectError for a wrong `waive`.
+    """
+    waive = _checked_waivers(project, also_rules)
     with open_index(project.cache) as index:
         portraits = yield from portray(index, dataset)
         groups = group_images(portraits)
@@ -55,24 +66,26 @@ def inspect(project: Project, dataset: Dataset, captions: Mapping[str, tuple[str
         tags=captions,
         blur={portrait.name: portrait.fingerprint.blur for portrait in portraits},
         groups=groups,
+        trigger=project.lora.trigger,
+        seen=seen or {},
     )
-    findings = sorted(_findings(evidence, waive), key=_urgency)
-    return Inspection(len(dataset.items), evidence.groups, tuple(findings))
+    found = [*_findings(evidence), *also]
+    waived = [replace(finding, waived=waive.get(finding.rule)) for finding in found]
+    return Inspection(len(dataset.items), evidence.groups, tuple(sorted(waived, key=_urgency)))
 
 
-def _findings(evidence: Evidence, waive: Mapping[str, str]) -> Iterator[Finding]:
+def _findings(evidence: Evidence) -> Iterator[Finding]:
     for rule in RULES:
-        for finding in rule.check(evidence):
-            yield replace(finding, waived=waive.get(finding.rule))
+        yield from rule.check(evidence)
 
 
 def _urgency(finding: Finding) -> tuple[bool, int]:
     return finding.waived is not None, _LEVELS[finding.level]
 
 
-def _checked_waivers(project: Project) -> Mapping[str, str]:
+def _checked_waivers(project: Project, also_rules: Sequence[str]) -> Mapping[str, str]:
     waive = read_settings(project).waive
-    known = [rule.id for rule in RULES]
+    known = [*(rule.id for rule in RULES), *also_rules]
     for rule in waive:
         if rule not in known:
             raise ProjectError(
