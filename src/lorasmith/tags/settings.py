@@ -2,35 +2,127 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
 
 from lorasmith.project import Project
 from lorasmith.schema import TableModel, read_table
 from lorasmith.tags.words import split_tags
 
+FAITHFUL = {"flexible": 0.25, "balanced": 0.5, "faithful": 0.75, "strict": 1.0}
+"""Names of places on the dial `faithful`."""
+
+
+def _listed(value: object) -> object:
+    """A list of tags from a TOML list or from one comma-separated text, or a mixture."""
+    if isinstance(value, str):
+        return split_tags(value)
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return tuple(tag for part in value for tag in split_tags(part))
+    return value
+
+
+TagList = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ImageTags(TableModel):
+    """[tags.images."PATTERN"]: tags that the images of that name get, and tags that they lose (T13)."""
+
+    add: TagList = ()
+    remove: TagList = ()
+
 
 class TagsTable(TableModel):
-    """Lists may be written as TOML lists or as one comma-separated text (T5); `*` stands for any letters.
+    """Lists may be written as TOML lists or as one comma-separated text (T5); `*` stands for any letters."""
 
-    `undesired`: tags that must not be trained. `absorb`: features of the subject, left out so that the trigger
-    takes them over (T4). `add`: tags for every caption. `threshold`: the tagger's least score in 0..1 for general
-    tags, `character_threshold` for names of characters.
-    """
+    source: Literal["caption", "tagger", "both"] = Field(
+        "caption", description="whose tags: the caption's where there is one, the tagger's, or both"
+    )
+    tagger: str = Field("", description="whose stored tags, when several taggers have looked; empty: the last one")
+    order: TagList = Field((), description="names of rules in the order in which they shall work")
+    off: TagList = Field((), description="names of rules that do not work")
 
-    undesired: tuple[str, ...] = ()
-    absorb: tuple[str, ...] = ()
-    add: tuple[str, ...] = ()
-    threshold: float = Field(0.35, ge=0, le=1)
-    character_threshold: float = Field(0.85, ge=0, le=1)
+    threshold: Share = Field(0.35, description="least score of a tagger's general tags")
+    character_threshold: Share = Field(0.85, description="least score of names of characters")
+    thresholds: dict[str, float] = Field(
+        default_factory=dict, description="least score by category (`copyright = 0.6`) or by tag (`smile = 0.5`)"
+    )
+    doubt: Share = Field(0.0, description="drop a caption's tag to which the tagger gives less; 0 only reports (T9)")
 
-    @field_validator("undesired", "absorb", "add", mode="before")
+    aliases: dict[str, str] = Field(default_factory=dict, description="tag = what it shall be called instead (T9)")
+    undesired: TagList = Field((), description="tags that must not be trained (T5)")
+    absorb: TagList = Field((), description="features of the subject, left out for the trigger to take over (T4)")
+    keep: TagList = Field((), description="tags that neither the dial nor fusing may absorb")
+    faithful: float | None = Field(
+        None,
+        description="dial of T4 from 0 (flexible) to 1 (faithful), or flexible, balanced, faithful, strict; "
+        "left out: 0.5 for a tagger's tags, 0 for your own captions",
+    )
+    rare_images: int = Field(15, ge=0, description="inconsistent features in fewer images keep their tags (T8)")
+    consistent: Share = Field(0.5, description="a feature in this share of the images is consistent (T8, T6)")
+    fused: Share = Field(0.0, description="absorb tags that go with the trigger in this share of images; 0 is off")
+    unify: TagList = Field((), description="features that get one tag of their own: hair, eyes (T6)")
+
+    quality: TagList = Field(
+        ("low quality", "blurry", "worst quality"), description="tags for blurred and small images, as measured (T7)"
+    )
+    blurred: Share = Field(0.1, description="reblur ratio from which an image is blurred (T7)")
+    small: Share = Field(0.5, description="an image with a side below this share of the median side is small (T7)")
+    style: TagList = Field((), description="tags of a series' look, so that it can be switched off (T7)")
+    background: TagList = Field((), description="names what a single-image set shows behind its subject (T14)")
+    add: TagList = Field((), description="tags for every caption")
+    images: dict[str, ImageTags] = Field(default_factory=dict, description="by image: tags to add, tags to remove")
+
+    describe: Literal["everything", "nothing"] = Field(
+        "everything", description="`nothing` leaves the trigger alone, for a style (T11)"
+    )
+    sentence: Literal["before", "after", "instead", "none"] = Field(
+        "before", description="where a captioning program's sentence stands among the tags (T12)"
+    )
+    arrange: Literal["kept", "score", "groups", "name"] = Field(
+        "kept", description="order of the tags: as they come, the likeliest first, subject to background, by name"
+    )
+    core: str = Field("", description='form of the core tag: "auto" for the kind\'s own, or a text with NAME (T3)')
+    prefix: str = Field("", description='phrase that starts the caption in the trigger\'s place, "photo of NAME" (T3)')
+
+    @field_validator("faithful", mode="before")
     @classmethod
-    def _list_or_text(cls, value: object) -> object:
+    def _named(cls, value: object) -> object:
         if isinstance(value, str):
-            return split_tags(value)
-        if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-            return tuple(tag for part in value for tag in split_tags(part))
+            if value.casefold() not in FAITHFUL:
+                raise ValueError(f"a number from 0 to 1, or one of {', '.join(FAITHFUL)}.")
+            return FAITHFUL[value.casefold()]
         return value
+
+    @field_validator("faithful")
+    @classmethod
+    def _in_range(cls, value: float | None) -> float | None:
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError("a number from 0 to 1.")
+        return value
+
+    @field_validator("thresholds")
+    @classmethod
+    def _scores(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, least in value.items():
+            if not 0 <= least <= 1:
+                raise ValueError(f"{name}: a number from 0 to 1.")
+        return value
+
+    @field_validator("unify")
+    @classmethod
+    def _known_features(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for feature in value:
+            if feature not in ("hair", "eyes"):
+                raise ValueError(f"{feature}: only hair and eyes can be unified.")
+        return value
+
+    @field_validator("core", "prefix")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return " ".join(value.split())
 
 
 def read_settings(project: Project) -> TagsTable:
