@@ -17,6 +17,7 @@ from random import Random
 import numpy as np
 import torch
 from captions import training_caption
+from convolutions import quicken
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from latents import face_weights
@@ -35,7 +36,7 @@ NOISE = {
     "clip_sample": False,
 }
 RATE = 1.2e-3
-BATCH = 32
+BATCH = 64
 AVERAGE_EVERY = 10
 TOKENS = 77
 
@@ -121,6 +122,7 @@ def train(minutes: float, anneal: bool) -> None:
     # NOTE: torch's fused attention has a slow backward pass on CPUs: written out, a step takes two thirds of the time.
     denoiser.set_attn_processor(AttnProcessor())
     text.set_attn_implementation("eager")
+    quicken(denoiser)
     parameters = [*denoiser.parameters(), *text.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.99), weight_decay=1e-3)
     step, spent, ema = 0, 0.0, None
@@ -147,6 +149,7 @@ def train(minutes: float, anneal: bool) -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate
         latents, weights, seen = pictures.draw(rng, BATCH)
+        latents = latents.contiguous(memory_format=torch.channels_last)
         ids = torch.tensor([encoder.ids(training_caption(entry, random)) for entry in seen])
         t = torch.randint(0, 1000, (BATCH,))
         a = alphas[t].view(-1, 1, 1, 1)
