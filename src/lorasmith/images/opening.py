@@ -149,9 +149,9 @@ def _short(fault: Exception) -> str:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) as shown, after EXIF rotation; nothing is decoded."""
+    """(width, height) as shown, after EXIF rotation; nothing is decoded. Pillow has turned a TIFF's size itself."""
     try:
-        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception:  # as in `upright`
         turned = False
     return (image.height, image.width) if turned else (image.width, image.height)
