@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import tomlkit
+from pydantic import field_validator
 from tomlkit.exceptions import TOMLKitError
 
 from lorasmith.errors import ProjectError, StorageError, did_you_mean
@@ -20,7 +21,7 @@ from lorasmith.schema import TableModel, read_table
 FILE_NAME = "lora.toml"
 EMBEDDED = "doodle"
 """The name of the base model that comes with the package."""
-TABLES = ("lora", "dataset", "tags", "recipe", "exam", "provenance")
+TABLES = ("lora", "bundle", "dataset", "tags", "recipe", "exam", "provenance")
 
 
 class SubjectKind(StrEnum):
@@ -46,6 +47,37 @@ class LoraTable(TableModel):
     base: str = EMBEDDED
 
 
+class MemberTable(TableModel):
+    """[bundle.NAME]: one of several subjects in a project (D3). `folders` of its images: as in the images' names
+    ("anna"), or from the project's folder ("images/anna")."""
+
+    trigger: str
+    folders: tuple[str, ...]
+
+    @field_validator("trigger")
+    @classmethod
+    def _not_empty(cls, value: str) -> str:
+        if not value.strip(" ,"):
+            raise ValueError("give a word that means nothing yet.")
+        return " ".join(value.split())
+
+    @field_validator("folders", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("folders")
+    @classmethod
+    def _inside(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one folder of images.")
+        for folder in value:
+            parts = PurePosixPath(folder).parts
+            if not parts or parts == (".",) or ".." in parts:
+                raise ValueError(f'"{folder}" does not name a folder inside the images.')
+        return tuple(PurePosixPath(folder).as_posix() for folder in value)
+
+
 class ProvenanceTable(TableModel):
     """[provenance]: where the images come from; of real people also their consent."""
 
@@ -64,6 +96,7 @@ class Project:
     lora: LoraTable
     provenance: ProvenanceTable
     tables: Mapping[str, Mapping[str, Any]]
+    bundle: Mapping[str, MemberTable] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -77,6 +110,16 @@ class Project:
     @property
     def built_dataset(self) -> Path:
         return self.root / "build" / "dataset"
+
+    @property
+    def made(self) -> Path:
+        """Pictures that were made from the user's: altered copies, crops, collages, adopted ones."""
+        return self.root / "made"
+
+    @property
+    def curation(self) -> Path:
+        """The decisions on images, one a line."""
+        return self.root / "curation.jsonl"
 
     @property
     def runs(self) -> Path:
@@ -116,7 +159,36 @@ def open_project(path: Path | str) -> Project:
         lora=read_table(LoraTable, values.get("lora", {}), where=f"{file}: [lora]"),
         provenance=read_table(ProvenanceTable, values.get("provenance", {}), where=f"{file}: [provenance]"),
         tables=values,
+        bundle=_read_bundle(file, values.get("bundle", {})),
     )
+
+
+def _read_bundle(file: Path, members: Mapping[str, Any]) -> dict[str, MemberTable]:
+    """The members by name. Raises ProjectError for one trigger or one folder of two members (T10)."""
+    bundle: dict[str, MemberTable] = {}
+    for name, values in members.items():
+        where = f"{file}: [bundle.{name}]"
+        if not isinstance(values, dict):
+            hint = f'Write [bundle.NAME] with trigger = "..." and folders = ["..."] below it, not {name} = ...'
+            raise ProjectError(f"{values!r}: not a member of the bundle.", where=where, hint=hint)
+        member = read_table(MemberTable, values, where=where)
+        for other, known in bundle.items():
+            if known.trigger.casefold() == member.trigger.casefold():
+                hint = "Give each member a trigger of its own."
+                raise ProjectError(
+                    f'trigger = "{member.trigger}": that is [bundle.{other}] too.', where=where, hint=hint
+                )
+            for folder in member.folders:
+                if any(_overlap(folder, theirs) for theirs in known.folders):
+                    hint = "An image belongs to one member."
+                    raise ProjectError(f'folders: "{folder}" is in [bundle.{other}] too.', where=where, hint=hint)
+        bundle[name] = member
+    return bundle
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one folder is the other, or lies in it."""
+    return PurePosixPath(one).is_relative_to(other) or PurePosixPath(other).is_relative_to(one)
 
 
 def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
@@ -156,3 +228,21 @@ def write_file(path: Path, data: bytes | str) -> Path:
             hint="Free some space or choose another folder, then resume.",
         ) from fault
     return path
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add whole lines to the end of a file; they are on disk when this returns. A last line that an interruption
+    left without its end stays apart from them. Raises StorageError."""
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as out:
+            end = out.seek(0, os.SEEK_END)
+            if end:
+                out.seek(end - 1)
+                data = data if out.read(1) == b"\n" else b"\n" + data
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as fault:
+        raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint="Free some space.") from fault

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lorasmith.dataset.folders import Found, Place, Problem, find_files
+from lorasmith.dataset.decisions import ROLES, Box, Decisions, Role, Standing, read_decisions
+from lorasmith.dataset.folders import CAPTION_EXTENSION, Found, Place, Problem, find_files
 from lorasmith.dataset.index import Index, open_index
+from lorasmith.dataset.lineage import Lineage as Lineage
+from lorasmith.dataset.lineage import read_lineage
+from lorasmith.dataset.roles import folder_role
 from lorasmith.dataset.settings import image_roots
-from lorasmith.errors import DatasetError, ImageError
+from lorasmith.errors import DatasetError, ImageError, ProjectError, did_you_mean
 from lorasmith.events import Event, Progress, Work
 from lorasmith.images.opening import ImageFacts, look_at
 from lorasmith.project import Project
 
+MADE = "made"
 _TOPIC = "facts"
 
 
 @dataclass(frozen=True)
 class Item:
-    """One readable image of a dataset.
+    """One readable image of a dataset, with what was decided about it.
 
-    `name` is its POSIX path relative to the images folder, and is unique; `caption` the raw text of its same-stem
-    .txt (None without one, "" when that is empty); `folder` its group ("5_primary", or "" at the root);
-    `repeats` how often an epoch shows it.
+    `name` is its POSIX path relative to the images folder ("made/..." for a made one), and is unique; `caption` the raw
+    text of its same-stem .txt or .caption (None without one, "" when that is empty); `folder` its group ("5_primary",
+    or "" at the root); `repeats` how often an epoch shows it; `crop` (left, top, right, bottom) the part of it that is
+    meant, in pixels after EXIF rotation, None for the whole; `facets` the user's own labels; `lineage` how it was made,
+    None for the user's own; `member` its name in the bundle.
     """
 
     path: Path
@@ -32,36 +39,74 @@ class Item:
     caption: str | None
     folder: str
     repeats: int
+    role: Role | None = None
+    crop: Box | None = None
+    facets: tuple[str, ...] = ()
+    lineage: Lineage | None = None
+    member: str | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels of what is trained: its crop, or the whole picture."""
+        if self.crop is None:
+            return self.facts.width, self.facts.height
+        left, top, right, bottom = self.crop
+        return right - left, bottom - top
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All readable images, by name; what could not be used; and the captions that belong to no image."""
+    """All images that are in, by name; what could not be used; the captions that belong to no image; and the images
+    that are rejected."""
 
     items: tuple[Item, ...]
     problems: tuple[Problem, ...]
     orphans: tuple[Path, ...]
+    rejected: tuple[Item, ...] = ()
 
 
 def read_dataset(project: Project) -> Work[Dataset]:
-    """Read the folders of [dataset]. Nothing is changed; what cannot be read is listed under `problems`.
+    """Read the folders of [dataset] and the made pictures, with the decisions on them. Nothing is changed; what cannot
+    be read is listed under `problems`.
 
     Files that have not changed since the last reading are not opened again. Raises DatasetError when a folder is
-    missing or when no image can be read.
+    missing, no image can be read, or all are rejected; ProjectError when a member of the bundle has no images.
     """
+    dataset = yield from read_all(project)
+    if not dataset.items:
+        raise DatasetError(
+            f"all of its {len(dataset.rejected)} images are rejected.",
+            where=project.curation,
+            hint=f'Take some back: lorasmith curate keep {project.root} "*"',
+        )
+    return dataset
+
+
+def read_all(project: Project) -> Work[Dataset]:
+    """Like `read_dataset`, but all images may be rejected."""
     roots = image_roots(project)
-    made = {project.built_dataset.parent, project.runs, project.exams}  # images = ["."] must not find those
+    ours = {
+        project.built_dataset.parent,
+        project.runs,
+        project.exams,
+        project.made,
+    }  # images = ["."] must not find those
     founds = [
-        find_files(root, prefix, made) for root, prefix in zip(roots, _prefixes(roots), strict=True) if _check(root)
+        find_files(root, prefix, ours) for root, prefix in zip(roots, _prefixes(roots), strict=True) if _check(root)
     ]
     places = [place for found in founds for place in found.images]
     if not places:
         raise DatasetError("no images in it.", where=roots[0], hint=_PUT_IMAGES)
+    made = _find_made(project, places)
+    founds.append(made)
     captions = _caption_files(founds)
+    decisions = read_decisions(project)
     problems = [problem for found in founds for problem in found.problems]
+    problems += [Problem("curation", project.curation.name, project.curation, text) for text in decisions.problems]
     items: list[Item] = []
+    total = len(places) + len(made.images)
     with open_index(project.cache) as index:
-        for done, place in enumerate(places, start=1):
+        for done, place in enumerate((*places, *made.images), start=1):
             try:
                 facts = _facts(index, place.path)
                 caption = _caption(captions.get(place.path.with_suffix("")), place, problems)
@@ -69,12 +114,16 @@ def read_dataset(project: Project) -> Work[Dataset]:
             except ImageError as fault:
                 message = f"{fault.message} {fault.hint or ''}".strip()
                 problems.append(Problem("unreadable", place.name, place.path, message))
-            if event := _due(done, len(places)):
+            if event := _due(done, total):
                 yield event
     if not items:
         listed = "\n".join(f"  {problem.name}: {problem.message}" for problem in problems[:5])
         raise DatasetError(f"none of its {len(places)} images can be read:\n{listed}", where=roots[0])
-    return Dataset(tuple(items), tuple(problems), _orphans(founds))
+    present = [item for item in items if item.folder != MADE or item.facts.sha256 not in decisions.withdrawn]
+    decided = _decide(_assign_members(project, present), decisions, read_lineage(project), problems)
+    rejected = _rejected(decided, decisions)
+    kept = tuple(item for item in decided if item.name not in rejected)
+    return Dataset(kept, tuple(problems), _orphans(founds), tuple(item for item in decided if item.name in rejected))
 
 
 _PUT_IMAGES = "Put your images there, or name their folder in lora.toml: [dataset] images."
@@ -99,6 +148,18 @@ def _prefixes(roots: Sequence[Path]) -> Iterator[str]:
         yield f"{root.name}/" if count == 1 else f"{root.name}-{count}/"
 
 
+def _find_made(project: Project, places: Sequence[Place]) -> Found:
+    """The made pictures, named apart from the user's."""
+    if not project.made.is_dir():
+        return Found((), (), ())
+    names = {place.name.partition("/")[0] for place in places if "/" in place.name}
+    prefix, number = MADE, 2
+    while prefix in names:
+        prefix, number = f"{MADE}-{number}", number + 1
+    found = find_files(project.made, f"{prefix}/")
+    return replace(found, images=tuple(replace(place, folder=MADE, repeats=1) for place in found.images))
+
+
 def _facts(index: Index, path: Path) -> ImageFacts:
     try:
         stat = path.stat()
@@ -114,8 +175,13 @@ def _facts(index: Index, path: Path) -> ImageFacts:
 
 
 def _caption_files(founds: Sequence[Found]) -> dict[Path, Path]:
-    """Caption file by the path of its image without extension."""
-    return {place.path.with_suffix(""): place.path for found in founds for place in found.captions}
+    """Caption file by the path of its image without extension; a .txt goes before others."""
+    files: dict[Path, Path] = {}
+    for place in (place for found in founds for place in found.captions):
+        stem = place.path.with_suffix("")
+        if stem not in files or place.path.suffix.lower() == CAPTION_EXTENSION:
+            files[stem] = place.path
+    return files
 
 
 def _caption(file: Path | None, place: Place, problems: list[Problem]) -> str | None:
@@ -137,6 +203,100 @@ def _orphans(founds: Sequence[Found]) -> tuple[Path, ...]:
     stems |= {problem.path.with_suffix("") for found in founds for problem in found.problems}
     files = (place.path for found in founds for place in found.captions)
     return tuple(file for file in files if file.with_suffix("") not in stems)
+
+
+def _assign_members(project: Project, items: Sequence[Item]) -> list[Item]:
+    """The items with their members of the bundle. Raises ProjectError when a folder of a member has no images, or an
+    image has two members (T10)."""
+    if not project.bundle:
+        return list(items)
+    owners: dict[str, str] = {}
+    for name, member in project.bundle.items():
+        for folder in member.folders:
+            where = project.where(f"bundle.{name}")
+            inside = [item for item in items if _is_inside(project, item, folder)]
+            if not inside:
+                folders = sorted({item.folder for item in items if item.folder and item.folder != MADE})
+                hint = did_you_mean(folder, folders) or f"Folders with images: {', '.join(folders) or 'none'}."
+                raise ProjectError(f'folders: "{folder}" has no images.', where=where, hint=hint)
+            for item in inside:
+                if owners.setdefault(item.name, name) != name:
+                    message = f'folders: "{folder}" has {item.name}, which is in [bundle.{owners[item.name]}] too.'
+                    raise ProjectError(message, where=where, hint="An image belongs to one member.")
+    return [replace(item, member=owners.get(item.name)) for item in items]
+
+
+def _is_inside(project: Project, item: Item, folder: str) -> bool:
+    if item.folder == MADE:
+        return False
+    return item.name.startswith(f"{folder}/") or item.path.is_relative_to(project.root / folder)
+
+
+def _decide(
+    items: Sequence[Item], decisions: Decisions, lineage: Mapping[str, Lineage], problems: list[Problem]
+) -> list[Item]:
+    """The items with roles, repeats, crops and labels. A made picture has its sources' member, role and repeats unless
+    decided otherwise."""
+    by_sha: dict[str, Item] = {}
+    decided: dict[str, Item] = {}
+
+    def settle(item: Item, above: frozenset[str]) -> Item:
+        if item.name in decided:
+            return decided[item.name]
+        sha = item.facts.sha256
+        origin = lineage.get(sha) if item.folder == MADE else None
+        if origin is not None:
+            sources = [by_sha[source] for source in origin.sources if source in by_sha and source not in above]
+            item = _inherit(item, [settle(source, above | {sha}) for source in sources], origin)
+        else:
+            item = replace(item, role=folder_role(item.folder))
+        decided[item.name] = _settled(item, decisions.about(sha), problems)
+        return decided[item.name]
+
+    for item in items:
+        by_sha.setdefault(item.facts.sha256, item)
+    return [settle(item, frozenset()) for item in items]
+
+
+def _inherit(item: Item, sources: Sequence[Item], origin: Lineage) -> Item:
+    members = {source.member for source in sources}
+    roles = {source.role for source in sources}
+    return replace(
+        item,
+        lineage=origin,
+        member=members.pop() if len(members) == 1 else None,
+        role=next((role for role in ROLES if role in roles), None),
+        repeats=max((source.repeats for source in sources), default=item.repeats),
+    )
+
+
+def _settled(item: Item, standing: Standing, problems: list[Problem]) -> Item:
+    crop = standing.crop
+    if crop is not None and (crop[2] > item.facts.width or crop[3] > item.facts.height):
+        message = f"its crop {crop} lies outside of its {item.facts.width}x{item.facts.height} pixels; not cropped."
+        problems.append(Problem("curation", item.name, item.path, message))
+        crop = None
+    return replace(
+        item,
+        role=standing.role or item.role,
+        repeats=standing.repeats or item.repeats,
+        crop=crop,
+        facets=standing.facets,
+    )
+
+
+def _rejected(items: Sequence[Item], decisions: Decisions) -> frozenset[str]:
+    """The names of the rejected items. Of identical copies those stay that the decision names, else the first."""
+    copies: dict[str, list[str]] = {}
+    for item in items:
+        if decisions.about(item.facts.sha256).rejected:
+            copies.setdefault(item.facts.sha256, []).append(item.name)
+    names: set[str] = set()
+    for sha, same in copies.items():
+        stays = decisions.about(sha).stays
+        spared = set(stays) & set(same) or (set(same[:1]) if stays else set())
+        names |= set(same) - spared
+    return frozenset(names)
 
 
 def _due(done: int, total: int) -> Event | None:
