@@ -45,7 +45,9 @@ class TagsTable(TableModel):
     off: TagList = Field((), description="names of rules that do not work")
 
     threshold: Share = Field(0.35, description="least score of a tagger's general tags")
-    character_threshold: Share = Field(0.85, description="least score of names of characters")
+    character_threshold: float = Field(
+        0.85, ge=0, le=1.5, description="least score of names of characters; more than 1 leaves them all out"
+    )
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="least score by category (`copyright = 0.6`) or by tag (`smile = 0.5`)"
     )
@@ -107,8 +109,8 @@ class TagsTable(TableModel):
     @classmethod
     def _scores(cls, value: dict[str, float]) -> dict[str, float]:
         for name, least in value.items():
-            if not 0 <= least <= 1:
-                raise ValueError(f"{name}: a number from 0 to 1.")
+            if not 0 <= least <= 1.5:
+                raise ValueError(f"{name}: a number from 0 to 1; more than 1 leaves it out always.")
         return value
 
     @field_validator("unify")

@@ -41,3 +41,35 @@ def without_trigger(caption: str, trigger: str) -> str:
     words = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, sorted(keys, key=len, reverse=True))) + r")(?!\w)", re.I)
     rest = [" ".join(words.sub(" ", tag).split()) for tag in split_tags(caption) if tag_key(tag) not in keys]
     return join_tags(tag for tag in rest if tag)
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a caption, or a part of one, is written as a sentence: seven words without a comma, or five of which
+    one is a word that tags do not use."""
+    words = max((piece.split() for piece in text.split(",")), key=len, default=[])
+    if len(words) >= _SENTENCE:
+        return True
+    return len(words) >= _SENTENCE - 2 and not _LITTLE.isdisjoint(word.casefold() for word in words)
+
+
+_SENTENCE = 7
+_LITTLE = frozenset(("a", "an", "the", "is", "are", "his", "her", "their", "its", "who", "which", "with", "while"))
+
+
+def edit_distance(one: str, other: str, most: int) -> int:
+    """How many letters must be put in, left out, replaced, or swapped with their neighbour to make `other` of `one`;
+    `most` + 1 when it is more than `most` (optimal string alignment)."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, start=1):
+        before, last, row = row, before, [i]
+        for j, wanted in enumerate(other, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most and min(before) > most:
+            return most + 1
+    return min(row[-1], most + 1)
