@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,10 @@ from pathlib import Path, PurePosixPath
 from lorasmith.images.opening import is_image_name
 
 CAPTION_EXTENSION = ".txt"
+CAPTION_EXTENSIONS = (CAPTION_EXTENSION, ".caption")
+"""The first is ours and goes before the second, which is the default of kohya's trainer."""
+
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NameOf = Callable[[Path], str]
 
 
@@ -25,11 +30,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Found:
-    """The files below one root, by their places; nothing was opened. Sorted by name."""
+    """The files below one root, by their places; nothing was opened. Sorted by name; `others` are neither pictures
+    nor captions."""
 
     images: tuple[Place, ...]
     captions: tuple[Place, ...]
     problems: tuple[Problem, ...]
+    others: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = ()) -
     real_root = root.resolve()
     images: list[Place] = []
     captions: list[Place] = []
+    others: list[Place] = []
     problems: list[Problem] = []
 
     def name_of(path: Path) -> str:
@@ -88,23 +96,52 @@ def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = ()) -
         subfolders[:] = sorted(_usable(here, ours, here == root, name_of, problems))
         group, repeats = _group(here, root, default)
         for path in (here / file for file in sorted(files) if not file.startswith(".")):
-            is_caption = path.suffix.lower() == CAPTION_EXTENSION
-            if not is_caption and not is_image_name(path):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(real_root):
-                problems.append(
-                    Problem("link", name_of(path), path, "a link that leads out of the folder; not followed.")
-                )
-                continue
-            if path.is_file() or path.is_symlink():
-                (captions if is_caption else images).append(Place(path, name_of(path), group, repeats))
-    by_name = sorted(images, key=lambda place: place.name)
-    return Found(tuple(by_name), tuple(sorted(captions, key=lambda place: place.name)), tuple(problems))
+            place = Place(path, name_of(path), group, repeats)
+            if path.suffix.lower() in CAPTION_EXTENSIONS:
+                listed = captions
+            else:
+                listed = images if is_image_name(path) else others
+            if listed is not others and (reason := _why_not(path, real_root)):
+                problems.append(Problem("link" if path.is_symlink() else "unreadable", place.name, path, reason))
+            else:
+                listed.append(place)
+    return Found(_by_name(images), _by_name(captions), tuple(problems), _by_name(others))
 
 
 def printable(text: str) -> str:
-    """`text` with bytes that are no UTF-8 spelt out, so that it can be shown and stored."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+    """`text` so that it can be shown and stored, and still differs from every other: bytes that are no UTF-8, control
+    characters and what turns the direction of writing are spelt out, and so is the backslash that does it."""
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(_spelt(letter) for letter in text)
+
+
+def _spelt(letter: str) -> str:
+    if letter == "\\":
+        return "\\\\"
+    if "\udc80" <= letter <= "\udcff":  # a byte that is no UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    if unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs") or letter in _TURNING:
+        return f"\\x{ord(letter):02x}" if ord(letter) < 0x80 else f"\\u{ord(letter):04x}"
+    return letter
+
+
+def _by_name(places: list[Place]) -> tuple[Place, ...]:
+    return tuple(sorted(places, key=lambda place: place.name))
+
+
+def _why_not(path: Path, root: Path) -> str | None:
+    """Why a file below `root` is not for reading: a link out of the root, a pipe, a socket, a device."""
+    if path.is_symlink():
+        try:
+            inside = path.resolve().is_relative_to(root)
+        except (OSError, RuntimeError):  # a loop
+            return "a link that leads to itself."
+        if not inside:
+            return "a link that leads out of the folder; not followed."
+        if not path.exists():
+            return "a link that leads nowhere."
+    return None if path.is_file() else "not a file that can be read from its start."
 
 
 def _usable(
