@@ -88,7 +88,7 @@ def look_at_training_set(
 ) -> Work[tuple[Subject, tuple[Image, ...]]]:
     """Captions and judged images of the training set, read as a subject; the images come back small."""
     from lorasmith.dataset.reading import read_dataset
-    from lorasmith.images.opening import open_rgb
+    from lorasmith.images.crops import open_part
     from lorasmith.tags.pipeline import write_captions
 
     dataset = yield from read_dataset(project)
@@ -97,7 +97,7 @@ def look_at_training_set(
     seen: list[Attributes] = []
     training: list[Image] = []
     for chunk in _chunks(items):
-        opened = [open_rgb(item.path) for item in chunk]
+        opened = [open_part(item.path, item.crop) for item in chunk]
         seen += judge.describe(opened)
         training += [small(image) for image in opened]
         yield Progress("looking", len(seen), len(items))

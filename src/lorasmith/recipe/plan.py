@@ -9,6 +9,7 @@ from typing import Any
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
+from lorasmith.images.crops import Box
 from lorasmith.recipe.buckets import BucketRules, Placement, Size
 from lorasmith.recipe.estimates import estimate_disk, estimate_memory, estimate_seconds, work_per_step
 from lorasmith.recipe.recipe import Recipe
@@ -17,13 +18,14 @@ from lorasmith.recipe.steps import ceil_div, solve_length
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """One image: how often an epoch shows it, and at which size."""
+    """One image: how often an epoch shows it, at which size, and which part of it (None: the whole)."""
 
     name: str
     path: Path
     repeats: int
     bucket: Size
     resized: Size
+    crop: Box | None = None
 
     @property
     def cropped(self) -> float:
@@ -72,6 +74,7 @@ class Plan:
                     "bucket": list(image.bucket),
                     "resized": list(image.resized),
                     "cropped": round(image.cropped, 4),
+                    "crop": None if image.crop is None else list(image.crop),
                 }
                 for image in self.images
             ],
@@ -113,7 +116,9 @@ def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None) ->
     work = work_per_step(recipe, total_rows * length.steps / length.steps_per_epoch, pixels)
     return Plan(
         images=tuple(
-            PlannedImage(item.name, item.path, item.repeats * length.factor, placement.bucket, placement.resized)
+            PlannedImage(
+                item.name, item.path, item.repeats * length.factor, placement.bucket, placement.resized, item.crop
+            )
             for item, placement in placed
         ),
         buckets=tuple(
@@ -133,7 +138,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None) ->
 
 def _place(rules: BucketRules, item: Item) -> Placement:
     try:
-        return rules.place((item.facts.width, item.facts.height))
+        return rules.place(item.size)
     except DatasetError as fault:
         raise DatasetError(fault.message, where=item.path, hint=fault.hint) from None
 

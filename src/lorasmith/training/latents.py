@@ -1,6 +1,6 @@
 """Latents of the images, computed once and kept in the project's cache.
 
-One safetensors file per (base, image content, bucket, resized size), so nothing stale is ever read. Each image is
+One safetensors file per (base, image content, crop, bucket, resized size), so nothing stale is ever read. Each image is
 encoded alone: its latent does not depend on what else had to be computed.
 """
 
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.events import Progress, Work
+from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
-from lorasmith.images.opening import open_rgb
 from lorasmith.project import write_file
 from lorasmith.recipe.plan import PlannedImage
 
@@ -51,14 +51,11 @@ def cache_latents(
 ) -> Work[LatentCache]:
     """Encode what is not cached yet below `folder`; `hashes` are the images' content hashes. Raises ImageError."""
     place = folder / base.content_hash[:16]
-    files = [
-        place / f"{content[:32]}-{image.bucket[0]}x{image.bucket[1]}-{image.resized[0]}x{image.resized[1]}.safetensors"
-        for image, content in zip(images, hashes, strict=True)
-    ]
+    files = [place / _file_name(image, content) for image, content in zip(images, hashes, strict=True)]
     missing = [number for number, file in enumerate(files) if not _is_complete(file, flips)]
     for done, number in enumerate(missing, start=1):
         image = images[number]
-        pixels = to_pixels(fit(open_rgb(image.path), image.resized, image.bucket))
+        pixels = to_pixels(fit(open_part(image.path, image.crop), image.resized, image.bucket))
         latents = {"plain": _encode(base, pixels)}
         if flips:
             latents["flipped"] = _encode(base, pixels.flip(-1))
@@ -70,6 +67,12 @@ def cache_latents(
 def to_pixels(image: Image.Image) -> Tensor:
     """A picture as (3, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1).contiguous() / 127.5 - 1
+
+
+def _file_name(image: PlannedImage, content: str) -> str:
+    crop = "" if image.crop is None else "-" + "_".join(str(edge) for edge in image.crop)
+    size = f"{image.bucket[0]}x{image.bucket[1]}-{image.resized[0]}x{image.resized[1]}"
+    return f"{content[:32]}{crop}-{size}.safetensors"
 
 
 def _encode(base: Base, pixels: Tensor) -> Tensor:

@@ -347,7 +347,7 @@ def _gather(project: Project, recipe: Recipe) -> Work[Material]:
         raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
     captions = tuple(captioning.captions[item.name] for item in dataset.items)
     facts = [
-        (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption)
+        (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption, *(image.crop or ()))
         for image, item, caption in zip(plan.images, dataset.items, captions, strict=True)
     ]
     return Material(dataset, plan, captions, hashlib.sha256(json.dumps(facts).encode()).hexdigest())

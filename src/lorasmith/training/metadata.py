@@ -17,6 +17,7 @@ from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
+from lorasmith.dataset.folders import class_words
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.images.opening import open_rgb
 from lorasmith.project import Project
@@ -138,7 +139,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
 
 def _dataset_facts(making: Making) -> dict[str, Any]:
     recipe, rules = making.recipe, making.recipe.bucket_rules
-    folders = [_folder_name(item) for item in making.dataset.items]
+    folders = _folder_names(making.dataset.items, making.plan.images)
     counts: dict[str, Counter[str]] = {folder: Counter() for folder in folders}
     directories: dict[str, dict[str, int]] = {}
     for folder, image, caption in zip(folders, making.plan.images, making.captions, strict=True):
@@ -166,11 +167,23 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
 def _bucket_info(items: Sequence[Item], images: Sequence[PlannedImage]) -> Mapping[str, Any]:
     rows = Counter(image.bucket for image in images for _ in range(image.repeats))
     errors = [
-        abs(item.facts.width / item.facts.height - image.bucket[0] / image.bucket[1])
+        abs(item.size[0] / item.size[1] - image.bucket[0] / image.bucket[1])
         for item, image in zip(items, images, strict=True)
     ]
     buckets = {str(number): {"resolution": list(size), "count": rows[size]} for number, size in enumerate(sorted(rows))}
     return {"buckets": buckets, "mean_img_ar_error": sum(errors) / len(errors)}
+
+
+def _folder_names(items: Sequence[Item], images: Sequence[PlannedImage]) -> list[str]:
+    """The folder of each image; one whose images have different repeats counts as an `N_name` folder for each."""
+    names = [_folder_name(item) for item in items]
+    repeats: dict[str, set[int]] = {}
+    for name, image in zip(names, images, strict=True):
+        repeats.setdefault(name, set()).add(image.repeats)
+    return [
+        f"{image.repeats}_{class_words(name) or name}" if len(repeats[name]) > 1 else name
+        for name, image in zip(names, images, strict=True)
+    ]
 
 
 def _folder_name(item: Item) -> str:
