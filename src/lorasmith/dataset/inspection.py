@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lorasmith.dataset.coverage import Part, cover, divide
+from lorasmith.dataset.decisions import read_decisions
 from lorasmith.dataset.evidence import Evidence, Group
 from lorasmith.dataset.findings import Finding, Level
 from lorasmith.dataset.fingerprinting import portray
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.likeness import group_images
-from lorasmith.dataset.reading import Dataset
+from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
 from lorasmith.dataset.settings import read_settings
 from lorasmith.errors import ProjectError, did_you_mean
@@ -19,15 +21,18 @@ from lorasmith.events import Work
 from lorasmith.project import Project
 
 _LEVELS: Mapping[Level, int] = {"error": 0, "warning": 1, "note": 2}
+_ADOPTED = "adopt"
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """How many images can be read, which of them are the same, and what the rules found, the worst first."""
+    """How many images can be read, which of them are the same, what the rules found, the worst first, and what they
+    looked at (`evidence`)."""
 
     images: int
     groups: tuple[Group, ...]
     findings: tuple[Finding, ...]
+    evidence: Evidence
 
     @property
     def passed(self) -> bool:
@@ -36,9 +41,20 @@ class Inspection:
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``lorasmith inspect --json``; images are named by their path in the images folder."""
-        groups = [{"kind": group.kind, "images": list(group.images), "keep": group.keep} for group in self.groups]
-        findings = [finding.as_json() for finding in self.findings]
-        return {"images": self.images, "groups": groups, "findings": findings}
+        return {
+            "images": self.images,
+            "groups": [
+                {"kind": group.kind, "images": list(group.images), "keep": group.keep, "reason": group.reason}
+                for group in self.groups
+            ],
+            "findings": [finding.as_json() for finding in self.findings],
+            "coverage": [
+                _named(part) | entry.as_json()
+                for part in divide(self.evidence)
+                for entry in cover(self.evidence.subject, part)
+            ],
+            "rejected": [item.name for item in self.evidence.rejected],
+        }
 
 
 def inspect(
@@ -55,23 +71,38 @@ def inspect(
     Raises ProjectError for a wrong `waive`.
     """
     waive = _checked_waivers(project, also_rules)
+    decisions = read_decisions(project)
     with open_index(project.cache) as index:
         portraits = yield from portray(index, dataset)
-        groups = group_images(portraits)
+        altered = {item.name for item in dataset.items if _is_altered(item)}
+        own = [portrait for portrait in portraits if portrait.name not in altered]
+        groups = group_images(own)
     evidence = Evidence(
         subject=project.lora.subject,
         items=dataset.items,
         problems=dataset.problems,
         orphans=dataset.orphans,
         tags=captions,
-        blur={portrait.name: portrait.fingerprint.blur for portrait in portraits},
+        blur={portrait.name: portrait.fingerprint.blur for portrait in own},
         groups=groups,
+        rejected=dataset.rejected,
+        bundle=project.bundle,
         trigger=project.lora.trigger,
         seen=seen or {},
+        kept=frozenset(item.name for item in dataset.items if decisions.about(item.facts.sha256).kept),
     )
     found = [*_findings(evidence), *also]
     waived = [replace(finding, waived=waive.get(finding.rule)) for finding in found]
-    return Inspection(len(dataset.items), evidence.groups, tuple(sorted(waived, key=_urgency)))
+    return Inspection(len(dataset.items), groups, tuple(sorted(waived, key=_urgency)), evidence)
+
+
+def _is_altered(item: Item) -> bool:
+    """Whether it is a changed copy, so that likeness and blur are meant; adopted pictures are new ones."""
+    return item.lineage is not None and item.lineage.operation != _ADOPTED
+
+
+def _named(part: Part) -> dict[str, str]:
+    return {"member": part.name} if part.name else {}
 
 
 def _findings(evidence: Evidence) -> Iterator[Finding]:

@@ -1,14 +1,46 @@
-"""The dataset rules, one a file, in the order in which they are shown."""
+"""The dataset rules, one a file, in the order in which they are shown: D as in domain.md, L are ours."""
 
 from lorasmith.dataset.findings import Rule
-from lorasmith.dataset.rules import balance, captions, clones, count, duplicates, limited, readable
+from lorasmith.dataset.rules import (
+    balance,
+    captions,
+    clones,
+    concepts,
+    count,
+    couples,
+    details,
+    duplicates,
+    limited,
+    members,
+    others,
+    places,
+    quality,
+    readable,
+    rounds,
+    single,
+    things,
+    variety,
+    views,
+)
 
 RULES: tuple[Rule, ...] = (
     readable.RULE,
+    others.RULE,
     count.RULE,
     limited.RULE,
+    members.RULE,
+    variety.RULE,
+    views.RULE,
+    details.RULE,
     clones.RULE,
+    couples.RULE,
+    places.RULE,
+    things.RULE,
+    concepts.RULE,
     duplicates.RULE,
+    quality.RULE,
+    single.RULE,
+    rounds.RULE,
     balance.RULE,
     captions.RULE,
 )

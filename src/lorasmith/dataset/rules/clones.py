@@ -11,12 +11,14 @@ MOST = 0.03
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
-    """A warning when more than 3 % of the images are identical copies of others."""
+    """A warning when more than 3 % of the images are identical copies of others. Altered copies are none."""
     clones = tuple(name for group in evidence.groups if group.kind == "same" for name in group.images[1:])
-    share = len(clones) / len(evidence.items)
+    share = len(clones) / len(evidence.items) if evidence.items else 0.0
     if share > MOST:
-        message = f"{len(clones)} of {len(evidence.items)} images are identical copies ({share:.0%})."
-        advice = f"Over {MOST:.0%}, replace copies by changed ones (crop, colour, aspect ratio), or use repeats."
+        altered = sum(1 for item in evidence.items if item.lineage is not None)
+        beside = f" (and {altered} altered ones)" if altered else ""
+        message = f"{len(clones)} of {len(evidence.items)} images are identical copies ({share:.0%}){beside}."
+        advice = f"Over {MOST:.0%}, replace them by altered copies: lorasmith curate alter PROJECT --replace-clones."
         yield Finding("D7", "warning", message, advice, clones)
 
 

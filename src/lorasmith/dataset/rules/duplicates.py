@@ -1,38 +1,139 @@
-"""D12: duplicates, near-duplicates and blurred images go."""
+"""D12: duplicates, near-duplicates and images without a clear subject go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterable, Iterator
 
 from lorasmith.dataset.evidence import Evidence, Group
-from lorasmith.dataset.findings import Finding, Rule
+from lorasmith.dataset.findings import Finding, Remedy, Rule
+from lorasmith.project import SubjectKind
 
 BLURRED = 0.1
 """Reblur ratio above which a picture counts as blurred: sharp ones stay under 0.03, halved and enlarged ones under
 0.08; fourfold enlargement gives 0.10 to 0.25, a sigma-3 blur 0.25 and more."""
+TINY = 0.35
+"""A picture whose shorter side is under this part of the median's is tiny."""
+DARK, BRIGHT, PALE, FLAT = 0.9, 0.9, 0.15, 0.06
+"""Shares of almost black and almost white pixels, and the contrast under which a picture is washed out or flat."""
+LOW_QUALITY = frozenset(
+    {
+        *(
+            "low quality",
+            "worst quality",
+            "bad quality",
+            "blurry",
+            "blurred",
+            "lowres",
+            "low resolution",
+            "out of focus",
+        ),
+        *("jpeg artifacts", "compression artifacts", "very low quality", "blurry image", "dark", "overexposed"),
+    }
+)
+"""Tags that say of a picture what is wrong with it (T7)."""
 
-_WORDS = {"same": "identical to", "near": "a near-duplicate of", "mirrored": "a mirror image of"}
+_AFAR = frozenset({"very wide shot", "far away", "tiny subject", "subject in the distance", "in the distance"})
+_BODIES = (SubjectKind.CHARACTER, SubjectKind.COUPLE, SubjectKind.CLOTHING, SubjectKind.POSE)
+_WORDS = {
+    "same": "identical to",
+    "near": "a near-duplicate of",
+    "mirrored": "a mirror image of",
+    "padded": "a copy with borders of",
+    "cropped": "cut out of",
+}
+_REMARKS = {
+    "mirrored": " (A mirrored copy is harmless when the subject looks the same from both sides.)",
+    "cropped": " (A crop is welcome when it shows a detail that shall be learnt.)",
+}
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
-    """A warning for every group of one picture, and for the blurred images."""
+    """A warning for every group of one picture (a note for crops), and for blurred, tiny and badly exposed images.
+
+    Images that are tagged as low quality, or that the user decided to keep, are not named again.
+    """
     for group in evidence.groups:
-        yield _duplicates(group)
-    blurred = tuple(name for name, blur in evidence.blur.items() if blur > BLURRED)
-    if blurred:
-        message = f"{len(blurred)} blurred or enlarged {'image' if len(blurred) == 1 else 'images'}."
-        advice = "Remove them, or tag them low quality, blurry (T7), so that the blur is not learnt."
-        yield Finding("D12", "warning", message, advice, blurred)
+        yield _duplicates(group, evidence)
+    blurred = _blurred(evidence)
+    tiny = tuple(name for name in _tiny(evidence) if name not in blurred)
+    badly_lit = tuple(name for name in _badly_exposed(evidence) if name not in (*blurred, *tiny))
+    advice = "Remove them, or tag them low quality, blurry (T7), so that the blur is not learnt."
+    yield from _unclear(evidence, blurred, "blurred or enlarged", advice, removable=True)
+    yield from _unclear(
+        evidence, tiny, "tiny", "Get them larger, or remove them: they teach no details.", removable=True
+    )
+    advice = "Brighten or replace them, or tag what they show (dark, night, overexposed)."
+    yield from _unclear(evidence, badly_lit, "almost black, white or flat", advice, removable=False)
+    yield from _afar(evidence)
 
 
-def _duplicates(group: Group) -> Finding:
+def low_quality(evidence: Evidence) -> tuple[str, ...]:
+    """The images that measure as blurred, tiny or badly exposed, whatever is said of them."""
+    found = {*_blurred(evidence), *_tiny(evidence), *_badly_exposed(evidence)}
+    return tuple(item.name for item in evidence.items if item.name in found)
+
+
+def is_tagged_low(evidence: Evidence, name: str) -> bool:
+    """Whether an image's tags or labels say that its quality is low."""
+    return not evidence.words[name].isdisjoint(LOW_QUALITY)
+
+
+def _duplicates(group: Group, evidence: Evidence) -> Finding:
     others = group.images[1:]
     what = _WORDS[group.kind] if len(others) == 1 else f"each {_WORDS[group.kind]}"
     message = f"{', '.join(others)}: {what} {group.keep}."
-    advice = f"Keep {group.keep}, remove the {'other' if len(others) == 1 else 'others'}."
-    if group.kind == "mirrored":
-        advice += " (A mirrored copy is harmless when the subject looks the same from both sides.)"
-    return Finding("D12", "warning", message, advice, group.images)
+    because = f" ({group.reason.rstrip('.')})" if group.reason else ""
+    advice = f"Keep {group.keep}{because}, remove the {'other' if len(others) == 1 else 'others'}."
+    advice += _REMARKS.get(group.kind, "")
+    if group.kind == "cropped":
+        return Finding("D12", "note", message, advice, group.images)
+    return Finding("D12", "warning", message, advice, group.images, remedy=_rejection(others, evidence))
 
 
-RULE = Rule("D12", "no duplicates, near-duplicates or blurred images", check)
+def _unclear(evidence: Evidence, names: Iterable[str], what: str, advice: str, *, removable: bool) -> Iterator[Finding]:
+    standing = tuple(name for name in names if not is_tagged_low(evidence, name) and name not in evidence.kept)
+    if standing:
+        message = f"{len(standing)} {what} {'image' if len(standing) == 1 else 'images'}."
+        remedy = _rejection(standing, evidence) if removable else None
+        yield Finding("D12", "warning", message, advice, standing, remedy=remedy)
+
+
+def _rejection(names: Iterable[str], evidence: Evidence) -> Remedy | None:
+    going = tuple(name for name in names if name not in evidence.kept)
+    return Remedy("reject", going) if going else None
+
+
+def _blurred(evidence: Evidence) -> tuple[str, ...]:
+    return tuple(name for name, blur in evidence.blur.items() if blur > BLURRED)
+
+
+def _tiny(evidence: Evidence) -> tuple[str, ...]:
+    """Images much smaller than most; made ones, such as crops, are as small as they have to be."""
+    own = [item for item in evidence.items if item.lineage is None]
+    if not own:
+        return ()
+    usual = statistics.median(min(item.facts.width, item.facts.height) for item in own)
+    return tuple(item.name for item in own if min(item.facts.width, item.facts.height) < TINY * usual)
+
+
+def _badly_exposed(evidence: Evidence) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, light in evidence.exposure.items()
+        if light.dark > DARK or (light.bright > BRIGHT and light.contrast < PALE) or light.contrast < FLAT
+    )
+
+
+def _afar(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.subject not in _BODIES:
+        return
+    names = tuple(
+        item.name for item in evidence.items if evidence.words[item.name] & _AFAR and item.name not in evidence.kept
+    )
+    if names:
+        message = f"{len(names)} {'image shows' if len(names) == 1 else 'images show'} the subject from far away."
+        yield Finding("D12", "warning", message, "Crop them (lorasmith curate crop), or remove them.", names)
+
+
+RULE = Rule("D12", "no duplicates or near-duplicates, nothing blurred, tiny or badly lit", check)

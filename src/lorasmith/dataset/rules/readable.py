@@ -1,4 +1,4 @@
-"""D0: every file that calls itself an image is one."""
+"""L0 (ours): every file that calls itself an image is one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lorasmith.dataset.findings import Finding, Rule
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
-    """An error for every unreadable image; a warning for a link or folder that was left out."""
+    """An error for every unreadable image; a warning for what else was left out: links, folders, lines."""
     for problem in evidence.problems:
         if problem.kind == "unreadable":
             yield Finding(
-                "D0",
+                "L0",
                 "error",
                 f"{problem.name} cannot be read: {problem.message}",
                 "Training leaves it out.",
@@ -21,7 +21,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
             )
         elif problem.kind in ("link", "folder"):
             advice = "Copy the files into the folder if they are meant to be trained."
-            yield Finding("D0", "warning", f"{problem.name}: {problem.message}", advice, (problem.name,))
+            yield Finding("L0", "warning", f"{problem.name}: {problem.message}", advice, (problem.name,))
+        elif problem.kind != "caption":
+            advice = "Mend it, or take the line out; the others stand."
+            yield Finding("L0", "warning", f"{problem.name}: {problem.message}", advice, (problem.name,))
 
 
-RULE = Rule("D0", "every image can be read", check)
+RULE = Rule("L0", "every image can be read", check)
