@@ -1,10 +1,12 @@
-"""Taggers in the WD14 layout: a folder with `model.onnx` and `selected_tags.csv`, run by onnxruntime."""
+"""Taggers: models in the WD14 layout or with a tag_mapping.json, run by onnxruntime."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +14,84 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lorasmith.dataset.reading import Dataset
-from lorasmith.errors import DatasetError
-from lorasmith.events import Progress, Work
+from lorasmith.dataset.reading import Dataset, Item
+from lorasmith.errors import BaseError, DatasetError, ImageError
+from lorasmith.events import Note, Progress, Work
 from lorasmith.images.opening import open_rgb
-from lorasmith.project import Project
-from lorasmith.tags.store import ScoredTag, StoredTags, read_stored, store
+from lorasmith.project import EMBEDDED, Project
+from lorasmith.tags.hub import fetch_tagger, is_hub_id
+from lorasmith.tags.layouts import Layout, read_layout
+from lorasmith.tags.store import RATING, ScoredTag, StoredTags, read_stored, store, store_tagger
 
-MODEL_NAME, TAGS_NAME = "model.onnx", "selected_tags.csv"
 _USUAL_SIDE = 448
-_LEAST_STORED = 0.05
+_LEAST_STORED = 0.02
 _BATCH = 8
-_SAVE_EVERY = 256
+_SAVE_EVERY = 64
+_ROUNDING = 0.001
 
 Scores = npt.NDArray[np.float32]
 
 
 class Tagger:
-    """Gives every picture a score for every tag. `names` and `categories` (0 general, 4 character, 9 rating) are in
-    the order of the scores; `identity` is the folder's name and the start of the model's sha256."""
+    """Gives every picture a score for every tag. `names` and `categories` (`lorasmith.tags.store.CATEGORIES`) are in
+    the order of the scores; `identity` is the tagger's name and the start of its model's sha256."""
 
-    def __init__(self, session: Any, names: tuple[str, ...], categories: tuple[int, ...], identity: str) -> None:
-        self.names = names
-        self.categories = categories
+    def __init__(self, session: Any, layout: Layout, identity: str) -> None:
+        self.names = layout.names
+        self.categories = layout.categories
         self.identity = identity
         self._session = session
+        self._layout = layout
+        self._columns = np.array(layout.columns)
         entry = session.get_inputs()[0]
         self._input: str = entry.name
-        batch, height, _, _ = entry.shape
+        batch, height = entry.shape[0], entry.shape[2 if layout.mapped else 1]
         self.side: int = height if isinstance(height, int) else _USUAL_SIDE
-        self._fixed_batch = batch if isinstance(batch, int) else None
+        self._fixed_batch = batch if isinstance(batch, int) and batch > 0 else None
 
     def scores(self, images: Sequence[Image.Image]) -> Scores:
-        """Scores in 0..1, shape (images, tags). Pictures are RGB and of any size."""
-        if not images:
+        """Scores in 0..1, shape (images, tags). Pictures are RGB and of any size. Raises DatasetError when the model
+        gives something else; NaN is passed on, for it may be one picture's fault."""
+        return self.scores_of([prepare(image, self.side) for image in images])
+
+    def scores_of(self, prepared: Sequence[Scores]) -> Scores:
+        """Like `scores`, for pictures that `prepare` made of this tagger's side."""
+        if not prepared:
             return np.zeros((0, len(self.names)), np.float32)
-        batch = np.stack([prepare(image, self.side) for image in images])
+        batch = np.stack(prepared)
+        if self._layout.mapped:
+            batch = np.ascontiguousarray((batch / 127.5 - 1).transpose(0, 3, 1, 2))
         if self._fixed_batch is None:
             return self._run(batch)
         size = self._fixed_batch
         parts = [self._run_padded(batch[start : start + size], size) for start in range(0, len(batch), size)]
         return np.concatenate(parts)
 
-    def _run_padded(self, batch_NHWC: Scores, size: int) -> Scores:
-        missing = size - len(batch_NHWC)
-        filled = np.pad(batch_NHWC, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        return self._run(filled)[: len(batch_NHWC)]
+    def _run_padded(self, batch: Scores, size: int) -> Scores:
+        missing = size - len(batch)
+        filled = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        return self._run(filled)[: len(batch)]
 
-    def _run(self, batch_NHWC: Scores) -> Scores:
-        scores: Scores = self._session.run(None, {self._input: batch_NHWC})[0]
-        return scores
+    def _run(self, batch: Scores) -> Scores:
+        model = self._layout.model
+        try:
+            given = np.asarray(self._session.run(None, {self._input: batch})[0])
+        except Exception as fault:  # onnxruntime raises classes of its own
+            raise DatasetError(f"this tagger fails: {_first_line(fault)}", where=model) from None
+        if given.ndim != 2 or len(given) != len(batch) or given.shape[1] <= self._columns.max():
+            raise DatasetError(
+                f"gives scores of shape {given.shape} for {len(batch)} images and {len(self.names)} tags.", where=model
+            )
+        scores: Scores = given.astype(np.float32)[:, self._columns]
+        if self._layout.mapped:
+            scores = (1 / (1 + np.exp(-np.clip(scores, -80, 80)))).astype(np.float32)
+        if np.any((scores < -_ROUNDING) | (scores > 1 + _ROUNDING)):
+            raise DatasetError("gives scores outside of 0..1, so it is no tagger of this layout.", where=model)
+        return np.clip(scores, 0, 1)
 
 
 def prepare(image: Image.Image, side: int) -> Scores:
-    """A picture as WD14 taggers want it: centred on a white square, `side` pixels, BGR, float32 in 0..255, HWC."""
+    """A picture as taggers want it: centred on a white square, `side` pixels, BGR, float32 in 0..255, HWC."""
     longest = max(image.size)
     square = Image.new("RGB", (longest, longest), "white")
     square.paste(image.convert("RGB"), ((longest - image.width) // 2, (longest - image.height) // 2))
@@ -75,78 +101,104 @@ def prepare(image: Image.Image, side: int) -> Scores:
     return np.ascontiguousarray(np.asarray(square, dtype=np.float32)[:, :, ::-1])
 
 
-def open_tagger(folder: Path | str) -> Tagger:
-    """Load the tagger in `folder`. Raises DatasetError when a file is missing or does not fit the other."""
-    folder = Path(folder)
-    for name in (MODEL_NAME, TAGS_NAME):
-        if not (folder / name).is_file():
-            raise DatasetError(
-                f"no {name} in this folder.", where=folder, hint=f"A tagger is {MODEL_NAME} and {TAGS_NAME}."
-            )
-    rows = _read_rows(folder / TAGS_NAME)
-    session = _open_session(folder / MODEL_NAME)
-    entry, outputs = session.get_inputs()[0], session.get_outputs()[0].shape
-    if len(entry.shape) != 4 or entry.shape[3] != 3:
-        raise DatasetError(
-            f"wants input of shape {entry.shape}, not (batch, height, width, 3).", where=folder / MODEL_NAME
-        )
-    if isinstance(outputs[-1], int) and outputs[-1] != len(rows):
-        raise DatasetError(f"{len(rows)} tags for {outputs[-1]} scores.", where=folder / TAGS_NAME)
-    with (folder / MODEL_NAME).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    names, categories = tuple(name for name, _ in rows), tuple(category for _, category in rows)
-    return Tagger(session, names, categories, f"{folder.resolve().name} {digest[:12]}")
+def open_tagger(name: str | Path) -> Tagger:
+    """Load a tagger: a folder, "doodle" for the embedded one, or a hub id such as ``OWNER/REPOSITORY``.
 
-
-def tag_images(project: Project, dataset: Dataset, tagger: Tagger) -> Work[int]:
-    """Tag the images that have no caption and no tags by this tagger yet; store the raw tags with their scores.
-
-    Gives the number of images tagged. What is done is stored along the way, so that it can be interrupted.
+    A folder of that name goes before the other two. Raises DatasetError when a file is missing, does not fit the
+    other, or cannot be fetched; BaseError when the embedded one is not installed.
     """
-    stored = read_stored(project)
-    todo = [item for item in dataset.items if not item.caption and not _done(stored.get(item.facts.sha256), tagger)]
+    folder = Path(name).expanduser()
+    if isinstance(name, Path) or folder.is_dir():
+        return _load(folder, folder.resolve().name)
+    if name == EMBEDDED:
+        return _load(_embedded_folder(), EMBEDDED)
+    if is_hub_id(name):
+        return _load(fetch_tagger(name), name)
+    return _load(folder, folder.name)
+
+
+def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool = False) -> Work[int]:
+    """Tag the images that this tagger has not seen yet (`again`: all of them) and store what it said, with scores.
+
+    Gives the number of images tagged. What is done is stored along the way, so that it can be interrupted. An image
+    that cannot be opened, or for which the model gives no numbers, is named by a note and passed over.
+    """
+    vocabulary = tuple(zip(tagger.names, tagger.categories, strict=True))
+    store_tagger(project, tagger.identity, vocabulary)
+    todo = list({item.facts.sha256: item for item in dataset.items}.values())
+    if not again:
+        known = read_stored(project)
+        todo = [item for item in todo if not _done(known.get(item.facts.sha256, ()), tagger)]
     fresh: list[StoredTags] = []
+    tagged, started = 0, time.monotonic()
     try:
         for start in range(0, len(todo), _BATCH):
-            batch = todo[start : start + _BATCH]
-            scores = tagger.scores([open_rgb(item.path) for item in batch])
-            for item, row in zip(batch, scores, strict=True):
-                fresh.append(StoredTags(item.facts.sha256, tagger.identity, _likely(tagger, row)))
+            looks = [_look(item, tagger.side) for item in todo[start : start + _BATCH]]
+            good = [look for look in looks if look.pixels is not None]
+            scores = tagger.scores_of([look.pixels for look in good if look.pixels is not None])
+            for look, row in zip(good, scores, strict=True):
+                if np.isfinite(row).all():
+                    fresh.append(StoredTags(look.item.facts.sha256, tagger.identity, _likely(vocabulary, row)))
+                    tagged += 1
+                else:
+                    looks.append(replace(look, fault="the tagger gives no numbers for it."))
+            for look in looks:
+                if look.fault:
+                    yield Note(f"{look.item.name}: not tagged: {look.fault}", "warning")
             if len(fresh) >= _SAVE_EVERY:
                 store(project, fresh)
                 fresh = []
-            yield Progress("tagging", start + len(batch), len(todo))
+            done = min(start + _BATCH, len(todo))
+            yield Progress("tagging", done, len(todo), (time.monotonic() - started) / done * (len(todo) - done))
     finally:
         if fresh:
             store(project, fresh)
-    return len(todo)
+    return tagged
 
 
-def _done(stored: StoredTags | None, tagger: Tagger) -> bool:
-    return stored is not None and stored.tagger == tagger.identity
+@dataclass(frozen=True)
+class _Look:
+    """A picture ready for the tagger, or the reason why there is none."""
+
+    item: Item
+    pixels: Scores | None
+    fault: str = ""
 
 
-def _likely(tagger: Tagger, row: Scores) -> tuple[ScoredTag, ...]:
-    """The tags worth keeping: far below any threshold that somebody may set, all the ratings, best first."""
+def _look(item: Item, side: int) -> _Look:
+    try:
+        return _Look(item, prepare(open_rgb(item.path), side))
+    except ImageError as fault:
+        return _Look(item, None, fault.message)
+
+
+def _done(stored: Sequence[StoredTags], tagger: Tagger) -> bool:
+    return any(tags.tagger == tagger.identity for tags in stored)
+
+
+def _likely(vocabulary: Sequence[tuple[str, int]], row: Scores) -> tuple[ScoredTag, ...]:
+    """The tags worth keeping: down to far below any threshold that somebody may set; all the ratings; best first."""
     kept = [
-        ScoredTag(name, category, float(score))
-        for name, category, score in zip(tagger.names, tagger.categories, row, strict=True)
-        if score >= _LEAST_STORED
+        ScoredTag(name, category, score)
+        for (name, category), score in zip(vocabulary, row.tolist(), strict=True)
+        if score >= _LEAST_STORED or category == RATING
     ]
     return tuple(sorted(kept, key=lambda tag: -tag.score))
 
 
-def _read_rows(file: Path) -> list[tuple[str, int]]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [(row["name"], int(row["category"])) for row in csv.DictReader(lines)]
-    except (KeyError, ValueError, TypeError):
-        raise DatasetError(
-            "not a tag list.", where=file, hint="Its first line must be tag_id,name,category,count."
-        ) from None
-    if not rows:
-        raise DatasetError("an empty tag list.", where=file)
-    return rows
+def _load(folder: Path, name: str) -> Tagger:
+    layout = read_layout(folder)
+    session = _open_session(layout.model)
+    entry, given = session.get_inputs()[0], session.get_outputs()[0].shape
+    channels, form = (1, "(batch, 3, height, width)") if layout.mapped else (3, "(batch, height, width, 3)")
+    if len(entry.shape) != 4 or entry.shape[channels] != 3:
+        raise DatasetError(f"wants input of shape {entry.shape}, not {form}.", where=layout.model)
+    count, least = len(layout.names), layout.columns[-1] + 1
+    if given and isinstance(given[-1], int) and (given[-1] < least if layout.mapped else given[-1] != count):
+        raise DatasetError(f"{count} tags for {given[-1]} scores.", where=layout.tags)
+    with layout.model.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Tagger(session, layout, f"{name} {digest[:12]}")
 
 
 def _open_session(file: Path) -> Any:
@@ -154,8 +206,23 @@ def _open_session(file: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    able = onnxruntime.get_available_providers()
+    wanted = ("CUDAExecutionProvider", "ROCMExecutionProvider", "CPUExecutionProvider")
     try:
-        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(file, options, providers=[name for name in wanted if name in able])
     except Exception as fault:  # onnxruntime raises classes of its own, one for each stage of loading
-        first = (str(fault) or type(fault).__name__).splitlines()[0]
-        raise DatasetError(f"cannot be loaded as a tagger: {first}", where=file) from None
+        raise DatasetError(f"cannot be loaded as a tagger: {_first_line(fault)}", where=file) from None
+
+
+def _embedded_folder() -> Path:
+    """Where the embedded base keeps its tagger. Data of a higher layer: only its place is known here."""
+    with as_file(files("lorasmith") / "bases" / EMBEDDED / "tagger") as folder:
+        if not folder.is_dir():
+            raise BaseError(
+                "the embedded tagger is missing.", where=folder, hint="Reinstall lorasmith, or name another tagger."
+            )
+        return folder
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault) or type(fault).__name__).splitlines()[0]

@@ -1,0 +1,80 @@
+"""Taggers on the hub: fetched once, then taken from the hub's cache on this computer, with or without a network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from lorasmith.errors import DatasetError, StorageError
+from lorasmith.tags.layouts import MAPPED_MODEL_NAME, MAPPING_NAME, MODEL_NAME, TAGS_NAME
+
+_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?:/[\w-][\w.-]*)*", re.ASCII)
+_LAYOUTS = ((TAGS_NAME, MODEL_NAME), (MAPPING_NAME, MAPPED_MODEL_NAME), (MAPPING_NAME, MODEL_NAME))
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether `name` has the form ``owner/repository``, or ``owner/repository/folder`` for one of several taggers."""
+    return _ID.fullmatch(name) is not None
+
+
+def fetch_tagger(name: str) -> Path:
+    """The folder of the tagger with this hub id, downloaded when it is not in the cache yet.
+
+    A tagger in the cache is used as it is, without asking for a newer one. Raises DatasetError when it cannot be
+    reached or is no tagger, StorageError when the disk is full.
+    """
+    for local in (True, False):
+        for files in _LAYOUTS:
+            folder = _fetch(name, files, local)
+            if folder is not None:
+                return folder
+    raise DatasetError(
+        f"this repository holds no tagger ({TAGS_NAME} or {MAPPING_NAME} with a model beside it).",
+        where=name,
+        hint="Some hold one in a folder: give OWNER/REPOSITORY/FOLDER.",
+    )
+
+
+def _fetch(name: str, files: tuple[str, ...], local: bool) -> Path | None:
+    """The folder in which both files are, or None when one is not there (`local`: not in the cache)."""
+    from huggingface_hub import errors, hf_hub_download
+
+    owner, repository, *folder = PurePosixPath(name).parts
+    paths: list[Path] = []
+    try:
+        for file in files:
+            path = hf_hub_download(
+                f"{owner}/{repository}", file, subfolder="/".join(folder) or None, local_files_only=local
+            )
+            paths.append(Path(path))
+    except errors.LocalEntryNotFoundError:
+        if local:
+            return None
+        raise DatasetError(
+            "the hub cannot be reached, and this tagger is not in its cache on this computer.",
+            where=name,
+            hint="Go online for the first use, or download its folder elsewhere and give that folder.",
+        ) from None
+    except errors.EntryNotFoundError:
+        return None
+    except errors.GatedRepoError:
+        raise DatasetError(
+            "its owner asks to accept terms first.",
+            where=name,
+            hint="Accept them on the hub's page of it, log in with: hf auth login",
+        ) from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
+        raise DatasetError(
+            "no such repository on the hub, or a private one.",
+            where=name,
+            hint="Give OWNER/REPOSITORY as on the hub, or a folder.",
+        ) from None
+    except errors.HfHubHTTPError as fault:
+        raise DatasetError(f"the hub does not give it: {_first_line(fault)}", where=name, hint="Try later.") from None
+    except OSError as fault:
+        raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
+    return paths[0].parent if len({path.parent for path in paths}) == 1 else None
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault) or type(fault).__name__).splitlines()[0]
