@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lorasmith.cli.main import run
+from lorasmith.dataset.sources.source import Piece
 from lorasmith.project import SubjectKind, open_project
 from tests.images.drawings import save_drawings
 
@@ -43,7 +44,9 @@ def test_defaults_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "project": str(folder),
         "file": str(folder / "lora.toml"),
         "images": 0,
+        "captions": 0,
         "trigger": "myhero",
+        "left_out": [],
     }
     assert (folder / "images").is_dir()
     values = tomllib.loads((folder / "lora.toml").read_text("utf-8"))
@@ -138,13 +141,15 @@ def test_a_copy_that_fails_leaves_nothing(
     save_drawings(tmp_path / "source", 3)
     copied: list[object] = []
 
-    def full(source: Path, target: Path) -> None:
+    def full(piece: Piece, target: Path) -> str:
         if copied:
             raise OSError(28, "No space left on device", str(target))
-        copied.append(source)
-        target.write_bytes(source.read_bytes())
+        copied.append(piece)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"")
+        return ""
 
-    monkeypatch.setattr("lorasmith.dataset.intake.shutil.copyfile", full)
+    monkeypatch.setattr("lorasmith.dataset.intake._copy", full)
     assert run(["new", str(tmp_path / "p"), "--images", str(tmp_path / "source")]) == 11
     assert "No space left" in capsys.readouterr().err
     assert copied

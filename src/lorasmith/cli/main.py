@@ -7,6 +7,7 @@ Only the verb that was asked for is imported, so that ``lorasmith --help`` stays
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import sys
@@ -51,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; every error becomes one message on stderr."""
     wanted = next((word for word in arguments if not word.startswith("-")), "")
     as_json = any(word in ("--json", "--jsonl") for word in arguments)
+    _say_any_name()
     try:
         app = build_app({wanted} if wanted in VERBS else ())
         code: object = app(list(arguments), prog_name="lorasmith", standalone_mode=False)
@@ -64,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as fault:
-        if fault.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if fault.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG):
             raise
         full = StorageError(
             f"cannot write: {fault.strerror}.",
@@ -104,6 +106,13 @@ def build_app(loaded: Collection[str]) -> typer.Typer:
         else:
             app.command(verb)(module.command)
     return app
+
+
+def _say_any_name() -> None:
+    """File names may hold bytes that are no text: they are spelt out (in JSON, too, that is a valid escape)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _print_version(wanted: bool) -> None:

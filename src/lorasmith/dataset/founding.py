@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import tomlkit
 
-from lorasmith.dataset.intake import copy_in, plan_copies
+from lorasmith.dataset.intake import Intake, take_in, take_stock
+from lorasmith.dataset.provenance import record_provenance
+from lorasmith.dataset.sources import open_source
 from lorasmith.errors import ProjectError, StorageError, UsageError
 from lorasmith.events import Work
 from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name, write_file
@@ -15,15 +19,31 @@ from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, saf
 IMAGES = "images"
 
 
+@dataclass(frozen=True)
+class Founded:
+    """A new project, and what came into its images folder."""
+
+    project: Project
+    intake: Intake
+
+
 def found_project(
-    folder: Path, *, subject: SubjectKind, name: str | None, trigger: str | None, sources: Sequence[Path]
-) -> Work[Project]:
+    folder: Path,
+    *,
+    subject: SubjectKind,
+    name: str | None,
+    trigger: str | None,
+    sources: Sequence[Path],
+    today: str | None = None,
+) -> Work[Founded]:
     """Make `folder` a project. `name` defaults to the folder's, `trigger` to the name in lower-case letters.
 
     The sources are checked before anything is made; their files are copied, never moved; lora.toml is written last.
-    A source that already is the project's images folder stays as it is. Raises ProjectError when there is a
-    lora.toml, or other files where the images would go; DatasetError for a wrong source; UsageError for an empty
-    name or trigger; StorageError.
+    A source that already is the project's images folder stays as it is. Where each picture is from goes to
+    sources.jsonl; `today` (YYYY-MM-DD) is the date of retrieval.
+
+    Raises ProjectError when there is a lora.toml, or other files where the images would go; DatasetError for a wrong
+    source; UsageError for an empty name or trigger; StorageError.
     """
     name, trigger = _checked_words(folder, name, trigger)
     images = folder / IMAGES
@@ -31,15 +51,20 @@ def found_project(
         raise ProjectError(f"there is a {FILE_NAME} already.", where=folder, hint="Edit it, or choose another folder.")
     if folder.exists() and not folder.is_dir():
         raise ProjectError("not a folder.", where=folder, hint="Choose another name for the project.")
-    copies = plan_copies(sources)
-    elsewhere = [source for source in sources if source.resolve() != images.resolve()]
-    if elsewhere:
+    today = today or date.today().isoformat()
+    offers = [open_source(source) for source in sources]
+    intake = Intake()
+    if any(source.resolve() != images.resolve() for source in sources):
         _check_free(images)
-        yield from copy_in(copies, images)
+        intake = yield from take_in(offers, images, today)
     else:
         _make(images)
+        if offers:
+            intake = take_stock(offers, today)
+    if intake.provenance:
+        record_provenance(folder, intake.provenance)
     write_file(folder / FILE_NAME, describe_project(subject=subject, name=name, trigger=trigger))
-    return open_project(folder)
+    return Founded(open_project(folder), intake)
 
 
 def describe_project(*, subject: SubjectKind, name: str, trigger: str) -> str:

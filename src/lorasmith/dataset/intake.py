@@ -2,112 +2,247 @@
 
 from __future__ import annotations
 
+import hashlib
+import lzma
+import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
-from lorasmith.dataset.folders import CAPTION_EXTENSION, find_files, read_repeats
+from lorasmith.dataset.folders import Problem, printable, read_repeats
+from lorasmith.dataset.provenance import Provenance
+from lorasmith.dataset.sources.source import Offer, Origin, Piece
 from lorasmith.errors import DatasetError, StorageError
 from lorasmith.events import Progress, Work
-from lorasmith.images.opening import is_image_name
+
+_BLOCK = 1 << 20
+_LONGEST_STEM, _LONGEST_PLACE = 200, 1000  # bytes
+_DECODERS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, *_DECODERS)
 
 
 @dataclass(frozen=True)
-class Copy:
-    """A file, and where it goes below the project's images folder."""
+class Intake:
+    """What came in: images and captions by number, where each image is from, and what was left out and why."""
 
-    source: Path
-    target: PurePath
-    is_image: bool
+    images: int = 0
+    captions: int = 0
+    provenance: tuple[Provenance, ...] = ()
+    left_out: tuple[Problem, ...] = ()
 
 
-def plan_copies(sources: Sequence[Path]) -> tuple[Copy, ...]:
-    """What to copy from `sources`, folders or single images. `N_name` folders keep their names at the top, so that
-    their repeats hold; of several other folders each keeps its own name. Raises DatasetError when a source is
-    missing, is no image, or has no images in it.
+def take_in(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
+    """Make `folder` with all that the sources offer in it, or nothing: it is gathered beside it first.
+
+    `N_name` folders keep their names at the top, so that their repeats hold; of several other sources each keeps its
+    own. Names that meet are numbered, with their captions. What cannot be read is left out and named. `today` is the
+    date of retrieval where the source knows none. Raises DatasetError when no image comes in, StorageError.
     """
-    taken: set[str] = set()
-    copies: list[Copy] = []
-    for source in sources:
-        stems: dict[PurePath, PurePath] = {}
-        for path, wanted, is_image in _list_source(source, alone=len(sources) == 1):
-            stem = wanted.with_suffix("")
-            if stem not in stems:
-                stems[stem] = _unique(stem, taken)
-            target = stems[stem].with_name(stems[stem].name + path.suffix)
-            copies.append(Copy(path, target, is_image))
-    return tuple(copies)
-
-
-def copy_in(copies: Sequence[Copy], folder: Path) -> Work[None]:
-    """Make `folder` with the copies in it, or nothing: they are gathered beside it first. Raises StorageError."""
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for done, copy in enumerate(copies, start=1):
-            target = partial / copy.target
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(copy.source, target)
-            yield Progress("copying", done, len(copies))
+        intake = yield from _gather(offers, partial, today)
+        if not intake.images:
+            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in intake.left_out[:5])
+            raise DatasetError(f"no image came in from {len(offers)} sources.{listed}", hint="Check --images.")
         if folder.is_dir():
             folder.rmdir()
         partial.rename(folder)
     except OSError as fault:
         raise StorageError(
-            f"cannot copy: {fault.strerror}.", where=fault.filename or folder, hint="Nothing was left half done."
+            f"cannot copy: {fault.strerror}.",
+            where=printable(str(fault.filename or folder)),
+            hint="Nothing was left half done.",
         ) from fault
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    return intake
 
 
-def _list_source(source: Path, alone: bool) -> Iterator[tuple[Path, PurePath, bool]]:
-    """(file, wanted place below the images folder, is it an image) for all of a source."""
-    if not source.exists():
-        raise DatasetError("no such folder of images.", where=source, hint="Check the spelling of --images.")
-    if not source.is_dir():
-        yield from _single(source)
-        return
-    found = find_files(source)
-    if not found.images:
-        raise DatasetError("no images in this folder.", where=source, hint=_seen(source))
-    counts = read_repeats(source.resolve().name)
-    keep_name = not alone or (counts is not None and counts[0] >= 1 and counts[1] != "")
-    for is_image, places in ((True, found.images), (False, found.captions)):
-        for place in places:
-            inside = place.path.relative_to(source)
-            in_counted_child = len(inside.parts) > 1 and read_repeats(inside.parts[0]) is not None
-            top = PurePath() if in_counted_child or not keep_name else PurePath(source.resolve().name)
-            yield place.path, top / inside, is_image
+def take_stock(offers: Sequence[Offer], today: str) -> Intake:
+    """What lies there already: nothing is copied."""
+    captions = 0
+    known: list[Provenance] = []
+    left_out: list[Problem] = []
+    for piece in (piece for offer in offers for piece in offer.contents):
+        if isinstance(piece, Problem):
+            left_out.append(piece)
+        elif not piece.is_image:
+            captions += 1
+        else:
+            digest = hashlib.sha256()
+            try:
+                for block in _blocks(piece):
+                    digest.update(block)
+            except _Unreadable as fault:
+                left_out.append(_unreadable(piece, fault))
+            else:
+                known.append(_provenance(digest.hexdigest(), piece.place, piece.origin, today))
+    return Intake(len(known), captions, tuple(known), tuple(left_out))
 
 
-def _single(source: Path) -> Iterator[tuple[Path, PurePath, bool]]:
-    if not is_image_name(source):
-        raise DatasetError("neither a folder nor an image.", where=source, hint="Give a folder of images.")
-    yield source, PurePath(source.name), True
-    caption = source.with_suffix(CAPTION_EXTENSION)
-    if caption.is_file():
-        yield caption, PurePath(caption.name), False
+def _gather(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
+    places = _Places()
+    captions = 0
+    known: list[Provenance] = []
+    left_out: list[Problem] = []
+    done, total = 0, sum(offer.count for offer in offers)
+    for offer in offers:
+        places.next_source()
+        top = _top(offer, alone=len(offers) == 1)
+        for piece in offer.contents:
+            if isinstance(piece, Problem):
+                left_out.append(piece)
+                continue
+            target = places.give(_below(top, piece.place), piece.is_image)
+            try:
+                sha256 = _copy(piece, folder / target)
+            except _Unreadable as fault:
+                left_out.append(_unreadable(piece, fault))
+            else:
+                captions += not piece.is_image
+                if piece.is_image:
+                    known.append(_provenance(sha256, target, piece.origin, today))
+            done += 1
+            yield Progress("copying", done, max(total, done))
+    return Intake(len(known), captions, tuple(known), tuple(left_out))
 
 
-def _unique(stem: PurePath, taken: set[str]) -> PurePath:
-    unique, number = stem, 2
-    while str(unique).casefold() in taken:
-        unique, number = stem.with_name(f"{stem.name}-{number}"), number + 1
-    taken.add(str(unique).casefold())
-    return unique
+class _Unreadable(Exception):
+    """A piece that its source cannot give."""
 
 
-def _seen(folder: Path) -> str:
-    """What lies there instead, for the hint."""
-    names = sorted(path.name for path in _some(folder.iterdir(), 200) if not path.name.startswith("."))
-    if not names:
-        return "It is empty."
-    shown = ", ".join(names[:3])
-    return f"It holds {shown}{' and more' if len(names) > 3 else ''}; images are png, jpg, webp, bmp, gif, ..."
+def _unreadable(piece: Piece, fault: _Unreadable) -> Problem:
+    return Problem("unreadable", printable(str(piece.place)), Path(piece.place), str(fault))
 
 
-def _some(paths: Iterable[Path], count: int) -> Iterator[Path]:
-    for _, path in zip(range(count), paths, strict=False):
-        yield path
+def _copy(piece: Piece, target: Path) -> str:
+    """Copy and give the sha256. Raises _Unreadable for the source's faults, OSError for the target's."""
+    digest = hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as out:
+        try:
+            for block in _blocks(piece):
+                digest.update(block)
+                out.write(block)
+        except _Unreadable:
+            target.unlink()
+            raise
+    return digest.hexdigest()
+
+
+def _blocks(piece: Piece) -> Iterator[bytes]:
+    """The piece's bytes. Only reading happens here, so that every fault is the source's."""
+    try:
+        source = piece.open()
+    except _UNREADABLE as fault:
+        raise _Unreadable(_reason(fault)) from None
+    with source:
+        while True:
+            try:
+                block = source.read(_BLOCK)
+            except _UNREADABLE as fault:
+                raise _Unreadable(_reason(fault)) from None
+            if not block:
+                return
+            yield block
+
+
+def _reason(fault: BaseException) -> str:
+    text = getattr(fault, "strerror", None) or (str(fault) or type(fault).__name__).splitlines()[0][:120]
+    return f"cannot be read: {printable(str(text))}."
+
+
+def _provenance(sha256: str, target: PurePosixPath, origin: Origin, today: str) -> Provenance:
+    origin = origin if origin.retrieved else replace(origin, retrieved=today)
+    return Provenance(
+        sha256=sha256,
+        name=printable(str(target)),
+        source=origin.source,
+        author=origin.author,
+        licence=origin.licence,
+        published=origin.published,
+        retrieved=origin.retrieved,
+    )
+
+
+def _top(offer: Offer, alone: bool) -> str:
+    """The folder that a source's files go into; "" for the images folder itself."""
+    counts = read_repeats(offer.label)
+    counted = counts is not None and counts[0] >= 1 and counts[1] != ""
+    return offer.label if counted or not alone else ""
+
+
+def _below(top: str, place: PurePosixPath) -> PurePosixPath:
+    in_counted_child = len(place.parts) > 1 and read_repeats(place.parts[0]) is not None
+    return place if in_counted_child else PurePosixPath(top, place)
+
+
+class _Places:
+    """Free places, so that nothing is overwritten, also where case or the form of accents makes no difference; a
+    picture and its caption keep one stem."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._taken: set[str] = set()
+        self._stems: dict[PurePosixPath, PurePosixPath] = {}
+        self._alike: dict[str, PurePosixPath] = {}
+
+    def next_source(self) -> None:
+        """Stems of different sources do not belong together."""
+        self._stems, self._alike = {}, {}
+
+    def give(self, wanted: PurePosixPath, is_image: bool) -> PurePosixPath:
+        """The place for a file that wants to be at `wanted`. A caption goes to its picture's stem, also when only the
+        form of an accent differs."""
+        fitting = fit(wanted)
+        stem, extension = fitting.with_suffix(""), fitting.suffix
+        known = self._stems.get(stem)
+        if known is None and not is_image:
+            known = self._alike.get(_composed(stem))
+        if known is None or _composed(known) + extension in self._files:
+            known = self._free(stem)
+            if is_image or stem not in self._stems:
+                self._stems[stem] = known
+                self._alike.setdefault(_composed(stem), known)
+        self._files.add(_composed(known) + extension)
+        return known.with_name(known.name + extension)
+
+    def _free(self, stem: PurePosixPath) -> PurePosixPath:
+        free, number = stem, 2
+        while _composed(free) in self._taken:
+            free, number = stem.with_name(f"{stem.name}-{number}"), number + 1
+        self._taken.add(_composed(free))
+        return free
+
+
+def fit(place: PurePosixPath) -> PurePosixPath:
+    """`place` as a relative path that any disk takes, and that is not hidden: short, without `..`."""
+    parts = [_fit_part(part) for part in place.with_suffix("").parts]
+    if sum(len(os.fsencode(part)) + 1 for part in parts) > _LONGEST_PLACE:
+        parts = [*parts[:1], _fit_part("-".join(parts[1:]))]
+    last = PurePosixPath(*parts)
+    return last.with_name(last.name + place.suffix)
+
+
+def _fit_part(part: str) -> str:
+    try:
+        data = os.fsencode(part)
+    except UnicodeEncodeError:  # half a character, as only JSON and TOML can hold
+        data = part.encode("utf-8", "replace")
+    data = data.replace(b"\0", b"_")
+    if data.startswith(b"."):
+        data = b"_" + data[1:]
+    if len(data) > _LONGEST_STEM:
+        mark = hashlib.sha256(data).hexdigest()[:8].encode()
+        data = data[: _LONGEST_STEM - 9].decode("utf-8", "ignore").encode() + b"-" + mark
+    return os.fsdecode(data)
+
+
+def _composed(stem: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", str(stem)).casefold()

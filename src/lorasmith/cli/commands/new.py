@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lorasmith.project import SubjectKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lorasmith.dataset.folders import Problem
+
+_SHOWN = 8
 
 
 def command(
@@ -25,36 +32,67 @@ def command(
     ] = None,
     images: Annotated[
         list[Path] | None,
-        typer.Option(metavar="SRC...", help="Folders or images to copy, with their .txt captions.", show_default=False),
+        typer.Option(
+            metavar="SRC...",
+            help="Where the images are: a folder (also N_name folders, of gallery-dl, or with a metadata table), an "
+            "image, a training zip, kohya's dataset.toml, a video.",
+            show_default=False,
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Make a project: a lora.toml beside a folder of images.
 
-    The images and their captions are copied; the originals stay untouched.
+    The images and their captions are copied; the originals stay untouched. Where each is from is kept in sources.jsonl.
 
     Example: lorasmith new my-lora --subject character --trigger zbk --images ~/Pictures/zbk
     """
     from lorasmith.cli.rendering import print_json, say, show
-    from lorasmith.dataset.folders import find_files
+    from lorasmith.dataset.folders import printable
     from lorasmith.dataset.founding import IMAGES, found_project
 
     sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
-    project = show(found_project(folder, subject=subject, name=name, trigger=trigger, sources=sources), json)
-    copied = project.root / IMAGES
-    count = len(find_files(copied).images)
+    founded = show(found_project(folder, subject=subject, name=name, trigger=trigger, sources=sources), json)
+    project, intake = founded.project, founded.intake
     if json:
-        document = {"project": project.root, "file": project.file, "images": count, "trigger": project.lora.trigger}
-        print_json(document)
+        print_json(
+            {
+                "project": printable(str(project.root)),
+                "file": printable(str(project.file)),
+                "images": intake.images,
+                "captions": intake.captions,
+                "trigger": project.lora.trigger,
+                "left_out": [{"name": one.name, "message": one.message} for one in intake.left_out],
+            }
+        )
         return
-    say(f"Made {project.file}", style="green")
-    if count:
-        say(f"{count} {'image' if count == 1 else 'images'} in {copied}; the originals were not touched.")
+    shown, there = printable(str(folder)), printable(str(project.root / IMAGES))
+    say(f"Made {printable(str(project.file))}", style="green")
+    if intake.images:
+        say(f"{_number(intake.images, 'image')}, {_number(intake.captions, 'caption')} in {there}")
+        say("The originals were not touched.")
     else:
-        say(f"Now put your images into {copied}")
+        say(f"Now put your images into {there}")
+    _show_left_out(intake.left_out)
     say(
         f"\nNext:\n"
-        f"  lorasmith inspect {folder}    what the images lack\n"
-        f"  lorasmith tag {folder}        the captions, and what shaped them\n"
-        f"  lorasmith train {folder}      train the adapter"
+        f"  lorasmith inspect {shown}    what the images lack\n"
+        f"  lorasmith tag {shown}        the captions, and what shaped them\n"
+        f"  lorasmith train {shown}      train the adapter"
     )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _show_left_out(left_out: Sequence[Problem]) -> None:
+    from lorasmith.cli.rendering import say
+
+    if not left_out:
+        return
+    say(f"\nLeft out, {len(left_out)} in all:", style="yellow")
+    for problem in left_out[:_SHOWN]:
+        say(f"  {problem.name}: {problem.message}")
+    if len(left_out) > _SHOWN:
+        say(f"  and {len(left_out) - _SHOWN} more; all of them with --json")

@@ -1,0 +1,36 @@
+"""The kinds of sources that images are taken from, told apart by what lies there. To add one: its file, a line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lorasmith.dataset.folders import printable
+from lorasmith.dataset.sources import archive, folder, gallery, kohya, picture, table, video
+from lorasmith.dataset.sources.source import Offer, SourceKind
+from lorasmith.errors import DatasetError
+
+KINDS: tuple[SourceKind, ...] = (
+    archive.KIND,
+    kohya.KIND,
+    video.KIND,
+    gallery.KIND,
+    table.KIND,
+    folder.KIND,
+    picture.KIND,
+)
+
+
+def open_source(path: Path) -> Offer:
+    """What lies at `path`, by the first kind that knows it. Raises DatasetError when it is missing or of no kind."""
+    where = printable(str(path))
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise DatasetError("no such folder of images.", where=where, hint="Check the spelling of --images.") from None
+    except (OSError, ValueError) as fault:
+        raise DatasetError(f"cannot be opened: {getattr(fault, 'strerror', fault)}.", where=where) from None
+    for kind in KINDS:
+        if offer := kind.offer(path):
+            return offer
+    known = ", ".join(kind.name for kind in KINDS)
+    raise DatasetError("neither a folder nor an image.", where=where, hint=f"Sources are: {known}.")

@@ -1,0 +1,26 @@
+"""A single picture, with the caption beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from lorasmith.dataset.folders import CAPTION_EXTENSIONS, printable
+from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind, file_piece
+from lorasmith.images.opening import is_image_name
+
+
+def offer_picture(path: Path) -> Offer | None:
+    """The picture, and its same-stem caption."""
+    return Offer("image", "", 1, _pieces(path)) if is_image_name(path) and path.is_file() else None
+
+
+def _pieces(path: Path) -> Iterator[Piece]:
+    yield file_piece(PurePosixPath(path.name), path, Origin(source=printable(path.name)))
+    for extension in CAPTION_EXTENSIONS:
+        caption = path.with_suffix(extension)
+        if caption.is_file():
+            yield file_piece(PurePosixPath(caption.name), caption, Origin())
+
+
+KIND = SourceKind("an image file", offer_picture)

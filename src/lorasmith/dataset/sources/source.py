@@ -1,0 +1,70 @@
+"""What a source offers to a project: pictures and captions, each with what is known of where it is from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from lorasmith.dataset.folders import CAPTION_EXTENSION, Problem
+from lorasmith.images.opening import is_image_name
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one picture is from, as far as its source says. `published` and `retrieved` are dates, YYYY-MM-DD."""
+
+    source: str = ""
+    author: str = ""
+    licence: str = ""
+    published: str = ""
+    retrieved: str = ""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One file on offer: its wanted place below the images folder, and how to read it.
+
+    `open` and the reading may fail (OSError and what decoders raise): then the piece is left out and named.
+    """
+
+    place: PurePosixPath
+    open: Callable[[], BinaryIO]
+    origin: Origin
+
+    @property
+    def is_image(self) -> bool:
+        return is_image_name(Path(self.place))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """All that one source has. `kind` in a few words; `label` the folder name that keeps several sources apart; `count`
+    how many pieces there are about; `contents` is read once, may be lazy, gives a picture before its caption, and names
+    what is not taken, too."""
+
+    kind: str
+    label: str
+    count: int
+    contents: Iterable[Piece | Problem]
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of source. `offer` gives None when a path is not of this kind; raises DatasetError when it is, but
+    cannot be used."""
+
+    name: str
+    offer: Callable[[Path], Offer | None]
+
+
+def text_piece(place: PurePosixPath, text: str, origin: Origin) -> Piece:
+    """A caption that a source tells by other means than a sidecar; `place` is its picture's."""
+    return Piece(place.with_suffix(CAPTION_EXTENSION), lambda: io.BytesIO(text.encode("utf-8", "replace")), origin)
+
+
+def file_piece(place: PurePosixPath, path: Path, origin: Origin) -> Piece:
+    """A file on disk, as it is."""
+    return Piece(place, lambda: path.open("rb"), origin)
