@@ -25,6 +25,11 @@ class ImportedTags:
     tags: str | None
     sentence: str | None
 
+    def is_called(self, name: str) -> bool:
+        """Whether `name` is its source, with or without the extension, in any case."""
+        source = self.source.casefold()
+        return name.casefold() in (source, source.rpartition(".")[0])
+
 
 def read_imported(project: Project) -> Mapping[str, tuple[ImportedTags, ...]]:
     """Imports by the pictures' sha256; of several, the latest comes first. Damaged lines are left out."""

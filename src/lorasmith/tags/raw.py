@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from lorasmith.dataset.folders import class_words
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.project import Project
 from lorasmith.tags.imported import ImportedTags, read_imported
 from lorasmith.tags.rules.rule import Source
-from lorasmith.tags.settings import TagsTable, read_settings
+from lorasmith.tags.settings import TagsTable, least_score, read_settings
 from lorasmith.tags.sidecars import read_as_kohya
 from lorasmith.tags.store import (
-    CATEGORIES,
-    CHARACTER,
     QUALITY,
     RATING,
     ScoredTag,
@@ -75,73 +74,63 @@ class _Sources:
         stored, imported = self._stored.get(sha256, ()), self._imported.get(sha256, ())
         said = self._sentences.get(sha256)
         tagger = next((tags for tags in stored if not name or is_called(tags.tagger, name)), None)
-        named = next((tags for tags in imported if name and is_called(tags.source, name)), None)
-        scored = tuple(self._least.sure(tagger.tags)) if tagger else ()
-        hand = named or next(iter(imported), None)
-
-        tags, source, sentence = self._chosen(caption, hand, named, scored, said, item)
-        if sentence is None and said and not is_sentence(caption):
-            sentence = said
+        named = next((tags for tags in imported if name and tags.is_called(name)), None)
+        scored = self._least.sure(tagger.tags) if tagger else ()
+        tags, source, sentence = self._chosen(_Said(caption, named or next(iter(imported), None), scored, said), item)
+        if named is not None and self._settings.source == "tagger":
+            tags, source, sentence = split_tags(named.tags or ""), "caption", named.sentence
         return RawTags(
             tags,
             source,
             tuple(dict.fromkeys(_unchosen(caption, stored, imported, said, frozenset(tags)))),
             {tag.name: tag.score for tag in tagger.tags} if tagger else {},
             {tag.name: tag.category for tag in tagger.tags} if tagger else {},
-            sentence,
+            sentence or (None if is_sentence(caption) else said),
         )
 
-    def _chosen(
-        self,
-        caption: str,
-        hand: ImportedTags | None,
-        named: ImportedTags | None,
-        scored: tuple[str, ...],
-        said: str | None,
-        item: Item,
-    ) -> tuple[tuple[str, ...], Source, str | None]:
+    def _chosen(self, said: _Said, item: Item) -> tuple[tuple[str, ...], Source, str | None]:
         """(tags, source, the import's sentence)."""
-        way = self._settings.source
-        if way == "tagger" and named is not None:
-            return split_tags(named.tags or ""), "caption", named.sentence
-        if way == "tagger" and scored:
-            return scored, "tagger", None
-        own, sentence = split_tags(caption), None
-        if not own and hand is not None:
-            own, sentence = split_tags(hand.tags or ""), hand.sentence
-        if way == "both" and own and scored:
+        way, own, sentence = self._settings.source, split_tags(said.caption), None
+        if not own and said.imported is not None:
+            own, sentence = split_tags(said.imported.tags or ""), said.imported.sentence
+        if said.scored and way == "both" and own:
             known = frozenset(map(tag_key, own))
-            return (*own, *(tag for tag in scored if tag_key(tag) not in known)), "both", sentence
-        if own or sentence:
+            return (*own, *(tag for tag in said.scored if tag_key(tag) not in known)), "both", sentence
+        if said.scored and (way == "tagger" or not (own or sentence)):
+            return said.scored, "tagger", None
+        if own or sentence or said.sentence:
             return own, "caption", sentence
-        if scored:
-            return scored, "tagger", None
-        if said:
-            return (), "caption", None
         words = class_words(item.folder)
         return ((words,), "folder", None) if words else ((), "none", None)
 
 
-class _Least:
-    """The project's thresholds: of a tag, else of its category, else of all."""
+@dataclass(frozen=True)
+class _Said:
+    """What the sources say of one image: its caption, an import, a tagger's likely tags, a captioning program."""
+
+    caption: str
+    imported: ImportedTags | None
+    scored: tuple[str, ...]
+    sentence: str | None
+
+
+class _Least(dict[tuple[str, int], float]):
+    """The project's thresholds by (tag, category), each worked out once."""
 
     def __init__(self, settings: TagsTable) -> None:
-        by_name = {tag_key(name): least for name, least in settings.thresholds.items()}
-        self._tags = {name: least for name, least in by_name.items() if name not in CATEGORIES}
-        self._categories = {CHARACTER: settings.character_threshold} | {
-            CATEGORIES[name]: least for name, least in by_name.items() if name in CATEGORIES
-        }
-        self._default = settings.threshold
+        super().__init__()
+        self._settings = settings
 
-    def sure(self, tags: tuple[ScoredTag, ...]) -> Iterator[str]:
+    def __missing__(self, tag: tuple[str, int]) -> float:
+        least = self[tag] = least_score(self._settings, *tag)
+        return least
+
+    def sure(self, tags: tuple[ScoredTag, ...]) -> tuple[str, ...]:
         """The names of tags that are likely enough, the likeliest first; ratings and quality are no tags."""
-        ranked = sorted(tags, key=_score, reverse=True)
-        for name, category, score in ranked:
-            least = self._categories.get(category, self._default)
-            if self._tags:
-                least = self._tags.get(tag_key(name), least)
-            if score >= least and category not in (RATING, QUALITY):
-                yield name
+        likely = [
+            (-score, name) for name, kind, score in tags if kind not in (RATING, QUALITY) and score >= self[name, kind]
+        ]
+        return tuple(name for _, name in sorted(likely, key=itemgetter(0)))
 
 
 def _score(tag: ScoredTag) -> float:

@@ -1,0 +1,111 @@
+"""Captions in sentences, from any program that prints a caption for a path."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lorasmith.dataset.reading import Dataset
+from lorasmith.errors import DatasetError, UsageError
+from lorasmith.events import Note, Progress, Work
+from lorasmith.project import Project
+from lorasmith.tags.refusal import refuse
+from lorasmith.tags.store import read_sentences, store_sentences
+
+PLACE = "{image}"
+"""Stands for the image's path in a command; without it the path comes last."""
+
+_TIMEOUT = 300.0
+_LONGEST = 4000  # characters
+_SAVE_EVERY = 20
+
+
+def read_command(text: str) -> tuple[str, ...]:
+    """A command as it is typed in a shell, in parts; no shell runs it. Raises UsageError."""
+    try:
+        parts = tuple(shlex.split(text))
+    except ValueError as fault:
+        raise UsageError(f"{text!r}: cannot be read as a command ({fault}).", hint="Close every quote.") from None
+    if not parts:
+        raise UsageError("an empty captioning command.", hint="Give a program that prints a caption for a path.")
+    return parts
+
+
+def caption_images(
+    project: Project, dataset: Dataset, command: Sequence[str], again: bool = False, timeout: float = _TIMEOUT
+) -> Work[int]:
+    """Run `command` for every image that it has not captioned yet (`again`: for all) and keep what it prints.
+
+    Gives the number of images captioned. The sentences are kept by the file's sha256 and the command, along the way,
+    so that it can be interrupted. An image for which the program fails, prints nothing, or takes longer than
+    `timeout` seconds is named by a note and passed over. Raises UsageError when there is no such program,
+    DatasetError when it fails for every image, RefusedError.
+    """
+    program = shutil.which(command[0]) if command else None
+    if program is None:
+        raise UsageError(
+            f"{command[0] if command else ''}: no such program.", hint="Install it, or give its whole path."
+        )
+    name = shlex.join(command)
+    store_sentences(project, name, {})
+    known = {} if again else read_sentences(project, name)
+    items = {item.facts.sha256: item for item in dataset.items if item.facts.sha256 not in known}
+    fresh: dict[str, str] = {}
+    captioned, fault, started = 0, "", time.monotonic()
+    try:
+        for done, (sha256, item) in enumerate(items.items(), start=1):
+            try:
+                sentence = _caption([program, *command[1:]], item.path, timeout)
+                refuse(sentence, item.name)
+                fresh[sha256] = sentence
+                captioned += 1
+            except _FailedError as failed:
+                fault = str(failed)
+                yield Note(f"{item.name}: no caption: {fault}", "warning")
+            if len(fresh) >= _SAVE_EVERY:
+                store_sentences(project, name, fresh)
+                fresh = {}
+            yield Progress("captioning", done, len(items), (time.monotonic() - started) / done * (len(items) - done))
+    finally:
+        if fresh:
+            store_sentences(project, name, fresh)
+    if items and not captioned:
+        raise DatasetError(f"it gave no caption for any of {len(items)} images: {fault}", where=name)
+    return captioned
+
+
+class _FailedError(Exception):
+    """The program gave no caption for one image."""
+
+
+def _caption(command: Sequence[str], image: Path, timeout: float) -> str:
+    """What the program says of one image, on one line. Raises _FailedError."""
+    path = str(image)
+    filled = [part.replace(PLACE, path) for part in command[1:]]
+    if filled == list(command[1:]):
+        filled.append(path)
+    try:
+        ran = subprocess.run(
+            [command[0], *filled],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _FailedError(f"took longer than {timeout:g} s.") from None
+    except OSError as fault:
+        raise _FailedError(f"cannot be run: {fault.strerror}.") from None
+    if ran.returncode != 0:
+        last = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise _FailedError(f"the program ended with {ran.returncode}{': ' + last[-1][:200] if last else '.'}")
+    sentence = " ".join(ran.stdout.decode("utf-8", "replace").replace("\0", " ").split())
+    if not sentence:
+        raise _FailedError("the program printed nothing.")
+    if len(sentence) > _LONGEST:
+        raise _FailedError(f"printed {len(sentence)} characters; a caption has at most {_LONGEST}.")
+    return sentence
