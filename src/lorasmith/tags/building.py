@@ -1,25 +1,36 @@
-"""`build/dataset/`: what a trainer sees, in kohya's folder form: `N_name` folders of links and captions."""
+"""`build/dataset/`: what a trainer sees, in kohya's folder form: `N_name` folders of links and captions, and a dataset
+file; and a zip for trainers that want one. No metadata of the user's pictures gets there."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import unicodedata
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from lorasmith.dataset.folders import class_words, read_repeats
+import tomlkit
+
+from lorasmith.dataset.folders import CAPTION_EXTENSION, class_words, printable, read_repeats
+from lorasmith.dataset.intake import fit
 from lorasmith.dataset.reading import Dataset, Item
-from lorasmith.errors import StorageError
-from lorasmith.images.opening import open_rgb
+from lorasmith.dataset.sources.kohya import DATASET_FILE
+from lorasmith.errors import ProjectError, StorageError
+from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
+from lorasmith.images.opening import is_image_name
 from lorasmith.project import Project, safe_name, write_file
 from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.raw import read_raw_tags
-from lorasmith.tags.words import join_tags
+from lorasmith.tags.words import join_tags, split_tags
 
 CAPTIONS_NAME = "captions.json"
-_KOHYA_READS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+_ZIP_DAY = (1980, 1, 1, 0, 0, 0)
+Settings = Mapping[str, Any]
+Placed = tuple[Item, PurePosixPath]
 
 
 @dataclass(frozen=True)
@@ -31,23 +42,34 @@ class Change:
     after: str
 
 
-def build_dataset(project: Project, dataset: Dataset, captioning: Captioning) -> Path:
+def build_dataset(
+    project: Project,
+    dataset: Dataset,
+    captioning: Captioning,
+    *,
+    general: Settings | None = None,
+    buckets: Settings | None = None,
+) -> Path:
     """Write `build/dataset/` anew and give its path; the user's own files are only linked to.
 
-    Every picture stands once in `<repeats>_<words>/` with a same-stem .txt that is never empty (an empty one stops
-    kohya's trainer). Pictures of other formats are written as PNG. The old folder is replaced in the end, so that
-    there is always a whole one. Raises StorageError.
+    Every picture stands once in `<repeats>_<words>/` with a same-stem .txt of one line that is never empty (an empty
+    file stops kohya's trainer). A picture that carries metadata, is turned, cropped, transparent, of more than 8 bits,
+    or of a format that trainers do not read, is written anew without all that. dataset.toml lists the folders for
+    kohya's trainer; `general` and `buckets` are further keys of its [general] and [[datasets]]. The old folder is
+    replaced in the end, so that there is always a whole one. Raises ImageError, StorageError.
     """
     target = project.built_dataset
     fresh = target.with_name(f".{target.name}.partial")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        for item, place in _places(project, dataset).items():
+        places = _places(project, dataset)
+        for item, place in places:
             (fresh / place).parent.mkdir(exist_ok=True)
             _put_image(project, item, fresh / place)
-            caption = captioning.captions[item.name]
-            (fresh / place).with_suffix(".txt").write_text(caption + "\n", "utf-8")
+            caption = " ".join(captioning.captions[item.name].split("\n"))
+            (fresh / f"{place}{CAPTION_EXTENSION}").write_text(caption + "\n", "utf-8", "replace")
+        (fresh / DATASET_FILE).write_text(_describe(project, places, general or {}, buckets or {}), "utf-8")
         shutil.rmtree(target, ignore_errors=True)
         fresh.rename(target)
     except OSError as fault:
@@ -57,6 +79,37 @@ def build_dataset(project: Project, dataset: Dataset, captioning: Captioning) ->
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     write_file(project.cache / CAPTIONS_NAME, json.dumps(dict(captioning.captions)))
+    return target
+
+
+def pack_zip(project: Project, target: Path) -> Path:
+    """Pack what was built into `target` for hub trainers: pictures and captions side by side, their names unique.
+
+    Repeats are left to the trainer, which sets one number for all. The bytes depend on the contents only. Raises
+    ProjectError when nothing was built or `target` is a file of another kind, StorageError.
+    """
+    images = [path for path in sorted(project.built_dataset.glob("*/*")) if is_image_name(path)]
+    if not images:
+        hint = f"Build it first: lorasmith tag {printable(str(project.root))} --write"
+        raise ProjectError("nothing was built yet.", where=project.built_dataset, hint=hint)
+    if target.exists() and not zipfile.is_zipfile(target):
+        raise ProjectError("there is something else of that name.", where=target, hint="Choose another name.")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    taken: set[str] = set()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(partial, "w") as archive:
+            for image in images:
+                stem = _free(image.stem, taken)
+                _pack(archive, image, stem + image.suffix, zipfile.ZIP_STORED)
+                _pack(archive, image.with_suffix(CAPTION_EXTENSION), stem + CAPTION_EXTENSION, zipfile.ZIP_DEFLATED)
+        os.replace(partial, target)
+    except OSError as fault:
+        raise StorageError(
+            f"cannot write: {fault.strerror}.", where=target, hint="Free some space or choose another folder."
+        ) from fault
+    finally:
+        partial.unlink(missing_ok=True)
     return target
 
 
@@ -78,20 +131,26 @@ def _built_captions(project: Project) -> Mapping[str, str]:
     return captions
 
 
-def _places(project: Project, dataset: Dataset) -> dict[Item, PurePosixPath]:
-    """Where each item goes: kohya reads no nested folders, so they become part of the stem; stems stay unique."""
-    places: dict[Item, PurePosixPath] = {}
-    taken: set[tuple[str, str]] = set()
+def _places(project: Project, dataset: Dataset) -> tuple[Placed, ...]:
+    """Where each item goes, without extension: kohya reads no nested folders, so they become part of the stem."""
+    places: list[Placed] = []
+    taken: dict[str, set[str]] = {}
     for item in dataset.items:
-        folder = f"{item.repeats}_{safe_name(class_words(item.folder) or project.lora.name)}"
-        stem = safe_name("-".join(PurePosixPath(item.name).with_suffix("").parts[_depth(item) :]))
-        unique, number = stem, 2
-        while (folder, unique.casefold()) in taken:
-            unique, number = f"{stem}-{number}", number + 1
-        taken.add((folder, unique.casefold()))
-        extension = item.path.suffix.lower()
-        places[item] = PurePosixPath(folder, unique + (extension if extension in _KOHYA_READS else ".png"))
-    return places
+        words = unicodedata.normalize("NFC", class_words(item.folder) or project.lora.name)
+        folder = f"{item.repeats}_{safe_name(words)}"
+        name = unicodedata.normalize("NFC", "-".join(PurePosixPath(item.name).with_suffix("").parts[_depth(item) :]))
+        place = fit(PurePosixPath(folder, safe_name(name) + ".png")).with_suffix("")
+        places.append((item, place.with_name(_free(place.name, taken.setdefault(folder, set())))))
+    return tuple(places)
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """`stem`, numbered if it is taken; now it is."""
+    free, number = stem, 2
+    while free.casefold() in taken:
+        free, number = f"{stem}-{number}", number + 1
+    taken.add(free.casefold())
+    return free
 
 
 def _depth(item: Item) -> int:
@@ -100,13 +159,14 @@ def _depth(item: Item) -> int:
 
 
 def _put_image(project: Project, item: Item, place: Path) -> None:
-    if item.path.suffix.lower() not in _KOHYA_READS:
-        open_rgb(item.path).save(place)
+    if item.crop is not None or not is_plain(item.path):
+        write_plain(item.path, place, item.crop)
         return
+    target = place.with_name(place.name + suffix_of(item.path))
     try:
-        os.symlink(_link_target(project, item.path, place.parent), place)
+        os.symlink(_link_target(project, item.path, place.parent), target)
     except OSError:  # file systems and accounts without links
-        shutil.copyfile(item.path, place)
+        shutil.copyfile(item.path, target)
 
 
 def _link_target(project: Project, image: Path, folder: Path) -> Path:
@@ -115,3 +175,35 @@ def _link_target(project: Project, image: Path, folder: Path) -> Path:
     if real.is_relative_to(project.root):
         return Path(os.path.relpath(real, folder))
     return real
+
+
+def _pack(archive: zipfile.ZipFile, file: Path, name: str, compression: int) -> None:
+    """Add one file block by block, without its date and rights."""
+    entry = zipfile.ZipInfo(name, _ZIP_DAY)
+    entry.compress_type, entry.external_attr = compression, 0o644 << 16
+    entry.file_size = file.stat().st_size
+    with file.open("rb") as source, archive.open(entry, "w") as out:
+        shutil.copyfileobj(source, out)
+
+
+def _describe(project: Project, places: Sequence[Placed], general: Settings, buckets: Settings) -> str:
+    """The dataset file of kohya's trainer: captions are .txt there only if one says so."""
+    document = tomlkit.document()
+    document.add(
+        tomlkit.comment(" For kohya's trainer: --dataset_config. Paths are those of this machine; built anew by:")
+    )
+    document.add(tomlkit.comment(" lorasmith tag PROJECT --write"))
+    keep = len(split_tags(project.lora.trigger))
+    document["general"] = {"caption_extension": CAPTION_EXTENSION, "keep_tokens": keep} | dict(general)
+    members: dict[str, list[Item]] = {}
+    for item, place in places:
+        members.setdefault(place.parts[0], []).append(item)
+    subsets = [_subset(project, folder, items) for folder, items in sorted(members.items())]
+    document["datasets"] = [dict(buckets) | {"subsets": subsets}]
+    return tomlkit.dumps(document)
+
+
+def _subset(project: Project, folder: str, items: Sequence[Item]) -> dict[str, Any]:
+    _, _, words = folder.partition("_")
+    path = printable(str(project.built_dataset / folder))
+    return {"image_dir": path, "num_repeats": items[0].repeats, "class_tokens": words.replace("_", " ")}
