@@ -25,6 +25,7 @@ from lorasmith.errors import LorasmithError, StorageError, UsageError
 VERBS: Mapping[str, str] = MappingProxyType(
     {
         "demo": "The whole road in one command, on the shipped example.",
+        "collect": "Fetch images from a web gallery, with their sources and licences.",
         "new": "Make a project: a lora.toml beside a folder of images.",
         "inspect": "Look at the images and say what is wrong and what to do.",
         "tag": "Write the captions by the project's tag rules.",
