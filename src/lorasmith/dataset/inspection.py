@@ -13,6 +13,7 @@ from lorasmith.dataset.findings import Finding, Level
 from lorasmith.dataset.fingerprinting import portray
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.likeness import group_images
+from lorasmith.dataset.provenance import read_provenance
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
 from lorasmith.dataset.settings import read_settings
@@ -87,6 +88,7 @@ def inspect(
         groups=groups,
         rejected=dataset.rejected,
         bundle=project.bundle,
+        provenance=read_provenance(project),
         trigger=project.lora.trigger,
         seen=seen or {},
         kept=frozenset(item.name for item in dataset.items if decisions.about(item.facts.sha256).kept),

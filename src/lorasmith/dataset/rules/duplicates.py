@@ -14,8 +14,8 @@ BLURRED = 0.1
 0.08; fourfold enlargement gives 0.10 to 0.25, a sigma-3 blur 0.25 and more."""
 TINY = 0.35
 """A picture whose shorter side is under this part of the median's is tiny."""
-DARK, BRIGHT, PALE, FLAT = 0.9, 0.9, 0.15, 0.06
-"""Shares of almost black and almost white pixels, and the contrast under which a picture is washed out or flat."""
+DARK, BRIGHT, PALE, FLAT = 0.9, 0.9, 0.25, 0.1
+"""Shares of dark and of bright pixels, the contrast under which a bright picture is washed out, and any one flat."""
 LOW_QUALITY = frozenset(
     {
         *(
@@ -28,7 +28,15 @@ LOW_QUALITY = frozenset(
             "low resolution",
             "out of focus",
         ),
-        *("jpeg artifacts", "compression artifacts", "very low quality", "blurry image", "dark", "overexposed"),
+        *(
+            "jpeg artifacts",
+            "compression artifacts",
+            "very low quality",
+            "blurry image",
+            "dark",
+            "night",
+            "overexposed",
+        ),
     }
 )
 """Tags that say of a picture what is wrong with it (T7)."""
