@@ -22,7 +22,7 @@ class Cure:
 
 def reject_images(dataset: Dataset, chosen: Iterable[Item], reason: str = "") -> tuple[Decision, ...]:
     """Decisions that reject the `chosen` images and no others: identical copies that were not chosen stay."""
-    names, now_in = {item.name for item in chosen}, {item.name for item.name in now_in}
+    names, now_in = {item.name for item in chosen}, {item.name for item in dataset.items}
     decisions = []
     for sha, copies in _copies(dataset, names).items():
         stay = [item.name for item in copies if item.name not in names and item.name in now_in]
@@ -33,7 +33,7 @@ def reject_images(dataset: Dataset, chosen: Iterable[Item], reason: str = "") ->
 
 def keep_images(dataset: Dataset, chosen: Iterable[Item], reason: str = "") -> tuple[Decision, ...]:
     """Decisions that take the `chosen` images in; rejected identical copies that were not chosen stay out."""
-    names, now_in = {item.name for item in chosen}, {item.name for item.name in now_in}
+    names, now_in = {item.name for item in chosen}, {item.name for item in dataset.items}
     decisions = []
     for sha, copies in _copies(dataset, names).items():
         stay = [item.name for item in copies if item.name in names or item.name in now_in]
@@ -48,7 +48,7 @@ def keep_images(dataset: Dataset, chosen: Iterable[Item], reason: str = "") -> t
 def cure(dataset: Dataset, findings: Sequence[Finding], decided: Decisions) -> Cure:
     """The decisions that the remedies of `findings` ask for. Waived findings ask for nothing; an image that the user
     keeps is spared; of what is left at least one image stays."""
-    by_name = {item.name: item for item.name in now_in}
+    by_name = {item.name: item for item in dataset.items}
     reasons: dict[str, str] = {}
     spared: dict[str, None] = {}
     for finding in findings:
