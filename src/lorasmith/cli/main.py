@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "collect": "Fetch images from a web gallery, with their sources and licences.",
         "new": "Make a project: a lora.toml beside a folder of images.",
         "inspect": "Look at the images and say what is wrong and what to do.",
+        "curate": "Decide on images, and make more of them; all can be undone.",
         "tag": "Write the captions by the project's tag rules.",
         "plan": "Show what training will do: steps, buckets, time, memory.",
         "train": "Train the adapter; stop it any time, go on with --resume.",
@@ -38,7 +39,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "adapter": "Show and verify adapter files.",
     }
 )
-_GROUPS = frozenset({"prompt", "adapter"})
+_GROUPS = frozenset({"curate", "prompt", "adapter"})
 _ROOT_HELP = "From a folder of images to a LoRA you can trust: check, caption, train, examine, use."
 _FIRST_STEPS = "Start with: lorasmith demo. Help on one command: lorasmith COMMAND --help"
 INTERRUPTED = 130

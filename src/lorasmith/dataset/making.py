@@ -126,11 +126,19 @@ def combine(project: Project, items: Sequence[Item], layout: Layout) -> Work[tup
 
 
 def cut_up(
-    project: Project, item: Item, drawn: Sequence[Part] = (), *, count: int = CUTS, seed: int = 0
+    project: Project,
+    item: Item,
+    drawn: Sequence[Part] = (),
+    *,
+    named: bool = True,
+    count: int = CUTS,
+    seed: int = 0,
 ) -> Work[tuple[Made, ...]]:
-    """A dataset from one image (D14): its parts, the `drawn` ones or else proposed by the subject's kind, and changed
-    copies of parts and whole until there are `count`; greyscale is among them. Raises UsageError for a part that is
-    outside of the image or too small, or a count out of range.
+    """A dataset from one image (D14): its parts, and changed copies of parts and whole until there are `count`,
+    greyscale among them.
+
+    Parts are the `drawn` ones, or else proposed by the kind of subject; the names of drawn ones go into captions and
+    labels if `named`. Raises UsageError for a part that is outside of the image or too small, or a count out of range.
     """
     if not CUTS_FEWEST <= count <= CUTS_MOST:
         hint = f"The first round has {CUTS_FEWEST} to {CUTS_MOST} pictures (D14)."
@@ -139,7 +147,7 @@ def cut_up(
     for part in drawn:
         check_box(part.box, image.size, item.name)
     parts = tuple(drawn) or propose_parts(image, PATTERNS[project.lora.subject])
-    labels = {part.box: part.name for part in drawn}
+    labels = {part.box: part.name for part in drawn if named}
     return (yield from _make(project, _cuts(item, image, parts, labels, count, seed), count))
 
 

@@ -1,0 +1,729 @@
+"""`lorasmith curate`: decisions on images, and pictures made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.errors import UsageError
+
+if TYPE_CHECKING:
+    from lorasmith.dataset.decisions import Decision, Role
+    from lorasmith.dataset.findings import Finding
+    from lorasmith.dataset.making import Made
+    from lorasmith.dataset.reading import Dataset, Item
+    from lorasmith.dataset.repeats import Solution, Steps
+    from lorasmith.images.crops import Box
+    from lorasmith.project import Project
+    from lorasmith.recipe.recipe import Recipe
+
+app = typer.Typer(help="Decide on images, and make more of them; all can be undone.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IMAGE...", help='Names, ends of paths, or patterns such as "2_side/*".', show_default=False
+    ),
+]
+Picture = Annotated[str, typer.Argument(metavar="IMAGE", help="Its name, or the end of its path.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the decision.")]
+Reset = Annotated[bool, typer.Option("--reset", help="Take the decision back for these images.")]
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option("--box", metavar="X,Y,W,H", help="A part, in pixels from the upper left corner.", show_default=False),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Another seed makes other copies.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be decided, and decide nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+_SHOWN = 12
+_NAMED = 6
+
+
+@app.command()
+def keep(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Keep images: take rejected ones back in, and let nothing automatic reject them.
+
+    Example: lorasmith curate keep my-lora 07.png
+    """
+    from lorasmith.dataset.choices import keep_images
+
+    opened, dataset, chosen = _choose(project, images, as_json)
+    _record(opened, project, keep_images(dataset, chosen, reason), f"{_count(chosen)} kept", chosen, as_json)
+
+
+@app.command()
+def reject(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Leave images out. Their files stay where they are, and the decision is remembered if they come back.
+
+    Example: lorasmith curate reject my-lora blurred.png "holiday/*" --reason "not her"
+    """
+    from lorasmith.dataset.choices import reject_images
+
+    opened, dataset, chosen = _choose(project, images, as_json)
+    decisions = reject_images(dataset, chosen, reason)
+    _record(opened, project, decisions, f"{_count(chosen)} rejected", chosen, as_json)
+
+
+@app.command()
+def primary(
+    project: Folder, images: Images, reset: Reset = False, reason: Reason = "", as_json: AsJson = False
+) -> None:
+    """Images that carry the subject: clear, sharp, well seen (D16).
+
+    Example: lorasmith curate primary my-lora "face-*.png"
+    """
+    _assign_role(project, images, None if reset else "primary", reason, as_json)
+
+
+@app.command()
+def supporting(
+    project: Folder, images: Images, reset: Reset = False, reason: Reason = "", as_json: AsJson = False
+) -> None:
+    """Images that refine the subject (D16).
+
+    Example: lorasmith curate supporting my-lora "crowd-*.png"
+    """
+    _assign_role(project, images, None if reset else "supporting", reason, as_json)
+
+
+@app.command()
+def repeats(
+    project: Folder,
+    images: Images,
+    times: Annotated[int | None, typer.Option("--times", help="How often an epoch shows them.")] = None,
+    reset: Reset = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say how often an epoch shows images, whatever their folder's number. All at once: curate solve.
+
+    Example: lorasmith curate repeats my-lora tattoo.png --times 3
+    """
+    from lorasmith.dataset.decisions import MOST_REPEATS
+
+    if (times is None) != reset:
+        raise UsageError("say how often.", hint="Give --times N, or --reset for the folder's number.")
+    if times is not None and not 1 <= times <= MOST_REPEATS:
+        raise UsageError(f"--times {times} is out of range.", hint=f"Give 1 to {MOST_REPEATS}; 0 is: curate reject.")
+    opened, _, chosen = _choose(project, images, as_json)
+    done = "with their folder's repeats" if reset else f"shown {times} times an epoch"
+    _record(opened, project, _each(chosen, "repeats", times, reason), f"{_count(chosen)} {done}", chosen, as_json)
+
+
+@app.command()
+def crop(
+    project: Folder,
+    images: Images,
+    box: Boxes = None,
+    reset: Reset = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train only a part of images. Their files stay whole.
+
+    Example: lorasmith curate crop my-lora 12.jpg --box 40,0,600,800
+    """
+    from lorasmith.dataset.making import check_box
+
+    if (box is None) != reset or (box is not None and len(box) != 1):
+        raise UsageError("say which part.", hint="Give one --box X,Y,W,H, or --reset for the whole.")
+    part = None if box is None else _read_box(box[0])
+    opened, _, chosen = _choose(project, images, as_json)
+    for item in chosen if part is not None else ():
+        check_box(part, (item.facts.width, item.facts.height), item.name) if part else None
+    done = "whole again" if part is None else f"cropped to {part[2] - part[0]}x{part[3] - part[1]} pixels"
+    _record(opened, project, _each(chosen, "crop", part, reason), f"{_count(chosen)} {done}", chosen, as_json)
+
+
+@app.command()
+def label(
+    project: Folder,
+    images: Images,
+    name: Annotated[str, typer.Option("--as", metavar="LABEL", help='What they show, such as "from behind".')],
+    as_json: AsJson = False,
+) -> None:
+    """Say what images show, in your own words; inspect counts labels like tags (D4, D5). Captions do not change.
+
+    Example: lorasmith curate label my-lora 03.png 04.png --as "from behind"
+    """
+    words = _label(name)
+    opened, dataset, chosen = _choose(project, images, as_json)
+    _refuse_labels(opened, dataset, chosen, words)
+    _record(opened, project, _each(chosen, "label", words), f'{_count(chosen)} labelled "{words}"', chosen, as_json)
+
+
+@app.command()
+def unlabel(
+    project: Folder,
+    images: Images,
+    name: Annotated[str, typer.Option("--as", metavar="LABEL", help="The label to take away.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a label away from images.
+
+    Example: lorasmith curate unlabel my-lora 03.png --as "from behind"
+    """
+    words = _label(name)
+    opened, _, chosen = _choose(project, images, as_json)
+    having = [item for item in chosen if words in item.facets]
+    if not having:
+        known = sorted({facet for item in chosen for facet in item.facets})
+        hint = f"They have: {', '.join(known)}." if known else "They have no labels."
+        raise UsageError(f'none of these images has the label "{words}".', hint=hint)
+    done = f'{_count(having)} no longer labelled "{words}"'
+    _record(opened, project, _each(having, "unlabel", words), done, having, as_json)
+
+
+@app.command()
+def distinct(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Say that images which look alike are no duplicates of each other (D12).
+
+    Example: lorasmith curate distinct my-lora smile.png open-smile.png
+    """
+    from itertools import combinations
+
+    from lorasmith.dataset.decisions import Decision
+
+    opened, _, chosen = _choose(project, images, as_json)
+    contents = {item.facts.sha256: item for item in chosen}
+    if len(contents) < 2:
+        hint = "Name two or more different images." if len(chosen) < 2 else "Identical files cannot be told apart."
+        raise UsageError("that is one picture.", hint=hint)
+    decisions = [
+        Decision(one, "distinct", other, reason, name=contents[one].name)
+        for one, other in combinations(sorted(contents), 2)
+    ]
+    _record(opened, project, decisions, f"{_count(chosen)} told apart", chosen, as_json)
+
+
+@app.command()
+def undo(
+    project: Folder,
+    count: Annotated[int, typer.Argument(metavar="[STEPS]", help="How many steps; one command is one step.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Take back the last step, or several. What was made leaves the dataset; its files stay in made/.
+
+    Example: lorasmith curate undo my-lora
+    """
+    from lorasmith.dataset.decisions import undo as take_back
+    from lorasmith.project import open_project
+
+    opened = open_project(project)
+    taken = take_back(opened, count)
+    if as_json:
+        print_json({"undone": [_decision_json(decision) for decision in taken]})
+        return
+    say(f"Undone: {_some([_told(decision) for decision in taken])}", style="green")
+    say(f"What stands: lorasmith curate log {project}")
+
+
+@app.command()
+def log(project: Folder, as_json: AsJson = False) -> None:
+    """Show the decisions that stand, step by step.
+
+    Example: lorasmith curate log my-lora
+    """
+    from lorasmith.dataset.decisions import read_decisions
+    from lorasmith.project import open_project
+
+    opened = open_project(project)
+    decisions = read_decisions(opened)
+    if as_json:
+        steps = [[_decision_json(decision) for decision in step] for step in decisions.steps]
+        print_json({"steps": steps, "problems": list(decisions.problems)})
+        return
+    _draw_log(decisions.steps)
+    for problem in decisions.problems:
+        say(f"warning: {opened.curation.name}: {problem}", style="yellow")
+    if decisions.steps:
+        say(f"\nUndo the last step: lorasmith curate undo {project}")
+    else:
+        say(f"Nothing is decided yet. Begin with: lorasmith inspect {project}")
+
+
+@app.command()
+def auto(
+    project: Folder,
+    rules: Annotated[
+        list[str] | None, typer.Option("--rule", help="Only what this rule found, e.g. D12. Can be repeated.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do what an inspection advises where nobody need be asked: leave out copies, blurs and strangers. One step.
+
+    Images that you keep (curate keep) are spared.
+
+    Example: lorasmith curate auto my-lora --dry-run
+    """
+    from lorasmith.dataset.choices import cure
+    from lorasmith.dataset.decisions import read_decisions, record
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.project import open_project
+
+    opened = open_project(project)
+    dataset = show(read_dataset(opened), as_json)
+    findings = _inspect(opened, dataset, as_json)
+    if rules:
+        findings = [finding for finding in findings if finding.rule in rules]
+    cured = cure(dataset, findings, read_decisions(opened))
+    decisions = cured.decisions if dry_run else record(opened, cured.decisions)
+    if as_json:
+        listed = [_decision_json(decision) for decision in decisions]
+        print_json({"decisions": listed, "spared": list(cured.spared), "recorded": bool(decisions) and not dry_run})
+        return
+    _draw_decisions(decisions)
+    if cured.spared:
+        say(f"Spared, since you keep them: {_some(cured.spared)}")
+    if not decisions:
+        say("There is nothing to do automatically.", style="green")
+        say(f"What else was found: lorasmith inspect {project}")
+    elif dry_run:
+        say(f"\n{_counted(decisions)} would be rejected. Do it: lorasmith curate auto {project}")
+    else:
+        say(f"\n{_counted(decisions)} rejected; their files stay.", style="green")
+        say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
+
+
+@app.command()
+def solve(
+    project: Folder,
+    influence: Annotated[float, typer.Option(help="What the primaries weigh together against all others.")] = 2.0,
+    steps: Annotated[int | None, typer.Option(help="Target steps; default: the recipe's.", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(help="Batch size; default: the recipe's.", show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's.", show_default=False)] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Solve repeats: primaries get the wanted influence, the run its target steps (D16, R7).
+
+    The primaries are those of a folder with that word (5_primary) and those of curate primary.
+
+    Example: lorasmith curate solve my-lora --influence 2 --steps 1120
+    """
+    from lorasmith.dataset.decisions import record
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.dataset.repeats import solve_repeats
+    from lorasmith.project import open_project
+    from lorasmith.recipe.recipe import read_recipe
+
+    for name, value in (("--batch", batch), ("--epochs", epochs)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} {value} is out of range.", hint="Give a number of at least 1.")
+    opened = open_project(project)
+    recipe = read_recipe(opened)
+    dataset = show(read_dataset(opened), as_json)
+    length = epochs or recipe.epochs
+    # Without epochs a run ends at its target whatever the repeats are; then they need only be balanced.
+    target = steps if steps is not None else (recipe.target_steps if length else None)
+    count = _count_steps(dataset.items, recipe, batch or recipe.batch_size, length or 1)
+    solution = solve_repeats(dataset.items, influence=influence, target=target, steps=count)
+    changed = [item for item in dataset.items if item.repeats != solution.repeats_of(item)]
+    decisions = [
+        one for item in changed for one in _each([item], "repeats", solution.repeats_of(item), "solved from roles")
+    ]
+    if not dry_run:
+        record(opened, decisions)
+    if as_json:
+        print_json(_solution_json(solution) | {"changed": len(changed), "recorded": bool(changed) and not dry_run})
+        return
+    _draw_solution(solution, influence, length or 1)
+    if len(solution.shares) == 1:
+        say(f'All images weigh the same. Say which carry the subject: lorasmith curate primary {project} "face-*"')
+    if dry_run:
+        say(f"{len(changed)} images would change. Do it: lorasmith curate solve {project}")
+    elif changed:
+        say(f"Repeats of {len(changed)} images decided.", style="green")
+        say(f"Undo: lorasmith curate undo {project}   Next: lorasmith plan {project}")
+    else:
+        say(f"They have these repeats already. Next: lorasmith plan {project}")
+
+
+@app.command()
+def alter(
+    project: Folder,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IMAGE...]", help="What to copy; none with --replace-clones.", show_default=False),
+    ] = None,
+    operations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--operation",
+            help="crop, aspect, rotate, flip, overlay, grayscale, enhance or quality; can be repeated. "
+            "Default: each in turn.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Copies of each image.", min=1, max=50)] = 1,
+    seed: Seed = 0,
+    clones: Annotated[
+        bool, typer.Option("--replace-clones", help="Altered copies in place of identical ones (D7).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make changed copies of images (D7), in made/, with captions that say what was done.
+
+    Example: lorasmith curate alter my-lora 01.png --operation grayscale --operation crop --count 2
+    """
+    from lorasmith.dataset.making import alter_images, check_operations, replace_clones
+
+    if clones == bool(images):
+        raise UsageError("say which images.", hint="Name them, or give --replace-clones alone.")
+    chosen_operations = check_operations(operations or [])
+    opened, dataset, chosen = _choose(project, images or [], as_json)
+    if clones:
+        made = show(replace_clones(opened, dataset, chosen_operations, seed=seed), as_json)
+    else:
+        made = show(alter_images(opened, chosen, chosen_operations, count=count, seed=seed), as_json)
+    _show_made(made, project, as_json, "There are no identical copies." if clones else "")
+
+
+@app.command()
+def collage(
+    project: Folder,
+    images: Images,
+    layout: Annotated[
+        str | None, typer.Option(help="side, stack, grid or inset. Default: by number and shape.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put images into one (D8): for a couple, or several views of one subject.
+
+    Example: lorasmith curate collage my-lora anna.png ben.png --layout side
+    """
+    from lorasmith.dataset.making import combine
+    from lorasmith.images.collage import LAYOUTS, Layout
+    from lorasmith.tags.refusal import refuse
+
+    opened, dataset, chosen = _choose(project, images, as_json)
+    known: dict[str, Layout] = {name: name for name in LAYOUTS}
+    if layout is not None and layout not in known:
+        raise UsageError(f'--layout "{layout}" is not known.', hint=f"Layouts: {', '.join(LAYOUTS)}.")
+    refuse(_said(opened, dataset, chosen), where=", ".join(item.name for item in chosen))
+    wanted = known[layout] if layout else _fitting_layout(chosen)
+    _show_made(show(combine(opened, chosen, wanted), as_json), project, as_json)
+
+
+@app.command()
+def cut(
+    project: Folder,
+    image: Picture,
+    box: Boxes = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--as", metavar="NAME", help="What the box before it shows, e.g. head.", show_default=False),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Pictures to make, 15 to 20.")] = 18,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset of one image (D14): its parts, and changed copies of them, greyscale among them.
+
+    Draw the parts yourself if you can; without boxes the image is cut regularly, by the kind of subject.
+
+    Example: lorasmith curate cut my-lora only.png --box 210,40,180,180 --as head --box 200,40,260,600 --as body
+    """
+    from lorasmith.dataset.making import cut_up
+    from lorasmith.images.crops import Part
+
+    boxes, given = [_read_box(text) for text in box or []], [_label(name) for name in names or []]
+    if given and len(given) != len(boxes):
+        raise UsageError(f"{len(boxes)} boxes, {len(given)} names.", hint="Give each --box its --as, or none at all.")
+    opened, dataset, chosen = _choose(project, [image], as_json)
+    if len(chosen) != 1:
+        raise UsageError(f"{len(chosen)} images match; one is cut at a time.", hint="Write its name.")
+    for name in given:
+        _refuse_labels(opened, dataset, chosen, name)
+    parts = [Part(given[number] if given else f"part {number + 1}", place) for number, place in enumerate(boxes)]
+    made = show(cut_up(opened, chosen[0], parts, named=bool(given), count=count, seed=seed), as_json)
+    _show_made(made, project, as_json)
+    if not as_json and not parts:
+        say("The cuts are regular: nothing here knows where head or hair are. Look at them; reject what shows nothing.")
+
+
+@app.command()
+def adopt(
+    project: Folder,
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(metavar="PICTURE...", help="Pictures that you kept, or a folder of them.", show_default=False),
+    ],
+    round_number: Annotated[int, typer.Option("--round", help="The round of training that they are for.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Take pictures that an adapter drew into the dataset of the next round (D15).
+
+    Their prompt becomes their caption. 25 to 35 images are right for round two; stop as soon as strength 0.8 gives
+    usable pictures.
+
+    Example: lorasmith curate adopt my-lora out/keepers
+    """
+    from lorasmith.dataset.making import adopt as take
+    from lorasmith.dataset.making import read_drawings
+    from lorasmith.project import open_project
+    from lorasmith.tags.refusal import refuse
+
+    opened = open_project(project)
+    drawings = read_drawings(pictures)
+    for path, drawing in drawings.items():
+        if drawing is not None:
+            refuse(drawing.prompt, where=path)
+    made = show(take(opened, pictures, round_number=round_number), as_json)
+    _show_made(made, project, as_json)
+    silent = [path.name for path, drawing in drawings.items() if drawing is None]
+    if silent and not as_json:
+        say(f"Without a prompt inside, so without a caption: {_some(silent)}", style="yellow")
+
+
+def _choose(project: Path, images: Sequence[str], as_json: bool) -> tuple[Project, Dataset, tuple[Item, ...]]:
+    from lorasmith.dataset.reading import read_all
+    from lorasmith.dataset.selection import select_images
+    from lorasmith.project import open_project
+
+    opened = open_project(project)
+    dataset = show(read_all(opened), as_json)
+    return opened, dataset, select_images(dataset, images)
+
+
+def _assign_role(project: Path, images: Sequence[str], role: Role | None, reason: str, as_json: bool) -> None:
+    opened, _, chosen = _choose(project, images, as_json)
+    done = f"{_count(chosen)} {'without a role of their own' if role is None else f'now {role}'}"
+    _record(opened, project, _each(chosen, "role", role, reason), done, chosen, as_json, f"curate solve {project}")
+
+
+def _each(items: Iterable[Item], verb: Any, value: Any, reason: str = "") -> list[Decision]:
+    """The same decision on each image; identical copies have it once."""
+    from lorasmith.dataset.decisions import Decision
+
+    contents = {item.facts.sha256: item for item in reversed(list(items))}
+    return [Decision(sha, verb, value, reason, name=item.name) for sha, item in reversed(contents.items())]
+
+
+def _record(
+    opened: Project,
+    project: Path,
+    decisions: Sequence[Decision],
+    done: str,
+    chosen: Sequence[Item],
+    as_json: bool,
+    following: str = "",
+) -> None:
+    from lorasmith.dataset.decisions import record
+
+    written = record(opened, decisions)
+    if as_json:
+        print_json({"decisions": [_decision_json(decision) for decision in written]})
+        return
+    say(f"{done}: {_some([item.name for item in chosen])}", style="green")
+    say(f"Undo: lorasmith curate undo {project}   Next: lorasmith {following or f'inspect {project}'}")
+
+
+def _read_box(text: str) -> Box:
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f'--box "{text}": not four whole numbers.', hint="Write --box X,Y,W,H in pixels.") from None
+    if left < 0 or top < 0 or width < 1 or height < 1:
+        raise UsageError(f'--box "{text}": nothing is there.', hint="Write --box X,Y,W,H in pixels.")
+    return left, top, left + width, top + height
+
+
+def _label(text: str) -> str:
+    words = " ".join(text.split())
+    if not words or "," in words:
+        raise UsageError(f'--as "{text}" is no label.', hint="Give one word or a few, without commas.")
+    return words
+
+
+def _said(opened: Project, dataset: Dataset, chosen: Sequence[Item]) -> list[str]:
+    """All that is known of images in words: raw tags, ratings, labels."""
+    from dataclasses import replace
+
+    from lorasmith.tags.raw import read_raw_tags
+
+    raw = read_raw_tags(opened, replace(dataset, items=tuple(chosen)))
+    return [word for item in chosen for word in (*raw[item.name].tags, *raw[item.name].ratings, *item.facets)]
+
+
+def _refuse_labels(opened: Project, dataset: Dataset, chosen: Sequence[Item], words: str) -> None:
+    from lorasmith.tags.refusal import refuse
+
+    for item in chosen:
+        refuse((words, *_said(opened, dataset, [item])), where=item.name)
+
+
+def _inspect(opened: Project, dataset: Dataset, as_json: bool) -> Sequence[Finding]:
+    from lorasmith.dataset.inspection import inspect
+    from lorasmith.tags.pipeline import write_captions
+    from lorasmith.tags.raw import read_raw_tags
+
+    write_captions(opened, dataset)  # refuses what must not be trained
+    tags = {name: raw.tags for name, raw in read_raw_tags(opened, dataset).items()}
+    return show(inspect(opened, dataset, tags), as_json).findings
+
+
+def _count_steps(items: Sequence[Item], recipe: Recipe, batch: int, epochs: int) -> Steps:
+    """Steps as the trainer counts them: batches do not mix buckets."""
+    from collections import Counter
+
+    from lorasmith.recipe.steps import steps_per_epoch
+
+    rules = recipe.bucket_rules
+    primaries: Counter[tuple[int, int]] = Counter()
+    others: Counter[tuple[int, int]] = Counter()
+    for item in items:
+        (primaries if item.role == "primary" else others)[rules.place(item.size).bucket] += 1
+    buckets = [(primaries[bucket], others[bucket]) for bucket in primaries | others]
+
+    def count(first: int, second: int) -> int:
+        rows = [many * first + more * second for many, more in buckets]
+        return epochs * steps_per_epoch(rows, batch, recipe.accumulate)
+
+    return count
+
+
+def _fitting_layout(chosen: Sequence[Item]) -> Any:
+    """Four and more in a grid; wide pictures above each other, others side by side."""
+    if len(chosen) > 3:
+        return "grid"
+    wide = sum(1 for item in chosen if item.size[0] > 1.2 * item.size[1])
+    return "stack" if 2 * wide > len(chosen) else "side"
+
+
+def _show_made(made: Sequence[Made], project: Path, as_json: bool, none: str = "") -> None:
+    if as_json:
+        print_json({"made": [picture.as_json() for picture in made]})
+        return
+    if not made:
+        say(none or "Nothing was made.")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("made", "by", "of"):
+        table.add_column(column)
+    for picture in made[:_SHOWN]:
+        known = " (was there)" if picture.existed else ""
+        table.add_row(Text(picture.name, style="cyan"), picture.operation + known, Text(_some(picture.sources)))
+    Console(highlight=False).print(table)
+    if len(made) > _SHOWN:
+        say(f"... and {len(made) - _SHOWN} more")
+    new = sum(1 for picture in made if not picture.existed)
+    say(f"\n{new} new in {made[0].path.parent}", style="green")
+    if any(not picture.path.with_suffix(".txt").exists() for picture in made):
+        say(f"Some have no caption yet: lorasmith tag {project} --tagger doodle")
+    say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
+
+
+def _solution_json(solution: Solution) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "groups": [asdict(share) for share in solution.shares],
+        "influence": solution.influence,
+        "steps": solution.steps,
+        "target": solution.target,
+    }
+
+
+def _draw_solution(solution: Solution, wanted: float, epochs: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("group")
+    for column in ("images", "repeats", "views", "share of the epoch"):
+        table.add_column(column, justify="right")
+    for share in solution.shares:
+        row = (share.name, str(share.images), str(share.repeats), str(share.views), f"{share.share:.0%}")
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+    if solution.influence is not None:
+        say(f"\ninfluence   {solution.influence:.2f} of {wanted:g} wanted")
+    if solution.steps is not None:
+        aim = "" if solution.target is None else f", {solution.target} wanted"
+        say(f"steps       {solution.steps} in {epochs} {'epoch' if epochs == 1 else 'epochs'}{aim}\n")
+
+
+def _draw_log(steps: Sequence[Sequence[Decision]]) -> None:
+    if not steps:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("step", "when (UTC)", "what", "image", "why"):
+        table.add_column(column)
+    for step in steps:
+        for place, decision in enumerate(step[:_SHOWN]):
+            number, when = (str(decision.step), decision.at[:16].replace("T", " ")) if place == 0 else ("", "")
+            what, name = Text(_verb(decision)), Text(decision.name, style="cyan")
+            table.add_row(number, when, what, name, Text(decision.reason, style="dim"))
+        if len(step) > _SHOWN:
+            table.add_row("", "", f"... and {len(step) - _SHOWN} more", "", "")
+    Console(highlight=False).print(table)
+
+
+def _draw_decisions(decisions: Sequence[Decision]) -> None:
+    if not decisions:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("image")
+    table.add_column("why")
+    for decision in decisions[: 2 * _SHOWN]:
+        table.add_row(Text(decision.name, style="cyan"), Text(decision.reason))
+    Console(highlight=False).print(table)
+    if len(decisions) > 2 * _SHOWN:
+        say(f"... and {len(decisions) - 2 * _SHOWN} more; all of them with --json")
+
+
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(decision)
+
+
+def _told(decision: Decision) -> str:
+    return f"{_verb(decision)} {decision.name}"
+
+
+def _verb(decision: Decision) -> str:
+    value = decision.value
+    if decision.verb == "crop":
+        return (
+            "whole" if value is None else f"crop to {value[0]},{value[1]},{value[2] - value[0]},{value[3] - value[1]}"
+        )
+    if decision.verb == "repeats":
+        return "repeats of its folder" if value is None else f"repeats {value}"
+    if decision.verb == "role":
+        return value or "no role"
+    if decision.verb in ("label", "unlabel"):
+        return f'{decision.verb} "{value}"'
+    return decision.verb
+
+
+def _count(items: Sequence[Item]) -> str:
+    return "1 image" if len(items) == 1 else f"{len(items)} images"
+
+
+def _counted(decisions: Sequence[Decision]) -> str:
+    return "1 image" if len(decisions) == 1 else f"{len(decisions)} images"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
