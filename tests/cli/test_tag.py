@@ -76,11 +76,11 @@ def test_contradicting_options_are_wrong_usage(root: Path) -> None:
 
 
 def test_a_taggers_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Image.new("RGB", (16, 16), (255, 0, 0)).save(root / "images" / "red.png")
+    Image.new("RGB", (64, 64), (255, 0, 0)).save(root / "images" / "red.png")
     folder = make_tagger(tmp_path / "colours")
     made = document(capsys, str(root), "--tagger", str(folder))
     assert isinstance(made["captions"], dict)
     assert made["captions"]["red.png"] == "zbk, mostly red"
     assert document(capsys, str(root))["captions"] == made["captions"], "the raw tags were kept"
     assert run(["tag", str(root), "--tagger", str(tmp_path / "nowhere")]) == 5
-    assert "no model.onnx" in capsys.readouterr().err
+    assert "no such folder of a tagger" in capsys.readouterr().err

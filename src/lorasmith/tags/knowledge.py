@@ -16,7 +16,10 @@ from lorasmith.tags.words import tag_key
 
 #: Faces made of signs that taggers write as tags: their underscores are no spaces.
 FACES = frozenset(
-    r"0_0 (o)_(o) +_+ +_- ._. <o>_<o> <|>_<|> =_= >_< >_o 3_3 6_9 @_@ ^_^ d_d o_o u_u v_v x_x t_t |_| ||_|| \m/".split()
+    (
+        *("0_0", "(o)_(o)", "+_+", "+_-", "._.", "<o>_<o>", "<|>_<|>", "=_=", ">_<", ">_o", "3_3", "6_9", "@_@", "^_^"),
+        *("d_d", "o_o", "u_u", "v_v", "x_x", "t_t", "|_|", "||_||"),
+    )
 )
 
 #: Spellings that people mix; the right-hand one is what taggers and bases were trained on.
@@ -40,8 +43,12 @@ ALIASES: Mapping[str, str] = {
 
 #: Tags that say how many there are, and how much of them is seen: they are never part of a subject.
 COUNTS = frozenset(
-    "1girl 2girls 3girls 4girls 5girls 6+girls 1boy 2boys 3boys 4boys 5boys 6+boys 1other 1person 2people solo".split()
-) | {"multiple girls", "multiple boys", "no humans", "couple", "group", "solo focus"}
+    (
+        *(f"{count}{who}" for count in ("2", "3", "4", "5", "6+") for who in ("girls", "boys")),
+        *("1girl", "1boy", "1other", "1person", "2people", "solo", "solo focus", "multiple girls", "multiple boys"),
+        *("no humans", "couple", "group"),
+    )
+)
 FRAMING = frozenset(
     (
         *("portrait", "upper body", "lower body", "cowboy shot", "full body", "close-up", "wide shot", "profile"),
@@ -307,7 +314,7 @@ def absorbed_features(kind: SubjectKind, dial: float) -> tuple[Feature, ...]:
 
 @lru_cache(maxsize=1024)
 def pattern(tags: tuple[str, ...]) -> re.Pattern[str] | None:
-    """One expression for all of `tags` (`*` for any letters), to be matched against a whole `tag_key`; None for none."""
+    """One expression for all of `tags` (`*` for any letters), to match a whole `tag_key` with; None for none."""
     forms = (".*".join(map(re.escape, tag_key(tag).split("*"))) for tag in tags)
     return re.compile("|".join(forms)) if tags else None
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from lorasmith.dataset.reading import Dataset
-from lorasmith.errors import UsageError, did_you_mean
+from lorasmith.dataset.reading import Dataset, Item
+from lorasmith.errors import ProjectError, UsageError, did_you_mean
 from lorasmith.project import Project
+from lorasmith.tags.measures import find_poor
 from lorasmith.tags.raw import RawTags, read_raw_tags
-from lorasmith.tags.refusal import refuse
+from lorasmith.tags.refusal import refuse, refuse_images
 from lorasmith.tags.rules import RULES
-from lorasmith.tags.rules.rule import Context, Source
-from lorasmith.tags.settings import read_settings
+from lorasmith.tags.rules.rule import CaptionRule, Fate, Ruling, Scene, Source, Tags, View, Work
+from lorasmith.tags.settings import TagsTable, read_settings
+from lorasmith.tags.store import QUALITY, RATING, read_vocabulary
 from lorasmith.tags.words import join_tags, split_tags, tag_key
 
 
@@ -39,15 +42,39 @@ class Captioning:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One thing that a rule did to a tag: the rule's name and domain id, what it did, and why."""
+
+    rule: str
+    id: str
+    fate: Fate
+    why: str
+    became: str | None = None
+
+
+@dataclass(frozen=True)
 class TagFate:
-    """What became of one tag: `fate` is "kept", "dropped", "added" or "changed" (then `became` is its new form);
-    `rule` is the id and `why` the reason of the rule that decided, empty for a tag that nothing touched."""
+    """What became of one tag in the end: `became` is the new form of a changed one; `rule` is the id and `why` the
+    reason of the rule that decided, empty for a tag that nothing touched. `steps` is the whole story."""
 
     tag: str
-    fate: str
+    fate: Fate
     rule: str = ""
     why: str = ""
     became: str | None = None
+    steps: tuple[Step, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of the "tags" of ``lorasmith tag --explain``."""
+        steps = [{"rule": step.rule, "id": step.id, "fate": step.fate, "why": step.why} for step in self.steps]
+        return {
+            "tag": self.tag,
+            "fate": self.fate,
+            "rule": self.rule,
+            "why": self.why,
+            "became": self.became,
+            "steps": steps,
+        }
 
 
 @dataclass(frozen=True)
@@ -62,17 +89,91 @@ class Explanation:
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``lorasmith tag --explain``."""
-        tags = [
-            {"tag": tag.tag, "fate": tag.fate, "rule": tag.rule, "why": tag.why, "became": tag.became}
-            for tag in self.tags
-        ]
         return {
             "image": self.image,
             "source": self.source,
             "raw": list(self.raw),
-            "tags": tags,
+            "tags": [tag.as_json() for tag in self.tags],
             "caption": self.caption,
         }
+
+
+@dataclass(frozen=True)
+class Desk:
+    """All that captions are computed from: raw tags and measures by `Item.name`, and the rules in their order."""
+
+    project: Project
+    dataset: Dataset
+    settings: TagsTable
+    raw: Mapping[str, RawTags]
+    rules: tuple[CaptionRule, ...]
+    _scenes: dict[tuple[str | None, Source], Scene] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def poor(self) -> Mapping[str, str]:
+        """Why images count as of low quality (T7)."""
+        return find_poor(self.project, self.dataset, self.settings)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The `tag_key`s of the tags that the stored tagger knows."""
+        return frozenset(map(tag_key, read_vocabulary(self.project, self.settings.tagger)))
+
+    @cached_property
+    def members(self) -> Mapping[str | None, tuple[Item, ...]]:
+        """The items of each member of the bundle; of None when there is no bundle, or they belong to no member."""
+        members: dict[str | None, list[Item]] = {}
+        for item in self.dataset.items:
+            members.setdefault(item.member, []).append(item)
+        return {name: tuple(items) for name, items in members.items()}
+
+    def scene(self, item: Item) -> Scene:
+        """The scene of an image: its subject, and where its tags came from."""
+        member, source = item.member, self.raw[item.name].source
+        scene = self._scenes.get((member, source))
+        if scene is None:
+            trigger = self.project.bundle[member].trigger if member is not None else self.project.lora.trigger
+            items = self.members[member]
+            scene = self._scenes[member, source] = Scene(
+                settings=self.settings,
+                subject=self.project.lora.subject,
+                trigger=split_tags(trigger),
+                source=source,
+                read_tags=lambda: tuple(self.raw[one.name].tags for one in items),
+                known=self.known,
+            )
+        return scene
+
+    def view(self, item: Item) -> View:
+        """What the rules may see of an image."""
+        raw = self.raw[item.name]
+        return View(item.name, raw.scores, raw.categories, raw.sentence, self.poor.get(item.name, ""))
+
+    def start(self, item: Item) -> Tags:
+        """The tags that the first rule sees: all that the tagger gave, or the caption's."""
+        raw = self.raw[item.name]
+        if raw.source != "tagger" or not raw.scores:
+            return raw.tags
+        return raw.tags + tuple(
+            tag for tag in raw.scores if tag not in raw.tags and raw.categories.get(tag) not in (RATING, QUALITY)
+        )
+
+
+def open_desk(project: Project, dataset: Dataset, *, kohya_compat: bool = False) -> Desk:
+    """Read what captions are computed from.
+
+    Raises RefusedError when raw tags, labels or additions combine minors with sexual content, whatever rules would
+    drop; ProjectError for a wrong [tags] table. `kohya_compat` reads captions as kohya's trainer does.
+    """
+    settings = read_settings(project)
+    rules = order_rules(settings, project.where("tags"))
+    raw = read_raw_tags(project, dataset, kohya_compat=kohya_compat)
+    texts = {
+        item.name: (*raw[item.name].tags, *raw[item.name].ratings, *item.facets, raw[item.name].sentence or "")
+        for item in dataset.items
+    }
+    refuse_images(texts, _own_words(project, settings), project.root)
+    return Desk(project, dataset, settings, raw, rules)
 
 
 def write_captions(project: Project, dataset: Dataset) -> Captioning:
@@ -81,71 +182,111 @@ def write_captions(project: Project, dataset: Dataset) -> Captioning:
     Raises RefusedError when the dataset's raw tags combine minors with sexual content, whatever rules would drop;
     ProjectError for a wrong [tags] table.
     """
-    raw = read_raw_tags(project, dataset)
-    _refuse(project, raw)
-    contexts = _contexts(project)
-    changed = [0] * len(RULES)
+    return compute_captions(open_desk(project, dataset))
+
+
+def compute_captions(desk: Desk) -> Captioning:
+    """The captions of all images on the desk, and how many each rule changed."""
+    changed = dict.fromkeys((rule.name for rule in desk.rules), 0)
+    prepared: dict[int, list[tuple[str, Work]]] = {}
     captions: dict[str, str] = {}
-    for name, image in raw.items():
-        tags, context = image.tags, contexts[image.source]
-        for number, rule in enumerate(RULES):
-            after = rule.apply(tags, context)
-            changed[number] += after != tags
-            tags = after
-        captions[name] = join_tags(tags)
-    refuse(captions.values(), project.where("tags"))
-    effects = tuple(RuleEffect(rule.name, count) for rule, count in zip(RULES, changed, strict=True))
-    return Captioning(captions, effects)
+    finished: dict[str, Tags] = {}
+    for item in desk.dataset.items:
+        scene, view, tags = desk.scene(item), desk.view(item), desk.start(item)
+        if id(scene) not in prepared:
+            works = ((rule.name, rule.prepare(scene)) for rule in desk.rules)
+            prepared[id(scene)] = [(name, work) for name, work in works if work is not None]
+        for name, work in prepared[id(scene)]:
+            outcome = work(tags, view)
+            if outcome is not None and outcome.tags != tags:
+                changed[name] += 1
+                tags = outcome.tags
+        finished[item.name] = tags
+        captions[item.name] = join_tags(tags)
+    refuse_images(finished, (), desk.project.where("tags"))
+    return Captioning(captions, tuple(RuleEffect(name, count) for name, count in changed.items()))
 
 
 def explain_caption(project: Project, dataset: Dataset, image: str) -> Explanation:
     """What each rule did to one image's tags. `image` is its name, or the end of its path. Raises UsageError."""
-    raw = read_raw_tags(project, dataset)
-    _refuse(project, raw)
-    name = _find(image, raw)
-    context = _contexts(project)[raw[name].source]
-    tags = raw[name].tags
-    decided: dict[str, TagFate] = {}
-    order = list(tags)
-    for rule in RULES:
-        after = rule.apply(tags, context)
-        for fate in _compare(tags, after, rule.id, rule.why):
-            decided[fate.tag] = fate
-            if fate.fate == "added":
-                order.append(fate.tag)
-        tags = after
-    fates = tuple(decided.get(tag, TagFate(tag, "kept")) for tag in dict.fromkeys(order))
-    return Explanation(name, raw[name].source, raw[name].tags, fates, join_tags(tags))
+    return explain(open_desk(project, dataset), image)
 
 
-def _compare(before: tuple[str, ...], after: tuple[str, ...], rule: str, why: str) -> list[TagFate]:
-    """The fates that one rule decided; "changed" is a tag that goes on in another spelling."""
-    if before == after:
-        return []
-    spelt = {tag_key(tag): tag for tag in after}
-    fates = [
-        TagFate(tag, "changed", rule, why, spelt[tag_key(tag)])
-        if tag_key(tag) in spelt
-        else TagFate(tag, "dropped", rule, why)
-        for tag in before
-        if tag not in after
-    ]
-    old = {tag_key(tag) for tag in before}
-    fates += [TagFate(tag, "added", rule, why) for tag in after if tag_key(tag) not in old]
-    return fates
+def explain(desk: Desk, image: str) -> Explanation:
+    """What each rule did to the tags of one image on the desk."""
+    name = _find(image, desk.raw)
+    item = next(one for one in desk.dataset.items if one.name == name)
+    scene, view, tags = desk.scene(item), desk.view(item), desk.start(item)
+    start, stories = tags, [_Story(tag) for tag in tags]
+    for rule in desk.rules:
+        work = rule.prepare(scene)
+        outcome = work(tags, view) if work is not None else None
+        if outcome is not None:
+            for ruling in outcome.rulings:
+                _tell(stories, rule, ruling)
+            tags = outcome.tags
+    refuse(tags, desk.project.where("tags"))
+    return Explanation(name, desk.raw[name].source, start, tuple(story.end() for story in stories), join_tags(tags))
 
 
-def _contexts(project: Project) -> Mapping[Source, Context]:
-    trigger, settings = split_tags(project.lora.trigger), read_settings(project)
-    sources: tuple[Source, ...] = ("caption", "tagger", "folder", "none")
-    return {source: Context(trigger, settings, source) for source in sources}
+def order_rules(settings: TagsTable, where: str) -> tuple[CaptionRule, ...]:
+    """The rules that work, in their order. Those that [tags] order names take turns in the places that they have by
+    default; the others stay where they are. Raises ProjectError for a name that is no rule's."""
+    known = {rule.name: rule for rule in RULES}
+    for key, names in (("order", settings.order), ("off", settings.off)):
+        for name in names:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"Rules: {', '.join(known)}."
+                raise ProjectError(f"{key}: {name}: no such rule.", where=where, hint=hint)
+    if len(set(settings.order)) < len(settings.order):
+        raise ProjectError("order: a rule is named twice.", where=where, hint="Name each once.")
+    wanted = iter(settings.order)
+    ordered = [known[next(wanted)] if rule.name in settings.order else rule for rule in RULES]
+    return tuple(rule for rule in ordered if rule.name not in settings.off)
 
 
-def _refuse(project: Project, raw: Mapping[str, RawTags]) -> None:
-    """Look at one image after the other, so that the message can name it, then at the dataset as a whole."""
-    for name, image in raw.items():
-        refuse((*image.tags, *image.ratings), name)
-    refuse((tag for image in raw.values() for tag in (*image.tags, *image.ratings)), project.root)
+@dataclass
+class _Story:
+    """A tag on its way through the rules."""
+
+    tag: str
+    now: str = ""
+    alive: bool = True
+    steps: list[Step] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.now = self.now or self.tag
+
+    def end(self) -> TagFate:
+        """The fate that counts: gone, or in a new form, or added; else what kept it, if anything did."""
+        telling: tuple[Fate, ...] = ("dropped",) if not self.alive else ("added", "changed", "kept", "moved")
+        for fate in telling:
+            last = next((step for step in reversed(self.steps) if step.fate == fate), None)
+            if last is not None:
+                became = self.now if self.alive and self.now != self.tag else None
+                return TagFate(self.tag, fate, last.id, last.why, became, tuple(self.steps))
+        return TagFate(self.tag, "kept", steps=tuple(self.steps))
+
+
+def _tell(stories: list[_Story], rule: CaptionRule, ruling: Ruling) -> None:
+    """Go on with the story of the tag that a ruling is about, or begin one. Of equal tags the last is dropped first."""
+    if ruling.fate == "added":
+        story = _Story(ruling.tag)
+        stories.append(story)
+    else:
+        turn: Iterable[_Story] = reversed(stories) if ruling.fate == "dropped" else stories
+        story = next(one for one in turn if one.alive and one.now == ruling.tag)
+    story.steps.append(Step(rule.name, rule.id, ruling.fate, ruling.why or rule.why, ruling.became))
+    story.alive = ruling.fate != "dropped"
+    story.now = ruling.became or story.now
+
+
+def _own_words(project: Project, settings: TagsTable) -> Sequence[str]:
+    """What the project itself puts into captions, wherever a rule may drop it again."""
+    images = [tag for entry in settings.images.values() for tag in entry.add]
+    lists = (settings.add, settings.style, settings.background, settings.quality, images, settings.aliases.values())
+    triggers = [project.lora.trigger, *(member.trigger for member in project.bundle.values())]
+    return [*triggers, settings.core, settings.prefix, *(tag for tags in lists for tag in tags)]
 
 
 def _find(image: str, names: Mapping[str, object]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.resources import files
+from typing import NoReturn
 
 from lorasmith.errors import RefusedError
 
@@ -32,11 +33,33 @@ def refuse(text: str | Iterable[str], where: object) -> None:
         speaks_of_minors, is_sexual = _look(part)
         minor, sexual = minor or speaks_of_minors, sexual or is_sexual
         if minor and sexual:
-            raise RefusedError(
-                "refused: it combines minors with sexual content.",
-                where=where,
-                hint="Lorasmith does not work on such material, and there is no setting that changes this.",
-            )
+            _refuse(where)
+
+
+def refuse_images(texts: Mapping[str, Iterable[str]], also: Iterable[str], where: object) -> None:
+    """Raise RefusedError when the texts of one image, with those that go with every image (`also`), or all of them
+    taken together combine the two.
+
+    `texts` are by image; `where` names the dataset for the message, where no single image is at fault. Each distinct
+    text is looked at once, and nothing else happens when they are harmless taken all together.
+    """
+    always = tuple(also)
+    distinct = {*always, *(text for image in texts.values() for text in image)}
+    looks = {text: _look(text) for text in distinct}
+    if not any(minor for minor, _ in looks.values()) or not any(sexual for _, sexual in looks.values()):
+        return
+    refuse(always, where)
+    for name, image in texts.items():
+        refuse((*always, *image), name)
+    _refuse(where)
+
+
+def _refuse(where: object) -> NoReturn:
+    raise RefusedError(
+        "refused: it combines minors with sexual content.",
+        where=where,
+        hint="Lorasmith does not work on such material, and there is no setting that changes this.",
+    )
 
 
 @lru_cache(maxsize=65536)

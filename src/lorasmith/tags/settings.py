@@ -8,10 +8,12 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from lorasmith.project import Project
 from lorasmith.schema import TableModel, read_table
-from lorasmith.tags.words import split_tags
+from lorasmith.tags.store import CATEGORIES, CHARACTER
+from lorasmith.tags.words import split_tags, tag_key
 
 FAITHFUL = {"flexible": 0.25, "balanced": 0.5, "faithful": 0.75, "strict": 1.0}
 """Names of places on the dial `faithful`."""
+_CATEGORY_NAMES = {number: name for name, number in CATEGORIES.items()}
 
 
 def _listed(value: object) -> object:
@@ -125,6 +127,16 @@ class TagsTable(TableModel):
     @classmethod
     def _one_line(cls, value: str) -> str:
         return " ".join(value.split())
+
+
+def least_score(settings: TagsTable, tag: str, category: int) -> float:
+    """The score in 0..1 from which on a tagger's tag of this category (a number of `CATEGORIES`) is said: its own, else
+    its category's, else the general one."""
+    own = {tag_key(name): least for name, least in settings.thresholds.items()}
+    least = own.get(tag_key(tag), own.get(_CATEGORY_NAMES.get(category, "")))
+    if least is not None:
+        return least
+    return settings.character_threshold if category == CHARACTER else settings.threshold
 
 
 def read_settings(project: Project) -> TagsTable:

@@ -1,13 +1,52 @@
-"""The caption rules, one a file, in the order in which they work."""
+"""The caption rules, one a file, in the order in which they work unless [tags] order says otherwise."""
 
-from lorasmith.tags.rules import absorb, additions, duplicates, trigger, underscores, undesired
+from lorasmith.tags.rules import (
+    absorb,
+    add,
+    aliases,
+    arrange,
+    background,
+    conflicts,
+    doubtful,
+    duplicates,
+    fused,
+    images,
+    implied,
+    quality,
+    rare,
+    sentence,
+    silent,
+    style,
+    thresholds,
+    trigger,
+    typos,
+    underscores,
+    undesired,
+    unify,
+)
 from lorasmith.tags.rules.rule import CaptionRule
 
 RULES: tuple[CaptionRule, ...] = (
+    thresholds.RULE,
+    doubtful.RULE,
     underscores.RULE,
+    aliases.RULE,
+    typos.RULE,
     duplicates.RULE,
     undesired.RULE,
+    conflicts.RULE,
+    implied.RULE,
+    unify.RULE,
+    rare.RULE,
     absorb.RULE,
-    additions.RULE,
+    fused.RULE,
+    quality.RULE,
+    background.RULE,
+    add.RULE,
+    sentence.RULE,
+    arrange.RULE,
+    style.RULE,
+    images.RULE,
+    silent.RULE,
     trigger.RULE,
 )

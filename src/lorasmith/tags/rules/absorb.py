@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Context, Tags, matcher
+from collections.abc import Callable
+
+from lorasmith.tags.knowledge import absorbed_features, feature_of
+from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, matcher, tag_by_tag
+from lorasmith.tags.words import tag_key
+
+_AUTOMATIC = 0.5
 
 
-def apply(tags: Tags, context: Context) -> Tags:
-    """Drop what [tags] absorb names."""
-    absorbed = matcher(context.settings.absorb)
-    return tuple(tag for tag in tags if not absorbed(tag))
+def prepare(scene: Scene) -> Work | None:
+    """Drop what [tags] absorb names, and the features that the dial gives to the trigger, but not the rare ones."""
+    listed, featured = matcher(scene.settings.absorb), is_featured(scene)
+    if not scene.settings.absorb and featured is None:
+        return None
+
+    def judge(tag: str) -> Ruling | None:
+        if listed(tag):
+            return Ruling(tag, "dropped", "listed under absorb: the trigger takes it over")
+        key = tag_key(tag)
+        feature = featured(key) if featured and not scene.is_rare(key) else None
+        return Ruling(tag, "dropped", f"{feature} of the subject: the trigger takes it over") if feature else None
+
+    return tag_by_tag(judge)
 
 
-RULE = CaptionRule("absorb", "T4", "part of the subject: the trigger absorbs it", apply)
+def dial(scene: Scene) -> float:
+    """How faithful the trigger shall be, in 0..1: as set; else half way for a tagger's tags and not at all for
+    captions that somebody wrote."""
+    if scene.settings.faithful is not None:
+        return scene.settings.faithful
+    return _AUTOMATIC if scene.source == "tagger" else 0.0
+
+
+def is_featured(scene: Scene) -> Callable[[str], str | None] | None:
+    """A test which absorbed feature of the subject a key belongs to; None when none is absorbed."""
+    features, spared = absorbed_features(scene.subject, dial(scene)), matcher(scene.settings.keep)
+    if not features:
+        return None
+
+    def featured(key: str) -> str | None:
+        feature = None if spared(key) else feature_of(key, features)
+        return feature.name if feature else None
+
+    return featured
+
+
+RULE = CaptionRule("absorb", "T4", "part of the subject: the trigger absorbs it", prepare)

@@ -1,48 +1,204 @@
-"""What a caption rule is."""
+"""What a caption rule is.
+
+A rule is prepared once for a scene (all images of one subject whose tags have one source) and then works on the tags
+of one image after the other. What it does it says tag by tag, in rulings: `lorasmith tag --explain` shows just those.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
+from lorasmith.project import SubjectKind
+from lorasmith.tags.knowledge import pattern
 from lorasmith.tags.settings import TagsTable
 from lorasmith.tags.words import tag_key
 
 Tags = tuple[str, ...]
-Source = Literal["caption", "tagger", "folder", "none"]
+Source = Literal["caption", "tagger", "both", "folder", "none"]
+Fate = Literal["kept", "dropped", "changed", "added", "moved"]
+
+
+class Ruling(NamedTuple):
+    """What a rule did to one tag. `why` is empty where the rule's own reason says it all; `became` is the new form of
+    a changed tag. A tag that went up in another one is dropped; a kept one is one that a later rule must not drop."""
+
+    tag: str
+    fate: Fate
+    why: str = ""
+    became: str | None = None
+
+
+class Outcome(NamedTuple):
+    """The tags after a rule, and its rulings: taken together they lead from the tags before to those after."""
+
+    tags: Tags
+    rulings: tuple[Ruling, ...]
 
 
 @dataclass(frozen=True)
-class Context:
-    """What a rule may look at beside the tags: the trigger's tags, [tags], and where the raw tags came from."""
+class View:
+    """What a rule may look at of one image beside its tags.
 
-    trigger: Tags
+    `scores` (0..1) and `categories` by the tagger's spelling; `sentence` a description in words; `poor` why the
+    image counts as of low quality, empty for a good one.
+    """
+
+    name: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    categories: Mapping[str, int] = field(default_factory=dict)
+    sentence: str | None = None
+    poor: str = ""
+
+    @cached_property
+    def likelihood(self) -> Mapping[str, float]:
+        """The scores by `tag_key`."""
+        return {tag_key(tag): score for tag, score in self.scores.items()}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is the same for all images of one subject whose tags have one `source`.
+
+    `trigger` are its tags; `names` the images; `read_tags` gives the raw tags of all images of the subject, each
+    list from the thresholds on, whatever their source; `known` are the keys of the tags that the tagger knows.
+    """
+
     settings: TagsTable
-    source: Source
+    subject: SubjectKind = SubjectKind.CHARACTER
+    trigger: Tags = ()
+    source: Source = "caption"
+    read_tags: Callable[[], tuple[Tags, ...]] = tuple
+    known: frozenset[str] = frozenset()
+
+    @cached_property
+    def keys(self) -> tuple[frozenset[str], ...]:
+        """The `tag_key`s of every image of the subject."""
+        return tuple(frozenset(map(tag_key, tags)) for tags in self.read_tags())
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """In how many images of the subject each `tag_key` stands."""
+        counts: dict[str, int] = {}
+        for keys in self.keys:
+            for key in keys:
+                counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    @property
+    def word(self) -> str:
+        """The trigger as one word, for tags that are named after it (T6)."""
+        return "_".join(self.trigger[0].split()) if self.trigger else "subject"
+
+    def share(self, key: str) -> float:
+        """The share of the subject's images that have the tag."""
+        return self.counts.get(key, 0) / max(1, len(self.keys))
+
+    def is_rare(self, key: str) -> bool:
+        """Whether the tag is an inconsistent element that keeps its tag (T8)."""
+        settings = self.settings
+        few = self.counts.get(key, 0) < settings.rare_images
+        return "rare" not in settings.off and few and self.share(key) < settings.consistent
+
+
+Work = Callable[[Tags, View], Outcome | None]
+"""From an image's tags to what becomes of them; None when there is nothing to do."""
 
 
 @dataclass(frozen=True)
 class CaptionRule:
     """A named step from tags to tags. `id` is the domain rule it serves, `why` a sentence for the user.
 
-    `apply` is pure, and gives the same tuple back when it has nothing to do.
+    `prepare` looks at the scene and gives the work; None when there is nothing to do in any image.
     """
 
     name: str
     id: str
     why: str
-    apply: Callable[[Tags, Context], Tags]
+    prepare: Callable[[Scene], Work | None]
+
+
+class _Memory(dict[str, Ruling | None]):
+    def __init__(self, judge: Callable[[str], Ruling | None]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def __missing__(self, tag: str) -> Ruling | None:
+        ruling = self[tag] = self._judge(tag)
+        return ruling
+
+
+def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
+    """The work of a rule that looks at each tag by itself: every distinct tag is judged once."""
+    memory = _Memory(judge)
+
+    def work(tags: Tags, view: View) -> Outcome | None:
+        del view
+        rulings = tuple([ruling for tag in tags if (ruling := memory[tag]) is not None])
+        return Outcome(carry_out(tags, memory), rulings) if rulings else None
+
+    return work
+
+
+def carry_out(tags: Tags, rulings: Mapping[str, Ruling | None]) -> Tags:
+    """The tags without those that were dropped, and with the changed ones in their new form."""
+    after: list[str] = []
+    for tag in tags:
+        ruling = rulings[tag]
+        if ruling is None or ruling.fate == "kept":
+            after.append(tag)
+        elif ruling.became is not None:
+            after.append(ruling.became)
+    return tuple(after)
+
+
+def drop(tags: Tags, dropped: Mapping[str, str]) -> Outcome | None:
+    """The outcome of dropping tags, given with the reason for each."""
+    if not dropped:
+        return None
+    rulings = tuple(Ruling(tag, "dropped", dropped[tag]) for tag in tags if tag in dropped)
+    return Outcome(tuple(tag for tag in tags if tag not in dropped), rulings)
+
+
+def append(tags: Tags, added: Tags, why: str = "") -> Outcome | None:
+    """The outcome of adding at the end what is not there yet in any spelling."""
+    present = set(map(tag_key, tags))
+    fresh = tuple(tag for tag in added if tag_key(tag) not in present)
+    return Outcome(tags + fresh, tuple(Ruling(tag, "added", why) for tag in fresh)) if fresh else None
+
+
+def put_first(tags: Tags, front: Tags, why: str = "") -> Outcome | None:
+    """The outcome of putting `front` before all else, in its own spelling, each once."""
+    wanted = set(map(tag_key, front))
+    after = front + tuple(tag for tag in tags if tag_key(tag) not in wanted)
+    if after == tags:
+        return None
+    present: dict[str, str] = {}
+    rulings: list[Ruling] = []
+    for tag in tags:
+        key = tag_key(tag)
+        if key in present:
+            rulings.append(Ruling(tag, "dropped", "it is in front already"))
+        elif key in wanted:
+            present[key] = tag
+    for tag in front:
+        old = present.get(tag_key(tag))
+        if old is None:
+            rulings.append(Ruling(tag, "added", why))
+        elif old != tag:
+            rulings.append(Ruling(old, "changed", why, tag))
+        else:
+            rulings.append(Ruling(tag, "moved", why))
+    return Outcome(after, tuple(rulings))
 
 
 @lru_cache(maxsize=256)
 def matcher(patterns: Tags) -> Callable[[str], bool]:
     """A test whether a tag is among `patterns`, whatever its case, spaces and underscores; `*` matches anything."""
-    exact = frozenset(tag_key(pattern) for pattern in patterns if "*" not in pattern)
-    globs = [".*".join(map(re.escape, tag_key(pattern).split("*"))) for pattern in patterns if "*" in pattern]
-    wild = re.compile("|".join(globs)) if globs else None
+    exact = frozenset(tag_key(wanted) for wanted in patterns if "*" not in wanted)
+    wild = pattern(tuple(wanted for wanted in patterns if "*" in wanted))
 
     def matches(tag: str) -> bool:
         key = tag_key(tag)

@@ -1,26 +1,53 @@
-"""T1: the trigger comes first in every caption."""
+"""T1, T3: the trigger comes first in every caption, in the form that was asked for."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from lorasmith.tags.rules.rule import CaptionRule, Context, Tags
-from lorasmith.tags.words import tag_key
+from lorasmith.tags.knowledge import CORE
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work, put_first
+from lorasmith.tags.words import join_tags, split_tags, tag_key
 
 
-def apply(tags: Tags, context: Context) -> Tags:
-    """Put the trigger in front; a caption that opens with a phrase around it (`photo of NAME`) is left (T3)."""
-    trigger = context.trigger
-    keys = {tag_key(tag) for tag in trigger}
-    if len(trigger) == 1 and tags and tag_key(tags[0]) not in keys and _word(trigger[0]).search(tag_key(tags[0])):
-        return tags
-    return trigger + tuple(tag for tag in tags if tag_key(tag) not in keys)
+def prepare(scene: Scene) -> Work | None:
+    """Put the trigger in front: as it is, as its kind's core tag, or in a phrase (T3). A caption that opens with a
+    phrase around it (`photo of NAME`) is left."""
+    trigger, front = scene.trigger, opening(scene)
+    if not front:
+        return None
+    plain = frozenset(map(tag_key, trigger)) - frozenset(map(tag_key, front))
+    word = _word(trigger[0]) if len(trigger) == 1 and front == trigger else None
+    own = frozenset(map(tag_key, trigger))
+
+    def work(tags: Tags, view: View) -> Outcome | None:
+        del view
+        if word is not None and tags and tag_key(tags[0]) not in own and word.search(tags[0].casefold()):
+            return None
+        bare = tuple(Ruling(tag, "dropped", "it is in front already") for tag in tags if tag_key(tag) in plain)
+        if not bare:
+            return put_first(tags, front)
+        rest = tuple(tag for tag in tags if tag_key(tag) not in plain)
+        outcome = put_first(rest, front) or Outcome(rest, ())
+        return Outcome(outcome.tags, (*bare, *outcome.rulings))
+
+    return work
+
+
+def opening(scene: Scene) -> Tags:
+    """The tags that every caption of the scene starts with."""
+    trigger, settings = scene.trigger, scene.settings
+    if not trigger:
+        return ()
+    core = CORE[scene.subject] if settings.core.casefold() == "auto" else settings.core
+    phrase = settings.prefix or core
+    return split_tags(phrase.replace("NAME", join_tags(trigger))) if phrase else trigger
 
 
 @lru_cache(maxsize=256)
 def _word(trigger: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(tag_key(trigger))}(?!\w)")
+    """The trigger as a whole word of a phrase; `blonde_NAME_hair` (T6) is one word and does not contain it."""
+    return re.compile(r"(?<!\w)" + "[ _]".join(map(re.escape, tag_key(trigger).split())) + r"(?!\w)")
 
 
-RULE = CaptionRule("trigger", "T1", "the trigger comes first in every caption", apply)
+RULE = CaptionRule("trigger", "T1", "the trigger comes first in every caption", prepare)

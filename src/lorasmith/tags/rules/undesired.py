@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Context, Tags, matcher
+from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, matcher, tag_by_tag
 
 
-def apply(tags: Tags, context: Context) -> Tags:
+def prepare(scene: Scene) -> Work | None:
     """Drop what [tags] undesired names."""
-    unwanted = matcher(context.settings.undesired)
-    return tuple(tag for tag in tags if not unwanted(tag))
+    if not scene.settings.undesired:
+        return None
+    unwanted = matcher(scene.settings.undesired)
+    return tag_by_tag(lambda tag: Ruling(tag, "dropped") if unwanted(tag) else None)
 
 
-RULE = CaptionRule("undesired", "T5", "listed as undesired in [tags]", apply)
+RULE = CaptionRule("undesired", "T5", "listed as undesired in [tags]", prepare)

@@ -1,0 +1,43 @@
+"""Which images are of low quality, as measured: blurred, enlarged, or small beside the others (T7)."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lorasmith.dataset.fingerprinting import portray
+from lorasmith.dataset.index import open_index
+from lorasmith.dataset.reading import Dataset
+from lorasmith.events import finish
+from lorasmith.project import Project
+from lorasmith.tags.settings import TagsTable
+
+
+def find_poor(project: Project, dataset: Dataset, settings: TagsTable) -> Mapping[str, str]:
+    """Item name -> why the image counts as of low quality; empty when nobody wants to know ([tags] quality, off).
+
+    What was measured before is remembered in the project's index. Images that are gone are left out.
+    """
+    if not settings.quality or "quality" in settings.off:
+        return {}
+    present = replace(dataset, items=tuple(item for item in dataset.items if item.path.is_file()))
+    with open_index(project.cache) as index:
+        portraits = finish(portray(index, present))
+    poor = {
+        portrait.name: f"blurred or enlarged: its sharpness measure is {portrait.fingerprint.blur:.2f}"
+        for portrait in portraits
+        if portrait.fingerprint.blur > settings.blurred
+    }
+    for name, side, usual in _small(dataset, settings.small):
+        poor.setdefault(name, f"small: {side} pixels where {usual} are usual")
+    return poor
+
+
+def _small(dataset: Dataset, share: float) -> list[tuple[str, int, int]]:
+    """(name, shorter side, median shorter side) of the user's whole pictures that are small beside the others."""
+    sides = {item.name: min(item.size) for item in dataset.items if item.lineage is None and item.crop is None}
+    if not sides:
+        return []
+    usual = round(statistics.median(sides.values()))
+    return [(name, side, usual) for name, side in sides.items() if side < share * usual]

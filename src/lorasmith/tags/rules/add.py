@@ -1,0 +1,14 @@
+"""Tags that the user wants in every caption."""
+
+from __future__ import annotations
+
+from lorasmith.tags.rules.rule import CaptionRule, Scene, Work, append
+
+
+def prepare(scene: Scene) -> Work | None:
+    """Append what [tags] add names and the caption lacks."""
+    words = scene.settings.add
+    return (lambda tags, _: append(tags, words)) if words else None
+
+
+RULE = CaptionRule("add", "T13", "listed under add in [tags]", prepare)

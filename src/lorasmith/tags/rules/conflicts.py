@@ -1,0 +1,44 @@
+"""T9: tags that exclude each other do not stand together."""
+
+from __future__ import annotations
+
+from lorasmith.tags.knowledge import SIDES, find_conflicts
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.words import tag_key
+
+
+def prepare(scene: Scene) -> Work | None:
+    """Of excluding tags the likelier side stays, by the tagger's scores; without scores all stay, and are reported."""
+
+    def work(tags: Tags, view: View) -> Outcome | None:
+        if not view.scores or sum(tag_key(tag) in SIDES for tag in tags) < 2:
+            return None
+        dropped: dict[str, str] = {}
+        for _, rivals in find_conflicts([tag_key(tag) for tag in tags]):
+            best, losers = weigh(rivals, view, scene.known)
+            if best is not None:
+                why = f"excluded by {best}, which is likelier ({view.likelihood[best]:.2f})"
+                dropped |= {tag: why for tag in tags if tag_key(tag) in losers}
+        return drop(tags, dropped)
+
+    return work
+
+
+def weigh(rivals: Tags, view: View, known: frozenset[str]) -> tuple[str | None, Tags]:
+    """(the likeliest of tags that exclude each other, all that it excludes); (None, ()) when scores do not tell:
+    they are equal, or the tagger does not know one of the tags."""
+    if known and not known.issuperset(rivals):
+        return None, ()
+    ranked = sorted(rivals, key=lambda key: -view.likelihood.get(key, 0.0))
+    best, second = (view.likelihood.get(key, 0.0) for key in ranked[:2])
+    if not best > second:
+        return None, ()
+    return ranked[0], tuple(rival for rival in ranked[1:] if _excludes(ranked[0], rival))
+
+
+def _excludes(one: str, other: str) -> bool:
+    sides = dict(SIDES[one])
+    return any(number in sides and sides[number] != side for number, side in SIDES[other])
+
+
+RULE = CaptionRule("conflicts", "T9", "excluded by a likelier tag", prepare)

@@ -1,0 +1,31 @@
+"""T9: no false positives: what a tagger that knows the tag does not see is not said."""
+
+from __future__ import annotations
+
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.words import tag_key
+
+
+def prepare(scene: Scene) -> Work | None:
+    """Drop a caption's tags to which the tagger gives less than [tags] doubt, where it has looked at the image."""
+    doubt = scene.settings.doubt
+    if not doubt or scene.source not in ("caption", "both"):
+        return None
+
+    def work(tags: Tags, view: View) -> Outcome | None:
+        return drop(tags, find_doubtful(tags, view, scene.known, doubt)) if view.scores else None
+
+    return work
+
+
+def find_doubtful(tags: Tags, view: View, known: frozenset[str], doubt: float) -> dict[str, str]:
+    """Tag -> why it is doubted: the tagger knows it, looked at the image, and gave it less than `doubt`."""
+    scores = view.likelihood
+    return {
+        tag: f"the tagger gives it {scores.get(key, 0.0):.3f}"
+        for tag in tags
+        if (key := tag_key(tag)) in known and scores.get(key, 0.0) < doubt
+    }
+
+
+RULE = CaptionRule("doubtful", "T9", "the tagger knows it and does not see it", prepare)

@@ -1,0 +1,28 @@
+"""T4: what is always there with the trigger is one with it."""
+
+from __future__ import annotations
+
+from lorasmith.tags.knowledge import COUNTS, FRAMING
+from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, matcher, tag_by_tag
+from lorasmith.tags.words import tag_key
+
+
+def prepare(scene: Scene) -> Work | None:
+    """Drop tags that stand in at least the share [tags] fused of the subject's images; counts and framing stay."""
+    least = scene.settings.fused
+    if not least or len(scene.keys) < 2:
+        return None
+    spared = matcher(scene.settings.keep)
+    own = frozenset(map(tag_key, scene.trigger))
+
+    def judge(tag: str) -> Ruling | None:
+        key = tag_key(tag)
+        share = scene.share(key)
+        if share < least or key in COUNTS or key in FRAMING or key in own or spared(tag):
+            return None
+        return Ruling(tag, "dropped", f"in {share:.0%} of the images: one with the trigger")
+
+    return tag_by_tag(judge)
+
+
+RULE = CaptionRule("fused", "T4", "nearly always there: one with the trigger", prepare)

@@ -1,0 +1,20 @@
+"""T7: images of low quality say so, by what was measured."""
+
+from __future__ import annotations
+
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, append
+
+
+def prepare(scene: Scene) -> Work | None:
+    """Append [tags] quality to blurred and small images."""
+    words = scene.settings.quality
+    if not words:
+        return None
+
+    def work(tags: Tags, view: View) -> Outcome | None:
+        return append(tags, words, view.poor) if view.poor else None
+
+    return work
+
+
+RULE = CaptionRule("quality", "T7", "the image is of low quality, and the tag keeps that out of the adapter", prepare)

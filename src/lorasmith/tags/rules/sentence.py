@@ -1,0 +1,30 @@
+"""T12: a sentence that a captioning program wrote stands among the tags, or in their place."""
+
+from __future__ import annotations
+
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.words import split_tags, tag_key
+
+
+def prepare(scene: Scene) -> Work | None:
+    """Put the sentence before or after the tags, or instead of them; a caption that is the sentence is left."""
+    where = scene.settings.sentence
+    if where == "none":
+        return None
+
+    def work(tags: Tags, view: View) -> Outcome | None:
+        if not view.sentence:
+            return None
+        parts = split_tags(view.sentence)
+        if not parts or set(map(tag_key, parts)) <= set(map(tag_key, tags)):
+            return None
+        taken = set(map(tag_key, parts))
+        rest = () if where == "instead" else tuple(tag for tag in tags if tag_key(tag) not in taken)
+        dropped = tuple(Ruling(tag, "dropped", "the sentence says it") for tag in tags if tag not in rest)
+        after = rest + parts if where == "after" else parts + rest
+        return Outcome(after, (*dropped, *(Ruling(part, "added") for part in parts)))
+
+    return work
+
+
+RULE = CaptionRule("sentence", "T12", "part of the sentence that describes the image", prepare)

@@ -1,0 +1,31 @@
+"""T9: what the tagger thinks unlikely is not said."""
+
+from __future__ import annotations
+
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.settings import least_score
+
+
+def prepare(scene: Scene) -> Work | None:
+    """Drop a tagger's tags whose score is under the threshold of their category, or their own."""
+    if scene.source not in ("tagger", "both"):
+        return None
+    leasts: dict[str, float] = {}
+
+    def work(tags: Tags, view: View) -> Outcome | None:
+        dropped: dict[str, str] = {}
+        for tag in tags:
+            score = view.scores.get(tag)
+            if score is None:
+                continue
+            least = leasts.get(tag)
+            if least is None:
+                least = leasts[tag] = least_score(scene.settings, tag, view.categories.get(tag, 0))
+            if score < least:
+                dropped[tag] = f"its score {score:.2f} is under {least:.2f}"
+        return drop(tags, dropped)
+
+    return work
+
+
+RULE = CaptionRule("thresholds", "T9", "its score is under the threshold", prepare)
