@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
+
+import numpy as np
 
 from lorasmith.dataset.folders import class_words
 from lorasmith.dataset.reading import Dataset, Item
+from lorasmith.errors import ProjectError, did_you_mean
 from lorasmith.project import Project
 from lorasmith.tags.imported import ImportedTags, read_imported
 from lorasmith.tags.rules.rule import Source
-from lorasmith.tags.settings import TagsTable, least_score, read_settings
+from lorasmith.tags.settings import least_score, read_settings
 from lorasmith.tags.sidecars import read_as_kohya
-from lorasmith.tags.store import (
-    QUALITY,
-    RATING,
-    ScoredTag,
-    StoredTags,
-    is_called,
-    read_sentences,
-    read_stored,
-)
+from lorasmith.tags.store import QUALITY, RATING, is_called, read_sentences, read_shelf
 from lorasmith.tags.words import is_sentence, split_tags, tag_key
 
 _SURE = 0.35
@@ -60,33 +54,77 @@ def read_raw_tags(project: Project, dataset: Dataset, *, kohya_compat: bool = Fa
 
 
 class _Sources:
-    """All that is known of the images, read once."""
+    """All that is known of the images, read once; what every tagger said is sifted for all images in one go."""
 
     def __init__(self, project: Project) -> None:
-        self._settings = read_settings(project)
-        self._least = _Least(self._settings)
-        self._stored = read_stored(project)
+        self._settings = settings = read_settings(project)
         self._imported = read_imported(project)
         self._sentences = read_sentences(project)
+        self._shelf = shelf = read_shelf(project)
+        self._check_name(project)
+        self._kinds = shelf.kinds()
+        least = np.array([least_score(settings, name, kind) for name, kind in shelf.words()])
+        unsaid = np.isin(shelf.categories, (RATING, QUALITY))[shelf.numbers]
+        rating = (shelf.categories == RATING)[shelf.numbers]
+        likely = (shelf.scores >= least[shelf.numbers]) & ~unsaid
+        hidden = (shelf.scores >= _SURE) & ~rating & ~likely
+        self._likely, self._hidden = shelf.sift(likely), shelf.sift(hidden)
+        self._ratings = shelf.sift(rating)
+
+    def _check_name(self, project: Project) -> None:
+        """Raise ProjectError when [tags] `tagger` means none of those that are there."""
+        name = self._settings.tagger
+        taggers = sorted({tagger for _, tagger in self._shelf.rows})
+        sources = {tags.source: tags for imported in self._imported.values() for tags in imported}
+        if not name or not (taggers or sources):
+            return
+        if not any(is_called(tagger, name) for tagger in taggers) and not any(
+            tags.is_called(name) for tags in sources.values()
+        ):
+            known = [*(tagger.rpartition(" ")[0] or tagger for tagger in taggers), *sorted(sources)]
+            raise ProjectError(
+                f"tagger = {name!r}: no tags of that name are stored.",
+                where=project.where("tags"),
+                hint=did_you_mean(name, known) or f"There are: {', '.join(known)}. Or tag with it first.",
+            )
 
     def of(self, item: Item, caption: str) -> RawTags:
         sha256, name = item.facts.sha256, self._settings.tagger
-        stored, imported = self._stored.get(sha256, ()), self._imported.get(sha256, ())
-        said = self._sentences.get(sha256)
-        tagger = next((tags for tags in stored if not name or is_called(tags.tagger, name)), None)
+        rows, imported = self._shelf.of.get(sha256, ()), self._imported.get(sha256, ())
+        sentence = self._sentences.get(sha256)
+        row = next((row for row in rows if not name or is_called(self._shelf.rows[row][1], name)), None)
         named = next((tags for tags in imported if name and tags.is_called(name)), None)
-        scored = self._least.sure(tagger.tags) if tagger else ()
-        tags, source, sentence = self._chosen(_Said(caption, named or next(iter(imported), None), scored, said), item)
+        said = _Said(
+            caption,
+            named or next(iter(imported), None),
+            self._likely[row] if row is not None else (),
+            sentence,
+        )
+        tags, source, of_import = self._chosen(said, item)
         if named is not None and self._settings.source == "tagger":
-            tags, source, sentence = split_tags(named.tags or ""), "caption", named.sentence
+            tags, source, of_import = split_tags(named.tags or ""), "caption", named.sentence
         return RawTags(
             tags,
             source,
-            tuple(dict.fromkeys(_unchosen(caption, stored, imported, said, frozenset(tags)))),
-            {tag.name: tag.score for tag in tagger.tags} if tagger else {},
-            {tag.name: tag.category for tag in tagger.tags} if tagger else {},
-            sentence or (None if is_sentence(caption) else said),
+            self._unchosen(rows, (caption, *_texts(imported), sentence), frozenset(tags)),
+            self._shelf.scored(row) if row is not None else {},
+            self._kinds[self._shelf.rows[row][1]] if row is not None else {},
+            of_import or (None if is_sentence(caption) else sentence),
         )
+
+    def _unchosen(self, rows: tuple[int, ...], texts: Iterable[str | None], chosen: frozenset[str]) -> tuple[str, ...]:
+        """What the refusal must see beside the chosen tags."""
+        seen: dict[str, None] = {}
+        for row in rows:
+            seen.update(dict.fromkeys(f"rating:{name}" for name in self._ratings[row][:1]))
+            for names in (self._likely[row], self._hidden[row]):
+                seen.update(dict.fromkeys(name for name in names if name not in chosen))
+        for text in texts:
+            if text:
+                seen.update(dict.fromkeys(tag for tag in split_tags(text) if tag not in chosen))
+                if is_sentence(text):
+                    seen[text] = None
+        return tuple(seen)
 
     def _chosen(self, said: _Said, item: Item) -> tuple[tuple[str, ...], Source, str | None]:
         """(tags, source, the import's sentence)."""
@@ -114,51 +152,11 @@ class _Said:
     sentence: str | None
 
 
-class _Least(dict[tuple[str, int], float]):
-    """The project's thresholds by (tag, category), each worked out once."""
-
-    def __init__(self, settings: TagsTable) -> None:
-        super().__init__()
-        self._settings = settings
-
-    def __missing__(self, tag: tuple[str, int]) -> float:
-        least = self[tag] = least_score(self._settings, *tag)
-        return least
-
-    def sure(self, tags: tuple[ScoredTag, ...]) -> tuple[str, ...]:
-        """The names of tags that are likely enough, the likeliest first; ratings and quality are no tags."""
-        likely = [
-            (-score, name) for name, kind, score in tags if kind not in (RATING, QUALITY) and score >= self[name, kind]
-        ]
-        return tuple(name for _, name in sorted(likely, key=itemgetter(0)))
-
-
-def _score(tag: ScoredTag) -> float:
-    return tag.score
+def _texts(imported: tuple[ImportedTags, ...]) -> Iterator[str | None]:
+    for tags in imported:
+        yield tags.tags
+        yield tags.sentence
 
 
 def _caption(item: Item, kohya_compat: bool) -> str:
     return (read_as_kohya(item.path) if kohya_compat else item.caption) or ""
-
-
-def _unchosen(
-    caption: str,
-    stored: tuple[StoredTags, ...],
-    imported: tuple[ImportedTags, ...],
-    said: str | None,
-    chosen: frozenset[str],
-) -> Iterator[str]:
-    """What the refusal must see beside the chosen tags."""
-    for tagger in stored:
-        ratings = [tag for tag in tagger.tags if tag.category == RATING]
-        if ratings:
-            yield f"rating:{max(ratings, key=_score).name}"
-        for name, category, score in tagger.tags:
-            if score >= _SURE and name not in chosen and category != RATING:
-                yield name
-    texts = (caption, *(text for tags in imported for text in (tags.tags, tags.sentence)), said)
-    for text in texts:
-        if text:
-            yield from (tag for tag in split_tags(text) if tag not in chosen)
-            if is_sentence(text):
-                yield text

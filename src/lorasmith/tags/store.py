@@ -10,11 +10,14 @@ import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 
 from lorasmith.errors import StorageError
 from lorasmith.project import Project
@@ -61,34 +64,121 @@ class ScoredTag(NamedTuple):
     score: float
 
 
-class StoredTags(NamedTuple):
-    """What one tagger (`tagger`: its name and hash) said of the file with this sha256, as it came."""
+@dataclass(frozen=True)
+class StoredTags:
+    """What one tagger (`tagger`: its name and hash) said of the file with this sha256, the likeliest first."""
 
     sha256: str
     tagger: str
-    tags: tuple[ScoredTag, ...]
+    tags: Sequence[ScoredTag]
+
+
+class Shelf:
+    """All that is stored, as a few arrays: half a million tags are sifted without an object for each.
+
+    `rows`: (sha256, tagger) of every row, the tagger that was used last first; `of`: the rows of a sha256, in that
+    order; `numbers`: the tags of all rows one after another, as indices of `names` and `categories`; `scores`: theirs.
+    """
+
+    def __init__(self, words: Sequence[tuple[int, str, int]], rows: Sequence[_Row]) -> None:
+        top = max((number for number, _, _ in words), default=0) + 1
+        self.names = [""] * top
+        self.categories = np.full(top, -1)
+        for number, name, category in words:
+            self.names[number] = name
+            self.categories[number] = category
+        fit = _whole(rows, self.categories)
+        self.rows = tuple((sha256, tagger) for sha256, tagger, _, _ in fit)
+        self.numbers = np.frombuffer(b"".join(row[2] for row in fit), _WORDS)
+        self.scores = np.frombuffer(b"".join(row[3] for row in fit), _SCORES).astype(np.float64).round(4)
+        self._ends = list(itertools.accumulate((len(row[2]) // _WORDS.itemsize for row in fit), initial=0))
+        self.of: dict[str, tuple[int, ...]] = {}
+        for row, (sha256, _) in enumerate(self.rows):
+            self.of[sha256] = (*self.of.get(sha256, ()), row)
+
+    def sift(self, wanted: npt.NDArray[np.bool_]) -> list[tuple[str, ...]]:
+        """By row the names of the tags for which `wanted`, as long as `numbers`, is true."""
+        names = list(map(self.names.__getitem__, self.numbers[wanted].tolist()))
+        counts = np.concatenate([[0], np.cumsum(wanted)])
+        return [tuple(names[start:end]) for start, end in itertools.pairwise(counts[self._ends].tolist())]
+
+    def words(self) -> Iterator[tuple[str, int]]:
+        """(name, category) by number."""
+        return zip(self.names, self.categories.tolist(), strict=True)
+
+    def scored(self, row: int) -> dict[str, float]:
+        """The scores of one row by name."""
+        part = slice(self._ends[row], self._ends[row + 1])
+        return dict(
+            zip(map(self.names.__getitem__, self.numbers[part].tolist()), self.scores[part].tolist(), strict=True)
+        )
+
+    def kinds(self) -> Mapping[str, Mapping[str, int]]:
+        """By tagger, the category of every name in its rows."""
+        owners: dict[str, list[int]] = {}
+        for row, (_, tagger) in enumerate(self.rows):
+            owners.setdefault(tagger, []).append(row)
+        kinds: dict[str, Mapping[str, int]] = {}
+        for tagger, rows in owners.items():
+            numbers = np.unique(np.concatenate([self.numbers[self._ends[row] : self._ends[row + 1]] for row in rows]))
+            names = (self.names[number] for number in numbers.tolist())
+            kinds[tagger] = dict(zip(names, self.categories[numbers].tolist(), strict=True))
+        return kinds
+
+    def tags(self, row: int) -> tuple[ScoredTag, ...]:
+        """The tags of one row."""
+        part = slice(self._ends[row], self._ends[row + 1])
+        numbers = self.numbers[part]
+        names = (self.names[number] for number in numbers.tolist())
+        return tuple(map(ScoredTag, names, self.categories[numbers].tolist(), self.scores[part].tolist()))
+
+
+class _RowTags(Sequence[ScoredTag]):
+    """The tags of one row of a shelf, decoded when they are asked for."""
+
+    def __init__(self, shelf: Shelf, row: int) -> None:
+        self._shelf, self._row = shelf, row
+
+    @cached_property
+    def _tags(self) -> tuple[ScoredTag, ...]:
+        return self._shelf.tags(self._row)
+
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._tags[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._tags == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._tags)
+
+
+def read_shelf(project: Project) -> Shelf:
+    """All stored tags. A store that is missing or damaged, or a damaged row, counts as not tagged yet."""
+    try:
+        with _reading(project) as connection:
+            if connection is not None:
+                words = connection.execute("select id, name, category from word").fetchall()
+                rows = connection.execute(
+                    "select sha256, identity, scored.words, scores from scored"
+                    " join tagger on tagger.id = scored.tagger order by tagger.used desc"
+                ).fetchall()
+                return Shelf(words, rows)
+    except sqlite3.Error:
+        pass
+    return Shelf((), ())
 
 
 def read_stored(project: Project) -> Mapping[str, tuple[StoredTags, ...]]:
-    """Stored tags by the pictures' sha256; of several taggers, the one that was used last comes first.
-
-    A store that is missing or damaged, or a damaged row, counts as not tagged yet.
-    """
-    try:
-        with _reading(project) as connection:
-            if connection is None:
-                return {}
-            words = dict[int, tuple[str, int]](
-                (number, (name, category))
-                for number, name, category in connection.execute("select id, name, category from word")
-            )
-            rows = connection.execute(
-                "select sha256, identity, scored.words, scores from scored join tagger on tagger.id = scored.tagger"
-                " order by tagger.used desc"
-            ).fetchall()
-    except sqlite3.Error:
-        return {}
-    return _gather(rows, words)
+    """Stored tags by the pictures' sha256; of several taggers, the one that was used last comes first."""
+    shelf = read_shelf(project)
+    return {
+        sha256: tuple(StoredTags(*shelf.rows[row], _RowTags(shelf, row)) for row in rows)
+        for sha256, rows in shelf.of.items()
+    }
 
 
 def read_vocabulary(project: Project, tagger: str = "") -> Mapping[str, int]:
@@ -134,8 +224,9 @@ def store(project: Project, new: Iterable[StoredTags]) -> None:
         for stored in new:
             if stored.tagger not in taggers:
                 taggers[stored.tagger] = _number_of(connection, "tagger", "identity", stored.tagger)
-            words = np.array([numbers.of(tag.name, tag.category) for tag in stored.tags], _WORDS)
-            scores = np.array([tag.score for tag in stored.tags], _SCORES)
+            tags = sorted(stored.tags, key=lambda tag: -tag.score)
+            words = np.array([numbers.of(tag.name, tag.category) for tag in tags], _WORDS)
+            scores = np.array([tag.score for tag in tags], _SCORES)
             connection.execute(
                 "insert or replace into scored values (?, ?, ?, ?)",
                 (stored.sha256, taggers[stored.tagger], words.tobytes(), scores.tobytes()),
@@ -168,31 +259,28 @@ def is_called(identity: str, name: str) -> bool:
     return name.casefold() in (full, bare, bare.rpartition("/")[2])
 
 
-def _gather(
-    rows: list[tuple[str, str, bytes, bytes]], words: Mapping[int, tuple[str, int]]
-) -> dict[str, tuple[StoredTags, ...]]:
-    """Decode all rows in one go; a row whose parts do not fit is left out."""
-    fit = [row for row in rows if _fits(row[2], row[3])]
-    numbers = np.frombuffer(b"".join(row[2] for row in fit), _WORDS)
-    scores = np.frombuffer(b"".join(row[3] for row in fit), _SCORES).astype(np.float64).round(4).tolist()
-    lost = ("", -1)
-    pairs = [words.get(number, lost) for number in numbers.tolist()]
-    tags = [ScoredTag(name, category, score) for (name, category), score in zip(pairs, scores, strict=True)]
-    found: dict[str, tuple[StoredTags, ...]] = {}
-    ends = itertools.accumulate(len(row[2]) // _WORDS.itemsize for row in fit)
-    start = 0
-    for (sha256, tagger, _, _), end in zip(fit, ends, strict=True):
-        if lost not in pairs[start:end]:
-            found[sha256] = (*found.get(sha256, ()), StoredTags(sha256, tagger, tuple(tags[start:end])))
-        start = end
-    return found
+_Row = tuple[str, str, bytes, bytes]
 
 
-def _fits(words: Any, scores: Any) -> bool:
-    """Whether the two blobs of a row are as long as each other; sqlite gives back whatever somebody put in."""
+def _whole(rows: Sequence[_Row], categories: npt.NDArray[np.int_]) -> list[_Row]:
+    """The rows that are not damaged; sqlite gives back whatever somebody put in."""
+    fit = [row for row in rows if _is_even(row[2], row[3])]
+    if not _damaged(b"".join(row[2] for row in fit), b"".join(row[3] for row in fit), categories):
+        return fit
+    return [row for row in fit if not _damaged(row[2], row[3], categories)]
+
+
+def _is_even(words: Any, scores: Any) -> bool:
     if not (isinstance(words, bytes) and isinstance(scores, bytes)):
         return False
     return len(words) == len(scores) and len(words) % _WORDS.itemsize == 0
+
+
+def _damaged(words: bytes, scores: bytes, categories: npt.NDArray[np.int_]) -> bool:
+    numbers, values = np.frombuffer(words, _WORDS), np.frombuffer(scores, _SCORES)
+    if not np.isfinite(values).all() or (numbers >= len(categories)).any():
+        return True
+    return bool((categories[numbers] < 0).any())
 
 
 class _Numbers:

@@ -26,7 +26,7 @@ from lorasmith.tags.store import RATING, ScoredTag, StoredTags, read_stored, sto
 _USUAL_SIDE = 448
 _LEAST_STORED = 0.02
 _BATCH = 8
-_SAVE_EVERY = 64
+_SAVE_EVERY = 5.0  # seconds
 _ROUNDING = 0.001
 
 Scores = npt.NDArray[np.float32]
@@ -131,6 +131,7 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
         todo = [item for item in todo if not _done(known.get(item.facts.sha256, ()), tagger)]
     fresh: list[StoredTags] = []
     tagged, started = 0, time.monotonic()
+    saved = started
     try:
         for start in range(0, len(todo), _BATCH):
             looks = [_look(item, tagger.side) for item in todo[start : start + _BATCH]]
@@ -145,9 +146,9 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
             for look in looks:
                 if look.fault:
                     yield Note(f"{look.item.name}: not tagged: {look.fault}", "warning")
-            if len(fresh) >= _SAVE_EVERY:
+            if time.monotonic() - saved >= _SAVE_EVERY:
                 store(project, fresh)
-                fresh = []
+                fresh, saved = [], time.monotonic()
             done = min(start + _BATCH, len(todo))
             yield Progress("tagging", done, len(todo), (time.monotonic() - started) / done * (len(todo) - done))
     finally:
