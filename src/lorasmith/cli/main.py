@@ -25,7 +25,7 @@ from lorasmith.errors import LorasmithError, StorageError, UsageError
 VERBS: Mapping[str, str] = MappingProxyType(
     {
         "demo": "The whole road in one command, on the shipped example.",
-        "collect": "Fetch images from a web gallery, with their sources and licences.",
+        "collect": "Fetch images from a web gallery, with source and licence.",
         "new": "Make a project: a lora.toml beside a folder of images.",
         "inspect": "Look at the images and say what is wrong and what to do.",
         "curate": "Decide on images, and make more of them; all can be undone.",

@@ -13,7 +13,7 @@ def command(
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the images.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Fetch images from a web gallery, with their sources and licences.
+    """Fetch images from a web gallery, with source and licence.
 
     gallery-dl does it, as a program of its own that you install; your settings of it hold. Ask whether you may use
     what you fetch: the author and the licence are kept with every image as far as the site tells them.
