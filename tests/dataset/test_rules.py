@@ -27,7 +27,7 @@ def test_every_rule_of_the_domain_is_there_once_and_ours_are_named_apart() -> No
 def test_it_has_a_file_a_test_a_dataset_that_passes_and_one_that_fails(rule: Rule) -> None:
     file = Path(inspect.getfile(rule.check))
     assert (file.parent.name, (file.parent / file.name).exists()) == ("rules", True)
-    assert (inspect.getmodule(rule.check).__doc__ or "").startswith(rule.id)  # type: ignore[union-attr]
+    assert (inspect.getmodule(rule.check).__doc__ or "").startswith(rule.id)
     tests = import_module(f"tests.dataset.rules.test_{file.stem}")
     assert list(rule.check(tests.passing())) == []
     failing = list(rule.check(tests.failing()))

@@ -9,7 +9,7 @@ from typing import Any
 from lorasmith.dataset.coverage import Part, cover, divide
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.dataset.evidence import Evidence, Group
-from lorasmith.dataset.findings import Finding, Level
+from lorasmith.dataset.findings import LEVELS, Finding
 from lorasmith.dataset.fingerprinting import portray
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.likeness import group_images
@@ -21,7 +21,6 @@ from lorasmith.errors import ProjectError, did_you_mean
 from lorasmith.events import Work
 from lorasmith.project import Project
 
-_LEVELS: Mapping[Level, int] = {"error": 0, "warning": 1, "note": 2}
 _ADOPTED = "adopt"
 
 
@@ -39,6 +38,12 @@ class Inspection:
     def passed(self) -> bool:
         """Whether no error stands that was not waived."""
         return not any(finding.level == "error" and finding.waived is None for finding in self.findings)
+
+    @property
+    def removable(self) -> tuple[str, ...]:
+        """The images that the standing findings' remedies would take out."""
+        remedies = [finding.remedy for finding in self.findings if finding.remedy and finding.waived is None]
+        return tuple(dict.fromkeys(name for remedy in remedies for name in remedy.images))
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``lorasmith inspect --json``; images are named by their path in the images folder."""
@@ -113,7 +118,7 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _urgency(finding: Finding) -> tuple[bool, int]:
-    return finding.waived is not None, _LEVELS[finding.level]
+    return finding.waived is not None, LEVELS.index(finding.level)
 
 
 def _checked_waivers(project: Project, also_rules: Sequence[str]) -> Mapping[str, str]:

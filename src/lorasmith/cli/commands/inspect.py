@@ -22,36 +22,65 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 def command(
     project: Annotated[Path, typer.Argument(help="The project's folder.", show_default=False)],
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a page with the pictures, to be opened in a browser.", show_default=False
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Look at the images and say what is wrong and what to do.
 
     Ends with status 1 while an error stands that is not waived in lora.toml. Nothing of yours is changed.
 
-    Example: lorasmith inspect my-lora
+    Example: lorasmith inspect my-lora --html look.html
     """
-    from lorasmith.cli.rendering import print_json, say, show
+    from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.inspection import inspect
+    from lorasmith.dataset.page import write_page
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.project import open_project
     from lorasmith.tags.pipeline import write_captions
     from lorasmith.tags.raw import read_raw_tags
+    from lorasmith.tags.sights import read_sights
 
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
     write_captions(opened, dataset)  # refuses what must not be trained, before anything is said about it
-    tags = {name: raw.tags for name, raw in read_raw_tags(opened, dataset).items()}
-    inspection = show(inspect(opened, dataset, tags), json)
+    raw = read_raw_tags(opened, dataset)
+    tags = {name: image.tags for name, image in raw.items()}
+    inspection = show(inspect(opened, dataset, tags, seen=read_sights(raw)), json)
+    page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
-        print_json(inspection.as_json())
+        print_json(inspection.as_json() | ({"page": page} if page else {}))
     else:
         from rich.console import Console
 
         Console(highlight=False).print(draw_inspection(opened, dataset, inspection))
-        if inspection.passed:
-            say(f"Next: lorasmith tag {project}   then: lorasmith train {project}\n")
+        _say_next(project, inspection, page)
     if not inspection.passed:
         raise typer.Exit(1)
+
+
+def _say_next(project: Path, inspection: Inspection, page: Path | None) -> None:
+    from shlex import quote
+
+    from lorasmith.cli.rendering import say
+
+    root = quote(str(project))
+    lines = [] if page is None else [f"Written: {page}   open it in a browser"]
+    lines.append("Next:")
+    going = len(inspection.removable)
+    if going:
+        counted = "1 image" if going == 1 else f"{going} images"
+        lines.append(f"  lorasmith curate auto {root} --dry-run    what can be taken out without asking: {counted}")
+    if page is None and inspection.findings:
+        lines.append(f"  lorasmith inspect {root} --html look.html    all this with the pictures")
+    if inspection.passed:
+        lines.append(f"  lorasmith tag {root}    the captions, and what shaped them")
+        lines.append(f"  lorasmith train {root}    train the adapter")
+    say("\n".join(lines) + "\n")
 
 
 def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection) -> RenderableType:
