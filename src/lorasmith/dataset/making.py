@@ -36,8 +36,7 @@ ROUND_TWO = 2
 _FIXED: frozenset[Operation] = frozenset({"flip", "grayscale"})
 """Operations without parameters: a second copy would be the same."""
 
-_VARIATIONS: tuple[Operation, ...] = ("flip", "aspect", "rotate", "overlay")
-_WHOLE_FIRST: tuple[Operation, ...] = ("grayscale", *_VARIATIONS)
+_CHANGES: tuple[Operation, ...] = ("grayscale", "flip", "aspect", "rotate", "overlay", "enhance")
 _WHOLES: tuple[Operation, ...] = ("overlay", "rotate", "crop", "enhance")
 PATTERNS: dict[SubjectKind, Pattern] = {
     SubjectKind.CHARACTER: "figure",
@@ -112,7 +111,7 @@ def replace_clones(
         Decision(same[0].facts.sha256, "reject", (same[0].name,), "replaced by altered copies", name=same[1].name)
         for same in clones
     ]
-    extra = [item for same in clones for item in same[1:]]
+    extra = [_captioned(item, same) for same in clones for item in same[1:]]
     return (yield from _make(project, _varied(extra, operations, seed), len(extra), rejections))
 
 
@@ -131,6 +130,7 @@ def cut_up(
     drawn: Sequence[Part] = (),
     *,
     named: bool = True,
+    mirrored: bool = True,
     count: int = CUTS,
     seed: int = 0,
 ) -> Work[tuple[Made, ...]]:
@@ -138,7 +138,7 @@ def cut_up(
     greyscale among them.
 
     Parts are the `drawn` ones, or else proposed by the kind of subject; the names of drawn ones go into captions and
-    labels if `named`. Raises UsageError for a part that is outside of the image or too small, or a count out of range.
+    labels if `named`. Nothing is `mirrored` unless that is allowed. Raises UsageError for a part that is outside of the image or too small, or a count out of range.
     """
     if not CUTS_FEWEST <= count <= CUTS_MOST:
         hint = f"The first round has {CUTS_FEWEST} to {CUTS_MOST} pictures (D14)."
@@ -148,7 +148,7 @@ def cut_up(
         check_box(part.box, image.size, item.name)
     parts = tuple(drawn) or propose_parts(image, PATTERNS[project.lora.subject])
     labels = {part.box: part.name for part in drawn if named}
-    return (yield from _make(project, _cuts(item, image, parts, labels, count, seed), count))
+    return (yield from _make(project, _cuts(item, image, parts, labels, mirrored, count, seed), count))
 
 
 def adopt(project: Project, sources: Sequence[Path], *, round_number: int = ROUND_TWO) -> Work[tuple[Made, ...]]:
@@ -196,6 +196,13 @@ def _varied(items: Sequence[Item], operations: Sequence[Operation], seed: int) -
         yield _alteration(item, open_part(item.path, item.crop), operation, seed + number)
 
 
+def _captioned(item: Item, copies: Sequence[Item]) -> Item:
+    """The copy with the caption of another identical one when it has none."""
+    return (
+        item if item.caption else replace(item, caption=next((copy.caption for copy in copies if copy.caption), None))
+    )
+
+
 def _alteration(item: Item, image: Image.Image, operation: Operation, seed: int) -> Sketch:
     altered = alter(image, operation, seed)
     parameters = dict(altered.parameters) | _crop_fact(item)
@@ -214,23 +221,23 @@ def _collage(items: Sequence[Item], layout: Layout) -> Iterator[Sketch]:
 
 
 def _cuts(
-    item: Item, image: Image.Image, parts: Sequence[Part], labels: dict[Box, str], count: int, seed: int
+    item: Item, image: Image.Image, parts: Sequence[Part], labels: dict[Box, str], mirrored: bool, count: int, seed: int
 ) -> Iterator[Sketch]:
     """The parts; greyscale, mirrored, turned, tinted and reshaped wholes; then changed parts, round and round."""
     parts = parts[: count - 1]
+    changes = tuple(operation for operation in _CHANGES if mirrored or operation != "flip")
     for part in parts:
         yield _part(item, image, part, labels.get(part.box))
     made = len(parts)
-    for whole in _WHOLE_FIRST:
+    for whole in changes[:-1]:
         if made < count:
             made += 1
             yield _alteration(item, image, whole, seed)
-    operations: tuple[Operation, ...] = (*_WHOLE_FIRST, "enhance")
-    for turn in range(len(operations)):
+    for turn in range(len(changes)):
         for place, part in enumerate(parts):
             if made < count:
                 made += 1
-                operation = operations[(turn + place) % len(operations)]
+                operation = changes[(turn + place) % len(changes)]
                 yield _changed_part(item, image, part, labels.get(part.box), operation, seed)
     for number in range(count - made):  # few parts, or an image too small for any: more changed copies of the whole
         yield _alteration(item, image, _WHOLES[number % len(_WHOLES)], seed + 1 + number)

@@ -96,7 +96,7 @@ def _enhance_choice(draw: random.Random, _: Size) -> Parameters:
 
 
 def _quality_choice(draw: random.Random, _: Size) -> Parameters:
-    return {"shrink": round(draw.uniform(2.0, 3.0), 1), "quality": draw.randint(18, 35)}
+    return {"shrink": round(draw.uniform(1.6, 2.4), 1), "quality": draw.randint(22, 40)}
 
 
 _CHOOSERS: Mapping[Operation, Callable[[random.Random, Size], Parameters]] = {

@@ -422,6 +422,7 @@ def cut(
         typer.Option("--as", metavar="NAME", help="What the box before it shows, e.g. head.", show_default=False),
     ] = None,
     count: Annotated[int, typer.Option(help="Pictures to make, 15 to 20.")] = 18,
+    mirrored: Annotated[bool, typer.Option("--flip/--no-flip", help="No mirror images: its two sides differ.")] = True,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -443,7 +444,7 @@ def cut(
     for name in given:
         _refuse_labels(opened, dataset, chosen, name)
     parts = [Part(given[number] if given else f"part {number + 1}", place) for number, place in enumerate(boxes)]
-    made = show(cut_up(opened, chosen[0], parts, named=bool(given), count=count, seed=seed), as_json)
+    made = show(cut_up(opened, chosen[0], parts, named=bool(given), mirrored=mirrored, count=count, seed=seed), as_json)
     _show_made(made, project, as_json)
     if not as_json and not parts:
         say("The cuts are regular: nothing here knows where head or hair are. Look at them; reject what shows nothing.")
