@@ -10,7 +10,7 @@ from typing import Any
 
 from lorasmith.dataset.folders import CAPTION_EXTENSION, CAPTION_EXTENSIONS, Problem, class_words, printable
 from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind, file_piece, text_piece
-from lorasmith.errors import DatasetError, did_you_mean
+from lorasmith.errors import DatasetError, near_names
 from lorasmith.images.opening import is_image_name
 
 DATASET_FILE = "dataset.toml"
@@ -32,7 +32,8 @@ def offer_kohya(path: Path) -> Offer | None:
     if "datasets" not in table:
         if inside or path.suffix.lower() == ".json":
             return None
-        hint = did_you_mean("datasets", table) or "It has [[datasets]] with [[datasets.subsets]]."
+        near = near_names("datasets", table, count=1)
+        hint = f'It says "{near[0]}": did you mean "datasets"?' if near else "It has [[datasets]], with subsets."
         raise DatasetError("not a dataset file of kohya's trainer.", where=where, hint=hint)
     listed: list[Piece | Problem] = []
     for number, (subset, general) in enumerate(_subsets(table, where), start=1):

@@ -121,7 +121,7 @@ def _png(frame: Any) -> bytes:
 
 
 def _short(fault: Exception) -> str:
-    return (str(fault) or type(fault).__name__).splitlines()[0][:120]
+    return (getattr(fault, "strerror", None) or str(fault) or type(fault).__name__).splitlines()[0][:120]
 
 
 KIND = SourceKind("a video", offer_video)
