@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lorasmith.errors import ProjectError, StorageError
-from lorasmith.project import SubjectKind, open_project, safe_name, write_file
+from lorasmith.project import SubjectKind, append_lines, open_project, safe_name, write_file
 
 GOOD = '[lora]\nname = "zbk"\nsubject = "character"\ntrigger = "zbk"\n[recipe]\nrank = 4\n'
 
@@ -25,6 +25,18 @@ def test_open_project_reads_tables(tmp_path: Path) -> None:
         (GOOD + "[recipes]\nx = 1\n", ["[recipes]: unknown table", 'Did you mean "recipe"?']),
         (GOOD.replace("character", "charcter"), ["subject = 'charcter'"]),
         (GOOD.replace("trigger", "triger"), ['Did you mean "trigger"?', "trigger: missing"]),
+        (GOOD + '[bundle.a]\nfolders = ["x"]\n', ["[bundle.a]", "trigger: missing"]),
+        (GOOD + "[bundle]\na = 1\n", ["[bundle.a]", "not a member"]),
+        (GOOD + '[bundle.a]\ntrigger = "x"\nfolders = ["../out"]\n', ["does not name a folder inside"]),
+        (GOOD + '[bundle.a]\ntrigger = "x"\nfolders = []\n', ["name at least one folder"]),
+        (
+            GOOD + '[bundle.a]\ntrigger = "X"\nfolders = "x"\n[bundle.b]\ntrigger = "x"\nfolders = "y"\n',
+            ["[bundle.b]", "[bundle.a] too", "trigger of its own"],
+        ),
+        (
+            GOOD + '[bundle.a]\ntrigger = "x"\nfolders = "x"\n[bundle.b]\ntrigger = "y"\nfolders = "x/deeper"\n',
+            ["[bundle.b]", '"x/deeper" is in [bundle.a] too'],
+        ),
         ("name = 1\n", ["stands outside a table"]),
         ("[lora\n", ["not valid TOML"]),
     ],
@@ -59,3 +71,22 @@ def test_write_file_is_whole_or_nothing(tmp_path: Path) -> None:
 )
 def test_safe_name(text: str, name: str) -> None:
     assert safe_name(text) == name
+
+
+def test_a_bundle_has_members(tmp_path: Path) -> None:
+    (tmp_path / "lora.toml").write_text(GOOD + '[bundle.a]\ntrigger = " one  two "\nfolders = "x/"\n')
+    project = open_project(tmp_path)
+    assert {name: (member.trigger, member.folders) for name, member in project.bundle.items()} == {
+        "a": ("one two", ("x",))
+    }
+
+
+def test_lines_are_appended_apart_from_a_broken_one(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "lines.jsonl"
+    append_lines(file, ["one", "two"])
+    with file.open("a") as out:
+        out.write("thr")
+    append_lines(file, ["four"])
+    assert file.read_text() == "one\ntwo\nthr\nfour\n"
+    with pytest.raises(StorageError, match="cannot write"):
+        append_lines(tmp_path, ["x"])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from lorasmith.dataset.decisions import Decision, record, undo
 from lorasmith.dataset.folders import class_words, read_repeats
+from lorasmith.dataset.lineage import Lineage, add_lineage
+from lorasmith.dataset.reading import read_all
 from lorasmith.errors import DatasetError, ProjectError
+from lorasmith.events import finish
 from lorasmith.images.opening import ImageFacts, look_at
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import draw, save_drawings
@@ -160,6 +165,135 @@ def test_nothing_to_read_is_an_error_with_a_way_out(tmp_path: Path, make: object
     with pytest.raises(DatasetError, match=message) as caught:
         read(project)
     assert str(project.root / "images") in str(caught.value)
+
+
+def sha(path: Path) -> str:
+    return look_at(path).sha256
+
+
+def test_decisions_are_applied_and_follow_the_content(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    files = save_drawings(project.root / "images" / "5_primary", 3, caption="smile")
+    record(
+        project,
+        [
+            Decision(sha(files[0]), "reject", None, "not her"),
+            Decision(sha(files[1]), "role", "supporting"),
+            Decision(sha(files[1]), "repeats", 2),
+            Decision(sha(files[1]), "crop", (8, 0, 40, 64)),
+            Decision(sha(files[1]), "label", "from behind"),
+        ],
+    )
+    dataset = read(project)
+    assert [item.name for item in dataset.rejected] == ["5_primary/000.png"]
+    first, second = dataset.items
+    assert (first.role, first.repeats, first.crop, first.facets) == ("supporting", 2, (8, 0, 40, 64), ("from behind",))
+    assert first.size == (32, 64)
+    assert (second.role, second.repeats, second.crop, second.size) == ("primary", 5, None, (64, 64))
+    files[0].rename(project.root / "images" / "back-again.png")
+    assert [item.name for item in read(project).rejected] == ["back-again.png"]
+
+
+def test_of_identical_copies_those_stay_that_are_named(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    images = project.root / "images"
+    for name in ("a", "b", "c"):
+        draw(1).save(images / f"{name}.png")
+    content = sha(images / "a.png")
+
+    def names() -> list[str]:
+        return [item.name for item in read(project).items]
+
+    record(project, [Decision(content, "reject", ("b.png",))])
+    assert names() == ["b.png"]
+    (images / "b.png").unlink()
+    assert names() == ["a.png"], "the first of what is left"
+    record(project, [Decision(content, "reject", None)])
+    draw(2).save(images / "d.png")
+    assert names() == ["d.png"]
+
+
+def test_when_all_are_rejected_the_way_back_is_said(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    (file,) = save_drawings(project.root / "images", 1)
+    record(project, [Decision(sha(file), "reject")])
+    with pytest.raises(DatasetError, match="curate keep"):
+        read(project)
+    assert [item.name for item in finish(read_all(project)).rejected] == ["000.png"]
+
+
+def test_problems_of_the_decisions_are_listed(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    (file,) = save_drawings(project.root / "images", 1)
+    record(project, [Decision(sha(file), "crop", (0, 0, 500, 500))])
+    with project.curation.open("a") as out:
+        out.write('{"step": 2, "ima')
+    dataset = read(project)
+    assert dataset.items[0].crop is None
+    assert [(problem.kind, problem.name) for problem in dataset.problems] == [
+        ("curation", "curation.jsonl"),
+        ("curation", "000.png"),
+    ]
+
+
+def test_made_pictures_have_lineage_and_what_their_sources_have(tmp_path: Path) -> None:
+    project = make_project(tmp_path, '[bundle.anna]\ntrigger = "anna"\nfolders = ["4_primary"]\n')
+    (source,) = save_drawings(project.root / "images" / "4_primary", 1)
+    save_drawings(project.root / "images", 1, 8)
+    (copy, chained, strange) = save_drawings(project.made, 3, 20, caption="x")
+    add_lineage(project, sha(copy), Lineage("flip", (sha(source),)))
+    add_lineage(project, sha(chained), Lineage("crop", (sha(copy),), {"box": [0, 0, 3, 3]}, 7))
+    items = {item.name: item for item in read(project).items}
+    assert set(items) == {"4_primary/000.png", "008.png", "made/020.png", "made/021.png", "made/022.png"}
+    for name in ("made/020.png", "made/021.png"):
+        assert (items[name].repeats, items[name].role, items[name].member) == (4, "primary", "anna")
+    assert items["made/021.png"].lineage == Lineage("crop", (sha(copy),), {"box": [0, 0, 3, 3]}, 7)
+    assert (items["made/022.png"].lineage, items["made/022.png"].repeats) == (None, 1)
+    assert items["008.png"].member is None
+    record(project, [Decision(sha(strange), "made")])
+    undo(project)
+    assert "made/022.png" not in {item.name for item in read(project).items}
+
+
+def test_made_is_apart_from_a_folder_of_that_name(tmp_path: Path) -> None:
+    project = make_project(tmp_path, '[dataset]\nimages = "."\n')
+    save_drawings(tmp_path / "images" / "made", 1)
+    save_drawings(project.made, 1, 1)
+    assert [item.name for item in read(project).items] == ["images/made/000.png", "made/001.png"]
+    own = make_project(tmp_path / "other")
+    save_drawings(own.root / "images" / "made", 1)
+    save_drawings(own.made, 1, 1)
+    assert [item.name for item in read(own).items] == ["made/000.png", "made-2/001.png"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ((["anna"], ["bn"]), 'Did you mean "ben"'),
+        ((["anna"], ["ben", "images/anna"]), r"anna/000.png, which is in \[bundle.a\] too"),
+    ],
+)
+def test_members_of_a_bundle_have_folders_of_their_own(
+    tmp_path: Path, folders: tuple[list[str], list[str]], message: str
+) -> None:
+    bundle = "".join(
+        f'[bundle.{name}]\ntrigger = "{name}"\nfolders = {json.dumps(theirs)}\n'
+        for name, theirs in zip("ab", folders, strict=True)
+    )
+    project = make_project(tmp_path, bundle)
+    save_drawings(project.root / "images" / "anna", 1)
+    save_drawings(project.root / "images" / "ben", 1, 1)
+    with pytest.raises(ProjectError, match=message):
+        read(project)
+
+
+def test_a_txt_goes_before_a_caption_file(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    files = save_drawings(project.root / "images", 2)
+    files[0].with_suffix(".caption").write_text("from caption", "utf-8")
+    files[1].with_suffix(".caption").write_text("from caption", "utf-8")
+    files[1].with_suffix(".txt").write_text("from txt", "utf-8")
+    assert [item.caption for item in read(project).items] == ["from caption", "from txt"]
 
 
 def test_wrong_keys_are_refused_with_a_suggestion(tmp_path: Path) -> None:

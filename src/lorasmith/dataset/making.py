@@ -138,11 +138,14 @@ def cut_up(
     greyscale among them.
 
     Parts are the `drawn` ones, or else proposed by the kind of subject; the names of drawn ones go into captions and
-    labels if `named`. Nothing is `mirrored` unless that is allowed. Raises UsageError for a part that is outside of the image or too small, or a count out of range.
+    labels if `named`. Nothing is `mirrored` unless that is allowed. Raises UsageError for a part that is outside of the
+    image or too small, for too many of them, or for a count out of range.
     """
     if not CUTS_FEWEST <= count <= CUTS_MOST:
         hint = f"The first round has {CUTS_FEWEST} to {CUTS_MOST} pictures (D14)."
         raise UsageError(f"--count {count} is out of range.", hint=hint)
+    if len(drawn) >= count:
+        raise UsageError(f"{len(drawn)} boxes, {count} pictures.", hint="Draw fewer boxes, so that greyscale has room.")
     image = open_part(item.path, item.crop)
     for part in drawn:
         check_box(part.box, image.size, item.name)

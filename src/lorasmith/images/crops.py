@@ -24,6 +24,7 @@ LEAST_SIDE = 32
 _DETAIL_SIDE = 64
 _EDGE_SHARE = 0.02
 _MARGIN = 0.04
+_NEARLY_WHOLE = 0.9
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,12 @@ def propose_parts(image: Image.Image, pattern: Pattern) -> tuple[Part, ...]:
     "figure": upper third and half, both sides, the whole figure, lower half. "object": halves and thirds lengthwise and
     across. "place": cut like a pizza, in overlapping slices around the middle, and the middle. These are regular cuts:
     where head, eyes or hair are is not known here; a drawn box is better. Parts with a side under 32 pixels are left
-    out.
+    out, and those that are nearly the whole picture.
     """
     focus = find_focus(image)
     parts = (Part(name, _inside(focus, shares)) for name, shares in _PATTERNS[pattern](focus).items())
-    return tuple(part for part in parts if _least(part.box) >= LEAST_SIDE)
+    most = _NEARLY_WHOLE * image.width * image.height
+    return tuple(part for part in parts if _least(part.box) >= LEAST_SIDE and _area(part.box) < most)
 
 
 Shares = tuple[float, float, float, float]
@@ -136,6 +138,10 @@ def _inside(focus: Box, shares: Shares) -> Box:
         left + round(shares[2] * width),
         top + round(shares[3] * height),
     )
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _least(box: Box) -> int:
