@@ -26,6 +26,8 @@ LOOK_SIDE = 64
 _HASH_SIDE, _HASH_WAVES = 32, 8
 _BLOCK, _BLOCK_DIFFERENCE = 4, 18
 _SIGMA, _RADIUS = 2.0, 6
+_ROUNDING, _CONTRAST = 2.5, 16.0
+"""The variance that rounding to whole greys gives a Laplacian (20/12, and a little more); greys with some contrast."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,14 @@ def reblur_ratio(grey_HW: Grey) -> float:
     """var(Laplacian of the blurred picture) / var(Laplacian), blur of sigma 2: how little a further blur changes.
 
     At 512 pixels sharp pictures give up to 0.03, pictures enlarged fourfold 0.10 to 0.15, a blur of sigma 3 pixels
-    0.25 and more; contrast does not matter. A picture without any edge gives 0.
+    0.25 and more; contrast does not matter. A picture without any edge gives 0, or 1 where it has contrast: then it is
+    so blurred that the rounding of its greys hides what little the blur left.
     """
     before = float(_laplacian(grey_HW).var())
     if min(grey_HW.shape) < 2 * _RADIUS or before < 1e-9:
         return 0.0
+    if before < _ROUNDING and float(grey_HW.std()) > _CONTRAST:
+        return 1.0
     return float(_laplacian(_blurred(grey_HW)).var()) / before
 
 
