@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from pathlib import Path
 
@@ -36,6 +37,25 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     assert standing.shape == (64, 32, 3)
     assert standing[10, 16, 1] < 60, "the red half is on top"
     assert standing[54, 16, 1] > 200
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF"])
+def test_other_formats_are_turned_too(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "turned"
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    draw(2, (64, 32)).save(file, kind, exif=exif)
+    facts = look_at(file)
+    assert (facts.width, facts.height, facts.format) == (32, 64, kind.lower())
+    assert open_rgb(file).size == (32, 64)
+
+
+@pytest.mark.parametrize("sides", [(30_000, 3), (3, 30_000)])
+def test_a_very_long_picture_is_a_picture(tmp_path: Path, sides: tuple[int, int]) -> None:
+    file = tmp_path / "long.png"
+    Image.new("L", sides, 7).save(file)
+    facts = look_at(file)
+    assert (facts.width, facts.height) == sides
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
@@ -134,6 +154,31 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, spoil: object, re
     with pytest.raises(ImageError, match=reason) as caught:
         look_at(file)
     assert "spoilt.png" in str(caught.value)
+
+
+def _pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def _postscript(file: Path) -> None:
+    file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n")
+
+
+def _targa(file: Path) -> None:
+    draw(3, (8, 8)).save(file, "TGA")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(_pipe, "not a file that can be read"), (_postscript, "not an image"), (_targa, "not an image")],
+)
+def test_what_blocks_or_starts_programs_is_not_opened(tmp_path: Path, make: object, reason: str) -> None:
+    file = tmp_path / "trap.png"
+    assert callable(make)
+    make(file)
+    for act in (look_at, open_rgb):
+        with pytest.raises(ImageError, match=reason):
+            act(file)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
