@@ -29,23 +29,20 @@ def _find(items: Sequence[Item], text: str) -> Sequence[Item]:
     named = [item for item in items if item.name == text]
     if named:
         return named
-    if any(mark in text for mark in "*?["):
-        matching = [item for item in items if _matches(item, text)]
-        if matching:
-            return matching
-        hint = f"Names look like {items[0].name}." if items else None
-        raise UsageError(f'no image matches "{text}".', hint=hint)
     end = PurePosixPath(text).as_posix()
-    found = [item for item in items if _ends(item, end)]
-    if not found:
-        found = [item for item in items if _is_file(item, text)]
+    found = [item for item in items if _ends(item, end)] or [item for item in items if _is_file(item, text)]
     if len(found) > 1:
         names = ", ".join(item.name for item in found[:_MOST_NAMED])
         more = ", ..." if len(found) > _MOST_NAMED else ""
         raise UsageError(f'"{text}" is the end of {len(found)} images: {names}{more}.', hint="Write more of the path.")
-    if not found:
+    if found:
+        return found
+    if not any(mark in text for mark in "*?["):
         raise UsageError(f'no image "{text}".', hint=_hint(items, end))
-    return found
+    matching = [item for item in items if _matches(item, text)]
+    if not matching:
+        raise UsageError(f'no image matches "{text}".', hint=f"Names look like {items[0].name}." if items else None)
+    return matching
 
 
 def _matches(item: Item, pattern: str) -> bool:
