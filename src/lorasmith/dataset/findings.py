@@ -29,7 +29,7 @@ class Remedy:
 class Finding:
     """One thing that a rule found: what is so (`message`), and what to do about it (`advice`).
 
-    `images` are item names or, for files that are no items, their printable paths. `waived` is the reason why the
+    In the advice, PROJECT stands for the project's folder. `images` are item names or, for files that are no items, their printable paths. `waived` is the reason why the
     user accepts it, and None when it stands. `remedy` is what can be done without asking, if anything.
     """
 
@@ -40,6 +40,13 @@ class Finding:
     images: tuple[str, ...] = ()
     waived: str | None = None
     remedy: Remedy | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The message with a capital, unless it begins with a name."""
+        first = self.message.partition(" ")[0]
+        is_name = first.endswith(":") or any(self.message.startswith(name) for name in self.images)
+        return self.message if is_name else self.message[:1].upper() + self.message[1:]
 
     def as_json(self) -> dict[str, Any]:
         """One entry of the "findings" of ``lorasmith inspect --json``."""

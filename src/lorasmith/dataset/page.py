@@ -54,8 +54,8 @@ def draw_page(project: Project, dataset: Dataset, inspection: Inspection) -> str
         "verdict": verdict,
         "counts": _counts(inspection),
         "steps": "".join(f"<li>{step}</li>" for step in _steps(project, inspection)),
-        "findings": _findings(inspection, album),
-        "coverage": _coverage(inspection.evidence, album),
+        "findings": _with_project(project, _findings(inspection, album)),
+        "coverage": _with_project(project, _coverage(inspection.evidence, album)),
         "balance": _balance(inspection.evidence),
         "charts": _charts(inspection.evidence),
         "provenance": _provenance(project, inspection.evidence),
@@ -115,6 +115,11 @@ def _thumbnail(path: Path) -> str:
     held = io.BytesIO()
     image.save(held, "JPEG", quality=_QUALITY)
     return base64.b64encode(held.getvalue()).decode("ascii")
+
+
+def _with_project(project: Project, html: str) -> str:
+    """Advice with the project's own folder in its commands."""
+    return html.replace(" PROJECT", f" {escape(shlex.quote(str(project.root)))}")
 
 
 def _headline(project: Project, dataset: Dataset) -> str:
@@ -198,11 +203,10 @@ def _finding(finding: Finding, titles: Mapping[str, str], is_group: bool, album:
     rest = len(finding.images) - PER_FINDING
     more = f'<p class="soft">and {_plural(rest, "more image", "more images")}</p>' if rest > 0 else ""
     advice = f"Accepted: {escape(finding.waived or '')}" if waived else f"→ {escape(finding.advice)}"
-    message = finding.message[:1].upper() + finding.message[1:] if not finding.images else finding.message
     return (
         f'<div class="finding {"waived" if waived else finding.level}">'
         f'<p><span class="badge" title="{title}">{escape(finding.rule)}</span>'
-        f'<span class="level">{"waived" if waived else finding.level}</span>{escape(message)}</p>'
+        f'<span class="level">{"waived" if waived else finding.level}</span>{escape(finding.sentence)}</p>'
         f'<p class="soft">{advice}</p>'
         f"{f'<div class=strip>{pictures}</div>' if pictures else ''}{more}</div>"
     )

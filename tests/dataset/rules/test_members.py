@@ -57,7 +57,7 @@ def test_a_clash_of_triggers() -> None:
     ]
     (finding,) = RULE.check(evidence(said, bundle=BUNDLE))
     assert finding.images == ("both.png",)
-    assert "annax, which calls anna" in finding.message
+    assert "tagged annax, which calls anna" in finding.message
 
 
 def test_a_single_subject_is_no_bundle() -> None:

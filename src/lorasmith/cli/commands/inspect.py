@@ -57,7 +57,7 @@ def command(
     else:
         from rich.console import Console
 
-        Console(highlight=False).print(draw_inspection(opened, dataset, inspection))
+        Console(highlight=False).print(draw_inspection(opened, dataset, inspection, project))
         _say_next(project, inspection, page)
     if not inspection.passed:
         raise typer.Exit(1)
@@ -83,8 +83,11 @@ def _say_next(project: Path, inspection: Inspection, page: Path | None) -> None:
     say("\n".join(lines) + "\n")
 
 
-def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection) -> RenderableType:
-    """The inspection for a person: what there is, what is wrong with the worst first, what to do next."""
+def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, folder: Path) -> RenderableType:
+    """The inspection for a person: what there is, what is wrong with the worst first, what to do next.
+
+    `folder` is the project as the user named it, for the commands in the advice.
+    """
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
@@ -99,7 +102,7 @@ def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection) 
     for finding in inspection.findings:
         shown[finding.rule] += 1
         if shown[finding.rule] <= _SHOWN_PER_RULE:
-            table.add_row(Text(finding.rule, style="bold"), _level(finding), _body(finding))
+            table.add_row(Text(finding.rule, style="bold"), _level(finding), _body(finding, folder))
     for rule, count in shown.items():
         if count > _SHOWN_PER_RULE:
             table.add_row(Text(rule, style="bold"), "", f"... and {count - _SHOWN_PER_RULE} more; see --json")
@@ -133,20 +136,21 @@ def _level(finding: Finding) -> RenderableType:
     return Text(finding.level, style=_STYLES[finding.level])
 
 
-def _body(finding: Finding) -> RenderableType:
+def _body(finding: Finding, folder: Path) -> RenderableType:
+    from shlex import quote
+
     from rich.text import Text
 
-    message = finding.message
+    message = finding.sentence
     unnamed = [name for name in finding.images if name not in message]
     if unnamed:
         message = f"{message.rstrip('.')} ({', '.join(unnamed[:4])}{', ...' if len(unnamed) > 4 else ''})"
-    elif not finding.images:
-        message = message[:1].upper() + message[1:]
     text = Text(message, style="dim" if finding.waived is not None else "")
     if finding.waived is not None:
         text.append(f"\n{finding.waived}", style="dim italic")
     else:
-        text.append(f"\n-> {finding.advice}", style="dim")
+        advice = finding.advice.replace(" PROJECT", f" {quote(str(folder))}")
+        text.append(f"\n-> {advice}", style="dim")
     return text
 
 

@@ -45,7 +45,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 def _nobodys(evidence: Evidence) -> Iterator[Finding]:
     names = tuple(item.name for item in evidence.items if item.member is None)
     if names:
-        message = f"{len(names)} of {len(evidence.items)} images belong to no member of the bundle."
+        message = f"in no member's folder: {len(names)} of {len(evidence.items)} images."
         advice = "Name their folder in a [bundle.NAME] table of lora.toml, or take them out."
         yield Finding("D3", "warning", message, advice, names)
 
@@ -56,12 +56,16 @@ def _clashes(evidence: Evidence) -> Iterator[Finding]:
     for name, trigger in calls.items():
         for other in calls:
             images = tuple(
-                item.name for item in evidence.items if item.member == other and trigger in evidence.words[item.name]
+                item.name for item in evidence.items if item.member == other and trigger in _said(evidence, item.name)
             )
             if other != name and images:
-                message = f"{len(images)} of {other}'s images are tagged {trigger}, which calls {name}."
+                message = f"{len(images)} of {other}'s images: tagged {trigger}, which calls {name}."
                 advice = f"Move them to {name}'s folder, or take the word out of their captions."
                 yield Finding("D3", "warning", message, advice, images)
+
+
+def _said(evidence: Evidence, name: str) -> set[str]:
+    return {plain(tag) for tag in evidence.tags.get(name, ())}
 
 
 RULE = Rule("D3", "every member of a bundle has enough images of its own", check)
