@@ -29,7 +29,8 @@ def offer_gallery(path: Path) -> Offer | None:
     if not path.is_dir():
         return None
     found = find_files(path)
-    about = {place.path: file for place in found.images if (file := _beside(place.path)).is_file()}
+    others = {place.path for place in found.others}
+    about = {place.path: file for place in found.images if (file := _beside(place.path)) in others}
     if not any(_read(file) for file in about.values()):
         return None
     label = path.resolve().name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -25,7 +26,7 @@ def offer_kohya(path: Path) -> Offer | None:
     unless the file says otherwise. Regularisation images are left out. Raises DatasetError naming the wrong key."""
     inside = path.is_dir()
     path = path / DATASET_FILE if inside else path
-    if path.suffix.lower() not in (".toml", ".json") or not path.is_file():
+    if path.suffix.lower() not in (".toml", ".json") or not os.path.isfile(path):
         return None
     where = printable(str(path))
     table = _read(path, where)
@@ -109,8 +110,8 @@ def _folder(home: Path, values: Table, where: str) -> Path:
             f"image_dir = {given!r:.60}: not a folder.", where=where, hint="Name the folder of its images."
         )
     folder = Path(given.replace("\\", "/")).expanduser()
-    folder = home / folder if (home / folder).is_dir() else folder
-    if not folder.is_dir():
+    folder = home / folder if os.path.isdir(home / folder) else folder
+    if not os.path.isdir(folder):
         raise DatasetError(f'image_dir = "{printable(given)}": no such folder.', where=where, hint="Correct the path.")
     return folder
 
@@ -120,7 +121,7 @@ def _metadata(home: Path, values: Table, where: str) -> Mapping[str, str]:
     given = values.get("metadata_file")
     if not isinstance(given, str):
         return {}
-    file = home / given if (home / given).is_file() else Path(given)
+    file = home / given if os.path.isfile(home / given) else Path(given)
     table = _read(file, f"{where}: metadata_file = {printable(given)}")
     texts = {}
     for key, value in table.items():
@@ -153,7 +154,7 @@ def _pieces(folder: Path, top: str, extension: str, texts: Mapping[str, str]) ->
         origin = Origin(source=printable(f"{folder.name}/{path.name}"))
         yield file_piece(place, path, origin)
         caption = path.with_suffix(extension) if extension.startswith(".") else path.with_name(path.stem + extension)
-        if caption.is_file():
+        if os.path.isfile(caption):  # NOTE: Path.is_file raises where the name gets too long
             yield file_piece(place.with_suffix(CAPTION_EXTENSION), caption, Origin())
         elif texts.get(path.stem):
             yield text_piece(place, texts[path.stem], origin)

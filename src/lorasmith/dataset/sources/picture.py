@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +20,7 @@ def _pieces(path: Path) -> Iterator[Piece]:
     yield file_piece(PurePosixPath(path.name), path, Origin(source=printable(path.name)))
     for extension in CAPTION_EXTENSIONS:
         caption = path.with_suffix(extension)
-        if caption.is_file():
+        if os.path.isfile(caption):  # NOTE: Path.is_file raises where the name gets too long
             yield file_piece(PurePosixPath(caption.name), caption, Origin())
 
 
