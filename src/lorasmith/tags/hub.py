@@ -69,7 +69,7 @@ def _fetch(name: str, files: tuple[str, ...], local: bool) -> Path | None:
             where=name,
             hint="Give OWNER/REPOSITORY as on the hub, or a folder.",
         ) from None
-    except errors.HfHubHTTPError as fault:
+    except errors.HTTPError as fault:
         raise DatasetError(f"the hub does not give it: {_first_line(fault)}", where=name, hint="Try later.") from None
     except OSError as fault:
         raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
