@@ -328,6 +328,11 @@ def feature_of(key: str, features: Iterable[Feature]) -> Feature | None:
     return None
 
 
+def is_common(key: str) -> bool:
+    """Whether every base knows this tag: it stands by itself in one of the tables."""
+    return key in COUNTS or key in FRAMING or key in PRAISE or key in SIDES or key in IMPLIED or key in COLOURS
+
+
 _ORDER: tuple[tuple[str, ...], ...] = (
     tuple(sorted(COUNTS)),
     tuple(sorted(FRAMING)),

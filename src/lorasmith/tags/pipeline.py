@@ -19,6 +19,8 @@ from lorasmith.tags.settings import TagsTable, read_settings
 from lorasmith.tags.store import QUALITY, RATING, read_vocabulary
 from lorasmith.tags.words import join_tags, split_tags, tag_key
 
+_NO_TAGS = (RATING, QUALITY)
+
 
 @dataclass(frozen=True)
 class RuleEffect:
@@ -154,9 +156,9 @@ class Desk:
         raw = self.raw[item.name]
         if raw.source != "tagger" or not raw.scores:
             return raw.tags
-        return raw.tags + tuple(
-            tag for tag in raw.scores if tag not in raw.tags and raw.categories.get(tag) not in (RATING, QUALITY)
-        )
+        sure, categories = frozenset(raw.tags), raw.categories
+        unsure = [tag for tag in raw.scores if tag not in sure and categories.get(tag) not in _NO_TAGS]
+        return (*raw.tags, *unsure)
 
 
 def open_desk(project: Project, dataset: Dataset, *, kohya_compat: bool = False) -> Desk:

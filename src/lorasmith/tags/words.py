@@ -46,10 +46,13 @@ def without_trigger(caption: str, trigger: str) -> str:
 def is_sentence(text: str) -> bool:
     """Whether a caption, or a part of one, is written as a sentence: seven words without a comma, or five of which
     one is a word that tags do not use."""
-    words = max((piece.split() for piece in text.split(",")), key=len, default=[])
-    if len(words) >= _SENTENCE:
-        return True
-    return len(words) >= _SENTENCE - 2 and not _LITTLE.isdisjoint(word.casefold() for word in words)
+    for piece in text.split(","):
+        if piece.count(" ") + piece.count("\n") < _SENTENCE - 3:
+            continue
+        words = piece.casefold().split()
+        if len(words) >= _SENTENCE or (len(words) >= _SENTENCE - 2 and not _LITTLE.isdisjoint(words)):
+            return True
+    return False
 
 
 _SENTENCE = 7

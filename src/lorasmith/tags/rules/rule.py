@@ -121,12 +121,17 @@ class CaptionRule:
 
 
 class _Memory(dict[str, Ruling | None]):
+    """What was said of each tag; `quiet` are those of which nothing was."""
+
     def __init__(self, judge: Callable[[str], Ruling | None]) -> None:
         super().__init__()
         self._judge = judge
+        self.quiet: set[str] = set()
 
     def __missing__(self, tag: str) -> Ruling | None:
         ruling = self[tag] = self._judge(tag)
+        if ruling is None:
+            self.quiet.add(tag)
         return ruling
 
 
@@ -136,6 +141,8 @@ def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
 
     def work(tags: Tags, view: View) -> Outcome | None:
         del view
+        if memory.quiet.issuperset(tags):
+            return None
         rulings = tuple([ruling for tag in tags if (ruling := memory[tag]) is not None])
         return Outcome(carry_out(tags, memory), rulings) if rulings else None
 

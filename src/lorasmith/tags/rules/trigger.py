@@ -17,7 +17,7 @@ def prepare(scene: Scene) -> Work | None:
     if not front:
         return None
     plain = frozenset(map(tag_key, trigger)) - frozenset(map(tag_key, front))
-    word = _word(trigger[0]) if len(trigger) == 1 and front == trigger else None
+    word = word_of(trigger[0]) if len(trigger) == 1 and front == trigger else None
     own = frozenset(map(tag_key, trigger))
 
     def work(tags: Tags, view: View) -> Outcome | None:
@@ -45,7 +45,7 @@ def opening(scene: Scene) -> Tags:
 
 
 @lru_cache(maxsize=256)
-def _word(trigger: str) -> re.Pattern[str]:
+def word_of(trigger: str) -> re.Pattern[str]:
     """The trigger as a whole word of a phrase; `blonde_NAME_hair` (T6) is one word and does not contain it."""
     return re.compile(r"(?<!\w)" + "[ _]".join(map(re.escape, tag_key(trigger).split())) + r"(?!\w)")
 

@@ -1,0 +1,41 @@
+"""Checks of tags and captions (T1 to T14, and P1 for real persons): findings for `lorasmith inspect`."""
+
+from __future__ import annotations
+
+from lorasmith.dataset.findings import Finding
+from lorasmith.dataset.reading import Dataset
+from lorasmith.project import Project
+from lorasmith.tags.pipeline import compute_captions, open_desk
+from lorasmith.tags.review import accuracy, features, lists, person, trigger, wording
+from lorasmith.tags.review.check import Case, Lore, TagCheck
+
+CHECKS: tuple[TagCheck, ...] = (
+    trigger.PLACE,
+    trigger.UNIQUE,
+    trigger.FORM,
+    features.ABSORBED,
+    lists.LISTS,
+    features.UNIFIED_TAGS,
+    accuracy.QUALITY,
+    features.RARE,
+    accuracy.AGREEMENT,
+    features.SHARED,
+    wording.STYLE,
+    wording.SENTENCES,
+    lists.CORRECTIONS,
+    wording.BACKGROUND,
+    person.PERSON,
+)
+RULE_IDS: tuple[str, ...] = tuple(check.id for check in CHECKS)
+
+__all__ = ["CHECKS", "RULE_IDS", "Lore", "TagCheck", "review_tags"]
+
+
+def review_tags(project: Project, dataset: Dataset, lore: Lore | None = None) -> tuple[Finding, ...]:
+    """What is wrong with the raw tags, the rules in [tags] and the captions computed from them.
+
+    `lore` is what is known outside of the project (T2). Raises what `write_captions` raises.
+    """
+    desk = open_desk(project, dataset)
+    case = Case(desk, compute_captions(desk), lore or Lore())
+    return tuple(finding for check in CHECKS for finding in check.check(case))
