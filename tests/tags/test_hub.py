@@ -74,7 +74,7 @@ ANSWER: Any = SimpleNamespace(headers={}, request=None)
             DatasetError,
             "does not give it: it is down ",
         ),
-        (errors.HTTPError("slow"), DatasetError, "does not give it: slow"),
+        (RuntimeError("slow"), DatasetError, "does not give it: slow"),
         (OSError(28, "No space left on device"), StorageError, "No space left"),
     ],
 )

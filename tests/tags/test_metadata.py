@@ -176,7 +176,7 @@ def test_random_bytes_and_mutations_give_entries_or_one_clear_error(tmp_path: Pa
         os.fsencode('{"file_name": "1.png", "text": "hat"}\n' * 3),
     ]
     file = tmp_path / f"a{suffix}"
-    outcomes = set()
+    outcomes: set[type] = set()
     for turn in range(150):
         content = bytearray(seeds[turn % 3])
         for _ in range(chance.randrange(1, 6)):

@@ -69,10 +69,10 @@ def _fetch(name: str, files: tuple[str, ...], local: bool) -> Path | None:
             where=name,
             hint="Give OWNER/REPOSITORY as on the hub, or a folder.",
         ) from None
-    except errors.HTTPError as fault:
+    except Exception as fault:  # its HTTP client raises classes of its own
+        if isinstance(fault, OSError) and not isinstance(fault, errors.HfHubHTTPError):
+            raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
         raise DatasetError(f"the hub does not give it: {_first_line(fault)}", where=name, hint="Try later.") from None
-    except OSError as fault:
-        raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
     return paths[0].parent if len({path.parent for path in paths}) == 1 else None
 
 
