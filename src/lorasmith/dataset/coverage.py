@@ -315,7 +315,7 @@ def report_missing(evidence: Evidence, rule: str) -> Iterator[Finding]:
             yield Finding(rule, "note", message, f"Add such images, or label those that you have: {LABEL}.")
 
 
-LABEL = 'lorasmith curate label PROJECT IMAGE "FACET"'
+LABEL = 'lorasmith curate label PROJECT IMAGE --as "FACET"'
 
 
 def prefix(part: Part) -> str:

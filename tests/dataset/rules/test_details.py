@@ -44,3 +44,11 @@ def test_altered_copies_count() -> None:
 def test_no_detail_or_another_kind() -> None:
     assert list(RULE.check(evidence(pictures(9, "oscar statue, upper body")))) == []
     assert list(RULE.check(evidence(PLAIN, SubjectKind.ASSET))) == []
+
+
+def test_a_part_that_was_cut_out_is_in_focus() -> None:
+    parts = [
+        picture(f"made/{number}.png", "arm tattoo", lineage=altered("cut", f"t00{number}.png"), repeats=2)
+        for number in range(2)
+    ]
+    assert list(RULE.check(evidence([*PLAIN, *parts]))) == []

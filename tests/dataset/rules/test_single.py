@@ -13,7 +13,7 @@ ONE = picture("one.png", "smile")
 
 
 def cuts(count: int) -> list[Said]:
-    return [picture(f"made/{number}.png", "smile", lineage=altered("crop", "one.png")) for number in range(count)]
+    return [picture(f"made/{number}.png", "smile", lineage=altered("cut", "one.png")) for number in range(count)]
 
 
 GREY = picture("made/grey.png", "greyscale", lineage=altered("grayscale", "one.png"))
@@ -35,6 +35,8 @@ def test_fifteen_to_twenty_with_the_original(count: int, enough: bool) -> None:
 def test_a_grayscale_version_is_a_must() -> None:
     (finding,) = RULE.check(evidence([ONE, *cuts(16)]))
     assert "grayscale" in finding.message
+    grey_part = picture("made/head.png", "greyscale", lineage=altered("cut, grayscale", "one.png"))
+    assert list(RULE.check(evidence([ONE, *cuts(16), grey_part]))) == []
 
 
 @pytest.mark.parametrize(

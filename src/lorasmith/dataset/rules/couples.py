@@ -35,7 +35,7 @@ def _dominance(evidence: Evidence, part: Part) -> Iterator[Finding]:
     (more, many), (fewer, few) = sorted(zip(names, alone, strict=True), key=lambda pair: -len(pair[1]))
     if len(many) >= _FEW and len(many) > DOMINANT * len(few):
         message = f"{prefix(part)}{more} stands alone in {len(many)} images, {fewer} in {len(few)}: one dominates."
-        advice = "Add images of the other, or of both; collages of two solo images are fine (lorasmith curate collage)."
+        advice = "Add images of the other, or collages of both: lorasmith curate collage PROJECT IMAGE IMAGE"
         yield Finding("D8", "warning", message, advice, many)
 
 
@@ -59,7 +59,7 @@ def _fixed(part: Part) -> Iterator[Finding]:
     }
     if len(oftener) < FIXED:
         message = f"{prefix(part)}{len(oftener)} images are shown oftener than the others; {FIXED} should be."
-        advice = "Repeat three images with clear bodies and faces: lorasmith curate repeats PROJECT IMAGE 3."
+        advice = "Repeat three images with clear bodies and faces: lorasmith curate repeats PROJECT IMAGE --times 3"
         yield Finding("D8", "note", message, advice)
 
 

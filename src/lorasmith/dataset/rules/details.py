@@ -44,8 +44,8 @@ def _check_detail(evidence: Evidence, part: Part, detail: str) -> Iterator[Findi
     if len(focused) - len(seldom) < wanted:
         message = f"{where}{detail}: its close-ups are shown too seldom."
         advice = (
-            f"Repeat each {DEPICTIONS} times, on a face {ON_FACE} times: lorasmith curate repeats, or altered copies "
-            "(lorasmith curate alter)."
+            f"Show each {DEPICTIONS} times, on a face {ON_FACE} times: lorasmith curate alter PROJECT IMAGE, or "
+            "lorasmith curate repeats PROJECT IMAGE --times N"
         )
         yield Finding("D6", "note", message, advice, tuple(item.name for item in seldom))
 
@@ -55,8 +55,14 @@ def _named(said: frozenset[str], detail: str) -> bool:
 
 
 def _is_close(item: Item, said: frozenset[str], detail: str) -> bool:
-    is_cut = item.crop is not None or (item.lineage is not None and item.lineage.operation == "crop")
-    return is_cut or f"{detail} focus" in said or not said.isdisjoint(_CLOSE)
+    made_by = item.lineage.operation.split(", ") if item.lineage else []
+    return (
+        item.crop is not None
+        or "cut" in made_by
+        or "crop" in made_by
+        or f"{detail} focus" in said
+        or not said.isdisjoint(_CLOSE)
+    )
 
 
 def _least(said: frozenset[str], detail: str) -> int:

@@ -141,7 +141,13 @@ def _afar(evidence: Evidence) -> Iterator[Finding]:
     )
     if names:
         message = f"{len(names)} {'image shows' if len(names) == 1 else 'images show'} the subject from far away."
-        yield Finding("D12", "warning", message, "Crop them (lorasmith curate crop), or remove them.", names)
+        yield Finding(
+            "D12",
+            "warning",
+            message,
+            "Crop them (lorasmith curate crop PROJECT IMAGE --box X,Y,W,H), or remove them.",
+            names,
+        )
 
 
 RULE = Rule("D12", "no duplicates or near-duplicates, nothing blurred, tiny or badly lit", check)

@@ -16,7 +16,7 @@ _CUTS = {
     SubjectKind.ASSET: "cut it lengthwise and across",
 }
 _CUT_BODY = "cut out all that shall be learnt (head, eyes, hair, body, both sides)"
-_GREY = frozenset({"grayscale", "greyscale", "gray", "grey"})
+_GREY = "grayscale"
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     made = [item for item in evidence.items if item.lineage is not None]
     if len(originals) != 1 or any(item.lineage and item.lineage.operation == "adopt" for item in made):
         return
-    has_grey = any(item.lineage and item.lineage.operation in _GREY for item in made)
+    has_grey = any(item.lineage and _GREY in item.lineage.operation.split(", ") for item in made)
     count = len(made) + 1
     lacking = []
     if count < FEWEST:
