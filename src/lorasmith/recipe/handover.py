@@ -1,0 +1,35 @@
+"""What a recipe says about the dataset, in the words of kohya's dataset file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lorasmith.recipe.recipe import Recipe
+
+
+def kohya_general(recipe: Recipe) -> dict[str, Any]:
+    """Keys of [general]: what happens to captions and pictures at every visit."""
+    return {
+        "shuffle_caption": recipe.caption.shuffle,
+        "keep_tokens": recipe.caption.keep_tokens,
+        "caption_dropout_rate": recipe.caption.dropout,
+        "flip_aug": recipe.flip,
+    }
+
+
+def kohya_buckets(recipe: Recipe) -> dict[str, Any]:
+    """Keys of [[datasets]]: resolution, batch and buckets."""
+    rules, bucket = recipe.bucket_rules, recipe.bucket
+    keys: dict[str, Any] = {
+        "resolution": list(recipe.resolution),
+        "batch_size": recipe.batch_size,
+        "enable_bucket": bucket.enabled,
+    }
+    if bucket.enabled:
+        keys |= {
+            "min_bucket_reso": rules.smallest,
+            "max_bucket_reso": rules.largest,
+            "bucket_reso_steps": rules.step,
+            "bucket_no_upscale": bucket.no_upscale,
+        }
+    return keys
