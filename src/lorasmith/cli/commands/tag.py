@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from lorasmith.dataset.reading import Dataset
     from lorasmith.project import Project
-    from lorasmith.tags.building import Change
-    from lorasmith.tags.pipeline import Captioning, Explanation
-
-_SHOWN = 12
 
 
 def command(
@@ -21,133 +19,154 @@ def command(
     tagger: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER",
-            help='Tag images without a caption: a folder with model.onnx and selected_tags.csv, or "doodle".',
+            metavar="NAME",
+            help='Run a tagger first: its folder, "doodle", or a hub id such as SmilingWolf/wd-vit-tagger-v3.',
             show_default=False,
         ),
     ] = None,
+    imported: Annotated[
+        Path | None,
+        typer.Option(
+            "--import",
+            metavar="FILE",
+            help="Take over existing tags first: a folder of .txt or .caption, a JSON, JSONL or CSV file.",
+            show_default=False,
+        ),
+    ] = None,
+    captioner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Run a program first that prints a caption for the path of an image.",
+            show_default=False,
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Tag and caption what was done before, too.")] = False,
     write: Annotated[
         bool, typer.Option("--write", "--build", help="Write build/dataset/ as a trainer reads it.")
     ] = False,
+    archive: Annotated[
+        Path | None,
+        typer.Option("--zip", metavar="FILE", help="Write it, and pack it for hub trainers.", show_default=False),
+    ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and change nothing.")] = False,
     explain: Annotated[
         str | None,
         typer.Option(metavar="IMAGE", help="Show what each rule did to one image's tags.", show_default=False),
     ] = None,
+    table: Annotated[bool, typer.Option("--table", help="Show how often each tag stands where.")] = False,
+    kohya_compat: Annotated[
+        bool, typer.Option("--kohya-compat", help="Read caption files to the byte as kohya's trainer does.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write the captions by the project's tag rules.
 
-    Captions are computed from your own .txt files, or from a tagger's tags where there is none; your files are
-    never changed.
+    Captions are computed from your own caption files, or from a tagger's tags where there is none; your files are
+    never changed. The rules are in lora.toml, [tags].
 
     Example: lorasmith tag my-lora --explain 01.png
     """
-    from lorasmith.cli.rendering import print_json, say, show
+    from lorasmith.cli import captions as drawing
+    from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import UsageError
     from lorasmith.project import open_project
-    from lorasmith.tags.building import build_dataset, compare_captions
-    from lorasmith.tags.pipeline import explain_caption, write_captions
+    from lorasmith.tags.building import build_dataset, compare_captions, pack_zip
+    from lorasmith.tags.pipeline import compute_captions, open_desk
+    from lorasmith.tags.pipeline import explain as explain_image
+    from lorasmith.tags.statistics import count_tags
 
-    if (explain is not None) + diff + write > 1:
-        raise UsageError("--explain, --diff and --write do not go together.", hint="Give one of them.")
+    if (explain is not None) + diff + table + (write or archive is not None) > 1:
+        raise UsageError("--explain, --diff, --table and --write do not go together.", hint="Give one of them.")
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
-    if tagger is not None:
-        _run_tagger(opened, dataset, tagger, json)
+    done = _gather(opened, dataset, tagger, imported, captioner, again, json)
+    desk = open_desk(opened, dataset, kohya_compat=kohya_compat)
     if explain is not None:
-        explanation = explain_caption(opened, dataset, explain)
-        print_json(explanation.as_json()) if json else _show_explanation(explanation)
+        explanation = explain_image(desk, explain)
+        print_json(explanation.as_json()) if json else _print(drawing.draw_explanation(explanation))
         return
-    captioning = write_captions(opened, dataset)
+    captioning = compute_captions(desk)
     if diff:
         changes = compare_captions(opened, dataset, captioning)
-        if json:
-            listed = [{"path": change.image, "before": change.before, "after": change.after} for change in changes]
-            print_json({"changes": listed, "rules": captioning.as_json()["rules"]})
-        else:
-            _show_changes(changes)
+        listed = [{"path": change.image, "before": change.before, "after": change.after} for change in changes]
+        document = {"changes": listed, "rules": captioning.as_json()["rules"]}
+        print_json(document) if json else _print(drawing.draw_changes(changes))
         return
-    built = build_dataset(opened, dataset, captioning) if write else None
+    if table:
+        counted = count_tags(desk, captioning)
+        print_json(counted.as_json()) if json else _print(drawing.draw_table(counted))
+        return
+    if write or archive is not None:
+        done["built"] = build_dataset(opened, dataset, captioning)
+    if archive is not None:
+        done["zip"] = pack_zip(opened, archive.expanduser())
     if json:
-        print_json(captioning.as_json() | ({"built": built} if built else {}))
+        print_json(captioning.as_json() | done)
         return
-    _show_captions(captioning)
-    if built:
-        say(f"\nWritten: {built}", style="green")
-        say(f"Next: lorasmith plan {project}   then: lorasmith train {project}")
-    else:
-        say(f"\nWhy is a tag there, or not? lorasmith tag {project} --explain IMAGE")
-        say(f"Next: lorasmith train {project}   (other trainers: lorasmith tag {project} --write)")
+    _print(drawing.draw_captions(captioning))
+    _say_next(project, done)
 
 
-def _run_tagger(project: Project, dataset: Dataset, tagger: str, json: bool) -> None:
+def _gather(
+    project: Project,
+    dataset: Dataset,
+    tagger: str | None,
+    imported: Path | None,
+    captioner: str | None,
+    again: bool,
+    json: bool,
+) -> dict[str, Any]:
+    """Let a tagger, an import and a captioning program work, where they were asked for; what they did, for JSON."""
     from lorasmith.cli.rendering import say, show
-    from lorasmith.project import EMBEDDED
-    from lorasmith.tags.tagger import open_tagger, tag_images
 
-    if tagger == EMBEDDED and not Path(tagger).is_dir():
-        from lorasmith.bases.doodle import tagger_folder
+    done: dict[str, Any] = {}
+    if tagger is not None:
+        from lorasmith.tags.tagger import open_tagger, tag_images
 
-        folder = tagger_folder()
-    else:
-        folder = Path(tagger).expanduser()
-    count = show(tag_images(project, dataset, open_tagger(folder)), json)
-    if not json:
-        say(f"{count} {'image' if count == 1 else 'images'} tagged.")
+        done["tagged"] = show(tag_images(project, dataset, open_tagger(tagger), again=again), json)
+        if not json:
+            say(f"{_images(done['tagged'])} tagged.")
+    if imported is not None:
+        from lorasmith.tags.imports import import_tags
+
+        found = show(import_tags(project, dataset, imported), json)
+        done["imported"] = found.as_json()
+        if not json:
+            from lorasmith.cli.captions import draw_import
+
+            _print(draw_import(found))
+    if captioner is not None:
+        from lorasmith.tags.captioner import caption_images, read_command
+
+        done["captioned"] = show(caption_images(project, dataset, read_command(captioner), again=again), json)
+        if not json:
+            say(f"{_images(done['captioned'])} captioned.")
+    return done
 
 
-def _show_captions(captioning: Captioning) -> None:
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
+
+
+def _print(drawn: RenderableType) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    console = Console(highlight=False)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("image", style="cyan")
-    table.add_column("caption")
-    for name, caption in list(captioning.captions.items())[:_SHOWN]:
-        table.add_row(Text(name), Text(caption))
-    console.print(table)
-    rest = len(captioning.captions) - _SHOWN
-    if rest > 0:
-        console.print(f"... and {rest} more; all of them with --json", style="dim")
-    effects = ", ".join(f"{rule.name} {rule.changed}" for rule in captioning.rules if rule.changed)
-    console.print(f"\nCaptions changed by rule: {effects or 'none'}", markup=False)
+    Console(highlight=False).print(drawn)
 
 
-def _show_changes(changes: tuple[Change, ...]) -> None:
-    from rich.console import Console
-    from rich.text import Text
+def _say_next(project: Path, done: dict[str, Any]) -> None:
+    from shlex import quote
 
-    console = Console(highlight=False, soft_wrap=True)
-    for change in changes[:_SHOWN]:
-        console.print(Text(change.image, style="cyan"))
-        console.print(Text(f"  - {change.before}", style="red"))
-        console.print(Text(f"  + {change.after}", style="green"))
-    if len(changes) > _SHOWN:
-        console.print(f"... and {len(changes) - _SHOWN} more; all of them with --json", style="dim")
-    console.print(f"{len(changes)} captions would change." if changes else "No caption would change.")
+    from lorasmith.cli.rendering import say
 
-
-def _show_explanation(explanation: Explanation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    origins = {
-        "caption": "its own caption",
-        "tagger": "the tagger",
-        "folder": "its folder's name",
-        "none": "nothing: it has neither caption nor tags",
-    }
-    styles = {"kept": "", "dropped": "red", "added": "green", "changed": "yellow"}
-    console = Console(highlight=False)
-    console.print(Text(f"{explanation.image}: tags from {origins[explanation.source]}", style="bold"))
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 1))
-    for fate in explanation.tags:
-        tag = fate.tag if fate.became is None else f"{fate.tag} -> {fate.became}"
-        table.add_row(Text(fate.fate, style=styles[fate.fate]), Text(tag), fate.rule, Text(fate.why, style="dim"))
-    console.print(table)
-    console.print(Text(f"= {explanation.caption}", style="bold"))
+    root = quote(str(project))
+    if "built" not in done:
+        say(f"\nWhy is a tag there, or not? lorasmith tag {root} --explain IMAGE   (all tags: --table)")
+        say(f"Next: lorasmith train {root}   (other trainers: lorasmith tag {root} --write)")
+        return
+    say(f"\nWritten: {done['built']}", style="green")
+    if "zip" in done:
+        say(f"Packed: {done['zip']}", style="green")
+    say(f"Next: lorasmith plan {root}   then: lorasmith train {root}")
