@@ -29,7 +29,7 @@ def test_an_error_ends_with_status_1_and_says_the_way_out(tmp_path: Path, capsys
     said = " ".join(capsys.readouterr().out.split())
     assert "[red]text.png" in said, "a name is no markup"
     assert "2 errors." in said
-    assert "waive = { D0" in said
+    assert "waive = { L0" in said
 
 
 def test_json_has_one_document_and_the_same_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +37,9 @@ def test_json_has_one_document_and_the_same_status(tmp_path: Path, capsys: pytes
     assert run(["inspect", str(tmp_path), "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
     assert document["images"] == 1
-    assert [finding["rule"] for finding in document["findings"]] == ["D1"]
+    found = {finding["rule"]: finding for finding in document["findings"]}
+    assert found["D1"]["level"] == "error"
+    assert "lorasmith curate cut PROJECT 000.png" in found["D14"]["advice"]
 
 
 def test_waived_errors_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,3 +72,32 @@ def test_refused_content_ends_everything(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_missing_project_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["inspect", str(tmp_path / "nothing")]) == 3
     assert "lorasmith new" in capsys.readouterr().err
+
+
+def test_the_page_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_drawings(make_project(tmp_path).root / "images", 30, caption="smile")
+    page = tmp_path / "look.html"
+    assert run(["inspect", str(tmp_path), "--html", str(page)]) == 0
+    assert f"Written: {page}" in capsys.readouterr().out
+    assert "<h1>zbk</h1>" in page.read_text("utf-8")
+    assert run(["inspect", str(tmp_path), "--html", str(page), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["page"] == str(page)
+
+
+def test_what_can_be_taken_out_is_said_with_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (first, *_) = save_drawings(make_project(tmp_path).root / "images", 30, caption="smile")
+    first.with_name("clone.png").write_bytes(first.read_bytes())
+    assert run(["inspect", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert f"lorasmith curate auto {tmp_path} --dry-run" in said
+    assert "1 image" in said
+    assert f"lorasmith curate alter {tmp_path} --replace-clones" in " ".join(said.split())
+
+
+def test_findings_on_tags_are_part_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = make_project(tmp_path).root / "images"
+    save_drawings(images, 30, caption="zbk, smile")
+    (images / "007.txt").write_text("zbk, day, night")
+    run(["inspect", str(tmp_path), "--json"])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert [finding["images"] for finding in findings if finding["rule"] == "T9"] == [["007.png"]]

@@ -37,20 +37,14 @@ def command(
     Example: lorasmith inspect my-lora --html look.html
     """
     from lorasmith.cli.rendering import print_json, show
-    from lorasmith.dataset.inspection import inspect
     from lorasmith.dataset.page import write_page
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.project import open_project
-    from lorasmith.tags.pipeline import write_captions
-    from lorasmith.tags.raw import read_raw_tags
-    from lorasmith.tags.sights import read_sights
+    from lorasmith.tags.inspection import inspect_project
 
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
-    write_captions(opened, dataset)  # refuses what must not be trained, before anything is said about it
-    raw = read_raw_tags(opened, dataset)
-    tags = {name: image.tags for name, image in raw.items()}
-    inspection = show(inspect(opened, dataset, tags, seen=read_sights(raw)), json)
+    inspection = show(inspect_project(opened, dataset), json)
     page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))

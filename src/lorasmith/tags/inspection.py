@@ -1,0 +1,24 @@
+"""Look at a project's images and at its tags: the dataset rules, the tag rules, and what a tagger sees."""
+
+from __future__ import annotations
+
+from lorasmith.dataset.inspection import Inspection, inspect
+from lorasmith.dataset.reading import Dataset
+from lorasmith.events import Work
+from lorasmith.project import Project
+from lorasmith.tags.pipeline import write_captions
+from lorasmith.tags.raw import read_raw_tags
+from lorasmith.tags.review import RULE_IDS, review_tags
+from lorasmith.tags.sights import read_sights
+
+
+def inspect_project(project: Project, dataset: Dataset) -> Work[Inspection]:
+    """Run every rule, D and T, over a project.
+
+    Raises RefusedError, before anything is said, for what must not be trained; ProjectError for a wrong `waive`.
+    """
+    write_captions(project, dataset)
+    raw = read_raw_tags(project, dataset)
+    tags = {name: image.tags for name, image in raw.items()}
+    also = review_tags(project, dataset)
+    return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(raw)))
