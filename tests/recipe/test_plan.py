@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,14 @@ def test_an_unusable_image_is_named() -> None:
 def test_no_image_is_an_error() -> None:
     with pytest.raises(DatasetError, match="no image"):
         make_plan(Recipe(epochs=1), dataset())
+
+
+def test_a_cropped_image_is_planned_by_its_crop() -> None:
+    whole = dataset((512, 512, 1)).items[0]
+    part = replace(whole, crop=(0, 0, 256, 512))
+    recipe = Recipe(resolution=512, epochs=1)
+    (planned,) = make_plan(recipe, Dataset((part,), (), ())).images
+    (same,) = make_plan(recipe, dataset((256, 512, 1))).images
+    assert planned.crop == (0, 0, 256, 512)
+    assert (planned.bucket, planned.resized) == (same.bucket, same.resized)
+    assert make_plan(recipe, Dataset((whole,), (), ())).images[0].bucket != planned.bucket

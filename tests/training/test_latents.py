@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,17 @@ def test_a_damaged_file_is_made_again(images: list[PlannedImage], tiny_base: Bas
     again, computed = cache(images, tiny_base, tmp_path / "cache")
     assert computed == 1
     assert torch.equal(again.read(0), expected)
+
+
+def test_a_crop_is_what_is_encoded_and_has_a_latent_of_its_own(
+    images: list[PlannedImage], tiny_base: Base, tmp_path: Path
+) -> None:
+    whole = images[1]
+    part = replace(whole, bucket=(64, 64), resized=(64, 64), crop=(16, 0, 80, 64))
+    other = replace(part, crop=(0, 0, 64, 64))
+    for planned in (part, other):
+        latents, computed = cache([images[0], planned], tiny_base, tmp_path / "cache")
+        assert computed == (2 if planned is part else 1)
+        with Image.open(whole.path) as picture:
+            expected = tiny_base.encode_images(to_pixels(picture.crop(planned.crop)).unsqueeze(0))[0]
+        assert torch.equal(latents.read(1), expected)

@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.curation import (
+    count_images,
+    decision_json,
+    draw_decisions,
+    draw_log,
+    draw_solution,
+    name_some,
+    show_made,
+    solution_json,
+    tell_decision,
+)
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
     from lorasmith.dataset.decisions import Decision, Role
     from lorasmith.dataset.findings import Finding
-    from lorasmith.dataset.making import Made
     from lorasmith.dataset.reading import Dataset, Item
-    from lorasmith.dataset.repeats import Solution, Steps
+    from lorasmith.dataset.repeats import Steps
     from lorasmith.images.crops import Box
     from lorasmith.project import Project
     from lorasmith.recipe.recipe import Recipe
@@ -41,9 +51,6 @@ Seed = Annotated[int, typer.Option("--seed", help="Another seed makes other copi
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be decided, and decide nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-_SHOWN = 12
-_NAMED = 6
-
 
 @app.command()
 def keep(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
@@ -54,7 +61,7 @@ def keep(project: Folder, images: Images, reason: Reason = "", as_json: AsJson =
     from lorasmith.dataset.choices import keep_images
 
     opened, dataset, chosen = _choose(project, images, as_json)
-    _record(opened, project, keep_images(dataset, chosen, reason), f"{_count(chosen)} kept", chosen, as_json)
+    _record(opened, project, keep_images(dataset, chosen, reason), f"{count_images(chosen)} kept", chosen, as_json)
 
 
 @app.command()
@@ -67,7 +74,7 @@ def reject(project: Folder, images: Images, reason: Reason = "", as_json: AsJson
 
     opened, dataset, chosen = _choose(project, images, as_json)
     decisions = reject_images(dataset, chosen, reason)
-    _record(opened, project, decisions, f"{_count(chosen)} rejected", chosen, as_json)
+    _record(opened, project, decisions, f"{count_images(chosen)} rejected", chosen, as_json)
 
 
 @app.command()
@@ -113,7 +120,7 @@ def repeats(
         raise UsageError(f"--times {times} is out of range.", hint=f"Give 1 to {MOST_REPEATS}; 0 is: curate reject.")
     opened, _, chosen = _choose(project, images, as_json)
     done = "with their folder's repeats" if reset else f"shown {times} times an epoch"
-    _record(opened, project, _each(chosen, "repeats", times, reason), f"{_count(chosen)} {done}", chosen, as_json)
+    _record(opened, project, _each(chosen, "repeats", times, reason), f"{count_images(chosen)} {done}", chosen, as_json)
 
 
 @app.command()
@@ -135,10 +142,11 @@ def crop(
         raise UsageError("say which part.", hint="Give one --box X,Y,W,H, or --reset for the whole.")
     part = None if box is None else _read_box(box[0])
     opened, _, chosen = _choose(project, images, as_json)
-    for item in chosen if part is not None else ():
-        check_box(part, (item.facts.width, item.facts.height), item.name) if part else None
+    for item in chosen:
+        if part is not None:
+            check_box(part, (item.facts.width, item.facts.height), item.name)
     done = "whole again" if part is None else f"cropped to {part[2] - part[0]}x{part[3] - part[1]} pixels"
-    _record(opened, project, _each(chosen, "crop", part, reason), f"{_count(chosen)} {done}", chosen, as_json)
+    _record(opened, project, _each(chosen, "crop", part, reason), f"{count_images(chosen)} {done}", chosen, as_json)
 
 
 @app.command()
@@ -155,7 +163,9 @@ def label(
     words = _label(name)
     opened, dataset, chosen = _choose(project, images, as_json)
     _refuse_labels(opened, dataset, chosen, words)
-    _record(opened, project, _each(chosen, "label", words), f'{_count(chosen)} labelled "{words}"', chosen, as_json)
+    _record(
+        opened, project, _each(chosen, "label", words), f'{count_images(chosen)} labelled "{words}"', chosen, as_json
+    )
 
 
 @app.command()
@@ -176,7 +186,7 @@ def unlabel(
         known = sorted({facet for item in chosen for facet in item.facets})
         hint = f"They have: {', '.join(known)}." if known else "They have no labels."
         raise UsageError(f'none of these images has the label "{words}".', hint=hint)
-    done = f'{_count(having)} no longer labelled "{words}"'
+    done = f'{count_images(having)} no longer labelled "{words}"'
     _record(opened, project, _each(having, "unlabel", words), done, having, as_json)
 
 
@@ -199,7 +209,7 @@ def distinct(project: Folder, images: Images, reason: Reason = "", as_json: AsJs
         Decision(one, "distinct", other, reason, name=contents[one].name)
         for one, other in combinations(sorted(contents), 2)
     ]
-    _record(opened, project, decisions, f"{_count(chosen)} told apart", chosen, as_json)
+    _record(opened, project, decisions, f"{count_images(chosen)} told apart", chosen, as_json)
 
 
 @app.command()
@@ -218,9 +228,9 @@ def undo(
     opened = open_project(project)
     taken = take_back(opened, count)
     if as_json:
-        print_json({"undone": [_decision_json(decision) for decision in taken]})
+        print_json({"undone": [decision_json(decision) for decision in taken]})
         return
-    say(f"Undone: {_some([_told(decision) for decision in taken])}", style="green")
+    say(f"Undone: {name_some([tell_decision(decision) for decision in taken])}", style="green")
     say(f"What stands: lorasmith curate log {project}")
 
 
@@ -236,10 +246,10 @@ def log(project: Folder, as_json: AsJson = False) -> None:
     opened = open_project(project)
     decisions = read_decisions(opened)
     if as_json:
-        steps = [[_decision_json(decision) for decision in step] for step in decisions.steps]
+        steps = [[decision_json(decision) for decision in step] for step in decisions.steps]
         print_json({"steps": steps, "problems": list(decisions.problems)})
         return
-    _draw_log(decisions.steps)
+    draw_log(decisions.steps)
     for problem in decisions.problems:
         say(f"warning: {opened.curation.name}: {problem}", style="yellow")
     if decisions.steps:
@@ -276,19 +286,19 @@ def auto(
     cured = cure(dataset, findings, read_decisions(opened))
     decisions = cured.decisions if dry_run else record(opened, cured.decisions)
     if as_json:
-        listed = [_decision_json(decision) for decision in decisions]
+        listed = [decision_json(decision) for decision in decisions]
         print_json({"decisions": listed, "spared": list(cured.spared), "recorded": bool(decisions) and not dry_run})
         return
-    _draw_decisions(decisions)
+    draw_decisions(decisions)
     if cured.spared:
-        say(f"Spared, since you keep them: {_some(cured.spared)}")
+        say(f"Spared, since you keep them: {name_some(cured.spared)}")
     if not decisions:
         say("There is nothing to do automatically.", style="green")
         say(f"What else was found: lorasmith inspect {project}")
     elif dry_run:
-        say(f"\n{_counted(decisions)} would be rejected. Do it: lorasmith curate auto {project}")
+        say(f"\n{count_images(decisions)} would be rejected. Do it: lorasmith curate auto {project}")
     else:
-        say(f"\n{_counted(decisions)} rejected; their files stay.", style="green")
+        say(f"\n{count_images(decisions)} rejected; their files stay.", style="green")
         say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
 
 
@@ -332,9 +342,9 @@ def solve(
     if not dry_run:
         record(opened, decisions)
     if as_json:
-        print_json(_solution_json(solution) | {"changed": len(changed), "recorded": bool(changed) and not dry_run})
+        print_json(solution_json(solution) | {"changed": len(changed), "recorded": bool(changed) and not dry_run})
         return
-    _draw_solution(solution, influence, length or 1)
+    draw_solution(solution, influence, length or 1)
     if len(solution.shares) == 1:
         say(f'All images weigh the same. Say which carry the subject: lorasmith curate primary {project} "face-*"')
     if dry_run:
@@ -383,7 +393,7 @@ def alter(
         made = show(replace_clones(opened, dataset, chosen_operations, seed=seed), as_json)
     else:
         made = show(alter_images(opened, chosen, chosen_operations, count=count, seed=seed), as_json)
-    _show_made(made, project, as_json, "There are no identical copies." if clones else "")
+    show_made(made, project, as_json, "There are no identical copies." if clones else "")
 
 
 @app.command()
@@ -409,7 +419,7 @@ def collage(
         raise UsageError(f'--layout "{layout}" is not known.', hint=f"Layouts: {', '.join(LAYOUTS)}.")
     refuse(_said(opened, dataset, chosen), where=", ".join(item.name for item in chosen))
     wanted = known[layout] if layout else _fitting_layout(chosen)
-    _show_made(show(combine(opened, chosen, wanted), as_json), project, as_json)
+    show_made(show(combine(opened, chosen, wanted), as_json), project, as_json)
 
 
 @app.command()
@@ -445,7 +455,7 @@ def cut(
         _refuse_labels(opened, dataset, chosen, name)
     parts = [Part(given[number] if given else f"part {number + 1}", place) for number, place in enumerate(boxes)]
     made = show(cut_up(opened, chosen[0], parts, named=bool(given), mirrored=mirrored, count=count, seed=seed), as_json)
-    _show_made(made, project, as_json)
+    show_made(made, project, as_json)
     if not as_json and not parts:
         say("The cuts are regular: nothing here knows where head or hair are. Look at them; reject what shows nothing.")
 
@@ -478,10 +488,10 @@ def adopt(
         if drawing is not None:
             refuse(drawing.prompt, where=path)
     made = show(take(opened, pictures, round_number=round_number), as_json)
-    _show_made(made, project, as_json)
+    show_made(made, project, as_json)
     silent = [path.name for path, drawing in drawings.items() if drawing is None]
     if silent and not as_json:
-        say(f"Without a prompt inside, so without a caption: {_some(silent)}", style="yellow")
+        say(f"Without a prompt inside, so without a caption: {name_some(silent)}", style="yellow")
 
 
 def _choose(project: Path, images: Sequence[str], as_json: bool) -> tuple[Project, Dataset, tuple[Item, ...]]:
@@ -496,7 +506,7 @@ def _choose(project: Path, images: Sequence[str], as_json: bool) -> tuple[Projec
 
 def _assign_role(project: Path, images: Sequence[str], role: Role | None, reason: str, as_json: bool) -> None:
     opened, _, chosen = _choose(project, images, as_json)
-    done = f"{_count(chosen)} {'without a role of their own' if role is None else f'now {role}'}"
+    done = f"{count_images(chosen)} {'without a role of their own' if role is None else f'now {role}'}"
     _record(opened, project, _each(chosen, "role", role, reason), done, chosen, as_json, f"curate solve {project}")
 
 
@@ -521,9 +531,9 @@ def _record(
 
     written = record(opened, decisions)
     if as_json:
-        print_json({"decisions": [_decision_json(decision) for decision in written]})
+        print_json({"decisions": [decision_json(decision) for decision in written]})
         return
-    say(f"{done}: {_some([item.name for item in chosen])}", style="green")
+    say(f"{done}: {name_some([item.name for item in chosen])}", style="green")
     say(f"Undo: lorasmith curate undo {project}   Next: lorasmith {following or f'inspect {project}'}")
 
 
@@ -565,10 +575,12 @@ def _inspect(opened: Project, dataset: Dataset, as_json: bool) -> Sequence[Findi
     from lorasmith.dataset.inspection import inspect
     from lorasmith.tags.pipeline import write_captions
     from lorasmith.tags.raw import read_raw_tags
+    from lorasmith.tags.sights import read_sights
 
     write_captions(opened, dataset)  # refuses what must not be trained
-    tags = {name: raw.tags for name, raw in read_raw_tags(opened, dataset).items()}
-    return show(inspect(opened, dataset, tags), as_json).findings
+    raw = read_raw_tags(opened, dataset)
+    tags = {name: image.tags for name, image in raw.items()}
+    return show(inspect(opened, dataset, tags, seen=read_sights(raw)), as_json).findings
 
 
 def _count_steps(items: Sequence[Item], recipe: Recipe, batch: int, epochs: int) -> Steps:
@@ -597,134 +609,3 @@ def _fitting_layout(chosen: Sequence[Item]) -> Any:
         return "grid"
     wide = sum(1 for item in chosen if item.size[0] > 1.2 * item.size[1])
     return "stack" if 2 * wide > len(chosen) else "side"
-
-
-def _show_made(made: Sequence[Made], project: Path, as_json: bool, none: str = "") -> None:
-    if as_json:
-        print_json({"made": [picture.as_json() for picture in made]})
-        return
-    if not made:
-        say(none or "Nothing was made.")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("made", "by", "of"):
-        table.add_column(column)
-    for picture in made[:_SHOWN]:
-        known = " (was there)" if picture.existed else ""
-        table.add_row(Text(picture.name, style="cyan"), picture.operation + known, Text(_some(picture.sources)))
-    Console(highlight=False).print(table)
-    if len(made) > _SHOWN:
-        say(f"... and {len(made) - _SHOWN} more")
-    new = sum(1 for picture in made if not picture.existed)
-    say(f"\n{new} new in {made[0].path.parent}", style="green")
-    if any(not picture.path.with_suffix(".txt").exists() for picture in made):
-        say(f"Some have no caption yet: lorasmith tag {project} --tagger doodle")
-    say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
-
-
-def _solution_json(solution: Solution) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "groups": [asdict(share) for share in solution.shares],
-        "influence": solution.influence,
-        "steps": solution.steps,
-        "target": solution.target,
-    }
-
-
-def _draw_solution(solution: Solution, wanted: float, epochs: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("group")
-    for column in ("images", "repeats", "views", "share of the epoch"):
-        table.add_column(column, justify="right")
-    for share in solution.shares:
-        row = (share.name, str(share.images), str(share.repeats), str(share.views), f"{share.share:.0%}")
-        table.add_row(*row)
-    Console(highlight=False).print(table)
-    if solution.influence is not None:
-        say(f"\ninfluence   {solution.influence:.2f} of {wanted:g} wanted")
-    if solution.steps is not None:
-        aim = "" if solution.target is None else f", {solution.target} wanted"
-        say(f"steps       {solution.steps} in {epochs} {'epoch' if epochs == 1 else 'epochs'}{aim}\n")
-
-
-def _draw_log(steps: Sequence[Sequence[Decision]]) -> None:
-    if not steps:
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("step", "when (UTC)", "what", "image", "why"):
-        table.add_column(column)
-    for step in steps:
-        for place, decision in enumerate(step[:_SHOWN]):
-            number, when = (str(decision.step), decision.at[:16].replace("T", " ")) if place == 0 else ("", "")
-            what, name = Text(_verb(decision)), Text(decision.name, style="cyan")
-            table.add_row(number, when, what, name, Text(decision.reason, style="dim"))
-        if len(step) > _SHOWN:
-            table.add_row("", "", f"... and {len(step) - _SHOWN} more", "", "")
-    Console(highlight=False).print(table)
-
-
-def _draw_decisions(decisions: Sequence[Decision]) -> None:
-    if not decisions:
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("image")
-    table.add_column("why")
-    for decision in decisions[: 2 * _SHOWN]:
-        table.add_row(Text(decision.name, style="cyan"), Text(decision.reason))
-    Console(highlight=False).print(table)
-    if len(decisions) > 2 * _SHOWN:
-        say(f"... and {len(decisions) - 2 * _SHOWN} more; all of them with --json")
-
-
-def _decision_json(decision: Decision) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(decision)
-
-
-def _told(decision: Decision) -> str:
-    return f"{_verb(decision)} {decision.name}"
-
-
-def _verb(decision: Decision) -> str:
-    value = decision.value
-    if decision.verb == "crop":
-        return (
-            "whole" if value is None else f"crop to {value[0]},{value[1]},{value[2] - value[0]},{value[3] - value[1]}"
-        )
-    if decision.verb == "repeats":
-        return "repeats of its folder" if value is None else f"repeats {value}"
-    if decision.verb == "role":
-        return value or "no role"
-    if decision.verb in ("label", "unlabel"):
-        return f'{decision.verb} "{value}"'
-    return decision.verb
-
-
-def _count(items: Sequence[Item]) -> str:
-    return "1 image" if len(items) == 1 else f"{len(items)} images"
-
-
-def _counted(decisions: Sequence[Decision]) -> str:
-    return "1 image" if len(decisions) == 1 else f"{len(decisions)} images"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

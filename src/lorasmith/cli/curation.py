@@ -1,0 +1,144 @@
+"""How decisions, made pictures and solved repeats look in a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lorasmith.cli.rendering import print_json, say
+
+if TYPE_CHECKING:
+    from lorasmith.dataset.decisions import Decision
+    from lorasmith.dataset.making import Made
+    from lorasmith.dataset.repeats import Solution
+
+_SHOWN = 12
+_NAMED = 6
+
+
+def show_made(made: Sequence[Made], project: Path, as_json: bool, none: str = "") -> None:
+    if as_json:
+        print_json({"made": [picture.as_json() for picture in made]})
+        return
+    if not made:
+        say(none or "Nothing was made.")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("made", "by", "of"):
+        table.add_column(column)
+    for picture in made[:_SHOWN]:
+        known = " (was there)" if picture.existed else ""
+        table.add_row(Text(picture.name, style="cyan"), picture.operation + known, Text(name_some(picture.sources)))
+    Console(highlight=False).print(table)
+    if len(made) > _SHOWN:
+        say(f"... and {len(made) - _SHOWN} more")
+    new = sum(1 for picture in made if not picture.existed)
+    say(f"\n{new} new in {made[0].path.parent}", style="green")
+    if any(not picture.path.with_suffix(".txt").exists() for picture in made):
+        say(f"Some have no caption yet: lorasmith tag {project} --tagger doodle")
+    say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
+
+
+def solution_json(solution: Solution) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "groups": [asdict(share) for share in solution.shares],
+        "influence": solution.influence,
+        "steps": solution.steps,
+        "target": solution.target,
+    }
+
+
+def draw_solution(solution: Solution, wanted: float, epochs: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("group")
+    for column in ("images", "repeats", "views", "share of the epoch"):
+        table.add_column(column, justify="right")
+    for share in solution.shares:
+        row = (share.name, str(share.images), str(share.repeats), str(share.views), f"{share.share:.0%}")
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+    if solution.influence is not None:
+        say(f"\ninfluence   {solution.influence:.2f} of {wanted:g} wanted")
+    if solution.steps is not None:
+        aim = "" if solution.target is None else f", {solution.target} wanted"
+        say(f"steps       {solution.steps} in {epochs} {'epoch' if epochs == 1 else 'epochs'}{aim}\n")
+
+
+def draw_log(steps: Sequence[Sequence[Decision]]) -> None:
+    if not steps:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("step", "when (UTC)", "what", "image", "why"):
+        table.add_column(column)
+    for step in steps:
+        for place, decision in enumerate(step[:_SHOWN]):
+            number, when = (str(decision.step), decision.at[:16].replace("T", " ")) if place == 0 else ("", "")
+            what, name = Text(_verb(decision)), Text(decision.name, style="cyan")
+            table.add_row(number, when, what, name, Text(decision.reason, style="dim"))
+        if len(step) > _SHOWN:
+            table.add_row("", "", f"... and {len(step) - _SHOWN} more", "", "")
+    Console(highlight=False).print(table)
+
+
+def draw_decisions(decisions: Sequence[Decision]) -> None:
+    if not decisions:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("image")
+    table.add_column("why")
+    for decision in decisions[: 2 * _SHOWN]:
+        table.add_row(Text(decision.name, style="cyan"), Text(decision.reason))
+    Console(highlight=False).print(table)
+    if len(decisions) > 2 * _SHOWN:
+        say(f"... and {len(decisions) - 2 * _SHOWN} more; all of them with --json")
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(decision)
+
+
+def tell_decision(decision: Decision) -> str:
+    return f"{_verb(decision)} {decision.name}"
+
+
+def _verb(decision: Decision) -> str:
+    value = decision.value
+    if decision.verb == "crop":
+        return (
+            "whole" if value is None else f"crop to {value[0]},{value[1]},{value[2] - value[0]},{value[3] - value[1]}"
+        )
+    if decision.verb == "repeats":
+        return "repeats of its folder" if value is None else f"repeats {value}"
+    if decision.verb == "role":
+        return value or "no role"
+    if decision.verb in ("label", "unlabel"):
+        return f'{decision.verb} "{value}"'
+    return decision.verb
+
+
+def count_images(items: Sequence[object]) -> str:
+    return "1 image" if len(items) == 1 else f"{len(items)} images"
+
+
+def name_some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
