@@ -1,0 +1,477 @@
+"""Reading a template: one pass over its text, with variables and wildcards looked up on the way.
+
+| written | meaning |
+| --- | --- |
+| `{a|b|}` | one of the options; the last one is empty |
+| `{3::a|.5::b|c}` | weights; without one it is 1 |
+| `{2$$a|b|c}`, `{1-2$$...}`, `{-2$$...}`, `{2-$$...}` | so many different options, joined by "," |
+| `{2$$ and $$a|b|c}` | joined by " and " |
+| `{~...}`, `{!...}`, `{@...}` | random, combinatorial, cyclical, whatever the mode is |
+| `__colours/warm__`, `__colours/*__`, `__@name__` | a value of a wildcard, of several; with a sampler |
+| `__shirt(colour=red)__` | a wildcard's value with variables set in it |
+| `${x={a|b}}`, `${x=!{a|b}}`, `${x?=...}` | set a variable: rolled at each use; rolled once; only where it is unset |
+| `${x}`, `${x:default}` | use it; what holds where it is unset |
+| `%{a ... b$$inner}` | `inner` in place of the ellipsis |
+| `# ...` | a comment up to the line's end, at a line's start or behind white space |
+| `\\{ \\} \\| \\$ \\% \\# \\_` | the plain character; other backslashes stay |
+
+White space in front of an option goes, all other stays. Whatever fits no form is text: `$5`, `50%`, `a__b`, brackets
+that are not closed. A wildcard that is not found is an error, unless it is glued to a word, has spaces inside or
+stands in a `<...>` tag: then it is text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+
+from lorasmith.errors import PromptError, did_you_mean
+from lorasmith.prompts.dynamic.nodes import (
+    METHODS,
+    Choice,
+    Keep,
+    Lookup,
+    Method,
+    Node,
+    Recall,
+    Wrap,
+    children,
+    new_choice,
+    new_sequence,
+    reads_of,
+)
+from lorasmith.prompts.dynamic.ways import Ways
+from lorasmith.prompts.dynamic.wildcards import Value, Wildcards
+
+MOST_NESTED = 64  # variables and wildcards within each other; brackets have no limit
+MOST_READ = 64_000_000  # characters, all values of wildcards and uses of variables counted
+MOST_PATHS = 1000  # of one wildcard whose path varies
+
+_COMMENT = re.compile(r"\\.|(?:^|(?<=\s))#[^\n]*", re.MULTILINE | re.DOTALL)
+_BRACE = re.compile(r"\\.|[{}]|\$\$", re.DOTALL)
+_TOKEN = re.compile(r"\\.|[$%]?\{|\}|\||\$\$|_{2,}|[<>]", re.DOTALL)
+_HEAD = re.compile(r"\s*([~!@])?\s*(?:(?:(\d{1,9})(?:(-)(\d{1,9})?)?|-(\d{1,9}))\s*\$\$(?:([^${}\n]*)\$\$)?)?")
+_WEIGHT = re.compile(r"\s*(?:(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})::)?")
+_VARIABLE = re.compile(r"\s*([^\W\d][\w-]*)\s*(\??=!?|:|\Z)\s*")
+_WILDCARD = re.compile(
+    r"__(?P<method>\s*[~!@])?"
+    r"(?P<path>(?>(?:[^_{}|$#()<>\n\\]|_(?!_)|\$?\{[^{}]*\})+))"
+    r"(?:\((?P<values>[^()]*(?:\([^()]*\)[^()]*)*)\)[ \t]*)?__"
+)
+_PARAMETER = re.compile(r"\s*([^\W\d][\w-]*)\s*=")
+_SPECIAL = re.compile(r"[{}\\#|]|__")
+_ESCAPABLE = frozenset("{}|$%#_")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template that has been read: nothing in it can be missing when prompts are drawn."""
+
+    text: str
+    node: Node
+
+
+def read_template(text: str, wildcards: Wildcards | None = None, keep_missing: bool = False) -> Template:
+    """Read a template in time linear in its length and in that of the wildcards it names.
+
+    With `keep_missing` a wildcard that is not found stays as text. Raises PromptError for one that is not found, a
+    variable that is not set, and what refers to itself.
+    """
+    return Template(text, _Reader(wildcards or Wildcards(), keep_missing).read(text))
+
+
+@dataclass
+class _Macro:
+    """A variable that is read anew at each use: its raw text."""
+
+    text: str
+
+
+@dataclass
+class _Frame:
+    """An open form: a `{...}` that chooses, a `%{...}` that wraps, or the text itself. `end` is its last position."""
+
+    kind: str
+    end: int
+    low: int = 1
+    high: int | None = 1
+    separator: str = ","
+    method: Method | None = None
+    parts: list[Node] = field(default_factory=list)
+    options: list[Node] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    undo: list[tuple[str, Node | _Macro | None]] = field(default_factory=list)
+
+
+class _Reader:
+    """Reads texts into nodes. `version` tells one state of the variables from another."""
+
+    def __init__(self, wildcards: Wildcards, keep_missing: bool) -> None:
+        self.wildcards = wildcards
+        self.keep_missing = keep_missing
+        self.variables: dict[str, Node | _Macro] = {}
+        self.version = 0
+        self.kept: list[Node] = []  # the value of each slot
+        self._known: dict[tuple[str, int], Node] = {}
+        self._plain: dict[str, Node] = {}
+        self._from_wildcard: set[int] = set()
+        self._alive: list[Node] = []  # so that the identities above stay theirs
+        self._active: list[str] = []
+        self._read = 0
+
+    def read(self, text: str) -> Node:
+        """The node of a text. Variables that it sets hold to its end."""
+        if _SPECIAL.search(text) is None:
+            return text
+        self._read += len(text)
+        if self._read > MOST_READ:
+            raise PromptError(
+                "the template's wildcards and variables are too many to read.",
+                where="template",
+                hint="Name fewer wildcards, or without globs.",
+            )
+        if "#" in text:
+            text = _COMMENT.sub(lambda match: match[0] if match[0][0] == "\\" else "", text)
+        closes, wraps = _match_braces(text)
+        stack = [_Frame("text", len(text))]
+        in_tag = False
+        at = 0
+        search = _TOKEN.search
+        while (match := search(text, at)) is not None:
+            frame = stack[-1]
+            token, start = match[0], match.start()
+            if start > at:
+                frame.parts.append(text[at:start])
+            at = match.end()
+            if token[0] == "\\":
+                frame.parts.append(token[1] if token[1] in _ESCAPABLE else token)
+            elif token[-1] == "{":
+                at = self._open(text, start, at - 1, closes, wraps, stack)
+            elif token == "}":
+                if start == frame.end:
+                    self._close(stack)
+                else:
+                    frame.parts.append(token)
+            elif token == "|" and frame.kind == "choice":
+                self._end_option(frame)
+                at = _start_option(text, at, frame)
+            elif token == "$$" and frame.kind == "wrap" and not frame.options:
+                self._end_option(frame)
+                at = _skip_space(text, at)
+            elif token[0] == "_":
+                at = self._wildcard(text, match.end() - 2, start, in_tag, frame)
+            else:
+                in_tag = token == "<" if token in "<>" else in_tag
+                frame.parts.append(token)
+        stack[0].parts.append(text[at:])
+        node = _join(stack[0].parts)
+        self._forget(stack[0])
+        return node
+
+    def _open(
+        self, text: str, start: int, brace: int, closes: dict[int, int], wraps: set[int], stack: list[_Frame]
+    ) -> int:
+        """What a bracket opens; gives where to read on. Unclosed ones are text."""
+        frame, sign, end = stack[-1], text[start:brace], closes.get(brace)
+        if end is None:
+            frame.parts.append(text[start : brace + 1])
+            return brace + 1
+        if sign == "$":
+            variable = _VARIABLE.match(text, brace + 1, end)
+            if variable is not None:
+                name, sign = variable.groups()
+                raw = text[variable.end() : end]
+                if "=" in sign:
+                    self._assign(frame, name, raw, only_unset=sign[0] == "?", rolled=sign[-1] == "!")
+                else:
+                    frame.parts.append(self._use(name, raw if sign else None))
+                return end + 1
+        elif sign == "%" and brace in wraps:
+            stack.append(_Frame("wrap", end))
+            return _skip_space(text, brace + 1)
+        if sign:
+            frame.parts.append(sign)
+        stack.append(new := _Frame("choice", end))
+        head = _HEAD.match(text, brace + 1, end)
+        assert head is not None  # every part of it is optional
+        symbol, low, dash, high, most, separator = head.groups()
+        if symbol:
+            new.method = METHODS[symbol]
+        if low is not None:
+            new.low = int(low)
+            new.high = (int(high) if high else None) if dash else new.low
+        elif most is not None:
+            new.high = int(most)
+        if separator is not None:
+            new.separator = separator
+        return _start_option(text, head.end(), new)
+
+    def _end_option(self, frame: _Frame) -> None:
+        frame.options.append(_join(frame.parts))
+        frame.parts = []
+        self._forget(frame)
+
+    def _close(self, stack: list[_Frame]) -> None:
+        frame = stack.pop()
+        self._end_option(frame)
+        if frame.kind == "wrap":
+            wrapper, inner = frame.options
+            stack[-1].parts.append(Wrap(wrapper, inner, reads_of(frame.options)))
+            return
+        options, weights = tuple(frame.options), tuple(frame.weights)
+        method = frame.method
+        only = options[0]
+        if len(options) == 1 and isinstance(only, Choice) and id(only) in self._from_wildcard:
+            options, weights, method = only.options, only.weights or (), method or only.method
+        high = len(options) if frame.high is None else frame.high
+        stack[-1].parts.append(new_choice(options, weights, frame.low, high, frame.separator, method))
+
+    def _assign(self, frame: _Frame, name: str, raw: str, only_unset: bool, rolled: bool) -> None:
+        if only_unset and name in self.variables:
+            return
+        if not rolled:
+            self._set(frame, name, _Macro(raw))
+            return
+        with self._within(f"${{{name}}}"):
+            value = self.read(raw)
+        if isinstance(value, str):
+            self._set(frame, name, value)
+            return
+        slot = len(self.kept)
+        self.kept.append(value)
+        frame.parts.append(Keep(slot, value, reads_of([value]) | _recalled(value)))
+        self._set(frame, name, Recall(slot))
+
+    def _set(self, frame: _Frame, name: str, value: Node | _Macro) -> None:
+        frame.undo.append((name, self.variables.get(name)))
+        self.variables[name] = value
+        self.version += 1
+
+    def _forget(self, frame: _Frame) -> None:
+        """Variables hold up to the end of the option, or of the text, that sets them."""
+        for name, before in reversed(frame.undo):
+            self.version += 1
+            if before is None:
+                del self.variables[name]
+            else:
+                self.variables[name] = before
+        frame.undo.clear()
+
+    def _use(self, name: str, fallback: str | None) -> Node:
+        value = self.variables.get(name)
+        if value is None and fallback is None:
+            raise PromptError(
+                f"variable ${{{name}}} is not set.",
+                where="template",
+                hint=did_you_mean(name, self.variables) or f"Write ${{{name}=...}} before it, or ${{{name}:default}}.",
+            )
+        if value is None or isinstance(value, _Macro):
+            raw = fallback or "" if value is None else value.text
+            key = (f"${raw}", self.version)
+            if key not in self._known:
+                with self._within(f"${{{name}}}"):
+                    node = self.read(raw)
+                self._known[f"${raw}", self.version] = node
+                self._known[key] = node
+            return self._known[key]
+        return value
+
+    def _wildcard(self, text: str, at: int, start: int, in_tag: bool, frame: _Frame) -> int:
+        """The wildcard whose opening `__` stands at `at`, or else those letters as text; gives where to read on."""
+        if at > start:
+            frame.parts.append(text[start:at])
+        match = _WILDCARD.match(text, at)
+        if match is None:
+            frame.parts.append("__")
+            return at + 2
+        raw = match["path"]
+        path = raw.strip()
+        varies = "{" in path
+        if varies or self.wildcards.values(_clean(path)):
+            symbol = (match["method"] or "").strip()
+            node = self._find(path, match["values"], METHODS[symbol] if symbol else None, varies)
+            frame.parts.append(node)
+            return match.end()
+        glued = text[at - 1 : at].isalnum() or text[match.end() : match.end() + 1].isalnum()
+        if not (self.keep_missing or glued or in_tag or raw != path or not path.strip("-+. /")):
+            raise self.wildcards.missing(_clean(path))
+        frame.parts.append("__")
+        return at + 2
+
+    def _find(self, path: str, values: str | None, method: Method | None, varies: bool) -> Node:
+        """A wildcard's node. `values` are the variables that are set in it, as they are written."""
+        frame = _Frame("text", 0)
+        with self._within(f"__{path}__"):
+            given = [(name, self.read(raw)) for name, raw in _split_parameters(values or "")]
+        for name, value in given:
+            self._set(frame, name, value)
+        try:
+            if not varies:
+                return self._list(_clean(path), method)
+            with self._within(f"__{path}__"):
+                where = self.read(path)
+                if isinstance(where, str):
+                    return self._list(_clean(where), method)
+                table = {found: self._list(_clean(found), method) for found in self._possible(where, 0)}
+            return Lookup(where, table, _recalled(where) | reads_of(table.values()))
+        finally:
+            self._forget(frame)
+
+    def _list(self, path: str, method: Method | None) -> Node:
+        """A choice among the values of a wildcard; each is a template of its own."""
+        key = f"{method or ''}:{path}"
+        known = self._plain.get(key) or self._known.get((key, self.version))
+        if known is not None:
+            return known
+        values = self.wildcards.values(path)
+        if not values:
+            if self.keep_missing:
+                return f"__{path}__"
+            raise self.wildcards.missing(path)
+        plain = True
+        nodes: list[Node] = []
+        with self._within(f"__{path}__"):
+            for value in values:
+                if _SPECIAL.search(value.text) is None:
+                    nodes.append(value.text)
+                else:
+                    plain = False
+                    nodes.append(self._value(value))
+        node = new_choice(nodes, [value.weight for value in values], method=method)
+        if isinstance(node, Choice):
+            self._from_wildcard.add(id(node))
+            self._alive.append(node)
+        if plain:
+            self._plain[key] = node
+        else:
+            self._known[key, self.version] = node
+        return node
+
+    def _value(self, value: Value) -> Node:
+        try:
+            return self.read(value.text)
+        except PromptError as fault:
+            if fault.where == "template" and value.where:
+                raise PromptError(fault.message, where=value.where, hint=fault.hint) from None
+            raise
+
+    def _possible(self, node: Node, depth: int) -> list[str]:
+        """Every text that a path can give, whatever is kept."""
+        slots = sorted(_recalled(node))
+        if depth > MOST_NESTED:
+            raise PromptError("a wildcard's path hangs on too many variables.", where="template")
+        values = [self._possible(self.kept[slot], depth + 1) for slot in slots]
+        found: dict[str, None] = {}
+        for combination in product(*values):
+            texts = Ways(every=True).texts(node, dict(zip(slots, combination, strict=True)), MOST_PATHS)
+            found.update(dict.fromkeys(texts))
+            if len(found) > MOST_PATHS:
+                raise PromptError(f"a wildcard has more than {MOST_PATHS} possible paths.", where="template")
+        return list(found)
+
+    @contextmanager
+    def _within(self, what: str) -> Iterator[None]:
+        if what in self._active:
+            cycle = " -> ".join([*self._active[self._active.index(what) :], what])
+            raise PromptError(f"{cycle}: it refers to itself.", where="template")
+        if len(self._active) >= MOST_NESTED:
+            raise PromptError(
+                f"variables and wildcards are nested more than {MOST_NESTED} deep at {what}.", where="template"
+            )
+        self._active.append(what)
+        try:
+            yield
+        finally:
+            self._active.pop()
+
+
+def _match_braces(text: str) -> tuple[dict[int, int], set[int]]:
+    """The closing position of every `{` that has one, and which of them hold a `$$` of their own."""
+    closes: dict[int, int] = {}
+    wraps: set[int] = set()
+    stack: list[int] = []
+    for match in _BRACE.finditer(text):
+        token = match[0]
+        if token == "{":
+            stack.append(match.start())
+        elif token == "}":
+            if stack:
+                closes[stack.pop()] = match.start()
+        elif token == "$$" and stack:
+            wraps.add(stack[-1])
+    return closes, wraps
+
+
+def _start_option(text: str, at: int, frame: _Frame) -> int:
+    match = _WEIGHT.match(text, at, frame.end)
+    assert match is not None  # every part of it is optional
+    frame.weights.append(1.0 if match[1] is None else float(match[1]))
+    return match.end()
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def _join(parts: list[Node]) -> Node:
+    """The parts as one node, with neighbouring texts put together."""
+    if len(parts) < 2:
+        return new_sequence(parts)
+    joined: list[Node] = []
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        if texts:
+            joined.append("".join(texts))
+            texts = []
+        joined.append(part)
+    if texts:
+        joined.append("".join(texts))
+    return new_sequence([part for part in joined if part != ""])
+
+
+def _clean(path: str) -> str:
+    return re.sub(r"[\\/]+", "/", path).strip("/ ")
+
+
+def _split_parameters(text: str) -> Iterator[tuple[str, str]]:
+    """``a=x, b={y|z, w}``: names and raw values; a comma within brackets does not end a value."""
+    start, depth, parts = 0, 0, []
+    for at, letter in enumerate(text):
+        if letter in "{(":
+            depth += 1
+        elif letter in "})":
+            depth -= 1
+        elif letter == "," and depth <= 0:
+            parts.append(text[start:at])
+            start = at + 1
+    parts.append(text[start:])
+    for part in parts:
+        name = _PARAMETER.match(part)
+        if name is not None:
+            yield name[1], part[name.end() :].strip()
+        elif part.strip():
+            raise PromptError(
+                f'"{part.strip()}" sets no variable of the wildcard.', where="template", hint="Write __name(x=red)__."
+            )
+
+
+def _recalled(node: Node) -> frozenset[int]:
+    """The slots that a node's text depends on."""
+    found, seen, waiting = set(), set(), [node]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, Recall):
+            found.add(each.slot)
+        waiting += children(each)
+    return frozenset(found)
