@@ -28,7 +28,7 @@ def test_an_error_ends_with_status_1_and_says_the_way_out(tmp_path: Path, capsys
     assert run(["inspect", str(tmp_path)]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "[red]text.png" in said, "a name is no markup"
-    assert "2 errors." in said
+    assert "2 errors, 1 note." in said
     assert "waive = { L0" in said
 
 

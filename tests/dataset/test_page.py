@@ -69,11 +69,9 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def test_a_clean_set_is_ready(project: Project) -> None:
-    (project.root / "lora.toml").write_text(
-        (project.file).read_text() + '[dataset.waive]\nD4 = "x"\nD5 = "<b>why</b>"\n'
-    )
-    said = words(drawn(make_project(project.root, '[dataset.waive]\nD4 = "x"\nD5 = "<b>why</b>"\n')))
+def test_a_set_whose_findings_are_waived_is_ready(project: Project) -> None:
+    waived = make_project(project.root, '[dataset.waive]\nD4 = "x"\nD5 = "<b>why</b>"\n')
+    said = words(drawn(waived, {f"{number:03}.png": ("portrait",) for number in range(30)}))
     assert "Ready to train." in said
     assert "Accepted: <b>why</b>" in said, "a waived finding stays visible, and its reason is no markup"
     assert f"lorasmith train {project.root}" in said
