@@ -162,6 +162,11 @@ def test_as_kohyas_trainer_reads(tmp_path: Path) -> None:
     assert documented.tags == ("first", "line", "second", "line")
     (kohyas,) = read_raw_tags(project, dataset, kohya_compat=True).values()
     assert kohyas.tags == ("first", "line")
+    default = dataset.items[0].path.with_suffix(".caption")
+    default.write_text("its default")
+    (kohyas,) = read_raw_tags(project, dataset, kohya_compat=True).values()
+    assert kohyas.tags == ("its default",)
+    default.unlink()
     dataset.items[0].path.with_suffix(".txt").write_bytes(b"")
     with pytest.raises(DatasetError, match="trainer stops here"):
         read_raw_tags(project, dataset, kohya_compat=True)

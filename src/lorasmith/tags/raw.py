@@ -159,4 +159,8 @@ def _texts(imported: tuple[ImportedTags, ...]) -> Iterator[str | None]:
 
 
 def _caption(item: Item, kohya_compat: bool) -> str:
-    return (read_as_kohya(item.path) if kohya_compat else item.caption) or ""
+    """The item's own caption; as the trainer reads it, from the extension of its default before the usual one."""
+    if not kohya_compat:
+        return item.caption or ""
+    captions = (read_as_kohya(item.path, extension) for extension in (".caption", ".txt"))
+    return next((caption for caption in captions if caption is not None), "")
