@@ -28,6 +28,7 @@ inspect {p} --html {t}/page.html
 tag {p}
 tag {p} --json
 tag {p} --tagger {t}/tagger
+tag {p} --tagger {t}/tagger --again
 tag {p} --import {t}/captions
 tag {p} --captioner {captioner}
 tag {p} --table

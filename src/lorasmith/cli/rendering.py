@@ -7,6 +7,7 @@ anything.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Seconds between two lines of progress where there is no terminal.
 LOG_SECONDS = 10.0
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def show(work: Work[T], json: bool = False, *, json_events: bool = False) -> T:
@@ -46,10 +48,12 @@ def print_json(document: Mapping[str, Any], indent: int | None = 2) -> None:
 
 
 def say(line: str, style: str | None = None) -> None:
-    """One line for a person on stdout, styled when it is a terminal; square brackets mean themselves."""
+    """Lines for a person on stdout, styled when it is a terminal; square brackets mean themselves, and a file's name
+    cannot speak to the terminal."""
     from rich.console import Console
 
-    Console(highlight=False, soft_wrap=True).print(line, style=style, markup=False)
+    harmless = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
+    Console(highlight=False, soft_wrap=True).print(harmless, style=style, markup=False)
 
 
 def _plain(value: object) -> Any:

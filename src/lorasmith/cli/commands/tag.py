@@ -72,6 +72,8 @@ def command(
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import UsageError
     from lorasmith.project import open_project
+    from lorasmith.recipe.handover import kohya_buckets, kohya_general
+    from lorasmith.recipe.recipe import read_recipe
     from lorasmith.tags.building import build_dataset, compare_captions, pack_zip
     from lorasmith.tags.pipeline import compute_captions, open_desk
     from lorasmith.tags.pipeline import explain as explain_image
@@ -99,7 +101,9 @@ def command(
         print_json(counted.as_json()) if json else _print(drawing.draw_table(counted))
         return
     if write or archive is not None:
-        done["built"] = build_dataset(opened, dataset, captioning)
+        recipe = read_recipe(opened)
+        terms = {"general": kohya_general(recipe), "buckets": kohya_buckets(recipe)}
+        done["built"] = build_dataset(opened, dataset, captioning, **terms)
     if archive is not None:
         done["zip"] = pack_zip(opened, archive.expanduser())
     if json:
