@@ -211,6 +211,7 @@ def test_adopt_takes_prompts_along(folder: Path, tmp_path: Path, capsys: Said) -
     assert curate(folder, "adopt", str(tmp_path / "kept")) == 0
     said = capsys.readouterr().out
     assert "2 new in" in said
+    assert "round 2 has 9 images; 25 to 35 are advised (D15)" in said
     assert "without a caption: b.png" in said
     captions = {item.name: item.caption for item in read(folder).items if item.lineage}
     assert captions == {"made/round2-a.png": "zbk, rain", "made/round2-b.png": None}

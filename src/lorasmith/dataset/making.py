@@ -33,6 +33,9 @@ CUTS_FEWEST, CUTS_MOST, CUTS = 15, 20, 18
 """How many pictures the first round of a single-image dataset has (D14)."""
 
 ROUND_TWO = 2
+SECOND_ROUND = 25, 35
+"""How many images the dataset of round two has at the least and at the most (D15)."""
+
 _FIXED: frozenset[Operation] = frozenset({"flip", "grayscale"})
 """Operations without parameters: a second copy would be the same."""
 

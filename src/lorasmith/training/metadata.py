@@ -139,7 +139,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
 
 def _dataset_facts(making: Making) -> dict[str, Any]:
     recipe, rules = making.recipe, making.recipe.bucket_rules
-    folders = _folder_names(making.dataset.items, making.plan.images)
+    folders = name_folders(making.dataset.items, making.plan.images)
     counts: dict[str, Counter[str]] = {folder: Counter() for folder in folders}
     directories: dict[str, dict[str, int]] = {}
     for folder, image, caption in zip(folders, making.plan.images, making.captions, strict=True):
@@ -174,7 +174,7 @@ def _bucket_info(items: Sequence[Item], images: Sequence[PlannedImage]) -> Mappi
     return {"buckets": buckets, "mean_img_ar_error": sum(errors) / len(errors)}
 
 
-def _folder_names(items: Sequence[Item], images: Sequence[PlannedImage]) -> list[str]:
+def name_folders(items: Sequence[Item], images: Sequence[PlannedImage]) -> list[str]:
     """The folder of each image; one whose images have different repeats counts as an `N_name` folder for each."""
     names = [_folder_name(item) for item in items]
     repeats: dict[str, set[int]] = {}

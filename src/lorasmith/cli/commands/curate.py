@@ -54,7 +54,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 
 @app.command()
 def keep(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Keep images: take rejected ones back in, and let nothing automatic reject them.
+    """Keep images: rejected ones come back in, auto spares them.
 
     Example: lorasmith curate keep my-lora 07.png
     """
@@ -66,7 +66,9 @@ def keep(project: Folder, images: Images, reason: Reason = "", as_json: AsJson =
 
 @app.command()
 def reject(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Leave images out. Their files stay where they are, and the decision is remembered if they come back.
+    """Leave images out; their files stay.
+
+    The decision is remembered for images that go and come back.
 
     Example: lorasmith curate reject my-lora blurred.png "holiday/*" --reason "not her"
     """
@@ -81,7 +83,9 @@ def reject(project: Folder, images: Images, reason: Reason = "", as_json: AsJson
 def primary(
     project: Folder, images: Images, reset: Reset = False, reason: Reason = "", as_json: AsJson = False
 ) -> None:
-    """Images that carry the subject: clear, sharp, well seen (D16).
+    """Mark images that carry the subject (D16).
+
+    They are clear, sharp, and show it well.
 
     Example: lorasmith curate primary my-lora "face-*.png"
     """
@@ -92,7 +96,7 @@ def primary(
 def supporting(
     project: Folder, images: Images, reset: Reset = False, reason: Reason = "", as_json: AsJson = False
 ) -> None:
-    """Images that refine the subject (D16).
+    """Mark images that refine the subject (D16).
 
     Example: lorasmith curate supporting my-lora "crowd-*.png"
     """
@@ -108,7 +112,9 @@ def repeats(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say how often an epoch shows images, whatever their folder's number. All at once: curate solve.
+    """Say how often an epoch shows images.
+
+    This goes before the number of their folder. For all at once: curate solve.
 
     Example: lorasmith curate repeats my-lora tattoo.png --times 3
     """
@@ -132,7 +138,7 @@ def crop(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Train only a part of images. Their files stay whole.
+    """Train only a part of images; their files stay whole.
 
     Example: lorasmith curate crop my-lora 12.jpg --box 40,0,600,800
     """
@@ -156,7 +162,9 @@ def label(
     name: Annotated[str, typer.Option("--as", metavar="LABEL", help='What they show, such as "from behind".')],
     as_json: AsJson = False,
 ) -> None:
-    """Say what images show, in your own words; inspect counts labels like tags (D4, D5). Captions do not change.
+    """Say what images show; inspect counts it (D4, D5).
+
+    Labels are your own words. Captions do not change.
 
     Example: lorasmith curate label my-lora 03.png 04.png --as "from behind"
     """
@@ -192,7 +200,7 @@ def unlabel(
 
 @app.command()
 def distinct(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Say that images which look alike are no duplicates of each other (D12).
+    """Say that look-alikes are no duplicates (D12).
 
     Example: lorasmith curate distinct my-lora smile.png open-smile.png
     """
@@ -218,7 +226,9 @@ def undo(
     count: Annotated[int, typer.Argument(metavar="[STEPS]", help="How many steps; one command is one step.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Take back the last step, or several. What was made leaves the dataset; its files stay in made/.
+    """Take back the last step, or several.
+
+    What was made leaves the dataset; its files stay in made/.
 
     Example: lorasmith curate undo my-lora
     """
@@ -236,7 +246,7 @@ def undo(
 
 @app.command()
 def log(project: Folder, as_json: AsJson = False) -> None:
-    """Show the decisions that stand, step by step.
+    """Show the decisions that stand.
 
     Example: lorasmith curate log my-lora
     """
@@ -267,9 +277,9 @@ def auto(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Do what an inspection advises where nobody need be asked: leave out copies, blurs and strangers. One step.
+    """Reject what inspect would: copies, blurs, strangers.
 
-    Images that you keep (curate keep) are spared.
+    It is one step for curate undo. Images that you keep (curate keep) are spared.
 
     Example: lorasmith curate auto my-lora --dry-run
     """
@@ -312,9 +322,10 @@ def solve(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Solve repeats: primaries get the wanted influence, the run its target steps (D16, R7).
+    """Solve repeats for influence and steps (D16, R7).
 
-    The primaries are those of a folder with that word (5_primary) and those of curate primary.
+    Together the primaries get the wanted influence, and the run comes closest to its target steps. Primaries are the
+    images of a folder with that word (5_primary) and those of curate primary.
 
     Example: lorasmith curate solve my-lora --influence 2 --steps 1120
     """
@@ -379,7 +390,9 @@ def alter(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make changed copies of images (D7), in made/, with captions that say what was done.
+    """Make changed copies of images (D7).
+
+    They lie in made/, with captions that say what was done.
 
     Example: lorasmith curate alter my-lora 01.png --operation grayscale --operation crop --count 2
     """
@@ -405,7 +418,9 @@ def collage(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put images into one (D8): for a couple, or several views of one subject.
+    """Put images into one (D8).
+
+    For a couple, or several views of one subject.
 
     Example: lorasmith curate collage my-lora anna.png ben.png --layout side
     """
@@ -432,13 +447,16 @@ def cut(
         typer.Option("--as", metavar="NAME", help="What the box before it shows, e.g. head.", show_default=False),
     ] = None,
     count: Annotated[int, typer.Option(help="Pictures to make, 15 to 20.")] = 18,
-    mirrored: Annotated[bool, typer.Option("--flip/--no-flip", help="No mirror images: its two sides differ.")] = True,
+    mirrored: Annotated[
+        bool, typer.Option("--flip/--no-flip", help="Mirror images too; not when its two sides differ.")
+    ] = True,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset of one image (D14): its parts, and changed copies of them, greyscale among them.
+    """Make a dataset of one image (D14).
 
-    Draw the parts yourself if you can; without boxes the image is cut regularly, by the kind of subject.
+    It has the parts of the image, and changed copies of them, greyscale among them. Draw the parts yourself if you
+    can; without boxes the image is cut regularly, by the kind of subject.
 
     Example: lorasmith curate cut my-lora only.png --box 210,40,180,180 --as head --box 200,40,260,600 --as body
     """
@@ -470,7 +488,7 @@ def adopt(
     round_number: Annotated[int, typer.Option("--round", help="The round of training that they are for.")] = 2,
     as_json: AsJson = False,
 ) -> None:
-    """Take pictures that an adapter drew into the dataset of the next round (D15).
+    """Take an adapter's own pictures for round two (D15).
 
     Their prompt becomes their caption. 25 to 35 images are right for round two; stop as soon as strength 0.8 gives
     usable pictures.
@@ -489,9 +507,22 @@ def adopt(
             refuse(drawing.prompt, where=path)
     made = show(take(opened, pictures, round_number=round_number), as_json)
     show_made(made, project, as_json)
+    if not as_json:
+        _say_round(opened, round_number)
     silent = [path.name for path, drawing in drawings.items() if drawing is None]
     if silent and not as_json:
         say(f"Without a prompt inside, so without a caption: {name_some(silent)}", style="yellow")
+
+
+def _say_round(opened: Project, round_number: int) -> None:
+    """How far the next round's dataset is."""
+    from lorasmith.dataset.making import SECOND_ROUND
+    from lorasmith.dataset.reading import read_dataset
+
+    count, (fewest, most) = len(show(read_dataset(opened), True).items), SECOND_ROUND
+    if round_number == 2:
+        advice = "that is right" if fewest <= count <= most else f"{fewest} to {most} are advised (D15)"
+        say(f"The dataset of round 2 has {count} images; {advice}.")
 
 
 def _choose(project: Path, images: Sequence[str], as_json: bool) -> tuple[Project, Dataset, tuple[Item, ...]]:
