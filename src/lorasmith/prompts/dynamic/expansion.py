@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from random import Random
 from typing import Any, get_args
 
 from lorasmith.errors import PromptError, did_you_mean
-from lorasmith.prompts.dynamic.drawing import render
+from lorasmith.prompts.dynamic.drawing import render, roll, rolls
 from lorasmith.prompts.dynamic.nodes import Method
 from lorasmith.prompts.dynamic.template import Template, read_template
 from lorasmith.prompts.dynamic.ways import MANY, Ways
@@ -94,13 +93,16 @@ def expand(
 
 
 def _expand(template: Template, n: int, seeds: Seeds, mode: Method, first: int, ways: Ways) -> Iterator[Expansion]:
-    roll = Random()
     node = template.node
     for turn in range(first, first + n):
         image, prompt_seed = seeds.of(turn)
-        roll.seed(prompt_seed)
-        prompt = render(node, mode, turn, ways, roll)
-        refuse(prompt, "prompt")
+        if mode == "random":
+            prompt = roll(node, prompt_seed, turn, ways)
+        else:
+            prompt = render(node, mode, turn, ways, rolls(prompt_seed).__next__)
+        # No refused phrase has a comma in it, so the parts together are looked at as the whole would be; dynamic
+        # prompts repeat their parts, whose look is remembered.
+        refuse(prompt.split(","), "prompt")
         yield Expansion(template.text, mode, turn, image, prompt_seed, prompt)
 
 

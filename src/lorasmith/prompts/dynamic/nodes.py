@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, TypeAlias
 
 Method = Literal["random", "combinatorial", "cyclical"]
@@ -19,17 +20,19 @@ Node: TypeAlias = "str | Sequence | Choice | Keep | Recall | Lookup | Wrap"
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sequence:
-    """One part behind the other."""
+    """One part behind the other. `backwards` are the same parts, as a stack wants them."""
 
     parts: tuple[Node, ...]
     reads: frozenset[int]
+    backwards: tuple[Node, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Choice:
     """`low` to `high` different options, joined by `separator`; `weights` None where all are equal.
 
-    `sums` are the running sums of the weights. `method` None is that of what is around it.
+    `sums` are the running sums of the weights, `is_single` says that it is always one option. `method` None is that
+    of what is around it.
     """
 
     options: tuple[Node, ...]
@@ -39,6 +42,7 @@ class Choice:
     high: int
     separator: str
     method: Method | None
+    is_single: bool
     reads: frozenset[int]
 
 
@@ -81,16 +85,22 @@ def reads_of(nodes: Iterable[Node]) -> frozenset[int]:
     """All that any of the nodes reads."""
     found = NOTHING
     for node in nodes:
-        if type(node) is not str and node.reads:
+        if not isinstance(node, str) and node.reads:
             found |= node.reads
     return found
 
 
 def new_sequence(parts: list[Node]) -> Node:
     """The parts as one node; a single part is itself, none is the empty text."""
-    if len(parts) == 1 and type(parts[0]) is not Keep:
+    if len(parts) == 1 and not isinstance(parts[0], Keep):
         return parts[0]
-    return Sequence(tuple(parts), reads_of(parts)) if parts else ""
+    return chain(parts) if parts else ""
+
+
+def chain(parts: Iterable[Node]) -> Sequence:
+    """A sequence of any number of parts."""
+    every = tuple(parts)
+    return Sequence(every, reads_of(every), every[::-1])
 
 
 def new_choice(
@@ -111,10 +121,8 @@ def new_choice(
         return chosen[0]
     if high == 0:
         return ""
-    sums: list[float] = []
-    for weight in scale:
-        sums.append(weight + (sums[-1] if sums else 0.0))
-    return Choice(chosen, scale or None, tuple(sums) or None, low, high, separator, method, reads_of(chosen))
+    sums = tuple(accumulate(scale))
+    return Choice(chosen, scale or None, sums or None, low, high, separator, method, low == high == 1, reads_of(chosen))
 
 
 def children(node: Node) -> tuple[Node, ...]:

@@ -9,12 +9,12 @@ choices of up to `MOST_TEXTS` results, and larger ones are told apart by their o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import permutations, product
 
 from lorasmith.errors import PromptError
-from lorasmith.prompts.dynamic.drawing import Step, join_parts, render, wrap
-from lorasmith.prompts.dynamic.nodes import Choice, Keep, Lookup, Node, Sequence, Wrap, children
+from lorasmith.prompts.dynamic.drawing import join_parts, render, wrap
+from lorasmith.prompts.dynamic.nodes import Choice, Keep, Lookup, Node, Sequence, Wrap, chain, children
 
 MANY = 10**100
 MOST_TEXTS = 1024
@@ -72,10 +72,10 @@ class Ways:
             index -= count
         raise AssertionError("a number beyond the count")
 
-    def digits(self, node: Sequence, index: int, kept: Mapping[int, str]) -> list[int]:
+    def digits(self, parts: tuple[Node, ...], index: int, kept: Mapping[int, str]) -> list[int]:
         """The number of each part, the last one changing fastest."""
         digits = []
-        for part in reversed(node.parts):
+        for part in reversed(parts):
             count = self.count(part, kept)
             index, digit = divmod(index, count) if count > 1 else (index, 0)
             digits.append(digit)
@@ -85,7 +85,7 @@ class Ways:
     def pick(self, node: Choice, index: int, kept: Mapping[int, str]) -> list[tuple[Node, int]]:
         """The options of a choice's result and the number of each."""
         counts = [self.count(option, kept) for option in node.options]
-        if node.high == 1 and node.low == 1:
+        if node.is_single:
             for option, count in zip(node.options, counts, strict=True):
                 if index < count:
                     return [(option, index)]
@@ -135,7 +135,7 @@ class Ways:
             if isinstance(node, str):
                 continue
             count = self._count_one(node, of, kept)
-            if node.reads or node is top and kept:
+            if node.reads or (node is top and kept):
                 local[id(node)] = count
             else:
                 self._counts[id(node)] = count
@@ -167,12 +167,12 @@ class Ways:
                     return node.parts[:at]
         return children(node)
 
-    def _count_one(self, node: Node, of: Step, kept: Mapping[int, str]) -> int:
+    def _count_one(self, node: Node, of: Callable[[Node], int], kept: Mapping[int, str]) -> int:
         if isinstance(node, Sequence):
             total = 1
             for at, part in enumerate(node.parts):
                 if isinstance(part, Keep) and self.is_read(part, node.parts[at + 1 :]):
-                    rest = Sequence(node.parts[at + 1 :], node.reads)
+                    rest = chain(node.parts[at + 1 :])
                     return min(MANY, total * self.count_kept(part, rest, kept))
                 total = min(MANY, total * of(part))
             return total
@@ -187,7 +187,7 @@ class Ways:
             return min(MANY, of(node.wrapper) * of(node.inner))
         return 1
 
-    def _count_choice(self, node: Choice, of: Step) -> int:
+    def _count_choice(self, node: Choice, of: Callable[[Node], int]) -> int:
         if not self.is_finite(node):
             return 1
         counts = [of(option) for option in node.options]
