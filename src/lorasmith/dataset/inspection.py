@@ -82,7 +82,7 @@ def inspect(
         portraits = yield from portray(index, dataset)
         altered = {item.name for item in dataset.items if _is_altered(item)}
         own = [portrait for portrait in portraits if portrait.name not in altered]
-        groups = group_images(own)
+        groups = group_images(own, decisions.distinct)
     evidence = Evidence(
         subject=project.lora.subject,
         items=dataset.items,
@@ -91,6 +91,7 @@ def inspect(
         tags=captions,
         blur={portrait.name: portrait.fingerprint.blur for portrait in own},
         groups=groups,
+        exposure={portrait.name: portrait.fingerprint.exposure for portrait in own},
         rejected=dataset.rejected,
         bundle=project.bundle,
         provenance=read_provenance(project),
