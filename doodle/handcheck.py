@@ -3,8 +3,8 @@
     python doodle/handcheck.py --draw 240 [--base work/base]     # work/handcheck/: sheets with the judge's answers
     python doodle/handcheck.py --score doodle/handcheck.txt      # puts the agreement into work/tagger/report.json
 
-The person looks at every sheet and writes one line for every wrong answer: ``17 mouth: smile`` (the picture's number, the
-group, what is really there; ``none`` when it shows nothing of that group, ``?`` when nobody could tell).
+The person looks at every sheet and writes one line for every wrong answer: ``17 mouth: smile`` (the picture's number,
+the group, what is really there; ``none`` when it shows nothing of that group, ``?`` when nobody could tell).
 Half of the pictures are drawn at the usual guidance, half at a low one, so that doubtful pictures are among them.
 """
 
