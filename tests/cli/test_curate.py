@@ -245,6 +245,7 @@ def test_refused_words_come_in_by_no_door(folder: Path, tmp_path: Path, capsys: 
         (["crop", "000.png", "--box", "0,0,65,64"], "not inside 000.png"),
         (["label", "000.png", "--as", "a, b"], "without commas"),
         (["unlabel", "000.png", "--as", "a"], "They have no labels"),
+        (["auto", "--rule", "D99"], "no such rule"),
         (["undo"], "nothing to undo"),
         (["solve", "--influence", "0"], "out of range"),
         (["solve", "--batch", "0"], "--batch 0"),

@@ -24,7 +24,6 @@ from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
     from lorasmith.dataset.decisions import Decision, Role
-    from lorasmith.dataset.findings import Finding
     from lorasmith.dataset.reading import Dataset, Item
     from lorasmith.dataset.repeats import Steps
     from lorasmith.images.crops import Box
@@ -286,13 +285,20 @@ def auto(
     from lorasmith.dataset.choices import cure
     from lorasmith.dataset.decisions import read_decisions, record
     from lorasmith.dataset.reading import read_dataset
+    from lorasmith.dataset.rules import RULES
     from lorasmith.project import open_project
+    from lorasmith.tags.inspection import inspect_project
+    from lorasmith.tags.review import RULE_IDS
 
+    known = [*(rule.id for rule in RULES), *RULE_IDS]
+    for name in rules or []:
+        if name not in known:
+            raise UsageError(f"--rule {name}: no such rule.", hint=f"Rules: {', '.join(known)}.")
     opened = open_project(project)
     dataset = show(read_dataset(opened), as_json)
-    findings = _inspect(opened, dataset, as_json)
+    findings = show(inspect_project(opened, dataset), as_json).findings
     if rules:
-        findings = [finding for finding in findings if finding.rule in rules]
+        findings = tuple(finding for finding in findings if finding.rule in rules)
     cured = cure(dataset, findings, read_decisions(opened))
     decisions = cured.decisions if dry_run else record(opened, cured.decisions)
     if as_json:
@@ -600,18 +606,6 @@ def _refuse_labels(opened: Project, dataset: Dataset, chosen: Sequence[Item], wo
 
     for item in chosen:
         refuse((words, *_said(opened, dataset, [item])), where=item.name)
-
-
-def _inspect(opened: Project, dataset: Dataset, as_json: bool) -> Sequence[Finding]:
-    from lorasmith.dataset.inspection import inspect
-    from lorasmith.tags.pipeline import write_captions
-    from lorasmith.tags.raw import read_raw_tags
-    from lorasmith.tags.sights import read_sights
-
-    write_captions(opened, dataset)  # refuses what must not be trained
-    raw = read_raw_tags(opened, dataset)
-    tags = {name: image.tags for name, image in raw.items()}
-    return show(inspect(opened, dataset, tags, seen=read_sights(raw)), as_json).findings
 
 
 def _count_steps(items: Sequence[Item], recipe: Recipe, batch: int, epochs: int) -> Steps:
