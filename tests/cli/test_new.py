@@ -156,3 +156,22 @@ def test_a_copy_that_fails_leaves_nothing(
     assert tree(tmp_path / "p") == {}
     monkeypatch.undo()
     assert run(["new", str(tmp_path / "p"), "--images", str(tmp_path / "source")]) == 0
+
+
+def test_what_was_built_and_packed_can_be_taken_in_again(tmp_path: Path) -> None:
+    save_drawings(tmp_path / "src" / "5_main", 2, caption="smile")
+    save_drawings(tmp_path / "src" / "2_side", 2, 2, caption="hat")
+    first = tmp_path / "p"
+    assert run(["new", str(first), "--trigger", "zbk", "--images", str(tmp_path / "src")]) == 0
+    assert run(["tag", str(first), "--zip", str(tmp_path / "out.zip"), "--json"]) == 0
+    built = first / "build" / "dataset"
+    for number, source in enumerate((built, built / "dataset.toml")):
+        again = tmp_path / f"again{number}"
+        assert run(["new", str(again), "--images", str(source)]) == 0
+        assert tree(again / "images") == {name: data for name, data in tree(built).items() if name != "dataset.toml"}, (
+            "folders with their repeats, pictures, captions"
+        )
+    assert run(["new", str(tmp_path / "flat"), "--images", str(tmp_path / "out.zip")]) == 0
+    flat = tree(tmp_path / "flat" / "images")
+    assert sorted(flat) == [f"00{n}.{end}" for n in range(4) for end in ("png", "txt")]
+    assert {data for name, data in flat.items() if name.endswith(".txt")} == {b"zbk, smile\n", b"zbk, hat\n"}

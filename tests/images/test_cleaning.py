@@ -172,3 +172,24 @@ def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
     for act in (is_plain, suffix_of, lambda path: write_plain(path, tmp_path / "x")):
         with pytest.raises(ImageError, match=r"no\.png"):
             act(file)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_damage_of_any_kind_gives_a_picture_or_one_clear_error(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "damaged"
+    draw(1, (32, 24)).save(file, kind, **({} if kind in ("BMP", "GIF") else {"exif": exif()}))
+    whole, random = file.read_bytes(), np.random.default_rng(7)
+    ends: set[str] = set()
+    for turn in range(40):
+        data = bytearray(whole)
+        for place in random.integers(0, min(len(data), 400), 1 + turn % 5):
+            data[place] = int(random.integers(0, 256))
+        file.write_bytes(data[: int(random.integers(1, len(data)))] if turn % 4 == 0 else data)
+        try:
+            is_plain(file)
+            write_plain(file, tmp_path / "made")
+        except ImageError:
+            ends.add("refused")
+        else:
+            ends.add("written")
+    assert ends == {"refused", "written"}
