@@ -1,38 +1,39 @@
-"""Grouping: exact in the hashes, stars around the best."""
+"""Groups: stars around the best, each with its kind and the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
+import pytest
 from PIL import Image, ImageOps
 
 from lorasmith.dataset.evidence import Group
-from lorasmith.dataset.likeness import Portrait, group_images, near_pairs
-from lorasmith.images.fingerprints import Fingerprint, Look, hash_both_ways
+from lorasmith.dataset.likeness import Portrait, group_images
+from lorasmith.images.fingerprints import Fingerprint, take_fingerprint
+from lorasmith.images.looks import Look, take_look
 from tests.images.drawings import draw
 
 
 def portrait(name: str, image: Image.Image, *, sha256: str | None = None) -> Portrait:
-    phash, mirrored = hash_both_ways(image.convert("L"))
+    made = take_fingerprint(image)
+    return Portrait(
+        name,
+        sha256 or name,
+        image.width * image.height,
+        1000,
+        False,
+        False,
+        made,
+        lambda: take_look(image),
+        lambda: take_look(image, made.box),
+    )
 
-    def give() -> Look:
-        return np.asarray(image.resize((64, 64), Image.Resampling.BOX))
 
-    pixels = image.width * image.height
-    return Portrait(name, sha256 or name, pixels, 1000, False, False, Fingerprint(phash, mirrored, 0.01), give)
-
-
-def test_pairs_against_the_obvious_loop() -> None:
-    random = np.random.default_rng(0)
-    hashes = random.integers(0, 2**64, 300, dtype=np.uint64)
-    for place in range(0, 300, 10):  # planted neighbours, up to nine bits away
-        hashes[place + 1] = hashes[place] ^ np.uint64(sum(1 << (7 * bit) for bit in range(place // 30)))
-    values = [int(value) for value in hashes]
-    expected = {(i, j) for i in range(300) for j in range(i + 1, 300) if (values[i] ^ values[j]).bit_count() <= 8}
-    assert len(expected) >= 27
-    assert set(near_pairs(hashes, hashes, 8)) == expected
+def bordered(image: Image.Image, colour: str = "black") -> Image.Image:
+    sheet = Image.new("RGB", (image.width + 80, image.height + 40), colour)
+    sheet.paste(image, (40, 20))
+    return sheet
 
 
 def test_copies_are_grouped_by_what_they_are() -> None:
@@ -42,30 +43,50 @@ def test_copies_are_grouped_by_what_they_are() -> None:
         portrait("a.png", image, sha256="one"),
         portrait("small.png", image.resize((128, 128))),
         portrait("mirror.png", ImageOps.mirror(image)),
+        portrait("border.png", bordered(image)),
         portrait("other.png", draw(2)),
     ]
-    assert set(group_images(portraits)) == {
-        Group("same", ("a.png", "b.png")),
-        Group("near", ("a.png", "small.png")),
-        Group("mirrored", ("a.png", "mirror.png")),
-    }
+    assert group_images(portraits) == (
+        Group("same", ("a.png", "b.png"), "the files are identical"),
+        Group("near", ("a.png", "small.png"), "4.0 times the pixels"),
+        Group("mirrored", ("a.png", "mirror.png"), "equally good, the first by name"),
+        Group("padded", ("a.png", "border.png"), "narrower borders"),
+    )
 
 
-def test_the_best_has_most_pixels_then_least_blur_then_no_loss_then_size() -> None:
+@pytest.mark.parametrize("colour", ["black", "white", "red"])
+def test_borders_are_seen_through(colour: str) -> None:
+    found = 0
+    for seed in range(20):
+        image = draw(seed)
+        groups = group_images([portrait("plain", image), portrait("border", bordered(image, colour))])
+        found += [(group.keep, group.images) for group in groups] == [("plain", ("plain", "border"))]
+    assert found >= 19
+
+
+def test_the_best_is_told_with_its_reason() -> None:
     image = draw(1)
     plain = portrait("m.png", image)
-    better: list[Callable[[Portrait], Portrait]] = [
-        lambda p: replace(p, name="z.png", sha256="z", pixels=p.pixels + 1, size=1),
-        lambda p: replace(p, name="z.png", sha256="z", fingerprint=replace(p.fingerprint, blur=0.0), size=1),
-        lambda p: replace(p, name="z.png", sha256="z", lossless=True, size=1),
-        lambda p: replace(p, name="z.png", sha256="z", size=p.size + 1),
-        lambda p: replace(p, name="z.png", captioned=True),
-        lambda p: replace(p, name="a.png"),
+    better: list[tuple[str, Callable[[Portrait], Portrait]]] = [
+        ("2.0 times the pixels", lambda p: replace(p, name="z.png", sha256="z", pixels=p.pixels * 2, size=1)),
+        ("sharper", lambda p: replace(p, name="z.png", sha256="z", fingerprint=sharp(p), size=1)),
+        ("more pixels", lambda p: replace(p, name="z.png", sha256="z", pixels=p.pixels + 100, size=1)),
+        ("saved without loss", lambda p: replace(p, name="z.png", sha256="z", lossless=True, size=1)),
+        ("the larger file", lambda p: replace(p, name="z.png", sha256="z", size=p.size + 1)),
+        ("it has a caption", lambda p: replace(p, name="z.png", sha256="z", captioned=True)),
+        ("it has a caption", lambda p: replace(p, name="z.png", captioned=True)),
+        ("equally good, the first by name", lambda p: replace(p, name="a.png", sha256="z")),
+        ("the files are identical", lambda p: replace(p, name="a.png")),
     ]
-    for make in better:
+    blurred = replace(plain, fingerprint=replace(plain.fingerprint, blur=0.5))
+    for reason, make in better:
         winner = make(plain)
-        (group,) = group_images([plain, winner])
-        assert group.keep == winner.name
+        (group,) = group_images([blurred if reason == "sharper" else plain, winner])
+        assert (group.keep, group.reason) == (winner.name, reason)
+
+
+def sharp(portrait: Portrait) -> Fingerprint:
+    return replace(portrait.fingerprint, blur=0.0)
 
 
 def test_different_drawings_are_no_group() -> None:
@@ -76,4 +97,44 @@ def test_clones_of_a_lesser_copy_follow_it_into_the_group() -> None:
     image = draw(1)
     small = image.resize((128, 128))
     portraits = [portrait("big", image), portrait("s1", small, sha256="s"), portrait("s2", small, sha256="s")]
-    assert group_images(portraits) == (Group("near", ("big", "s1", "s2")),)
+    assert [(group.kind, group.images) for group in group_images(portraits)] == [("near", ("big", "s1", "s2"))]
+
+
+def test_pairs_that_are_called_distinct_are_no_group() -> None:
+    image = draw(1)
+    portraits = [portrait("a", image), portrait("b", image.resize((128, 128))), portrait("c", ImageOps.mirror(image))]
+    distinct = frozenset({frozenset({"a", "b"})})
+    assert [group.images for group in group_images(portraits, distinct)] == [("a", "c")]
+
+
+def test_cuttings_are_asked_of_those_that_are_in_no_group() -> None:
+    asked: list[str] = []
+
+    def cuttings(alone: Sequence[Portrait]) -> Mapping[str, str]:
+        asked.extend(portrait.name for portrait in alone)
+        return {"part": "a", "other": "a"}
+
+    image = draw(1)
+    portraits = [portrait("a", image), portrait("b", image.resize((64, 64))), portrait("part", draw(2))]
+    portraits.append(portrait("other", draw(3)))
+    groups = group_images(portraits, frozenset({frozenset({"a", "other"})}), cuttings)
+    assert sorted(asked) == ["a", "other", "part"]
+    assert groups[-1] == Group("cropped", ("a", "part"), "it shows all of the picture")
+    assert len(groups) == 2
+
+
+def test_looks_are_asked_where_hashes_agree_only() -> None:
+    asked: list[str] = []
+
+    def asking(name: str, image: Image.Image) -> Portrait:
+        made = portrait(name, image)
+
+        def give() -> Look:
+            asked.append(name)
+            return take_look(image)
+
+        return replace(made, look=give)
+
+    portraits = [asking(str(seed), draw(seed)) for seed in range(10)]
+    group_images([*portraits, asking("copy", draw(3).resize((128, 128)))])
+    assert sorted(set(asked)) == ["3", "copy"]

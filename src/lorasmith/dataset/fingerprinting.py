@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,14 +15,19 @@ from lorasmith.dataset.likeness import Portrait
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.events import Progress, Work
-from lorasmith.images.fingerprints import LOOK_SIDE, Fingerprint, Look, fingerprint, look
+from lorasmith.images.exposure import Exposure
+from lorasmith.images.fingerprints import WHOLE, Box, Fingerprint, fingerprint
+from lorasmith.images.looks import LOOK_SIDE, Look, look
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK = "fingerprint-1", "look-1"  # the number goes up when the measure changes
+_PRINT, _LOOK, _INNER_LOOK = "fingerprint-2", "look-2", "inner-look-2"  # up when the measure changes
 
 
 def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
-    """A portrait of every image; unchanged files are not decoded again. Use them while the index is open."""
+    """A portrait of every image; unchanged files are not decoded again. Use them while the index is open.
+
+    No picture and no look is held in memory.
+    """
     portraits: list[Portrait] = []
     total = len(dataset.items)
     step = max(1, total // 100)
@@ -31,18 +39,13 @@ def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
 
 
 def _portrait(index: Index, item: Item) -> Portrait:
-    try:
-        stat = item.path.stat()
-    except OSError as fault:
-        raise DatasetError(
-            f"went away while it was being looked at ({fault.strerror}).", where=item.path, hint="Try again."
-        ) from None
+    stat = _stat(item.path)
     known = index.known(_PRINT, item.path, stat)
     if known is None:
         made = fingerprint(item.path)
-        index.learn(_PRINT, item.path, stat, [made.phash, made.mirrored, made.blur])
+        index.learn(_PRINT, item.path, stat, _pack(made))
     else:
-        made = Fingerprint(*known)
+        made = _unpack(known)
     return Portrait(
         name=item.name,
         sha256=item.facts.sha256,
@@ -51,27 +54,40 @@ def _portrait(index: Index, item: Item) -> Portrait:
         lossless=item.facts.format in _LOSSLESS,
         captioned=bool(item.caption),
         fingerprint=made,
-        look=_remembered_look(index, item.path),
+        look=_remembered_look(index, _LOOK, item.path, WHOLE),
+        inner_look=_remembered_look(index, _INNER_LOOK, item.path, made.box),
     )
 
 
-def _remembered_look(index: Index, path: Path) -> Callable[[], Look]:
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as fault:
+        raise DatasetError(
+            f"went away while it was being looked at ({fault.strerror}).", where=path, hint="Try again."
+        ) from None
+
+
+def _pack(made: Fingerprint) -> list[object]:
+    return [made.phash, made.mirrored, made.blur, list(astuple(made.exposure)), made.inner, list(made.box)]
+
+
+def _unpack(known: list[Any]) -> Fingerprint:
+    phash, mirrored, blur, exposure, inner, box = known
+    left, top, right, bottom = box
+    return Fingerprint(phash, mirrored, blur, Exposure(*exposure), inner, (left, top, right, bottom))
+
+
+def _remembered_look(index: Index, topic: str, path: Path, box: Box) -> Callable[[], Look]:
     """The 64-pixel view of a file, made when first asked for and kept in the index."""
-    kept: list[Look] = []
 
     def give() -> Look:
-        if not kept:
-            kept.append(_look(index, path))
-        return kept[0]
+        stat = _stat(path)
+        known = index.known_bytes(topic, path, stat)
+        if known is None:
+            made = look(path, box)
+            index.learn_bytes(topic, path, stat, made.tobytes())
+            return made
+        return np.frombuffer(known, np.uint8).reshape(LOOK_SIDE, LOOK_SIDE, 3)
 
     return give
-
-
-def _look(index: Index, path: Path) -> Look:
-    stat = path.stat()
-    known = index.known(_LOOK, path, stat)
-    if known is not None:
-        return np.frombuffer(bytes.fromhex(known), dtype=np.uint8).reshape(LOOK_SIDE, LOOK_SIDE, 3)
-    made = look(path)
-    index.learn(_LOOK, path, stat, made.tobytes().hex())
-    return made

@@ -21,17 +21,35 @@ create table if not exists known (
     primary key (topic, path)
 ) without rowid
 """
+_Row = tuple[int, int, str]
 
 
 class Index:
-    """Facts by (topic, file), valid while the file's size and modification time stay as they were."""
+    """Facts by (topic, file), valid while the file's size and modification time stay as they were.
+
+    Small facts (`known`, `learn`) are read a topic at a time; bytes (`known_bytes`, `learn_bytes`) one by one.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._writable = True
+        self._topics: dict[str, dict[bytes, _Row]] = {}
 
     def known(self, topic: str, path: Path, stat: os.stat_result) -> Any | None:
         """What was stored for the file as it is now; None when nothing was, or the file has changed."""
+        row = self._topic(topic).get(os.fsencode(path))
+        if row is None or row[:2] != (stat.st_size, stat.st_mtime_ns):
+            return None
+        return json.loads(row[2])
+
+    def learn(self, topic: str, path: Path, stat: os.stat_result, facts: Any) -> None:
+        """Store JSON-ready facts of a file; a disk that refuses them is no fault, only a slower next time."""
+        text = json.dumps(facts)
+        self._topic(topic)[os.fsencode(path)] = (stat.st_size, stat.st_mtime_ns, text)
+        self._write(topic, path, stat, text)
+
+    def known_bytes(self, topic: str, path: Path, stat: os.stat_result) -> bytes | None:
+        """Like `known`, for a topic of `learn_bytes`."""
         try:
             row = self._connection.execute(
                 "select facts from known where topic = ? and path = ? and size = ? and mtime_ns = ?",
@@ -39,16 +57,30 @@ class Index:
             ).fetchone()
         except sqlite3.Error:
             return None
-        return None if row is None else json.loads(row[0])
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
 
-    def learn(self, topic: str, path: Path, stat: os.stat_result, facts: Any) -> None:
-        """Store JSON-ready facts of a file; a disk that refuses them is no fault, only a slower next time."""
+    def learn_bytes(self, topic: str, path: Path, stat: os.stat_result, facts: bytes) -> None:
+        """Like `learn`; a topic holds either facts or bytes."""
+        self._write(topic, path, stat, facts)
+
+    def _topic(self, topic: str) -> dict[bytes, _Row]:
+        """All rows of a topic, read once."""
+        if topic not in self._topics:
+            try:
+                query = "select path, size, mtime_ns, facts from known where topic = ?"
+                rows = self._connection.execute(query, (topic,))
+                self._topics[topic] = {path: (size, mtime, facts) for path, size, mtime, facts in rows}
+            except sqlite3.Error:
+                self._topics[topic] = {}
+        return self._topics[topic]
+
+    def _write(self, topic: str, path: Path, stat: os.stat_result, facts: str | bytes) -> None:
         if not self._writable:
             return
         try:
             self._connection.execute(
                 "insert or replace into known values (?, ?, ?, ?, ?)",
-                (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns, json.dumps(facts)),
+                (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns, facts),
             )
         except sqlite3.Error:
             self._writable = False

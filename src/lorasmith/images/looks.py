@@ -1,0 +1,171 @@
+"""The second look: whether two pictures whose hashes agree are one picture.
+
+Shapes: look_HWC uint8, 64 x 64 x RGB, whatever the picture's aspect ratio; light_HW float32, its greys.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lorasmith.images.fingerprints import WHOLE, Box
+from lorasmith.images.opening import open_small
+
+Look = npt.NDArray[np.uint8]
+_Light = npt.NDArray[np.float32]
+
+LOOK_SIDE = 64
+_MOST, _EDGE = 14.0, 0.2
+"""Greys that a pixel may differ by, and the part of the contrast around it that is allowed on top: copies of drawings
+(JPEG at quality 40, halved, sizes that are no whole part) stay under 12, a mouth that changes starts at 14."""
+_MOST_COLOUR, _BLOCK = 18.0, 4
+_MOST_BLURRED, _EDGE_BLURRED = 8.0, 0.2
+_EQUALLY_SHARP, _MOST_BLUR, _HALVINGS, _MARGIN = 0.9, 3.0, 7, 9
+_LEAST_GAIN = 0.4
+_GREY = 4.0
+_COARSE, _COARSE_MOST = 8, 24.0
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def look(path: Path, box: Box = WHOLE) -> Look:
+    """The picture, or what lies in `box` of it, at 64 x 64 pixels. Raises ImageError."""
+    left, top, right, bottom = box
+    image = open_small(path, round(LOOK_SIDE / min(right - left, bottom - top)))
+    return take_look(image, box)
+
+
+def take_look(image: Image.Image, box: Box = WHOLE) -> Look:
+    """The look of an open RGB picture."""
+    left, top, right, bottom = box
+    pixels = left * image.width, top * image.height, right * image.width, bottom * image.height
+    return np.asarray(image.resize((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BOX, pixels))
+
+
+def looks_same(one: Look, other: Look) -> bool:
+    """Whether two pictures differ no more than recompression, resizing, loss of colour, a colour laid over all of it,
+    another brightness or blurring make them differ.
+
+    Hashes confuse drawings on one background, and two expressions of one face; here every spot has to agree. A copy
+    whose light was changed all over is fitted first (one gain, an offset per channel); the sharper of the two is
+    blurred as much as the other is, and then has to agree better.
+    """
+    x, y = one.astype(np.float32), other.astype(np.float32)
+    if _spread(x) < _spread(y):
+        x, y = y, x
+    if not _agree_coarsely(x, y):
+        return False
+    if _agree(x, y, _MOST, _EDGE):
+        return True
+    if _agree_toned(x, y, _MOST, _EDGE):
+        return True
+    blurred = _match_blur(x, y)
+    return blurred is not None and _agree_toned(*blurred, _MOST_BLURRED, _EDGE_BLURRED)
+
+
+def _agree_toned(x: _Light, y: _Light, most: float, edge: float) -> bool:
+    """Whether they agree as they are, in grey when one has no colours, or under one change of light."""
+    if _agree(x, y, most, edge):
+        return True
+    if min(_colourfulness(x), _colourfulness(y)) < _GREY:
+        x, y = (np.repeat((image @ _LUMA)[..., None], 3, axis=2) for image in (x, y))
+    gain, offsets = _fit(x, y)
+    if gain < _LEAST_GAIN:
+        return False
+    return _agree(x, (y - offsets) / gain, most, edge)
+
+
+def _agree(x: _Light, y: _Light, most: float, edge: float) -> bool:
+    """Whether no pixel differs by more than `most` and its part of the contrast around it, nor any spot in colour."""
+    difference = x - y
+    light = difference @ _LUMA
+    if float(np.abs(light).max()) >= most:
+        allowed = most + edge * np.minimum(_contrast(x @ _LUMA), _contrast(y @ _LUMA)) if edge else most
+        if bool((np.abs(light) >= allowed).any()):
+            return False
+    colour = _means(difference - light[..., None], _BLOCK)
+    return float(np.abs(colour).max()) < min(_MOST_COLOUR, 2 * most)
+
+
+def _agree_coarsely(x: _Light, y: _Light) -> bool:
+    """A quick no: whether large spots agree in grey once the light is fitted. `x` has the larger spread."""
+    a, b = (_means(image @ _LUMA[:, None], _COARSE) for image in (x, y))
+    gain, offsets = _fit(a, b)
+    if gain < _LEAST_GAIN:
+        return _spread(a) < 1.0 and float(np.abs(a - b).max()) < _COARSE_MOST
+    return float(np.abs(a - (b - offsets) / gain).max()) < _COARSE_MOST
+
+
+def _fit(x: _Light, y: _Light) -> tuple[float, _Light]:
+    """(gain, offsets) of least squares: y = gain * x + an offset per channel."""
+    mean_x, mean_y = x.mean(axis=(0, 1)), y.mean(axis=(0, 1))
+    centred = x - mean_x
+    power = float((centred * centred).sum())
+    gain = float((centred * (y - mean_y)).sum()) / power if power > 1e-6 else 0.0
+    return gain, mean_y - gain * mean_x
+
+
+def _match_blur(x: _Light, y: _Light) -> tuple[_Light, _Light] | None:
+    """The two with the sharper one blurred as the other is; None when both are equally sharp."""
+    sharp_x, sharp_y = _sharpness(x), _sharpness(y)
+    if min(sharp_x, sharp_y) > _EQUALLY_SHARP * max(sharp_x, sharp_y):
+        return None
+    return (x, _blur_to(y, sharp_x)) if sharp_x < sharp_y else (_blur_to(x, sharp_y), y)
+
+
+def _blur_to(image: _Light, sharpness: float) -> _Light:
+    """The picture, blurred until it is as sharp as wanted (or by the most that is tried)."""
+    light = image @ _LUMA
+    low, high = 0.0, _MOST_BLUR
+    for _ in range(_HALVINGS):
+        sigma = (low + high) / 2
+        if _sharpness(_blur(light, sigma)) > sharpness:
+            low = sigma
+        else:
+            high = sigma
+    return np.stack([_blur(image[..., channel], high) for channel in range(3)], axis=2)
+
+
+def _sharpness(image: _Light) -> float:
+    """Edges for their contrast, so that a change of light is none of sharpness."""
+    light = image @ _LUMA if image.ndim == 3 else image
+    steps = float(np.diff(light, axis=0).var() + np.diff(light, axis=1).var())
+    return steps / max(float(light.var()), 1e-6)
+
+
+def _blur(light_HW: _Light, sigma: float) -> _Light:
+    """Gaussian blur; what lies beyond the edge is as the edge."""
+    place = np.arange(LOOK_SIDE, dtype=np.float32)
+    beyond = np.arange(-_MARGIN, LOOK_SIDE + _MARGIN, dtype=np.float32)
+    weights = np.exp(-((place[:, None] - beyond) ** 2) / (2 * sigma**2))
+    weights /= weights.sum(axis=1, keepdims=True)
+    matrix = weights[:, _MARGIN:-_MARGIN].copy()
+    matrix[:, 0] += weights[:, :_MARGIN].sum(axis=1)
+    matrix[:, -1] += weights[:, -_MARGIN:].sum(axis=1)
+    return matrix @ light_HW @ matrix.T
+
+
+def _contrast(light_HW: _Light) -> _Light:
+    """The span of greys among a pixel and its eight neighbours."""
+    padded = np.pad(light_HW, 1, mode="edge")
+    rows_high = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    rows_low = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    high = np.maximum(np.maximum(rows_high[:, :-2], rows_high[:, 1:-1]), rows_high[:, 2:])
+    low = np.minimum(np.minimum(rows_low[:, :-2], rows_low[:, 1:-1]), rows_low[:, 2:])
+    return high - low
+
+
+def _means(image: _Light, block: int) -> _Light:
+    cells = LOOK_SIDE // block
+    means: _Light = image.reshape(cells, block, cells, block, -1).mean(axis=(1, 3))
+    return means
+
+
+def _spread(image: _Light) -> float:
+    return float((image @ _LUMA).std()) if image.shape[-1] == 3 else float(image.std())
+
+
+def _colourfulness(image: _Light) -> float:
+    return float(np.abs(image - (image @ _LUMA)[..., None]).max())
