@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lorasmith.tags.words import join_tags, split_tags, tag_key, without_trigger
+from lorasmith.tags.words import edit_distance, is_sentence, join_tags, split_tags, tag_key, without_trigger
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,38 @@ def test_spellings_of_one_tag_are_equal() -> None:
 )
 def test_without_trigger(caption: str, trigger: str, rest: str) -> None:
     assert without_trigger(caption, trigger) == rest
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "distance"),
+    [
+        ("zbk", "zbk", 0),
+        ("zbk", "zbl", 1),
+        ("zbk", "bzk", 1),
+        ("zbk", "zb", 1),
+        ("zbk", "zbkk", 1),
+        ("kitten", "sitting", 3),
+        ("", "ab", 2),
+        ("abcdef", "badcfe", 3),
+    ],
+)
+def test_edit_distance(one: str, other: str, distance: int) -> None:
+    assert edit_distance(one, other, 5) == distance
+    assert edit_distance(other, one, 5) == distance
+    if distance:
+        assert edit_distance(one, other, distance - 1) == distance, "no more is told than was asked for"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("full body photograph of a woman with blonde hair", True),
+        ("zbk, a man is sitting on a chair", True),
+        ("zbk, holding a red book", False),
+        ("1girl, playing with own hair, smile", False),
+        ("a man on a chair", True),
+        ("", False),
+    ],
+)
+def test_sentences(text: str, sentence: bool) -> None:
+    assert is_sentence(text) is sentence

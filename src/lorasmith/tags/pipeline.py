@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from lorasmith.dataset.reading import Dataset, Item
@@ -13,13 +14,13 @@ from lorasmith.project import Project
 from lorasmith.tags.measures import find_poor
 from lorasmith.tags.raw import RawTags, read_raw_tags
 from lorasmith.tags.refusal import refuse, refuse_images
-from lorasmith.tags.rules import RULES
-from lorasmith.tags.rules.rule import CaptionRule, Fate, Ruling, Scene, Source, Tags, View, Work
+from lorasmith.tags.rules import RULES, thresholds
+from lorasmith.tags.rules.rule import CaptionRule, Fate, Ruling, Scene, Source, Tags, TagWork, View, Work
 from lorasmith.tags.settings import TagsTable, read_settings
 from lorasmith.tags.store import QUALITY, RATING, read_vocabulary
 from lorasmith.tags.words import join_tags, split_tags, tag_key
 
-_NO_TAGS = (RATING, QUALITY)
+_NO_TAGS = frozenset((RATING, QUALITY))
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,13 @@ class Desk:
         raw = self.raw[item.name]
         return View(item.name, raw.scores, raw.categories, raw.sentence, self.poor.get(item.name, ""))
 
+    def is_unsure(self, item: Item) -> bool:
+        """Whether the tagger gave the image tags that are under their thresholds."""
+        raw = self.raw[item.name]
+        if raw.source != "tagger" or not raw.scores:
+            return False
+        return len(raw.categories) - sum(map(_NO_TAGS.__contains__, raw.categories.values())) > len(raw.tags)
+
     def start(self, item: Item) -> Tags:
         """The tags that the first rule sees: all that the tagger gave, or the caption's."""
         raw = self.raw[item.name]
@@ -190,23 +198,86 @@ def write_captions(project: Project, dataset: Dataset) -> Captioning:
 def compute_captions(desk: Desk) -> Captioning:
     """The captions of all images on the desk, and how many each rule changed."""
     changed = dict.fromkeys((rule.name for rule in desk.rules), 0)
-    prepared: dict[int, list[tuple[str, Work]]] = {}
+    prepared: dict[int, list[Stage]] = {}
     captions: dict[str, str] = {}
     finished: dict[str, Tags] = {}
+    ahead = bool(desk.rules) and desk.rules[0] is thresholds.RULE  # the raw tags are from the thresholds on already
     for item in desk.dataset.items:
-        scene, view, tags = desk.scene(item), desk.view(item), desk.start(item)
+        scene, view = desk.scene(item), desk.view(item)
+        if ahead:
+            tags = desk.raw[item.name].tags
+            changed[thresholds.RULE.name] += desk.is_unsure(item)
+        else:
+            tags = desk.start(item)
         if id(scene) not in prepared:
-            works = ((rule.name, rule.prepare(scene)) for rule in desk.rules)
-            prepared[id(scene)] = [(name, work) for name, work in works if work is not None]
-        for name, work in prepared[id(scene)]:
-            outcome = work(tags, view)
-            if outcome is not None and outcome.tags != tags:
-                changed[name] += 1
-                tags = outcome.tags
+            prepared[id(scene)] = _stages(desk.rules[ahead:], scene)
+        for stage in prepared[id(scene)]:
+            done = stage(tags, view)
+            if done is not None:
+                tags, names = done
+                for name in names:
+                    changed[name] += 1
         finished[item.name] = tags
         captions[item.name] = join_tags(tags)
     refuse_images(finished, (), desk.project.where("tags"))
     return Captioning(captions, tuple(RuleEffect(name, count) for name, count in changed.items()))
+
+
+Stage = Callable[[Tags, View], tuple[Tags, Collection[str]] | None]
+"""Rules at work on one image: the tags after them and the names of those that changed something; None for none."""
+
+
+def _stages(rules: Iterable[CaptionRule], scene: Scene) -> list[Stage]:
+    """The rules that have something to do in a scene. Neighbours that judge tag by tag become one stage, so that each
+    distinct tag is led through them once."""
+    works = [(rule.name, work) for rule in rules if (work := rule.prepare(scene)) is not None]
+    stages: list[Stage] = []
+    for alike, group in groupby(works, key=lambda entry: isinstance(entry[1], TagWork)):
+        members = list(group)
+        if alike:
+            stages.append(_Chain([(name, work) for name, work in members if isinstance(work, TagWork)]))
+        else:
+            stages += [_single(name, work) for name, work in members]
+    return stages
+
+
+def _single(name: str, work: Work) -> Stage:
+    def stage(tags: Tags, view: View) -> tuple[Tags, Collection[str]] | None:
+        outcome = work(tags, view)
+        return None if outcome is None or outcome.tags == tags else (outcome.tags, (name,))
+
+    return stage
+
+
+class _Chain(dict[str, tuple[str | None, tuple[str, ...]]]):
+    """Rules that judge tag by tag, one after the other. For each tag that was asked for: what becomes of it (None:
+    dropped), and the names of the rules that changed it."""
+
+    def __init__(self, works: Sequence[tuple[str, TagWork]]) -> None:
+        super().__init__()
+        self._works = works
+        self._quiet: set[str] = set()
+
+    def __missing__(self, tag: str) -> tuple[str | None, tuple[str, ...]]:
+        now: str | None = tag
+        names: list[str] = []
+        for name, work in self._works:
+            ruling = work.memory[now] if now is not None else None
+            if ruling is not None and ruling.fate != "kept":
+                now = ruling.became
+                names.append(name)
+        if not names:
+            self._quiet.add(tag)
+        found = self[tag] = (now, tuple(names))
+        return found
+
+    def __call__(self, tags: Tags, view: View) -> tuple[Tags, Collection[str]] | None:
+        del view
+        if self._quiet.issuperset(tags):
+            return None
+        found = [self[tag] for tag in tags]
+        changed = {name for _, names in found for name in names}
+        return (tuple([now for now, _ in found if now is not None]), changed) if changed else None
 
 
 def explain_caption(project: Project, dataset: Dataset, image: str) -> Explanation:

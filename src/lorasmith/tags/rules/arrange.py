@@ -10,21 +10,32 @@ from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags,
 from lorasmith.tags.words import tag_key
 
 
+class _Places(dict[str, Any]):
+    """The place of every tag that was asked for."""
+
+    def __init__(self, find: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, tag: str) -> Any:
+        place = self[tag] = self._find(tag)
+        return place
+
+
 def prepare(scene: Scene) -> Work | None:
     """Sort as [tags] arrange says; tags that are alike in it keep their order."""
     how = scene.settings.arrange
     if how == "kept":
         return None
 
+    places = _Places(lambda tag: place_of(tag_key(tag)) if how == "groups" else tag_key(tag))
+
     def work(tags: Tags, view: View) -> Outcome | None:
-        places: dict[str, Callable[[str], Any]] = {
-            "score": lambda tag: -view.likelihood.get(tag_key(tag), 1.0),
-            "groups": lambda tag: place_of(tag_key(tag)),
-            "name": tag_key,
-        }
-        after = tuple(sorted(tags, key=places[how]))
-        moved = (Ruling(tag, "moved") for tag, old in zip(after, tags, strict=True) if tag != old)
-        return Outcome(after, tuple(moved)) if after != tags else None
+        key = places.__getitem__ if how != "score" else lambda tag: -view.likelihood.get(tag_key(tag), 1.0)
+        after = tuple(sorted(tags, key=key))
+        if after == tags:
+            return None
+        return Outcome(after, tuple([Ruling(tag, "moved") for tag, old in zip(after, tags, strict=True) if tag != old]))
 
     return work
 

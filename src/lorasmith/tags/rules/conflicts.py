@@ -6,15 +6,18 @@ from lorasmith.tags.knowledge import SIDES, find_conflicts
 from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
 
+_EXCLUDING = frozenset(SIDES)
+
 
 def prepare(scene: Scene) -> Work | None:
     """Of excluding tags the likelier side stays, by the tagger's scores; without scores all stay, and are reported."""
 
     def work(tags: Tags, view: View) -> Outcome | None:
-        if not view.scores or sum(tag_key(tag) in SIDES for tag in tags) < 2:
+        keys = tuple(map(tag_key, tags))
+        if not view.scores or _EXCLUDING.isdisjoint(keys):
             return None
         dropped: dict[str, str] = {}
-        for _, rivals in find_conflicts([tag_key(tag) for tag in tags]):
+        for _, rivals in find_conflicts(keys):
             best, losers = weigh(rivals, view, scene.known)
             if best is not None:
                 why = f"excluded by {best}, which is likelier ({view.likelihood[best]:.2f})"

@@ -15,18 +15,15 @@ def prepare(scene: Scene) -> Work | None:
 def work(tags: Tags, view: View) -> Outcome | None:
     """Keep the first of each."""
     del view
-    first: dict[str, str] = {}
-    for tag in tags:
-        first.setdefault(tag_key(tag), tag)
-    if len(first) == len(tags):
+    if len(set(map(tag_key, tags))) == len(tags):
         return None
-    seen: set[str] = set()
+    first: dict[str, str] = {}
     rulings: list[Ruling] = []
     for tag in tags:
-        key = tag_key(tag)
-        if key in seen:
+        if tag_key(tag) in first:
             rulings.append(Ruling(tag, "dropped"))
-        seen.add(key)
+        else:
+            first[tag_key(tag)] = tag
     return Outcome(tuple(first.values()), tuple(rulings))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import fnmatch
+import re
+from functools import lru_cache
 
 from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work, append, matcher
 from lorasmith.tags.settings import ImageTags
@@ -13,12 +15,10 @@ def prepare(scene: Scene) -> Work | None:
     corrections = scene.settings.images
     if not corrections:
         return None
-    whole = {pattern: entry for pattern, entry in corrections.items() if not _is_glob(pattern)}
-    globs = {pattern: entry for pattern, entry in corrections.items() if _is_glob(pattern)}
+    forms = [(_form(pattern), entry) for pattern, entry in corrections.items()]
 
     def work(tags: Tags, view: View) -> Outcome | None:
-        entries = [entry for name in _names(view.name) if (entry := whole.get(name))]
-        entries += [entry for pattern, entry in globs.items() if is_named(view.name, pattern)]
+        entries = [entry for form, entry in forms if form.fullmatch(view.name)]
         return _correct(tags, entries) if entries else None
 
     return work
@@ -27,17 +27,12 @@ def prepare(scene: Scene) -> Work | None:
 def is_named(image: str, pattern: str) -> bool:
     """Whether a pattern of [tags.images] (`*`, `?` and `[...]` as in a shell) means the image: by its name, or the end
     of it."""
-    return any(name == pattern or fnmatchcase(name, pattern) for name in _names(image))
+    return _form(pattern).fullmatch(image) is not None
 
 
-def _names(image: str) -> tuple[str, ...]:
-    """The image's name, and what is left of it when folders are taken off its front."""
-    parts = image.split("/")
-    return tuple("/".join(parts[start:]) for start in range(len(parts)))
-
-
-def _is_glob(pattern: str) -> bool:
-    return any(sign in pattern for sign in "*?[")
+@lru_cache(maxsize=1024)
+def _form(pattern: str) -> re.Pattern[str]:
+    return re.compile(f"(?:.*/)?(?:{re.escape(pattern)}|{fnmatch.translate(pattern)})", re.DOTALL)
 
 
 def _correct(tags: Tags, entries: list[ImageTags]) -> Outcome | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from lorasmith.tags.knowledge import implied_by
 from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
@@ -14,6 +16,8 @@ def prepare(scene: Scene) -> Work | None:
     def work(tags: Tags, view: View) -> Outcome | None:
         del view
         keys = set(map(tag_key, tags))
+        if keys.isdisjoint(chain.from_iterable(map(implied_by, keys))):
+            return None
         said = {
             parent: key
             for key in keys

@@ -135,18 +135,24 @@ class _Memory(dict[str, Ruling | None]):
         return ruling
 
 
-def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
+class TagWork:
     """The work of a rule that looks at each tag by itself: every distinct tag is judged once."""
-    memory = _Memory(judge)
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def __init__(self, judge: Callable[[str], Ruling | None]) -> None:
+        self.memory = _Memory(judge)
+
+    def __call__(self, tags: Tags, view: View) -> Outcome | None:
         del view
+        memory = self.memory
         if memory.quiet.issuperset(tags):
             return None
         rulings = tuple([ruling for tag in tags if (ruling := memory[tag]) is not None])
         return Outcome(carry_out(tags, memory), rulings) if rulings else None
 
-    return work
+
+def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
+    """The work that judges tag by tag; None leaves a tag alone."""
+    return TagWork(judge)
 
 
 def carry_out(tags: Tags, rulings: Mapping[str, Ruling | None]) -> Tags:
@@ -179,7 +185,9 @@ def append(tags: Tags, added: Tags, why: str = "") -> Outcome | None:
 def put_first(tags: Tags, front: Tags, why: str = "") -> Outcome | None:
     """The outcome of putting `front` before all else, in its own spelling, each once."""
     wanted = set(map(tag_key, front))
-    after = front + tuple(tag for tag in tags if tag_key(tag) not in wanted)
+    if wanted.isdisjoint(map(tag_key, tags)):
+        return Outcome(front + tags, tuple([Ruling(tag, "added", why) for tag in front]))
+    after = front + tuple([tag for tag in tags if tag_key(tag) not in wanted])
     if after == tags:
         return None
     present: dict[str, str] = {}
