@@ -41,7 +41,8 @@ def show_made(made: Sequence[Made], project: Path, as_json: bool, none: str = ""
     say(f"\n{new} new in {made[0].path.parent}", style="green")
     if any(not picture.path.with_suffix(".txt").exists() for picture in made):
         say(f"Some have no caption yet: lorasmith tag {project} --tagger doodle")
-    say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
+    say(f"Undo: lorasmith curate undo {project}   Balance anew: lorasmith curate solve {project}")
+    say(f"Next: lorasmith inspect {project}")
 
 
 def solution_json(solution: Solution) -> dict[str, Any]:
