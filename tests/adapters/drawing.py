@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ def trained_adapter(
     text_encoder: bool = True,
     seed: int = 0,
     size: float = 0.1,
+    **more: Any,
 ) -> Adapter:
     """A new adapter whose trained tensors all moved, so that it has an effect everywhere."""
     generator = torch.Generator().manual_seed(seed)
@@ -37,6 +39,7 @@ def trained_adapter(
         conv_rank=conv_rank,
         text_encoder=text_encoder,
         generator=generator,
+        **more,
     )
     layers = {
         layer: factors.with_trained(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,11 @@ import torch
 from torch import nn
 
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
+from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors
+from lorasmith.adapters.algorithms.dora import INNER, DoraFactors
+from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.norm import NormFactors
+from lorasmith.adapters.algorithms.tucker import TuckerFactors
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError, did_you_mean
 
@@ -31,14 +36,20 @@ class Adapter:
 
     @property
     def rank(self) -> int:
-        """The commonest rank of its layers."""
-        return Counter(factors.rank for factors in self.layers.values()).most_common(1)[0][0]
+        """The commonest rank of its layers; norms count only when there is nothing else."""
+        ranked = [factors.rank for factors in self.layers.values() if not isinstance(factors, NormFactors)]
+        return Counter(ranked or [1]).most_common(1)[0][0]
 
     @property
     def alpha(self) -> float | None:
         """The commonest alpha of the layers with the commonest rank."""
-        alphas = Counter(factors.alpha for factors in self.layers.values() if factors.rank == self.rank)
-        return alphas.most_common(1)[0][0]
+        rank = self.rank
+        alphas = Counter(
+            factors.alpha
+            for factors in self.layers.values()
+            if factors.rank == rank and not isinstance(factors, NormFactors)
+        )
+        return None if not alphas else alphas.most_common(1)[0][0]
 
 
 def new_adapter(
@@ -53,11 +64,18 @@ def new_adapter(
     text_encoder: bool,
     generator: torch.Generator,
     groups: Collection[str] = ("attention", "mlp"),
+    form: Form = PLAIN,
+    dora: bool = False,
+    rank_stabilised: bool = False,
+    norms: bool = False,
 ) -> Adapter:
     """Fresh factors, without effect, for the base's layers of `groups`; drawn in the order of the name table.
 
     `conv_rank` > 0 adds the residual blocks as sd-scripts does: 3x3 convolutions with `conv_rank` and `conv_alpha`
-    (`alpha` when None), their 1x1 convolutions and time projections with `rank`. Raises AdapterError.
+    (`alpha` when None), their 1x1 convolutions and time projections with `rank`. `dora` puts the algorithm under
+    magnitudes. `rank_stabilised` scales by alpha / sqrt(rank) (Kalajdzievski 2023), stored as alpha * sqrt(rank) so
+    that every reader is right. `norms` adds the normalisation layers; algorithm "norm" is they alone. Raises
+    AdapterError.
     """
     if algorithm not in ALGORITHMS:
         hint = did_you_mean(algorithm, ALGORITHMS) or f"Known: {', '.join(ALGORITHMS)}."
@@ -65,18 +83,34 @@ def new_adapter(
     for word, value in (("rank", rank), ("alpha", alpha), ("conv rank", conv_rank or 1)):
         if value <= 0:
             raise AdapterError(f"{word} {value} is not above 0.")
+    if dora and ALGORITHMS[algorithm] not in INNER:
+        raise AdapterError(
+            f'"{algorithm}" cannot be put under magnitudes.',
+            hint=f"Those can: {', '.join(kind.algorithm for kind in INNER)}.",
+        )
     chosen = set(groups) | ({"conv", "time"} if conv_rank else set())
+    chosen = {"norm"} if algorithm == "norm" else chosen | ({"norm"} if norms else set())
     layers: dict[str, LayerFactors] = {}
-    for target in base.targets.values():
+    for target in base.layers.values():
         if target.group not in chosen or (target.part == "te" and not text_encoder):
             continue
+        weight = cast(nn.Linear, base.module(target.name)).weight
+        if target.kind == "norm":
+            layers[target.name] = NormFactors.initial(weight, 1, 1.0, generator)
+            continue
         wide = target.kind == "conv3" and conv_rank > 0
-        layers[target.name] = ALGORITHMS[algorithm].initial(
-            cast(nn.Linear, base.module(target.name)).weight,
-            conv_rank if wide else rank,
-            conv_alpha if wide and conv_alpha is not None else alpha,
-            generator,
-        )
+        own_rank = conv_rank if wide else rank
+        own_alpha = conv_alpha if wide and conv_alpha is not None else alpha
+        if rank_stabilised:
+            own_alpha *= math.sqrt(own_rank)
+        kind = ALGORITHMS[algorithm]
+        if kind is LoraFactors and form.tucker and target.kind == "conv3":
+            kind = TuckerFactors
+        try:
+            factors = kind.initial(weight, own_rank, own_alpha, generator, form)
+        except ValueError as fault:
+            raise AdapterError(f"{algorithm} does not fit {target.name}: {fault}.", where=base.name) from None
+        layers[target.name] = DoraFactors.over(factors, weight) if dora else factors
     if not layers:
         raise AdapterError(f"no layer of {base.name} is in {', '.join(sorted(chosen))}.")
     return Adapter(name, layers, {})
@@ -91,7 +125,7 @@ def fit_adapter(adapter: Adapter, base: Base) -> Adapter:
     layers: dict[str, LayerFactors] = {}
     unmatched: list[str] = []
     for name, factors in adapter.layers.items():
-        known = name if name in base.targets else aliases.get(name)
+        known = name if name in base.layers else aliases.get(name)
         if known is None:
             unmatched.append(name)
         elif known in layers:
@@ -106,7 +140,13 @@ def fit_adapter(adapter: Adapter, base: Base) -> Adapter:
             f"this base is {base.name} ({base.family}).",
         )
     for name, factors in layers.items():
-        fault = factors.shape_fault(cast(nn.Linear, base.module(name)).weight)
+        layer = cast(nn.Linear, base.module(name))
+        fault = factors.shape_fault(layer.weight)
+        if fault is None and (base.layers[name].kind == "norm") != isinstance(factors, NormFactors):
+            fault = f"made by {factors.algorithm}, which is not for this kind of layer"
+        bias = factors.delta_bias()
+        if fault is None and bias is not None and (layer.bias is None or layer.bias.shape != bias.shape):
+            fault = "made for a layer with another bias"
         if fault:
             raise AdapterError(
                 f"does not fit {base.name}: {name} is {fault}.",
@@ -126,7 +166,7 @@ def _unmatched_message(adapter: Adapter, unmatched: list[str], base: Base) -> st
 def _aliases(base: Base) -> dict[str, str]:
     """Other spellings of the base's layers, to its own."""
     aliases: dict[str, str] = {}
-    for target in base.targets.values():
+    for target in base.layers.values():
         aliases[target.diffusers_name] = target.name
         if target.part == "te":
             head, tail = target.name.split("_text_model_", 1)

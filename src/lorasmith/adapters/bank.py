@@ -91,6 +91,13 @@ class AdapterBank(nn.Module):
         }
         return Adapter(name, layers, dict(metadata))
 
+    def vary(self, generator: torch.Generator) -> None:
+        """Before a training step: draw anew what algorithms vary from step to step (DyLoRA's rank)."""
+        share = float(torch.rand((), generator=generator))
+        for slot in self._slots:
+            for side in slot.sides:
+                side.vary(share)
+
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Patch the base's layers, on exit take the patches out: the base is as before, bit for bit.
@@ -120,14 +127,14 @@ class AdapterBank(nn.Module):
             if mix.rows is not None and self._rows[slot.part] != x.shape[0]:
                 raise self._wrong_rows(slot, x)
             return slot.sides[0].run(original, x, mix)
-        y = original(x)
+        y = frozen = original(x)
         for side, columns in zip(slot.sides, slot.columns, strict=True):
             mix = mixes[columns]
             if mix is None:
                 continue
             if mix.rows is not None and self._rows[slot.part] != x.shape[0]:
                 raise self._wrong_rows(slot, x)
-            y = side.add(x, y, mix)
+            y = side.add(x, y, mix, frozen)
         return y
 
     def _wrong_rows(self, slot: _Slot, x: Tensor) -> ValueError:
@@ -141,35 +148,46 @@ class AdapterBank(nn.Module):
         """
         by_part = dict(zip(PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True))
         rows = {part: self._checked(given)[0].tolist() for part, given in by_part.items()}
-        untouched: list[tuple[nn.Linear, Tensor]] = []
+        untouched: list[tuple[nn.Parameter, Tensor]] = []
         try:
             for slot in self._slots:
-                layer = cast(nn.Linear, slot.layer)
-                new = self._merged_weight(slot, layer.weight, rows[slot.part])
-                if new is not None:
-                    untouched.append((layer, layer.weight.data))
-                    layer.weight.data = new
+                for parameter, new in self._merged(slot, rows[slot.part]):
+                    untouched.append((parameter, parameter.data))
+                    parameter.data = new
             yield
         finally:
             # NOTE: the old storage was never written to, so that putting it back is exact and costs nothing.
-            for layer, weight in untouched:
-                layer.weight.data = weight
+            for parameter, old in untouched:
+                parameter.data = old
 
     @torch.no_grad()
-    def _merged_weight(self, slot: _Slot, weight: Tensor, strengths: list[float]) -> Tensor | None:
-        total: Tensor | None = None
+    def _merged(self, slot: _Slot, strengths: list[float]) -> list[tuple[nn.Parameter, Tensor]]:
+        """The layer's parameters that change, with their new values."""
+        layer = cast(nn.Linear, slot.layer)
+        weight: Tensor | None = None
+        bias: Tensor | None = None
         for side, columns in zip(slot.sides, slot.columns, strict=True):
             for position, k in enumerate(columns):
-                if strengths[k] != 0.0:
-                    delta = side.factors(position).delta_weight(weight).mul(strengths[k])
-                    total = delta if total is None else total.add_(delta)
-        return None if total is None else total.add_(weight).to(weight.dtype)
+                if strengths[k] == 0.0:
+                    continue
+                factors = side.factors(position)
+                delta = factors.delta_weight(layer.weight).mul(strengths[k])
+                weight = delta if weight is None else weight.add_(delta)
+                more = factors.delta_bias()
+                if more is not None:
+                    more = more.mul(strengths[k])
+                    bias = more if bias is None else bias.add_(more)
+        return [
+            (cast(nn.Parameter, parameter), total.add_(parameter).to(parameter.dtype))
+            for parameter, total in ((layer.weight, weight), (layer.bias, bias))
+            if total is not None
+        ]
 
 
 def _touched(base: Base, adapters: Sequence[Adapter]) -> list[str]:
     """The names of the layers that any adapter has, in the order of the base's table."""
     named = {name for adapter in adapters for name in adapter.layers}
-    return [name for name in base.targets if name in named]
+    return [name for name in base.layers if name in named]
 
 
 def _slot(base: Base, name: str, adapters: Sequence[Adapter]) -> _Slot:
@@ -182,7 +200,10 @@ def _slot(base: Base, name: str, adapters: Sequence[Adapter]) -> _Slot:
         algorithm.side(layer, [cast(Any, adapters[k].layers[name]) for k in columns])
         for algorithm, columns in by_algorithm.items()
     )
-    return _Slot(name, base.targets[name].part, layer, sides, tuple(map(tuple, by_algorithm.values())))
+    columns = [tuple(each) for each in by_algorithm.values()]
+    # Sides that read the layer's own output come first, before others add to it in place.
+    order = sorted(range(len(sides)), key=lambda j: not sides[j].reads_output)
+    return _Slot(name, base.layers[name].part, layer, tuple(sides[j] for j in order), tuple(columns[j] for j in order))
 
 
 def _copied(factors: LayerFactors) -> LayerFactors:

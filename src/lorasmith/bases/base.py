@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.folders import read_folder, weight_files
-from lorasmith.bases.targets import TargetLayer, text_targets, unet_targets
+from lorasmith.bases.targets import TargetLayer, norm_targets, text_targets, unet_targets
 from lorasmith.diffusion.schedule import NoiseSchedule, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
@@ -55,10 +55,16 @@ class Base:
     targets: Mapping[str, TargetLayer]
     _modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def layers(self) -> Mapping[str, TargetLayer]:
+        """`targets`, and after them the normalisation layers that belong to them."""
+        norms = norm_targets(self.targets.values(), stability_names=self.family == "sdxl")
+        return {**self.targets, **{target.name: target for target in norms}}
+
     def module(self, name: str) -> nn.Module:
-        """The live layer of a target. Raises BaseError when the model does not have what its config promises."""
+        """The live layer of a target or a norm. Raises BaseError when the model lacks what its config promises."""
         if name not in self._modules:
-            target = self.targets[name]
+            target = self.layers[name]
             owners = {"unet": self.denoiser} | {
                 f"text_encoder{'' if i == 0 else '_2'}": _text_root(encoder.model)
                 for i, encoder in enumerate(self.text_encoders)

@@ -8,15 +8,15 @@ true size (the transformers' layers, then all): SD1 192, 278; SDXL 722, 788; CLI
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lorasmith.errors import BaseError
 
 Part = Literal["unet", "te"]
-Kind = Literal["linear", "conv1", "conv3"]
-Group = Literal["attention", "mlp", "conv", "time"]
+Kind = Literal["linear", "conv1", "conv3", "norm"]
+Group = Literal["attention", "mlp", "conv", "time", "norm"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,40 @@ def unet_targets(config: Mapping[str, Any], stability_names: bool) -> Iterator[T
             name = f"{spelling}.{stability_tail if stability_names else tail}" if tail else spelling
             path = f"{block.path}.{tail}" if tail else block.path
             yield TargetLayer(f"lora_unet_{_underscored(name)}", "unet", kind, group, "unet", path)
+
+
+_NORMS = (
+    # A layer's ending, and that of the norm before it: in diffusers' spelling, in Stability's.
+    ("conv1", "norm1", "in_layers.2", "in_layers.0"),
+    ("conv2", "norm2", "out_layers.3", "out_layers.0"),
+    ("proj_in", "norm", "proj_in", "norm"),
+    ("attn1.to_q", "norm1", "attn1.to_q", "norm1"),
+    ("attn2.to_q", "norm2", "attn2.to_q", "norm2"),
+    ("ff.net.0.proj", "norm3", "ff.net.0.proj", "norm3"),
+    ("self_attn.q_proj", "layer_norm1", "self_attn.q_proj", "layer_norm1"),
+    ("mlp.fc1", "layer_norm2", "mlp.fc1", "layer_norm2"),
+)
+
+
+def norm_targets(targets: Iterable[TargetLayer], stability_names: bool) -> Iterator[TargetLayer]:
+    """The normalisation layers before the given targets, then the UNet's last one and each text encoder's."""
+    last: dict[str, TargetLayer] = {}
+    for target in targets:
+        for tail, norm, stability_tail, stability_norm in _NORMS:
+            if target.path.endswith(f".{tail}"):
+                spelling = (stability_tail, stability_norm) if stability_names else (tail, norm)
+                ending, new = (_underscored(f".{each}") for each in spelling)
+                path = f"{target.path.removesuffix(tail)}{norm}"
+                name = f"{target.name.removesuffix(ending)}{new}"
+                yield TargetLayer(name, target.part, "norm", "norm", target.owner, path)
+        last.setdefault(target.owner, target)
+    for owner, target in last.items():
+        if target.part == "te":
+            path, prefix = "text_model.final_layer_norm", target.name.split("_text_model_")[0]
+            name = f"{prefix}_{_underscored(path)}"
+        else:
+            path, name = "conv_norm_out", "lora_unet_out_0" if stability_names else "lora_unet_conv_norm_out"
+        yield TargetLayer(name, target.part, "norm", "norm", owner, path)
 
 
 def _underscored(path: str) -> str:

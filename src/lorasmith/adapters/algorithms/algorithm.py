@@ -16,6 +16,25 @@ import torch
 from torch import Tensor, nn
 
 
+@dataclass(frozen=True)
+class Form:
+    """What a new adapter's factors shall look like, besides rank and alpha; each algorithm reads what concerns it.
+
+    `tucker`: convolutions with a small core kernel between two 1x1 ones (LoRA, LoHa, LoKr). `factor`: LoKr's first
+    factor has at most so many rows and columns, -1 means as square as can be; `full`: its second one is not
+    decomposed; `both`: its first one is. `block`: ranks that DyLoRA trains together.
+    """
+
+    tucker: bool = False
+    factor: int = -1
+    full: bool = False
+    both: bool = False
+    block: int = 1
+
+
+PLAIN = Form()
+
+
 class LayerFactors(ABC):
     """The factors of one adapter on one layer: a frozen value, in fp32, with the shapes that its file has.
 
@@ -34,7 +53,7 @@ class LayerFactors(ABC):
 
     @classmethod
     @abstractmethod
-    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> Self:
+    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
         """New factors for a layer with this frozen weight, without effect yet."""
 
     @classmethod
@@ -59,18 +78,52 @@ class LayerFactors(ABC):
     def with_trained(self, tensors: Mapping[str, Tensor]) -> Self:
         """The same factors with other trained tensors."""
 
+    @property
     @abstractmethod
+    def extent(self) -> tuple[int | None, ...]:
+        """The shape of the weight that the factors were made for; None for a size that they do not tell.
+
+        Two sizes mean a matrix (o, i), or a kernel flattened to (o, i * kh * kw).
+        """
+
     def shape_fault(self, weight: Tensor) -> str | None:
         """None when the factors fit a layer with this weight, else what does not fit."""
+        extent = self.extent
+        shapes = [tuple(weight.shape), tuple(weight.flatten(1).shape) if weight.ndim > 1 else tuple(weight.shape)]
+        if extent[2:] == (1, 1):
+            extent = extent[:2]
+        if any(
+            len(extent) == len(shape) and all(mine in (None, size) for mine, size in zip(extent, shape, strict=True))
+            for shape in shapes
+        ):
+            return None
+        return f"made for {spoken(self.extent)}, the layer has {spoken(weight.shape)}"
 
     @abstractmethod
     def delta_weight(self, weight: Tensor) -> Tensor:
         """What strength 1 adds to the frozen weight: its shape, fp32. For merging, exporting, and as the oracle."""
 
+    def delta_bias(self) -> Tensor | None:
+        """What strength 1 adds to the layer's bias, (o,); None when it leaves the bias alone."""
+        return None
+
     @classmethod
     @abstractmethod
     def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
         """The side path of a stack of factors on a live layer."""
+
+
+def spoken(shape: Sequence[int | None]) -> str:
+    """A shape in words: ``320 x 768``; ``?`` for an unknown size."""
+    return " x ".join("?" if size is None else str(size) for size in shape)
+
+
+def read_alpha(tensors: Mapping[str, Tensor], rank: int) -> float:
+    """The stored alpha; without one, or with sd-scripts' 0, the rank. Raises ValueError when it is no one number."""
+    stored = tensors.get("alpha")
+    if stored is not None and stored.numel() != 1:
+        raise ValueError(f"alpha has {stored.numel()} values instead of one")
+    return (float(stored) if stored is not None else 0.0) or float(rank)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +141,15 @@ class Mix:
     index: Tensor | None = None
     picked: Tensor | None = None
     _kept: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
+
+    def share(self, j: int) -> tuple[Tensor | None, float | Tensor]:
+        """Whom the j-th active adapter concerns, and how much: rows (m,) and weights (m,), or None and one number."""
+        if self.shared is not None:
+            return None, self.shared[j]
+        assert self.rows is not None
+        column = self.rows[:, j]
+        rows = self.keep(("rows", j), lambda: column.nonzero().flatten())
+        return rows, self.keep(("weights", j), lambda: column[rows])
 
     def keep(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
         """What was once derived from this mix; most layers derive the same."""
@@ -145,9 +207,31 @@ class Side(nn.Module, ABC):
         return self._stack[position].with_trained(current)
 
     @abstractmethod
-    def add(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
-        """`y`, the layer's output (may be changed in place), plus the mixed changes for the input `x`."""
+    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:
+        """`y`, the output so far, plus the mixed changes for the input `x`; `y` may be changed in place.
+
+        `frozen` is the layer's own output. It is `y` itself for the first side; sides that read it come first.
+        """
+
+    reads_output: ClassVar[bool] = False
+    """Does `add` need `frozen` to be the layer's own output?"""
 
     def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
         """The whole layer with its changes, where this side is the only one; a faster form may be given."""
-        return self.add(x, original(x), mix)
+        y = original(x)
+        return self.add(x, y, mix, y)
+
+    def vary(self, share: float) -> None:
+        """Before a training step: a random number of [0, 1) for what an algorithm varies from step to step."""
+
+
+def add_changes(x: Tensor, y: Tensor, mix: Mix, change: Callable[[int, Tensor, Tensor | None], Tensor]) -> Tensor:
+    """`y` plus, for every active adapter, strength * change(position in the stack, its rows of x, their numbers)."""
+    for j, k in enumerate(mix.active):
+        rows, weights = mix.share(j)
+        if rows is None or not isinstance(weights, Tensor):
+            y = y.add(change(k, x, None), alpha=cast(float, weights))
+            continue
+        delta = change(k, x[rows], rows)
+        y = y.index_add(0, rows, delta * weights.to(delta.dtype).view(-1, *(1,) * (delta.ndim - 1)))
+    return y

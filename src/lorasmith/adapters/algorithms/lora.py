@@ -17,7 +17,14 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, Side
+from lorasmith.adapters.algorithms.algorithm import (
+    PLAIN,
+    Form,
+    LayerFactors,
+    Mix,
+    Side,
+    read_alpha,
+)
 
 DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
 
@@ -41,7 +48,14 @@ class LoraFactors(LayerFactors):
         return self.alpha / self.rank
 
     @classmethod
-    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> Self:
+    def initial(
+        cls,
+        weight: Tensor,
+        rank: int,
+        alpha: float,
+        generator: torch.Generator,
+        form: Form = PLAIN,  # noqa: ARG003
+    ) -> Self:
         """`down` Kaiming-uniform with a = sqrt(5), as torch and sd-scripts initialise theirs; `up` zero."""
         down = torch.empty(rank, *weight.shape[1:])
         nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
@@ -59,10 +73,7 @@ class LoraFactors(LayerFactors):
             raise ValueError(f"down {tuple(down.shape)} and up {tuple(up.shape)} do not make one matrix")
         if up.ndim == 4 and up.shape[2:] != (1, 1):
             raise ValueError(f"up {tuple(up.shape)} is no 1x1 convolution")
-        stored = tensors.get(ALPHA)
-        if stored is not None and stored.numel() != 1:
-            raise ValueError(f"alpha has {stored.numel()} values instead of one")
-        return cls(down, up, (float(stored) if stored is not None else 0.0) or float(down.shape[0]))
+        return cls(down, up, read_alpha(tensors, down.shape[0]))
 
     def to_tensors(self) -> dict[str, Tensor]:
         return {DOWN: self.down, UP: self.up, ALPHA: torch.tensor(float(self.alpha))}
@@ -73,14 +84,9 @@ class LoraFactors(LayerFactors):
     def with_trained(self, tensors: Mapping[str, Tensor]) -> Self:
         return replace(self, down=tensors["down"], up=tensors["up"])
 
-    def shape_fault(self, weight: Tensor) -> str | None:
-        mine = (self.up.shape[0], *self.down.shape[1:])
-        if mine == tuple(weight.shape) or self._flat_shapes() == _flat_shapes(weight):
-            return None
-        return f"made for {_spoken(mine)}, the layer has {_spoken(weight.shape)}"
-
-    def _flat_shapes(self) -> tuple[int, ...] | None:
-        return (self.up.shape[0], self.down.shape[1]) if self.down.shape[2:] in ((), (1, 1)) else None
+    @property
+    def extent(self) -> tuple[int | None, ...]:
+        return (self.up.shape[0], *self.down.shape[1:])
 
     def delta_weight(self, weight: Tensor) -> Tensor:
         delta = self.scale * (self.up.flatten(1) @ self.down.flatten(1))
@@ -100,14 +106,6 @@ class LoraFactors(LayerFactors):
         return replace(
             self, down=self.down.reshape(*self.down.shape[:2], *ones), up=self.up.reshape(*self.up.shape[:2], *ones)
         )
-
-
-def _flat_shapes(weight: Tensor) -> tuple[int, ...] | None:
-    return tuple(weight.shape[:2]) if weight.shape[2:] in ((), (1, 1)) else None
-
-
-def _spoken(shape: Sequence[int]) -> str:
-    return " x ".join(str(size) for size in shape)
 
 
 class LoraSide(Side):
@@ -157,7 +155,7 @@ class LoraSide(Side):
 class LoraLinearSide(LoraSide):
     """LoRA beside a linear layer whose input is (B, i) or (B, T, i)."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
         if mix.index is not None:
             return self._add_picked(x, y, mix)
         down, up = self._operands(mix, x.dtype)
@@ -209,7 +207,7 @@ class LoraLinearSide(LoraSide):
 class LoraConvSide(LoraSide):
     """LoRA beside a convolution: its own kernel down to the rank, 1x1 up."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
         layer = self.layer

@@ -1,0 +1,168 @@
+"""DoRA (Liu et al. 2024) over another algorithm's change d: W' = m (W + d) / ||W + d||, delta W = W' - W.
+
+The norm is per output channel, or per input channel as older lycoris files have it; the shape of `dora_scale` tells.
+The strength multiplies W' - W. Over LoRA, per output channel, the norms come from W's own, computed once, and r x r
+and r x i products: ||W + s B A||^2 = ||W||^2 + 2 s <B, W A^T> + s^2 <B, B (A A^T)>, row by row; W + d is never built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes
+from lorasmith.adapters.algorithms.loha import LohaFactors
+from lorasmith.adapters.algorithms.lokr import LokrFactors
+from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.tucker import TuckerFactors
+from lorasmith.adapters.algorithms.weights import WeightSide
+
+MAGNITUDE = "dora_scale"
+INNER: tuple[type[LayerFactors], ...] = (LoraFactors, TuckerFactors, LohaFactors, LokrFactors)
+
+
+@dataclass(frozen=True, eq=False)
+class DoraFactors(LayerFactors):
+    """`inner` gives d; `magnitude` is (o, 1[, 1, 1]), or (1, i[, 1, 1]) on the input side."""
+
+    algorithm: ClassVar[str] = "dora"
+
+    inner: LayerFactors
+    magnitude: Tensor
+
+    @property
+    def alpha(self) -> float | None:  # type: ignore[override]
+        return self.inner.alpha
+
+    @property
+    def rank(self) -> int:
+        return self.inner.rank
+
+    @property
+    def on_output(self) -> bool:
+        return self.magnitude.shape[0] != 1 or self.inner.extent[0] == 1
+
+    @classmethod
+    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+        """Over LoRA."""
+        return cls.over(LoraFactors.initial(weight, rank, alpha, generator, form), weight)
+
+    @classmethod
+    def over(cls, inner: LayerFactors, weight: Tensor) -> Self:
+        """New factors over others that have no effect yet: the magnitude is the frozen weight's, per output."""
+        return cls(inner, _norm(weight.detach().float(), True))
+
+    @classmethod
+    def claims(cls, suffixes: frozenset[str]) -> bool:
+        return MAGNITUDE in suffixes and any(kind.claims(suffixes - {MAGNITUDE}) for kind in INNER)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        rest = {key: tensor for key, tensor in tensors.items() if key != MAGNITUDE}
+        kind = next(kind for kind in INNER if kind.claims(frozenset(rest)))
+        inner, magnitude = kind.from_tensors(rest), tensors[MAGNITUDE].float()
+        if magnitude.ndim == 1:
+            magnitude = magnitude.view(-1, *(1,) * (max(len(inner.extent), 2) - 1))
+        if magnitude.ndim < 2 or magnitude.numel() != max(magnitude.shape):
+            raise ValueError(f"dora_scale has the shape {tuple(magnitude.shape)}")
+        return cls(inner, magnitude)
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        return {**self.inner.to_tensors(), MAGNITUDE: self.magnitude}
+
+    def trained(self) -> dict[str, Tensor]:
+        return {**self.inner.trained(), "magnitude": self.magnitude}
+
+    def with_trained(self, tensors: Mapping[str, Tensor]) -> Self:
+        rest = {field: tensor for field, tensor in tensors.items() if field != "magnitude"}
+        return replace(self, inner=self.inner.with_trained(rest), magnitude=tensors["magnitude"])
+
+    @property
+    def extent(self) -> tuple[int | None, ...]:
+        return self.inner.extent
+
+    def shape_fault(self, weight: Tensor) -> str | None:
+        fault = self.inner.shape_fault(weight)
+        expected = weight.shape[0 if self.on_output else 1]
+        if fault is None and self.magnitude.numel() != expected:
+            return f"has {self.magnitude.numel()} magnitudes, the layer has {expected} channels"
+        return fault
+
+    def delta_weight(self, weight: Tensor) -> Tensor:
+        W = weight.float()
+        moved = W + self.inner.delta_weight(weight)
+        m = self.magnitude.to(W.device).reshape(_norm_shape(weight, self.on_output))
+        return moved * (m / _norm(moved, self.on_output)) - W
+
+    @classmethod
+    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+        thin = all(isinstance(factors.inner, LoraFactors) and factors.on_output for factors in stack)
+        return DoraOutputSide(layer, stack) if thin else WeightSide(layer, stack)
+
+
+def _norm_shape(weight: Tensor, on_output: bool) -> tuple[int, ...]:
+    shape = [1] * weight.ndim
+    shape[0 if on_output else 1] = -1
+    return tuple(shape)
+
+
+def _norm(weight: Tensor, on_output: bool) -> Tensor:
+    """Norms over all but the output (or input) channels. A zero channel counts as tiny."""
+    rows = (weight if on_output else weight.transpose(0, 1)).flatten(1)
+    return _root(rows.square().sum(1)).view(_norm_shape(weight, on_output))
+
+
+def _root(squares: Tensor) -> Tensor:
+    return squares.clamp_min(1e-24).sqrt()
+
+
+class DoraOutputSide(Side):
+    """DoRA over LoRA: a gain on the layer's own output, and a LoRA under the same gain."""
+
+    reads_output = True
+
+    def __init__(self, layer: nn.Module, stack: Sequence[DoraFactors]) -> None:
+        weight = cast(nn.Linear, layer).weight
+        shaped = [replace(f, inner=cast(LoraFactors, f.inner).shaped_like(weight)) for f in stack]
+        super().__init__(layer, shaped)
+        self._known: tuple[Tensor, Tensor] | None = None
+
+    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:
+        layer = self.layer
+        convolves = isinstance(layer, nn.Conv2d)
+        if layer.bias is not None:
+            frozen = frozen - (layer.bias[:, None, None] if convolves else layer.bias)
+
+        def change(k: int, x_rows: Tensor, rows: Tensor | None) -> Tensor:
+            own = frozen if rows is None else frozen[rows]
+            down, up, gain = self._parts(k)
+            more = (gain - 1).to(own.dtype)
+            up = (up * gain[:, None]).to(x.dtype)
+            if not convolves:
+                return torch.addcmul(F.linear(F.linear(x_rows, down.to(x.dtype)), up), own, more)
+            h = F.conv2d(x_rows, down.to(x.dtype), None, layer.stride, layer.padding, layer.dilation)
+            return torch.addcmul(F.conv2d(h, up[:, :, None, None]), own, more[:, None, None])
+
+        return add_changes(x, y, mix, change)
+
+    def _parts(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """`down` as the layer has it, `up` (o, r) with its scale, and the gain m / ||W + d|| (o,)."""
+        inner = cast(LoraFactors, cast(DoraFactors, self._stack[k]).inner)
+        down, magnitude = self.tensor(k, "down"), self.tensor(k, "magnitude").flatten()
+        up = self.tensor(k, "up").flatten(1) * inner.scale
+        A, W = down.flatten(1), self.layer.weight.float().flatten(1)
+        cross = 2 * (W @ A.T) + up @ (A @ A.T)
+        return down, up, magnitude / _root(self._squares() + (up * cross).sum(1))
+
+    def _squares(self) -> Tensor:
+        """||W||^2 per output (o,), kept while the layer has the same weight."""
+        storage = self.layer.weight.data
+        if self._known is None or self._known[0].data_ptr() != storage.data_ptr():
+            with torch.inference_mode(False), torch.no_grad():
+                self._known = (storage, storage.float().flatten(1).square().sum(1))
+        return self._known[1]

@@ -1,0 +1,72 @@
+"""DyLoRA (Valipour et al. 2022): a LoRA whose first ranks are useful without the later ones.
+
+Every training step draws a rank b for all layers; the adapter acts with its first b ranks at the full rank's scale,
+and only the last drawn block learns, the ranks before it stand still. The file is a plain LoRA, and cutting it to
+its first ranks when it is used (`dyn`) gives what training saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, Mix, Side
+from lorasmith.adapters.algorithms.lora import LoraConvSide, LoraFactors, LoraLinearSide, LoraSide
+
+
+@dataclass(frozen=True, eq=False)
+class DyloraFactors(LoraFactors):
+    """LoRA's factors; `block` ranks are drawn together. Files are read as plain LoRA."""
+
+    algorithm: ClassVar[str] = "dylora"
+
+    block: int = 1
+
+    @classmethod
+    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+        plain = LoraFactors.initial(weight, rank, alpha, generator)
+        return cls(plain.down, plain.up, plain.alpha, form.block)
+
+    @classmethod
+    def claims(cls, suffixes: frozenset[str]) -> bool:  # noqa: ARG003 - a file does not tell how it was trained
+        return False
+
+    @classmethod
+    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+        kind = DyloraConvSide if isinstance(layer, nn.Conv2d) else DyloraLinearSide
+        return kind(layer, [factors.shaped_like(cast(nn.Linear, layer).weight) for factors in stack])
+
+
+class _Drawn(LoraSide):
+    """LoRA's side cut to the ranks drawn last; whole until `vary` is called."""
+
+    _before: tuple[int, ...] = ()
+
+    def vary(self, share: float) -> None:
+        stack = cast(Sequence[DyloraFactors], self._stack)
+        blocks = [-(-factors.rank // factors.block) for factors in stack]
+        self._before = tuple(int(share * n) * factors.block for n, factors in zip(blocks, stack, strict=True))
+        self._ranks = tuple(min(k + f.block, f.rank) for k, f in zip(self._before, stack, strict=True))
+
+    def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        downs = [self._cut(k, "down", 0).to(dtype) for k in mix.active]
+        ups = [self._cut(k, "up", 1).to(dtype) for k in mix.active]
+        return torch.cat(downs, 0), torch.cat(ups, 1)
+
+    def _cut(self, k: int, field: str, dim: int) -> Tensor:
+        tensor = self.tensor(k, field)
+        before = self._before[k] if self._before else 0
+        live = tensor.narrow(dim, before, self._ranks[k] - before)
+        return live if not before else torch.cat([tensor.narrow(dim, 0, before).detach(), live], dim)
+
+
+class DyloraLinearSide(_Drawn, LoraLinearSide):
+    """Beside a linear layer."""
+
+
+class DyloraConvSide(_Drawn, LoraConvSide):
+    """Beside a convolution."""

@@ -1,0 +1,142 @@
+"""LoHa (Hyeon-Woo et al. 2021; Yeh et al. 2023): delta W = alpha / rank * (A1 B1) o (A2 B2), elementwise.
+
+With `t1`, `t2` (tucker) each half is a core kernel between two 1x1 ones. The same change is exactly a LoRA of rank
+r^2 whose factors are the halves' column-wise and row-wise Kronecker products: the side path while that is cheaper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes, read_alpha
+from lorasmith.adapters.algorithms.weights import WeightSide
+
+PLAIN_KEYS = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
+CORES = ("hada_t1", "hada_t2")
+
+
+@dataclass(frozen=True, eq=False)
+class LohaFactors(LayerFactors):
+    """`w1_a`, `w2_a` (o, r); `w1_b`, `w2_b` (r, i * kh * kw). With cores (r, r, kh, kw): a (r, o), b (r, i)."""
+
+    algorithm: ClassVar[str] = "loha"
+
+    w1_a: Tensor
+    w1_b: Tensor
+    w2_a: Tensor
+    w2_b: Tensor
+    alpha: float
+    t1: Tensor | None = None
+    t2: Tensor | None = None
+
+    @property
+    def rank(self) -> int:
+        return int(self.w1_b.shape[0])
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+    @classmethod
+    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+        """Normal, `b` with 1, `w1_a` and the cores with 0.1; `w2_a` zero: as lycoris."""
+
+        def normal(std: float, *shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator) * std
+
+        o, i = weight.shape[:2]
+        if form.tucker and weight[0, 0].numel() > 1:
+            kernel = tuple(weight.shape[2:])
+            t1, t2 = normal(0.1, rank, rank, *kernel), normal(0.1, rank, rank, *kernel)
+            w1_b, w1_a, w2_b = normal(1, rank, i), normal(0.1, rank, o), normal(1, rank, i)
+            return cls(w1_a, w1_b, torch.zeros(rank, o), w2_b, float(alpha), t1, t2)
+        n = weight[0].numel()
+        w1_b, w1_a, w2_b = normal(1, rank, n), normal(0.1, o, rank), normal(1, rank, n)
+        return cls(w1_a, w1_b, torch.zeros(o, rank), w2_b, float(alpha))
+
+    @classmethod
+    def claims(cls, suffixes: frozenset[str]) -> bool:
+        rest = suffixes - set(PLAIN_KEYS) - {"alpha"}
+        return set(PLAIN_KEYS) <= suffixes and rest in (frozenset(), frozenset(CORES))
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        w1_a, w1_b, w2_a, w2_b = (tensors[key].float() for key in PLAIN_KEYS)
+        t1, t2 = (tensors[key].float() if key in tensors else None for key in CORES)
+        if any(each.ndim != 2 for each in (w1_a, w1_b, w2_a, w2_b)):
+            raise ValueError("a factor is no matrix")
+        for a, b, core in ((w1_a, w1_b, t1), (w2_a, w2_b, t2)):
+            r = b.shape[0]
+            if r < 1 or a.shape[1 if core is None else 0] != r:
+                raise ValueError(f"factors {tuple(a.shape)} and {tuple(b.shape)} do not make one matrix")
+            if core is not None and (core.ndim != 4 or core.shape[:2] != (r, r)):
+                raise ValueError(f"core {tuple(core.shape)} does not fit rank {r}")
+        mine = cls(w1_a, w1_b, w2_a, w2_b, read_alpha(tensors, w1_b.shape[0]), t1, t2)
+        other = replace(mine, w1_a=w2_a, w1_b=w2_b, t1=t2)
+        if mine.extent != other.extent:
+            raise ValueError(f"its halves have the shapes {mine.extent} and {other.extent}")
+        return mine
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        tensors = dict(zip(PLAIN_KEYS, (self.w1_a, self.w1_b, self.w2_a, self.w2_b), strict=True))
+        if self.t1 is not None and self.t2 is not None:
+            tensors |= dict(zip(CORES, (self.t1, self.t2), strict=True))
+        return tensors | {"alpha": torch.tensor(float(self.alpha))}
+
+    def trained(self) -> dict[str, Tensor]:
+        tensors = {"w1_a": self.w1_a, "w1_b": self.w1_b, "w2_a": self.w2_a, "w2_b": self.w2_b}
+        if self.t1 is not None and self.t2 is not None:
+            tensors |= {"t1": self.t1, "t2": self.t2}
+        return tensors
+
+    def with_trained(self, tensors: Mapping[str, Tensor]) -> Self:
+        return replace(self, **cast(Any, tensors))
+
+    @property
+    def extent(self) -> tuple[int | None, ...]:
+        if self.t1 is None:
+            return self.w1_a.shape[0], self.w1_b.shape[1]
+        return self.w1_a.shape[1], self.w1_b.shape[1], *self.t1.shape[2:]
+
+    def delta_weight(self, weight: Tensor) -> Tensor:
+        one, two = _half(self.w1_a, self.w1_b, self.t1), _half(self.w2_a, self.w2_b, self.t2)
+        return (self.scale * one * two).reshape(weight.shape).to(weight.device)
+
+    @classmethod
+    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+        o, n = cast(nn.Linear, layer).weight.flatten(1).shape
+        # Thin products cost 3 r^2 (o + n) per position in a training step, one more full gradient o n.
+        thin = all(
+            factors.t1 is None and 3 * factors.w2_b.shape[0] * factors.rank * (o + n) < o * n for factors in stack
+        )
+        return LohaThinSide(layer, stack) if thin else WeightSide(layer, stack)
+
+
+def _half(a: Tensor, b: Tensor, core: Tensor | None) -> Tensor:
+    if core is None:
+        return a @ b
+    return torch.einsum("rphw,ro->ophw", torch.einsum("rqhw,qp->rphw", core, b), a)
+
+
+class LohaThinSide(Side):
+    """LoHa as a LoRA of rank r^2."""
+
+    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        return add_changes(x, y, mix, self._change)
+
+    def _change(self, k: int, x: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG002
+        layer, factors = self.layer, cast(LohaFactors, self._stack[k])
+        w1_a, w1_b, w2_a, w2_b = (self.tensor(k, field) for field in ("w1_a", "w1_b", "w2_a", "w2_b"))
+        down = (w1_b.unsqueeze(1) * w2_b).flatten(0, 1).to(x.dtype)
+        up = (w1_a.unsqueeze(2) * (factors.scale * w2_a).unsqueeze(1)).flatten(1).to(x.dtype)
+        if not isinstance(layer, nn.Conv2d):
+            return F.linear(F.linear(x, down), up)
+        down = down.reshape(-1, *layer.weight.shape[1:])
+        h = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+        return F.conv2d(h, up[:, :, None, None])

@@ -1,0 +1,133 @@
+"""The side path of every algorithm that has no cheaper one: one operation on W + delta W, rebuilt in the backward pass.
+
+The rebuilt weight is never kept for the backward pass: what is saved is the layer's input and the small factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from lorasmith.adapters.algorithms.algorithm import Mix, Side, add_changes
+
+Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
+"""From trained tensors to a weight and a bias."""
+
+
+def apply_weight(layer: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The layer's operation with another weight and bias."""
+    if isinstance(layer, nn.Conv2d):
+        return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation)
+    return F.linear(x, weight, bias)
+
+
+class WeightSide(Side):
+    """Any stack on a linear layer or a convolution."""
+
+    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        def change(k: int, x_rows: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG001
+            return self._through(x_rows, lambda tensors: self._delta([k], [1.0], tensors), self._tensors([k]))
+
+        return add_changes(x, y, mix, change)
+
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
+        layer = self.layer
+        # NOTE: a sum with a half-precision weight would lose the delta; beside the layer it keeps its own precision.
+        if mix.shared is None or layer.weight.dtype != torch.float32:
+            y = original(x)
+            return self.add(x, y, mix, y)
+        shared = mix.shared
+
+        def rebuild(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+            weight, bias = self._delta(mix.active, shared, tensors)
+            if bias is None:
+                return layer.weight + weight, layer.bias
+            return layer.weight + weight, bias if layer.bias is None else layer.bias + bias
+
+        return self._through(x, rebuild, self._tensors(mix.active))
+
+    def _tensors(self, active: Sequence[int]) -> list[Tensor]:
+        return [self.tensor(k, field) for k in active for field in self._stack[k].trained()]
+
+    def _delta(
+        self, active: Sequence[int], strengths: Sequence[float], tensors: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """The weighted sums of the active adapters' changes of weight and bias."""
+        weight: Tensor | None = None
+        bias: Tensor | None = None
+        left = iter(tensors)
+        for k, strength in zip(active, strengths, strict=True):
+            factors = self._stack[k]
+            factors = factors.with_trained({field: next(left) for field in factors.trained()})
+            more, more_bias = factors.delta_weight(self.layer.weight), factors.delta_bias()
+            more = more if strength == 1.0 else more * strength
+            weight = more if weight is None else weight + more
+            if more_bias is not None:
+                more_bias = more_bias * strength
+                bias = more_bias if bias is None else bias + more_bias
+        assert weight is not None
+        return weight, bias
+
+    def _through(self, x: Tensor, rebuild: Rebuild, tensors: Sequence[Tensor]) -> Tensor:
+        if torch.is_grad_enabled() and (x.requires_grad or any(tensor.requires_grad for tensor in tensors)):
+            return cast(Tensor, _rebuilt(self.layer, rebuild, x, *tensors))
+        weight, bias = rebuild(tensors)
+        return apply_weight(self.layer, x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
+
+
+class _Rebuilt(Function):
+    """A layer whose weight is a function of small tensors, which alone are kept."""
+
+    @staticmethod
+    def forward(ctx: Any, layer: nn.Module, rebuild: Rebuild, x: Tensor, *tensors: Tensor) -> Tensor:
+        weight, bias = rebuild(tensors)
+        ctx.layer, ctx.rebuild = layer, rebuild
+        ctx.save_for_backward(x, *tensors)
+        return apply_weight(layer, x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, *tensors = ctx.saved_tensors
+        needs = ctx.needs_input_grad[3:]
+        leaves = [tensor.detach().requires_grad_(need) for tensor, need in zip(tensors, needs, strict=True)]
+        with torch.enable_grad():
+            weight, bias = ctx.rebuild(leaves)
+        need_x, need_weight = ctx.needs_input_grad[2], weight.requires_grad
+        grad_x, grad_weight = _input_and_weight_gradients(
+            ctx.layer, g, x, weight.detach().to(x.dtype), need_x, need_weight
+        )
+        outputs, gradients = [], []
+        if need_weight:
+            outputs.append(weight)
+            gradients.append(cast(Tensor, grad_weight).to(weight.dtype))
+        if bias is not None and bias.requires_grad:
+            channels = 1 if isinstance(ctx.layer, nn.Conv2d) else g.ndim - 1
+            outputs.append(bias)
+            gradients.append(g.sum(dim=[d for d in range(g.ndim) if d != channels]).to(bias.dtype))
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        found = iter(torch.autograd.grad(outputs, wanted, gradients, allow_unused=True) if outputs else ())
+        return None, None, grad_x, *(next(found, None) if leaf.requires_grad else None for leaf in leaves)
+
+
+def _input_and_weight_gradients(
+    layer: nn.Module, g: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    if isinstance(layer, nn.Conv2d):
+        grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
+            g, x, weight, None, layer.stride, layer.padding, layer.dilation, False, [0, 0], 1,
+            [need_x, need_weight, False],
+        )  # fmt: skip
+        return grad_x, grad_weight
+    g_2 = g.reshape(-1, g.shape[-1])
+    grad_x = (g_2 @ weight).reshape(x.shape) if need_x else None
+    return grad_x, g_2.T @ x.reshape(-1, x.shape[-1]) if need_weight else None
+
+
+_rebuilt: Any = _Rebuilt.apply
