@@ -266,6 +266,13 @@ def test_made_is_apart_from_a_folder_of_that_name(tmp_path: Path) -> None:
     assert [item.name for item in read(own).items] == ["made/000.png", "made-2/001.png"]
 
 
+def test_made_is_no_folder_of_the_users(tmp_path: Path) -> None:
+    project = make_project(tmp_path, '[dataset]\nimages = ["images", "made"]\n')
+    save_drawings(project.made, 1)
+    with pytest.raises(ProjectError, match="is always read"):
+        read(project)
+
+
 @pytest.mark.parametrize(
     ("folders", "message"),
     [

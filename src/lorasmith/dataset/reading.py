@@ -92,7 +92,9 @@ def read_all(project: Project) -> Work[Dataset]:
         project.made,
     }  # images = ["."] must not find those
     founds = [
-        find_files(root, prefix, ours) for root, prefix in zip(roots, _prefixes(roots), strict=True) if _check(root)
+        find_files(root, prefix, ours)
+        for root, prefix in zip(roots, _prefixes(roots), strict=True)
+        if _check(project, root)
     ]
     places = [place for found in founds for place in found.images]
     if not places:
@@ -129,7 +131,10 @@ def read_all(project: Project) -> Work[Dataset]:
 _PUT_IMAGES = "Put your images there, or name their folder in lora.toml: [dataset] images."
 
 
-def _check(root: Path) -> bool:
+def _check(project: Project, root: Path) -> bool:
+    if root.resolve() == project.made:
+        message = f'images: "{MADE}" holds what was made, and is always read.'
+        raise ProjectError(message, where=project.where("dataset"), hint="Name the folders of your own images only.")
     if not root.exists():
         raise DatasetError("no such folder of images.", where=root, hint=_PUT_IMAGES)
     if not root.is_dir():
