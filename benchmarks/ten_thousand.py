@@ -118,7 +118,11 @@ def run_step(name: str, root: Path) -> tuple[float, float]:
 
 def measure(root: Path, count: int) -> dict[str, tuple[float, float]]:
     make_project(root, count)
-    return {name: run_step(name, root) for name in STEPS}
+    figures = {}
+    for name in STEPS:
+        seconds, peak = figures[name] = run_step(name, root)
+        print(f"{count:>6} images, {name}: {seconds:.2f} s, {peak:.0f} MiB", flush=True)
+    return figures
 
 
 def _run_here(name: str, root: Path) -> None:
@@ -142,14 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         small = measure(Path(folder, "few"), few)
         large = measure(Path(folder, "many"), many)
-    print(f"{'step':>16} | {few:>6} images       | {many:>6} images       | more per image")
-    extra = {}
-    for name in STEPS:
-        (seconds, peak), (longer, higher) = small[name], large[name]
-        extra[name] = max(0.0, (higher - peak) * 1024 / (many - few))
-        print(
-            f"{name:>16} | {seconds:7.2f} s {peak:5.0f} MiB | {longer:7.2f} s {higher:5.0f} MiB | {extra[name]:.1f} kB"
-        )
+    extra = {name: max(0.0, (large[name][1] - small[name][1]) * 1024 / (many - few)) for name in STEPS}
     print(f"times are processor seconds of one process, imports included ({large['imports'][0]:.2f} s of them)")
     for name in ("inspect, first", "tag rules", "build"):
         print(ratio_line(f"kB of memory per further image, {name}", extra[name], at_most=MOST_EXTRA))
