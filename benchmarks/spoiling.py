@@ -165,7 +165,7 @@ def _picture(
         target = images / values.get("to", values["image"])
         with Image.open(source) as image:
             changed = change(image.convert("RGB"), values)
-        changed.save(target, **({"quality": _POOR} if target.suffix == ".jpg" else {}))
+        changed.save(target, quality=_POOR)  # a PNG has none
         if target != source and "caption" not in values:
             shutil.copyfile(source.with_suffix(".txt"), target.with_suffix(".txt"))
 
@@ -237,7 +237,7 @@ _HANDS: Mapping[str, Callable[[Path, Mapping[str, Any]], object]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.spoiling", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.spoiling", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="the same: it takes seconds")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the projects there")
     chosen = parser.parse_args(argv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.dataset.projects import make_project, read
 from tests.images.drawings import draw, save_drawings
 
 
-def examine(project: Project, tags: dict[str, tuple[str, ...]] | None = None) -> Inspection:
+def examine(project: Project, tags: Mapping[str, tuple[str, ...]] | None = None) -> Inspection:
     dataset = read(project)
     return finish(inspect(project, dataset, tags or {}))
 
@@ -42,7 +43,7 @@ def test_a_clean_dataset_has_nothing_to_say(project: Project) -> None:
     inspection = examine(project)
     assert inspection.findings == ()
     assert inspection.passed
-    empty = {"groups": [], "findings": [], "coverage": [], "rejected": []}
+    empty: dict[str, object] = {"groups": [], "findings": [], "coverage": [], "rejected": []}
     assert inspection.as_json() == {"images": 30, **empty}
 
 

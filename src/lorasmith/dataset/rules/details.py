@@ -27,7 +27,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _check_detail(evidence: Evidence, part: Part, detail: str) -> Iterator[Finding]:
-    showing = [item for item in part.items if _named(part.said[item.name], detail)]
+    vocabulary = frozenset[str]().union(*part.said.values())
+    naming = [word for word in vocabulary if detail in word and detail in word.split()]
+    shown = frozenset(part.with_word(naming)) if naming else frozenset[str]()
+    showing = [item for item in part.items if item.name in shown]
     if len(showing) < 2:
         return
     focused = [item for item in showing if _is_close(item, part.said[item.name], detail)]
@@ -48,10 +51,6 @@ def _check_detail(evidence: Evidence, part: Part, detail: str) -> Iterator[Findi
             "lorasmith curate repeats PROJECT IMAGE --times N"
         )
         yield Finding("D6", "note", message, advice, tuple(item.name for item in seldom))
-
-
-def _named(said: frozenset[str], detail: str) -> bool:
-    return any(detail in word.split() or f"{detail} focus" == word for word in said)
 
 
 def _is_close(item: Item, said: frozenset[str], detail: str) -> bool:

@@ -106,15 +106,16 @@ def _disagreements(
     found: dict[str, dict[str, str]] = {}
     if len(said) < max(FEWEST, NAMED * len(part.items)):
         return found
+    vocabulary = frozenset[str]().union(*said.values())
     for feature, belongs in _FEATURES.items():
-        named = {name: {word for word in words if belongs(word)} for name, words in said.items()}
-        named = {name: words for name, words in named.items() if words}
+        telling = frozenset(filter(belongs, vocabulary))
+        named = {name: told for name, words in said.items() if (told := words & telling)}
         agreed = _agreement(named, len(said))
         if agreed is None:
             continue
-        for name, words in named.items():
-            if words.isdisjoint(agreed):
-                found.setdefault(name, {})[feature] = min(words)
+        for name, told in named.items():
+            if told.isdisjoint(agreed):
+                found.setdefault(name, {})[feature] = min(told)
     return found
 
 
