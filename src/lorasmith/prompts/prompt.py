@@ -8,7 +8,7 @@ from typing import Any
 from lorasmith.prompts.attention import Span, parse_attention
 from lorasmith.prompts.compatibility import Compat
 from lorasmith.prompts.composition import split_subprompts
-from lorasmith.prompts.networks import Network, split_networks
+from lorasmith.prompts.networks import Network, Tags, split_networks
 from lorasmith.prompts.schedule import parse_schedule
 
 
@@ -41,11 +41,15 @@ class ParsedPrompt:
         """The emphasis in the first entry of `schedule`."""
         return parse_attention(self.schedule[0][1], self.compat)
 
+    def __str__(self) -> str:
+        """A prompt that says the same; adapters stand in front, with repeats summed."""
+        return str(Tags(self.text, self.networks, self.unknown))
+
     def as_json(self) -> dict[str, Any]:
-        """The stable shape of ``lorasmith prompt parse``."""
+        """The stable shape of ``lorasmith prompt parse``; curve, window and blocks only where an adapter has any."""
         return {
             "networks": [
-                {"name": network.name, "te": network.te, "unet": network.unet, "dyn": network.dyn}
+                {"name": network.name, "te": network.te, "unet": network.unet, "dyn": network.dyn, **_more(network)}
                 for network in self.networks
             ],
             "text": self.text,
@@ -67,3 +71,16 @@ def parse(text: str, steps: int, compat: Compat = None, hires_steps: int | None 
         for part, weight in split_subprompts(tags.text, compat)
     )
     return ParsedPrompt(tags.networks, tags.text, subprompts, tags.unknown, compat)
+
+
+def _more(network: Network) -> dict[str, Any]:
+    more: dict[str, Any] = {}
+    if network.curve:
+        more["curve"] = [[str(moment), value] for moment, value in network.curve]
+    if network.start is not None:
+        more["start"] = str(network.start)
+    if network.end is not None:
+        more["end"] = str(network.end)
+    if network.blocks:
+        more["blocks"] = list(network.blocks)
+    return more

@@ -1,37 +1,99 @@
-"""`lorasmith prompt`: what prompts say, without drawing them."""
+"""`lorasmith prompt`: what prompts say and what templates give, without drawing them."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lorasmith.cli.rendering import print_json, say
-from lorasmith.errors import PromptError, UsageError
+from lorasmith.errors import BaseError, LorasmithError, PromptError, UsageError
 
-app = typer.Typer(help="Read and expand prompts without drawing them.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.generation.chunks import Chunk
+    from lorasmith.prompts import ParsedPrompt
+
+
+class _Group(TyperGroup):
+    """A prompt in the place of a command is explained."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
+            args = ["explain", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_Group, help="Read and expand prompts without drawing them.", no_args_is_help=True)
 
 DEFAULT_STEPS = 20
+
+Steps = Annotated[int, typer.Option(help="Steps of the picture.")]
+CompatName = Annotated[str | None, typer.Option(help='Dialect: "a1111" for that tool\'s quirks.')]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command()
+def explain(
+    text: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt.")],
+    steps: Steps = DEFAULT_STEPS,
+    compat: CompatName = None,
+    adapters: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Where adapters are; ./adapters if none.")
+    ] = None,
+    base: Annotated[str, typer.Option(help='Whose words are counted: "doodle", or a diffusers folder.')] = "doodle",
+    as_json: AsJson = False,
+) -> None:
+    """Explain a prompt: tokens, chunks, weights, schedule, adapters, and what is doubtful.
+
+    `lorasmith prompt "..."` is short for it. Exit status 1 when something is wrong.
+
+    Example: lorasmith prompt "zbk, (smile:1.2), [day:night:0.5] <lora:zbk:0.8>" --adapters adapters
+    """
+    from lorasmith.prompts.advice import advise
+    from lorasmith.prompts.compatibility import read_compat
+    from lorasmith.tags.refusal import refuse
+
+    refuse(text, "prompt")
+    prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _triggers(adapters))
+    chunks = None if prompt is None else _chunks(prompt, base)
+    document = {
+        "prompt": None if prompt is None else prompt.as_json(),
+        "chunks": None if chunks is None else [_count_tokens(chunk) for chunk in chunks],
+        "advice": [advice.as_json() for advice in advices],
+    }
+    if as_json:
+        print_json(document)
+    else:
+        if document["prompt"] is not None:
+            _show(document["prompt"])
+        _show_chunks(document["chunks"], base)
+        for advice in advices:
+            rule = f" [{advice.rule}]" if advice.rule else ""
+            say(f"{advice.level:<11}{advice.message}{rule}", style=None if advice.level == "note" else "yellow")
+    if any(advice.level == "error" for advice in advices):
+        raise typer.Exit(1)
 
 
 @app.command()
 def parse(
     text: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="The prompt; or none with --jsonl.")] = None,
-    steps: Annotated[int, typer.Option(help="Steps of the picture.")] = DEFAULT_STEPS,
-    compat: Annotated[str | None, typer.Option(help='Dialect: "a1111" for that tool\'s quirks.')] = None,
+    steps: Steps = DEFAULT_STEPS,
+    compat: CompatName = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help='Read {"text", "steps"} lines, write one each.')] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take a prompt apart: adapters, parts, schedule, emphasis.
 
     Example: lorasmith prompt parse "a (red:1.2) hat <lora:zbk:0.8>"
     """
     if jsonl:
-        for line in sys.stdin:
-            if line.strip():
-                print_json(_answer(line), indent=None)
+        _answer_lines(_parse)
         return
     if text is None:
         raise UsageError("no prompt given.", hint="Write it behind the command, or pipe lines in with --jsonl.")
@@ -42,14 +104,61 @@ def parse(
     _show(document)
 
 
-def _answer(line: str) -> dict[str, Any]:
-    """The answer to one line; what is wrong with it becomes {"error": ...}, so that lines stay aligned."""
-    try:
-        return _parse(json.loads(line))
-    except PromptError as fault:
-        return {"error": str(fault)}
-    except (ValueError, RecursionError) as fault:
-        return {"error": f"not a line of JSON: {fault}"}
+@app.command()
+def expand(
+    template: Annotated[str | None, typer.Argument(metavar="[TEMPLATE]", help="Or none with --jsonl.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="How many; all of them in combinatorial mode if none.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the first picture; the next ones count on.")] = 0,
+    mode: Annotated[str, typer.Option(help="random, combinatorial or cyclical.")] = "random",
+    wildcards: Annotated[Path | None, typer.Option(metavar="DIR", help="Where wildcard files are.")] = None,
+    prompt_seed: Annotated[int | None, typer.Option(help="Unlinks the prompts from the pictures' seeds.")] = None,
+    fixed: Annotated[bool, typer.Option("--fixed-seed", help="All pictures have the same seed.")] = False,
+    keep_missing: Annotated[bool, typer.Option(help="Leave wildcards that are not found as text.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Only say how many prompts there are.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help='Read {"template", "mode", "n", "seed"} lines.')] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make prompts from a template: {a|b}, {2$$a|b|c}, __wildcards__, ${variables}.
+
+    Example: lorasmith prompt expand "zbk, {smile|grin}, {red|blue} hat" --mode combinatorial
+    """
+    if jsonl:
+        _answer_lines(_expand)
+        return
+    if template is None:
+        raise UsageError("no template given.", hint="Write it behind the command, or pipe lines in with --jsonl.")
+    from lorasmith.prompts.dynamic import Seeds, Wildcards, count_prompts, read_template
+    from lorasmith.prompts.dynamic import expand as expand_template
+    from lorasmith.prompts.dynamic.expansion import tell_count
+
+    read = read_template(template, Wildcards(wildcards), keep_missing)
+    if count:
+        total = count_prompts(read)
+        if as_json:
+            print_json({"count": total})
+        else:
+            say(tell_count(total))
+        return
+    made = expand_template(read, n, Seeds(seed, prompt_seed, fixed), mode)  # type: ignore[arg-type]
+    if as_json:
+        print_json({"prompts": [each.as_json() for each in made]})
+        return
+    for each in made:
+        say(each.prompt)
+
+
+def _answer_lines(answer: Callable[[object], dict[str, Any]]) -> None:
+    """One line of JSON for each line; what is wrong with one becomes {"error": ...}, so that lines stay aligned."""
+    for line in sys.stdin:
+        if not line.strip():
+            continue
+        try:
+            document = answer(json.loads(line))
+        except LorasmithError as fault:
+            document = {"error": str(fault)}
+        except (ValueError, RecursionError) as fault:
+            document = {"error": f"not a line of JSON: {fault}"}
+        print_json(document, indent=None)
 
 
 def _parse(question: object) -> dict[str, Any]:
@@ -61,23 +170,101 @@ def _parse(question: object) -> dict[str, Any]:
     hires = question.get("hires_steps")
     return parse_prompt(
         question["text"],
-        _steps("steps", question.get("steps", DEFAULT_STEPS)),
+        _whole("steps", question.get("steps", DEFAULT_STEPS), 1, 10_000),
         read_compat(question.get("compat")),
         # A1111's API says 0 for "no second pass".
-        None if not hires else _steps("hires_steps", hires),
+        None if not hires else _whole("hires_steps", hires, 1, 10_000),
     ).as_json()
 
 
-def _steps(word: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10_000:
-        raise PromptError(f"{word} = {value!r} is not a whole number between 1 and 10000.")
+def _expand(question: object) -> dict[str, Any]:
+    from lorasmith.prompts.dynamic import Wildcards
+    from lorasmith.prompts.dynamic import expand as expand_template
+
+    if not isinstance(question, dict) or not isinstance(question.get("template"), str):
+        raise PromptError('expected {"template": "...", "mode": "random", "n": n, "seed": n}.')
+    folder = question.get("wildcards")
+    if folder is not None and not isinstance(folder, str):
+        raise PromptError(f"wildcards = {folder!r} is not a folder.")
+    n = question.get("n")
+    made = expand_template(
+        question["template"],
+        None if n is None else _whole("n", n, 0, 1_000_000),
+        _whole("seed", 0 if question.get("seed") is None else question["seed"], 0, 2**63 - 1),
+        question.get("mode", "random"),
+        Wildcards(folder),
+    )
+    return {"prompts": [each.prompt for each in made]}
+
+
+def _whole(word: str, value: object, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise PromptError(f"{word} = {value!r} is not a whole number between {least} and {most}.")
     return value
+
+
+def _triggers(folders: list[Path] | None) -> dict[str, str] | None:
+    """The adapters by name with their trigger; None where no folder is known."""
+    from lorasmith.cli.commands.generate import find_shelf
+
+    found = find_shelf(folders)
+    if not found:
+        return None
+    from lorasmith.adapters.shelf import AdapterShelf
+
+    shelf = AdapterShelf(found)
+    return {name: _trigger(shelf, name) for name in shelf.names()}
+
+
+def _trigger(shelf: AdapterShelf, name: str) -> str:
+    from lorasmith.adapters.container import read_header
+
+    try:
+        return read_header(shelf.path(name)).metadata.get("modelspec.trigger_phrase", "")
+    except LorasmithError:  # told when the adapter is used
+        return ""
+
+
+def _chunks(prompt: ParsedPrompt, base: str) -> list[Chunk] | None:
+    """The chunks of every sub-prompt's first text; None where the base's words are not at hand."""
+    from transformers import CLIPTokenizer
+
+    from lorasmith.bases.doodle import doodle_folder
+    from lorasmith.generation.chunks import cut_chunks
+    from lorasmith.project import EMBEDDED
+    from lorasmith.prompts import parse_attention
+
+    try:
+        folder = (doodle_folder() if base == EMBEDDED else Path(base)) / "tokenizer"
+    except BaseError:
+        return None
+    if not folder.is_dir():
+        if base != EMBEDDED:
+            raise BaseError("no tokenizer folder.", where=base, hint="Name a diffusers folder.")
+        return None
+    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    parts = [parse_attention(part.schedule[0][1], prompt.compat) for part in prompt.subprompts]
+    return [chunk for spans in parts for chunk in cut_chunks(spans, tokenizer)]
+
+
+def _count_tokens(chunk: Chunk) -> int:
+    """Tokens of the text, without the first and those from the end mark on."""
+    end = chunk.ids[-1]
+    return next((at for at, token in enumerate(chunk.ids[1:]) if token == end), len(chunk.ids) - 2)
+
+
+def _show_chunks(chunks: list[int] | None, base: str) -> None:
+    if chunks is None:
+        say(f"tokens     not counted: the words of {base} are not at hand")
+    else:
+        say(f"tokens     {sum(chunks)} in {len(chunks)} chunk{'s' if len(chunks) > 1 else ''} of 75: {chunks}")
 
 
 def _show(document: dict[str, Any]) -> None:
     for network in document["networks"]:
         ranks = "" if network["dyn"] is None else f", first {network['dyn']} ranks"
-        say(f"adapter    {network['name']}: text {network['te']:g}, denoiser {network['unet']:g}{ranks}")
+        more = "".join(f", {key} {network[key]}" for key in ("curve", "start", "end", "blocks") if key in network)
+        say(f"adapter    {network['name']}: text {network['te']:g}, denoiser {network['unet']:g}{ranks}{more}")
     for text, weight in document["subprompts"]:
         say(f"part       {weight:g} x {text!r}")
     for end, text in document["schedule"]:
