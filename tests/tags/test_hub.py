@@ -74,21 +74,28 @@ ANSWER: Any = SimpleNamespace(headers={}, request=None)
             DatasetError,
             "does not give it: it is down ",
         ),
-        (RuntimeError("slow"), DatasetError, "does not give it: slow"),
+        (RuntimeError("slow"), DatasetError, "the hub cannot be reached"),
         (OSError(28, "No space left on device"), StorageError, "No space left"),
     ],
 )
 def test_what_the_hub_may_answer(
     cache: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, kind: type[Exception], message: str
 ) -> None:
-    def ask(*args: Any, local_files_only: bool, **more: Any) -> str:
+    def download(*args: Any, local_files_only: bool, **more: Any) -> str:
         del args, more
-        if local_files_only:
-            raise errors.LocalEntryNotFoundError("not cached")
-        raise fault
+        raise errors.LocalEntryNotFoundError("not cached") if local_files_only else fault
+
+    def reach(url: str, timeout: float) -> None:
+        assert url.endswith(
+            ("owner/tagger/resolve/main/selected_tags.csv", "owner/tagger/resolve/main/tag_mapping.json")
+        )
+        assert timeout > 0
+        if not isinstance(fault, OSError) or isinstance(fault, errors.HfHubHTTPError):
+            raise fault
 
     assert not cache.exists()
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", ask)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", reach)
     with pytest.raises(kind, match=message):
         fetch_tagger("owner/tagger")
 

@@ -9,6 +9,7 @@ from lorasmith.errors import DatasetError, StorageError
 from lorasmith.tags.layouts import MAPPED_MODEL_NAME, MAPPING_NAME, MODEL_NAME, TAGS_NAME
 
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?:/[\w-][\w.-]*)*", re.ASCII)
+_PATIENCE = 15.0  # seconds
 _LAYOUTS = ((TAGS_NAME, MODEL_NAME), (MAPPING_NAME, MAPPED_MODEL_NAME), (MAPPING_NAME, MODEL_NAME))
 
 
@@ -37,24 +38,22 @@ def fetch_tagger(name: str) -> Path:
 
 def _fetch(name: str, files: tuple[str, ...], local: bool) -> Path | None:
     """The folder in which both files are, or None when one is not there (`local`: not in the cache)."""
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import errors, hf_hub_download, hf_hub_url
 
-    owner, repository, *folder = PurePosixPath(name).parts
+    owner, name_there, *parts = PurePosixPath(name).parts
+    repository, folder = f"{owner}/{name_there}", "/".join(parts) or None
     paths: list[Path] = []
     try:
         for file in files:
-            path = hf_hub_download(
-                f"{owner}/{repository}", file, subfolder="/".join(folder) or None, local_files_only=local
-            )
-            paths.append(Path(path))
+            if not local:
+                _reach(hf_hub_url(repository, file, subfolder=folder), name)
+            paths.append(Path(hf_hub_download(repository, file, subfolder=folder, local_files_only=local)))
+    except DatasetError:
+        raise
     except errors.LocalEntryNotFoundError:
         if local:
             return None
-        raise DatasetError(
-            "the hub cannot be reached, and this tagger is not in its cache on this computer.",
-            where=name,
-            hint="Go online for the first use, or download its folder elsewhere and give that folder.",
-        ) from None
+        raise _unreachable(name) from None
     except errors.EntryNotFoundError:
         return None
     except errors.GatedRepoError:
@@ -74,6 +73,26 @@ def _fetch(name: str, files: tuple[str, ...], local: bool) -> Path | None:
             raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
         raise DatasetError(f"the hub does not give it: {_first_line(fault)}", where=name, hint="Try later.") from None
     return paths[0].parent if len({path.parent for path in paths}) == 1 else None
+
+
+def _reach(url: str, name: str) -> None:
+    """Ask the hub once whether the file is there: a download would try for half a minute without a network."""
+    from huggingface_hub import errors, get_hf_file_metadata
+
+    try:
+        get_hf_file_metadata(url, timeout=_PATIENCE)
+    except (errors.HfHubHTTPError, errors.HFValidationError):
+        raise
+    except Exception:  # its HTTP client raises classes of its own
+        raise _unreachable(name) from None
+
+
+def _unreachable(name: str) -> DatasetError:
+    return DatasetError(
+        "the hub cannot be reached, and this tagger is not in its cache on this computer.",
+        where=name,
+        hint="Go online for the first use, or download its folder elsewhere and give that folder.",
+    )
 
 
 def _first_line(fault: Exception) -> str:
