@@ -190,9 +190,9 @@ def _describe(project: Project, places: Sequence[Placed], general: Settings, buc
     """The dataset file of kohya's trainer: captions are .txt there only if one says so."""
     document = tomlkit.document()
     document.add(
-        tomlkit.comment(" For kohya's trainer: --dataset_config. Paths are those of this machine; built anew by:")
+        tomlkit.comment("For kohya's trainer: --dataset_config. Paths are those of this machine; built anew by:")
     )
-    document.add(tomlkit.comment(" lorasmith tag PROJECT --write"))
+    document.add(tomlkit.comment("lorasmith tag PROJECT --write"))
     keep = len(split_tags(project.lora.trigger))
     document["general"] = {"caption_extension": CAPTION_EXTENSION, "keep_tokens": keep} | dict(general)
     members: dict[str, list[Item]] = {}
