@@ -94,7 +94,7 @@ def _family(tensors: dict[str, Tensor], adapter: Adapter) -> str | None:
     """By the width of the text that its cross-attention reads, by names, by the metadata: in order of trust."""
     for name, factors in adapter.layers.items():
         if name.endswith("attn2_to_k"):
-            width = next(iter(factors.trained().values())).shape[-1]
+            width = factors.extent[1] if len(factors.extent) > 1 else None
             if width in TEXT_WIDTHS:
                 return TEXT_WIDTHS[width]
     if any(key.startswith(("lora_te2_", "text_encoder_2.", "lora_unet_input_blocks_")) for key in tensors):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms.dora import DoraFactors
 from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError
@@ -26,6 +27,7 @@ ARCHITECTURES = {
     "sd2v": "stable-diffusion-v2-768-v/lora",
     "sdxl": "stable-diffusion-xl-v1-base/lora",
 }
+LYCORIS = {"lora": "locon", "tucker": "locon", "oft": "diag-oft"}
 VERSIONS = {"sd1": "sd_v1", "sd2": "sd_v2", "sd2v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
 
 
@@ -44,17 +46,34 @@ def build_header(facts: Mapping[str, Any]) -> dict[str, str]:
 def network_facts(adapter: Adapter, base: Base) -> dict[str, Any]:
     """The `ss_*` facts that no file should lack: what the network is, and which base it was made on."""
     family = _version_key(base)
-    conv = sorted({factors.rank for name, factors in adapter.layers.items() if base.targets[name].kind == "conv3"})
+    conv = sorted({factors.rank for name, factors in adapter.layers.items() if base.layers[name].kind == "conv3"})
+    args = {"conv_dim": str(conv[0])} if len(conv) == 1 else {}
+    module, algo = _network_module(adapter)
     return {
         "ss_v2": base.family == "sd2",
         "ss_base_model_version": VERSIONS[family],
-        "ss_network_module": "networks.lora",
+        "ss_network_module": module,
         "ss_network_dim": adapter.rank,
         "ss_network_alpha": adapter.alpha,
-        "ss_network_args": {"conv_dim": str(conv[0])} if len(conv) == 1 else {},
+        "ss_network_args": args | algo,
         "ss_sd_model_name": base.name,
         "ss_new_sd_model_hash": base.content_hash,
     }
+
+
+def _network_module(adapter: Adapter) -> tuple[str, dict[str, str]]:
+    """sd-scripts' module, and the arguments of lycoris that tell the algorithm."""
+    kinds = [factors for factors in adapter.layers.values() if factors.algorithm != "norm"]
+    decomposed = [factors.inner for factors in kinds if isinstance(factors, DoraFactors)]
+    names = {factors.algorithm for factors in decomposed or kinds}
+    if not decomposed and names <= {"lora", "dylora"}:
+        return ("networks.dylora" if "dylora" in names else "networks.lora"), {}
+    algo = next((LYCORIS.get(name, name) for name in sorted(names)), "norm")
+    return "lycoris.kohya", (
+        {"algo": algo}
+        | ({"dora_wd": "True"} if decomposed else {})
+        | ({"use_tucker": "True"} if "tucker" in names else {})
+    )
 
 
 def modelspec(

@@ -80,6 +80,17 @@ class ConvTable(RecipeTable):
         default=0, description="rank on 3x3 convolutions; 0 leaves them alone"
     )
     alpha: Annotated[float, Field(gt=0)] | None = Field(default=None, description="alpha there; by default as `rank`")
+    tucker: bool = Field(default=False, description="a small core kernel between two 1x1 ones (lora, loha, lokr)")
+
+
+class LokrTable(RecipeTable):
+    """[recipe.lokr]: the two factors of a LoKr."""
+
+    factor: Annotated[int, Field(ge=-1)] = Field(
+        default=-1, description="most rows and columns of the first factor; -1: as square as can be"
+    )
+    full: bool = Field(default=False, description="do not decompose the second factor; rank is then not used")
+    both: bool = Field(default=False, description="decompose the first factor too")
 
 
 class RatesTable(RecipeTable):
@@ -168,7 +179,14 @@ class Recipe(RecipeTable):
         default=None,
         description="optimizer steps; together with `epochs` the repeats are solved to come closest (R7)",
     )
-    algorithm: Literal["lora"] = Field(default="lora", description="shape of the adapter")
+    algorithm: Literal["lora", "loha", "lokr", "dylora", "ia3", "norm"] = Field(
+        default="lora", description="shape of the adapter; a LoCon is a lora with conv.rank"
+    )
+    dora: bool = Field(default=False, description="DoRA: learn magnitudes besides (lora, loha, lokr)")
+    rank_stabilised: bool = Field(default=False, description="rsLoRA: alpha / sqrt(rank) instead of alpha / rank")
+    norms: bool = Field(default=False, description="train the normalisation layers too")
+    lokr: LokrTable = LokrTable()
+    dylora_block: Whole = Field(default=1, description="ranks that a dylora trains together")
     rank: Annotated[int, Field(ge=1, le=4096)] = Field(default=16, description="rank on linear layers")
     alpha: Annotated[float, Field(gt=0)] = Field(default=8, description="the adapter acts with alpha / rank")
     conv: ConvTable = ConvTable()
@@ -220,6 +238,10 @@ class Recipe(RecipeTable):
                 faults.append(f"bucket.max = {rules.largest} is below resolution's {max(self.resolution)}.")
             if rules.step > min(self.resolution):
                 faults.append(f"bucket.step = {rules.step} is above resolution's {min(self.resolution)}.")
+        if self.dora and self.algorithm not in ("lora", "loha", "lokr"):
+            faults.append(f"dora goes with lora, loha and lokr, not with {self.algorithm}.")
+        if self.conv.tucker and (not self.conv.rank or self.algorithm not in ("lora", "loha", "lokr")):
+            faults.append("conv.tucker needs conv.rank, and lora, loha or lokr.")
         if self.conv.alpha is not None and not self.conv.rank:
             faults.append("conv.alpha without conv.rank does nothing.")
         if faults:

@@ -80,6 +80,24 @@ def make_thumbnail(picture: Path) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
+def _form(recipe: Recipe) -> dict[str, str]:
+    """What lycoris would have been told besides rank and alpha."""
+    args: dict[str, str] = {}
+    if recipe.algorithm not in ("lora", "dylora") or recipe.dora or recipe.conv.tucker or recipe.norms:
+        args["algo"] = "locon" if recipe.algorithm == "lora" else recipe.algorithm
+    if recipe.algorithm == "lokr":
+        args |= {"factor": str(recipe.lokr.factor), "full_matrix": str(recipe.lokr.full)}
+    if recipe.algorithm == "dylora":
+        args["unit"] = str(recipe.dylora_block)
+    flags = (
+        ("dora_wd", recipe.dora),
+        ("rs_lora", recipe.rank_stabilised),
+        ("use_tucker", recipe.conv.tucker),
+        ("train_norm", recipe.norms),
+    )
+    return args | {key: "True" for key, flag in flags if flag}
+
+
 def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
@@ -91,7 +109,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_training_comment": f"lorasmith {__version__}",
         "ss_sd_scripts_commit_hash": None,
         "ss_output_name": making.project.lora.name,
-        "ss_network_args": conv if recipe.conv.rank else {},
+        "ss_network_args": (conv if recipe.conv.rank else {}) | _form(recipe),
         "ss_network_dropout": None,
         "ss_learning_rate": recipe.lr.unet,
         "ss_unet_lr": recipe.lr.unet,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
+from lorasmith.adapters.algorithms.algorithm import Form
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
@@ -69,6 +70,7 @@ class Trainer:
         Raises TrainingError when the loss is not finite or has exploded; the factors are then as before the step.
         """
         losses: list[Tensor] = []
+        self._bank.vary(key_generator(self._recipe.seed, "variation", self.step))
         with self._bank.attached():
             for batch in batches:
                 rows = self._rows.read(batch, epoch)
@@ -130,10 +132,20 @@ def _fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
         text_encoder=bool(recipe.lr.text_encoder),
         generator=key_generator(recipe.seed, "factors"),
         groups=recipe.layers,
+        form=Form(
+            tucker=recipe.conv.tucker,
+            factor=recipe.lokr.factor,
+            full=recipe.lokr.full,
+            both=recipe.lokr.both,
+            block=recipe.dylora_block,
+        ),
+        dora=recipe.dora,
+        rank_stabilised=recipe.rank_stabilised,
+        norms=recipe.norms,
     )
     if recipe.lr.unet:
         return adapter
-    layers = {name: factors for name, factors in adapter.layers.items() if base.targets[name].part == "te"}
+    layers = {name: factors for name, factors in adapter.layers.items() if base.layers[name].part == "te"}
     if not layers:
         raise RecipeError("lr.unet = 0 and these layers leave nothing to train.")
     return replace(adapter, layers=layers)
