@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lorasmith.tags.knowledge import absorbed_features, feature_of
+from lorasmith.tags.knowledge import absorbed_features, feature_of, pattern
 from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, matcher, tag_by_tag
 from lorasmith.tags.words import tag_key
 
@@ -41,8 +41,12 @@ def is_featured(scene: Scene) -> Callable[[str], str | None] | None:
     if not features:
         return None
 
+    any_of = pattern(tuple(tag for feature in features for tag in feature.tags))
+
     def featured(key: str) -> str | None:
-        feature = None if spared(key) else feature_of(key, features)
+        if any_of is None or not any_of.fullmatch(key) or spared(key):
+            return None
+        feature = feature_of(key, features)
         return feature.name if feature else None
 
     return featured
