@@ -28,7 +28,6 @@ from lorasmith.project import open_project
 from lorasmith.tags.inspection import inspect_project
 
 LIST = Path(__file__).with_name("spoiled.toml")
-_POOR = 40
 _BUNDLE = """
 [bundle.zbk]
 trigger = "zbk"
@@ -165,7 +164,7 @@ def _picture(
         target = images / values.get("to", values["image"])
         with Image.open(source) as image:
             changed = change(image.convert("RGB"), values)
-        changed.save(target, quality=_POOR)  # a PNG has none
+        changed.save(target, quality=values.get("quality", 75))  # a PNG has none
         if target != source and "caption" not in values:
             shutil.copyfile(source.with_suffix(".txt"), target.with_suffix(".txt"))
 
