@@ -16,8 +16,8 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.events import Progress, Work
 from lorasmith.images.exposure import Exposure
-from lorasmith.images.fingerprints import WHOLE, Box, Fingerprint, fingerprint
-from lorasmith.images.looks import LOOK_SIDE, Look, look
+from lorasmith.images.fingerprints import Fingerprint, fingerprint
+from lorasmith.images.looks import LOOK_SIDE, Look, look, look_inside
 
 _LOSSLESS = ("png", "bmp", "tiff")
 _PRINT, _LOOK, _INNER_LOOK = "fingerprint-2", "look-2", "inner-look-2"  # up when the measure changes
@@ -54,8 +54,8 @@ def _portrait(index: Index, item: Item) -> Portrait:
         lossless=item.facts.format in _LOSSLESS,
         captioned=bool(item.caption),
         fingerprint=made,
-        look=_remembered_look(index, _LOOK, item.path, WHOLE),
-        inner_look=_remembered_look(index, _INNER_LOOK, item.path, made.box),
+        look=_remembered_look(index, _LOOK, item.path, look),
+        inner_look=_remembered_look(index, _INNER_LOOK, item.path, look_inside),
     )
 
 
@@ -78,14 +78,14 @@ def _unpack(known: list[Any]) -> Fingerprint:
     return Fingerprint(phash, mirrored, blur, Exposure(*exposure), inner, (left, top, right, bottom))
 
 
-def _remembered_look(index: Index, topic: str, path: Path, box: Box) -> Callable[[], Look]:
+def _remembered_look(index: Index, topic: str, path: Path, look_at: Callable[[Path], Look]) -> Callable[[], Look]:
     """The 64-pixel view of a file, made when first asked for and kept in the index."""
 
     def give() -> Look:
         stat = _stat(path)
         known = index.known_bytes(topic, path, stat)
         if known is None:
-            made = look(path, box)
+            made = look_at(path)
             index.learn_bytes(topic, path, stat, made.tobytes())
             return made
         return np.frombuffer(known, np.uint8).reshape(LOOK_SIDE, LOOK_SIDE, 3)

@@ -121,8 +121,9 @@ def _reason(best: Portrait, second: Portrait) -> str:
     """Why `best` is ranked before `second`, in words."""
     if best.sha256 == second.sha256:
         return "it has a caption" if best.captioned and not second.captioned else "the files are identical"
+    times = best.inner_pixels / second.inner_pixels
     words = (
-        f"{best.inner_pixels / second.inner_pixels:.1f} times the pixels",
+        f"{times:.0f} times the pixels" if times > 1.9 else f"{times:.1f} times the pixels",
         "narrower borders",
         "sharper",
         "more pixels",

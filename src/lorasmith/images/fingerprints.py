@@ -19,6 +19,7 @@ from lorasmith.images.opening import opened, to_rgb, upright
 Grey = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom as shares of width and height."""
+_Pixels = tuple[int, int, int, int]
 
 HASH_DISTANCE = 8
 """Two 64-bit hashes this far apart or nearer may show the same picture; only a second look tells."""
@@ -29,16 +30,20 @@ _HASH_SIDE, _HASH_WAVES = 32, 8
 _FLAT = 12
 """Greys that a line of a border may differ by: recompression moves a flat border by up to 6 either way."""
 _LEAST_CONTENT = 0.25
+_SEAM = 250
+"""Where a border ends, one pixel in so many of the longer side is of both: scaling and JPEG have mixed it."""
 _SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / 256
 """Binomial weights, a blur of sigma sqrt(2)."""
+_ROUNDING, _CONTRAST = 2.5, 16.0
+"""The variance that rounding to whole greys gives a Laplacian (20/12, and a little more); greys with some contrast."""
 _EVERY = 3
 """The blurred Laplacian is read at every third pixel: its neighbours say the same."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """`phash`: 64 bits; `mirrored`: the `phash` of the mirror image; `blur`: see `reblur_ratio`; `inner`: the `phash` of
-    what lies in `box`, the picture without its uniform borders."""
+    """`phash`: 64 bits; `mirrored`: the `phash` of the mirror image; `blur`: see `reblur_ratio`; `inner`: the `phash`
+    of what lies in `box`, the picture without its uniform borders."""
 
     phash: int
     mirrored: int
@@ -88,7 +93,8 @@ def reblur_ratio(grey_HW: Grey) -> float:
 
     At 256 pixels sharp pictures give up to 0.05, pictures enlarged twofold 0.025 to 0.065, fourfold 0.09 to 0.2, a
     blur of 3 pixels in 512 0.25 and more, of 6 pixels 0.2 and more; contrast does not matter. (Measured at 512, a blur
-    of 6 pixels drowns in the rounding to 256 greys.) A picture without any edge gives 0.
+    of 6 pixels drowns in the rounding to 256 greys.) A picture without any edge gives 0,
+    or 1 where it has contrast: then the blur left nothing but the rounding to whole greys.
     """
     height, width = grey_HW.shape
     if min(height, width) < len(_SMOOTH) + 4:
@@ -102,6 +108,8 @@ def reblur_ratio(grey_HW: Grey) -> float:
     before = _variance(edges)
     if before < 1e-6:
         return 0.0
+    if before < _ROUNDING and float(grey_HW.std()) > _CONTRAST:
+        return 1.0
     return _variance(_smoother(height - 2) @ edges @ _smoother(width - 2).T) / before
 
 
@@ -122,25 +130,48 @@ def _open_grey(path: Path) -> Image.Image:
         return to_rgb(upright(image)).convert("L")
 
 
-def _content(grey_HW: Grey) -> tuple[int, int, int, int]:
+def _content(grey_HW: Grey) -> _Pixels:
     """Left, top, right, bottom in pixels, after border within border is taken off (white around black, ...).
 
     What is left may not be less than a quarter of a side: a dot on a sheet is a picture of a sheet.
     """
     height, width = grey_HW.shape
-    left, top, right, bottom = 0, 0, width, height
+    whole = (0, 0, width, height)
+    box = _trim(grey_HW, whole)
+    seam = max(1, max(height, width) // _SEAM)
     while True:
+        left, top, right, bottom = box
+        within = (
+            left + seam * (left > 0),
+            top + seam * (top > 0),
+            right - seam * (right < width),
+            bottom - seam * (bottom < height),
+        )
+        next_box = _trim(grey_HW, within)
+        if next_box == within or not _is_large(next_box, whole):  # no further border under the seam of the last
+            return box if _is_large(box, whole) else whole
+        box = next_box
+
+
+def _trim(grey_HW: Grey, box: _Pixels) -> _Pixels:
+    """The box without the lines at its edges in which nothing happens; itself when nothing happens at all."""
+    while True:
+        left, top, right, bottom = box
         part = grey_HW[top:bottom, left:right]
+        if not part.size:
+            return box
         rows = np.flatnonzero(np.ptp(part, axis=1) > _FLAT)
         columns = np.flatnonzero(np.ptp(part, axis=0) > _FLAT)
         if not len(rows) or not len(columns):
-            return 0, 0, width, height
-        new = left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
-        if new[2] - new[0] < _LEAST_CONTENT * width or new[3] - new[1] < _LEAST_CONTENT * height:
-            return 0, 0, width, height
-        if new == (left, top, right, bottom):
-            return new
-        left, top, right, bottom = new
+            return box
+        smaller = left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
+        if smaller == box:
+            return box
+        box = smaller
+
+
+def _is_large(box: _Pixels, whole: _Pixels) -> bool:
+    return all(box[side + 2] - box[side] >= _LEAST_CONTENT * whole[side + 2] for side in (0, 1))
 
 
 @lru_cache(maxsize=1)

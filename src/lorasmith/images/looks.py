@@ -5,14 +5,15 @@ Shapes: look_HWC uint8, 64 x 64 x RGB, whatever the picture's aspect ratio; ligh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lorasmith.images.fingerprints import WHOLE, Box
-from lorasmith.images.opening import open_small
+from lorasmith.images.fingerprints import WHOLE, Box, content_box
+from lorasmith.images.opening import open_rgb, open_small
 
 Look = npt.NDArray[np.uint8]
 _Light = npt.NDArray[np.float32]
@@ -22,19 +23,30 @@ _MOST, _EDGE = 14.0, 0.2
 """Greys that a pixel may differ by, and the part of the contrast around it that is allowed on top: copies of drawings
 (JPEG at quality 40, halved, sizes that are no whole part) stay under 12, a mouth that changes starts at 14."""
 _MOST_COLOUR, _BLOCK = 18.0, 4
-_MOST_BLURRED, _EDGE_BLURRED = 8.0, 0.2
-_EQUALLY_SHARP, _MOST_BLUR, _HALVINGS, _MARGIN = 0.9, 3.0, 7, 9
+_MOST_BLURRED, _EDGE_BLURRED = 9.0, 0.25
+_EQUALLY_SHARP, _MOST_BLUR, _HALVINGS, _MARGIN = 0.9, 3.0, 6, 9
 _LEAST_GAIN = 0.4
 _GREY = 4.0
 _COARSE, _COARSE_MOST = 8, 24.0
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def look(path: Path, box: Box = WHOLE) -> Look:
-    """The picture, or what lies in `box` of it, at 64 x 64 pixels. Raises ImageError."""
-    left, top, right, bottom = box
-    image = open_small(path, round(LOOK_SIDE / min(right - left, bottom - top)))
-    return take_look(image, box)
+def look(path: Path) -> Look:
+    """The picture at 64 x 64 pixels. Raises ImageError."""
+    return take_look(open_small(path, LOOK_SIDE))
+
+
+def look_inside(path: Path) -> Look:
+    """What lies within the picture's uniform borders, at 64 x 64 pixels. Raises ImageError.
+
+    The whole picture is decoded: two looks can only agree when their edges lie within a quarter of a look's pixel.
+    """
+    return take_inner_look(open_rgb(path))
+
+
+def take_inner_look(image: Image.Image) -> Look:
+    """Like `look_inside`, of an open RGB picture."""
+    return take_look(image, content_box(np.asarray(image.convert("L"))))
 
 
 def take_look(image: Image.Image, box: Box = WHOLE) -> Look:
@@ -109,42 +121,49 @@ def _fit(x: _Light, y: _Light) -> tuple[float, _Light]:
 
 def _match_blur(x: _Light, y: _Light) -> tuple[_Light, _Light] | None:
     """The two with the sharper one blurred as the other is; None when both are equally sharp."""
-    sharp_x, sharp_y = _sharpness(x), _sharpness(y)
+    sharp_x, sharp_y = sum(_sharpness(x @ _LUMA)), sum(_sharpness(y @ _LUMA))
     if min(sharp_x, sharp_y) > _EQUALLY_SHARP * max(sharp_x, sharp_y):
         return None
-    return (x, _blur_to(y, sharp_x)) if sharp_x < sharp_y else (_blur_to(x, sharp_y), y)
+    return (x, _blur_like(y, x)) if sharp_x < sharp_y else (_blur_like(x, y), y)
 
 
-def _blur_to(image: _Light, sharpness: float) -> _Light:
-    """The picture, blurred until it is as sharp as wanted (or by the most that is tried)."""
-    light = image @ _LUMA
-    low, high = 0.0, _MOST_BLUR
-    for _ in range(_HALVINGS):
-        sigma = (low + high) / 2
-        if _sharpness(_blur(light, sigma)) > sharpness:
-            low = sigma
-        else:
-            high = sigma
-    return np.stack([_blur(image[..., channel], high) for channel in range(3)], axis=2)
+def _blur_like(sharp: _Light, soft: _Light) -> _Light:
+    """`sharp`, blurred until it is as soft as `soft` down and across; a look has stretched the one or the other."""
+    light, wanted = sharp @ _LUMA, _sharpness(soft @ _LUMA)
+    sigmas = [0.0, 0.0]
+    for _ in range(2):
+        for axis in (0, 1):
+            low, high = 0.0, _MOST_BLUR
+            for _ in range(_HALVINGS):
+                sigmas[axis] = (low + high) / 2
+                if _sharpness(_blur(light, sigmas))[axis] > wanted[axis]:
+                    low = sigmas[axis]
+                else:
+                    high = sigmas[axis]
+    return np.stack([_blur(sharp[..., channel], sigmas) for channel in range(3)], axis=2)
 
 
-def _sharpness(image: _Light) -> float:
-    """Edges for their contrast, so that a change of light is none of sharpness."""
-    light = image @ _LUMA if image.ndim == 3 else image
-    steps = float(np.diff(light, axis=0).var() + np.diff(light, axis=1).var())
-    return steps / max(float(light.var()), 1e-6)
+def _sharpness(light_HW: _Light) -> tuple[float, float]:
+    """Edges down and across, for their contrast, so that a change of light is none of sharpness."""
+    power = max(float(light_HW.var()), 1e-6)
+    return float(np.diff(light_HW, axis=0).var()) / power, float(np.diff(light_HW, axis=1).var()) / power
 
 
-def _blur(light_HW: _Light, sigma: float) -> _Light:
-    """Gaussian blur; what lies beyond the edge is as the edge."""
+def _blur(light_HW: _Light, sigmas: Sequence[float]) -> _Light:
+    """Gaussian blur, with a sigma down and one across; what lies beyond the edge is as the edge."""
+    blurred: _Light = _blur_matrix(sigmas[0]) @ light_HW @ _blur_matrix(sigmas[1]).T
+    return blurred
+
+
+def _blur_matrix(sigma: float) -> _Light:
     place = np.arange(LOOK_SIDE, dtype=np.float32)
     beyond = np.arange(-_MARGIN, LOOK_SIDE + _MARGIN, dtype=np.float32)
-    weights = np.exp(-((place[:, None] - beyond) ** 2) / (2 * sigma**2))
+    weights = np.exp(-((place[:, None] - beyond) ** 2) / (2 * max(sigma, 0.01) ** 2))
     weights /= weights.sum(axis=1, keepdims=True)
-    matrix = weights[:, _MARGIN:-_MARGIN].copy()
+    matrix: _Light = weights[:, _MARGIN:-_MARGIN].copy()
     matrix[:, 0] += weights[:, :_MARGIN].sum(axis=1)
     matrix[:, -1] += weights[:, -_MARGIN:].sum(axis=1)
-    return matrix @ light_HW @ matrix.T
+    return matrix
 
 
 def _contrast(light_HW: _Light) -> _Light:
@@ -168,4 +187,6 @@ def _spread(image: _Light) -> float:
 
 
 def _colourfulness(image: _Light) -> float:
-    return float(np.abs(image - (image @ _LUMA)[..., None]).max())
+    """How far its colours lie from its mean colour: a grey picture with a tint all over has none."""
+    colour = image - (image @ _LUMA)[..., None]
+    return float(np.abs(colour - colour.mean(axis=(0, 1))).max())
