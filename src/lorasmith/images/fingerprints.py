@@ -30,8 +30,8 @@ _HASH_SIDE, _HASH_WAVES = 32, 8
 _FLAT = 12
 """Greys that a line of a border may differ by: recompression moves a flat border by up to 6 either way."""
 _LEAST_CONTENT = 0.25
-_SEAM = 250
-"""Where a border ends, one pixel in so many of the longer side is of both: scaling and JPEG have mixed it."""
+_SEAM = 40
+"""Where a border ends, one pixel in so many of the longer side may be of both: scaling and JPEG have mixed it."""
 _SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / 256
 """Binomial weights, a blur of sigma sqrt(2)."""
 _ROUNDING, _CONTRAST = 2.5, 16.0
@@ -138,7 +138,7 @@ def _content(grey_HW: Grey) -> _Pixels:
     height, width = grey_HW.shape
     whole = (0, 0, width, height)
     box = _trim(grey_HW, whole)
-    seam = max(1, max(height, width) // _SEAM)
+    seam = max(2, max(height, width) // _SEAM)
     while True:
         left, top, right, bottom = box
         within = (

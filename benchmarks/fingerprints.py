@@ -1,0 +1,74 @@
+"""Fingerprints of JPEG files of about a megapixel, with decoding: ours beside imagehash and pdqhash.
+
+Ours is all that inspection wants of a picture (two hashes, borders and their hash, sharpness, exposure). imagehash
+hashes the full decoding; pdqhash a copy of 256 pixels, which is decoded at a reduced scale as ours is.
+
+Run: python -m benchmarks.fingerprints [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import imagehash
+import numpy as np
+import pdqhash
+from PIL import Image
+
+from benchmarks.drawings import scene
+from benchmarks.timing import machine, ratio_line
+from lorasmith.images.fingerprints import fingerprint
+
+SIZES = ((1024, 1024), (1152, 896), (896, 1152), (1216, 832))
+
+
+def full(file: Path) -> None:
+    with Image.open(file) as image:
+        imagehash.phash(image)
+
+
+def small(file: Path) -> None:
+    with Image.open(file) as image:
+        image.draft("RGB", (256, 256))
+        pdqhash.compute(np.asarray(image.convert("RGB").resize((256, 256))))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="48 files")
+    quick = parser.parse_args(argv).quick
+    different, count = (12, 48) if quick else (100, 2000)
+    sides: dict[str, Callable[[Path], object]] = {"ours": fingerprint, "imagehash": full, "pdqhash": small}
+    seconds = dict.fromkeys(sides, 0.0)
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for seed in range(different):
+            files.append(Path(folder) / f"{seed}.jpg")
+            scene(seed, SIZES[seed % len(SIZES)]).save(files[-1], quality=88)
+        size = sum(file.stat().st_size for file in files) / len(files)
+        peaks = []
+        for place in range(count):
+            file = files[place % different]
+            for name, call in sides.items():
+                start = time.process_time()
+                call(file)
+                seconds[name] += time.process_time() - start
+            if place in (count // 10, count - 1):
+                peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(f"{count} files, {size / 1000:.0f} kB each ({different} different ones)")
+    for name, value in seconds.items():
+        print(f"{name:>10}: {count / value:.0f} images a CPU second")
+    print(f"memory: {peaks[0]:.0f} MB after a tenth, {peaks[-1]:.0f} MB at the end")
+    print(ratio_line("imagehash.phash on full decodes / ours", seconds["imagehash"] / seconds["ours"], at_least=3))
+    print(ratio_line("pdqhash on 256-pixel copies / ours", seconds["pdqhash"] / seconds["ours"], at_least=3))
+    print(ratio_line("memory at the end / after a tenth", peaks[-1] / peaks[0], at_most=1.05))
+
+
+if __name__ == "__main__":
+    main()
