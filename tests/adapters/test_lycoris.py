@@ -98,7 +98,7 @@ def test_a_file_acts_like_the_forward_pass(case: str, tmp_path: Path) -> None:
         ours.weight.data += factors.delta_weight(ours.weight)  # type: ignore[arg-type, operator]
         bias = factors.delta_bias()
         if bias is not None:
-            ours.bias.data += bias  # type: ignore[operator, union-attr]
+            ours.bias.data += bias  # type: ignore[operator]
         torch.testing.assert_close(ours(x), theirs, rtol=1e-4, atol=2e-5)
 
 

@@ -7,6 +7,7 @@ does (by dtype, then name), so that payload hashes agree with every other tool's
 from __future__ import annotations
 
 import json
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +60,10 @@ def read_header(path: Path | str) -> Header:
     """Read and check the header only. Raises AdapterError for anything that is no whole safetensors file."""
     file = Path(path)
     try:
-        size = file.stat().st_size
+        status = file.stat()
+        size = status.st_size
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise AdapterError("is no ordinary file.", where=file)
         with file.open("rb") as opened:
             head = opened.read(8)
             _refuse_pickle(file, head)
@@ -80,7 +84,7 @@ def read_header(path: Path | str) -> Header:
     except OSError as fault:
         raise AdapterError(f"cannot be read: {fault.strerror}.", where=file) from None
     try:
-        table = json.loads(text)
+        table = json.loads(text, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError):
         raise AdapterError(
             "its header is not JSON: not a safetensors file, or damaged.", where=file, hint="Download it again."
@@ -130,6 +134,19 @@ def _refuse_pickle(file: Path, head: bytes) -> None:
         )
 
 
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key stands twice")
+    return table
+
+
 def _metadata(file: Path, table: Any) -> dict[str, str]:
     if not isinstance(table, dict):
         raise AdapterError("its header is not a table: not a safetensors file.", where=file)
@@ -144,8 +161,8 @@ def _entries(file: Path, table: dict[str, Any], payload: int) -> dict[str, Tenso
     entries: dict[str, TensorEntry] = {}
     for key, raw in table.items():
         try:
-            begin, end = (int(offset) for offset in raw["data_offsets"])
-            entry = TensorEntry(str(raw["dtype"]), tuple(int(size) for size in raw["shape"]), begin, end)
+            begin, end = (_whole(offset) for offset in raw["data_offsets"])
+            entry = TensorEntry(str(raw["dtype"]), tuple(_whole(size) for size in raw["shape"]), begin, end)
         except (KeyError, TypeError, ValueError):
             raise AdapterError(f"the header's entry {key!r} is malformed.", where=file) from None
         entries[key] = entry

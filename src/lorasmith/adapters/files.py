@@ -67,6 +67,11 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     return loaded
 
 
+def _may_be(suffix: str, tensor: Tensor) -> bool:
+    """Factors float; single numbers beside them may be whole ones."""
+    return tensor.is_floating_point() or (suffix in ("alpha", "on_input") and tensor.numel() == 1)
+
+
 def _read_layers(layers: Mapping[str, Mapping[str, Tensor]], file: Path) -> dict[str, LayerFactors]:
     read: dict[str, LayerFactors] = {}
     unknown: list[str] = []
@@ -75,6 +80,13 @@ def _read_layers(layers: Mapping[str, Mapping[str, Tensor]], file: Path) -> dict
         if algorithm is None:
             unknown += [f"{name}.{suffix}" for suffix in tensors]
             continue
+        wrong = [suffix for suffix, tensor in tensors.items() if not _may_be(suffix, tensor)]
+        if wrong:
+            raise AdapterError(
+                f"{name}.{wrong[0]} is of type {str(tensors[wrong[0]].dtype).removeprefix('torch.')}: "
+                "factors are floating-point numbers.",
+                where=file,
+            )
         try:
             read[name] = algorithm.from_tensors(tensors)
         except ValueError as fault:
