@@ -84,3 +84,42 @@ def test_a_taggers_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert document(capsys, str(root))["captions"] == made["captions"], "the raw tags were kept"
     assert run(["tag", str(root), "--tagger", str(tmp_path / "nowhere")]) == 5
     assert "no such folder of a tagger" in capsys.readouterr().err
+
+
+def test_the_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = document(capsys, str(root), "--table")
+    assert made["images"] == 2
+    assert isinstance(made["tags"], list)
+    assert made["tags"][1] == {
+        "tag": "watermark",
+        "images": 2,
+        "left": 0,
+        "share": 1.0,
+        "feature": None,
+        "fused": True,
+    }
+    assert run(["tag", str(root), "--table"]) == 0
+    assert "with the trigger" in capsys.readouterr().out
+
+
+def test_a_zip_for_hub_trainers(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "hub.zip"
+    made = document(capsys, str(root), "--zip", str(target))
+    assert made["zip"] == str(target)
+    assert target.is_file()
+
+
+def test_tags_are_imported_and_captioning_programs_are_run(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (64, 64), (255, 0, 0)).save(root / "images" / "red.png")
+    Image.new("RGB", (64, 64), (0, 0, 255)).save(root / "images" / "blue.png")
+    table = tmp_path / "tags.csv"
+    table.write_text('file,tags\nred.png,"red, plain"\n', "utf-8")
+    made = document(capsys, str(root), "--import", str(table), "--captioner", "printf a.picture")
+    assert isinstance(made["imported"], dict)
+    assert made["imported"]["matched"] == ["red.png"]
+    assert made["captioned"] == 4
+    assert isinstance(made["captions"], dict)
+    assert made["captions"]["red.png"].startswith("zbk, ")
+    assert "red, plain" in made["captions"]["red.png"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,30 @@ def test_the_trigger_and_added_tags_are_looked_at_too(tmp_path: Path) -> None:
     save_drawings(project.root / "images", 1, caption="child")
     with pytest.raises(RefusedError):
         write_captions(project, read(project))
+
+
+def refused_words() -> tuple[str, str]:
+    """One word of each list."""
+    terms = tomllib.loads(files("lorasmith.tags").joinpath("refused.toml").read_text("utf-8"))
+    return terms["minor"][0], terms["sexual"][0]
+
+
+@pytest.mark.parametrize("table", ["add = {1}", "style = {1}", 'images."nothing.png" = {{ add = {1} }}', "core = {1}"])
+def test_additions_are_refused_even_where_a_rule_drops_them_again(tmp_path: Path, table: str) -> None:
+    one, other = refused_words()
+    settings = table.format(None, f'"{other}"')
+    project = make_project(tmp_path, f'[tags]\n{settings}\ndescribe = "nothing"\noff = "add, style, images, trigger"\n')
+    save_drawings(project.root / "images", 1, caption=one)
+    with pytest.raises(RefusedError):
+        write_captions(project, read(project))
+
+
+def test_labels_are_looked_at_like_tags(tmp_path: Path) -> None:
+    one, other = refused_words()
+    project = make_project(tmp_path)
+    save_drawings(project.root / "images", 1, caption=one)
+    dataset = read(project)
+    labelled = replace(dataset, items=tuple(replace(item, facets=(other,)) for item in dataset.items))
+    assert write_captions(project, dataset).captions
+    with pytest.raises(RefusedError, match=r"000\.png"):
+        write_captions(project, labelled)
