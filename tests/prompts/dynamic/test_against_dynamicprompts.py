@@ -13,6 +13,8 @@ from dynamicprompts.wildcards import WildcardManager
 
 from lorasmith.prompts.dynamic import Wildcards, count_prompts, expand
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own
+
 SETTLED = 3.9  # standard errors: one template in 10,000 goes beyond
 
 

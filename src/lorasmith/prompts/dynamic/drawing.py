@@ -100,7 +100,7 @@ def roll(node: Node, seed: int, turn: int, ways: Ways) -> str:
         elif kind is Sequence:
             stack += item.backwards  # type: ignore[union-attr]
             if len(out) > MOST_PIECES:
-                raise _too_long()
+                raise too_long()
         elif kind is Recall:
             give(slots[item.slot])  # type: ignore[union-attr]
         elif kind is _Mark:
@@ -147,7 +147,7 @@ def render(
             out.append(item)
         elif isinstance(item, Sequence):
             if len(out) > MOST_PIECES:
-                raise _too_long()
+                raise too_long()
             if method == "combinatorial":
                 _push_digits(item, number, ways, slots, stack)
             else:
@@ -238,7 +238,7 @@ def _fold(join: _Join, out: list[str], slots: dict[int, str]) -> None:
 
 def _finish(pieces: list[str]) -> str:
     if len(pieces) > 256 and sum(map(len, pieces)) > MOST_LETTERS:
-        raise _too_long()
+        raise too_long()
     return "".join(pieces)
 
 
@@ -289,7 +289,8 @@ def _turn_picks(node: Choice, number: int) -> list[tuple[Node, int]]:
     return chosen
 
 
-def _too_long() -> PromptError:
+def too_long() -> PromptError:
+    """The error for a text that grows without measure."""
     return PromptError(
         f"a prompt grows beyond {MOST_LETTERS:,} letters.", where="template", hint="Variables may multiply each other."
     )

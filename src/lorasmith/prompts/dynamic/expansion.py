@@ -77,7 +77,9 @@ def expand(
         hint = did_you_mean(str(mode), MODES) or f"Known: {', '.join(MODES)}."
         raise PromptError(f"mode = {mode!r}: unknown.", where="template", hint=hint)
     seeds = seed if isinstance(seed, Seeds) else Seeds(seed)
-    for word, value in (("n", 0 if n is None else n), ("first", first), ("seed", seeds.image), ("seed", seeds.prompt)):
+    if first < 0:
+        raise PromptError(f"first = {first} is not between 0 and the number of prompts.", where="template")
+    for word, value in (("n", n), ("seed", seeds.image), ("prompt seed", seeds.prompt)):
         if value is not None and not 0 <= value <= GREATEST_SEED:
             raise PromptError(f"{word} = {value} is not between 0 and {GREATEST_SEED}.", where="template")
     read = template if isinstance(template, Template) else read_template(template, wildcards, keep_missing)

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from lorasmith.errors import PromptError, did_you_mean
+from lorasmith.prompts.dynamic.drawing import MOST_LETTERS, too_long
 from lorasmith.prompts.dynamic.nodes import (
     METHODS,
     Choice,
@@ -44,7 +45,7 @@ from lorasmith.prompts.dynamic.nodes import (
     reads_of,
 )
 from lorasmith.prompts.dynamic.ways import Ways
-from lorasmith.prompts.dynamic.wildcards import Value, Wildcards
+from lorasmith.prompts.dynamic.wildcards import MissingWildcard, Value, Wildcards
 
 MOST_NESTED = 64  # variables and wildcards within each other; brackets have no limit
 MOST_READ = 64_000_000  # characters, all values of wildcards and uses of variables counted
@@ -63,6 +64,7 @@ _WILDCARD = re.compile(
 )
 _PARAMETER = re.compile(r"\s*([^\W\d][\w-]*)\s*=")
 _SPECIAL = re.compile(r"[{}\\#|]|__")
+_SPLIT = re.compile(r"[\s,](?![^{}]*\})")  # what no path has outside of brackets
 _ESCAPABLE = frozenset("{}|$%#_")
 
 
@@ -290,14 +292,17 @@ class _Reader:
         raw = match["path"]
         path = raw.strip()
         varies = "{" in path
-        if varies or self.wildcards.values(_clean(path)):
-            symbol = (match["method"] or "").strip()
-            node = self._find(path, match["values"], METHODS[symbol] if symbol else None, varies)
-            frame.parts.append(node)
-            return match.end()
         glued = text[at - 1 : at].isalnum() or text[match.end() : match.end() + 1].isalnum()
-        if not (self.keep_missing or glued or in_tag or raw != path or not path.strip("-+. /")):
-            raise self.wildcards.missing(_clean(path))
+        is_text = glued or in_tag or raw != path or not path.strip("-+. /") or (varies and _SPLIT.search(path))
+        try:
+            if not varies and not self.wildcards.values(_clean(path)):
+                raise self.wildcards.missing(_clean(path))
+            symbol = (match["method"] or "").strip()
+            frame.parts.append(self._find(path, match["values"], METHODS[symbol] if symbol else None, varies))
+            return match.end()
+        except MissingWildcard:
+            if not (self.keep_missing or is_text):
+                raise
         frame.parts.append("__")
         return at + 2
 
@@ -422,6 +427,8 @@ def _join(parts: list[Node]) -> Node:
     """The parts as one node, with neighbouring texts put together."""
     if len(parts) < 2:
         return new_sequence(parts)
+    if sum(len(part) for part in parts if isinstance(part, str)) > MOST_LETTERS:
+        raise too_long()
     joined: list[Node] = []
     texts: list[str] = []
     for part in parts:

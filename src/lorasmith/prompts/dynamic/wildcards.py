@@ -25,6 +25,10 @@ DEEPEST = 64  # levels of a tree
 _WEIGHT = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*::\s*")
 
 
+class MissingWildcard(PromptError):
+    """A template names a wildcard that is not there."""
+
+
 @dataclass(frozen=True)
 class Value:
     """One line of a wildcard: a template of its own, its weight, and the file that it stands in."""
@@ -58,7 +62,7 @@ class Wildcards:
             self._values[path] = self._collect(path)
         return self._values[path]
 
-    def missing(self, path: str) -> PromptError:
+    def missing(self, path: str) -> MissingWildcard:
         """The error for a path that is not there, naming the nearest."""
         names = self.names()
         near = near_names(path, names) or [name for name in names if path.rsplit("/", 1)[-1] in name][:3]
@@ -70,7 +74,9 @@ class Wildcards:
             hint = "No folder of wildcards was given." if self.root is None else f"No wildcards in {self.root}."
         for file, fault in self._unreadable.items():
             hint += f" {file} could not be read: {fault}"
-        return PromptError(f"wildcard __{path}__ is unknown.", where="template", hint=f"{hint} (\\__ is plain text.)")
+        return MissingWildcard(
+            f"wildcard __{path}__ is unknown.", where="template", hint=f"{hint} (\\__ is plain text.)"
+        )
 
     def _collect(self, path: str) -> tuple[Value, ...]:
         index = self._index()
