@@ -81,25 +81,28 @@ def _search_block(
     np.cumsum(np.bincount(there, minlength=1 << width), out=ends[1:])
     for bits in (set_bits for count in range(radius + 1) for set_bits in combinations(range(width), count)):
         mask = sum(1 << bit for bit in bits)
-        asking = slice(None)
-        if itself and mask:  # each pair shows itself from both sides: ask from the one whose lowest masked bit is 0
-            asking = np.flatnonzero(keys & (mask & -mask) == 0)
-        wanted = keys[asking] ^ mask
+        halved = (
+            itself and mask != 0
+        )  # each pair would show itself from both sides: ask where the lowest masked bit is 0
+        asking = np.flatnonzero(keys & (mask & -mask) == 0) if halved else None
+        wanted = (keys if asking is None else keys[asking]) ^ mask
         first = ends[wanted]
         counts = ends[wanted + 1] - first
         hit = np.flatnonzero(counts)
-        mine = hit if isinstance(asking, slice) else asking[hit]
+        mine = hit if asking is None else asking[hit]
         for one, other in _expand(mine, first[hit], counts[hit]):
             near = np.flatnonzero(np.bitwise_count(hashes[one] ^ others[other]) <= distance)
             pairs = np.stack((by_key[one[near]], by_other[other[near]]), axis=1)
-            if itself and mask:
+            if halved:
                 pairs.sort(axis=1)
                 yield pairs
             else:
                 yield pairs[pairs[:, 0] < pairs[:, 1]]
 
 
-def _expand(mine: Places, first: npt.NDArray[np.int32], counts: npt.NDArray[np.int32]) -> Iterator[tuple[Places, ...]]:
+def _expand(
+    mine: Places, first: npt.NDArray[np.int32], counts: npt.NDArray[np.int32]
+) -> Iterator[tuple[Places, Places]]:
     """Each of `mine` with every place from `first` on, `counts` of them; about a million at a time, whatever a
     crowded value holds."""
     sums = np.cumsum(counts, dtype=np.int64)
@@ -107,7 +110,7 @@ def _expand(mine: Places, first: npt.NDArray[np.int32], counts: npt.NDArray[np.i
     for begin in range(0, total, _CHUNK):
         flat = np.arange(begin, min(total, begin + _CHUNK))
         row = np.searchsorted(sums, flat, side="right")
-        yield mine[row], first[row] + (flat - (sums[row] - counts[row]))
+        yield mine[row], flat - (sums[row] - counts[row]) + first[row]
 
 
 def _spread_bits(hashes: Hashes) -> list[int]:

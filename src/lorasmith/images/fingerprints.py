@@ -32,7 +32,7 @@ _FLAT = 12
 _LEAST_CONTENT = 0.25
 _SEAM = 40
 """Where a border ends, one pixel in so many of the longer side may be of both: scaling and JPEG have mixed it."""
-_SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / 256
+_SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / np.float32(256)
 """Binomial weights, a blur of sigma sqrt(2)."""
 _ROUNDING, _CONTRAST = 2.5, 16.0
 """The variance that rounding to whole greys gives a Laplacian (20/12, and a little more); greys with some contrast."""
@@ -110,7 +110,8 @@ def reblur_ratio(grey_HW: Grey) -> float:
         return 0.0
     if before < _ROUNDING and float(grey_HW.std()) > _CONTRAST:
         return 1.0
-    return _variance(_smoother(height - 2) @ edges @ _smoother(width - 2).T) / before
+    smooth: npt.NDArray[np.float32] = _smoother(height - 2) @ edges @ _smoother(width - 2).T
+    return _variance(smooth) / before
 
 
 def content_box(grey_HW: Grey) -> Box:
