@@ -1,4 +1,4 @@
-"""`lorasmith adapter show|verify`."""
+"""`lorasmith adapter show|verify|convert|resize|merge`."""
 
 from __future__ import annotations
 
@@ -87,3 +87,23 @@ def test_verify_tells_the_truthful_from_the_others(file: Path, capsys: pytest.Ca
 def test_a_missing_file_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["adapter", "show", str(tmp_path / "none.safetensors")]) == 7
     assert "no such file" in capsys.readouterr().err
+
+
+def test_resize_and_merge(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small, both = tmp_path / "small.safetensors", tmp_path / "both.safetensors"
+    assert run(["adapter", "resize", str(file), "--rank", "2", "--out", str(small), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["path"], told["rank"]) == (str(small), 2)
+    assert 0.05 < told["error"] < 0.9
+    assert told["bytes"] == small.stat().st_size < file.stat().st_size
+    assert run(["adapter", "merge", f"{file}:0.5", f"{small}:-1", "--out", str(both), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    # The small one lies within the large one's space.
+    assert told["rank"] >= 4
+    assert told["error"] < 1e-3
+    assert run(["adapter", "verify", str(small), str(both)]) == 0
+    capsys.readouterr()
+    assert run(["adapter", "resize", str(file), "--out", str(small)]) == 2
+    assert "--rank" in capsys.readouterr().err
+    assert run(["adapter", "convert", str(file), "--out", str(file)]) == 2
+    assert "another --out" in capsys.readouterr().err

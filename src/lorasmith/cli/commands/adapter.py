@@ -1,4 +1,4 @@
-"""`lorasmith adapter`: what adapter files are, and whether they are what they say."""
+"""`lorasmith adapter`: what adapter files are, whether they are what they say, and what can be made of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from lorasmith.cli.rendering import print_json, say
 if TYPE_CHECKING:
     from lorasmith.adapters.description import Description
 
-app = typer.Typer(help="Show and verify adapter files.", no_args_is_help=True)
+app = typer.Typer(help="Show, verify, convert, merge and resize adapter files.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Adapter files (.safetensors).")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The new file.")]
+RankOption = Annotated[int | None, typer.Option("--rank", min=1, help="Highest rank.")]
+KeepOption = Annotated[
+    float, typer.Option("--keep", min=0.0, max=1.0, help="Share of each layer's squared norm that must remain.")
+]
+BaseOption = Annotated[
+    str | None, typer.Option("--base", help="Its base; needed for DoRA, (IA)^3, OFT, BOFT and GLoRA.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -50,6 +58,96 @@ def verify(files: Files, as_json: AsJson = False) -> None:
                 say(f"  {problem}")
     if not all(verdict["ok"] for verdict in verdicts):
         raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An adapter file of any algorithm.")],
+    out: Out,
+    rank: RankOption = None,
+    keep: KeepOption = 1.0,
+    base: BaseOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a plain LoRA of an adapter of any algorithm, exactly or to a rank; the error is stated.
+
+    Example: lorasmith adapter convert my-loha.safetensors --out my-lora.safetensors --rank 32
+    """
+    _operate([str(file)], out, rank, keep, base, as_json)
+
+
+@app.command()
+def resize(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An adapter file.")],
+    out: Out,
+    rank: RankOption = None,
+    keep: KeepOption = 1.0,
+    base: BaseOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a LoRA a smaller rank, losing as little as can be; the error is stated.
+
+    Example: lorasmith adapter resize my-lora.safetensors --rank 8 --out small.safetensors
+    """
+    from lorasmith.errors import UsageError
+
+    if rank is None and keep == 1.0:
+        raise UsageError("give --rank, --keep or both.")
+    _operate([str(file)], out, rank, keep, base, as_json)
+
+
+@app.command()
+def merge(
+    files: Annotated[list[str], typer.Argument(metavar="FILE[:STRENGTH]...", help="Adapter files, with strengths.")],
+    out: Out,
+    rank: RankOption = None,
+    keep: KeepOption = 1.0,
+    base: BaseOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make one LoRA of several adapters; exact without --rank and --keep.
+
+    Example: lorasmith adapter merge a.safetensors:0.8 b.safetensors:-0.3 --out both.safetensors
+    """
+    _operate(files, out, rank, keep, base, as_json)
+
+
+def _operate(files: list[str], out: Path, rank: int | None, keep: float, base: str | None, as_json: bool) -> None:
+    from lorasmith.adapters.files import load_adapter, save_adapter
+    from lorasmith.adapters.surgery import Cut
+    from lorasmith.adapters.surgery import merge as operate
+    from lorasmith.bases.base import load_base
+    from lorasmith.errors import UsageError
+
+    paths, strengths = zip(*(_named(file) for file in files), strict=True)
+    if out.exists() and any(path.exists() and out.samefile(path) for path in paths):
+        raise UsageError(f"{out} is one of the files to read.", hint="Give another --out.")
+    adapters = [load_adapter(path) for path in paths]
+    done = operate(adapters, strengths, Cut(rank, keep), None if base is None else load_base(base))
+    save_adapter(out, done.adapter)
+    worst = max(done.errors, key=lambda name: done.errors[name])
+    if as_json:
+        print_json(
+            {
+                "path": str(out),
+                "rank": done.adapter.rank,
+                "bytes": out.stat().st_size,
+                "error": done.error,
+                "worst": {"layer": worst, "error": done.errors[worst]},
+            }
+        )
+        return
+    say(f"{out}: rank {done.adapter.rank}, {out.stat().st_size:,} bytes")
+    say(f"  lost     {done.error:.2%} of the change's norm; most in {worst} ({done.errors[worst]:.2%})")
+
+
+def _named(file: str) -> tuple[Path, float]:
+    """`FILE:STRENGTH`; without a number the strength is 1."""
+    head, _, tail = file.rpartition(":")
+    try:
+        return (Path(head), float(tail)) if head else (Path(file), 1.0)
+    except ValueError:
+        return Path(file), 1.0
 
 
 def _verify(file: Path) -> dict[str, Any]:
