@@ -57,6 +57,7 @@ class Maker:
     def template(self) -> str:
         parts = []
         for _ in range(self.draw.randint(1, 3)):
+            name = self.word()
             parts.append(
                 self.draw.choice(
                     [
@@ -64,8 +65,8 @@ class Maker:
                         self.choice(2),
                         self.choice(1),
                         self.draw.choice(["__colours__", "__in/*__", "__shoes/**__", "__list__", "{2$$__colours__}"]),
-                        f"${{v{self.words}={self.choice(0)}}}${{v{self.words}}}",
-                        f"${{u{self.words}:{self.choice(0)}}}",
+                        f"${{{name}={self.choice(0)}}}${{{name}}}",
+                        f"${{{name}:{self.choice(0)}}}",
                         f"%{{{self.word()} ... {self.word()}$${self.choice(0)}}}",
                         f"(x:1.2) [{self.word()}:{self.word()}:0.5] <lora:{self.word()}:0.8>",
                     ]
@@ -84,14 +85,14 @@ def theirs(template: str, method: SamplingMethod, folder: Path, n: int, seed: in
 def test_combinatorial_lists_are_equal_in_order(folder: Path) -> None:
     maker_draw, wildcards = random.Random(11), Wildcards(folder)
     compared = 0
-    for _ in range(120):
+    for _ in range(80):
         template = Maker(maker_draw, weighted=True).template()
         count = count_prompts(template, wildcards)
-        n = min(count, 300)
+        n = min(count, 200)
         ours = [each.prompt for each in expand(template, n, 0, "combinatorial", wildcards)]
         assert ours == theirs(template, SamplingMethod.COMBINATORIAL, folder, n + (count == n)), template
         compared += len(ours)
-    assert compared > 2_000
+    assert compared > 1_000
 
 
 def test_cyclical_lists_are_equal(folder: Path) -> None:
@@ -109,8 +110,8 @@ def test_cyclical_lists_are_equal(folder: Path) -> None:
 
 def test_random_draws_are_in_the_set_with_the_librarys_frequencies(folder: Path) -> None:
     maker_draw, wildcards = random.Random(23), Wildcards(folder)
-    n, compared = 3_000, 0
-    while compared < 12:
+    n, compared = 2_000, 0
+    while compared < 8:
         template = Maker(maker_draw, weighted=True).template()
         count = count_prompts(template, wildcards)
         if not 2 <= count <= 60 or "__" in template:

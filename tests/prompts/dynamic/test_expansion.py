@@ -88,7 +88,7 @@ def test_what_is_wrong_with_a_call() -> None:
 
 def test_every_expanded_prompt_is_looked_at() -> None:
     template = "{a|{nude}} {adult|{lo|xx}li}, park"
-    found = []
+    found: list[object] = []
     with pytest.raises(RefusedError):
         found.extend(expand(template, None, 0, "combinatorial"))
     with pytest.raises(RefusedError):

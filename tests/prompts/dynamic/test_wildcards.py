@@ -61,7 +61,7 @@ def test_nothing_outside_the_folder_can_be_named(tmp_path: Path) -> None:
         ("x.yaml", "a: [b"),
         ("x.yaml", "a: " + "[" * 1_000 + "]" * 1_000),
         ("x.yaml", "a: *nobody"),
-        ("x.yaml", "l0: &l0 {x: [y]}\n" + "".join(f"l{n}: &l{n} {{a: *l{n - 1}, b: *l{n - 1}}}\n" for n in range(1, 60))),
+        ("x.yaml", "l0: &l0 {x: y}\n" + "".join(f"l{n}: &l{n} {{a: *l{n - 1}, b: *l{n - 1}}}\n" for n in range(1, 60))),
         ("x.yaml", "a: &a {b: *a}"),
         ("x.yaml", b"\xff\xfe\xff"),
     ],

@@ -62,7 +62,7 @@ def explain(
     refuse(text, "prompt")
     prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _triggers(adapters))
     chunks = None if prompt is None else _chunks(prompt, base)
-    document = {
+    document: dict[str, Any] = {
         "prompt": None if prompt is None else prompt.as_json(),
         "chunks": None if chunks is None else [_count_tokens(chunk) for chunk in chunks],
         "advice": [advice.as_json() for advice in advices],
