@@ -22,7 +22,8 @@ def flipped(random: np.random.Generator, hashes: Hashes, most: int) -> Hashes:
     bits = random.permuted(np.tile(np.arange(64), (len(hashes), 1)), axis=1)
     counts = random.integers(0, most + 1, len(hashes))
     turned = np.where(np.arange(64)[None, :] < counts[:, None], np.uint64(1) << bits.astype(np.uint64), np.uint64(0))
-    return hashes ^ np.bitwise_xor.reduce(turned, axis=1)
+    result: Hashes = hashes ^ np.bitwise_xor.reduce(turned, axis=1)
+    return result
 
 
 def planted(seed: int) -> Hashes:

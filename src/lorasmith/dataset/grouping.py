@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
+_Counts = npt.NDArray[np.int32]
 
 _BITS, _BLOCKS = 64, 3
 _FEW = 3000
@@ -81,9 +82,7 @@ def _search_block(
     np.cumsum(np.bincount(there, minlength=1 << width), out=ends[1:])
     for bits in (set_bits for count in range(radius + 1) for set_bits in combinations(range(width), count)):
         mask = sum(1 << bit for bit in bits)
-        halved = (
-            itself and mask != 0
-        )  # each pair would show itself from both sides: ask where the lowest masked bit is 0
+        halved = itself and mask != 0  # a pair would show itself from both sides: ask where the lowest masked bit is 0
         asking = np.flatnonzero(keys & (mask & -mask) == 0) if halved else None
         wanted = (keys if asking is None else keys[asking]) ^ mask
         first = ends[wanted]
@@ -105,12 +104,13 @@ def _expand(
 ) -> Iterator[tuple[Places, Places]]:
     """Each of `mine` with every place from `first` on, `counts` of them; about a million at a time, whatever a
     crowded value holds."""
-    sums = np.cumsum(counts, dtype=np.int64)
+    sums: Places = np.cumsum(counts, dtype=np.int64)
+    before: Places = sums - counts.astype(np.int64)
     total = int(sums[-1]) if len(sums) else 0
     for begin in range(0, total, _CHUNK):
         flat = np.arange(begin, min(total, begin + _CHUNK))
         row = np.searchsorted(sums, flat, side="right")
-        yield mine[row], flat - (sums[row] - counts[row]) + first[row]
+        yield mine[row], flat - before[row] + first[row].astype(np.int64)
 
 
 def _spread_bits(hashes: Hashes) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,7 @@ def reblur_ratio(grey_HW: Grey) -> float:
         return 0.0
     if before < _ROUNDING and float(grey_HW.std()) > _CONTRAST:
         return 1.0
-    smooth: npt.NDArray[np.float32] = _smoother(height - 2) @ edges @ _smoother(width - 2).T
+    smooth: npt.NDArray[Any] = _smoother(height - 2) @ edges @ _smoother(width - 2).T
     return _variance(smooth) / before
 
 
@@ -202,6 +203,6 @@ def _smoother(length: int) -> npt.NDArray[np.float32]:
     return matrix
 
 
-def _variance(values: npt.NDArray[np.float32]) -> float:
+def _variance(values: npt.NDArray[Any]) -> float:
     line = values.reshape(-1)
     return float(np.dot(line, line)) / line.size - float(line.mean()) ** 2

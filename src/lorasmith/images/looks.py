@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from lorasmith.images.fingerprints import WHOLE, Box, content_box
 from lorasmith.images.opening import open_rgb, open_small
 
 Look = npt.NDArray[np.uint8]
-_Light = npt.NDArray[np.float32]
+_Light = npt.NDArray[Any]
 
 LOOK_SIDE = 64
 _MOST, _EDGE = 14.0, 0.2
