@@ -58,14 +58,18 @@ export function visible(attributes) {
     if (world.close_up_bare.includes(seen.hair)) delete seen['hair colour'];
     if (!world.close_up_hair.includes(seen.hair)) delete seen.hair;
     delete seen.clothing;
-    if (seen.accessory === 'earrings') delete seen.accessory;
+  }
+  for (const { style, value, groups, unless } of world.hides_in_style) {
+    const values = Object.values(attributes);
+    if (seen.style === style && values.includes(value) && !values.some((v) => unless?.includes(v)))
+      for (const group of groups) delete seen[group];
   }
   for (const group of Object.keys(seen)) if (seen[group] === null) delete seen[group];
   return seen;
 }
 
-/** {pixels: RGB bytes of SIDE x SIDE, frame: [x, y, width]} as fractions of the whole drawing. */
-export function draw(attributes, random) {
+/** How a person is drawn: the style's options, the paper's colour, and the frame [x, y, width] as fractions. */
+export function compose(attributes, random) {
   const spec = world.styles[attributes.style];
   const options = { seed: 'doodle', size: SIDE, ...spec.fixed };
   for (const [group, part] of Object.entries(spec.parts)) {
@@ -82,6 +86,13 @@ export function draw(attributes, random) {
   const width = (1 / zoom) * (1 + (random() - 0.5) * 0.08);
   const x = cx - width / 2 + (random() - 0.5) * 0.06 * width;
   const y = cy - width / 2 + (random() - 0.5) * 0.06 * width;
+  return { options, paper, frame: [x, y, width] };
+}
+
+/** {pixels: RGB bytes of SIDE x SIDE, frame: [x, y, width]} as fractions of the whole drawing. */
+export function draw(attributes, random) {
+  const { options, paper, frame } = compose(attributes, random);
+  const [x, y, width] = frame;
   const svg = createAvatar(drawers[attributes.style], options).toString().replaceAll(/"#000(000)?"/g, `"#${world.ink}"`);
   const full = Number(/viewBox="0 0 ([\d.]+)/.exec(svg)[1]);
   const framed = svg.replace(/viewBox="[^"]+"/, `viewBox="${x * full} ${y * full} ${width * full} ${width * full}"`);
@@ -92,5 +103,5 @@ export function draw(attributes, random) {
   }).render().pixels;
   const pixels = Buffer.alloc(SIDE * SIDE * 3);
   for (let i = 0; i < SIDE * SIDE; i++) rgba.copy(pixels, i * 3, i * 4, i * 4 + 3);
-  return { pixels, frame: [x, y, width] };
+  return { pixels, frame };
 }
