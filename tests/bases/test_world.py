@@ -23,6 +23,7 @@ DOCUMENT: dict[str, Any] = {
     },
     "held_out_palettes": {"hair colour": {"turquoise": "00cfc4"}},
     "hides": {"bald": ["hair colour"], "face mask": ["mouth"]},
+    "hides_in_style": [{"style": "one", "value": "close-up", "groups": ["accessory"], "unless": ["face mask"]}],
     "close_up_share": 0.4,
     "close_up_hair": ["bald"],
     "close_up_bare": ["mohawk"],
@@ -153,3 +154,13 @@ def test_random_prompts_are_a_function_of_their_seed() -> None:
     prompts = random_prompts(WORLD, 30, seed=1)
     assert prompts == random_prompts(WORLD, 30, seed=1) != random_prompts(WORLD, 30, seed=2)
     assert {prompt.split(", ")[0] for prompt in prompts} == {"one style", "two style"}
+
+
+def test_what_is_hidden_in_one_style_only() -> None:
+    own = read_world(world())
+    glasses = {"style": "personas style", "accessory": "glasses", "eyes": "wink"}
+    assert "eyes" in own.hidden(glasses)
+    assert "eyes" not in own.hidden(glasses | {"style": "micah style"})
+    close = {"style": "micah style", "shot": "close-up"}
+    assert "background" in own.hidden(close)
+    assert "background" not in own.hidden(close | {"hair": "bald"})

@@ -146,7 +146,7 @@ def _read(document: Mapping[str, Any]) -> World:
         Hiding("close-up", frozenset({"hair colour"}), with_any=frozenset(document["close_up_bare"])),
         Hiding("close-up", frozenset({"clothing"})),
     ]
-    for entry in document["hides_in_style"]:
+    for entry in document.get("hides_in_style", ()):
         style = frozenset({document["styles"][entry["style"]]["tag"]})
         hidings.append(Hiding(entry["value"], frozenset(entry["groups"]), style, frozenset(entry.get("unless", ()))))
     return World(groups, tuple(document.get("always", ("1person",))), "style", tuple(hidings))
