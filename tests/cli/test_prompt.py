@@ -1,9 +1,10 @@
-"""`lorasmith prompt parse`."""
+"""`lorasmith prompt`: parse, expand, explain."""
 
 from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,53 @@ def test_one_prompt_for_a_person_and_as_json(capsys: pytest.CaptureFixture[str])
 def test_nothing_to_parse(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prompt", "parse"]) == 2
     assert "--jsonl" in capsys.readouterr().err
+
+
+def test_templates_by_the_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "colours.txt").write_text("red\nblue\n")
+    lines = [
+        {"template": "{2$$a|b|c}", "mode": "combinatorial", "n": 4, "seed": 1},
+        {"template": "a __colours__", "mode": "combinatorial", "n": 9, "seed": 1, "wildcards": str(tmp_path)},
+        {"template": "__nothing__", "mode": "random", "n": 1, "seed": 0},
+        {"template": "a", "mode": "sideways", "n": 1, "seed": 0},
+        {"template": "nude {10 years old|tree}", "mode": "combinatorial", "n": 2, "seed": 0},
+        {"template": 3},
+        {"template": "{x|y}", "mode": "cyclical", "n": 3, "seed": 0},
+    ]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(map(json.dumps, lines))))
+    assert run(["prompt", "expand", "--jsonl"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert answers[0] == {"prompts": ["a,b", "a,c", "b,a", "b,c"]}
+    assert answers[1] == {"prompts": ["a blue", "a red"]}
+    assert [list(answer) for answer in answers[2:6]] == [["error"]] * 4
+    assert answers[6] == {"prompts": ["x", "y", "x"]}
+
+
+def test_a_template_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["prompt", "expand", "{a|b} [c]", "--mode", "combinatorial"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["a [c]", "b [c]"]
+    assert run(["prompt", "expand", "{a|b}" * 20, "--count"]) == 0
+    assert capsys.readouterr().out.strip() == "1,048,576"
+    assert run(["prompt", "expand", "{a|b}", "--n", "2", "--seed", "4", "--prompt-seed", "9", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)["prompts"]
+    assert [(each["seed"], each["prompt_seed"], each["template"]) for each in made] == [
+        (4, 9, "{a|b}"),
+        (5, 10, "{a|b}"),
+    ]
+
+
+def test_a_prompt_is_explained(tmp_path: Path, tiny_base_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--base", str(tiny_base_folder), "--adapters", str(tmp_path), "--json"]
+    assert run(["prompt", "red, (blue:1.2) BREAK green", *words]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["advice"] == []
+    assert len(document["chunks"]) == 2
+    assert all(0 < count <= 75 for count in document["chunks"])
+    assert run(["prompt", "explain", "red <lora:nobody:1>", *words]) == 1
+    assert [each["level"] for each in json.loads(capsys.readouterr().out)["advice"]] == ["error"]
+    assert run(["prompt", "(red <lora:nobody:1>", *words[:-1]]) == 1
+    shown = capsys.readouterr().out
+    assert 'adapter "nobody" is unknown' in shown
+    assert "not closed" in shown
