@@ -11,7 +11,7 @@ from PIL import Image
 from lorasmith.cli.main import run
 from tests.dataset.projects import make_project
 from tests.images.drawings import save_drawings
-from tests.tags.test_tagger import make_tagger
+from tests.tags.models import make_tagger
 
 TAGS = '[tags]\nundesired = "watermark"\n'
 
