@@ -16,7 +16,9 @@ from lorasmith.dataset.rules import RULES as DATASET_RULES
 from lorasmith.recipe.presets import PRESETS
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.schema import TableModel
+from lorasmith.tags.review import CHECKS
 from lorasmith.tags.rules import RULES as CAPTION_RULES
+from lorasmith.tags.settings import TagsTable
 
 HERE = Path(__file__).parent
 _NOTE = "<!-- Written by docs/generate.py; change the code, then run it again. -->\n"
@@ -67,7 +69,8 @@ def _keys(model: type[TableModel], prefix: str) -> Iterator[tuple[str, object, s
         if isinstance(nested, type) and issubclass(nested, TableModel):
             yield from _keys(nested, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", field.default, (field.description or "").replace("|", "\\|")
+            default = field.get_default(call_default_factory=True)
+            yield f"{prefix}{name}", default, (field.description or "").replace("|", "\\|")
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]:
@@ -85,6 +88,10 @@ def rules_page() -> str:
     lines += ["", "## Caption rules (`lorasmith tag`), in the order in which they work", ""]
     lines += ["| name | serves | what it does |", "| --- | --- | --- |"]
     lines += [f"| {rule.name} | {rule.id} | {rule.why} |" for rule in CAPTION_RULES]
+    lines += ["", "## Caption checks (`lorasmith inspect`)", "", "| id | check |", "| --- | --- |"]
+    lines += [f"| {check.id} | {check.title} |" for check in CHECKS]
+    lines += ["", "## `[tags]`", "", "| key | default | meaning |", "| --- | --- | --- |"]
+    lines += [f"| `{key}` | `{default}` | {meaning} |" for key, default, meaning in _keys(TagsTable, "")]
     return "\n".join(lines) + "\n"
 
 
