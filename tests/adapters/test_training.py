@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lorasmith.adapters.files import load_adapter
-from lorasmith.adapters.header import read_header
+from lorasmith.adapters.files import load_adapter, read_header
 from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError
 from lorasmith.events import StepDone, finish
