@@ -102,7 +102,7 @@ def test_all_results_in_order(template: str, expected: list[str]) -> None:
             "{1|2} ${t=!{cold|warm}}__places/${t}__{x|y}",
             [f"{n} {place}{end}" for n in (1, 2) for place in ("glacier", "beach", "desert") for end in "xy"],
         ),
-        ("${s=!{ol|ar}}${t=!c${s}d}__places/${u:${t}}__", None),
+        ("${s=!{ol|ar}}${t=!c${s}d}__places/${t}__", None),
         ("__style__", ["<lora:foo__bar:0.8>"]),
     ],
 )
