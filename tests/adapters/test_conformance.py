@@ -246,7 +246,9 @@ def test_gradients_are_those_of_the_merged_weight(toy: Base, adapter: Adapter) -
             g = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
             mine = torch.autograd.grad(y, [x, *parameters], g)
 
-            tensors = {field: tensor.detach().requires_grad_() for field, tensor in factors.trained().items()}
+            # In the order of the bank's parameters, which torch sorts by name.
+            fields = sorted(factors.trained().items())
+            tensors = {field: tensor.detach().requires_grad_() for field, tensor in fields}
             moved = factors.with_trained(tensors)
             delta, delta_bias = moved.delta_weight(layer.weight), moved.delta_bias()
             per_row = [
