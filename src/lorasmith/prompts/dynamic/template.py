@@ -53,7 +53,7 @@ MOST_PATHS = 1000  # of one wildcard whose path varies
 
 _COMMENT = re.compile(r"\\.|(?:^|(?<=\s))#[^\n]*", re.MULTILINE | re.DOTALL)
 _BRACE = re.compile(r"\\.|[{}]|\$\$", re.DOTALL)
-_TOKEN = re.compile(r"\\.|[$%]?\{|\}|\||\$\$|_{2,}|[<>]", re.DOTALL)
+_TOKEN = re.compile(r"\\[$%]\{|\\.|[$%]?\{|\}|\||\$\$|_{2,}|[<>]", re.DOTALL)
 _HEAD = re.compile(r"\s*([~!@])?\s*(?:(?:(\d{1,9})(?:(-)(\d{1,9})?)?|-(\d{1,9}))\s*\$\$(?:([^${}\n]*)\$\$)?)?")
 _WEIGHT = re.compile(r"\s*(?:(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})::)?")
 _VARIABLE = re.compile(r"\s*([^\W\d][\w-]*)\s*(\??=!?|:|\Z)\s*")
@@ -149,7 +149,7 @@ class _Reader:
                 frame.parts.append(text[at:start])
             at = match.end()
             if token[0] == "\\":
-                frame.parts.append(token[1] if token[1] in _ESCAPABLE else token)
+                frame.parts.append(token[1:] if token[1] in _ESCAPABLE else token)
             elif token[-1] == "{":
                 at = self._open(text, start, at - 1, closes, wraps, stack)
             elif token == "}":
