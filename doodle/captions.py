@@ -72,9 +72,10 @@ def sentence_caption(seen: dict[str, str], random: Random, drop: float = 0.08) -
         parts.append(f"wearing a {seen['clothing']} shirt")
     kept = [part for part in parts if part and random.random() >= drop]
     random.shuffle(kept)
-    background = f"{random.choice(['on', 'in front of'])} a {seen['background']} background"
     text = ", ".join([" ".join([opening, *kept[:1]]), *kept[1:]])
-    return f"{text}, {background}" if random.random() >= drop else text
+    if "background" not in seen or random.random() < drop:
+        return text
+    return f"{text}, {random.choice(['on', 'in front of'])} a {seen['background']} background"
 
 
 def training_caption(seen: dict[str, str], random: Random) -> str:
