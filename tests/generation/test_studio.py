@@ -185,6 +185,7 @@ def test_a_changed_file_is_drawn_with(tiny_base: Base, shelf: AdapterShelf) -> N
         ("a <lora:frist:1>", PromptError, "Did you mean first"),
         ("a <lora:first:strong>", PromptError, "not a number"),
         ("a <LORA:first:1>", PromptError, "unknown kind of tag"),
+        ("a <lora:first:0@0,1@0.5>", PromptError, "cannot be drawn yet"),
     ],
 )
 def test_wrong_prompts(

@@ -22,7 +22,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
-from lorasmith.errors import UsageError
+from lorasmith.errors import PromptError, UsageError
 from lorasmith.events import Note, Progress, Work
 from lorasmith.generation.conditioning import Text, encode_texts, read_text
 from lorasmith.generation.infotext import write_infotext
@@ -128,6 +128,12 @@ class Studio:
         if prompt.unknown:
             raise unknown_tag_error(prompt.unknown[0])
         for network in prompt.networks:
+            if not network.is_steady:
+                raise PromptError(
+                    f"<lora:{network.name}:...>: strengths that change over steps or blocks cannot be drawn yet.",
+                    where="prompt",
+                    hint=f"Give one strength, as in <lora:{network.name}:0.8>.",
+                )
             if network.name not in loaded:
                 loaded[network.name] = self.shelf.get(network.name)
         negative = split_networks(settled.negative, "a1111").text
