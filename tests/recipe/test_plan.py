@@ -84,7 +84,7 @@ def test_no_image_is_an_error() -> None:
 def test_a_cropped_image_is_planned_by_its_crop() -> None:
     whole = dataset((512, 512, 1)).items[0]
     part = replace(whole, crop=(0, 0, 256, 512))
-    recipe = Recipe(resolution=512, epochs=1)
+    recipe = Recipe(resolution=(512, 512), epochs=1)
     (planned,) = make_plan(recipe, Dataset((part,), (), ())).images
     (same,) = make_plan(recipe, dataset((256, 512, 1))).images
     assert planned.crop == (0, 0, 256, 512)

@@ -29,8 +29,9 @@ class Remedy:
 class Finding:
     """One thing that a rule found: what is so (`message`), and what to do about it (`advice`).
 
-    In the advice, PROJECT stands for the project's folder. `images` are item names or, for files that are no items, their printable paths. `waived` is the reason why the
-    user accepts it, and None when it stands. `remedy` is what can be done without asking, if anything.
+    In the advice, PROJECT stands for the project's folder. `images` are item names or, for files that are no items,
+    their printable paths. `waived` is the reason why the user accepts it, and None when it stands. `remedy` is what
+    can be done without asking, if anything.
     """
 
     rule: str
