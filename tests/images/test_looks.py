@@ -38,7 +38,7 @@ ALTERATIONS: Mapping[str, Alteration] = {
     "grey": lambda image: ImageOps.grayscale(image).convert("RGB"),
     "overlay": overlaid,
     "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
-    "blur": lambda image: image.filter(ImageFilter.GaussianBlur(4)),
+    "blur": lambda image: image.filter(ImageFilter.GaussianBlur(6)),
     "grey overlay": lambda image: overlaid(ImageOps.grayscale(image).convert("RGB")),
 }
 
@@ -78,7 +78,7 @@ def test_copies_pass(make: Callable[[int], Image.Image], name: str) -> None:
         copy = take_look(ALTERATIONS[name](image))
         missed += [seed] if not looks_same(take_look(image), copy) else []
         assert looks_same(copy, take_look(image)) == (seed not in missed), "whichever comes first"
-    assert len(missed) <= (name == "blur"), missed
+    assert not missed
 
 
 @pytest.mark.parametrize("name", ["jpeg", "half", "grey", "overlay", "blur"])

@@ -25,6 +25,9 @@ _MOST, _EDGE = 14.0, 0.2
 (JPEG at quality 40, halved, sizes that are no whole part) stay under 12, a mouth that changes starts at 14."""
 _MOST_COLOUR, _BLOCK = 18.0, 4
 _MOST_BLURRED, _EDGE_BLURRED = 9.0, 0.25
+_FRAME = 2
+"""Pixels at the edge that a blurred copy is not measured by: a blur carries the outermost line of the picture into them,
+and what that line was cannot be told from a look."""
 _EQUALLY_SHARP, _MOST_BLUR, _HALVINGS, _MARGIN = 0.9, 3.0, 6, 9
 _LEAST_GAIN = 0.4
 _GREY = 4.0
@@ -75,24 +78,28 @@ def looks_same(one: Look, other: Look) -> bool:
     if _agree_toned(x, y, _MOST, _EDGE):
         return True
     blurred = _match_blur(x, y)
-    return blurred is not None and _agree_toned(*blurred, _MOST_BLURRED, _EDGE_BLURRED)
+    return blurred is not None and _agree_toned(*blurred, _MOST_BLURRED, _EDGE_BLURRED, _FRAME)
 
 
-def _agree_toned(x: _Light, y: _Light, most: float, edge: float) -> bool:
+def _agree_toned(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bool:
     """Whether they agree as they are, in grey when one has no colours, or under one change of light."""
-    if _agree(x, y, most, edge):
+    if _agree(x, y, most, edge, frame):
         return True
     if min(_colourfulness(x), _colourfulness(y)) < _GREY:
         x, y = (np.repeat((image @ _LUMA)[..., None], 3, axis=2) for image in (x, y))
     gain, offsets = _fit(x, y)
     if gain < _LEAST_GAIN:
         return False
-    return _agree(x, (y - offsets) / gain, most, edge)
+    return _agree(x, (y - offsets) / gain, most, edge, frame)
 
 
-def _agree(x: _Light, y: _Light, most: float, edge: float) -> bool:
-    """Whether no pixel differs by more than `most` and its part of the contrast around it, nor any spot in colour."""
+def _agree(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bool:
+    """Whether no pixel differs by more than `most` and its part of the contrast around it, nor any spot in colour;
+    the outer `frame` pixels do not count."""
     difference = x - y
+    if frame:
+        difference[:frame] = difference[-frame:] = 0
+        difference[:, :frame] = difference[:, -frame:] = 0
     light = difference @ _LUMA
     if float(np.abs(light).max()) >= most:
         allowed = most + edge * np.minimum(_contrast(x @ _LUMA), _contrast(y @ _LUMA)) if edge else most
