@@ -73,8 +73,13 @@ def draw_explanation(explanation: Explanation) -> RenderableType:
         table.add_row(
             Text(fate.fate, style=_STYLES[fate.fate]), Text(tag), fate.rule, rule, Text(fate.why, style="dim")
         )
-    head = Text(f"{explanation.image}: tags from {_ORIGINS[explanation.source]}", style="bold")
+    head = Text(f"{explanation.image}: tags from {_origin(explanation)}", style="bold")
     return Group(head, table, Text(f"= {explanation.caption}", style="bold"))
+
+
+def _origin(explanation: Explanation) -> str:
+    origin = _ORIGINS[explanation.source]
+    return origin.replace("its own caption", f"the import {explanation.imported}") if explanation.imported else origin
 
 
 def draw_table(table: TagTable) -> RenderableType:

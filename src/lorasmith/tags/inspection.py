@@ -8,17 +8,17 @@ from lorasmith.events import Work
 from lorasmith.project import Project
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.raw import read_raw_tags
-from lorasmith.tags.review import RULE_IDS, review_tags
+from lorasmith.tags.review import RULE_IDS, Lore, review_tags
 from lorasmith.tags.sights import read_sights
 
 
-def inspect_project(project: Project, dataset: Dataset) -> Work[Inspection]:
-    """Run every rule, D and T, over a project.
+def inspect_project(project: Project, dataset: Dataset, lore: Lore | None = None) -> Work[Inspection]:
+    """Run every rule, D and T, over a project. `lore` is what is known outside of it (T2).
 
     Raises RefusedError, before anything is said, for what must not be trained; ProjectError for a wrong `waive`.
     """
     write_captions(project, dataset)
     raw = read_raw_tags(project, dataset)
     tags = {name: image.tags for name, image in raw.items()}
-    also = review_tags(project, dataset)
+    also = review_tags(project, dataset, lore)
     return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(raw)))

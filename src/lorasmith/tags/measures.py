@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lorasmith.dataset.fingerprinting import portray
 from lorasmith.dataset.index import open_index
-from lorasmith.dataset.reading import Dataset
+from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.events import finish
 from lorasmith.project import Project
 from lorasmith.tags.settings import TagsTable
@@ -32,6 +32,11 @@ def find_poor(project: Project, dataset: Dataset, settings: TagsTable) -> Mappin
     for name, side, usual in _small(dataset, settings.small):
         poor.setdefault(name, f"small: {side} pixels where {usual} are usual")
     return poor
+
+
+def is_collage(item: Item) -> bool:
+    """Whether the image was put together of several, which may differ in all that tags say."""
+    return item.lineage is not None and item.lineage.operation == "collage"
 
 
 def _small(dataset: Dataset, share: float) -> list[tuple[str, int, int]]:

@@ -11,7 +11,7 @@ from typing import Any
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import ProjectError, UsageError, did_you_mean
 from lorasmith.project import Project
-from lorasmith.tags.measures import find_poor
+from lorasmith.tags.measures import find_poor, is_collage
 from lorasmith.tags.raw import RawTags, read_raw_tags
 from lorasmith.tags.refusal import refuse, refuse_images
 from lorasmith.tags.rules import RULES, thresholds
@@ -82,19 +82,22 @@ class TagFate:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The story of one caption."""
+    """The story of one caption. `imported` is the name of the import that the tags of source "caption" or "both" came
+    from, empty when they are from the image's own caption."""
 
     image: str
     source: Source
     raw: tuple[str, ...]
     tags: tuple[TagFate, ...]
     caption: str
+    imported: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``lorasmith tag --explain``."""
         return {
             "image": self.image,
             "source": self.source,
+            "imported": self.imported or None,
             "raw": list(self.raw),
             "tags": [tag.as_json() for tag in self.tags],
             "caption": self.caption,
@@ -111,6 +114,7 @@ class Desk:
     raw: Mapping[str, RawTags]
     rules: tuple[CaptionRule, ...]
     _scenes: dict[tuple[str | None, Source], Scene] = field(default_factory=dict, repr=False)
+    _unsaid: dict[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def poor(self) -> Mapping[str, str]:
@@ -150,14 +154,19 @@ class Desk:
     def view(self, item: Item) -> View:
         """What the rules may see of an image."""
         raw = self.raw[item.name]
-        return View(item.name, raw.scores, raw.categories, raw.sentence, self.poor.get(item.name, ""))
+        poor = self.poor.get(item.name, "")
+        return View(item.name, raw.scores, raw.categories, raw.sentence, poor, is_collage(item))
 
     def is_unsure(self, item: Item) -> bool:
         """Whether the tagger gave the image tags that are under their thresholds."""
         raw = self.raw[item.name]
         if raw.source != "tagger" or not raw.scores:
             return False
-        return len(raw.categories) - sum(map(_NO_TAGS.__contains__, raw.categories.values())) > len(raw.tags)
+        kinds = raw.categories  # one mapping for all images of a tagger
+        unsaid = self._unsaid.get(id(kinds))
+        if unsaid is None:
+            unsaid = self._unsaid[id(kinds)] = tuple(name for name, kind in kinds.items() if kind in _NO_TAGS)
+        return len(raw.scores) - sum(map(raw.scores.__contains__, unsaid)) > len(raw.tags)
 
     def start(self, item: Item) -> Tags:
         """The tags that the first rule sees: all that the tagger gave, or the caption's."""
@@ -299,7 +308,8 @@ def explain(desk: Desk, image: str) -> Explanation:
                 _tell(stories, rule, ruling)
             tags = outcome.tags
     refuse(tags, desk.project.where("tags"))
-    return Explanation(name, desk.raw[name].source, start, tuple(story.end() for story in stories), join_tags(tags))
+    raw, fates = desk.raw[name], tuple(story.end() for story in stories)
+    return Explanation(name, raw.source, start, fates, join_tags(tags), raw.imported)
 
 
 def order_rules(settings: TagsTable, where: str) -> tuple[CaptionRule, ...]:

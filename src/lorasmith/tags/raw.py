@@ -30,7 +30,8 @@ class RawTags:
     description in words from an import or a captioning program, to stand beside the tags; None where the caption is
     written in sentences itself. `scores` and `categories`: all that the tagger gave, by its own spelling, also below
     the thresholds and where the caption speaks; scores in 0..1. `ratings`: for the refusal only: every tagger's
-    rating, and what was said of the image but is not in `tags`, so that no setting hides it.
+    rating, and what was said of the image but is not in `tags`, so that no setting hides it. `imported`: the name of
+    the import that stands in for the image's own caption, empty when it does not.
     """
 
     tags: tuple[str, ...]
@@ -39,6 +40,7 @@ class RawTags:
     scores: Mapping[str, float] = field(default_factory=dict)
     categories: Mapping[str, int] = field(default_factory=dict)
     sentence: str | None = None
+    imported: str = ""
 
 
 def read_raw_tags(project: Project, dataset: Dataset, *, kohya_compat: bool = False) -> Mapping[str, RawTags]:
@@ -94,22 +96,28 @@ class _Sources:
         sentence = self._sentences.get(sha256)
         row = next((row for row in rows if not name or is_called(self._shelf.rows[row][1], name)), None)
         named = next((tags for tags in imported if name and tags.is_called(name)), None)
+        own, in_words = split_tags(caption), is_sentence(caption)
         said = _Said(
-            caption,
+            own,
             named or next(iter(imported), None),
             self._likely[row] if row is not None else (),
             sentence,
         )
         tags, source, of_import = self._chosen(said, item)
-        if named is not None and self._settings.source == "tagger":
+        instead = named is not None and self._settings.source == "tagger"
+        if named is not None and instead:
             tags, source, of_import = split_tags(named.tags or ""), "caption", named.sentence
+        stands_in = source in ("caption", "both") and (instead or not own)
+        unused = () if source in ("caption", "both") and own and not instead else (caption,)
+        seen = self._unchosen(rows, (*unused, *_texts(imported), sentence), frozenset(tags))
         return RawTags(
             tags,
             source,
-            self._unchosen(rows, (caption, *_texts(imported), sentence), frozenset(tags)),
+            (*seen, caption) if in_words and not unused else seen,
             self._shelf.scored(row) if row is not None else {},
             self._kinds[self._shelf.rows[row][1]] if row is not None else {},
-            of_import or (None if is_sentence(caption) else sentence),
+            of_import or (None if in_words else sentence),
+            said.imported.source if said.imported is not None and stands_in else "",
         )
 
     def _unchosen(self, rows: tuple[int, ...], texts: Iterable[str | None], chosen: frozenset[str]) -> tuple[str, ...]:
@@ -128,7 +136,7 @@ class _Sources:
 
     def _chosen(self, said: _Said, item: Item) -> tuple[tuple[str, ...], Source, str | None]:
         """(tags, source, the import's sentence)."""
-        way, own, sentence = self._settings.source, split_tags(said.caption), None
+        way, own, sentence = self._settings.source, said.own, None
         if not own and said.imported is not None:
             own, sentence = split_tags(said.imported.tags or ""), said.imported.sentence
         if said.scored and way == "both" and own:
@@ -146,7 +154,7 @@ class _Sources:
 class _Said:
     """What the sources say of one image: its caption, an import, a tagger's likely tags, a captioning program."""
 
-    caption: str
+    own: tuple[str, ...]
     imported: ImportedTags | None
     scored: tuple[str, ...]
     sentence: str | None

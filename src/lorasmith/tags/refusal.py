@@ -44,7 +44,7 @@ def refuse_images(texts: Mapping[str, Iterable[str]], also: Iterable[str], where
     text is looked at once, and nothing else happens when they are harmless taken all together.
     """
     always = tuple(also)
-    distinct = {*always, *(text for image in texts.values() for text in image)}
+    distinct = set(always).union(*texts.values())
     looks = {text: _look(text) for text in distinct}
     if not any(minor for minor, _ in looks.values()) or not any(sexual for _, sexual in looks.values()):
         return

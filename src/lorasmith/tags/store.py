@@ -109,9 +109,17 @@ class Shelf:
     def scored(self, row: int) -> dict[str, float]:
         """The scores of one row by name."""
         part = slice(self._ends[row], self._ends[row + 1])
-        return dict(
-            zip(map(self.names.__getitem__, self.numbers[part].tolist()), self.scores[part].tolist(), strict=True)
-        )
+        return dict(zip(self._said[part], self._likely[part], strict=True))
+
+    @cached_property
+    def _said(self) -> list[str]:
+        """The names of the tags of all rows."""
+        return list(map(self.names.__getitem__, self.numbers.tolist()))
+
+    @cached_property
+    def _likely(self) -> list[float]:
+        """Their scores."""
+        return self.scores.tolist()
 
     def kinds(self) -> Mapping[str, Mapping[str, int]]:
         """By tagger, the category of every name in its rows."""

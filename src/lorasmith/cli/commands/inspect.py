@@ -36,6 +36,7 @@ def command(
 
     Example: lorasmith inspect my-lora --html look.html
     """
+    from lorasmith.bases.lore import read_lore
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.page import write_page
     from lorasmith.dataset.reading import read_dataset
@@ -44,7 +45,7 @@ def command(
 
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
-    inspection = show(inspect_project(opened, dataset), json)
+    inspection = show(inspect_project(opened, dataset, read_lore(opened)), json)
     page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))

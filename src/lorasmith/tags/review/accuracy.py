@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lorasmith.dataset.findings import Finding
 from lorasmith.tags.knowledge import PRAISE, find_conflicts
+from lorasmith.tags.measures import is_collage
 from lorasmith.tags.review.check import Case, TagCheck, images
 from lorasmith.tags.rules.doubtful import find_doubtful
 from lorasmith.tags.words import tag_key
@@ -33,9 +34,12 @@ def _words(case: Case, names: tuple[str, ...]) -> str:
 
 
 def check_agreement(case: Case) -> Iterator[Finding]:
-    """Warnings for tags that exclude each other, where no score decides, and for suspected false positives."""
+    """Warnings for tags that exclude each other, where no score decides, and for suspected false positives.
+    The parts of a collage differ rightly."""
     against: dict[str, list[str]] = {}
     for item in case.desk.dataset.items:
+        if is_collage(item):
+            continue
         for _, rivals in find_conflicts([tag_key(tag) for tag in case.captions[item.name]]):
             against.setdefault(" with ".join(rivals), []).append(item.name)
     for together, names in against.items():
@@ -49,6 +53,8 @@ def _check_doubts(case: Case) -> Iterator[Finding]:
     """What a caption says and a tagger that knows the tag does not see at all."""
     doubted: dict[str, list[str]] = {}
     for item in case.desk.dataset.items:
+        if is_collage(item):
+            continue
         raw = case.desk.raw[item.name]
         if raw.source == "caption" and raw.scores:
             own = tuple(tag for tag in case.captions[item.name] if tag in raw.tags)

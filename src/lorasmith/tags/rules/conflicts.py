@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.knowledge import SIDES, find_conflicts
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from itertools import chain
+
+from lorasmith.tags.knowledge import EXCLUSIONS, SEVERAL, SIDES, find_conflicts
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Suspects, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
 
-_EXCLUDING = frozenset(SIDES)
+_COMPANY = frozenset(SIDES) | SEVERAL | frozenset(chain.from_iterable(rule.unless for rule in EXCLUSIONS))
 
 
 def prepare(scene: Scene) -> Work | None:
-    """Of excluding tags the likelier side stays, by the tagger's scores; without scores all stay, and are reported."""
+    """Of excluding tags the likelier side stays, by the tagger's scores; without scores all stay, and are reported.
+    The parts of a collage may differ."""
+    suspects = Suspects(lambda tag: tag_key(tag) in _COMPANY)
+    peaceful: set[frozenset[str]] = set()
 
     def work(tags: Tags, view: View) -> Outcome | None:
-        keys = tuple(map(tag_key, tags))
-        if not view.scores or _EXCLUDING.isdisjoint(keys):
+        if not view.scores or view.collage:
+            return None
+        company = frozenset(suspects.among(tags))
+        if not company or company in peaceful:
+            return None
+        conflicts = find_conflicts(tuple(map(tag_key, tags)))
+        if not conflicts:
+            peaceful.add(company)
             return None
         dropped: dict[str, str] = {}
-        for _, rivals in find_conflicts(keys):
+        for _, rivals in conflicts:
             best, losers = weigh(rivals, view, scene.known)
             if best is not None:
                 why = f"excluded by {best}, which is likelier ({view.likelihood[best]:.2f})"

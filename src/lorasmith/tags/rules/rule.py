@@ -6,9 +6,11 @@ of one image after the other. What it does it says tag by tag, in rulings: `lora
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from lorasmith.project import SubjectKind
@@ -43,7 +45,7 @@ class View:
     """What a rule may look at of one image beside its tags.
 
     `scores` (0..1) and `categories` by the tagger's spelling; `sentence` a description in words; `poor` why the
-    image counts as of low quality, empty for a good one.
+    image counts as of low quality, empty for a good one; `collage` whether it shows several pictures side by side.
     """
 
     name: str
@@ -51,6 +53,7 @@ class View:
     categories: Mapping[str, int] = field(default_factory=dict)
     sentence: str | None = None
     poor: str = ""
+    collage: bool = False
 
     @cached_property
     def likelihood(self) -> Mapping[str, float]:
@@ -81,11 +84,7 @@ class Scene:
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """In how many images of the subject each `tag_key` stands."""
-        counts: dict[str, int] = {}
-        for keys in self.keys:
-            for key in keys:
-                counts[key] = counts.get(key, 0) + 1
-        return counts
+        return Counter(chain.from_iterable(self.keys))
 
     @property
     def word(self) -> str:
@@ -150,6 +149,23 @@ class TagWork:
         return Outcome(carry_out(tags, memory), rulings) if rulings else None
 
 
+class Suspects:
+    """The tags that a rule could be interested in at all, found out once for each distinct tag."""
+
+    def __init__(self, is_suspect: Callable[[str], bool]) -> None:
+        self._is_suspect = is_suspect
+        self._known: set[str] = set()
+        self._found: set[str] = set()
+
+    def among(self, tags: Iterable[str]) -> set[str]:
+        """Those of the tags that are suspect."""
+        if not self._known.issuperset(tags):
+            fresh = set(tags) - self._known
+            self._found.update(filter(self._is_suspect, fresh))
+            self._known |= fresh
+        return self._found.intersection(tags)
+
+
 def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
     """The work that judges tag by tag; None leaves a tag alone."""
     return TagWork(judge)
@@ -178,7 +194,7 @@ def drop(tags: Tags, dropped: Mapping[str, str]) -> Outcome | None:
 def append(tags: Tags, added: Tags, why: str = "") -> Outcome | None:
     """The outcome of adding at the end what is not there yet in any spelling."""
     present = set(map(tag_key, tags))
-    fresh = tuple(tag for tag in added if tag_key(tag) not in present)
+    fresh = tuple([tag for tag in added if tag_key(tag) not in present])
     return Outcome(tags + fresh, tuple(Ruling(tag, "added", why) for tag in fresh)) if fresh else None
 
 

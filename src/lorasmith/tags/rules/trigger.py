@@ -24,6 +24,8 @@ def prepare(scene: Scene) -> Work | None:
         del view
         if word is not None and tags and tag_key(tags[0]) not in own and word.search(tags[0].casefold()):
             return None
+        if not plain:
+            return put_first(tags, front)
         bare = tuple(Ruling(tag, "dropped", "it is in front already") for tag in tags if tag_key(tag) in plain)
         if not bare:
             return put_first(tags, front)

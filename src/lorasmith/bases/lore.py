@@ -1,0 +1,45 @@
+"""What a base knows by itself, for the question whether a trigger is new to it (T2): files are read, no model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from lorasmith.bases.doodle import doodle_folder, world
+from lorasmith.bases.world import read_world
+from lorasmith.errors import BaseError
+from lorasmith.project import EMBEDDED, Project
+from lorasmith.recipe.family import locate_base
+from lorasmith.tags.review import Lore
+
+
+def read_lore(project: Project) -> Lore:
+    """The words of the project's base: its tokenizer's vocabulary, and the tags of its world if it has one.
+
+    What is not there, or cannot be read, is left empty: loading the base will say what is wrong with it.
+    """
+    if project.lora.base != EMBEDDED:
+        return Lore(read_tokens(Path(locate_base(project.lora.base, project.root))))
+    try:
+        tokens = read_tokens(doodle_folder())
+    except BaseError:
+        tokens = {}
+    return Lore(tokens, read_tags())
+
+
+def read_tokens(folder: Path) -> Mapping[str, int]:
+    """Token -> number from the first tokenizer of a diffusers folder; empty without a readable one."""
+    try:
+        tokens = json.loads((folder / "tokenizer" / "vocab.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(tokens, dict) or not all(isinstance(number, int) for number in tokens.values()):
+        return {}
+    return tokens
+
+
+def read_tags() -> frozenset[str]:
+    """All tags of the embedded base's world. Raises BaseError when the installation is damaged."""
+    known = read_world(world())
+    return frozenset(known.always).union(*(group.tags for group in known.groups.values()))
