@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from lorasmith.images.looks import look, look_inside, looks_same, take_inner_look, take_look
+from lorasmith.images.looks import look, look_inside, looks_same, looks_same_inside, take_inner_look, take_look
 from tests.images.drawings import draw
 
 SEEDS = range(6)
@@ -124,7 +124,13 @@ def test_the_look_inside_is_that_of_the_picture(tmp_path: Path) -> None:
         sheet = Image.new("RGB", (500, 400), "black")
         sheet.paste(image, (75, 40))
         sheet.save(tmp_path / "bordered.jpg", quality=85)
-        assert looks_same(look_inside(tmp_path / "bordered.jpg"), take_inner_look(image)), seed
+        assert looks_same_inside(look_inside(tmp_path / "bordered.jpg"), take_inner_look(image)), seed
+
+
+def test_another_expression_is_another_picture_inside_borders() -> None:
+    for seed in SEEDS:
+        other = face(seed, mouth="open").resize((500, 520))
+        assert not looks_same_inside(take_inner_look(face(seed)), take_inner_look(other)), seed
 
 
 def test_the_look_of_a_file(tmp_path: Path) -> None:

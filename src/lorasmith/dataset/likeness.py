@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from lorasmith.dataset.evidence import Group, Likeness
 from lorasmith.dataset.grouping import near_pairs
 from lorasmith.images.fingerprints import HASH_DISTANCE, WHOLE, Fingerprint
-from lorasmith.images.looks import Look, looks_same
+from lorasmith.images.looks import Look, looks_same, looks_same_inside
 
 Distinct = frozenset[frozenset[str]]
 """Pairs of sha256 that the user has called different pictures."""
@@ -19,6 +19,7 @@ Distinct = frozenset[frozenset[str]]
 _KINDS: tuple[Likeness, ...] = ("same", "near", "mirrored", "padded", "cropped")
 _CLOSE = math.log(1.05)
 """Sizes within 5 % of each other count as equal."""
+_BLUR_STEP, _MUCH_LARGER = 0.1, 1.3
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Portrait:
         return max(1.0, self.pixels * (right - left) * (bottom - top))
 
     @property
+    def border(self) -> float:
+        """The share of it that is uniform border."""
+        return 1 - self.inner_pixels / self.pixels
+
+    @property
     def bordered(self) -> bool:
         return self.fingerprint.box != WHOLE
 
@@ -50,89 +56,100 @@ class Portrait:
 def group_images(
     portraits: Sequence[Portrait],
     distinct: Distinct = frozenset(),
-    cuttings: Callable[[Sequence[Portrait]], Mapping[str, str]] | None = None,
 ) -> tuple[Group, ...]:
     """Group the images that show the same picture: the same file, a changed copy, a mirror image, one with other
-    borders around it, and (when `cuttings` can tell) a part of another.
+    borders around it.
 
     Groups are stars around the best image, so that chains of small changes do not run together. The best has the most
-    pixels within its borders, then the narrowest borders, then the least blur, then a lossless format, then the
-    largest file, then a caption, then the first name. Pairs in `distinct` are no group. `cuttings` gives, of portraits
-    that are in no other group, name by name the one that it is cut out of.
+    pixels, then no blur, then a lossless format, then the larger file, then a caption, then the shorter name (copies
+    are named after their original), then the first. Of a picture with and without borders the one without is better,
+    unless it is much smaller. Pairs in `distinct` are no group.
     """
     copies: dict[str, list[Portrait]] = {}
     for portrait in sorted(portraits, key=_rank):
         copies.setdefault(portrait.sha256, []).append(portrait)
     ranked = [same[0] for same in copies.values()]
+    kinds = _kinds(ranked, distinct)
+    framed = {_framed(ranked[one], ranked[other]) for (one, other), kind in kinds.items() if kind == "padded"}
+    kin: dict[int, list[int]] = {}
+    for one, other in kinds:
+        kin.setdefault(one, []).append(other)
+        kin.setdefault(other, []).append(one)
     taken: set[int] = set()
     groups: list[Group] = []
-    alone: list[Portrait] = []
-    later = _candidates(ranked)
-    for number, best in enumerate(ranked):
+    for number in sorted(range(len(ranked)), key=lambda place: (ranked[place].sha256 in framed, place)):
         if number in taken:
             continue
+        taken.add(number)
+        best = ranked[number]
         members: dict[Likeness, list[Portrait]] = {"same": copies[best.sha256][1:]}
-        for place in later(number):
-            other = ranked[place]
-            if place in taken or frozenset((best.sha256, other.sha256)) in distinct:
-                continue
-            kind = _likeness(best, other)
-            if kind:
+        for place in sorted(kin.get(number, ())):
+            if place not in taken:
                 taken.add(place)
-                members.setdefault(kind, []).extend(copies[other.sha256])
+                kind = kinds[min(number, place), max(number, place)]
+                members.setdefault(kind, []).extend(copies[ranked[place].sha256])
         groups += [_group(kind, best, members[kind]) for kind in _KINDS if members.get(kind)]
-        alone.append(best)
-    if cuttings is not None:
-        groups += _group_cuttings(alone, cuttings(alone), distinct)
     return tuple(groups)
 
 
+def _kinds(ranked: Sequence[Portrait], distinct: Distinct) -> dict[tuple[int, int], Likeness]:
+    """What pairs of places, the better one first, are to each other; pairs that are nothing are left out."""
+    found: dict[tuple[int, int], Likeness] = {}
+    for one, other in _candidates(ranked):
+        if frozenset((ranked[one].sha256, ranked[other].sha256)) not in distinct:
+            kind = _likeness(ranked[one], ranked[other])
+            if kind:
+                found[one, other] = kind
+    return found
+
+
+def _framed(one: Portrait, other: Portrait) -> str:
+    """The sha256 of the worse of two pictures that differ by their borders."""
+    times = one.inner_pixels / other.inner_pixels
+    if max(times, 1 / times) > _MUCH_LARGER:
+        return (other if times > 1 else one).sha256
+    return (one if one.border > other.border else other).sha256
+
+
 def _group(kind: Likeness, best: Portrait, others: Sequence[Portrait]) -> Group:
-    return Group(kind, (best.name, *(other.name for other in others)), _reason(best, min(others, key=_rank)))
+    return Group(kind, (best.name, *(other.name for other in others)), _reason(kind, best, min(others, key=_rank)))
 
 
-def _group_cuttings(alone: Sequence[Portrait], cuttings: Mapping[str, str], distinct: Distinct) -> Iterator[Group]:
-    by_name = {portrait.name: portrait for portrait in alone}
-    parts: dict[str, list[str]] = {}
-    for part, whole in cuttings.items():
-        if frozenset((by_name[part].sha256, by_name[whole].sha256)) not in distinct:
-            parts.setdefault(whole, []).append(part)
-    for whole, names in parts.items():
-        yield Group("cropped", (whole, *names), "it shows all of the picture")
-
-
-def _rank(portrait: Portrait) -> tuple[int, float, float, int, bool, int, bool, str]:
-    left, top, right, bottom = portrait.fingerprint.box
-    border = round(1 - (right - left) * (bottom - top), 1)
-    blur = round(portrait.fingerprint.blur, 2)
+def _rank(portrait: Portrait) -> tuple[int, int, bool, int, bool, int, str]:
     return (
-        -round(math.log(portrait.inner_pixels) / _CLOSE),
-        border,
-        blur,
-        -portrait.pixels,
+        -round(math.log(portrait.pixels) / _CLOSE),
+        int(portrait.fingerprint.blur / _BLUR_STEP),
         not portrait.lossless,
-        -portrait.size,
+        -round(math.log(max(1, portrait.size)) / _CLOSE),
         not portrait.captioned,
+        len(portrait.name),
         portrait.name,
     )
 
 
-def _reason(best: Portrait, second: Portrait) -> str:
-    """Why `best` is ranked before `second`, in words."""
+def _reason(kind: Likeness, best: Portrait, second: Portrait) -> str:
+    """Why `best` is better than `second`, in words."""
     if best.sha256 == second.sha256:
         return "it has a caption" if best.captioned and not second.captioned else "the files are identical"
-    times = best.inner_pixels / second.inner_pixels
+    times = best.pixels / second.pixels
+    if kind == "padded":
+        times = best.inner_pixels / second.inner_pixels
+        if times < _MUCH_LARGER:
+            return "narrower borders"
     words = (
         f"{times:.0f} times the pixels" if times > 1.9 else f"{times:.1f} times the pixels",
-        "narrower borders",
         "sharper",
-        "more pixels",
         "saved without loss",
         "the larger file",
         "it has a caption",
+        "equally good, the shorter name",
         "equally good, the first by name",
     )
-    return next(word for word, one, two in zip(words, _rank(best), _rank(second), strict=True) if one != two)
+    if kind == "padded":
+        return words[0]
+    return next(
+        (word for word, one, two in zip(words, _rank(best), _rank(second), strict=True) if one != two), words[-1]
+    )
 
 
 def _likeness(best: Portrait, other: Portrait) -> Likeness | None:
@@ -143,15 +160,15 @@ def _likeness(best: Portrait, other: Portrait) -> Likeness | None:
         return "mirrored"
     if not (best.bordered or other.bordered) or not _near(one.inner, two.inner):
         return None
-    return "padded" if looks_same(best.inner_look(), other.inner_look()) else None
+    return "padded" if looks_same_inside(best.inner_look(), other.inner_look()) else None
 
 
 def _near(one: int, other: int) -> bool:
     return (one ^ other).bit_count() <= HASH_DISTANCE
 
 
-def _candidates(ranked: Sequence[Portrait]) -> Callable[[int], list[int]]:
-    """A function from an image's place to the later places where a hash is near, in order."""
+def _candidates(ranked: Sequence[Portrait]) -> Iterator[tuple[int, int]]:
+    """The pairs of places, in order, at which a hash is near."""
     prints = [portrait.fingerprint for portrait in ranked]
     hashes = np.array([made.phash for made in prints], np.uint64)
     found = [
@@ -161,6 +178,5 @@ def _candidates(ranked: Sequence[Portrait]) -> Callable[[int], list[int]]:
     if any(portrait.bordered for portrait in ranked):
         inner = np.array([made.inner for made in prints], np.uint64)
         found.append(near_pairs(inner, inner, HASH_DISTANCE))
-    pairs = np.unique(np.concatenate(found), axis=0)
-    starts = np.searchsorted(pairs[:, 0], np.arange(len(ranked) + 1))
-    return lambda place: [int(later) for later in pairs[starts[place] : starts[place + 1], 1]]
+    for one, other in np.unique(np.concatenate(found), axis=0):
+        yield int(one), int(other)

@@ -149,8 +149,11 @@ def _content(grey_HW: Grey) -> _Pixels:
             right - seam * (right < width),
             bottom - seam * (bottom < height),
         )
-        next_box = _trim(grey_HW, within)
-        if next_box == within or not _is_large(next_box, whole):  # no further border under the seam of the last
+        found = _trim(grey_HW, within)
+        sides = (box[side] if found[side] == within[side] else found[side] for side in range(4))
+        left, top, right, bottom = sides  # where no further border lies under the seam of the last, that one ends
+        next_box = left, top, right, bottom
+        if next_box == box or not _is_large(next_box, whole):
             return box if _is_large(box, whole) else whole
         box = next_box
 

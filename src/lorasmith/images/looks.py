@@ -26,18 +26,20 @@ _MOST, _EDGE = 14.0, 0.2
 _MOST_COLOUR, _BLOCK = 18.0, 4
 _MOST_BLURRED, _EDGE_BLURRED = 9.0, 0.25
 _FRAME = 2
-"""Pixels at the edge that a blurred copy is not measured by: a blur carries the outermost line of the picture into them,
-and what that line was cannot be told from a look."""
+"""Pixels at the edge that a blurred copy is not measured by: a blur carries the outermost line of the picture into
+them, and what that line was cannot be told from a look."""
 _EQUALLY_SHARP, _MOST_BLUR, _HALVINGS, _MARGIN = 0.9, 3.0, 6, 9
 _LEAST_GAIN = 0.4
 _GREY = 4.0
 _COARSE, _COARSE_MOST = 8, 24.0
+_FURTHEST, _STEPS = 1.0, 3
+"""Pixels of a look that the edges of two inner looks may lie apart."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def look(path: Path) -> Look:
     """The picture at 64 x 64 pixels. Raises ImageError."""
-    return take_look(open_small(path, LOOK_SIDE))
+    return take_look(open_small(path, 2 * LOOK_SIDE))
 
 
 def look_inside(path: Path) -> Look:
@@ -68,17 +70,54 @@ def looks_same(one: Look, other: Look) -> bool:
     whose light was changed all over is fitted first (one gain, an offset per channel); the sharper of the two is
     blurred as much as the other is, and then has to agree better.
     """
+    return _look_same(one, other, 0)
+
+
+def _look_same(one: Look, other: Look, frame: int) -> bool:
+    """`looks_same` but for the outer `frame` pixels."""
     x, y = one.astype(np.float32), other.astype(np.float32)
     if _spread(x) < _spread(y):
         x, y = y, x
     if not _agree_coarsely(x, y):
         return False
-    if _agree(x, y, _MOST, _EDGE):
-        return True
-    if _agree_toned(x, y, _MOST, _EDGE):
+    if _agree_toned(x, y, _MOST, _EDGE, frame):
         return True
     blurred = _match_blur(x, y)
     return blurred is not None and _agree_toned(*blurred, _MOST_BLURRED, _EDGE_BLURRED, _FRAME)
+
+
+def looks_same_inside(one: Look, other: Look) -> bool:
+    """`looks_same` of two inner looks, also when recompression has moved the edges of one a little, so that they
+    show a line of the border."""
+    if _look_same(one, other, 1):
+        return True
+    moved = _align(one.astype(np.float32), other.astype(np.float32))
+    return moved is not None and _look_same(one, moved, 1)
+
+
+def _align(fixed: _Light, moving: _Light) -> Look | None:
+    """`moving`, shifted and stretched to lie upon `fixed` (Gauss and Newton's steps); None when it lies too far off."""
+    wanted, light = fixed @ _LUMA, moving @ _LUMA
+    place = (np.arange(LOOK_SIDE) - (LOOK_SIDE - 1) / 2) / (LOOK_SIDE / 2)
+    offsets = np.zeros(4)  # down, across, taller, wider, in pixels at the edge
+    for _ in range(_STEPS):
+        now = _resampled(offsets[0] + offsets[2] * place) @ light @ _resampled(offsets[1] + offsets[3] * place).T
+        down, across = np.gradient(now)
+        slopes = [down, across, down * place[:, None], across * place]
+        columns = np.stack([slope[1:-1, 1:-1].reshape(-1) for slope in slopes], axis=1)
+        offsets += np.linalg.lstsq(columns, (wanted - now)[1:-1, 1:-1].reshape(-1), rcond=None)[0]
+        if np.abs(offsets).max() > _FURTHEST:
+            return None
+    rows, columns = _resampled(offsets[0] + offsets[2] * place), _resampled(offsets[1] + offsets[3] * place)
+    aligned = np.stack([rows @ moving[..., channel] @ columns.T for channel in range(3)], axis=2)
+    return np.asarray(np.rint(aligned.clip(0, 255)), np.uint8)
+
+
+def _resampled(offsets: _Light) -> _Light:
+    """The matrix that reads a line `offsets` pixels away from each of its places, between two pixels linearly."""
+    place = (np.arange(LOOK_SIDE) + offsets).clip(0, LOOK_SIDE - 1)
+    matrix: _Light = np.maximum(0.0, 1 - np.abs(place[:, None] - np.arange(LOOK_SIDE)))
+    return matrix
 
 
 def _agree_toned(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bool:
