@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lorasmith.bases.lore import read_tags
 from lorasmith.cli.main import run
+from lorasmith.tags.knowledge import is_common
 from tests.dataset.projects import make_project
 from tests.images.drawings import save_drawings
 
@@ -101,3 +103,12 @@ def test_findings_on_tags_are_part_of_it(tmp_path: Path, capsys: pytest.CaptureF
     run(["inspect", str(tmp_path), "--json"])
     findings = json.loads(capsys.readouterr().out)["findings"]
     assert [finding["images"] for finding in findings if finding["rule"] == "T9"] == [["007.png"]]
+
+
+def test_a_trigger_that_the_projects_base_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trigger = min(tag for tag in read_tags() if not is_common(tag))
+    project = make_project(tmp_path, trigger=trigger)
+    save_drawings(project.root / "images", 1, caption="smile")
+    run(["inspect", str(tmp_path), "--json"])
+    found = {finding["rule"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert "knows already" in found["T2"]["message"]

@@ -123,3 +123,14 @@ def test_tags_are_imported_and_captioning_programs_are_run(
     assert isinstance(made["captions"], dict)
     assert made["captions"]["red.png"].startswith("zbk, ")
     assert "red, plain" in made["captions"]["red.png"]
+
+
+def test_explaining_says_which_import_tags_came_from(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_drawings(root / "images", 1, 5)
+    (tmp_path / "old.json").write_text(json.dumps({"005.png": {"tags": "hat"}}), "utf-8")
+    assert run(["tag", str(root), "--import", str(tmp_path / "old.json"), "--explain", "005.png"]) == 0
+    assert "tags from the import old.json" in capsys.readouterr().out
+    assert run(["tag", str(root), "--explain", "000.png"]) == 0
+    assert "tags from its own caption" in capsys.readouterr().out

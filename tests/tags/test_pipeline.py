@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from lorasmith.errors import ProjectError, UsageError
 from lorasmith.project import Project
 from lorasmith.tags.building import Change, build_dataset, compare_captions
+from lorasmith.tags.imported import ImportedTags, store_imported
 from lorasmith.tags.pipeline import explain_caption, write_captions
 from lorasmith.tags.rules import RULES
 from lorasmith.tags.store import ScoredTag, StoredTags, store
@@ -190,3 +191,33 @@ def test_changes_are_seen_before_they_are_made(project: Project) -> None:
     )
     build_dataset(project, dataset, captioning)
     assert compare_captions(project, dataset, captioning) == ()
+
+
+def test_likely_tags_pass_the_thresholds_however_many_the_tagger_knows(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    save_drawings(project.root / "images", 2)
+    sure, unsure = (item.facts.sha256 for item in read(project).items)
+    rating = ScoredTag("general", 9, 0.1)
+    store(
+        project,
+        [
+            StoredTags(sure, "test", (ScoredTag("smile", 0, 0.9), rating)),
+            StoredTags(unsure, "test", (ScoredTag("hat", 0, 0.9), ScoredTag("cap", 0, 0.1), rating)),
+        ],
+    )
+    captioning = write_captions(project, read(project))
+    assert {effect.name: effect.changed for effect in captioning.rules}["thresholds"] == 1
+    assert list(captioning.captions.values()) == ["zbk, smile", "zbk, hat"]
+
+
+def test_explaining_names_the_import_that_tags_came_from(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    save_drawings(project.root / "images", 1, 0, caption="smile")
+    save_drawings(project.root / "images", 1, 1)
+    items = read(project).items
+    store_imported(project, [ImportedTags(item.facts.sha256, "old.json", "hat, red hat", None) for item in items])
+    own, imported = (explain_caption(project, read(project), item.name) for item in items)
+    assert (own.source, own.imported, own.as_json()["imported"]) == ("caption", "", None)
+    assert (imported.source, imported.imported) == ("caption", "old.json")
+    assert imported.as_json()["imported"] == "old.json"
+    assert imported.caption == "zbk, red hat"

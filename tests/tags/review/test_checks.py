@@ -195,3 +195,13 @@ def test_scores_settle_what_captions_contradict(tmp_path: Path) -> None:
     store_tagger(project, "test", (("smile", 0), ("frown", 0)))
     store(project, [StoredTags(item.facts.sha256, "test", (ScoredTag("smile", 0, 0.9), ScoredTag("frown", 0, 0.1)))])
     assert review_tags(project, read(project)) == ()
+
+
+def test_the_parts_of_a_collage_may_differ(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    save_drawings(project.root / "images", 1, caption="zbk, smile, frown, day, night")
+    look(project)
+    dataset = read(project)
+    made = replace(dataset.items[0], lineage=Lineage("collage", ("0" * 64,)))
+    assert {finding.rule for finding in review_tags(project, dataset)} == {"T9"}
+    assert review_tags(project, replace(dataset, items=(made,))) == ()
