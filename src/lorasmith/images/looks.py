@@ -99,13 +99,15 @@ def _align(fixed: _Light, moving: _Light) -> Look | None:
     """`moving`, shifted and stretched to lie upon `fixed` (Gauss and Newton's steps); None when it lies too far off."""
     wanted, light = fixed @ _LUMA, moving @ _LUMA
     place = (np.arange(LOOK_SIDE) - (LOOK_SIDE - 1) / 2) / (LOOK_SIDE / 2)
-    offsets = np.zeros(4)  # down, across, taller, wider, in pixels at the edge
+    offsets: _Light = np.zeros(4)  # down, across, taller, wider, in pixels at the edge
     for _ in range(_STEPS):
-        now = _resampled(offsets[0] + offsets[2] * place) @ light @ _resampled(offsets[1] + offsets[3] * place).T
-        down, across = np.gradient(now)
+        now: _Light = (
+            _resampled(offsets[0] + offsets[2] * place) @ light @ _resampled(offsets[1] + offsets[3] * place).T
+        )
+        down, across = np.gradient(now, axis=0), np.gradient(now, axis=1)
         slopes = [down, across, down * place[:, None], across * place]
-        columns = np.stack([slope[1:-1, 1:-1].reshape(-1) for slope in slopes], axis=1)
-        offsets += np.linalg.lstsq(columns, (wanted - now)[1:-1, 1:-1].reshape(-1), rcond=None)[0]
+        changes = np.stack([slope[1:-1, 1:-1].reshape(-1) for slope in slopes], axis=1)
+        offsets += np.linalg.lstsq(changes, (wanted - now)[1:-1, 1:-1].reshape(-1), rcond=None)[0]
         if np.abs(offsets).max() > _FURTHEST:
             return None
     rows, columns = _resampled(offsets[0] + offsets[2] * place), _resampled(offsets[1] + offsets[3] * place)
@@ -220,7 +222,8 @@ def _contrast(light_HW: _Light) -> _Light:
     rows_low = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
     high = np.maximum(np.maximum(rows_high[:, :-2], rows_high[:, 1:-1]), rows_high[:, 2:])
     low = np.minimum(np.minimum(rows_low[:, :-2], rows_low[:, 1:-1]), rows_low[:, 2:])
-    return high - low
+    span: _Light = high - low
+    return span
 
 
 def _means(image: _Light, block: int) -> _Light:
