@@ -388,7 +388,7 @@ def test_the_parts_of_a_collage_may_contradict_each_other() -> None:
 def test_one_images_peace_is_not_anothers() -> None:
     """What is remembered between the images of a scene depends on all that decides."""
     (rule,) = (one for one in RULES if one.name == "conflicts")
-    prepared = rule.prepare(Scene(TagsTable(), SubjectKind.CHARACTER, ("zbk",), "tagger"))
+    prepared = rule.prepare(Scene(TagsTable.model_validate({}), SubjectKind.CHARACTER, ("zbk",), "tagger"))
     assert prepared is not None
     view = View("a.png", {"smile": 0.9, "frown": 0.4})
     outcomes = [
@@ -400,7 +400,7 @@ def test_one_images_peace_is_not_anothers() -> None:
 
 def test_implied_tags_are_found_after_images_that_had_none() -> None:
     (rule,) = (one for one in RULES if one.name == "implied")
-    prepared = rule.prepare(Scene(TagsTable()))
+    prepared = rule.prepare(Scene(TagsTable.model_validate({})))
     assert prepared is not None
     outcomes = [
         prepared(tags, View("a.png")) for tags in (("Shirt",), ("red shirt",), ("Shirt", "red shirt"), ("hat",))

@@ -119,7 +119,8 @@ class Shelf:
     @cached_property
     def _likely(self) -> list[float]:
         """Their scores."""
-        return self.scores.tolist()
+        scores: list[float] = self.scores.tolist()
+        return scores
 
     def kinds(self) -> Mapping[str, Mapping[str, int]]:
         """By tagger, the category of every name in its rows."""
