@@ -37,6 +37,12 @@ def test_a_vocabulary_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> 
     assert read_tokens(tmp_path / "nothing") == {}
 
 
+def test_a_vocabulary_in_one_file_with_the_rest_of_the_tokenizer(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "tokenizer.json").write_text(json.dumps({"model": {"vocab": TOKENS}}), "utf-8")
+    assert read_tokens(tmp_path) == TOKENS
+
+
 def test_the_embedded_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save_tokens(tmp_path / "weights", json.dumps(TOKENS))
     monkeypatch.setattr(lore, "doodle_folder", lambda: folder)

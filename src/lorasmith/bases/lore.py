@@ -29,14 +29,18 @@ def read_lore(project: Project) -> Lore:
 
 
 def read_tokens(folder: Path) -> Mapping[str, int]:
-    """Token -> number from the first tokenizer of a diffusers folder; empty without a readable one."""
-    try:
-        tokens = json.loads((folder / "tokenizer" / "vocab.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(tokens, dict) or not all(isinstance(number, int) for number in tokens.values()):
-        return {}
-    return tokens
+    """Token -> number from the first tokenizer of a diffusers folder, by its vocab.json, else its tokenizer.json; empty
+    without a readable one."""
+    for name in ("vocab.json", "tokenizer.json"):
+        try:
+            tokens = json.loads((folder / "tokenizer" / name).read_text("utf-8"))
+            if name == "tokenizer.json":
+                tokens = tokens["model"]["vocab"]
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
+            continue
+        if isinstance(tokens, dict) and all(isinstance(number, int) for number in tokens.values()):
+            return tokens
+    return {}
 
 
 def read_tags() -> frozenset[str]:
