@@ -93,7 +93,8 @@ def test_what_can_be_taken_out_is_said_with_the_command(tmp_path: Path, capsys: 
     said = capsys.readouterr().out
     assert f"lorasmith curate auto {tmp_path} --dry-run" in said
     assert "1 image" in said
-    assert f"lorasmith curate alter {tmp_path} --replace-clones" in " ".join(said.split())
+    # The terminal breaks lines anywhere in a long path.
+    assert f"lorasmithcuratealter{tmp_path}--replace-clones" in "".join(said.split())
 
 
 def test_findings_on_tags_are_part_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

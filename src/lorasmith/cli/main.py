@@ -36,7 +36,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "grid": "Draw snapshots by strengths, beside the bare base.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
         "prompt": "Read and expand prompts without drawing them.",
-        "adapter": "Show and verify adapter files.",
+        "adapter": "Show, verify, convert, merge and resize adapter files.",
     }
 )
 _GROUPS = frozenset({"curate", "prompt", "adapter"})

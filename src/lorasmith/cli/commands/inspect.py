@@ -92,7 +92,7 @@ def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     shown: Counter[str] = Counter()
     for finding in inspection.findings:
         shown[finding.rule] += 1
