@@ -136,6 +136,8 @@ def _body(finding: Finding, folder: Path) -> RenderableType:
 
     from rich.text import Text
 
+    from lorasmith.dataset.folders import printable
+
     message = finding.sentence
     unnamed = [name for name in finding.images if name not in message]
     if unnamed:
@@ -144,7 +146,7 @@ def _body(finding: Finding, folder: Path) -> RenderableType:
     if finding.waived is not None:
         text.append(f"\n{finding.waived}", style="dim italic")
     else:
-        advice = finding.advice.replace(" PROJECT", f" {quote(str(folder))}")
+        advice = finding.advice.replace(" PROJECT", f" {quote(printable(str(folder)))}")
         text.append(f"\n-> {advice}", style="dim")
     return text
 
