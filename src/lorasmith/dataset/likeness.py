@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -69,12 +70,16 @@ def group_images(
     for portrait in sorted(portraits, key=_rank):
         copies.setdefault(portrait.sha256, []).append(portrait)
     ranked = [same[0] for same in copies.values()]
-    kinds = _kinds(ranked, distinct)
-    framed = {_framed(ranked[one], ranked[other]) for (one, other), kind in kinds.items() if kind == "padded"}
     kin: dict[int, list[int]] = {}
-    for one, other in kinds:
+    framed: set[str] = set()
+    kind_of = cache(lambda one, other: _likeness(ranked[one], ranked[other]))  # pairs, the better one first
+    for one, other in _candidates(ranked):
+        if frozenset((ranked[one].sha256, ranked[other].sha256)) in distinct:
+            continue
         kin.setdefault(one, []).append(other)
         kin.setdefault(other, []).append(one)
+        if _may_be_padded(ranked[one], ranked[other]) and kind_of(one, other) == "padded":
+            framed.add(_framed(ranked[one], ranked[other]))
     taken: set[int] = set()
     groups: list[Group] = []
     for number in sorted(range(len(ranked)), key=lambda place: (ranked[place].sha256 in framed, place)):
@@ -84,23 +89,14 @@ def group_images(
         best = ranked[number]
         members: dict[Likeness, list[Portrait]] = {"same": copies[best.sha256][1:]}
         for place in sorted(kin.get(number, ())):
-            if place not in taken:
+            if place in taken:
+                continue
+            kind = kind_of(min(number, place), max(number, place))
+            if kind:
                 taken.add(place)
-                kind = kinds[min(number, place), max(number, place)]
                 members.setdefault(kind, []).extend(copies[ranked[place].sha256])
         groups += [_group(kind, best, members[kind]) for kind in _KINDS if members.get(kind)]
     return tuple(groups)
-
-
-def _kinds(ranked: Sequence[Portrait], distinct: Distinct) -> dict[tuple[int, int], Likeness]:
-    """What pairs of places, the better one first, are to each other; pairs that are nothing are left out."""
-    found: dict[tuple[int, int], Likeness] = {}
-    for one, other in _candidates(ranked):
-        if frozenset((ranked[one].sha256, ranked[other].sha256)) not in distinct:
-            kind = _likeness(ranked[one], ranked[other])
-            if kind:
-                found[one, other] = kind
-    return found
 
 
 def _framed(one: Portrait, other: Portrait) -> str:
@@ -153,14 +149,20 @@ def _reason(kind: Likeness, best: Portrait, second: Portrait) -> str:
 
 
 def _likeness(best: Portrait, other: Portrait) -> Likeness | None:
+    """How the two look alike; None when they do not. Looks are only compared here, which is what costs."""
     one, two = best.fingerprint, other.fingerprint
     if _near(one.phash, two.phash) and looks_same(best.look(), other.look()):
         return "near"
     if _near(one.phash, two.mirrored) and looks_same(best.look(), np.ascontiguousarray(other.look()[:, ::-1])):
         return "mirrored"
-    if not (best.bordered or other.bordered) or not _near(one.inner, two.inner):
+    if not _may_be_padded(best, other):
         return None
     return "padded" if looks_same_inside(best.inner_look(), other.inner_look()) else None
+
+
+def _may_be_padded(best: Portrait, other: Portrait) -> bool:
+    """Whether borders are there, and what lies within them may be one picture."""
+    return (best.bordered or other.bordered) and _near(best.fingerprint.inner, other.fingerprint.inner)
 
 
 def _near(one: int, other: int) -> bool:
