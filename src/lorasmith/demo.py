@@ -84,21 +84,19 @@ def run_demo(folder: Path, example: str = "character") -> Work[Demo]:
 
 def _prepare(project: Project) -> Work[None]:
     """Inspect, tag and plan, and say what came out."""
-    from lorasmith.dataset.inspection import inspect
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.recipe.plan import make_plan
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.tags.building import build_dataset
+    from lorasmith.tags.inspection import inspect_project
     from lorasmith.tags.pipeline import write_captions
-    from lorasmith.tags.words import split_tags
 
     dataset = yield from read_dataset(project)
-    captioning = write_captions(project, dataset)
-    tags = {name: split_tags(text) for name, text in captioning.captions.items()}
-    inspection = yield from inspect(project, dataset, tags)
+    inspection = yield from inspect_project(project, dataset)
     if not inspection.passed:
         raise DatasetError("the images have errors.", where=project.root, hint=f"lorasmith inspect {project.root}")
     yield Note(f"inspect: {len(dataset.items)} images, nothing stands in the way.")
+    captioning = write_captions(project, dataset)
     build_dataset(project, dataset, captioning)
     first = next(iter(captioning.captions.values()))
     yield Note(f'tag: captions written, such as "{first}".')

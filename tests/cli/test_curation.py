@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lorasmith.cli.curation import count_images, draw_log, name_some, show_made, tell_decision
+from lorasmith.cli.curation import draw_log, name_some, show_made, tell_decision
+from lorasmith.cli.rendering import count_images
 from lorasmith.dataset.decisions import Decision
 from lorasmith.dataset.making import Made
 
@@ -31,7 +32,7 @@ def test_decisions_in_words(decision: Decision, told: str) -> None:
 def test_many_names_are_cut() -> None:
     assert name_some(["a", "b"]) == "a, b"
     assert name_some([str(number) for number in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
-    assert (count_images(["a"]), count_images([])) == ("1 image", "0 images")
+    assert (count_images(1), count_images(0)) == ("1 image", "0 images")
 
 
 def test_long_steps_are_cut_and_markup_means_itself(capsys: pytest.CaptureFixture[str]) -> None:

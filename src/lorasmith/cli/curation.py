@@ -137,9 +137,5 @@ def _verb(decision: Decision) -> str:
     return decision.verb
 
 
-def count_images(items: Sequence[object]) -> str:
-    return "1 image" if len(items) == 1 else f"{len(items)} images"
-
-
 def name_some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -47,6 +47,11 @@ def print_json(document: Mapping[str, Any], indent: int | None = 2) -> None:
     sys.stdout.flush()
 
 
+def count_images(count: int) -> str:
+    """``1 image``, ``3 images``."""
+    return "1 image" if count == 1 else f"{count} images"
+
+
 def say(line: str, style: str | None = None) -> None:
     """Lines for a person on stdout, styled when it is a terminal; square brackets mean themselves, and a file's name
     cannot speak to the terminal."""

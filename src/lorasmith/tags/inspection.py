@@ -6,9 +6,8 @@ from lorasmith.dataset.inspection import Inspection, inspect
 from lorasmith.dataset.reading import Dataset
 from lorasmith.events import Work
 from lorasmith.project import Project
-from lorasmith.tags.pipeline import write_captions
-from lorasmith.tags.raw import read_raw_tags
-from lorasmith.tags.review import RULE_IDS, Lore, review_tags
+from lorasmith.tags.pipeline import open_desk
+from lorasmith.tags.review import RULE_IDS, Lore, review_desk
 from lorasmith.tags.sights import read_sights
 
 
@@ -17,8 +16,7 @@ def inspect_project(project: Project, dataset: Dataset, lore: Lore | None = None
 
     Raises RefusedError, before anything is said, for what must not be trained; ProjectError for a wrong `waive`.
     """
-    write_captions(project, dataset)
-    raw = read_raw_tags(project, dataset)
-    tags = {name: image.tags for name, image in raw.items()}
-    also = review_tags(project, dataset, lore)
-    return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(raw)))
+    desk = open_desk(project, dataset)
+    also = review_desk(desk, lore)
+    tags = {name: image.tags for name, image in desk.raw.items()}
+    return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(desk.raw)))

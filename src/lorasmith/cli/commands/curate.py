@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.curation import (
-    count_images,
     decision_json,
     draw_decisions,
     draw_log,
@@ -19,7 +18,7 @@ from lorasmith.cli.curation import (
     solution_json,
     tell_decision,
 )
-from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.rendering import count_images, print_json, say, show
 from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def keep(project: Folder, images: Images, reason: Reason = "", as_json: AsJson =
     from lorasmith.dataset.choices import keep_images
 
     opened, dataset, chosen = _choose(project, images, as_json)
-    _record(opened, project, keep_images(dataset, chosen, reason), f"{count_images(chosen)} kept", chosen, as_json)
+    _record(opened, project, keep_images(dataset, chosen, reason), "kept", chosen, as_json)
 
 
 @app.command()
@@ -75,7 +74,7 @@ def reject(project: Folder, images: Images, reason: Reason = "", as_json: AsJson
 
     opened, dataset, chosen = _choose(project, images, as_json)
     decisions = reject_images(dataset, chosen, reason)
-    _record(opened, project, decisions, f"{count_images(chosen)} rejected", chosen, as_json)
+    _record(opened, project, decisions, "rejected", chosen, as_json)
 
 
 @app.command()
@@ -125,7 +124,7 @@ def repeats(
         raise UsageError(f"--times {times} is out of range.", hint=f"Give 1 to {MOST_REPEATS}; 0 is: curate reject.")
     opened, _, chosen = _choose(project, images, as_json)
     done = "with their folder's repeats" if reset else f"shown {times} times an epoch"
-    _record(opened, project, _each(chosen, "repeats", times, reason), f"{count_images(chosen)} {done}", chosen, as_json)
+    _record(opened, project, _each(chosen, "repeats", times, reason), done, chosen, as_json)
 
 
 @app.command()
@@ -151,7 +150,7 @@ def crop(
         if part is not None:
             check_box(part, (item.facts.width, item.facts.height), item.name)
     done = "whole again" if part is None else f"cropped to {part[2] - part[0]}x{part[3] - part[1]} pixels"
-    _record(opened, project, _each(chosen, "crop", part, reason), f"{count_images(chosen)} {done}", chosen, as_json)
+    _record(opened, project, _each(chosen, "crop", part, reason), done, chosen, as_json)
 
 
 @app.command()
@@ -170,9 +169,7 @@ def label(
     words = _label(name)
     opened, dataset, chosen = _choose(project, images, as_json)
     _refuse_labels(opened, dataset, chosen, words)
-    _record(
-        opened, project, _each(chosen, "label", words), f'{count_images(chosen)} labelled "{words}"', chosen, as_json
-    )
+    _record(opened, project, _each(chosen, "label", words), f'labelled "{words}"', chosen, as_json)
 
 
 @app.command()
@@ -193,7 +190,7 @@ def unlabel(
         known = sorted({facet for item in chosen for facet in item.facets})
         hint = f"They have: {', '.join(known)}." if known else "They have no labels."
         raise UsageError(f'none of these images has the label "{words}".', hint=hint)
-    done = f'{count_images(having)} no longer labelled "{words}"'
+    done = f'no longer labelled "{words}"'
     _record(opened, project, _each(having, "unlabel", words), done, having, as_json)
 
 
@@ -216,7 +213,7 @@ def distinct(project: Folder, images: Images, reason: Reason = "", as_json: AsJs
         Decision(one, "distinct", other, reason, name=contents[one].name)
         for one, other in combinations(sorted(contents), 2)
     ]
-    _record(opened, project, decisions, f"{count_images(chosen)} told apart", chosen, as_json)
+    _record(opened, project, decisions, "told apart", chosen, as_json)
 
 
 @app.command()
@@ -313,9 +310,9 @@ def auto(
         say("There is nothing to do automatically.", style="green")
         say(f"What else was found: lorasmith inspect {project}")
     elif dry_run:
-        say(f"\n{count_images(decisions)} would be rejected. Do it: lorasmith curate auto {project}")
+        say(f"\n{count_images(len(decisions))} would be rejected. Do it: lorasmith curate auto {project}")
     else:
-        say(f"\n{count_images(decisions)} rejected; their files stay.", style="green")
+        say(f"\n{count_images(len(decisions))} rejected; their files stay.", style="green")
         say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
 
 
@@ -439,7 +436,8 @@ def collage(
     known: dict[str, Layout] = {name: name for name in LAYOUTS}
     if layout is not None and layout not in known:
         raise UsageError(f'--layout "{layout}" is not known.', hint=f"Layouts: {', '.join(LAYOUTS)}.")
-    refuse(_said(opened, dataset, chosen), where=", ".join(item.name for item in chosen))
+    said = _said(opened, dataset, chosen)
+    refuse((word for words in said.values() for word in words), where=", ".join(said))
     wanted = known[layout] if layout else _fitting_layout(chosen)
     show_made(show(combine(opened, chosen, wanted), as_json), project, as_json)
 
@@ -544,7 +542,7 @@ def _choose(project: Path, images: Sequence[str], as_json: bool) -> tuple[Projec
 
 def _assign_role(project: Path, images: Sequence[str], role: Role | None, reason: str, as_json: bool) -> None:
     opened, _, chosen = _choose(project, images, as_json)
-    done = f"{count_images(chosen)} {'without a role of their own' if role is None else f'now {role}'}"
+    done = "without a role of their own" if role is None else f"now {role}"
     _record(opened, project, _each(chosen, "role", role, reason), done, chosen, as_json, f"curate solve {project}")
 
 
@@ -565,13 +563,14 @@ def _record(
     as_json: bool,
     following: str = "",
 ) -> None:
+    """Record, and say what is `done` to the `chosen` images."""
     from lorasmith.dataset.decisions import record
 
     written = record(opened, decisions)
     if as_json:
         print_json({"decisions": [decision_json(decision) for decision in written]})
         return
-    say(f"{done}: {name_some([item.name for item in chosen])}", style="green")
+    say(f"{count_images(len(chosen))} {done}: {name_some([item.name for item in chosen])}", style="green")
     say(f"Undo: lorasmith curate undo {project}   Next: lorasmith {following or f'inspect {project}'}")
 
 
@@ -592,21 +591,21 @@ def _label(text: str) -> str:
     return words
 
 
-def _said(opened: Project, dataset: Dataset, chosen: Sequence[Item]) -> list[str]:
-    """All that is known of images in words: raw tags, ratings, labels."""
+def _said(opened: Project, dataset: Dataset, chosen: Sequence[Item]) -> dict[str, tuple[str, ...]]:
+    """All that is known of each image in words, by name: raw tags, ratings, labels."""
     from dataclasses import replace
 
     from lorasmith.tags.raw import read_raw_tags
 
     raw = read_raw_tags(opened, replace(dataset, items=tuple(chosen)))
-    return [word for item in chosen for word in (*raw[item.name].tags, *raw[item.name].ratings, *item.facets)]
+    return {item.name: (*raw[item.name].tags, *raw[item.name].ratings, *item.facets) for item in chosen}
 
 
 def _refuse_labels(opened: Project, dataset: Dataset, chosen: Sequence[Item], words: str) -> None:
     from lorasmith.tags.refusal import refuse
 
-    for item in chosen:
-        refuse((words, *_said(opened, dataset, [item])), where=item.name)
+    for name, said in _said(opened, dataset, chosen).items():
+        refuse((words, *said), where=name)
 
 
 def _count_steps(items: Sequence[Item], recipe: Recipe, batch: int, epochs: int) -> Steps:

@@ -61,15 +61,16 @@ def command(
 def _say_next(project: Path, inspection: Inspection, page: Path | None) -> None:
     from shlex import quote
 
-    from lorasmith.cli.rendering import say
+    from lorasmith.cli.rendering import count_images, say
 
     root = quote(str(project))
     lines = [] if page is None else [f"Written: {page}   open it in a browser"]
     lines.append("Next:")
     going = len(inspection.removable)
     if going:
-        counted = "1 image" if going == 1 else f"{going} images"
-        lines.append(f"  lorasmith curate auto {root} --dry-run    what can be taken out without asking: {counted}")
+        lines.append(
+            f"  lorasmith curate auto {root} --dry-run    what can be taken out without asking: {count_images(going)}"
+        )
     if page is None and inspection.findings:
         lines.append(f"  lorasmith inspect {root} --html look.html    all this with the pictures")
     if inspection.passed:
@@ -108,6 +109,8 @@ def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, 
 
 
 def _headline(project: Project, dataset: Dataset) -> str:
+    from lorasmith.cli.rendering import count_images
+
     items = dataset.items
     sides = [(item.facts.width, item.facts.height) for item in items]
     smallest, largest = min(sides, key=_area), max(sides, key=_area)
@@ -115,8 +118,8 @@ def _headline(project: Project, dataset: Dataset) -> str:
     size = f"{smallest[0]}x{smallest[1]}"
     if largest != smallest:
         size += f" to {largest[0]}x{largest[1]}"
-    count = "1 image" if len(items) == 1 else f"{len(items)} images"
-    return f"{project.lora.name} ({project.lora.subject.value}): {count}, {captioned} with captions, {size} pixels"
+    counts = f"{count_images(len(items))}, {captioned} with captions"
+    return f"{project.lora.name} ({project.lora.subject.value}): {counts}, {size} pixels"
 
 
 def _area(size: tuple[int, int]) -> int:

@@ -123,7 +123,7 @@ def _gather(
     json: bool,
 ) -> dict[str, Any]:
     """Let a tagger, an import and a captioning program work, where they were asked for; what they did, for JSON."""
-    from lorasmith.cli.rendering import say, show
+    from lorasmith.cli.rendering import count_images, say, show
 
     done: dict[str, Any] = {}
     if tagger is not None:
@@ -131,7 +131,7 @@ def _gather(
 
         done["tagged"] = show(tag_images(project, dataset, open_tagger(tagger), again=again), json)
         if not json:
-            say(f"{_images(done['tagged'])} tagged.")
+            say(f"{count_images(done['tagged'])} tagged.")
     if imported is not None:
         from lorasmith.tags.imports import import_tags
 
@@ -146,12 +146,8 @@ def _gather(
 
         done["captioned"] = show(caption_images(project, dataset, read_command(captioner), again=again), json)
         if not json:
-            say(f"{_images(done['captioned'])} captioned.")
+            say(f"{count_images(done['captioned'])} captioned.")
     return done
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
 
 
 def _print(drawn: RenderableType) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lorasmith.dataset.findings import Finding
 from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project
-from lorasmith.tags.pipeline import compute_captions, open_desk
+from lorasmith.tags.pipeline import Desk, compute_captions, open_desk
 from lorasmith.tags.review import accuracy, features, lists, person, trigger, wording
 from lorasmith.tags.review.check import Case, Lore, TagCheck
 
@@ -28,7 +28,7 @@ CHECKS: tuple[TagCheck, ...] = (
 )
 RULE_IDS: tuple[str, ...] = tuple(check.id for check in CHECKS)
 
-__all__ = ["CHECKS", "RULE_IDS", "Lore", "TagCheck", "review_tags"]
+__all__ = ["CHECKS", "RULE_IDS", "Lore", "TagCheck", "review_desk", "review_tags"]
 
 
 def review_tags(project: Project, dataset: Dataset, lore: Lore | None = None) -> tuple[Finding, ...]:
@@ -36,6 +36,10 @@ def review_tags(project: Project, dataset: Dataset, lore: Lore | None = None) ->
 
     `lore` is what is known outside of the project (T2). Raises what `write_captions` raises.
     """
-    desk = open_desk(project, dataset)
+    return review_desk(open_desk(project, dataset), lore)
+
+
+def review_desk(desk: Desk, lore: Lore | None = None) -> tuple[Finding, ...]:
+    """`review_tags` of what lies on a desk."""
     case = Case(desk, compute_captions(desk), lore or Lore())
     return tuple(finding for check in CHECKS for finding in check.check(case))
