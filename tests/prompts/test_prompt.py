@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 
 from lorasmith.errors import PromptError
 from lorasmith.prompts import parse
 from lorasmith.prompts.compatibility import read_compat
+from tests.prompts.effort import count_lines
 
 
 def test_the_json_shape() -> None:
@@ -66,25 +63,11 @@ def test_any_text_gives_a_prompt_or_our_error() -> None:
 )
 def test_work_is_linear_and_depth_has_no_limit(piece: str) -> None:
     def work(length: int) -> int:
-        """Lines of Python that run: unlike a time, the same on every machine."""
-        text = piece * (length // len(piece))
-        lines = 0
-
-        def count(_frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
-            nonlocal lines
-            lines += event == "line"
-            return count
-
-        before = sys.gettrace()
-        sys.settrace(count)
-        try:
-            assert parse(text, steps=2).attention
-        finally:
-            sys.settrace(before)
-        return lines
+        return count_lines(lambda: parse(piece * (length // len(piece)), steps=2))
 
     assert work(16_000) < 8 * 1.5 * work(2_000) + 500
-    assert parse(piece * (200_000 // len(piece)), steps=2).attention
+    for length in (2_000, 16_000, 200_000):
+        assert parse(piece * (length // len(piece)), steps=2).attention
 
 
 def test_closed_deep_nests() -> None:

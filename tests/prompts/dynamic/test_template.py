@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +11,7 @@ from hypothesis import strategies as st
 
 from lorasmith.errors import PromptError
 from lorasmith.prompts.dynamic import Method, Wildcards, count_prompts, expand, read_template
+from tests.prompts.effort import count_lines
 
 
 @pytest.fixture
@@ -216,25 +214,12 @@ def test_any_text_gives_prompts_or_our_error(texts: list[str]) -> None:
     ],
 )
 def test_work_is_linear_and_depth_has_no_limit(piece: str) -> None:
-    def work(length: int) -> int:
-        """Lines of Python that run: unlike a time, the same on every machine."""
-        text = piece * (length // len(piece))
-        lines = 0
-
-        def count(_frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
-            nonlocal lines
-            lines += event == "line"
-            return count
-
-        before = sys.gettrace()
-        sys.settrace(count)
-        try:
+    def read(text: str) -> None:
+        with suppress(PromptError):
             read_template(text)
-        except PromptError:
-            return 0
-        finally:
-            sys.settrace(before)
-        return lines
+
+    def work(length: int) -> int:
+        return count_lines(lambda: read(piece * (length // len(piece))))
 
     assert work(8_000) < 8 * 1.5 * work(1_000) + 500
 
