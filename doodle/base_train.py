@@ -9,7 +9,6 @@ The constant phase can be continued at any later time, because annealing starts 
 from __future__ import annotations
 
 import argparse
-import math
 import re
 from pathlib import Path
 from random import Random
@@ -21,7 +20,7 @@ from convolutions import quicken
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from latents import face_weights
-from processes import Clock, Crew, save_state, spawn
+from processes import Clock, Crew, falling, save_state, spawn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from world import WORK, shard, training_shards
 
@@ -144,7 +143,7 @@ def train(minutes: float, anneal: bool) -> None:
     recent: list[float] = []
     while True:
         fraction = clock.fraction
-        fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction)) if anneal else 1.0
+        fall = falling(fraction) if anneal else 1.0
         rate = RATE * min(1, (step + 1) / 60, (step - start + 1) / 20) * fall
         for group in optimizer.param_groups:
             group["lr"] = rate

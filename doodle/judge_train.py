@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from latents import encode
-from processes import Clock, Crew, save_state, spawn
+from processes import Clock, Crew, falling, save_state, spawn
 from torch import nn
 from vae_train import load_vae
 from world import BASE_STYLES, GROUPS, SIDE, WORK, as_input, shard, tag, training_shards, vocabulary
@@ -128,7 +127,7 @@ def train(minutes: float) -> None:
     while True:
         fraction = clock.fraction
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction)))
+            group["lr"] = RATE * min(1, (step + 1) / 50) * falling(fraction)
         places = [(source, rng.integers(len(data[source][1]))) for source in rng.integers(len(data), size=BATCH)]
         pictures = spoil(as_input(np.stack([data[a][0][b] for a, b in places])))
         wanted = torch.from_numpy(np.stack([data[a][1][b] for a, b in places]))

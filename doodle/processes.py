@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -93,6 +94,11 @@ class Clock:
     def fraction(self) -> float:
         """Share of this run's limit that is used up, 0 to 1."""
         return min(1.0, (self.minutes - self.before) / self.limit)
+
+
+def falling(fraction: float) -> float:
+    """The learning rate's factor at a fraction of a run: half a cosine from 1 to 0.02."""
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
 def save_state(path: Path, state: dict[str, object]) -> None:

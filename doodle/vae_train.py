@@ -9,12 +9,11 @@ at mean 0 and deviation 1, so that scaling_factor is 1 and no channel is favoure
 from __future__ import annotations
 
 import argparse
-import math
 
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
-from processes import Clock, Crew, save_state, spawn
+from processes import Clock, Crew, falling, save_state, spawn
 from world import BASE_STYLES, SIDE, WORK, as_input, pixels_of, training_shards
 
 STATE = WORK / "vae.pt"
@@ -109,9 +108,7 @@ def train(minutes: float, decay: bool) -> None:
     parameters = list(vae.parameters())
     while True:
         fraction = clock.fraction
-        rate = (
-            RATE * min(1, (step + 1) / 100) * ((0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction))) if decay else 1)
-        )
+        rate = RATE * min(1, (step + 1) / 100) * (falling(fraction) if decay else 1)
         for group in optimizer.param_groups:
             group["lr"] = rate
         pictures = batch(rng, base, extras, 8, 64) if fraction < 0.7 else batch(rng, base, extras, 2, SIDE)
