@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,14 @@ def test_the_page_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert "<h1>zbk</h1>" in page.read_text("utf-8")
     assert run(["inspect", str(tmp_path), "--html", str(page), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["page"] == str(page)
+
+
+def test_any_folder_name_may_stand_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / os.fsdecode(b"pro\xfe\x1bject")
+    save_drawings(make_project(root).root / "images", 6, caption="smile")
+    page = tmp_path / "look.html"
+    assert run(["inspect", str(root), "--html", str(page)]) in (0, 1)
+    assert "\x1b" not in page.read_text("utf-8") + capsys.readouterr().out
 
 
 def test_what_can_be_taken_out_is_said_with_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import io
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
@@ -23,6 +22,7 @@ from lorasmith.dataset.charts import draw_bar, draw_histogram
 from lorasmith.dataset.coverage import Cover, Part, cover, divide
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import LEVELS, Finding
+from lorasmith.dataset.folders import as_argument
 from lorasmith.dataset.inspection import Inspection
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
@@ -119,7 +119,7 @@ def _thumbnail(path: Path) -> str:
 
 def _with_project(project: Project, html: str) -> str:
     """Advice with the project's own folder in its commands."""
-    return html.replace(" PROJECT", f" {escape(shlex.quote(str(project.root)))}")
+    return html.replace(" PROJECT", f" {escape(as_argument(project.root))}")
 
 
 def _headline(project: Project, dataset: Dataset) -> str:
@@ -155,7 +155,7 @@ def _counts(inspection: Inspection) -> str:
 
 def _steps(project: Project, inspection: Inspection) -> Iterator[str]:
     """What to do, as sentences with commands."""
-    root = escape(shlex.quote(str(project.root)))
+    root = escape(as_argument(project.root))
     standing = [finding for finding in inspection.findings if finding.waived is None]
     going = inspection.removable
     if going:

@@ -135,11 +135,9 @@ def _level(finding: Finding) -> RenderableType:
 
 
 def _body(finding: Finding, folder: Path) -> RenderableType:
-    from shlex import quote
-
     from rich.text import Text
 
-    from lorasmith.dataset.folders import printable
+    from lorasmith.dataset.folders import as_argument
 
     message = finding.sentence
     unnamed = [name for name in finding.images if name not in message]
@@ -149,7 +147,7 @@ def _body(finding: Finding, folder: Path) -> RenderableType:
     if finding.waived is not None:
         text.append(f"\n{finding.waived}", style="dim italic")
     else:
-        advice = finding.advice.replace(" PROJECT", f" {quote(printable(str(folder)))}")
+        advice = finding.advice.replace(" PROJECT", f" {as_argument(folder)}")
         text.append(f"\n-> {advice}", style="dim")
     return text
 
