@@ -22,6 +22,7 @@ from lorasmith.dataset.making import (
     check_operations,
     combine,
     cut_up,
+    read_drawings,
     replace_clones,
 )
 from lorasmith.dataset.reading import Item
@@ -233,7 +234,7 @@ def test_adopted_drawings_bring_their_prompt_and_no_metadata(project: Project, t
     folder.mkdir()
     draw(40, (64, 64)).save(folder / "x.png", pnginfo=info)
     draw(41, (64, 64)).save(folder / "y.png")
-    one, other = finish(adopt(project, [folder]))
+    one, other = finish(adopt(project, read_drawings([folder])))
     first, second = item(project, f"made/{one.name}"), item(project, f"made/{other.name}")
     assert (first.caption, second.caption) == ("zbk, hat", None)
     assert first.lineage is not None
@@ -245,16 +246,16 @@ def test_adopted_drawings_bring_their_prompt_and_no_metadata(project: Project, t
     with Image.open(one.path) as copy:
         assert copy.info == {}
         assert np.array_equal(np.asarray(copy), np.asarray(draw(40, (64, 64))))
-    assert all(picture.existed for picture in finish(adopt(project, [folder])))
+    assert all(picture.existed for picture in finish(adopt(project, read_drawings([folder]))))
     with pytest.raises(UsageError, match="round 2 at the earliest"):
-        finish(adopt(project, [folder], round_number=1))
+        finish(adopt(project, read_drawings([folder]), round_number=1))
 
 
 def test_what_was_made_before_a_fault_can_be_undone(project: Project, tmp_path: Path) -> None:
     draw(40, (64, 64)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("no picture")
     with pytest.raises(ImageError, match="not an image"):
-        finish(adopt(project, [tmp_path / "a.png", tmp_path / "b.png"]))
+        finish(adopt(project, read_drawings([tmp_path / "a.png", tmp_path / "b.png"])))
     assert len(made_names(project)) == 1
     undo(project)
     assert made_names(project) == set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -157,13 +157,14 @@ def cut_up(
     return (yield from _make(project, _cuts(item, image, parts, labels, mirrored, count, seed), count))
 
 
-def adopt(project: Project, sources: Sequence[Path], *, round_number: int = ROUND_TWO) -> Work[tuple[Made, ...]]:
+def adopt(
+    project: Project, drawings: Mapping[Path, Drawing | None], *, round_number: int = ROUND_TWO
+) -> Work[tuple[Made, ...]]:
     """Take pictures that were drawn and kept into the dataset (D15), as copies without metadata. How they were drawn
-    goes into their lineage, and the prompt becomes the caption. Raises DatasetError, ImageError, StorageError."""
+    (`read_drawings`) goes into their lineage, and the prompt becomes the caption. Raises ImageError, StorageError."""
     if round_number < ROUND_TWO:
         raise UsageError(f"--round {round_number}: what was drawn is round 2 at the earliest.", hint="Give 2 or more.")
-    files = list_pictures(sources)
-    return (yield from _make(project, _adopted(files, round_number), len(files)))
+    return (yield from _make(project, _adopted(drawings, round_number), len(drawings)))
 
 
 def read_drawings(sources: Sequence[Path]) -> dict[Path, Drawing | None]:
@@ -275,10 +276,9 @@ def _part_caption(item: Item, label: str | None) -> str | None:
     return add_tags(item.caption, (label,)) if label else item.caption
 
 
-def _adopted(files: Sequence[Path], round_number: int) -> Iterator[Sketch]:
-    for path in files:
+def _adopted(drawings: Mapping[Path, Drawing | None], round_number: int) -> Iterator[Sketch]:
+    for path, drawing in drawings.items():
         picture = open_rgb(path)
-        drawing = read_drawing(path)
         parameters: dict[str, Any] = {"file": path.name, "round": round_number}
         if drawing is not None:
             parameters |= {

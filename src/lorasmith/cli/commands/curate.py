@@ -510,7 +510,7 @@ def adopt(
     for path, drawing in drawings.items():
         if drawing is not None:
             refuse(drawing.prompt, where=path)
-    made = show(take(opened, pictures, round_number=round_number), as_json)
+    made = show(take(opened, drawings, round_number=round_number), as_json)
     show_made(made, project, as_json)
     if not as_json:
         _say_round(opened, round_number)
