@@ -51,6 +51,11 @@ class LayerFactors(ABC):
     def rank(self) -> int:
         """The rank, or what stands for it."""
 
+    @property
+    def scale(self) -> float:
+        """What the product of the factors is multiplied by: alpha / rank; 1 without an alpha."""
+        return 1.0 if self.alpha is None else self.alpha / self.rank
+
     @classmethod
     @abstractmethod
     def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:

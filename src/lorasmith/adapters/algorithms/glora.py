@@ -87,7 +87,7 @@ class GloraFactors(LayerFactors):
         moved = W.reshape(W.shape[0], i, -1).transpose(1, 2)
         turned = ((moved @ a1) @ a2).transpose(1, 2).reshape(W.shape)
         added = (self.b1.flatten(1) @ self.b2.flatten(1)).reshape(W.shape).to(W.device)
-        return (turned + added) * (self.alpha / self.rank)
+        return (turned + added) * self.scale
 
     @classmethod
     def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:

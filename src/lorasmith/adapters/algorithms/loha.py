@@ -39,10 +39,6 @@ class LohaFactors(LayerFactors):
     def rank(self) -> int:
         return int(self.w1_b.shape[0])
 
-    @property
-    def scale(self) -> float:
-        return self.alpha / self.rank
-
     @classmethod
     def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
         """Normal, `b` with 1, `w1_a` and the cores with 0.1; `w2_a` zero: as lycoris."""

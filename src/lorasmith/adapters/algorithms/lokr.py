@@ -47,7 +47,7 @@ class LokrFactors(LayerFactors):
 
     @property
     def scale(self) -> float:
-        return 1.0 if {"w1", "w2"} <= self.tensors.keys() else self.alpha / self.rank
+        return 1.0 if {"w1", "w2"} <= self.tensors.keys() else super().scale
 
     @classmethod
     def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:

@@ -43,10 +43,6 @@ class LoraFactors(LayerFactors):
     def rank(self) -> int:
         return int(self.down.shape[0])
 
-    @property
-    def scale(self) -> float:
-        return self.alpha / self.rank
-
     @classmethod
     def initial(
         cls,

@@ -35,10 +35,6 @@ class TuckerFactors(LayerFactors):
     def rank(self) -> int:
         return int(self.down.shape[0])
 
-    @property
-    def scale(self) -> float:
-        return self.alpha / self.rank
-
     @classmethod
     def initial(
         cls,
