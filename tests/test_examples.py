@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from pathlib import Path
 
 import pytest
 
+from lorasmith.errors import StorageError
 from lorasmith.exam.settings import read_settings
 from lorasmith.examples import EXAMPLES, copy_example, example_folder
 from lorasmith.project import open_project
@@ -26,3 +30,13 @@ def test_an_example_is_a_whole_project(name: str, tmp_path: Path) -> None:
     assert project.provenance.licence
     assert read_settings(project).pictures >= 200
     assert read_recipe(project).base == "doodle"
+
+
+def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_nothing(source: str, target: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+    monkeypatch.setattr("shutil.copyfile", write_nothing)
+    with pytest.raises(StorageError, match=re.escape(f"{os.strerror(errno.ENOSPC)}.")):
+        copy_example("character", tmp_path / "project")
+    assert list(tmp_path.iterdir()) == []

@@ -41,5 +41,14 @@ def copy_example(name: str, to: Path) -> Path:
         partial.rename(to)
     except OSError as fault:
         shutil.rmtree(partial, ignore_errors=True)
-        raise StorageError(f"cannot copy the example: {fault.strerror}.", where=to) from fault
+        raise StorageError(
+            f"cannot copy the example: {_reason(fault)}.", where=to, hint="Free some space or choose another folder."
+        ) from fault
     return to
+
+
+def _reason(fault: OSError) -> str:
+    """Why, in the system's words; copying a folder gathers its files' faults as (from, to, words)."""
+    if isinstance(fault, shutil.Error):
+        return str(fault.args[0][0][2]).split("] ")[-1].split(": ")[0]
+    return str(fault.strerror)
