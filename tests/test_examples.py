@@ -33,7 +33,7 @@ def test_an_example_is_a_whole_project(name: str, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_nothing(source: str, target: str) -> None:
+    def write_nothing(_: str, target: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
 
     monkeypatch.setattr("shutil.copyfile", write_nothing)
