@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from lorasmith.images.fingerprints import (
     HASH_DISTANCE,
@@ -91,6 +91,33 @@ def test_a_strong_blur_is_not_lost_in_rounding() -> None:
     for seed in SEEDS:
         blurred = draw(seed, (512, 512)).filter(ImageFilter.GaussianBlur(6))
         assert take_fingerprint(blurred).blur > 0.15, seed
+
+
+def sky(glow: float, angle: float, clouds: int = 0) -> Image.Image:
+    """A gradient with the glow of a sun, and `clouds` soft lights and darks along a side."""
+    down, across = np.mgrid[0:384, 0:512] / 512
+    light = 60 + 150 * (across * np.sin(angle) + down * np.cos(angle))
+    light += glow * np.exp(-((across - 0.7) ** 2 + (down - 0.2) ** 2) / 0.02)
+    if clouds:
+        patches = np.random.default_rng(clouds).integers(-60, 61, (clouds, clouds)).astype(np.float32)
+        light += np.asarray(Image.fromarray(patches).resize((512, 384), Image.Resampling.BICUBIC))
+    return Image.fromarray(light.clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def test_a_smooth_sky_is_not_blurred() -> None:
+    """Nobody can tell: a gradient that is recompressed, a glow, soft clouds have no edges that a blur could take."""
+    plain = [sky(glow, angle, clouds) for glow in (0, 60) for angle in (0.0, 0.5, 1.0) for clouds in (0, 3, 5)]
+    for number, image in enumerate(plain):
+        ratios = [take_fingerprint(made).blur for made in (image, as_jpeg(image, 85), as_jpeg(image, 40))]
+        assert max(ratios) < 0.1, (number, ratios)
+
+
+def test_a_sky_with_something_sharp_in_it_is_sharp_and_blurred_when_that_is() -> None:
+    for number, angle in enumerate((0.0, 0.7, 1.3)):
+        image = sky(40, angle)
+        ImageDraw.Draw(image).polygon([(150, 380), (230, 200 + 10 * number), (330, 380)], fill=(30, 40, 50))
+        assert take_fingerprint(image).blur < 0.06
+        assert all(take_fingerprint(image.filter(ImageFilter.GaussianBlur(sigma))).blur > 0.15 for sigma in (3, 6))
 
 
 def test_a_blank_or_tiny_picture_is_not_blurred() -> None:

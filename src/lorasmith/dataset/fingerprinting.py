@@ -20,7 +20,7 @@ from lorasmith.images.fingerprints import Fingerprint, fingerprint
 from lorasmith.images.looks import LOOK_SIDE, Look, look, look_inside
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK, _INNER_LOOK = "fingerprint-3", "look-3", "inner-look-3"  # up when the measure changes
+_PRINT, _LOOK, _INNER_LOOK = "fingerprint-4", "look-3", "inner-look-3"  # up when the measure changes
 
 
 def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:

@@ -35,8 +35,13 @@ _SEAM = 40
 """Where a border ends, one pixel in so many of the longer side may be of both: scaling and JPEG have mixed it."""
 _SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / np.float32(256)
 """Binomial weights, a blur of sigma sqrt(2)."""
-_ROUNDING, _CONTRAST = 2.5, 16.0
-"""The variance that rounding to whole greys gives a Laplacian (20/12, and a little more); greys with some contrast."""
+_ROUNDING, _CONTRAST = 20 / 12, 16.0
+"""The variance that rounding to whole greys gives a Laplacian, and the spread of greys of a picture with contrast."""
+_FAINT = 5 * _ROUNDING
+"""A Laplacian of less variance is mostly rounding: what it says is looked up in the picture at a quarter of its size."""
+_COARSE, _SOFT = 4, 0.006
+"""Gradients, skies and glows, recompressed ones too, give at a quarter of the size a Laplacian of up to 0.004 of the
+picture's variance, drawings blurred by 6 pixels in 512 0.03 and more, by 12 pixels 0.0065 and more."""
 _EVERY = 3
 """The blurred Laplacian is read at every third pixel: its neighbours say the same."""
 
@@ -92,10 +97,10 @@ def hash_both_ways(image: Image.Image) -> tuple[int, int]:
 def reblur_ratio(grey_HW: Grey) -> float:
     """var(Laplacian of the blurred picture) / var(Laplacian), blur of sigma 1.4: how little a further blur changes.
 
-    At 256 pixels sharp pictures give up to 0.05, pictures enlarged twofold 0.025 to 0.065, fourfold 0.09 to 0.2, a
-    blur of 3 pixels in 512 0.25 and more, of 6 pixels 0.2 and more; contrast does not matter. (Measured at 512, a blur
-    of 6 pixels drowns in the rounding to 256 greys.) A picture without any edge gives 0,
-    or 1 where it has contrast: then the blur left nothing but the rounding to whole greys.
+    At 256 pixels sharp pictures give up to 0.06, pictures enlarged twofold 0.015 to 0.085, fourfold 0.085 to 0.2, a
+    blur of 3 pixels in 512 0.2 and more; contrast does not matter. A strong blur leaves nothing but the rounding to
+    whole greys and gives 1, if the picture has edges at a quarter of its size. Where there are none either (a blank
+    sheet, a gradient, a smooth sky) nobody can tell: 0.
     """
     height, width = grey_HW.shape
     if min(height, width) < len(_SMOOTH) + 4:
@@ -107,12 +112,24 @@ def reblur_ratio(grey_HW: Grey) -> float:
     laplacian -= 4 * grey[1:-1, 1:-1]
     edges = laplacian.astype(np.float32)
     before = _variance(edges)
-    if before < 1e-6:
-        return 0.0
-    if before < _ROUNDING and float(grey_HW.std()) > _CONTRAST:
-        return 1.0
+    if before < _FAINT:
+        if before < 1e-6 or not _has_coarse_edges(grey_HW):
+            return 0.0
+        if before < 1.5 * _ROUNDING:
+            return 1.0 if float(grey_HW.std()) > _CONTRAST else 0.0
+        before -= _ROUNDING
     smooth: npt.NDArray[Any] = _smoother(height - 2) @ edges @ _smoother(width - 2).T
-    return _variance(smooth) / before
+    return min(1.0, _variance(smooth) / before)
+
+
+def _has_coarse_edges(grey_HW: Grey) -> bool:
+    """Whether the picture has edges at a quarter of its size, where a blur has less left to hide."""
+    height, width = (side // _COARSE for side in grey_HW.shape)
+    blocks = grey_HW[: height * _COARSE, : width * _COARSE].reshape(height, _COARSE, width, _COARSE)
+    small: npt.NDArray[Any] = blocks.mean(axis=(1, 3), dtype=np.float32)
+    inner = small[1:-1, 1:-1]
+    laplacian = small[:-2, 1:-1] + small[2:, 1:-1] + small[1:-1, :-2] + small[1:-1, 2:] - 4 * inner
+    return inner.size > 0 and _variance(laplacian) > _SOFT * _variance(small)
 
 
 def content_box(grey_HW: Grey) -> Box:

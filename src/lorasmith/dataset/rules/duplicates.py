@@ -11,7 +11,7 @@ from lorasmith.project import SubjectKind
 
 BLURRED = 0.1
 """Reblur ratio at 256 pixels above which a picture counts as blurred: sharp ones stay under 0.06, pictures enlarged
-twofold mostly too; fourfold enlargement gives 0.09 to 0.2, a blur of 3 pixels in 512 0.25 and more."""
+twofold under 0.085; fourfold enlargement gives 0.085 to 0.2, a blur of 3 pixels in 512 0.2 and more."""
 TINY = 0.35
 """A picture whose shorter side is under this part of the median's is tiny."""
 DARK, BRIGHT, PALE, FLAT = 0.9, 0.9, 0.25, 0.1
