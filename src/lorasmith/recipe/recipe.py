@@ -6,11 +6,12 @@ with `--set`. It is frozen; stages unpack what they need and know nothing of it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
 from lorasmith.errors import RecipeError
 from lorasmith.project import Project
@@ -47,13 +48,20 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Resolution = Annotated[tuple[int, int], BeforeValidator(_read_resolution)]
 Interval = Annotated[Duration, BeforeValidator(read_duration), PlainSerializer(str)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_read_tuple)]
+Factor = Annotated[float, Field(ge=0, le=100)]
+Chance = Annotated[float, Field(ge=0, lt=1)]
 LayerGroup = Literal["attention", "mlp", "conv", "time"]
+OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy", "lion", "schedule_free"]
+ScheduleName = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "rex"]
 
 
 class RecipeTable(TableModel):
     """A table of the recipe: no silent conversions ("16" is no number), no infinities."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+BlockPreset = Literal["flat", "cosine", "sine", "linear", "reverse_linear"]
 
 
 class BucketTable(RecipeTable):
@@ -100,39 +108,170 @@ class RatesTable(RecipeTable):
     text_encoder: Rate = Field(
         default=5e-5, description="of the text encoder's adapter; 0 leaves the text encoder alone"
     )
+    text_encoder_2: Rate | None = Field(
+        default=None, description="of SDXL's second text encoder; by default as `text_encoder`, 0 leaves it alone"
+    )
+    plus_ratio: Annotated[float, Field(ge=1, le=1024)] = Field(
+        default=1, description="LoRA+: the factors next to the output learn so much faster; 1 is off (lora, loha, lokr)"
+    )
+
+    @property
+    def second(self) -> float:
+        """The rate of the second text encoder."""
+        return self.text_encoder if self.text_encoder_2 is None else self.text_encoder_2
+
+
+class BlocksTable(RecipeTable):
+    """[recipe.blocks]: parts of the denoiser that learn at another rate, or with another rank.
+
+    Blocks are IN00 ... IN11, M00, OUT00 ... OUT11 (SDXL: IN00 ... IN08, M00, OUT00 ... OUT08), as block weights of
+    adapters count them; "IN" and "OUT" name all of a side. What is not named stays as it is elsewhere.
+    """
+
+    lr: dict[str, Factor] | BlockPreset = Field(
+        default="flat",
+        description='factors on lr.unet, e.g. { IN = 0.5, "OUT03" = 1 }; 0 leaves a block alone; or a curve over the '
+        "depth: cosine, sine, linear, reverse_linear, flat",
+    )
+    rank: dict[str, Annotated[int, Field(ge=0, le=4096)]] = Field(
+        default={}, description="rank of linear layers there, e.g. { M00 = 32 }; 0 leaves a block alone"
+    )
+    alpha: dict[str, Annotated[float, Field(gt=0)]] = Field(default={}, description="alpha there")
+
+    @field_validator("lr", "rank", "alpha")
+    @classmethod
+    def _check_names(cls, value: Any) -> Any:
+        for name in value if isinstance(value, dict) else ():
+            if not re.fullmatch(r"(IN|OUT)(\d\d)?|M00|MID", name):
+                raise ValueError(f'"{name}" is no block; blocks are IN, IN00 ..., M00, OUT, OUT00 ...')
+        return value
+
+
+class FilterTable(RecipeTable):
+    """[recipe.filter]: single layers by their names in adapter files, with * and ?."""
+
+    only: Texts = Field(default=(), description='adapt these alone, e.g. ["*attn2*"]; none means all')
+    skip: Texts = Field(default=(), description='leave these alone, e.g. ["*to_out*", "lora_te*"]')
+
+
+class DropoutTable(RecipeTable):
+    """[recipe.dropout]: parts of the adapter that are left out at random while it learns."""
+
+    network: Chance = Field(default=0, description="of each inner value (lora)")
+    rank: Chance = Field(default=0, description="of each rank, per row (lora)")
+    module: Chance = Field(default=0, description="of a whole layer's adapter, per pass")
+
+
+class AverageTable(RecipeTable):
+    """[recipe.average]: snapshots and the adapter hold an average of the steps, not the last step."""
+
+    kind: Literal["none", "ema", "tail"] = Field(
+        default="none", description="ema: newer steps count more; tail: all steps of the last part of the run alike"
+    )
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.99, description="what an ema keeps per step")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(default=0.25, description="the tail, as a share of the run")
+
+
+class ValidationTable(RecipeTable):
+    """[recipe.validation]: images that are not trained on, to see whether the adapter only copies."""
+
+    share: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0, description="share of the images that is held out; near-duplicates stay on one side; 0 is off"
+    )
+    every: Interval = Field(default=Duration(1, "epochs"), description="the loss on them is told after each such time")
 
 
 class OptimizerTable(RecipeTable):
     """[recipe.optimizer]."""
 
-    name: Literal["adamw", "adafactor"] = Field(
-        default="adamw", description="adafactor runs with fixed rates, as kohya's args"
+    name: OptimizerName = Field(
+        default="adamw",
+        description="adafactor runs with fixed rates, as kohya's args; prodigy finds the rate itself (leave lr at 1); "
+        "prodigy, schedule_free and adamw8bit need the extra [optim]",
     )
     weight_decay: Share = Field(
         default=0.01, description="decoupled weight decay; adafactor's is 0 whatever stands here"
+    )
+    betas: Annotated[tuple[Chance, Chance] | None, BeforeValidator(_read_tuple)] = Field(
+        default=None, description="how long the optimizer remembers gradients and their squares; not for adafactor"
+    )
+    relative: bool = Field(
+        default=False, description="adafactor alone: rates of its own, by step and size; lr is then not used"
+    )
+    growth: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=1, description="prodigy alone: makes the rate that it finds larger or smaller (d_coef)"
     )
 
 
 class ScheduleTable(RecipeTable):
     """[recipe.schedule]: the learning rate over the run."""
 
-    name: Literal["constant", "linear", "cosine", "cosine_with_restarts"] = Field(
-        default="cosine", description="its shape"
-    )
+    name: ScheduleName = Field(default="cosine", description="its shape")
     cycles: Whole = Field(default=1, description="restarts of cosine_with_restarts")
+    power: Annotated[float, Field(gt=0, le=10)] = Field(default=1, description="of polynomial; 1 is linear")
     warmup: Annotated[float, Field(ge=0)] = Field(default=0, description="steps, or below 1 the share of the run")
 
 
 class LossTable(RecipeTable):
-    """[recipe.loss]."""
+    """[recipe.loss]: how a difference counts, at which timestep, and where in the picture."""
 
+    kind: Literal["l2", "l1", "huber", "smooth_l1"] = Field(default="l2", description="huber forgives outliers")
+    huber_c: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.1, description="where huber turns from square to size"
+    )
+    huber_scale: Annotated[float, Field(gt=0)] = Field(default=1, description="multiplies it (constant, exponential)")
+    huber_schedule: Literal["constant", "exponential", "snr"] = Field(
+        default="snr", description="how it changes over the timesteps"
+    )
     min_snr_gamma: Annotated[float, Field(ge=0)] = Field(default=0, description="gamma of min-SNR weighting; 0 is off")
+    debiased: bool = Field(default=False, description="debiased estimation: weights 1 / sqrt(SNR)")
+    p2_gamma: Annotated[float, Field(ge=0, le=5)] = Field(
+        default=0, description="P2 weighting 1 / (1 + SNR) ** gamma; 0 is off"
+    )
+    scale_v: bool = Field(default=False, description="v-prediction bases: losses as large as noise losses")
+    v_like: Annotated[float, Field(ge=0)] = Field(default=0, description="adds so many v-like losses; 0 is off")
+    mask: Literal["none", "alpha", "files"] = Field(
+        default="none",
+        description="learn only where the picture's alpha, or a mask file (white, in `mask_folder`), says so",
+    )
+    mask_folder: str = Field(default="masks", description="folder of PNG masks with the images' stems")
+    mask_outside: Share = Field(default=0, description="weight of what the mask leaves out")
+    mask_renormalise: bool = Field(
+        default=False, description="divide by the mask's mean, so that small subjects count as much as large ones"
+    )
 
 
 class NoiseTable(RecipeTable):
     """[recipe.noise]."""
 
     offset: Share = Field(default=0, description="strength of the noise offset; 0 is off")
+    offset_random: bool = Field(default=False, description="times a uniform random number, per row")
+    offset_adaptive: Annotated[float, Field(ge=-10, le=10)] = Field(
+        default=0, description="the offset grows by this times the latent's mean per channel"
+    )
+    multires_iterations: Annotated[int, Field(ge=0, le=16)] = Field(
+        default=0, description="layers of coarser and coarser noise (pyramid noise); 0 is off"
+    )
+    multires_discount: Annotated[float, Field(gt=0, le=1)] = Field(default=0.3, description="strength of each next one")
+    ip_gamma: Share = Field(
+        default=0, description="input perturbation: more noise than the base is asked for; 0 is off"
+    )
+    ip_random: bool = Field(default=False, description="times a uniform random number, per row")
+    zero_terminal_snr: bool = Field(
+        default=False, description="train as if the schedule ended in pure noise; for v-prediction bases"
+    )
+
+
+class TimestepsTable(RecipeTable):
+    """[recipe.timesteps]: which timesteps rows are trained at."""
+
+    min: Annotated[int, Field(ge=0, le=999)] = Field(default=0, description="the first")
+    max: Annotated[int, Field(ge=1, le=1000)] = Field(default=1000, description="the first that is not used any more")
+    sampling: Literal["uniform", "logit_normal"] = Field(
+        default="uniform", description="logit_normal prefers the middle"
+    )
+    mean: Annotated[float, Field(ge=-5, le=5)] = Field(default=0, description="of logit_normal; above 0: noisier")
+    std: Annotated[float, Field(gt=0, le=5)] = Field(default=1, description="of logit_normal")
 
 
 class CaptionTable(RecipeTable):
@@ -140,21 +279,43 @@ class CaptionTable(RecipeTable):
 
     shuffle: bool = Field(default=True, description="shuffle the tags behind the kept ones")
     keep_tokens: Annotated[int, Field(ge=0)] = Field(default=1, description="so many leading tags stay in place (T1)")
+    keep_separator: str = Field(
+        default="",
+        description='e.g. "|||": what stands before it stays in place, wherever it is; wins over keep_tokens',
+    )
     dropout: Share = Field(default=0, description="share of visits that see an empty caption")
+    dropout_every: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="every so many epochs all captions are empty; 0 is off"
+    )
+    tag_dropout: Share = Field(default=0, description="share of tags, but for the kept ones, that a visit leaves out")
+    weighted: bool = Field(default=False, description="(tag:1.2) in a caption weighs it; else it is text")
+    max_tokens: Literal[75, 150, 225] = Field(default=75, description="longer captions are cut")
+
+
+class AugmentTable(RecipeTable):
+    """[recipe.augment]: pictures that are new at every visit; latents are then not cached, which costs time."""
+
+    colour: bool = Field(default=False, description="small changes of hue and brightness, at every second visit")
+    random_crop: bool = Field(default=False, description="the crop of what does not fit the bucket is a random one")
 
 
 class PreserveTable(RecipeTable):
     """[recipe.preserve]: keeps the base as it was where the trigger is absent (C6)."""
 
-    kind: Literal["none", "differential", "prior"] = Field(
+    kind: Literal["none", "differential", "prior", "images"] = Field(
         default="none",
         description="differential: the same noisy picture without the trigger shall give what the base gives; "
-        "prior: the same for pictures that the base drew itself",
+        "prior: the same for pictures that the base drew itself; images: class images of `folder` are learnt besides",
     )
     weight: Annotated[float, Field(ge=0)] = Field(default=1, description="weight of that loss")
     share: Share = Field(default=0.5, description="rows added for it, as a share of the batch")
     prompts: Texts = Field(default=(), description="plain prompts to preserve besides the captions without the trigger")
-    pictures: Whole = Field(default=32, description="pictures that the base draws for kind = prior")
+    pictures: Whole = Field(
+        default=32, description="pictures that the base draws for kind = prior, or that images takes per bucket"
+    )
+    folder: str = Field(
+        default="reg", description="class images for kind = images, with captions or in a folder named `N_class words`"
+    )
 
 
 class SampleTable(RecipeTable):
@@ -189,24 +350,45 @@ class Recipe(RecipeTable):
     dylora_block: Whole = Field(default=1, description="ranks that a dylora trains together")
     rank: Annotated[int, Field(ge=1, le=4096)] = Field(default=16, description="rank on linear layers")
     alpha: Annotated[float, Field(gt=0)] = Field(default=8, description="the adapter acts with alpha / rank")
+    rank_by_timestep: Annotated[int, Field(ge=0, le=4096)] = Field(
+        default=0,
+        description="T-LoRA: at the noisiest timestep only so many ranks learn, at the cleanest all; 0 is off",
+    )
     conv: ConvTable = ConvTable()
     layers: Annotated[tuple[LayerGroup, ...], BeforeValidator(_read_tuple), Field(min_length=1)] = Field(
         default=("attention", "mlp"), description="which layers are adapted; convolutions also need conv.rank"
     )
+    filter: FilterTable = FilterTable()
+    blocks: BlocksTable = BlocksTable()
+    dropout: DropoutTable = DropoutTable()
     lr: RatesTable = RatesTable()
     optimizer: OptimizerTable = OptimizerTable()
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(default=1, description="gradients are clipped to it; 0 is off")
+    max_weight_norm: Annotated[float, Field(ge=0)] = Field(
+        default=0, description="a layer's change is scaled down to this norm after each step; 0 is off (lora)"
+    )
+    delta_norm: Annotated[float, Field(ge=0)] = Field(
+        default=0, description="weight of the squared norm of all changes in the loss: less leakage; 0 is off"
+    )
     schedule: ScheduleTable = ScheduleTable()
+    average: AverageTable = AverageTable()
     loss: LossTable = LossTable()
     noise: NoiseTable = NoiseTable()
+    timesteps: TimestepsTable = TimestepsTable()
     clip_skip: Annotated[int, Field(ge=1, le=12)] = Field(
         default=1, description="text encoder layer from the end (not SDXL)"
     )
     caption: CaptionTable = CaptionTable()
     flip: bool = Field(default=False, description="mirror every second visit at random")
+    augment: AugmentTable = AugmentTable()
     preserve: PreserveTable = PreserveTable()
+    checkpointing: bool = Field(
+        default=False, description="compute activations again instead of keeping them: less memory, a third slower"
+    )
+    validation: ValidationTable = ValidationTable()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")
     save_every: Interval = Field(default=Duration(1, "epochs"), description="a snapshot after each such time")
+    keep_last: Annotated[int, Field(ge=0)] = Field(default=0, description="so many snapshots are kept; 0 keeps all")
     sample: SampleTable = SampleTable()
 
     @property
@@ -244,9 +426,64 @@ class Recipe(RecipeTable):
             faults.append("conv.tucker needs conv.rank, and lora, loha or lokr.")
         if self.conv.alpha is not None and not self.conv.rank:
             faults.append("conv.alpha without conv.rank does nothing.")
+        faults += [*self._layer_faults(), *self._rate_faults(), *self._row_faults()]
         if faults:
             raise ValueError(" ".join(faults))
         return self
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether any text encoder gets an adapter."""
+        return bool(self.lr.text_encoder or self.lr.second)
+
+    def _layer_faults(self) -> Iterator[str]:
+        gated = [
+            key
+            for key, value in (
+                ("dropout.network", self.dropout.network),
+                ("dropout.rank", self.dropout.rank),
+                ("rank_by_timestep", self.rank_by_timestep),
+                ("max_weight_norm", self.max_weight_norm),
+            )
+            if value
+        ]
+        if gated and (self.algorithm != "lora" or self.dora or self.conv.tucker):
+            yield f"{', '.join(gated)}: for plain lora only."
+        if self.rank_by_timestep > self.rank:
+            yield f"rank_by_timestep = {self.rank_by_timestep} is above rank = {self.rank}."
+        if self.rank_by_timestep and not self.lr.unet:
+            yield "rank_by_timestep concerns the denoiser, which lr.unet = 0 leaves alone."
+        if self.blocks.rank and self.algorithm in ("ia3", "norm"):
+            yield f"blocks.rank: {self.algorithm} has no rank."
+        if (self.blocks.lr != "flat" or self.blocks.rank or self.blocks.alpha) and not self.lr.unet:
+            yield "blocks are the denoiser's, which lr.unet = 0 leaves alone."
+        if self.lr.plus_ratio != 1 and self.algorithm not in ("lora", "loha", "lokr", "dylora"):
+            yield f"lr.plus_ratio: {self.algorithm} has no factor next to the output."
+
+    def _rate_faults(self) -> Iterator[str]:
+        name, rates = self.optimizer.name, {self.lr.unet, self.lr.text_encoder, self.lr.second} - {0}
+        if name == "prodigy" and (len(rates) > 1 or self.lr.plus_ratio != 1 or self.blocks.lr != "flat"):
+            yield "prodigy has one rate for all: give lr.unet and lr.text_encoder the same (1), or 0."
+        if self.optimizer.relative and name != "adafactor":
+            yield f"optimizer.relative is adafactor's, not {name}'s."
+        if self.optimizer.growth != 1 and name != "prodigy":
+            yield f"optimizer.growth is prodigy's, not {name}'s."
+        if self.optimizer.betas is not None and name == "adafactor":
+            yield "optimizer.betas: adafactor has none."
+        if self.schedule.power != 1 and self.schedule.name != "polynomial":
+            yield f"schedule.power is polynomial's, not {self.schedule.name}'s."
+
+    def _row_faults(self) -> Iterator[str]:
+        if self.timesteps.min >= self.timesteps.max:
+            yield f"timesteps.min = {self.timesteps.min} is not below timesteps.max = {self.timesteps.max}."
+        if self.loss.mask == "none" and (self.loss.mask_outside or self.loss.mask_renormalise):
+            yield "loss.mask_outside and loss.mask_renormalise need loss.mask."
+        if self.loss.min_snr_gamma and self.loss.debiased:
+            yield "loss.min_snr_gamma and loss.debiased weigh the same thing: choose one."
+        if self.noise.offset_random and not self.noise.offset:
+            yield "noise.offset_random without noise.offset does nothing."
+        if self.noise.ip_random and not self.noise.ip_gamma:
+            yield "noise.ip_random without noise.ip_gamma does nothing."
 
 
 def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) -> Recipe:
