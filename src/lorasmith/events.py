@@ -71,6 +71,22 @@ class SnapshotSaved(Event):
 
 
 @dataclass(frozen=True)
+class Preview(Event):
+    """How the picture of a request (`index`) looks after `step` of `steps`; `image` is a small PIL picture."""
+
+    name: ClassVar[str] = "preview"
+    index: int
+    image: Any
+    step: int
+    steps: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Without the pixels; their size instead."""
+        size = list(self.image.size)
+        return {"event": self.name, "index": self.index, "step": self.step, "steps": self.steps, "size": size}
+
+
+@dataclass(frozen=True)
 class SampleDrawn(Event):
     """A sample picture was drawn along the way."""
 

@@ -56,6 +56,30 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
 )
 
 
+#: How a sampler's noise levels may fall; "Automatic" is the sampler's own.
+SCHEDULES = (
+    "Automatic",
+    "Uniform",
+    "Karras",
+    "Exponential",
+    "Polyexponential",
+    "SGM Uniform",
+    "KL Optimal",
+    "Simple",
+    "Normal",
+    "DDIM",
+)
+
+
+def find_schedule(name: str) -> str:
+    """The exact name of the schedule that `name` means, in any case. Raises UsageError naming the nearest."""
+    for known in SCHEDULES:
+        if name.strip().lower() == known.lower():
+            return known
+    hint = did_you_mean(name, SCHEDULES) or f"Known schedules: {', '.join(SCHEDULES)}."
+    raise UsageError(f'"{name}": unknown schedule.', hint=hint)
+
+
 def find_sampler(name: str) -> str:
     """The exact name of the sampler that `name` means, in any case. Raises UsageError naming the nearest."""
     by_lower = {known.lower(): known for known in SAMPLERS}

@@ -123,6 +123,10 @@ class Studio:
 
     def _look_up(self, request: Request, loaded: dict[str, Adapter]) -> _Job:
         settled, settings = settle(request, self.base)
+        unfinished = ("init", "variation", "hires", "tiling", "eta")
+        for word in unfinished:
+            if getattr(settled, word):
+                raise UsageError(f"{word} cannot be drawn yet.")
         prompt = parse(settled.prompt, settings.steps, settled.compat)
         refuse([settled.prompt, *_plain_texts(prompt.subprompts, settings)], "prompt")
         if prompt.unknown:
