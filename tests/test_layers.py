@@ -16,6 +16,7 @@ LAYERS = (
     "errors",
     "events",
     "schema",
+    "container",
     "project",
     "images",
     "dataset",
@@ -34,7 +35,19 @@ LAYERS = (
     "demo",
     "cli",
 )
-TORCH_FREE = ("errors", "events", "schema", "project", "images", "dataset", "tags", "recipe", "prompts", "cli")
+TORCH_FREE = (
+    "errors",
+    "events",
+    "schema",
+    "container",
+    "project",
+    "images",
+    "dataset",
+    "tags",
+    "recipe",
+    "prompts",
+    "cli",
+)
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime")
 
 

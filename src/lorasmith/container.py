@@ -1,0 +1,141 @@
+"""The header of a safetensors file, read without trust and without torch: names, types, shapes, places of tensors."""
+
+from __future__ import annotations
+
+import json
+import stat
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lorasmith.errors import LorasmithError
+
+MAX_HEADER = 100_000_000
+SIZES: Mapping[str, int] = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+"""The types that weights come in, with bytes a number."""
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """Where a tensor lies in the payload, in bytes, and what it is."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """A file's header: metadata, tensors by key, and the offset of the payload."""
+
+    metadata: Mapping[str, str]
+    tensors: Mapping[str, TensorEntry]
+    start: int
+
+
+def read_container(path: Path, error: type[LorasmithError], what: str) -> Header:
+    """Read and check the header only. Raises `error` for anything that is no whole safetensors file.
+
+    `what` says in messages what the file should be: "an adapter", "a base". A hostile header costs at most
+    `MAX_HEADER` bytes of memory: its length is compared with the file's before it is read.
+    """
+    try:
+        status = path.stat()
+        size = status.st_size
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise error("is no ordinary file.", where=path)
+        with path.open("rb") as opened:
+            head = opened.read(8)
+            if is_pickle(head):
+                raise error(
+                    "is a pickled file (.pt, .ckpt, .bin), which can run code when it is opened; it is not read.",
+                    where=path,
+                    hint=f"Get {what} as .safetensors.",
+                )
+            if len(head) < 8:
+                raise error(f"only {size} bytes: not a safetensors file.", where=path)
+            (length,) = struct.unpack("<Q", head)
+            if length > min(MAX_HEADER, size):
+                raise error("not a safetensors file, or cut short in its header.", where=path, hint=_AGAIN)
+            text = opened.read(length)
+    except FileNotFoundError:
+        raise error("no such file.", where=path) from None
+    except IsADirectoryError:
+        raise error(f"is a folder, not {what} file.", where=path) from None
+    except OSError as fault:
+        raise error(f"cannot be read: {fault.strerror}.", where=path) from None
+    try:
+        table = json.loads(text, object_pairs_hook=_without_repetition)
+        if not isinstance(table, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise error("its header is not JSON: not a safetensors file, or damaged.", where=path, hint=_AGAIN) from None
+    metadata = table.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise error("its metadata is not a table of texts.", where=path)
+    return Header(metadata, _entries(path, table, size - 8 - length, error), 8 + length)
+
+
+def is_pickle(head: bytes) -> bool:
+    """Whether a file that begins so is a pickle, or torch's archive of them."""
+    return head[:2] in (b"\x80\x02", b"\x80\x04", b"\x80\x03", b"\x80\x05", b"PK")
+
+
+_AGAIN = "Download it again."
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key stands twice")
+    return table
+
+
+def _entries(path: Path, table: dict[str, Any], payload: int, error: type[LorasmithError]) -> dict[str, TensorEntry]:
+    """The tensors' entries, checked as the library does: known types, sizes that add up, no gap, no overlap."""
+    entries: dict[str, TensorEntry] = {}
+    for key, raw in table.items():
+        try:
+            begin, end = (_whole(offset) for offset in raw["data_offsets"])
+            entries[key] = TensorEntry(str(raw["dtype"]), tuple(_whole(size) for size in raw["shape"]), begin, end)
+        except (KeyError, TypeError, ValueError):
+            raise error(f"the header's entry {key!r} is malformed.", where=path) from None
+    at = 0
+    for key, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+        size = SIZES.get(entry.dtype)
+        if size is None:
+            raise error(f"{key} is of type {entry.dtype}, which is not read.", where=path)
+        for extent in entry.shape:
+            size *= extent
+        if entry.begin != at or entry.end - at != size:
+            raise error(f"the header's entry {key!r} contradicts itself or its neighbour.", where=path)
+        at = entry.end
+    if at != payload:
+        raise error(
+            f"the header promises {at:,} bytes of tensors, the file has {payload:,}: cut short or damaged.",
+            where=path,
+            hint=_AGAIN,
+        )
+    return entries
