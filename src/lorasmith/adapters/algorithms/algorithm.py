@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lorasmith.adapters.gates import Gate
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class Mix:
 
     `active` are the stack positions with a nonzero weight anywhere. When all rows agree, `shared` holds a strength
     for each of them and `rows` is None. Else `rows` is (B, active) and, when each row has few nonzero weights,
-    `index` (B, m) and `picked` (B, m) name and weigh only those.
+    `index` (B, m) and `picked` (B, m) name and weigh only those. `gate` is what stands still on this `layer`.
     """
 
     active: tuple[int, ...]
@@ -145,6 +148,8 @@ class Mix:
     rows: Tensor | None = None
     index: Tensor | None = None
     picked: Tensor | None = None
+    gate: Gate | None = None
+    layer: str = ""
     _kept: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
 
     def share(self, j: int) -> tuple[Tensor | None, float | Tensor]:
@@ -226,8 +231,17 @@ class Side(nn.Module, ABC):
         y = original(x)
         return self.add(x, y, mix, y)
 
-    def vary(self, share: float) -> None:
-        """Before a training step: a random number of [0, 1) for what an algorithm varies from step to step."""
+    def vary(self, shares: Sequence[float]) -> None:
+        """Before a training step: a random number of [0, 1) for each adapter of the stack, for what an algorithm
+        varies from step to step."""
+
+
+def convolve(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x` through another kernel at the layer's stride and padding, also where the layer goes round the edges."""
+    padding = layer.padding
+    if layer.padding_mode == "circular":
+        x, padding = F.pad(x, layer._reversed_padding_repeated_twice, mode="circular"), (0, 0)
+    return F.conv2d(x, weight, bias, layer.stride, padding, layer.dilation)
 
 
 def add_changes(x: Tensor, y: Tensor, mix: Mix, change: Callable[[int, Tensor, Tensor | None], Tensor]) -> Tensor:

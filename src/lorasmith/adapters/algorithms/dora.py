@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes
+from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes, convolve
 from lorasmith.adapters.algorithms.loha import LohaFactors
 from lorasmith.adapters.algorithms.lokr import LokrFactors
 from lorasmith.adapters.algorithms.lora import LoraFactors
@@ -145,7 +145,7 @@ class DoraOutputSide(Side):
             up = (up * gain[:, None]).to(x.dtype)
             if not convolves:
                 return torch.addcmul(F.linear(F.linear(x_rows, down.to(x.dtype)), up), own, more)
-            h = F.conv2d(x_rows, down.to(x.dtype), None, layer.stride, layer.padding, layer.dilation)
+            h = convolve(layer, x_rows, down.to(x.dtype))
             return torch.addcmul(F.conv2d(h, up[:, :, None, None]), own, more[:, None, None])
 
         return add_changes(x, y, mix, change)

@@ -14,7 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes, read_alpha
+from lorasmith.adapters.algorithms.algorithm import (
+    PLAIN,
+    Form,
+    LayerFactors,
+    Mix,
+    Side,
+    add_changes,
+    convolve,
+    read_alpha,
+)
 from lorasmith.adapters.algorithms.weights import WeightSide
 
 PLAIN_KEYS = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
@@ -134,5 +143,5 @@ class LohaThinSide(Side):
         if not isinstance(layer, nn.Conv2d):
             return F.linear(F.linear(x, down), up)
         down = down.reshape(-1, *layer.weight.shape[1:])
-        h = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+        h = convolve(layer, x, down)
         return F.conv2d(h, up[:, :, None, None])

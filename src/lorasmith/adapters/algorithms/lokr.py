@@ -17,7 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes, read_alpha
+from lorasmith.adapters.algorithms.algorithm import (
+    PLAIN,
+    Form,
+    LayerFactors,
+    Mix,
+    Side,
+    add_changes,
+    convolve,
+    read_alpha,
+)
 
 KEYS = ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")
 _LEGAL = tuple(
@@ -189,5 +198,5 @@ def _through_convolution(x: Tensor, w1: Tensor, w2: Tensor, layer: nn.Conv2d) ->
     """x (B, i, H, W) to (B, o, H', W')."""
     B, (f1, f2), o2 = x.shape[0], w1.shape, w2.shape[0]
     pieces = x.reshape(B * f2, -1, *x.shape[2:])
-    h = F.conv2d(pieces, w2, None, layer.stride, layer.padding, layer.dilation)
+    h = convolve(layer, pieces, w2)
     return torch.matmul(w1, h.reshape(B, f2, -1)).reshape(B, f1 * o2, *h.shape[2:])

@@ -23,6 +23,7 @@ from lorasmith.adapters.algorithms.algorithm import (
     LayerFactors,
     Mix,
     Side,
+    convolve,
     read_alpha,
 )
 
@@ -135,7 +136,9 @@ class LoraSide(Side):
     def _weights(self, mix: Mix, like: Tensor) -> float | Tensor:
         """strength x scale: one number when one adapter acts alike on all rows, else (rows or 1, R)."""
         if mix.shared is not None and len(mix.active) == 1:
-            return mix.shared[0] * self._scales[mix.active[0]]
+            strength = mix.shared[0] * self._scales[mix.active[0]]
+            live = None if mix.gate is None else mix.gate.ranks(mix.layer, self._ranks[mix.active[0]])
+            return strength if live is None else strength * live.to(like.device, like.dtype)
         scales = tuple(self._scales[k] for k in mix.active)
         ranks = tuple(self._ranks[k] for k in mix.active)
 
@@ -157,6 +160,8 @@ class LoraLinearSide(LoraSide):
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
         h = F.linear(x, down)
+        if mix.gate is not None:
+            h = mix.gate.values(mix.layer, h)
         if isinstance(weights, Tensor):
             return y + F.linear(h * _over_tokens(weights, h), up)
         return y.add(F.linear(h, up), alpha=weights)
@@ -164,6 +169,9 @@ class LoraLinearSide(LoraSide):
     def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
         if mix.index is not None:
             return self._add_picked(x, original(x), mix)
+        if mix.gate is not None and mix.gate.network:
+            y = original(x)
+            return self.add(x, y, mix, y)
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
         layer = self.layer
@@ -207,7 +215,9 @@ class LoraConvSide(LoraSide):
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
         layer = self.layer
-        h = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+        h = convolve(layer, x, down)
+        if mix.gate is not None:
+            h = mix.gate.values(mix.layer, h)
         if isinstance(weights, Tensor):
             return y.add_(F.conv2d(h * weights[:, :, None, None], up))
         return y.add_(F.conv2d(h, up), alpha=weights)

@@ -14,7 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes, read_alpha
+from lorasmith.adapters.algorithms.algorithm import (
+    PLAIN,
+    Form,
+    LayerFactors,
+    Mix,
+    Side,
+    add_changes,
+    convolve,
+    read_alpha,
+)
 from lorasmith.adapters.algorithms.lora import ALPHA, DOWN, UP
 
 MID = "lora_mid.weight"
@@ -100,5 +109,5 @@ class TuckerSide(Side):
         if not isinstance(layer, nn.Conv2d):
             h = F.linear(F.linear(x, down.flatten(1)), mid.flatten(1))
             return F.linear(h * scale, up.flatten(1))
-        h = F.conv2d(F.conv2d(x, down), mid, None, layer.stride, layer.padding, layer.dilation)
+        h = convolve(layer, F.conv2d(x, down), mid)
         return F.conv2d(h * scale, up)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import Mix, Side, add_changes
+from lorasmith.adapters.algorithms.algorithm import Mix, Side, add_changes, convolve
 
 Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 """From trained tensors to a weight and a bias."""
@@ -23,7 +23,7 @@ Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 def apply_weight(layer: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The layer's operation with another weight and bias."""
     if isinstance(layer, nn.Conv2d):
-        return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation)
+        return convolve(layer, x, weight, bias)
     return F.linear(x, weight, bias)
 
 
