@@ -13,8 +13,9 @@ whole prompt literal, as does a backslash with nothing behind it on its line.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TypeAlias
 
 from lorasmith.errors import PromptError
@@ -23,19 +24,30 @@ _TOKEN = re.compile(r"(?:[^\\\[\]():|]|\\.)+|[\[\]():|]|\\")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+[eE][+-]?\d+|(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+))\s*")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Switch:
-    before: list[_Part]
-    after: list[_Part]
+    """`last` is the last step of `before`, set once the picture's steps are known."""
+
+    before: _Parts
+    after: _Parts
     number: str
+    last: int = 0
+
+    def at(self, step: int) -> _Parts:
+        return self.before if step <= self.last else self.after
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Alternation:
-    options: list[list[_Part]]
+    options: list[_Parts]
+
+    def at(self, step: int) -> _Parts:
+        return self.options[(step - 1) % len(self.options)]
 
 
 _Part: TypeAlias = "str | _Switch | _Alternation"
+#: A stretch of the prompt; one that no step changes is its text.
+_Parts: TypeAlias = "str | list[_Part]"
 
 
 @dataclass
@@ -61,7 +73,12 @@ def parse_schedule(text: str, steps: int, hires_steps: int | None = None) -> lis
     parts = _parse(text)
     if parts is None:
         return [(clock.steps, text)]
-    return [(end, _text_at(parts, end, clock)) for end in _ends(parts, clock)]
+    told = _join(parts)
+    if isinstance(told, str):
+        return [(clock.steps, told)]
+    ends = _ends(told, clock)
+    columns = [repeat(part, len(ends)) if isinstance(part, str) else _texts_at(part, ends) for part in told]
+    return list(zip(ends, map("".join, zip(*columns, strict=True)), strict=True))
 
 
 class _Clock:
@@ -122,7 +139,7 @@ def _close(parts: list[_Part], group: _Open) -> bool:
         if group.colons:
             return False
         edges = [group.start, *group.bars, len(parts) - 1]
-        options = [parts[start + 1 : end] for start, end in pairwise(edges)]
+        options = [_join(parts[start + 1 : end]) for start, end in pairwise(edges)]
         parts[group.start :] = [_Alternation(options)]
         return True
     if not group.colons:
@@ -138,20 +155,42 @@ def _close(parts: list[_Part], group: _Open) -> bool:
     else:
         before = parts[group.start + 1 : group.colons[0]]
         after = parts[group.colons[0] + 1 : group.colons[1]]
-    parts[group.start :] = [_Switch(before, after, match.group(1))]
+    parts[group.start :] = [_Switch(_join(before), _join(after), match.group(1))]
     return True
 
 
-def _ends(parts: list[_Part], clock: _Clock) -> list[int]:
-    """Every step at which some text ends, even where an outer switch hides it."""
+def _join(parts: list[_Part]) -> _Parts:
+    """The same with neighbouring texts as one, so that nothing is put together again for every step."""
+    joined: list[_Part] = []
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        if texts:
+            joined.append("".join(texts))
+            texts = []
+        joined.append(part)
+    if not joined:
+        return "".join(texts)
+    if texts:
+        joined.append("".join(texts))
+    return joined
+
+
+def _ends(parts: _Parts, clock: _Clock) -> list[int]:
+    """Every step at which some text ends, even where an outer switch hides it; tells each switch its last step."""
     ends = {clock.steps}
     waiting = [parts]
     while waiting:
-        for part in waiting.pop():
+        inside = waiting.pop()
+        if isinstance(inside, str):
+            continue
+        for part in inside:
             if isinstance(part, _Switch):
-                when = clock.when(part.number)
-                if when >= 1:
-                    ends.add(when)
+                part.last = clock.when(part.number)
+                if part.last >= 1:
+                    ends.add(part.last)
                 waiting += [part.before, part.after]
             elif isinstance(part, _Alternation):
                 ends.update(range(1, clock.steps + 1))
@@ -159,20 +198,26 @@ def _ends(parts: list[_Part], clock: _Clock) -> list[int]:
     return sorted(ends)
 
 
-def _text_at(parts: list[_Part], step: int, clock: _Clock) -> str:
+def _texts_at(part: _Switch | _Alternation, ends: list[int]) -> list[str]:
+    """The text of one form at each of `ends`."""
+    if isinstance(part, _Switch):
+        count = bisect_right(ends, part.last)
+        if isinstance(part.before, str) and isinstance(part.after, str):
+            return [part.before] * count + [part.after] * (len(ends) - count)
+    return [chosen if isinstance(chosen := part.at(end), str) else _text_at(chosen, end) for end in ends]
+
+
+def _text_at(parts: list[_Part], step: int) -> str:
     texts: list[str] = []
     waiting = [iter(parts)]
     while waiting:
         for part in waiting[-1]:
-            if isinstance(part, str):
-                texts.append(part)
-                continue
-            if isinstance(part, _Switch):
-                chosen = part.before if step <= clock.when(part.number) else part.after
+            chosen = part if isinstance(part, str) else part.at(step)
+            if isinstance(chosen, str):
+                texts.append(chosen)
             else:
-                chosen = part.options[(step - 1) % len(part.options)]
-            waiting.append(iter(chosen))
-            break
+                waiting.append(iter(chosen))
+                break
         else:
             waiting.pop()
     return "".join(texts)
