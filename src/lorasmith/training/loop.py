@@ -41,7 +41,7 @@ from lorasmith.training.preservation import PriorPictures
 from lorasmith.training.rows import RowSource
 from lorasmith.training.run import EventLog, Run, create_run, latest_run
 from lorasmith.training.state import State, load_state, save_state
-from lorasmith.training.trainer import Trainer
+from lorasmith.training.team import Lesson, Team
 
 PLAIN_PROMPTS = 256
 SAVE_SECONDS = 30.0
@@ -116,7 +116,8 @@ class _Session:
         if saved is not None:
             self._check(saved)
         with _threads(saved.threads if saved else torch.get_num_threads()):
-            self._trainer = yield from stoppable(self._build(), self._wish)
+            self._team = yield from stoppable(self._build(), self._wish)
+            self._trainer = self._team.trainers[0]
             if saved is not None:
                 self._trainer.restore(saved.step, saved.tensors)
                 self._losses.extend(saved.losses)
@@ -134,7 +135,7 @@ class _Session:
             finally:
                 self._log.close()
 
-    def _build(self) -> Work[Trainer]:
+    def _build(self) -> Work[Team]:
         recipe, plan, base = self._recipe, self._plan, self._base
         latents = yield from cache_latents(
             plan.images,
@@ -158,7 +159,7 @@ class _Session:
             pool=pool,
             prior=prior,
         )
-        return Trainer(base, recipe, rows, plan.steps, conditioner)
+        return Team(base, [recipe], [rows], [plan.steps], conditioner)
 
     def _plain_prompts(self) -> tuple[str, ...]:
         """Prompts to preserve: the recipe's, or random ones of the embedded base's world."""
@@ -204,7 +205,10 @@ class _Session:
                 every = epoch_batches(plan.images, self._recipe.batch_size, self._recipe.seed, epoch)
                 batches = epoch_steps(every, self._recipe.accumulate)
             rates = trainer.rates()
-            loss = trainer.advance(batches[index], epoch)
+            outcome = self._team.advance({0: Lesson(batches[index], epoch)})[0]
+            if outcome.fault is not None:
+                raise outcome.fault
+            loss = outcome.loss
             self._losses.append(loss)
             pace.count(time.monotonic() - begun, _work(self._recipe, batches[index]))
             self._seconds += time.monotonic() - begun

@@ -46,10 +46,12 @@ class _Drawn(LoraSide):
 
     _before: tuple[int, ...] = ()
 
-    def vary(self, share: float) -> None:
+    def vary(self, shares: Sequence[float]) -> None:
         stack = cast(Sequence[DyloraFactors], self._stack)
         blocks = [-(-factors.rank // factors.block) for factors in stack]
-        self._before = tuple(int(share * n) * factors.block for n, factors in zip(blocks, stack, strict=True))
+        self._before = tuple(
+            int(share * n) * factors.block for share, n, factors in zip(shares, blocks, stack, strict=True)
+        )
         self._ranks = tuple(min(k + f.block, f.rank) for k, f in zip(self._before, stack, strict=True))
 
     def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

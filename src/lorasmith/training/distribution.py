@@ -1,0 +1,89 @@
+"""Several processes that train one adapter: each takes its share of every micro-batch's rows (torchrun).
+
+The shares' gradients are sums over the whole batch's number of rows, so that adding them up gives what one process
+would have; all processes then take the same step. Only the first one writes files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lorasmith.training.rows import MicroBatch
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's share: number `rank` of `count` processes."""
+
+    rank: int
+    count: int
+
+    @property
+    def writes(self) -> bool:
+        """Is this the process that writes files and speaks to the user?"""
+        return self.rank == 0
+
+    def part(self, batch: MicroBatch) -> MicroBatch | None:
+        """This process's rows of a micro-batch; None when it is smaller than there are processes."""
+        return batch if self.count == 1 else batch.part(self.rank, self.count)
+
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        """Put the sum over all processes into the tensors of each."""
+        if self.count > 1:
+            for tensor in tensors:
+                torch.distributed.all_reduce(tensor)
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.count > 1:
+            torch.distributed.barrier()
+
+    def agree(self, wish: bool) -> bool:
+        """Whether any process wishes so."""
+        if self.count == 1:
+            return wish
+        votes = torch.tensor(float(wish))
+        torch.distributed.all_reduce(votes)
+        return bool(votes)
+
+    def tell(self, text: str) -> str:
+        """The first process's text, in every process."""
+        if self.count == 1:
+            return text
+        box = [text]
+        torch.distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+
+ALONE = Share(0, 1)
+
+
+def is_distributed() -> bool:
+    """Was this process started by torchrun with others?"""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+@contextmanager
+def join_processes() -> Iterator[Share]:
+    """This process's share among those that torchrun started; alone without it.
+
+    Meets over NCCL where every process has a GPU of its own, else over gloo.
+    """
+    if not is_distributed():
+        yield ALONE
+        return
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    on_gpu = torch.cuda.is_available() and torch.cuda.device_count() > local
+    if on_gpu:
+        torch.cuda.set_device(local)
+    torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield Share(torch.distributed.get_rank(), torch.distributed.get_world_size())
+    finally:
+        torch.distributed.destroy_process_group()

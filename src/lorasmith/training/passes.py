@@ -1,0 +1,117 @@
+"""What a loss asks of the denoiser, and who answers: one adapter alone, or several together in one pass.
+
+A loss is computed by a generator that yields a `Pass` and is sent the denoiser's output. So the same loss runs by
+itself, or beside others whose rows go through the frozen base in one batch, each with its own adapter of a bank.
+Shapes: B rows, C channels, H and W of latents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.gates import Gate
+from lorasmith.bases.base import Base, TextContext
+from lorasmith.recipe.buckets import Size
+from lorasmith.training.conditioning import Conditioner
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """Rows for the denoiser: noisy latents `x_t` (B, C, H, W), `t` (B,) long, captions, the picture's size.
+
+    `adapted`: with the adapter; else the bare base, without a gradient. `adapted_text`: the text encoder too.
+    `gate`: parts of the adapter that stand still.
+    """
+
+    x_t: Tensor
+    t: Tensor
+    captions: tuple[str, ...]
+    size: Size
+    adapted: bool = True
+    adapted_text: bool = True
+    gate: Gate | None = None
+
+
+Asking = Generator[Pass, Tensor, T]
+
+
+class Passes:
+    """Runs passes of the adapters of a bank, which must be attached."""
+
+    def __init__(self, base: Base, bank: AdapterBank, conditioner: Conditioner) -> None:
+        self._base = base
+        self._bank = bank
+        self._conditioner = conditioner
+
+    def run(self, asked: Mapping[int, Pass]) -> dict[int, Tensor]:
+        """The denoiser's outputs (B, C, H, W) in float32, by the bank's column that each pass is for.
+
+        Passes of one size and one kind go through the base in one batch.
+        """
+        together: dict[Hashable, list[int]] = {}
+        for column, each in asked.items():
+            # NOTE: a gate is one adapter's own; its rows go through alone.
+            alone = None if each.gate is None else column
+            key = (each.size, each.adapted, each.adapted and each.adapted_text, tuple(each.x_t.shape[1:]), alone)
+            together.setdefault(key, []).append(column)
+        outputs: dict[int, Tensor] = {}
+        for columns in together.values():
+            rows = [len(asked[column].captions) for column in columns]
+            output = self._denoise(columns, [asked[column] for column in columns])
+            outputs |= zip(columns, torch.split(output, rows), strict=True)  # type: ignore[no-untyped-call]
+        return outputs
+
+    def _denoise(self, columns: Sequence[int], passes: Sequence[Pass]) -> Tensor:
+        first = passes[0]
+        x_t = torch.cat([each.x_t for each in passes]) if len(passes) > 1 else first.x_t
+        t = torch.cat([each.t for each in passes]) if len(passes) > 1 else first.t
+        captions = [caption for each in passes for caption in each.captions]
+        S = self._strengths(columns, passes)
+        with torch.set_grad_enabled(first.adapted), self._bank.gated(first.gate):
+            context = self._context(captions, first.adapted and first.adapted_text, S)
+            self._bank.weigh(S if first.adapted else torch.zeros_like(S))
+            return self._base.denoise(x_t, t, context, first.size).float()
+
+    def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> TextContext:
+        if not adapted:
+            return self._conditioner.recall(captions, self._switch_off)
+        self._bank.weigh(S)
+        return self._conditioner.encode(captions)
+
+    def _switch_off(self) -> None:
+        self._bank.weigh(torch.zeros(1, len(self._bank.names)))
+
+    def _strengths(self, columns: Sequence[int], passes: Sequence[Pass]) -> Tensor:
+        """S (B, K): each row its own column; one row when the bank has one adapter."""
+        count = len(self._bank.names)
+        if count == 1:
+            return torch.ones(1, 1)
+        own = [column for column, each in zip(columns, passes, strict=True) for _ in each.captions]
+        S = torch.zeros(len(own), count)
+        S[torch.arange(len(own)), own] = 1.0
+        return S
+
+
+def answer_together(asking: Mapping[int, Asking[T]], passes: Passes) -> dict[int, T]:
+    """Run the generators side by side, one per column, pass by pass; their results."""
+    results: dict[int, T] = {}
+    outputs: dict[int, Tensor] = {}
+    waiting = dict(asking)
+    while waiting:
+        asked: dict[int, Pass] = {}
+        for column, each in list(waiting.items()):
+            try:
+                asked[column] = each.send(outputs[column]) if column in outputs else next(each)
+            except StopIteration as stop:
+                results[column] = stop.value
+                del waiting[column]
+        outputs = passes.run(asked) if asked else {}
+    return {column: results[column] for column in asking}

@@ -1,0 +1,167 @@
+"""Trainers that step together over one frozen base: one for a run, many for a sweep.
+
+All rows of a step, whoever they are for, are packed into as few passes as memory allows. The gradient of an adapter
+comes from its own rows alone, so that each learns what it would have learnt by itself, but for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lorasmith.adapters.bank import AdapterBank
+from lorasmith.bases.base import Base
+from lorasmith.errors import TrainingError
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.batches import Batch
+from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.distribution import ALONE, Share
+from lorasmith.training.objective import Loss
+from lorasmith.training.passes import Passes, answer_together
+from lorasmith.training.rows import MicroBatch, RowSource
+from lorasmith.training.trainer import Trainer, fresh_adapter
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one trainer of a team is shown in a step: its micro-batches, of this epoch."""
+
+    batches: Sequence[Batch]
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a step of one trainer: the mean loss over its micro-batches; each row's timestep and unweighted error.
+
+    `fault`: why its factors are as before the step, if they are.
+    """
+
+    loss: float
+    timesteps: tuple[int, ...]
+    errors: tuple[float, ...]
+    fault: TrainingError | None = None
+
+
+class Team:
+    """Trains the adapters of `recipes`, one a column of a bank. `most_rows` go through the base at once (None: all)."""
+
+    def __init__(
+        self,
+        base: Base,
+        recipes: Sequence[Recipe],
+        rows: Sequence[RowSource],
+        steps: Sequence[int],
+        conditioner: Conditioner,
+        *,
+        share: Share = ALONE,
+    ) -> None:
+        self._bank = AdapterBank(base, [fresh_adapter(base, recipe) for recipe in recipes], trainable=True)
+        self._passes = Passes(base, self._bank, conditioner)
+        self._share = share
+        self.most_rows: int | None = None
+        self.trainers = [
+            Trainer(self._bank, column, recipe, source, count)
+            for column, (recipe, source, count) in enumerate(zip(recipes, rows, steps, strict=True))
+        ]
+
+    @property
+    def is_whole(self) -> bool:
+        """False while a step changes factors: then nothing may be saved."""
+        return all(trainer.is_whole for trainer in self.trainers)
+
+    def advance(self, lessons: Mapping[int, Lesson]) -> dict[int, Outcome]:
+        """One step of the trainers that have a lesson, by their number. What explodes is told, and does not move.
+
+        Raises torch's error when memory does not suffice; no factors have changed then.
+        """
+        tally = _Tally()
+        self._bank.vary(*(trainer.variation() for trainer in self.trainers))
+        try:
+            with self._bank.attached():
+                for turn in range(max(len(lesson.batches) for lesson in lessons.values())):
+                    self._learn(lessons, turn, tally)
+        except BaseException:
+            for trainer in self.trainers:
+                trainer.forget()
+            raise
+        self._share.sum([group.grad for number in lessons for group in self.trainers[number].groups])
+        outcomes = tally.outcomes(lessons, self._share)
+        return {number: self._finish(number, outcome) for number, outcome in outcomes.items()}
+
+    def _finish(self, number: int, outcome: Outcome) -> Outcome:
+        try:
+            self.trainers[number].finish(outcome.loss)
+        except TrainingError as fault:
+            self.trainers[number].forget()
+            return replace(outcome, fault=fault)
+        return outcome
+
+    def _learn(self, lessons: Mapping[int, Lesson], turn: int, tally: _Tally) -> None:
+        """The gradients of the `turn`-th micro-batch of each trainer."""
+        shown: dict[int, MicroBatch] = {}
+        for number, lesson in lessons.items():
+            if turn < len(lesson.batches):
+                whole = self.trainers[number].read(lesson.batches[turn], lesson.epoch)
+                part = self._share.part(whole)
+                if part is not None:
+                    shown[number] = part
+        for together in pack_rows(shown, self.most_rows):
+            asking = {number: self.trainers[number].ask(part) for number, part in together.items()}
+            losses = answer_together(asking, self._passes)
+            totals = [loss.total / len(lessons[number].batches) for number, loss in losses.items()]
+            torch.stack(totals).sum().backward()  # type: ignore[no-untyped-call]
+            for number, loss in losses.items():
+                tally.add(number, loss, together[number].learned.t)
+
+
+class _Tally:
+    """Losses of a step, gathered without waiting for the device."""
+
+    def __init__(self) -> None:
+        self._learned: dict[int, list[Tensor]] = {}
+        self._errors: dict[int, list[Tensor]] = {}
+        self._timesteps: dict[int, list[Tensor]] = {}
+
+    def add(self, number: int, loss: Loss, timesteps: Tensor) -> None:
+        self._learned.setdefault(number, []).append(loss.learned.detach())
+        self._errors.setdefault(number, []).append(loss.errors.detach())
+        self._timesteps.setdefault(number, []).append(timesteps)
+
+    def outcomes(self, lessons: Mapping[int, Lesson], share: Share) -> dict[int, Outcome]:
+        zero = torch.zeros(())
+        sums = torch.stack([torch.stack(self._learned.get(number, [zero])).sum().cpu() for number in lessons])
+        share.sum([sums])
+        return {
+            number: Outcome(
+                float(total) / len(lesson.batches),
+                tuple(torch.cat(self._timesteps.get(number, [zero.view(1)[:0].long()])).tolist()),
+                tuple(torch.cat(self._errors.get(number, [zero.view(1)[:0]])).tolist()),
+            )
+            for (number, lesson), total in zip(lessons.items(), sums, strict=True)
+        }
+
+
+def pack_rows(shown: Mapping[int, MicroBatch], most: int | None) -> Iterator[dict[int, MicroBatch]]:
+    """The micro-batches by trainer in passes of at most `most` rows each, cut into parts where one is larger."""
+    if most is None:
+        if shown:
+            yield dict(shown)
+        return
+    together: dict[int, MicroBatch] = {}
+    rows = 0
+    for number, whole in shown.items():
+        count = -(-whole.rows // most)
+        for part in (whole.part(place, count) for place in range(count)):
+            if part is None:
+                continue
+            if together and (rows + part.rows > most or number in together):
+                yield together
+                together, rows = {}, 0
+            together[number] = part
+            rows += part.rows
+    if together:
+        yield together
