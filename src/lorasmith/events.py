@@ -49,7 +49,11 @@ class Note(Event):
 
 @dataclass(frozen=True)
 class StepDone(Event):
-    """One optimizer step: `loss` is the mean of its micro-batches, `eta` in seconds, `rates` per group."""
+    """One optimizer step: `loss` is the mean of its micro-batches, `eta` in seconds, `rates` per group.
+
+    `bands`: the recent mean unweighted loss by range of timesteps ("0-249"); `speed` in rows a second; `memory` in
+    bytes, the most so far; `variant` names the member of a sweep.
+    """
 
     name: ClassVar[str] = "step"
     step: int
@@ -58,6 +62,10 @@ class StepDone(Event):
     loss: float
     rates: dict[str, float]
     eta: float | None = None
+    bands: dict[str, float] | None = None
+    speed: float | None = None
+    memory: int | None = None
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,18 @@ class Done(Event):
     steps: int
     seconds: float
     loss: float
+
+
+@dataclass(frozen=True)
+class SweepDone(Event):
+    """The last event of a sweep: what each variant that came to its end made, by its name; `failed` says why others
+    did not."""
+
+    name: ClassVar[str] = "sweep_done"
+    run: Path
+    seconds: float
+    variants: dict[str, dict[str, Any]]
+    failed: dict[str, str]
 
 
 Work = Generator[Event, None, T]

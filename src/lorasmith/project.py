@@ -21,7 +21,7 @@ from lorasmith.schema import TableModel, read_table
 FILE_NAME = "lora.toml"
 EMBEDDED = "doodle"
 """The name of the base model that comes with the package."""
-TABLES = ("lora", "bundle", "dataset", "tags", "recipe", "exam", "provenance")
+TABLES = ("lora", "bundle", "dataset", "tags", "recipe", "sweep", "exam", "provenance")
 
 
 class SubjectKind(StrEnum):

@@ -389,6 +389,14 @@ class Recipe(RecipeTable):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")
     save_every: Interval = Field(default=Duration(1, "epochs"), description="a snapshot after each such time")
     keep_last: Annotated[int, Field(ge=0)] = Field(default=0, description="so many snapshots are kept; 0 keeps all")
+    init: str = Field(default="", description="an adapter file of the same algorithm, whose weights are the start (R3)")
+    fit_memory: bool = Field(
+        default=False, description="where memory does not suffice, go on with fewer rows at once: slower, same result"
+    )
+    private: bool = Field(
+        default=False, description="files tell only what readers need: no captions, folders, dates, settings, picture"
+    )
+    tensorboard: bool = Field(default=False, description="write TensorBoard's files too (extra: tensorboard)")
     sample: SampleTable = SampleTable()
 
     @property
