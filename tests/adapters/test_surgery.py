@@ -12,7 +12,8 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms.algorithm import Form
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
-from lorasmith.adapters.surgery import Cut, merge, shorten, to_lora
+from lorasmith.adapters.surgery.merging import merge, to_lora
+from lorasmith.adapters.surgery.products import Cut, shorten
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError
 from tests.adapters.drawing import trained_adapter

@@ -167,7 +167,7 @@ class TestRefusals:
         return shutil.copytree(tiny_base_folder, tmp_path / "base")
 
     def test_no_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(BaseError, match="no such folder"):
+        with pytest.raises(BaseError, match="no such file or folder"):
             load_base(tmp_path / "nothing")
 
     def test_not_a_base(self, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.algorithms.norm import NormFactors
 from lorasmith.adapters.algorithms.tucker import TuckerFactors
 from lorasmith.bases.base import Base
+from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError, did_you_mean
 
 
@@ -116,7 +117,20 @@ def new_adapter(
     return Adapter(name, layers, {})
 
 
-def fit_adapter(adapter: Adapter, base: Base) -> Adapter:
+class Layered(Protocol):
+    """What an adapter is fitted to: a loaded base, or its weights on disk."""
+
+    name: str
+    family: str
+
+    @property
+    def layers(self) -> Mapping[str, TargetLayer]: ...
+
+    def module(self, name: str) -> Any:
+        """A layer with `weight`, and `bias` or None."""
+
+
+def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
     """The adapter with every layer under the base's own name for it. Raises AdapterError where it does not fit.
 
     Other tools' spellings of the same layers are understood: diffusers names and `lora_te_` in SDXL files.
@@ -140,7 +154,7 @@ def fit_adapter(adapter: Adapter, base: Base) -> Adapter:
             f"this base is {base.name} ({base.family}).",
         )
     for name, factors in layers.items():
-        layer = cast(nn.Linear, base.module(name))
+        layer = base.module(name)
         fault = factors.shape_fault(layer.weight)
         if fault is None and (base.layers[name].kind == "norm") != isinstance(factors, NormFactors):
             fault = f"made by {factors.algorithm}, which is not for this kind of layer"
@@ -156,14 +170,14 @@ def fit_adapter(adapter: Adapter, base: Base) -> Adapter:
     return replace(adapter, layers=layers)
 
 
-def _unmatched_message(adapter: Adapter, unmatched: list[str], base: Base) -> str:
+def _unmatched_message(adapter: Adapter, unmatched: list[str], base: Layered) -> str:
     shown = ", ".join(unmatched[:5]) + (f" and {len(unmatched) - 5} more" if len(unmatched) > 5 else "")
     if len(unmatched) == len(adapter.layers):
         return f"fits nothing on {base.name}: none of its {len(unmatched)} layers is there ({shown})."
     return f"{len(unmatched)} of its {len(adapter.layers)} layers are not on {base.name}: {shown}."
 
 
-def _aliases(base: Base) -> dict[str, str]:
+def _aliases(base: Layered) -> dict[str, str]:
     """Other spellings of the base's layers, to its own."""
     aliases: dict[str, str] = {}
     for target in base.layers.values():

@@ -12,10 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lorasmith.bases.checkpoint import read_checkpoint
 from lorasmith.bases.doodle import doodle_folder
-from lorasmith.bases.folders import read_folder, weight_files
+from lorasmith.bases.folders import Parts, read_folder, weight_files
+from lorasmith.bases.hub import fetch_base, is_hub_id
+from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, norm_targets, text_targets, unet_targets
-from lorasmith.diffusion.schedule import NoiseSchedule, schedule_from_config
+from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
 
@@ -41,7 +44,8 @@ class TextContext:
 class Base:
     """A frozen base model in eval mode. Adapters patch its layers from outside and leave no trace (design.md 3).
 
-    `targets` maps kohya's layer names, from the family's fixed tables, to the layers an adapter may touch.
+    `folder` is where it lies: a diffusers folder or a checkpoint file. `targets` maps kohya's layer names, from the
+    family's fixed tables, to the layers that an adapter may touch.
     """
 
     name: str
@@ -172,8 +176,14 @@ class Base:
 
     @cached_property
     def content_hash(self) -> str:
-        """sha256 over the names and bytes of the weight files: two bases with one hash compute the same."""
+        """sha256 over the names and bytes of the weight files: two bases with one hash compute the same.
+
+        Of a single file it is the file's own, as every other tool gives it.
+        """
         digest = hashlib.sha256()
+        if self.folder.is_file():
+            with self.folder.open("rb") as opened:
+                return hashlib.file_digest(opened, "sha256").hexdigest()
         for file in weight_files(self.folder):
             digest.update(file.relative_to(self.folder).as_posix().encode())
             with file.open("rb") as opened:
@@ -181,18 +191,55 @@ class Base:
         return digest.hexdigest()
 
 
-def load_base(name_or_folder: str | Path, dtype: torch.dtype = torch.float32) -> Base:
-    """Load "doodle" (the embedded base) or a diffusers folder with safetensors weights. Raises BaseError."""
-    embedded = str(name_or_folder) == EMBEDDED
-    folder = doodle_folder() if embedded else Path(name_or_folder)
-    parts = read_folder(folder, dtype)
+def load_base(
+    name_or_path: str | Path, dtype: torch.dtype = torch.float32, prediction: Prediction | None = None
+) -> Base:
+    """Load "doodle" (the embedded base), a single-file checkpoint, a diffusers folder, or a base by its hub id.
+
+    What it predicts is taken from its own configuration, marks or metadata; where a checkpoint says nothing, one pass
+    through it tells. `prediction` overrides both. Raises BaseError.
+    """
+    embedded = str(name_or_path) == EMBEDDED
+    path = doodle_folder() if embedded else _locate(name_or_path)
+    if path.is_file():
+        parts, told = read_checkpoint(path, dtype)
+        known = prediction or told
+    else:
+        parts = read_folder(path, dtype)
+        known = prediction or parts.schedule_config.get("prediction_type", "epsilon")
+    base = _assembled(EMBEDDED if embedded else _name(name_or_path, path), path, parts)
+    if known is None:
+        known = probe_prediction(base)
+    config = dict(parts.schedule_config) | {"prediction_type": known}
+    if path.is_file() and parts.family == "sdxl" and known == "v_prediction":
+        config["rescale_betas_zero_snr"] = True  # as all SDXL models that predict velocity are trained
+    base.noise_schedule = schedule_from_config(config)
+    return base
+
+
+def _locate(name_or_path: str | Path) -> Path:
+    """Where a base lies: a path as it is, else a hub id, fetched when needed."""
+    path = Path(name_or_path).expanduser()
+    if not path.exists() and isinstance(name_or_path, str) and is_hub_id(name_or_path):
+        return fetch_base(name_or_path)
+    return path
+
+
+def _name(name_or_path: str | Path, path: Path) -> str:
+    """What a file or folder is called; a base from the hub by its repository, not by the cache's folder."""
+    if isinstance(name_or_path, str) and path != Path(name_or_path).expanduser():
+        return name_or_path.split("/")[1]
+    return path.stem if path.is_file() else path.resolve().name
+
+
+def _assembled(name: str, path: Path, parts: Parts) -> Base:
     prefixes = ("lora_te1", "lora_te2") if parts.family == "sdxl" else ("lora_te",)
     targets = list(unet_targets(parts.denoiser.config, stability_names=parts.family == "sdxl"))
     for (owner, model, _), prefix in zip(parts.text, prefixes, strict=True):
         targets += text_targets(model.config.num_hidden_layers, prefix, owner)
     return Base(
-        name=EMBEDDED if embedded else folder.resolve().name,
-        folder=folder,
+        name=name,
+        folder=path,
         family=parts.family,
         denoiser=parts.denoiser,
         text_encoders=tuple(

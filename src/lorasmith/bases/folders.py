@@ -53,7 +53,11 @@ def read_folder(folder: Path, dtype: torch.dtype) -> Parts:
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     if not folder.is_dir():
-        raise BaseError("no such folder.", where=folder, hint='Give a diffusers folder, or "doodle".')
+        raise BaseError(
+            "no such file or folder.",
+            where=folder,
+            hint='Give a checkpoint file, a diffusers folder, OWNER/REPOSITORY as on the hub, or "doodle".',
+        )
     if (folder / "transformer").is_dir() and not (folder / "unet").is_dir():
         raise BaseError("this model has a transformer, not a UNet.", where=folder, hint="Supported: SD 1, SD 2, SDXL.")
     family = family_of(folder)

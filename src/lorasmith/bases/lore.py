@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from lorasmith.bases.clip import vocabulary
 from lorasmith.bases.doodle import doodle_folder, world
+from lorasmith.bases.hub import cached_base, is_hub_id
 from lorasmith.bases.world import read_world
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED, Project
@@ -20,12 +22,20 @@ def read_lore(project: Project) -> Lore:
     What is not there, or cannot be read, is left empty: loading the base will say what is wrong with it.
     """
     if project.lora.base != EMBEDDED:
-        return Lore(read_tokens(Path(locate_base(project.lora.base, project.root))))
+        return Lore(_tokens(locate_base(project.lora.base, project.root)))
     try:
         tokens = read_tokens(doodle_folder())
     except BaseError:
         tokens = {}
     return Lore(tokens, read_tags())
+
+
+def _tokens(base: str) -> Mapping[str, int]:
+    """The vocabulary of a base by path or hub id; a checkpoint file's is CLIP's."""
+    path = Path(base)
+    if not path.exists() and is_hub_id(base):
+        path = cached_base(base) or path
+    return vocabulary() if path.is_file() else read_tokens(path)
 
 
 def read_tokens(folder: Path) -> Mapping[str, int]:

@@ -59,12 +59,49 @@ def unet_targets(config: Mapping[str, Any], stability_names: bool) -> Iterator[T
 
     `config` is the UNet2DConditionModel's. Raises BaseError for a block type that no family has.
     """
-    for block in _blocks(config):
+    for block in unet_blocks(config):
         spelling = block.stability if stability_names else block.path
         for tail, stability_tail, kind, group in block.layers:
             name = f"{spelling}.{stability_tail if stability_names else tail}" if tail else spelling
             path = f"{block.path}.{tail}" if tail else block.path
             yield TargetLayer(f"lora_unet_{_underscored(name)}", "unet", kind, group, "unet", path)
+
+
+_SD_BLOCKS = {
+    "block_out_channels": (320, 640, 1280, 1280),
+    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+}
+STANDARD: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
+    # The UNet's blocks and the text encoders' layers of each family's public models.
+    "sd1": (_SD_BLOCKS, (12,)),
+    "sd2": (_SD_BLOCKS | {"use_linear_projection": True}, (23,)),
+    "sdxl": (
+        {
+            "block_out_channels": (320, 640, 1280),
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            "transformer_layers_per_block": (1, 2, 10),
+            "use_linear_projection": True,
+        },
+        (12, 32),
+    ),
+}
+
+
+def standard_layers(family: str) -> dict[str, TargetLayer]:
+    """The layers of the family's public models by kohya name, norms at the end."""
+    return family_layers(family, *STANDARD[family])
+
+
+def family_layers(family: str, unet: Mapping[str, Any], depths: Sequence[int]) -> dict[str, TargetLayer]:
+    """All layers of a base by kohya name: of its UNet with this config, of text encoders with so many layers, norms."""
+    stability = family == "sdxl"
+    targets = list(unet_targets(unet, stability_names=stability))
+    for index, depth in enumerate(depths):
+        prefix = f"lora_te{index + 1}" if stability else "lora_te"
+        targets += text_targets(depth, prefix, "text_encoder" if index == 0 else "text_encoder_2")
+    return {target.name: target for target in (*targets, *norm_targets(targets, stability_names=stability))}
 
 
 _NORMS = (
@@ -110,7 +147,7 @@ _Layer = tuple[str, str, Kind, Group]
 
 
 @dataclass(frozen=True)
-class _Block:
+class UnetBlock:
     """A residual block, a transformer or a sampler: its diffusers path, its Stability path, its layers."""
 
     path: str
@@ -118,7 +155,7 @@ class _Block:
     layers: tuple[_Layer, ...]
 
 
-def _resnet(path: str, stability: str, shortcut: bool) -> _Block:
+def _resnet(path: str, stability: str, shortcut: bool) -> UnetBlock:
     layers: list[_Layer] = [
         ("conv1", "in_layers.2", "conv3", "conv"),
         ("time_emb_proj", "emb_layers.1", "linear", "time"),
@@ -126,10 +163,10 @@ def _resnet(path: str, stability: str, shortcut: bool) -> _Block:
     ]
     if shortcut:
         layers.append(("conv_shortcut", "skip_connection", "conv1", "conv"))
-    return _Block(path, stability, tuple(layers))
+    return UnetBlock(path, stability, tuple(layers))
 
 
-def _transformer(path: str, stability: str, depth: int, linear_projection: bool) -> _Block:
+def _transformer(path: str, stability: str, depth: int, linear_projection: bool) -> UnetBlock:
     projection: Kind = "linear" if linear_projection else "conv1"
     layers: list[_Layer] = [("proj_in", "proj_in", projection, "attention")]
     for index in range(depth):
@@ -140,14 +177,14 @@ def _transformer(path: str, stability: str, depth: int, linear_projection: bool)
         for tail in ("ff.net.0.proj", "ff.net.2"):
             layers.append((f"{at}.{tail}",) * 2 + ("linear", "mlp"))
     layers.append(("proj_out", "proj_out", projection, "attention"))
-    return _Block(path, stability, tuple(layers))
+    return UnetBlock(path, stability, tuple(layers))
 
 
-def _sampler(path: str, stability: str) -> _Block:
-    return _Block(path, stability, (("", "", "conv3", "conv"),))
+def _sampler(path: str, stability: str) -> UnetBlock:
+    return UnetBlock(path, stability, (("", "", "conv3", "conv"),))
 
 
-def _blocks(config: Mapping[str, Any]) -> Iterator[_Block]:
+def unet_blocks(config: Mapping[str, Any]) -> Iterator[UnetBlock]:
     """All blocks in the order of the forward pass, with the indices that both spellings give them."""
     widths: Sequence[int] = config["block_out_channels"]
     count = len(widths)

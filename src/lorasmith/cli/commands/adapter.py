@@ -114,8 +114,8 @@ def merge(
 
 def _operate(files: list[str], out: Path, rank: int | None, keep: float, base: str | None, as_json: bool) -> None:
     from lorasmith.adapters.files import load_adapter, save_adapter
-    from lorasmith.adapters.surgery import Cut
-    from lorasmith.adapters.surgery import merge as operate
+    from lorasmith.adapters.surgery.products import Cut
+    from lorasmith.adapters.surgery.merging import merge as operate
     from lorasmith.bases.base import load_base
     from lorasmith.errors import UsageError
 

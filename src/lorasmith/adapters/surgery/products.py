@@ -1,21 +1,19 @@
-"""Adapters made into other adapters: any algorithm to plain LoRA, another rank, several into one. With errors stated.
+"""Changes of layers as products of two thin matrices, and the best products of a smaller rank. With errors stated.
 
-Every change of a layer is first written as up @ down, exactly where the algorithm allows it; a smaller rank then comes
-from two thin QR decompositions and an SVD of their small cores: the same as the full SVD, without ever building the
-full matrix. Shapes: o and n the sides of a layer's weight as a matrix, R the rank before, r after.
+Every change of a layer is written as up @ down, exactly where the algorithm allows it; a smaller rank then comes from
+two thin QR decompositions and an SVD of their small cores: the same as the full SVD, without ever building the full
+matrix. Shapes: o and n the sides of a layer's weight as a matrix, R the rank before, r after.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.algorithms.algorithm import LayerFactors
 from lorasmith.adapters.algorithms.full import FullFactors
 from lorasmith.adapters.algorithms.loha import LohaFactors
@@ -32,19 +30,15 @@ WITHOUT_BASE = (LoraFactors, TuckerFactors, LohaFactors, LokrFactors, FullFactor
 
 @dataclass(frozen=True)
 class Cut:
-    """How far to shorten: to `rank` at most, and no further than the share `keep` of the squared norm asks for."""
+    """How far to shorten: to `rank` at most; no further than the share `keep` of the squared norm asks for (kohya's
+    sv_fro is its root); singular values smaller than the largest / `ratio` go (kohya's sv_ratio)."""
 
     rank: int | None = None
     keep: float = 1.0
+    ratio: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """A new adapter and what it lost: `error` is ||new - old|| / ||old|| over all layers, `errors` that of each."""
-
-    adapter: Adapter
-    error: float
-    errors: Mapping[str, float]
+WHOLE = Cut()
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,58 +48,6 @@ class Product:
     up: Tensor
     down: Tensor
     shape: tuple[int, ...]
-
-
-def to_lora(adapter: Adapter, cut: Cut = Cut(), base: Base | None = None) -> Operation:
-    """The adapter as plain LoRA, shortened by `cut`; alpha = rank. Another rank of a LoRA is the same thing.
-
-    Exact without `cut`. DoRA, (IA)^3, OFT, BOFT and GLoRA change the base's weights in proportion: they need `base`,
-    and fit that one only. Raises AdapterError, also for norms and biases, which no LoRA can hold.
-    """
-    return merge([adapter], [1.0], cut, base)
-
-
-def merge(
-    adapters: Sequence[Adapter],
-    strengths: Sequence[float],
-    cut: Cut = Cut(),
-    base: Base | None = None,
-) -> Operation:
-    """One LoRA that acts as the adapters together with these strengths. Raises AdapterError."""
-    if base is not None:
-        adapters = [fit_adapter(adapter, base) for adapter in adapters]
-    layers: dict[str, LayerFactors] = {}
-    errors: dict[str, float] = {}
-    lost = whole = 0.0
-    for name in dict.fromkeys(name for adapter in adapters for name in adapter.layers):
-        parts = [
-            (as_product(adapter.layers[name], name, base, adapter.name), strength)
-            for adapter, strength in zip(adapters, strengths, strict=True)
-            if name in adapter.layers
-        ]
-        shape = parts[0][0].shape
-        if any(part.shape != shape for part, _ in parts):
-            raise AdapterError(f"the adapters have different shapes for {name}: they are of different families.")
-        up = torch.cat([part.up * strength for part, strength in parts], dim=1)
-        down = torch.cat([part.down for part, _ in parts], dim=0)
-        up, down, gone, norm = shorten(up, down, cut)
-        lost, whole = lost + gone**2, whole + norm**2
-        errors[name] = gone / norm if norm else 0.0
-        r, ones = down.shape[0], (1,) * (len(shape) - 2)
-        layers[name] = LoraFactors(down.reshape(r, *shape[1:]), up.reshape(-1, r, *ones), float(r))
-    metadata = {
-        key: value
-        for key, value in adapters[0].metadata.items()
-        if not key.startswith("sshs_") and key not in ("ss_network_dim", "ss_network_alpha", "ss_network_args")
-    }
-    result = Adapter("+".join(adapter.name for adapter in adapters), layers, metadata)
-    told = {
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": str(result.rank),
-        "ss_network_alpha": str(result.alpha),
-        "ss_network_args": "{}",
-    }
-    return Operation(replace(result, metadata=metadata | told), math.sqrt(lost / whole) if whole else 0.0, errors)
 
 
 def as_product(factors: LayerFactors, name: str, base: Base | None = None, where: str = "") -> Product:
@@ -139,20 +81,28 @@ def as_product(factors: LayerFactors, name: str, base: Base | None = None, where
 
 def shorten(up: Tensor, down: Tensor, cut: Cut) -> tuple[Tensor, Tensor, float, float]:
     """The best product of the rank that `cut` allows, balanced; the norms of what is lost and of all there was."""
-    Q_up, R_up = torch.linalg.qr(up)
-    Q_down, R_down = torch.linalg.qr(down.T)
+    Q_up, R_up = torch.linalg.qr(up.float())
+    Q_down, R_down = torch.linalg.qr(down.float().T)
     U, S, Vh = torch.linalg.svd(R_up @ R_down.T, full_matrices=False)
     energy = S.double().square()
+    r = kept_rank(energy, cut)
+    root = S[:r].sqrt()
+    gone = math.sqrt(float(energy[r:].sum()))
+    return Q_up @ (U[:, :r] * root), (root[:, None] * Vh[:r]) @ Q_down.T, gone, math.sqrt(float(energy.sum()))
+
+
+def kept_rank(energy: Tensor, cut: Cut) -> int:
+    """How many of the squared singular values, largest first, `cut` keeps: at least one."""
     total = float(energy.sum())
     # What rounding left is no rank.
-    r = max(1, int((S[0] * 1e-6 < S).sum()))
+    r = int((energy[0] * 1e-12 < energy).sum())
     if cut.rank is not None:
         r = min(r, cut.rank)
     if cut.keep < 1.0 and total:
         r = min(r, 1 + int((energy.cumsum(0) < cut.keep * total).sum()))
-    root = S[:r].sqrt()
-    gone = math.sqrt(float(energy[r:].sum()))
-    return Q_up @ (U[:, :r] * root), (root[:, None] * Vh[:r]) @ Q_down.T, gone, math.sqrt(total)
+    if cut.ratio is not None:
+        r = min(r, int((energy * cut.ratio**2 >= energy[0]).sum()))
+    return max(1, r)
 
 
 def _shape(factors: LayerFactors, name: str) -> tuple[int, ...]:

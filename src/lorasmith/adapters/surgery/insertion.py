@@ -1,0 +1,159 @@
+"""Adapters merged into a checkpoint: a new file or folder, written tensor by tensor; what is not touched is copied.
+
+Only one tensor is in memory at a time. Every algorithm goes in exactly, norms and biases too; the sum is rounded once,
+to the dtype that the checkpoint has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import struct
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.surgery.blocks import block_strength
+from lorasmith.bases.original import Source
+from lorasmith.bases.stored import StoredBase
+from lorasmith.container import Header, read_container
+from lorasmith.errors import AdapterError, BaseError, StorageError
+from lorasmith.events import Progress, Work
+
+Strength = float | Mapping[str, float]
+# Recorded hashes are those of the weights before.
+STALE = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
+CHUNK = 1 << 24
+
+
+def insert(base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[Strength], out: Path) -> Work[Path]:
+    """Write `base` with the adapters merged in to `out`: a file for a file, a folder for a folder.
+
+    A strength may be a table of blocks, see `block_strength`. Raises AdapterError where an adapter does not fit or a
+    result is not finite, StorageError when it cannot be written; an existing `out` is refused, the base never changed.
+    """
+    if out.exists():
+        raise StorageError("exists already.", where=out, hint="Give another name: nothing is written over.")
+    fitted = [fit_adapter(adapter, base) for adapter in adapters]
+    touched = _touched(base, fitted)
+    pairs = list(zip(fitted, strengths, strict=True))
+    headers = {file: read_container(file, BaseError, "a base") for file in touched}
+    total = sum(len(header.tensors) for header in headers.values())
+    done, begun = 0, time.monotonic()
+    try:
+        with base.reading(), _partial(base.path, out, set(touched)) as targets:
+            for file, target in targets.items():
+                for _ in _rewrite(base, file, headers[file], target, touched[file], pairs):
+                    done += 1
+                    if done % 50 == 0 or done == total:
+                        yield Progress("merging", done, total, (time.monotonic() - begun) / done * (total - done))
+    except OSError as fault:
+        raise StorageError(f"cannot write: {fault.strerror}.", where=out, hint="Free some space.") from fault
+    return out
+
+
+Part = tuple[str, str, Source]
+"""(layer, "weight" or "bias", where in the tensor it lies)."""
+
+
+def _touched(base: StoredBase, adapters: Sequence[Adapter]) -> dict[Path, dict[str, list[Part]]]:
+    """By file and key, the layers whose weights or biases change."""
+    names = {name for adapter in adapters for name in adapter.layers}
+    found: dict[Path, dict[str, list[Part]]] = {}
+    for (name, kind), place in base.places.items():
+        if name in names:
+            found.setdefault(place.file, {}).setdefault(place.source.key, []).append((name, kind, place.source))
+    return found
+
+
+@contextlib.contextmanager
+def _partial(path: Path, out: Path, files: set[Path]) -> Iterator[dict[Path, Path]]:
+    """Where to write each changed file; at the end all is in its place, after an error nothing is."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if path.is_dir():
+            skipped = {file.relative_to(path).as_posix() for file in files}
+
+            def skip(folder: str, names: list[str]) -> list[str]:
+                inside = Path(folder).relative_to(path)
+                return [name for name in names if (inside / name).as_posix() in skipped]
+
+            shutil.copytree(path, partial, ignore=skip)
+            yield {file: partial / file.relative_to(path) for file in files}
+        else:
+            yield {path: partial}
+        os.replace(partial, out)
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        partial.unlink(missing_ok=True)
+
+
+def _rewrite(
+    base: StoredBase,
+    file: Path,
+    header: Header,
+    target: Path,
+    touched: Mapping[str, list[Part]],
+    adapters: Sequence[tuple[Adapter, Strength]],
+) -> Iterator[None]:
+    """Write the file anew, with the same layout, a step a tensor."""
+    metadata = {key: value for key, value in header.metadata.items() if key not in STALE}
+    merged = ", ".join(adapter.name for adapter, _ in adapters)
+    metadata["modelspec.merged_from"] = ", ".join(filter(None, (metadata.get("modelspec.merged_from"), merged)))
+    table: dict[str, object] = {"__metadata__": metadata}
+    entries = sorted(header.tensors.items(), key=lambda item: (item[1].begin, item[1].end))
+    for key, entry in entries:
+        table[key] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [entry.begin, entry.end]}
+    text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    with target.open("wb") as out, file.open("rb") as old:
+        out.write(struct.pack("<Q", len(text)) + text)
+        for key, entry in entries:
+            if key in touched:
+                new = _changed(base, base.tensor(file, key).clone(), touched[key], adapters)
+                out.write(new.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            else:
+                old.seek(header.start + entry.begin)
+                _copy(old, out, entry.end - entry.begin)
+            yield
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _changed(
+    base: StoredBase, tensor: Tensor, parts: Sequence[Part], adapters: Sequence[tuple[Adapter, Strength]]
+) -> Tensor:
+    """The tensor, changed in place: each layer's part of it is a view."""
+    for name, kind, source in parts:
+        view = source.take(tensor)
+        frozen = base.read(name).float()
+        total = view.float()
+        for adapter, strength in adapters:
+            factors, amount = adapter.layers.get(name), block_strength(name, strength)
+            if factors is None or not amount:
+                continue
+            delta = factors.delta_weight(frozen) if kind == "weight" else factors.delta_bias()
+            if delta is not None:
+                total = total + amount * delta.reshape(total.shape)
+        view.copy_(total)
+        if not bool(torch.isfinite(view.float().sum())):
+            raise AdapterError(f"merged into {name}, a value goes beyond what {tensor.dtype} can hold.")
+    return tensor
+
+
+def _copy(old: BinaryIO, new: BinaryIO, size: int) -> None:
+    while size:
+        chunk = old.read(min(size, CHUNK))
+        if not chunk:
+            raise OSError(0, "the file became shorter while it was read")
+        new.write(chunk)
+        size -= len(chunk)

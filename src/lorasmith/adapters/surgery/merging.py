@@ -1,0 +1,83 @@
+"""Adapters made into other adapters: any algorithm to plain LoRA, another rank, several into one; errors stated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.algorithms.algorithm import LayerFactors
+from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.surgery.blocks import block_strength
+from lorasmith.adapters.surgery.products import WHOLE, Cut, as_product, shorten
+from lorasmith.bases.base import Base
+from lorasmith.errors import AdapterError
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """A new adapter and what it lost: `error` is ||new - old|| / ||old|| over all layers, `errors` that of each."""
+
+    adapter: Adapter
+    error: float
+    errors: Mapping[str, float]
+
+
+def to_lora(adapter: Adapter, cut: Cut = WHOLE, base: Base | None = None) -> Operation:
+    """The adapter as plain LoRA, shortened by `cut`; alpha = rank. Another rank of a LoRA is the same thing.
+
+    Exact without `cut`. DoRA, (IA)^3, OFT, BOFT and GLoRA change the base's weights in proportion: they need `base`,
+    and fit that one only. Raises AdapterError, also for norms and biases, which no LoRA can hold.
+    """
+    return merge([adapter], [1.0], cut, base)
+
+
+def merge(
+    adapters: Sequence[Adapter],
+    strengths: Sequence[float | Mapping[str, float]],
+    cut: Cut = WHOLE,
+    base: Base | None = None,
+) -> Operation:
+    """One LoRA that acts as the adapters together with these strengths; a strength may be a table of blocks, see
+    `block_strength`. Layers at strength 0 are left out. Raises AdapterError."""
+    if base is not None:
+        adapters = [fit_adapter(adapter, base) for adapter in adapters]
+    layers: dict[str, LayerFactors] = {}
+    errors: dict[str, float] = {}
+    lost = whole = 0.0
+    for name in dict.fromkeys(name for adapter in adapters for name in adapter.layers):
+        parts = [
+            (as_product(adapter.layers[name], name, base, adapter.name), block_strength(name, strength))
+            for adapter, strength in zip(adapters, strengths, strict=True)
+            if name in adapter.layers and block_strength(name, strength)
+        ]
+        if not parts:
+            continue
+        shape = parts[0][0].shape
+        if any(part.shape != shape for part, _ in parts):
+            raise AdapterError(f"the adapters have different shapes for {name}: they are of different families.")
+        up = torch.cat([part.up * strength for part, strength in parts], dim=1)
+        down = torch.cat([part.down for part, _ in parts], dim=0)
+        up, down, gone, norm = shorten(up, down, cut)
+        lost, whole = lost + gone**2, whole + norm**2
+        errors[name] = gone / norm if norm else 0.0
+        r, ones = down.shape[0], (1,) * (len(shape) - 2)
+        layers[name] = LoraFactors(down.reshape(r, *shape[1:]), up.reshape(-1, r, *ones), float(r))
+    if not layers:
+        raise AdapterError("every strength is 0: nothing is left.", where=adapters[0].name)
+    metadata = {
+        key: value
+        for key, value in adapters[0].metadata.items()
+        if not key.startswith("sshs_") and key not in ("ss_network_dim", "ss_network_alpha", "ss_network_args")
+    }
+    result = Adapter("+".join(adapter.name for adapter in adapters), layers, metadata)
+    told = {
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(result.rank),
+        "ss_network_alpha": str(result.alpha),
+        "ss_network_args": "{}",
+    }
+    return Operation(replace(result, metadata=metadata | told), math.sqrt(lost / whole) if whole else 0.0, errors)

@@ -1,0 +1,130 @@
+"""Single-file safetensors checkpoints in the original layout, made into the parts that a diffusers folder has.
+
+The models are built without memory and take the file's own tensors: what needs no other dtype stays mapped from disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lorasmith.bases.anatomy import Anatomy, dissect
+from lorasmith.bases.clip import SIZE, clip_tokenizer
+from lorasmith.bases.folders import Parts
+from lorasmith.bases.original import Source, unet_sources, vae_sources
+from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.container import Header, read_container
+from lorasmith.diffusion.schedule import Prediction
+from lorasmith.errors import BaseError
+
+Read = Callable[[str], Tensor]
+
+
+def read_checkpoint(path: Path, dtype: torch.dtype) -> tuple[Parts, Prediction | None]:
+    """Load every part, and say what the file itself tells of its prediction. Raises BaseError."""
+    from safetensors import SafetensorError, safe_open
+
+    header = read_container(path, BaseError, "a base")
+    anatomy = dissect(header, path)
+    try:
+        with safe_open(path, framework="pt") as opened, quiet_libraries():
+            parts = _parts(anatomy, header, opened.get_tensor, dtype, path)
+    except (SafetensorError, OSError) as fault:
+        raise BaseError(f"cannot be read: {fault}.", where=path) from None
+    return parts, anatomy.prediction
+
+
+def empty_models(anatomy: Anatomy) -> dict[str, Any]:
+    """The parts without memory (on the meta device): unet, vae, text_encoder, text_encoder_2."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    kinds = (CLIPTextModel, CLIPTextModelWithProjection)
+    with torch.device("meta"):
+        return {
+            "unet": UNet2DConditionModel(**anatomy.unet),
+            "vae": AutoencoderKL(**anatomy.vae),
+            **{
+                text.owner: kind(CLIPTextConfig(**text.config)) for text, kind in zip(anatomy.text, kinds, strict=False)
+            },
+        }
+
+
+def part_sources(anatomy: Anatomy, part: str, model: nn.Module) -> dict[str, Source]:
+    """Key of the part's model -> its place in the checkpoint."""
+    keys = model.state_dict().keys()
+    if part == "unet":
+        return unet_sources(keys, anatomy.unet)
+    if part == "vae":
+        return vae_sources(keys, len(anatomy.vae["block_out_channels"]))
+    return next(text for text in anatomy.text if text.owner == part).sources(keys)
+
+
+def schedule_config(prediction: Prediction, zero_snr: bool) -> dict[str, Any]:
+    """The noise schedule of every model of the families, as diffusers spells it."""
+    return {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "num_train_timesteps": 1000,
+        "prediction_type": prediction,
+        "rescale_betas_zero_snr": zero_snr,
+    }
+
+
+def _parts(anatomy: Anatomy, header: Header, read: Read, dtype: torch.dtype, where: Path) -> Parts:
+    models = empty_models(anatomy)
+    for part, model in models.items():
+        # NOTE: SDXL's VAE overflows in half precision.
+        own = torch.float32 if part == "vae" and anatomy.vae["force_upcast"] else dtype
+        _fill(model, part_sources(anatomy, part, model), header, read, own, where)
+    for text in anatomy.text:
+        if text.config["vocab_size"] != SIZE:
+            raise BaseError(f"its text encoder knows {text.config['vocab_size']} tokens, CLIP has {SIZE}.", where=where)
+    texts = tuple((text.owner, models[text.owner], clip_tokenizer(text.pad)) for text in anatomy.text)
+    told = schedule_config(anatomy.prediction or "epsilon", anatomy.zero_snr)
+    return Parts(anatomy.family, models["unet"], models["vae"], texts, told)
+
+
+def _fill(
+    model: nn.Module, sources: Mapping[str, Source], header: Header, read: Read, dtype: torch.dtype, where: Path
+) -> None:
+    """Give an empty model its weights. Raises BaseError for a missing one, another shape, NaN."""
+    missing = sorted({source.key for source in sources.values()} - header.tensors.keys())
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise BaseError(
+            f"lacks {', '.join(missing[:3])}{more}.",
+            where=where,
+            hint="It is cut short, or its blocks are not those of its family.",
+        )
+    state: dict[str, Tensor] = {}
+    for key, empty in model.state_dict().items():
+        source = sources[key]
+        weight = source.take(read(source.key))
+        if weight.shape != empty.shape:
+            shapes = f"{tuple(weight.shape)} instead of {tuple(empty.shape)}"
+            raise BaseError(f"{source.key} has the shape {shapes}.", where=where)
+        weight = weight.to(dtype)
+        check_finite(weight, source.key, where)
+        state[key] = weight
+    model.load_state_dict(state, assign=True)
+    for module in model.modules():
+        positions = getattr(module, "position_ids", None)
+        if isinstance(positions, Tensor) and positions.is_meta:
+            module.position_ids = torch.arange(positions.shape[-1]).expand(positions.shape)
+    model.eval().requires_grad_(False)
+
+
+def check_finite(weight: Tensor, key: str, where: Path) -> None:
+    """Raises BaseError for NaN or infinite values."""
+    if not bool(torch.isfinite(weight.sum(dtype=torch.float32))):
+        raise BaseError(
+            f"{key} holds NaN or infinite values: the model is broken.",
+            where=where,
+            hint="Download it again, or take another version of it.",
+        )

@@ -1,0 +1,124 @@
+"""Bases on the hub: fetched once, then taken from the hub's cache on this computer, with or without a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lorasmith.errors import BaseError, StorageError
+
+_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?:/[\w-][\w.-]*)*", re.ASCII)
+_PATIENCE = 15.0  # seconds
+_FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+_NEEDED = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether `name` has the form ``owner/repository``, or ``owner/repository/file.safetensors``."""
+    return _ID.fullmatch(name) is not None
+
+
+def cached_base(name: str) -> Path | None:
+    """Where a base with this hub id lies in the cache, whole; None when it must be fetched. Asks no network."""
+    repository, file = _split(name)
+    try:
+        from huggingface_hub import hf_hub_download, snapshot_download
+
+        if file is not None:
+            return Path(hf_hub_download(repository, file, local_files_only=True))
+        folder = Path(snapshot_download(repository, local_files_only=True))
+    except Exception:  # not there; the hub's client has many ways of saying so
+        return None
+    return folder if all((folder / part).is_dir() for part in _NEEDED) else None
+
+
+def fetch_base(name: str) -> Path:
+    """The diffusers folder or the file with this hub id, downloaded when it is not in the cache yet.
+
+    Of a folder only what is loaded is fetched: safetensors weights (half precision where nothing else is there),
+    configurations and tokenizers. Raises BaseError when it cannot be reached or is no base, StorageError when the
+    disk is full.
+    """
+    cached = cached_base(name)
+    if cached is not None:
+        return cached
+    from huggingface_hub import HfApi, errors, hf_hub_download
+
+    repository, file = _split(name)
+    try:
+        listed = [sibling.rfilename for sibling in HfApi().model_info(repository, timeout=_PATIENCE).siblings or ()]
+        wanted = [file] if file is not None else chosen_files(listed)
+        if not wanted or (file is not None and file not in listed):
+            raise _no_base(name, listed)
+        paths = [Path(hf_hub_download(repository, each)) for each in wanted]
+    except errors.GatedRepoError:
+        raise BaseError(
+            "its owner asks to accept terms first.",
+            where=name,
+            hint="Accept them on the hub's page of it, log in with: hf auth login",
+        ) from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
+        raise BaseError(
+            "no such file or folder here, and no such repository on the hub (or a private one).",
+            where=name,
+            hint='Give a checkpoint file, a diffusers folder, OWNER/REPOSITORY as on the hub, or "doodle".',
+        ) from None
+    except (BaseError, KeyboardInterrupt):
+        raise
+    except errors.HfHubHTTPError as fault:
+        raise BaseError(f"the hub does not give it: {_first_line(fault)}", where=name, hint="Try later.") from None
+    except Exception as fault:  # its HTTP client raises classes of its own
+        if isinstance(fault, OSError) and fault.errno is not None and not _network(fault):
+            raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
+        raise BaseError(
+            "no such file or folder here, and the hub cannot be reached to look for it there.",
+            where=name,
+            hint="Check the path; or go online for the first use, after that it is kept on this computer.",
+        ) from None
+    return paths[0] if file is not None else _root(paths[0])
+
+
+def chosen_files(listed: Sequence[str]) -> list[str]:
+    """What of a repository's files a diffusers folder needs; empty when it is none."""
+    parts: dict[str, list[str]] = {}
+    for file in listed:
+        folder, _, name = file.partition("/")
+        if folder in _FOLDERS and "/" not in name:
+            parts.setdefault(folder, []).append(name)
+    chosen: list[str] = []
+    for folder, names in parts.items():
+        weights = [name for name in names if name.endswith((".safetensors", ".safetensors.index.json"))]
+        plain = [name for name in weights if not re.search(r"\.(fp16|non_ema|ema_only)\b", name)]
+        half = [name for name in weights if ".fp16" in name]
+        small = [name for name in names if name.endswith((".json", ".txt", ".model")) and name not in weights]
+        chosen += [f"{folder}/{name}" for name in sorted({*small, *(plain or half)})]
+    return chosen if set(_NEEDED) <= parts.keys() else []
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    owner, repository, *rest = name.split("/")
+    return f"{owner}/{repository}", "/".join(rest) or None
+
+
+def _root(path: Path) -> Path:
+    """The snapshot's folder: the parent of unet/, vae/ ..."""
+    return path.parent.parent
+
+
+def _no_base(name: str, listed: Sequence[str]) -> BaseError:
+    files = [file for file in listed if file.endswith(".safetensors") and "/" not in file]
+    hint = (
+        f"Say which file: {', '.join(f'{name}/{file}' for file in files[:3])}."
+        if files
+        else "Needed are unet/, vae/, text_encoder/, tokenizer/ and scheduler/, or a .safetensors checkpoint."
+    )
+    return BaseError("this repository holds no base in the diffusers layout.", where=name, hint=hint)
+
+
+def _network(fault: OSError) -> bool:
+    return isinstance(fault, ConnectionError | TimeoutError) or "resol" in str(fault).lower()
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault) or type(fault).__name__).splitlines()[0]

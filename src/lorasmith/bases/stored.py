@@ -1,0 +1,165 @@
+"""A base's weights on disk, one by one: no model is built, and no more than one weight is in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lorasmith.bases.anatomy import dissect
+from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.folders import family_of, read_config
+from lorasmith.bases.hub import fetch_base, is_hub_id
+from lorasmith.bases.original import Source, unet_sources
+from lorasmith.bases.targets import TargetLayer, family_layers
+from lorasmith.container import TensorEntry, read_container
+from lorasmith.errors import BaseError
+from lorasmith.project import EMBEDDED
+
+KINDS = ("weight", "bias")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one weight or bias lies: the file, and where in it."""
+
+    file: Path
+    source: Source
+
+
+@dataclass(eq=False)
+class StoredBase:
+    """The layers that an adapter may touch, as they lie in a checkpoint file or a diffusers folder.
+
+    `layers` are the targets and their norms, as in `Base`; `places` says where ``(name, "weight" | "bias")`` lies.
+    Weights are read inside `reading`.
+    """
+
+    name: str
+    path: Path
+    family: str
+    layers: Mapping[str, TargetLayer]
+    places: Mapping[tuple[str, str], Place]
+    entries: Mapping[Path, Mapping[str, TensorEntry]]
+    _opened: dict[Path, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """The weight files that hold a layer."""
+        return tuple(sorted({place.file for place in self.places.values()}))
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the files open (mapped) inside the block."""
+        from safetensors import SafetensorError, safe_open
+
+        with ExitStack() as stack:
+            try:
+                for file in self.files:
+                    self._opened[file] = stack.enter_context(safe_open(file, framework="pt"))
+                yield
+            except SafetensorError as fault:
+                raise BaseError(f"cannot be read: {fault}.", where=self.path) from None
+            finally:
+                self._opened.clear()
+
+    def tensor(self, file: Path, key: str) -> Tensor:
+        """A tensor as the file has it, mapped."""
+        stored: Tensor = self._opened[file].get_tensor(key)
+        return stored
+
+    def read(self, name: str, kind: str = "weight") -> Tensor:
+        """A layer's weight or bias, mapped, in the file's dtype."""
+        place = self.places[name, kind]
+        return place.source.take(self.tensor(place.file, place.source.key))
+
+    def shape(self, name: str, kind: str = "weight") -> tuple[int, ...]:
+        """Its shape, from the header alone."""
+        place = self.places[name, kind]
+        entry = self.entries[place.file][place.source.key]
+        return tuple(place.source.take(torch.empty(entry.shape, device="meta")).shape)
+
+    def module(self, name: str) -> Any:
+        """A layer's shapes in the manner of a module: `weight`, and `bias` or None, without memory."""
+        bias = (name, "bias") in self.places
+        return SimpleNamespace(
+            weight=torch.empty(self.shape(name), device="meta"),
+            bias=torch.empty(self.shape(name, "bias"), device="meta") if bias else None,
+        )
+
+
+def open_stored(name_or_path: str | Path) -> StoredBase:
+    """The stored weights of "doodle", a checkpoint file, a diffusers folder or a hub id. Raises BaseError."""
+    path = doodle_folder() if str(name_or_path) == EMBEDDED else Path(name_or_path).expanduser()
+    if not path.exists() and isinstance(name_or_path, str) and is_hub_id(name_or_path):
+        path = fetch_base(name_or_path)
+    return _of_folder(path) if path.is_dir() else _of_file(path)
+
+
+def _of_file(path: Path) -> StoredBase:
+    header = read_container(path, BaseError, "a base")
+    anatomy = dissect(header, path)
+    layers = family_layers(
+        anatomy.family, anatomy.unet, [int(text.config["num_hidden_layers"]) for text in anatomy.text]
+    )
+    texts = {text.owner: text for text in anatomy.text}
+    keys: dict[str, list[str]] = {}
+    for target in layers.values():
+        keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in KINDS)
+    sources = {
+        owner: unet_sources(own, anatomy.unet) if owner == "unet" else texts[owner].sources(own)
+        for owner, own in keys.items()
+    }
+    places = {
+        (target.name, kind): Place(path, source)
+        for target in layers.values()
+        for kind in KINDS
+        if (source := sources[target.owner][f"{target.path}.{kind}"]).key in header.tensors
+    }
+    return _checked(StoredBase(path.stem, path, anatomy.family, layers, places, {path: header.tensors}))
+
+
+def _of_folder(path: Path) -> StoredBase:
+    family = family_of(path)
+    owners = ("text_encoder", "text_encoder_2") if family == "sdxl" else ("text_encoder",)
+    depths = [int(read_config(path, owner)["num_hidden_layers"]) for owner in owners]
+    layers = family_layers(family, read_config(path, "unet"), depths)
+    entries: dict[Path, Mapping[str, TensorEntry]] = {}
+    where: dict[tuple[str, str], Path] = {}
+    for owner in ("unet", *owners):
+        for file in _weight_files(path / owner):
+            entries[file] = read_container(file, BaseError, "a base").tensors
+            where |= {(owner, key): file for key in entries[file]}
+    places: dict[tuple[str, str], Place] = {}
+    for target in layers.values():
+        for kind in KINDS:
+            key = f"{target.path}.{kind}"
+            # transformers 5 leaves `text_model.` out.
+            for spelling in (key, key.removeprefix("text_model.")):
+                if (target.owner, spelling) in where:
+                    places[target.name, kind] = Place(where[target.owner, spelling], Source(spelling))
+    return _checked(StoredBase(path.resolve().name, path, family, layers, places, entries))
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The folder's safetensors files; those in half precision only where there are no others."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [file for file in files if ".fp16." not in file.name] or files
+
+
+def _checked(stored: StoredBase) -> StoredBase:
+    missing = [name for name in stored.layers if (name, "weight") not in stored.places]
+    if missing:
+        raise BaseError(
+            f"lacks the weights of {len(missing)} of its layers: {', '.join(missing[:3])}.",
+            where=stored.path,
+            hint="Give a whole checkpoint or a diffusers folder with safetensors weights.",
+        )
+    return stored
