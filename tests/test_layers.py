@@ -33,6 +33,8 @@ LAYERS = (
     "jobs",
     "examples",
     "demo",
+    "web",
+    "server",
     "cli",
 )
 TORCH_FREE = (
@@ -46,6 +48,8 @@ TORCH_FREE = (
     "tags",
     "recipe",
     "prompts",
+    "web",
+    "server",
     "cli",
 )
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime")

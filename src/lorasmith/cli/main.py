@@ -27,19 +27,22 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "demo": "The whole road in one command, on the shipped example.",
         "collect": "Fetch images from a web gallery, with source and licence.",
         "new": "Make a project: a lora.toml beside a folder of images.",
+        "add": "Add images to a project, with their captions and their source.",
         "inspect": "Look at the images and say what is wrong and what to do.",
         "curate": "Decide on images, and make more of them; all can be undone.",
         "tag": "Write the captions by the project's tag rules.",
         "plan": "Show what training will do: steps, buckets, time, memory.",
         "train": "Train the adapter; stop it any time, go on with --resume.",
         "exam": "Measure an adapter against its base; choose a snapshot.",
-        "grid": "Draw snapshots by strengths, beside the bare base.",
+        "grid": "Draw snapshots by strengths, or anything by anything, beside the bare base.",
+        "showcase": "Draw varied pictures from a template, judge them, and tell the hit rate.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
+        "serve": "Serve pictures over HTTP: a page, an API, and the one of web UI clients.",
         "prompt": "Read and expand prompts without drawing them.",
-        "adapter": "Show, verify, convert, merge and resize adapter files.",
+        "adapter": "Show, verify, edit, convert, resize, merge and extract adapter files.",
     }
 )
-_GROUPS = frozenset({"curate", "prompt", "adapter"})
+_GROUPS = frozenset({"curate", "grid", "prompt", "showcase", "adapter"})
 _ROOT_HELP = "From a folder of images to a LoRA you can trust: check, caption, train, examine, use."
 _FIRST_STEPS = "Start with: lorasmith demo. Help on one command: lorasmith COMMAND --help"
 INTERRUPTED = 130
@@ -178,6 +181,8 @@ def _say_interrupted(verb: str, as_json: bool) -> None:
     hint = {
         "train": "What is trained so far is saved; go on with: lorasmith train PROJECT --resume",
         "demo": "What is finished is kept; the same command goes on from there.",
+        "grid": "The cells drawn so far are kept; the same command goes on from there.",
+        "showcase": "The pictures drawn so far are kept; the same command goes on from there.",
     }.get(verb, "Nothing half-written was left; the same command can be run again.")
     if as_json:
         document = {"kind": "Stopped", "message": "stopped.", "where": None, "hint": hint, "exit_code": INTERRUPTED}

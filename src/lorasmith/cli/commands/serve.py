@@ -1,0 +1,89 @@
+"""`lorasmith serve`: the HTTP server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lorasmith.cli.rendering import print_json, say
+from lorasmith.errors import UsageError
+
+DEFAULT_PORT = 7860
+EXTRA = ("fastapi", "uvicorn")
+
+
+def command(
+    port: Annotated[int, typer.Option(help="0 takes any free one.")] = DEFAULT_PORT,
+    host: Annotated[str, typer.Option(help="Which address to listen on; others than this machine's need a token.")] = (
+        "127.0.0.1"
+    ),
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="LORASMITH_TOKEN", show_envvar=True, help="What clients must know, 8 characters or more."),
+    ] = None,
+    adapters: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Where adapters are; ./adapters if none. Repeatable.")
+    ] = None,
+    base: Annotated[
+        list[str] | None, typer.Option(help='"doodle", or a diffusers folder; several can be chosen from.')
+    ] = None,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Where jobs and pictures are kept.")] = Path(
+        "lorasmith-data"
+    ),
+    batch: Annotated[int, typer.Option(help="How many pictures are drawn together.")] = 8,
+    queue: Annotated[int, typer.Option(help="How many pictures may wait.")] = 512,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="A web page's origin that may call the server, as https://example.org."),
+    ] = None,
+    grace: Annotated[float, typer.Option(help="Seconds that pictures in the making get when it is stopped.")] = 10.0,
+    lazy: Annotated[bool, typer.Option("--lazy", help="Load the base at the first picture, not at the start.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The address as a JSON line, for programs.")] = False,
+) -> None:
+    """Serve pictures over HTTP: a page, an API, and the one of web UI clients.
+
+    Example: lorasmith serve --adapters adapters --port 7860
+    """
+    import importlib.util
+
+    if any(importlib.util.find_spec(name) is None for name in EXTRA):
+        raise UsageError(
+            "the server needs FastAPI and uvicorn.", hint="Install them with: pip install lorasmith[server]"
+        )
+    from lorasmith.cli.commands.generate import find_shelf
+    from lorasmith.server.running import serve
+    from lorasmith.server.settings import Limits, ServerSettings
+
+    if queue < 1:
+        raise UsageError(f"--queue {queue}: at least one picture.")
+    settings = ServerSettings(
+        data=data,
+        adapters=tuple(find_shelf(adapters)),
+        bases=tuple(base or ["doodle"]),
+        host=host,
+        port=port,
+        token=token,
+        origins=tuple(each.rstrip("/") for each in origin or ()),
+        batch_size=batch,
+        grace=grace,
+        preload=not lazy,
+        limits=Limits(queue=queue, queue_per_client=max(1, queue // 2)),
+    )
+
+    def ready(address: str) -> None:
+        if as_json:
+            print_json({"event": "listening", "address": address, "token": token is not None}, indent=None)
+            return
+        say(f"draw      {address}/", style="bold green")
+        say(f"API       {address}/docs   (web UI clients: {address}/sdapi/v1)")
+        say(f"adapters  {', '.join(map(str, settings.adapters)) or 'none; give --adapters DIR'}")
+        say(f"keeps     {settings.data}")
+        if token is not None:
+            say("A token is set: the page asks for a user name (any) and a password (the token).")
+        say("Ctrl-C stops it; what waits goes on at the next start.")
+
+    serve(settings, ready)
+    if not as_json:
+        say("stopped.")

@@ -1,0 +1,139 @@
+"""The application: both faces, the pages, health and metrics, behind the guard."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from lorasmith import __version__
+from lorasmith.errors import LorasmithError
+from lorasmith.server import native, webui
+from lorasmith.server.faults import BusyError, MissingError
+from lorasmith.server.guard import Guard
+from lorasmith.server.jobs import error_json
+from lorasmith.server.service import Service
+from lorasmith.server.settings import ServerSettings
+from lorasmith.web import read_page
+
+if TYPE_CHECKING:
+    from lorasmith.server.worker import Loader
+
+_LOG = logging.getLogger("lorasmith.server")
+_ABOUT = """Draw with adapters over HTTP. Two faces stand on one queue: `/api/v1` is our own, typed, with jobs, events
+and per-picture adapters; `/sdapi/v1` is the one that Stable Diffusion web UI clients speak.
+
+With a token every request needs `Authorization: Bearer TOKEN` (or basic auth with the token as password). Every error
+answers `{"error": {"kind", "message", "where", "hint", "status"}, "detail": ...}`."""
+
+
+def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAPI:
+    """The ASGI application. Its service starts and stops with its lifespan; `app.state.service` is it.
+
+    `loader` gives an engine on a base; left out, the real one. Raises StorageError when the data folder is unusable.
+    """
+    service = Service(settings, loader)
+
+    @asynccontextmanager
+    async def live(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(service.start)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(service.stop)
+
+    app = FastAPI(
+        title="Lorasmith",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=live,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.service = service
+    app.include_router(native.router)
+    app.include_router(webui.router)
+    _add_pages(app, service)
+    _add_error_handlers(app)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["authorization", "content-type", "x-client"],
+        )
+    app.add_middleware(Guard, settings=settings, metrics=service.metrics)
+    return app
+
+
+def _add_pages(app: FastAPI, service: Service) -> None:
+    @app.get("/health", tags=["server"])
+    async def get_health() -> dict[str, str]:
+        """That the server lives; answered without a token."""
+        return {"status": "stopping" if service.closing else "ok"}
+
+    @app.get("/metrics", tags=["server"], response_class=PlainTextResponse)
+    def get_metrics() -> PlainTextResponse:
+        """Figures for Prometheus."""
+        return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    def page(name: str) -> Response:
+        found = read_page(name)
+        if found is None:
+            raise MissingError(f'no page "{name}".')
+        data, kind = found
+        return Response(data, media_type=kind, headers={"cache-control": "no-cache"})
+
+    @app.get("/", include_in_schema=False)
+    def get_studio() -> Response:
+        return page("studio.html")
+
+    @app.get("/docs", include_in_schema=False)
+    def get_docs() -> Response:
+        return page("docs.html")
+
+    @app.get("/web/{name}", include_in_schema=False)
+    def get_file(name: str) -> Response:
+        return page(name)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(LorasmithError)
+    async def tell(_: Request, error: LorasmithError) -> JSONResponse:
+        headers = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else None
+        body = {"error": error_json(error), "detail": str(error)}
+        return JSONResponse(body, error.http_status, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def tell_field(_: Request, fault: RequestValidationError) -> JSONResponse:
+        faults = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in fault.errors()]
+        first = faults[0] if faults else {"loc": [], "msg": "cannot be read"}
+        where = ".".join(str(part) for part in first["loc"][1:]) or "body"
+        error = {"kind": "FieldError", "message": first["msg"], "where": where, "hint": None, "status": 422}
+        return JSONResponse({"error": error, "detail": faults}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def tell_http(_: Request, fault: HTTPException) -> JSONResponse:
+        error: dict[str, Any] = {
+            "kind": "HTTPError",
+            "message": str(fault.detail),
+            "where": None,
+            "hint": None,
+            "status": fault.status_code,
+        }
+        return JSONResponse({"error": error, "detail": fault.detail}, fault.status_code, fault.headers)
+
+    @app.exception_handler(Exception)
+    async def tell_bug(request: Request, fault: Exception) -> JSONResponse:
+        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=fault)
+        error = {"kind": type(fault).__name__, "message": "a fault of the server.", "where": None, "hint": None}
+        return JSONResponse({"error": error | {"status": 500}, "detail": "a fault of the server."}, 500)

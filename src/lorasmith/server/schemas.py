@@ -1,0 +1,274 @@
+"""The shapes of our own API, as they stand in its OpenAPI document. Unknown fields are refused."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from lorasmith.server.orders import GREATEST_SEED, Hires, Variation
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^<>:\x00-\x1f]+$")]
+Identity = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+#: What base64 of a body's greatest size may have in characters; the body itself is bounded before.
+Base64 = Annotated[str, StringConstraints(min_length=4)]
+
+
+class Asked(BaseModel):
+    """A piece of a request."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Told(BaseModel):
+    """A piece of an answer."""
+
+
+class AdapterCall(Asked):
+    """An adapter and how strongly it acts. `text_strength` is that in the text encoders, the same when left out."""
+
+    name: Name
+    strength: float = Field(default=1.0, ge=-10, le=10)
+    text_strength: float | None = Field(default=None, ge=-10, le=10)
+
+
+class Init(Asked):
+    """A picture to start from, as base64 (a data URL is fine). Where the mask is white is drawn anew."""
+
+    image: Base64
+    mask: Base64 | None = None
+    strength: float = Field(default=0.75, ge=0, le=1)
+    resize: Literal["stretch", "crop", "fill"] = "crop"
+
+
+class PictureRequest(Asked):
+    """One picture. What is left out is the base's own; no seed means a random one."""
+
+    prompt: str = Field(default="", description="Adapters may be called in it: <lora:NAME:0.8>.")
+    negative: str = ""
+    adapters: list[AdapterCall] = Field(default_factory=list, max_length=64)
+    seed: int | None = Field(default=None, ge=0, le=GREATEST_SEED)
+    steps: int = Field(default=20, ge=1, le=1000)
+    cfg: float | None = Field(default=None, ge=0, le=100)
+    sampler: str = Field(default="DDIM", max_length=100)
+    schedule: str = Field(default="Automatic", max_length=100)
+    width: int | None = Field(default=None, ge=64, le=16384)
+    height: int | None = Field(default=None, ge=64, le=16384)
+    clip_skip: int = Field(default=1, ge=1, le=12)
+    emphasis: Literal["original", "no norm", "none"] = "original"
+    tiling: bool = False
+    eta: float | None = Field(default=None, ge=0, le=1)
+    variation: Variation | None = None
+    hires: Hires | None = None
+    init: Init | None = None
+    base: str | None = Field(default=None, max_length=300)
+
+
+class JobRequest(PictureRequest):
+    """One picture, or several that differ by their seeds only, which count on."""
+
+    count: int = Field(default=1, ge=1, le=1000)
+    attached: bool = Field(default=False, description="Cancel the job when the last reader of its events leaves.")
+
+
+class BatchRequest(Asked):
+    """Many pictures, each with its own prompt, seed, adapters: what one leaves out it takes from `shared`."""
+
+    shared: PictureRequest = PictureRequest()
+    pictures: list[PictureRequest] = Field(min_length=1, max_length=1000)
+    attached: bool = False
+
+
+class ErrorDetail(Told):
+    """What is wrong, with its value; where; what to do."""
+
+    kind: str
+    message: str
+    where: str | None = None
+    hint: str | None = None
+    status: int
+
+
+class ErrorAnswer(Told):
+    """The body of every answer that is an error."""
+
+    error: ErrorDetail
+
+
+class JobPicture(Told):
+    """One picture of a job."""
+
+    number: int
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    step: int
+    steps: int
+    seed: int
+    picture: str | None = Field(description="Its id, once it is there.")
+    error: dict[str, Any] | None
+
+
+class JobAnswer(Told):
+    """A job. Times are seconds since 1970, `share` is how much is done, 0 to 1."""
+
+    id: str
+    kind: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    share: float
+    created: float
+    finished: float | None
+    detail: dict[str, Any]
+    pictures: list[JobPicture]
+
+
+class JobsAnswer(Told):
+    """The newest jobs first."""
+
+    jobs: list[JobAnswer]
+
+
+class PictureAnswer(Told):
+    """A kept picture. `document` is what its file says of itself."""
+
+    id: str
+    job: str | None
+    number: int
+    kind: str
+    created: float
+    width: int
+    height: int
+    seed: int
+    prompt: str
+    base: str
+    bytes: int
+    infotext: str
+    document: dict[str, Any]
+
+
+class PictureHead(Told):
+    """What a gallery needs to know of a picture."""
+
+    id: str
+    created: float
+    width: int
+    height: int
+    seed: int
+    prompt: str
+    kind: str
+
+
+class PicturesAnswer(Told):
+    """The newest first. `next` goes on where this answer ends; null at the end."""
+
+    pictures: list[PictureHead]
+    total: int
+    next: str | None
+
+
+class AdapterAnswer(Told):
+    """An adapter that prompts can call by `name`."""
+
+    name: str
+    alias: str
+    file: str
+    bytes: int
+    trigger: str
+    rank: str | None
+    base: str
+    problem: str | None
+
+
+class AdaptersAnswer(Told):
+    """All adapters by name."""
+
+    adapters: list[AdapterAnswer]
+
+
+class BaseAnswer(Told):
+    """A base. `hash` is known once it was loaded."""
+
+    name: str
+    is_loaded: bool
+    is_default: bool
+    hash: str | None
+
+
+class BasesAnswer(Told):
+    """All bases; the first one is the default at the start."""
+
+    bases: list[BaseAnswer]
+
+
+class ChoicesAnswer(Told):
+    """What requests can name."""
+
+    samplers: list[str]
+    schedules: list[str]
+    upscalers: list[str]
+
+
+class ParseRequest(Asked):
+    """A prompt to take apart."""
+
+    text: str = Field(max_length=100_000)
+    steps: int = Field(default=20, ge=1, le=1000)
+    hires_steps: int | None = Field(default=None, ge=1, le=1000)
+    compat: Literal["a1111"] | None = None
+
+
+class ParseAnswer(Told):
+    """As `lorasmith prompt parse` gives it."""
+
+    networks: list[dict[str, Any]]
+    text: str
+    subprompts: list[tuple[str, float]]
+    schedule: list[tuple[int, str]]
+    attention: list[tuple[str, float]]
+
+
+class ExpandRequest(Asked):
+    """A template to expand. Wildcard files are not read here: the server's disk is not the client's."""
+
+    template: str = Field(max_length=20_000)
+    n: int = Field(default=1, ge=1, le=1000)
+    seed: int = Field(default=0, ge=0, le=2**53)
+    prompt_seed: int | None = Field(default=None, ge=0, le=2**53)
+    mode: Literal["random", "combinatorial", "cyclical"] = "random"
+
+
+class ExpandedPrompt(Told):
+    """One prompt and the seeds that give it again."""
+
+    prompt: str
+    seed: int
+    prompt_seed: int
+    turn: int
+
+
+class ExpandAnswer(Told):
+    """The prompts, and how many different ones there are (null beyond counting)."""
+
+    prompts: list[ExpandedPrompt]
+    count: int | None
+
+
+class StatusAnswer(Told):
+    """The server at a glance."""
+
+    version: str
+    queued: int
+    running: int
+    clients_waiting: int
+    jobs: int
+    pictures: int
+    base: str | None
+    default_base: str
+    seconds_per_picture: float | None
+    uptime: float
+    stopping: bool
+    limits: dict[str, int]
+
+
+def random_seed() -> int:
+    """A seed that other tools can take, too."""
+    return secrets.randbelow(2**32)

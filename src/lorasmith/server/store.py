@@ -1,0 +1,336 @@
+"""What the server keeps: jobs, pictures and options in one SQLite file, the pictures' files beside it.
+
+Numbered migrations, write-ahead log. One connection behind a lock: every call is short.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lorasmith.errors import StorageError
+from lorasmith.project import write_file
+from lorasmith.server.orders import Order, State
+
+FILE_NAME = "server.sqlite"
+UNFINISHED = ("queued", "running")
+JOBS_KEPT = 10_000
+"""Finished jobs without pictures that are remembered."""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    create table job (
+        id text primary key, client text not null, face text not null, kind text not null, state text not null,
+        created real not null, finished real, detail text not null default '{}'
+    ) without rowid;
+    create index job_by_state on job (state, created);
+    create index job_by_time on job (created);
+    create table item (
+        job text not null references job (id) on delete cascade, number integer not null, wanted text not null,
+        state text not null, picture text, error text, primary key (job, number)
+    ) without rowid;
+    create table picture (
+        id text primary key, job text, number integer not null, created real not null, width integer not null,
+        height integer not null, seed integer not null, prompt text not null, base text not null,
+        document text not null, infotext text not null, thumbnail blob not null, bytes integer not null
+    );
+    create index picture_by_time on picture (created desc, id desc);
+    create table option (name text primary key, value text not null) without rowid;
+    """,
+    # Grids: the sheet of a job is a picture that belongs to none of its items.
+    """
+    alter table picture add column kind text not null default 'picture';
+    create index picture_by_job on picture (job);
+    """,
+    # The order of a picture, to draw it again also when its job is forgotten or was never kept.
+    "alter table picture add column wanted text;",
+)
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """One picture of a job: what was ordered, and what became of it."""
+
+    number: int
+    order: Order
+    state: State
+    picture: str | None
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job as it is kept. `created` and `finished` are seconds since 1970."""
+
+    id: str
+    client: str
+    face: str
+    kind: str
+    state: State
+    created: float
+    finished: float | None
+    detail: dict[str, Any]
+    items: tuple[ItemRow, ...]
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """A kept picture without its bytes. `document` is the JSON that its file carries."""
+
+    id: str
+    job: str | None
+    number: int
+    created: float
+    width: int
+    height: int
+    seed: int
+    prompt: str
+    base: str
+    document: dict[str, Any]
+    infotext: str
+    bytes: int
+    kind: str
+    order: Order | None
+
+
+class Store:
+    """Everything below `folder`. Raises StorageError where the disk does not play along."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(folder / FILE_NAME, check_same_thread=False, isolation_level=None)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = normal")
+            self._db.execute("pragma foreign_keys = on")
+            self._db.execute("pragma busy_timeout = 5000")
+            migrate(self._db)
+        except OSError as fault:
+            raise StorageError(f"cannot write: {fault.strerror}.", where=folder) from fault
+        except sqlite3.Error as fault:
+            raise StorageError(
+                f"the server's records cannot be opened: {fault}.",
+                where=folder / FILE_NAME,
+                hint="Move the file away, or give another --data folder.",
+            ) from fault
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("begin immediate")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("rollback")
+                    raise
+                self._db.execute("commit")
+            except sqlite3.Error as fault:
+                raise StorageError(
+                    f"the server's records cannot be written: {fault}.",
+                    where=self.folder / FILE_NAME,
+                    hint="Free some space.",
+                ) from fault
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(statement, tuple(values)).fetchall()
+
+    # Jobs
+
+    def add_job(
+        self, job: str, client: str, face: str, kind: str, orders: Sequence[Order], detail: Mapping[str, Any]
+    ) -> None:
+        """A new job, queued with all its pictures."""
+        with self._writing() as db:
+            db.execute(
+                "insert into job (id, client, face, kind, state, created, detail) values (?, ?, ?, ?, 'queued', ?, ?)",
+                (job, client, face, kind, time.time(), json.dumps(detail)),
+            )
+            db.executemany(
+                "insert into item (job, number, wanted, state) values (?, ?, ?, 'queued')",
+                [(job, number, order.model_dump_json()) for number, order in enumerate(orders)],
+            )
+
+    def set_item(
+        self, job: str, number: int, state: str, picture: str | None = None, error: Mapping[str, Any] | None = None
+    ) -> None:
+        """What became of one picture of a job."""
+        with self._writing() as db:
+            db.execute(
+                "update item set state = ?, picture = ?, error = ? where job = ? and number = ?",
+                (state, picture, None if error is None else json.dumps(error), job, number),
+            )
+
+    def set_job(self, job: str, state: str, detail: Mapping[str, Any] | None = None) -> None:
+        """A job's state; a final one gets its time, and what is old and empty is forgotten."""
+        final = state not in UNFINISHED
+        with self._writing() as db:
+            db.execute(
+                "update job set state = ?, finished = ? where id = ?", (state, time.time() if final else None, job)
+            )
+            if detail is not None:
+                db.execute("update job set detail = ? where id = ?", (json.dumps(detail), job))
+            if final:
+                db.execute(
+                    "delete from job where id in (select id from job where state not in ('queued', 'running')"
+                    " and id not in (select job from picture where job is not null)"
+                    " order by created desc limit -1 offset ?)",
+                    (JOBS_KEPT,),
+                )
+
+    def job(self, job: str) -> JobRow | None:
+        """A job with its pictures, or None."""
+        found = self._jobs("where id = ?", (job,))
+        return found[0] if found else None
+
+    def jobs(self, state: str | None = None, limit: int = 100, before: float | None = None) -> list[JobRow]:
+        """The newest jobs first, of one state or of all, created before a time."""
+        asked = [("state = ?", state), ("created < ?", before)]
+        given = [(clause, value) for clause, value in asked if value is not None]
+        where = f"where {' and '.join(clause for clause, _ in given)}" if given else ""
+        return self._jobs(f"{where} order by created desc, id limit ?", (*(value for _, value in given), limit))
+
+    def unfinished(self) -> list[JobRow]:
+        """What was not finished when the server stopped, the oldest first."""
+        return self._jobs("where state in ('queued', 'running') order by created, id", ())
+
+    def _jobs(self, where: str, values: Sequence[object]) -> list[JobRow]:
+        with self._lock:
+            heads = self._rows(
+                f"select id, client, face, kind, state, created, finished, detail from job {where}", values
+            )
+            return [_job_row(head, self._items(head[0])) for head in heads]
+
+    def _items(self, job: str) -> tuple[ItemRow, ...]:
+        rows = self._rows(
+            "select number, wanted, state, picture, error from item where job = ? order by number", (job,)
+        )
+        return tuple(
+            ItemRow(number, Order.model_validate_json(wanted), state, picture, json.loads(error) if error else None)
+            for number, wanted, state, picture, error in rows
+        )
+
+    # Pictures
+
+    def add_picture(self, row: PictureRow, png: bytes, thumbnail: bytes) -> None:
+        """Keep a picture: its file first, then what is known of it."""
+        write_file(self.picture_path(row.id), png)
+        with self._writing() as db:
+            db.execute(
+                "insert into picture (id, job, number, created, width, height, seed, prompt, base, document, infotext,"
+                " thumbnail, bytes, kind, wanted) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(row.id, row.job, row.number, row.created, row.width, row.height, row.seed, row.prompt, row.base),
+                    *(json.dumps(row.document, ensure_ascii=False), row.infotext, thumbnail, len(png), row.kind),
+                    None if row.order is None else row.order.model_dump_json(),
+                ),
+            )
+
+    def picture_path(self, picture: str) -> Path:
+        """Where the file of a picture lies; ids are ours and hold hex digits only."""
+        return self.folder / "pictures" / picture[:2] / f"{picture}.png"
+
+    def picture(self, picture: str) -> PictureRow | None:
+        found = self._pictures("where id = ?", (picture,))
+        return found[0] if found else None
+
+    def pictures(self, limit: int = 100, before: tuple[float, str] | None = None, search: str = "") -> list[PictureRow]:
+        """The newest first; `before` is (created, id) of the last known one; `search` a part of the prompt."""
+        clauses, values = [], list[object]()
+        if before is not None:
+            clauses.append("(created, id) < (?, ?)")
+            values += before
+        if search:
+            clauses.append("instr(lower(prompt), lower(?)) > 0")
+            values.append(search)
+        where = f"where {' and '.join(clauses)}" if clauses else ""
+        return self._pictures(f"{where} order by created desc, id desc limit ?", (*values, limit))
+
+    def count_pictures(self) -> int:
+        return int(self._rows("select count(*) from picture")[0][0])
+
+    def thumbnail(self, picture: str) -> bytes | None:
+        rows = self._rows("select thumbnail from picture where id = ?", (picture,))
+        return bytes(rows[0][0]) if rows else None
+
+    def remove_picture(self, picture: str) -> bool:
+        """Forget a picture and delete its file; False when there is none."""
+        with self._writing() as db:
+            gone = db.execute("delete from picture where id = ?", (picture,)).rowcount > 0
+            db.execute("update item set picture = null where picture = ?", (picture,))
+        if gone:
+            with contextlib.suppress(OSError):
+                self.picture_path(picture).unlink(missing_ok=True)
+        return gone
+
+    def _pictures(self, where: str, values: Sequence[object]) -> list[PictureRow]:
+        rows = self._rows(
+            "select id, job, number, created, width, height, seed, prompt, base, document, infotext, bytes, kind,"
+            f" wanted from picture {where}",
+            values,
+        )
+        return [_picture_row(row) for row in rows]
+
+    # Inputs and options
+
+    def input_path(self, sha256: str) -> Path:
+        """Where a picture that orders start from lies."""
+        return self.folder / "inputs" / f"{sha256}.png"
+
+    def inputs(self) -> list[str]:
+        """All that are kept."""
+        return [file.stem for file in (self.folder / "inputs").glob("*.png")]
+
+    def drop_inputs(self, names: Iterable[str]) -> None:
+        """Delete those of the inputs that no job and no picture of the records names."""
+        for name in names:
+            like = f'%"{name}"%'
+            used = "select 1 from {} where wanted like ? limit 1"
+            if not any(self._rows(used.format(table), (like,)) for table in ("item", "picture")):
+                with contextlib.suppress(OSError):
+                    self.input_path(name).unlink(missing_ok=True)
+
+    def options(self) -> dict[str, Any]:
+        return {name: json.loads(value) for name, value in self._rows("select name, value from option")}
+
+    def set_option(self, name: str, value: object) -> None:
+        with self._writing() as db:
+            db.execute(
+                "insert into option values (?, ?) on conflict (name) do update set value = excluded.value",
+                (name, json.dumps(value)),
+            )
+
+
+def _job_row(head: tuple[Any, ...], items: tuple[ItemRow, ...]) -> JobRow:
+    name, client, face, kind, state, created, finished, detail = head
+    return JobRow(name, client, face, kind, state, created, finished, json.loads(detail), items)
+
+
+def _picture_row(row: tuple[Any, ...]) -> PictureRow:
+    name, job, number, created, width, height, seed, prompt, base, document, infotext, size, kind, wanted = row
+    order = Order.model_validate_json(wanted) if wanted else None
+    known = json.loads(document)
+    return PictureRow(name, job, number, created, width, height, seed, prompt, base, known, infotext, size, kind, order)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the tables up to date; each migration whole or not at all. A file of a newer version is refused."""
+    (version,) = db.execute("pragma user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise sqlite3.DatabaseError(f"they are of a newer version ({version}, known are {len(MIGRATIONS)})")
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        db.executescript(f"begin immediate; {script}; pragma user_version = {number}; commit;")
