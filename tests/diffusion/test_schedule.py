@@ -54,24 +54,13 @@ def test_add_noise_target_and_clean_belong_together(prediction: str) -> None:
     torch.testing.assert_close(made.clean(x_t, target, t), x_0, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("prediction", "shift"), [("epsilon", 0), ("v_prediction", 1)])
-def test_min_snr_weight(prediction: str, shift: int) -> None:
-    """Hang et al. 2023: min(SNR, gamma) / SNR, and for v / (SNR + 1)."""
-    made = schedule(prediction)
-    t = torch.tensor([0, 50, 200, 400, 999])
-    table = slow_alphas_cumprod()
-    weights = made.min_snr_weight(t, 5.0)
-    for row, step in enumerate(t.tolist()):
-        snr = table[step] / (1 - table[step])
-        assert weights[row].item() == pytest.approx(min(snr, 5.0) / (snr + shift), rel=1e-3)
-    assert weights.max() <= 1
-
-
 def test_zero_terminal_snr_ends_in_noise_and_keeps_the_first() -> None:
     rescaled = schedule_from_config(STABLE_DIFFUSION | {"rescale_betas_zero_snr": True}).alphas_cumprod
     assert rescaled[-1] == 0
     assert rescaled[0].item() == pytest.approx(slow_alphas_cumprod()[0], rel=1e-5)
     assert bool((rescaled.diff() < 0).all())
+    later = schedule_from_config(STABLE_DIFFUSION).to_zero_terminal().alphas_cumprod
+    assert torch.equal(later, rescaled)
 
 
 @pytest.mark.parametrize("wrong", [{"prediction_type": "flow"}, {"beta_schedule": "cosine"}])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, Side, mix_columns
+from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.gates import Gate
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError
 
@@ -53,6 +55,7 @@ class AdapterBank(nn.Module):
         self.requires_grad_(trainable)
         self._columns = {part: {c for s in self._slots if s.part == part for c in s.columns} for part in PARTS}
         self._mixes: dict[Part, dict[tuple[int, ...], Mix | None]] = {}
+        self._gate: Gate | None = None
         self._rows: dict[Part, int] = {}
         self.weigh(torch.ones(1, len(adapters)))
 
@@ -77,9 +80,18 @@ class AdapterBank(nn.Module):
             raise ValueError("a strength is not a finite number")
         return S
 
-    def factors(self, part: Part) -> list[nn.Parameter]:
-        """The trained tensors on the denoiser or on the text encoders, in the order of the name table."""
-        return [tensor for slot in self._slots if slot.part == part for tensor in self.layers[slot.name].parameters()]
+    def factors(self, part: Part, k: int | None = None) -> list[nn.Parameter]:
+        """The trained tensors on the denoiser or on the text encoders, in the order of the name table; `k`: of the
+        k-th adapter alone."""
+        return [
+            tensor
+            for slot in self._slots
+            if slot.part == part
+            for side, columns in zip(slot.sides, slot.columns, strict=True)
+            for column, trained in zip(columns, side.trained, strict=True)
+            if k in (None, column)
+            for tensor in trained.parameters()
+        ]
 
     def adapter(self, k: int, name: str, metadata: Mapping[str, str]) -> Adapter:
         """The current factors of the k-th adapter as a value of its own: copies, on the CPU."""
@@ -91,12 +103,22 @@ class AdapterBank(nn.Module):
         }
         return Adapter(name, layers, dict(metadata))
 
-    def vary(self, generator: torch.Generator) -> None:
-        """Before a training step: draw anew what algorithms vary from step to step (DyLoRA's rank)."""
-        share = float(torch.rand((), generator=generator))
+    def vary(self, *generators: torch.Generator) -> None:
+        """Before a training step: draw anew what algorithms vary from step to step (DyLoRA's rank); one generator
+        for each adapter."""
+        shares = [float(torch.rand((), generator=generator)) for generator in generators]
         for slot in self._slots:
-            for side in slot.sides:
-                side.vary(share)
+            for side, columns in zip(slot.sides, slot.columns, strict=True):
+                side.vary([shares[column] for column in columns])
+
+    @contextmanager
+    def gated(self, gate: Gate | None) -> Iterator[None]:
+        """Passes inside have parts of the one adapter that is active stand still; in training alone."""
+        before, self._gate = self._gate, gate
+        try:
+            yield
+        finally:
+            self._gate = before
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -122,8 +144,10 @@ class AdapterBank(nn.Module):
         mixes = self._mixes[slot.part]
         if len(slot.sides) == 1:
             mix = mixes[slot.columns[0]]
-            if mix is None:
+            if mix is None or (self._gate is not None and self._gate.skips(slot.name)):
                 return original(x)
+            if self._gate is not None:
+                mix = replace(mix, gate=self._gate, layer=slot.name)
             if mix.rows is not None and self._rows[slot.part] != x.shape[0]:
                 raise self._wrong_rows(slot, x)
             return slot.sides[0].run(original, x, mix)
@@ -146,42 +170,71 @@ class AdapterBank(nn.Module):
 
         The side path and this differ by rounding only. For many pictures with the same strengths.
         """
+        with self.merge(strengths, te_strengths).applied():
+            yield
+
+    @torch.no_grad()
+    def merge(self, strengths: Tensor, te_strengths: Tensor | None = None, over: Merged | None = None) -> Merged:
+        """Weights with the adapters' sum in them, made from the untouched ones; nothing is changed before `applied`.
+
+        The memory of `over`, which must not be used any more, is written again where it fits.
+        """
         by_part = dict(zip(PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True))
         rows = {part: self._checked(given)[0].tolist() for part, given in by_part.items()}
-        untouched: list[tuple[nn.Parameter, Tensor]] = []
+        spare = {} if over is None else {id(parameter): value for parameter, value in over.weights}
+        weights: list[tuple[nn.Parameter, Tensor]] = []
+        for slot in self._slots:
+            acting = [
+                (side.factors(position), rows[slot.part][k])
+                for side, columns in zip(slot.sides, slot.columns, strict=True)
+                for position, k in enumerate(columns)
+                if rows[slot.part][k] != 0.0
+            ]
+            if not acting:
+                continue
+            layer = cast(nn.Linear, slot.layer)
+            weights.append((layer.weight, _add_deltas(layer.weight, acting, spare.get(id(layer.weight)))))
+            shifts = [(shift, s) for factors, s in acting if (shift := factors.delta_bias()) is not None]
+            if shifts:
+                moved = layer.bias.float()
+                for shift, strength in shifts:
+                    moved = moved.add(shift, alpha=strength)
+                weights.append((layer.bias, moved.to(layer.bias.dtype)))
+        return Merged(tuple(weights))
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """New values for some of the base's parameters."""
+
+    weights: tuple[tuple[nn.Parameter, Tensor], ...]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The base with the new values; on exit it is as before, bit for bit, and at no cost."""
+        untouched = [(parameter, parameter.data) for parameter, _ in self.weights]
         try:
-            for slot in self._slots:
-                for parameter, new in self._merged(slot, rows[slot.part]):
-                    untouched.append((parameter, parameter.data))
-                    parameter.data = new
+            for parameter, value in self.weights:
+                parameter.data = value
             yield
         finally:
             # NOTE: the old storage was never written to, so that putting it back is exact and costs nothing.
             for parameter, old in untouched:
                 parameter.data = old
 
-    @torch.no_grad()
-    def _merged(self, slot: _Slot, strengths: list[float]) -> list[tuple[nn.Parameter, Tensor]]:
-        """The layer's parameters that change, with their new values."""
-        layer = cast(nn.Linear, slot.layer)
-        weight: Tensor | None = None
-        bias: Tensor | None = None
-        for side, columns in zip(slot.sides, slot.columns, strict=True):
-            for position, k in enumerate(columns):
-                if strengths[k] == 0.0:
-                    continue
-                factors = side.factors(position)
-                delta = factors.delta_weight(layer.weight).mul(strengths[k])
-                weight = delta if weight is None else weight.add_(delta)
-                more = factors.delta_bias()
-                if more is not None:
-                    more = more.mul(strengths[k])
-                    bias = more if bias is None else bias.add_(more)
-        return [
-            (cast(nn.Parameter, parameter), total.add_(parameter).to(parameter.dtype))
-            for parameter, total in ((layer.weight, weight), (layer.bias, bias))
-            if total is not None
-        ]
+
+def _add_deltas(weight: Tensor, acting: Sequence[tuple[LayerFactors, float]], spare: Tensor | None) -> Tensor:
+    """The weight plus strength x delta of each, summed in fp32."""
+    fits = spare is not None and spare.dtype == torch.float32 and spare.shape == weight.shape
+    total = spare if fits and spare is not None else torch.empty(weight.shape, device=weight.device)
+    total.copy_(weight)
+    for factors, strength in acting:
+        if isinstance(factors, LoraFactors):
+            matrix = total.view(total.shape[0], -1)
+            matrix.addmm_(factors.up.flatten(1), factors.down.flatten(1), alpha=strength * factors.scale)
+        else:
+            total.add_(factors.delta_weight(weight), alpha=strength)
+    return total.to(weight.dtype)
 
 
 def _touched(base: Base, adapters: Sequence[Adapter]) -> list[str]:

@@ -49,10 +49,9 @@ class NoiseSchedule:
         alpha = self.alphas_cumprod[t]
         return alpha / (1 - alpha)
 
-    def min_snr_weight(self, t: Tensor, gamma: float) -> Tensor:
-        """Loss weight (B,): min(SNR, gamma) / SNR, for v / (SNR + 1) (Hang et al. 2023; as kohya)."""
-        snr = self.snr(t)
-        return snr.clamp(max=gamma) / (snr if self.prediction == "epsilon" else snr + 1)
+    def to_zero_terminal(self) -> NoiseSchedule:
+        """The schedule that ends in pure noise (Lin et al. 2024, algorithm 1); one that does already is unchanged."""
+        return NoiseSchedule(_end_in_pure_noise(self.alphas_cumprod), self.prediction)
 
     def _coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         alpha = self.alphas_cumprod[t].view(-1, *([1] * (like.dim() - 1)))

@@ -9,45 +9,109 @@ import torch
 from torch import Tensor
 
 from lorasmith.bases.base import Base, TextContext
+from lorasmith.prompts.attention import parse_attention
 
-TOKENS = 77
+CHUNK = 75
 _MEMORY_LIMIT = 1 << 28
 _TEXTS_LIMIT = 65_536
 
 
 class Conditioner:
-    """Token ids of captions, and the frozen text encoder's outputs, each computed once while memory lasts."""
+    """Token ids of captions, and the frozen text encoder's outputs, each computed once while memory lasts.
 
-    def __init__(self, base: Base, clip_skip: int) -> None:
+    `max_tokens`: 75, or 150 or 225, which are read in chunks of 75, each between BOS and EOS, and joined again with
+    the first BOS and the last EOS (T = `max_tokens` + 2), as kohya's trainer does it. `weighted`: ``(tag:1.2)``
+    multiplies its tokens' outputs; the whole is then scaled to the mean it had.
+    """
+
+    def __init__(self, base: Base, clip_skip: int, *, max_tokens: int = CHUNK, weighted: bool = False) -> None:
         self._base = base
         self._clip_skip = clip_skip
-        self._ids: dict[str, Tensor] = {}
+        self._max_tokens = max_tokens
+        self._weighted = weighted
+        self._ids: dict[str, tuple[Tensor, Tensor]] = {}
         self._contexts: OrderedDict[str, TextContext] = OrderedDict()
         self._bytes = 0
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Ids (B, 77) long, padded and cut as the base's tokenizer does."""
+        """Ids (B, T) long, padded and cut as the base's tokenizer does."""
+        return torch.stack([ids for ids, _ in self._read(texts)])
+
+    def is_cut(self, text: str) -> bool:
+        """Whether the text is longer than what is read of it."""
+        if self._weighted:
+            text = "".join(span.text for span in parse_attention(text))
+        return len(self._base.text_encoders[0].tokenizer(text).input_ids) > self._max_tokens + 2
+
+    def encode(self, texts: Sequence[str]) -> TextContext:
+        """Contexts (B, T, D) through the text encoder as it now is, differentiable."""
+        read = self._read(texts)
+        ids = torch.stack([each for each, _ in read])
+        context = self._encode_chunks(ids) if self._max_tokens > CHUNK else self._encode(ids)
+        if not self._weighted:
+            return context
+        weights = torch.stack([each for _, each in read]).to(context.hidden.device, context.hidden.dtype)
+        weighed = context.hidden * weights.unsqueeze(-1)
+        before, after = (hidden.float().mean(dim=(1, 2)) for hidden in (context.hidden, weighed))
+        restored = weighed * (before / after).to(weighed.dtype).view(-1, 1, 1)
+        return TextContext(restored, context.pooled)
+
+    def _encode(self, ids: Tensor) -> TextContext:
+        return self._base.encode_tokens(ids, self._clip_skip)
+
+    def _encode_chunks(self, ids_BT: Tensor) -> TextContext:
+        inner = ids_BT[:, 1:-1].unflatten(1, (-1, CHUNK)).clone()
+        B, count, _ = inner.shape
+        bos, eos = self._ends
+        pad = self._base.text_encoders[0].tokenizer.pad_token_id
+        # A chunk of padding alone begins with EOS; one that has ended goes on as the padding does.
+        inner[:, :, 0][inner[:, :, 0] == pad] = eos
+        begin = ids_BT.new_full((B, count, 1), bos)
+        last = inner[:, :, -1:]
+        end = torch.where((last == eos) | (last == pad), pad, eos)
+        context = self._encode(torch.cat([begin, inner, end], dim=2).flatten(0, 1))
+        hidden = context.hidden.unflatten(0, (B, count))
+        joined = torch.cat([hidden[:, 0, :1], hidden[:, :, 1:-1].flatten(1, 2), hidden[:, -1, -1:]], dim=1)
+        return TextContext(joined, None if context.pooled is None else context.pooled.unflatten(0, (B, count))[:, 0])
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        tokenizer = self._base.text_encoders[0].tokenizer
+        return tokenizer.bos_token_id, tokenizer.eos_token_id
+
+    def _read(self, texts: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+        """Ids (T,) and weights (T,) of each text."""
         new = [text for text in dict.fromkeys(texts) if text not in self._ids]
         if new:
             if len(self._ids) + len(new) > _TEXTS_LIMIT:
                 self._ids.clear()
                 new = list(dict.fromkeys(texts))
-            tokenizer = self._base.text_encoders[0].tokenizer
-            ids = tokenizer(new, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt")
-            self._ids.update(zip(new, ids.input_ids, strict=True))
-        return torch.stack([self._ids[text] for text in texts])
+            made = [self._weigh(text) for text in new] if self._weighted else self._tokenize(new)
+            self._ids.update(zip(new, made, strict=True))
+        return [self._ids[text] for text in texts]
 
-    def is_cut(self, text: str) -> bool:
-        """Whether the text is longer than the base reads."""
-        return len(self._base.text_encoders[0].tokenizer(text).input_ids) > TOKENS
+    def _tokenize(self, texts: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+        length = self._max_tokens + 2
+        tokenizer = self._base.text_encoders[0].tokenizer
+        ids = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+        return [(row, torch.ones(length)) for row in ids]
 
-    def encode(self, texts: Sequence[str]) -> TextContext:
-        """Contexts (B, 77, D) through the text encoder as it now is, differentiable."""
-        return self._base.encode_tokens(self.tokens(texts), self._clip_skip)
+    def _weigh(self, text: str) -> tuple[Tensor, Tensor]:
+        tokenizer = self._base.text_encoders[0].tokenizer
+        begin, end = self._ends
+        ids, weights = [begin], [1.0]
+        for span in parse_attention(text):
+            piece = tokenizer(span.text, add_special_tokens=False).input_ids
+            ids += piece
+            weights += [1.0 if span.is_break else span.weight] * len(piece)
+        ids, weights = ids[: self._max_tokens + 1], weights[: self._max_tokens + 1]
+        missing = self._max_tokens + 2 - len(ids)
+        ids += [end] + [tokenizer.pad_token_id] * (missing - 1)
+        return torch.tensor(ids), torch.tensor(weights + [1.0] * missing)
 
     @torch.no_grad()
     def recall(self, texts: Sequence[str], prepare: Callable[[], None]) -> TextContext:
-        """Contexts (B, 77, D) of the frozen text encoder, remembered by text.
+        """Contexts (B, T, D) of the frozen text encoder, remembered by text.
 
         `prepare` is called before new texts are encoded, to switch adapters off for them.
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,6 +28,12 @@ MEMORY_LIMIT = 1 << 30
 """Bytes of latents kept mapped; what is beyond is opened from the cache at each visit."""
 
 
+class Latents(Protocol):
+    """Latents (C, H, W) float32 by image number, plain or mirrored; `key` names the visit."""
+
+    def read(self, image: int, flipped: bool = False, *key: int | str) -> Tensor: ...
+
+
 class LatentCache:
     """Latents (C, H, W) float32 by image number, plain and mirrored."""
 
@@ -35,7 +42,7 @@ class LatentCache:
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._bytes = 0
 
-    def read(self, image: int, flipped: bool = False) -> Tensor:
+    def read(self, image: int, flipped: bool = False, *key: int | str) -> Tensor:  # noqa: ARG002 - no visit differs
         tensors = self._kept.get(image)
         if tensors is None:
             tensors = load_file(self._files[image])
@@ -56,9 +63,9 @@ def cache_latents(
     for done, number in enumerate(missing, start=1):
         image = images[number]
         pixels = to_pixels(fit(open_part(image.path, image.crop), image.resized, image.bucket))
-        latents = {"plain": _encode(base, pixels)}
+        latents = {"plain": encode_alone(base, pixels)}
         if flips:
-            latents["flipped"] = _encode(base, pixels.flip(-1))
+            latents["flipped"] = encode_alone(base, pixels.flip(-1))
         write_file(files[number], save(latents))
         yield Progress("caching latents", done, len(missing))
     return LatentCache(files)
@@ -75,7 +82,8 @@ def _file_name(image: PlannedImage, content: str) -> str:
     return f"{content[:32]}{crop}-{size}.safetensors"
 
 
-def _encode(base: Base, pixels: Tensor) -> Tensor:
+def encode_alone(base: Base, pixels: Tensor) -> Tensor:
+    """The latent (C, H, W) of one picture's pixels (3, 8H, 8W), on the CPU."""
     latent = base.encode_images(pixels.unsqueeze(0))[0]
     return latent.to("cpu", torch.float32, copy=True).contiguous()
 

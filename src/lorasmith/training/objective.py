@@ -1,101 +1,129 @@
-"""The loss of a micro-batch: denoising for the rows to learn, the base's own output for the rows to preserve.
+"""The loss of a micro-batch: denoising for the rows to learn, and what keeps the base as it was for the others.
 
-Loss of a row: mean over (C, H, W) of the squared error in float32, times its min-SNR weight; then the mean over
-rows (as kohya, so that small batches weigh each image more).
+Loss of a row: the mean over (C, H, W) of the element losses in float32 (times the mask), times its timestep's weight;
+then the mean over rows (as kohya, so that small batches weigh each image more).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.bank import AdapterBank
-from lorasmith.bases.base import Base, TextContext
-from lorasmith.training.conditioning import Conditioner
+from lorasmith.adapters.gates import Gate
+from lorasmith.bases.base import Base
+from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
+from lorasmith.errors import RecipeError
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.passes import Asking, Pass
 from lorasmith.training.rows import MicroBatch, Rows
-
-_OFF = torch.zeros(1, 1)
-_ON = torch.ones(1, 1)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """`learned` and `preserved` (0 without such rows) for people, `total` for the backward pass; all ()."""
+    """`learned` and `preserved` (0 without such rows) for people, `total` for the backward pass; all ().
+
+    `rows` (B,): the loss of each row to learn, unweighted by its timestep, detached.
+    """
 
     learned: Tensor
     preserved: Tensor
     total: Tensor
+    rows: Tensor
 
 
 class Objective:
-    """Computes losses of one adapter in a bank, which must be attached."""
+    """Computes losses of one adapter. Raises RecipeError when the recipe asks for what the base cannot learn from."""
 
-    def __init__(
-        self,
-        base: Base,
-        bank: AdapterBank,
-        conditioner: Conditioner,
-        *,
-        trains_text: bool,
-        min_snr_gamma: float,
-        preserve_weight: float,
-    ) -> None:
+    def __init__(self, base: Base, recipe: Recipe) -> None:
         self._base = base
-        self._bank = bank
-        self._conditioner = conditioner
-        self._trains_text = trains_text
-        self._gamma = min_snr_gamma
-        self._preserve_weight = preserve_weight
+        loss = recipe.loss
+        self._measure = ErrorMeasure(loss.kind, loss.huber_c, loss.huber_scale, loss.huber_schedule)
+        self._weights = TimestepWeights(loss.min_snr_gamma, loss.scale_v, loss.v_like, loss.debiased, loss.p2_gamma)
+        self._renormalises = loss.mask_renormalise
+        # NOTE: weights and huber's c are those of the schedule as it was, which never reaches an SNR of 0.
+        self._own_schedule = base.noise_schedule
+        self._schedule = (
+            base.noise_schedule.to_zero_terminal() if recipe.noise.zero_terminal_snr else base.noise_schedule
+        )
+        self._trains_text = recipe.trains_text
+        self._preserve_weight = recipe.preserve.weight
+        self._preserves_base = recipe.preserve.kind != "images"
+        self._dropout = recipe.dropout
+        self._least_rank = recipe.rank_by_timestep
+        predicts_v = base.noise_schedule.prediction == "v_prediction"
+        if loss.scale_v and not predicts_v:
+            raise RecipeError(f"loss.scale_v is for v-prediction bases; {base.name} predicts noise.")
+        if loss.v_like and predicts_v:
+            raise RecipeError(f"loss.v_like is for bases that predict noise; {base.name} predicts v.")
+        if recipe.noise.zero_terminal_snr and not predicts_v:
+            raise RecipeError(
+                f"noise.zero_terminal_snr: {base.name} predicts noise, which is all there is at the last timestep.",
+                hint="Use it with v-prediction bases.",
+            )
 
-    def loss(self, batch: MicroBatch) -> Loss:
-        schedule, learned, kept = self._base.noise_schedule, batch.learned, batch.preserved
-        x_t, t, captions = self._noisy(learned), learned.t, learned.captions
-        target = self._send(schedule.target(learned.x_0, learned.noise, learned.t))
-        weights = self._weights(t)
+    def ask(self, batch: MicroBatch) -> Asking[Loss]:
+        """The loss, as a generator that asks for the passes it needs (passes.py runs it, alone or beside others)."""
+        learned, kept = batch.learned, batch.preserved
+        x_t, t, captions, seeds = self._noisy(learned), learned.t, learned.captions, learned.seeds
         if kept is not None:
             kept_x_t = self._noisy(kept)
-            kept_target = self._base_output(kept_x_t, kept, batch.bucket)
+            if self._preserves_base:
+                kept_target = yield Pass(kept_x_t, self._send(kept.t), kept.captions, batch.bucket, adapted=False)
+            else:
+                kept_target = self._target(kept)
             x_t, t = torch.cat([x_t, kept_x_t]), torch.cat([t, kept.t])
-            captions = captions + kept.captions
-        context = self._context(captions)
-        self._bank.weigh(_ON)
-        output = self._base.denoise(x_t, self._send(t), context, batch.bucket).float()
+            captions, seeds = captions + kept.captions, seeds + kept.seeds
+        output = yield Pass(
+            x_t,
+            self._send(t),
+            captions,
+            batch.bucket,
+            adapted_text=self._trains_text,
+            gate=self._gate(t, seeds, batch.key),
+        )
         rows = len(learned.captions)
-        learned_loss = _mean_error(output[:rows], target, weights)
+        each = self._row_losses(output[:rows], self._target(learned), learned)
+        learned_loss = _mean(self._weighted(each, learned.t), learned.of)
         if kept is None:
-            return Loss(learned_loss, torch.zeros(()), learned_loss)
-        kept_loss = _mean_error(output[rows:], kept_target, self._weights(kept.t))
-        return Loss(learned_loss, kept_loss, learned_loss + self._preserve_weight * kept_loss)
-
-    @torch.no_grad()
-    def _base_output(self, x_t: Tensor, rows: Rows, size: tuple[int, int]) -> Tensor:
-        context = self._conditioner.recall(rows.captions, self._switch_off)
-        self._bank.weigh(_OFF)
-        return self._base.denoise(x_t, self._send(rows.t), context, size).float()
-
-    def _context(self, captions: Sequence[str]) -> TextContext:
-        if not self._trains_text:
-            return self._conditioner.recall(captions, self._switch_off)
-        self._bank.weigh(_ON)
-        return self._conditioner.encode(captions)
-
-    def _switch_off(self) -> None:
-        self._bank.weigh(_OFF)
+            return Loss(learned_loss, torch.zeros(()), learned_loss, each.detach())
+        kept_losses = self._row_losses(output[rows:], kept_target, kept)
+        kept_loss = _mean(self._weighted(kept_losses, kept.t), kept.of)
+        return Loss(learned_loss, kept_loss, learned_loss + self._preserve_weight * kept_loss, each.detach())
 
     def _noisy(self, rows: Rows) -> Tensor:
-        x_t = self._base.noise_schedule.add_noise(rows.x_0, rows.noise, rows.t)
-        return self._send(x_t).to(self._base.dtype)
+        noise = rows.noise if rows.perturbation is None else rows.noise + rows.perturbation
+        return self._send(self._schedule.add_noise(rows.x_0, noise, rows.t)).to(self._base.dtype)
 
-    def _weights(self, t: Tensor) -> Tensor | None:
-        return self._send(self._base.noise_schedule.min_snr_weight(t, self._gamma)) if self._gamma else None
+    def _target(self, rows: Rows) -> Tensor:
+        return self._send(self._schedule.target(rows.x_0, rows.noise, rows.t))
+
+    def _row_losses(self, output: Tensor, target: Tensor, rows: Rows) -> Tensor:
+        """(B,); with a mask the mean over all elements, as kohya, or over what the mask shows."""
+        elements = self._measure(output - target, self._own_schedule, rows.t)
+        if rows.mask is None:
+            return elements.flatten(1).mean(dim=1)
+        mask = self._send(rows.mask)
+        losses = (elements * mask).flatten(1).mean(dim=1)
+        return losses / mask.flatten(1).mean(dim=1).clamp(min=1e-4) if self._renormalises else losses
+
+    def _weighted(self, losses: Tensor, t: Tensor) -> Tensor:
+        weights = self._weights.at(self._own_schedule, t)
+        return losses if weights is None else losses * self._send(weights)
+
+    def _gate(self, t: Tensor, seeds: tuple[int, ...], key: int) -> Gate | None:
+        dropout = self._dropout
+        if not (dropout.network or dropout.rank or dropout.module or self._least_rank):
+            return None
+        return Gate(
+            t, seeds, key, network=dropout.network, rank=dropout.rank, module=dropout.module, least=self._least_rank
+        )
 
     def _send(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._base.device)
 
 
-def _mean_error(output: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
-    errors = (output - target).square().flatten(1).mean(dim=1)
-    return (errors if weights is None else errors * weights).mean()
+def _mean(losses: Tensor, rows: int | None) -> Tensor:
+    """Mean over rows; of a part of a micro-batch, its share of the mean over all its `rows`."""
+    return losses.mean() if rows is None else losses.sum() / rows

@@ -3,41 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from lorasmith.diffusion.noise import draw_noise, draw_timestep, key_generator, key_number
+from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
+from lorasmith.diffusion.timesteps import TimestepRange
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import without_trigger
+from lorasmith.training.augmentation import choose_corner
 from lorasmith.training.batches import Batch, Visit
 from lorasmith.training.captions import vary_caption
-from lorasmith.training.latents import LatentCache
+from lorasmith.training.latents import Latents
+from lorasmith.training.masks import MaskSource
 from lorasmith.training.preservation import PriorPictures, choose_plain_caption, count_preserved
-
-TIMESTEPS = 1000
 
 
 @dataclass(frozen=True)
 class Rows:
-    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), timesteps `t` (B,) long, captions."""
+    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), timesteps `t` (B,) long, captions.
+
+    `seeds`: a number of its own for each row, for what is drawn later. `perturbation` (B, C, H, W): noise that the
+    denoiser sees and is not asked for. `mask` (B, 1, H, W) in [0, 1]: where the loss counts.
+    `of`: these are a part of so many rows (None: they are all); the losses of parts add up to that of all.
+    """
 
     x_0: Tensor
     noise: Tensor
     t: Tensor
     captions: tuple[str, ...]
+    of: int | None = None
+    seeds: tuple[int, ...] = ()
+    perturbation: Tensor | None = None
+    mask: Tensor | None = None
+
+    def part(self, number: int, count: int) -> Rows | None:
+        """Every `count`-th row from `number` on; None when there is none. The parts share all rows out."""
+        chosen = range(number, len(self.captions), count)
+        if not chosen:
+            return None
+        index = list(chosen)
+        cut = {
+            each.name: value[index] if isinstance(value, Tensor) else tuple(value[row] for row in index)
+            for each in fields(self)
+            if isinstance(value := getattr(self, each.name), Tensor | tuple)
+        }
+        return replace(self, **cut, of=self.of or len(self.captions))
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Rows to learn and rows to preserve (None when nothing is preserved), of one bucket (width, height)."""
+    """Rows to learn and rows to preserve (None when nothing is preserved), of one bucket (width, height).
+
+    `key` is a number of its own, for what is drawn once for all its rows.
+    """
 
     bucket: Size
     learned: Rows
     preserved: Rows | None
+    key: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows go through the denoiser with the adapter."""
+        return len(self.learned.captions) + (0 if self.preserved is None else len(self.preserved.captions))
+
+    def part(self, number: int, count: int) -> MicroBatch | None:
+        """One of `count` parts, whose losses add up to that of the whole; None when it has no rows."""
+        learned = self.learned.part(number, count)
+        if learned is None:
+            return None
+        return replace(self, learned=learned, preserved=self.preserved and self.preserved.part(number, count))
 
 
 class RowSource:
@@ -48,11 +87,12 @@ class RowSource:
         recipe: Recipe,
         images: Sequence[PlannedImage],
         captions: Sequence[str],
-        latents: LatentCache,
+        latents: Latents,
         *,
         trigger: str,
         pool: Sequence[str] = (),
         prior: PriorPictures | None = None,
+        masks: MaskSource | None = None,
     ) -> None:
         self._images = images
         self._captions = captions
@@ -61,7 +101,11 @@ class RowSource:
         self._pool = pool
         self._prior = prior
         self._seed = recipe.seed
-        self._offset = recipe.noise.offset
+        self._masks = masks
+        self._random_crop = recipe.augment.random_crop
+        self._noise = NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"}))
+        span = recipe.timesteps
+        self._timesteps = TimestepRange(span.min, span.max, span.sampling, span.mean, span.std)
         self._flip = recipe.flip
         self._caption = recipe.caption
         self._share = 0.0 if recipe.preserve.kind == "none" or not recipe.preserve.weight else recipe.preserve.share
@@ -69,32 +113,56 @@ class RowSource:
     def read(self, batch: Batch, epoch: int) -> MicroBatch:
         keys = [self._key(visit, epoch) for visit in batch.visits]
         x_0 = torch.stack([self._latent(visit, key) for visit, key in zip(batch.visits, keys, strict=True)])
-        learned = self._rows(x_0, keys, [self._caption_of(v, k) for v, k in zip(batch.visits, keys, strict=True)])
-        return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned))
+        captions = [self._caption_of(v, k, epoch) for v, k in zip(batch.visits, keys, strict=True)]
+        learned = replace(self._rows(x_0, keys, captions), mask=self._mask(batch, keys))
+        return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
         return (self._seed, epoch, self._images[visit.image].name, visit.visit)
 
     def _latent(self, visit: Visit, key: tuple[int | str, ...]) -> Tensor:
-        flipped = self._flip and bool(key_number(*key, "flip") & 1)
-        return self._latents.read(visit.image, flipped)
+        return self._latents.read(visit.image, self._flipped(key), *key)
 
-    def _caption_of(self, visit: Visit, key: tuple[int | str, ...]) -> str:
+    def _flipped(self, key: tuple[int | str, ...]) -> bool:
+        return self._flip and bool(key_number(*key, "flip") & 1)
+
+    def _mask(self, batch: Batch, keys: Sequence[tuple[int | str, ...]]) -> Tensor | None:
+        if self._masks is None:
+            return None
+        masks = []
+        for visit, key in zip(batch.visits, keys, strict=True):
+            corner = choose_corner(self._images[visit.image], *key) if self._random_crop else None
+            masks.append(self._masks.read(visit.image, self._flipped(key), corner))
+        return torch.stack(masks)
+
+    def _caption_of(self, visit: Visit, key: tuple[int | str, ...], epoch: int) -> str:
         table = self._caption
+        if table.dropout_every and (epoch + 1) % table.dropout_every == 0:
+            return ""
         return vary_caption(
             self._captions[visit.image],
             *key,
             shuffle=table.shuffle,
             keep_tokens=table.keep_tokens,
+            keep_separator=table.keep_separator,
             dropout=table.dropout,
+            tag_dropout=table.tag_dropout,
         )
 
     def _rows(self, x_0: Tensor, keys: Sequence[tuple[int | str, ...]], captions: Sequence[str]) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
-        t = torch.tensor([draw_timestep(TIMESTEPS, generator) for generator in generators])
-        shape = tuple(x_0.shape[1:])
-        noise = torch.stack([draw_noise(shape, generator, self._offset) for generator in generators])
-        return Rows(x_0, noise, t, tuple(captions))
+        t = torch.tensor([self._timesteps.draw(generator) for generator in generators])
+        noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
+        extra = [self._noise.perturb(row, generator) for row, generator in zip(x_0, generators, strict=True)]
+        perturbations = [each for each in extra if each is not None]
+        return Rows(
+            x_0,
+            noise,
+            t,
+            tuple(captions),
+            seeds=tuple(key_number(*key, "row") for key in keys),
+            perturbation=torch.stack(perturbations) if perturbations else None,
+        )
 
     def _preserved(self, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows | None:
         count = count_preserved(self._share, len(keys))
@@ -113,4 +181,11 @@ class RowSource:
         ]
         shuffled = [vary_caption(text, *key, "plain", shuffle=self._caption.shuffle)
                     for text, key in zip(captions, keys, strict=True)]  # fmt: skip
-        return Rows(learned.x_0[:count], learned.noise[:count], learned.t[:count], tuple(shuffled))
+        return Rows(
+            learned.x_0[:count],
+            learned.noise[:count],
+            learned.t[:count],
+            tuple(shuffled),
+            seeds=tuple(key_number(*key, "plain row") for key in keys),
+            perturbation=None if learned.perturbation is None else learned.perturbation[:count],
+        )

@@ -1,0 +1,74 @@
+"""Masks: where in a picture the loss counts. From its own alpha, or from files beside the dataset.
+
+A mask goes the picture's way (part, resizing, crop, mirroring) and is then averaged to the size of the latent, as
+kohya's trainer does it (area).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from lorasmith.errors import DatasetError
+from lorasmith.images.crops import cut
+from lorasmith.images.geometry import fit
+from lorasmith.images.opening import opened, upright
+from lorasmith.recipe.plan import PlannedImage
+
+
+class MaskSource:
+    """Masks (1, H, W) of latents in [outside, 1] by image number; `folder` None means the pictures' own alpha.
+
+    A mask file is a picture with the image's name and .png, in a folder like the image's or in none; its red channel
+    counts, and it has the picture's shape or is stretched to it. Raises DatasetError for missing files.
+    """
+
+    def __init__(self, images: Sequence[PlannedImage], folder: Path | None, *, factor: int, outside: float) -> None:
+        self._images = images
+        self._factor = factor
+        self._outside = outside
+        self._files = None if folder is None else [_find(folder, image) for image in images]
+        self._kept: dict[int, Image.Image] = {}
+
+    def read(self, image: int, flipped: bool, corner: tuple[int, int] | None) -> Tensor:
+        planned = self._images[image]
+        if image not in self._kept:
+            self._kept[image] = fit(self._open(image), planned.resized, planned.resized)
+        whole, (width, height) = self._kept[image], planned.bucket
+        if corner is None:
+            shown = fit(whole, planned.resized, planned.bucket)
+        else:
+            shown = whole.crop((corner[0], corner[1], corner[0] + width, corner[1] + height))
+        mask = torch.from_numpy(np.array(shown, dtype=np.float32) / 255)
+        mask = mask.flip(-1) if flipped else mask
+        size = (height // self._factor, width // self._factor)
+        small = F.interpolate(mask[None, None], size=size, mode="area")[0]
+        return self._outside + (1 - self._outside) * small
+
+    def _open(self, image: int) -> Image.Image:
+        planned = self._images[image]
+        with opened(planned.path) as file:
+            picture = upright(file)
+            size = picture.size
+            alpha = picture.convert("RGBA").getchannel("A") if self._files is None else None
+        if alpha is None:
+            assert self._files is not None
+            with opened(self._files[image]) as file:
+                alpha = upright(file).convert("RGB").getchannel("R").resize(size, Image.Resampling.BILINEAR)
+        return alpha if planned.crop is None else cut(alpha, planned.crop)
+
+
+def _find(folder: Path, image: PlannedImage) -> Path:
+    name = Path(image.name).with_suffix(".png")
+    for file in (folder / name, folder / name.name, folder / f"{image.path.stem}.png"):
+        if file.is_file():
+            return file
+    raise DatasetError(
+        f"no mask {name.name} for {image.name}.", where=folder, hint="Draw one (white counts), or set loss.mask = none."
+    )
