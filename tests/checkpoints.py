@@ -90,7 +90,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def anatomy_of(family: str, sizes: Mapping[str, Any], vae: tuple[int, ...] = (32, 32, 32, 32)) -> Anatomy:
+def anatomy_of(family: str, sizes: Mapping[str, Any], vae: tuple[int, ...] = (32, 64, 64, 64)) -> Anatomy:
     """A family's anatomy with the given widths: what its papers and public configurations say."""
     xl = family == "sdxl"
     shared = SDXL if xl else SD | {"use_linear_projection": family == "sd2"}

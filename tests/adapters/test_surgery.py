@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,12 +14,19 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms.algorithm import Form
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.files import read_header
+from lorasmith.adapters.surgery.blocks import block_of, block_strength, read_blocks
+from lorasmith.adapters.surgery.extraction import best_product, extract
+from lorasmith.adapters.surgery.insertion import insert
 from lorasmith.adapters.surgery.merging import merge, to_lora
 from lorasmith.adapters.surgery.products import Cut, shorten
-from lorasmith.bases.base import Base
-from lorasmith.errors import AdapterError
+from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.stored import open_stored
+from lorasmith.errors import AdapterError, StorageError, UsageError
+from lorasmith.events import finish
 from tests.adapters.drawing import trained_adapter
 from tests.adapters.toy import draw, toy_base
+from tests.checkpoints import write_checkpoint
 
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {},
@@ -99,3 +108,111 @@ def test_what_no_lora_can_hold_is_refused() -> None:
         to_lora(trained_adapter(base, norms=True), base=base)
     with pytest.raises(AdapterError, match="Name the base"):
         to_lora(trained_adapter(base, algorithm="ia3"))
+
+
+class TestCheckpoints:
+    """Out of checkpoints and into them, on a small one of the true layout and on a folder."""
+
+    @pytest.fixture(scope="class")
+    def file(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return write_checkpoint(tmp_path_factory.mktemp("surgery") / "base.safetensors", "sd2")
+
+    def test_into_a_checkpoint_and_out_again(self, file: Path, tmp_path: Path) -> None:
+        stored = open_stored(file)
+        base = load_base(file, prediction="epsilon")
+        assert set(stored.layers) == set(base.layers)
+        for name in list(base.layers)[::17]:
+            with stored.reading():
+                assert torch.equal(stored.read(name), base.module(name).weight)  # type: ignore[arg-type]
+        adapter = trained_adapter(base, conv_rank=2, norms=True)
+        other = trained_adapter(base, "b", algorithm="ia3", seed=3)
+        before = file.read_bytes()
+        path = finish(insert(stored, [adapter, other], [0.5, {"TE": 0.0, "BASE": 1.0}], tmp_path / "new.safetensors"))
+        assert file.read_bytes() == before
+        merged = load_base(path, prediction="epsilon")
+        bank = AdapterBank(base, [adapter, other])
+        with bank.merged(torch.tensor([0.5, 1.0]), torch.tensor([0.5, 0.0])):
+            for name in base.layers:
+                ours, theirs = merged.module(name), base.module(name)
+                torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)
+                if theirs.bias is not None:
+                    torch.testing.assert_close(ours.bias, theirs.bias, rtol=1e-5, atol=1e-6)
+        assert read_header(path).metadata["modelspec.merged_from"] == "a, b"
+        with pytest.raises(StorageError, match="exists already"):
+            finish(insert(stored, [adapter], [1.0], path))
+
+        plain = trained_adapter(base, conv_rank=2)
+        path = finish(insert(stored, [plain], [1.0], tmp_path / "plain.safetensors"))
+        done = finish(extract(open_stored(path), stored, Cut(rank=4), name="taken"))
+        assert done.error < 1e-3
+        assert set(done.adapter.layers) == set(plain.layers)
+        old, new = deltas(plain, base), deltas(done.adapter, base)
+        for name in old:
+            torch.testing.assert_close(new[name], old[name], rtol=1e-3, atol=2e-5)
+        only = finish(extract(open_stored(path), stored, Cut(rank=1), name="x", groups=["mlp"], text_encoder=False))
+        assert only.error > 0.1
+        assert {base.layers[name].group for name in only.adapter.layers} == {"mlp"}
+        with pytest.raises(AdapterError, match="do not differ"):
+            finish(extract(stored, stored, Cut(rank=4), name="x"))
+
+    def test_a_folder_becomes_a_folder(self, tiny_base: Base, tiny_base_folder: Path, tmp_path: Path) -> None:
+        adapter = trained_adapter(tiny_base, text_encoder=False)
+        out = finish(insert(open_stored(tiny_base_folder), [adapter], [1.0], tmp_path / "new"))
+        merged = load_base(out)
+        with AdapterBank(tiny_base, [adapter]).merged(torch.ones(1)):
+            for name in tiny_base.layers:
+                torch.testing.assert_close(merged.module(name).weight, tiny_base.module(name).weight)
+        with pytest.raises(AdapterError, match="sd2"):
+            finish(extract(open_stored(out), replace(open_stored(out), family="sd2"), Cut(), name="x"))
+
+    def test_an_interrupted_merge_leaves_nothing(self, file: Path, tmp_path: Path) -> None:
+        base = load_base(file, prediction="epsilon")
+        work = insert(open_stored(file), [trained_adapter(base)], [1.0], tmp_path / "new.safetensors")
+        next(work)
+        work.close()
+        assert not list(tmp_path.iterdir())
+
+
+def test_the_best_product_of_a_matrix_is_the_svd_s() -> None:
+    for shape in ((40, 90), (90, 40)):
+        M = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        U, S, Vh = torch.linalg.svd(M, full_matrices=False)
+        up, down, gone, norm = best_product(M, Cut(rank=7))
+        torch.testing.assert_close(up @ down, (U[:, :7] * S[:7]) @ Vh[:7], rtol=0, atol=1e-5)
+        assert gone == pytest.approx(float(S[7:].norm()), rel=1e-5)
+        assert norm == pytest.approx(float(M.norm()), rel=1e-5)
+
+
+def test_the_ratio_chooses_the_rank() -> None:
+    Q, P = torch.linalg.qr(torch.randn(20, 4))[0], torch.linalg.qr(torch.randn(30, 4))[0]
+    sizes = torch.tensor([10.0, 5.1, 0.9, 0.1])
+    assert [shorten(Q * sizes, P.T, Cut(ratio=ratio))[0].shape[1] for ratio in (1.5, 2, 20, 1000)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [
+        ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q", "IN04"),
+        ("lora_unet_middle_block_1_proj_in", "M00"),
+        ("lora_unet_output_blocks_0_1_proj_in", "OUT00"),
+        ("lora_unet_down_blocks_0_attentions_1_proj_in", "IN02"),
+        ("lora_unet_down_blocks_2_downsamplers_0_conv", "IN09"),
+        ("lora_unet_up_blocks_3_resnets_2_conv1", "OUT11"),
+        ("lora_unet_up_blocks_0_upsamplers_0_conv", "OUT02"),
+        ("lora_unet_mid_block_resnets_0_conv1", "M00"),
+        ("lora_te2_text_model_encoder_layers_3_mlp_fc1", "TE"),
+        ("lora_unet_conv_norm_out", "BASE"),
+    ],
+)
+def test_blocks_by_name(name: str, block: str) -> None:
+    assert block_of(name) == block
+
+
+def test_strengths_by_block() -> None:
+    table = read_blocks("IN=0.5, IN04=2,BASE=0")
+    names = ("lora_unet_input_blocks_4_1_proj_in", "lora_unet_input_blocks_5_1_proj_in", "lora_te_text_model_x")
+    assert [block_strength(name, table) for name in names] == [2, 0.5, 0]
+    assert block_strength("lora_te_text_model_x", {"IN": 0.0}) == 1
+    for wrong in ("INN=1", "IN=x", "IN4=1"):
+        with pytest.raises(UsageError):
+            read_blocks(wrong)

@@ -38,11 +38,12 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "showcase": "Draw varied pictures from a template, judge them, and tell the hit rate.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
         "serve": "Serve pictures over HTTP: a page, an API, and the one of web UI clients.",
+        "picture": "Read a picture's recipe, and draw it again from it.",
         "prompt": "Read and expand prompts without drawing them.",
         "adapter": "Show, verify, edit, convert, resize, merge and extract adapter files.",
     }
 )
-_GROUPS = frozenset({"curate", "grid", "prompt", "showcase", "adapter"})
+_GROUPS = frozenset({"curate", "grid", "prompt", "showcase", "adapter", "picture"})
 _ROOT_HELP = "From a folder of images to a LoRA you can trust: check, caption, train, examine, use."
 _FIRST_STEPS = "Start with: lorasmith demo. Help on one command: lorasmith COMMAND --help"
 INTERRUPTED = 130

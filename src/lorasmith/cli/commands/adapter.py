@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,8 +12,10 @@ from lorasmith.cli.rendering import print_json, say
 
 if TYPE_CHECKING:
     from lorasmith.adapters.description import Description
+    from lorasmith.adapters.surgery.merging import Operation
+    from lorasmith.adapters.surgery.products import Cut
 
-app = typer.Typer(help="Show, verify, convert, merge and resize adapter files.", no_args_is_help=True)
+app = typer.Typer(help="Show, verify, edit, convert, resize, merge and extract adapter files.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Adapter files (.safetensors).")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The new file.")]
@@ -20,6 +23,10 @@ RankOption = Annotated[int | None, typer.Option("--rank", min=1, help="Highest r
 KeepOption = Annotated[
     float, typer.Option("--keep", min=0.0, max=1.0, help="Share of each layer's squared norm that must remain.")
 ]
+RatioOption = Annotated[
+    float | None, typer.Option("--ratio", min=1.0, help="Singular values below the largest / RATIO go.")
+]
+Spelling = Literal["lora", "kohya", "diffusers", "peft"]
 BaseOption = Annotated[
     str | None, typer.Option("--base", help="Its base; needed for DoRA, (IA)^3, OFT, BOFT and GLoRA.")
 ]
@@ -62,18 +69,27 @@ def verify(files: Files, as_json: AsJson = False) -> None:
 
 @app.command()
 def convert(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An adapter file of any algorithm.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An adapter file of any algorithm and spelling.")],
     out: Out,
+    to: Annotated[
+        Spelling,
+        typer.Option("--to", help="lora: a plain LoRA; kohya, diffusers, peft: its layers' names as they spell them."),
+    ] = "lora",
     rank: RankOption = None,
     keep: KeepOption = 1.0,
     base: BaseOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a plain LoRA of an adapter of any algorithm, exactly or to a rank; the error is stated.
+    """Make a plain LoRA of an adapter of any algorithm, exactly or to a rank; or spell its layers as other tools do.
+
+    The error of a conversion is stated. `--to peft` writes a folder with one adapter for each part of the model.
 
     Example: lorasmith adapter convert my-loha.safetensors --out my-lora.safetensors --rank 32
     """
-    _operate([str(file)], out, rank, keep, base, as_json)
+    if to == "lora":
+        _operate([str(file)], out, _cut(rank, keep, None), base, as_json)
+    else:
+        _respell(file, out, to, base, as_json)
 
 
 @app.command()
@@ -82,6 +98,7 @@ def resize(
     out: Out,
     rank: RankOption = None,
     keep: KeepOption = 1.0,
+    ratio: RatioOption = None,
     base: BaseOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -91,39 +108,126 @@ def resize(
     """
     from lorasmith.errors import UsageError
 
-    if rank is None and keep == 1.0:
-        raise UsageError("give --rank, --keep or both.")
-    _operate([str(file)], out, rank, keep, base, as_json)
+    if rank is None and keep == 1.0 and ratio is None:
+        raise UsageError("give --rank, --keep, --ratio or several of them.")
+    _operate([str(file)], out, _cut(rank, keep, ratio), base, as_json)
 
 
 @app.command()
 def merge(
-    files: Annotated[list[str], typer.Argument(metavar="FILE[:STRENGTH]...", help="Adapter files, with strengths.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE[:STRENGTH]...",
+            help="Adapter files, with strengths: a number, or one for each block (TE=1,IN=0.5,M00=1,OUT03=0).",
+        ),
+    ],
     out: Out,
+    into: Annotated[
+        str | None, typer.Option("--into", help="Write a new checkpoint instead: this base with the adapters in it.")
+    ] = None,
     rank: RankOption = None,
     keep: KeepOption = 1.0,
     base: BaseOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make one LoRA of several adapters; exact without --rank and --keep.
+    """Make one LoRA of several adapters, exact without --rank and --keep; or a new checkpoint with them inside.
 
-    Example: lorasmith adapter merge a.safetensors:0.8 b.safetensors:-0.3 --out both.safetensors
+    Example: lorasmith adapter merge a.safetensors:0.8 b.safetensors:IN=0,OUT=1 --out both.safetensors
     """
-    _operate(files, out, rank, keep, base, as_json)
+    if into is None:
+        _operate(files, out, _cut(rank, keep, None), base, as_json)
+    else:
+        _insert(files, out, into, as_json)
 
 
-def _operate(files: list[str], out: Path, rank: int | None, keep: float, base: str | None, as_json: bool) -> None:
-    from lorasmith.adapters.files import load_adapter, save_adapter
-    from lorasmith.adapters.surgery.products import Cut
-    from lorasmith.adapters.surgery.merging import merge as operate
-    from lorasmith.bases.base import load_base
+@app.command()
+def extract(
+    tuned: Annotated[str, typer.Argument(metavar="TUNED", help="The checkpoint that has learnt something.")],
+    base: Annotated[str, typer.Argument(metavar="BASE", help="The checkpoint that it was trained from.")],
+    out: Out,
+    rank: Annotated[int | None, typer.Option("--rank", min=1, help="Highest rank.")] = 32,
+    keep: KeepOption = 1.0,
+    unet_only: Annotated[bool, typer.Option("--unet-only", help="Leave the text encoders out.")] = False,
+    attention_only: Annotated[bool, typer.Option("--attention-only", help="Transformers only.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take out of a checkpoint what it has learnt beyond another one, as a LoRA; the error is stated.
+
+    Checkpoint files, diffusers folders and hub ids are taken; one layer at a time is in memory.
+
+    Example: lorasmith adapter extract tuned.safetensors base.safetensors --rank 32 --out taken.safetensors
+    """
+    from lorasmith.adapters.surgery.extraction import GROUPS
+    from lorasmith.adapters.surgery.extraction import extract as take
+    from lorasmith.bases.stored import open_stored
+    from lorasmith.cli.rendering import show as watch
+
+    work = take(
+        open_stored(tuned),
+        open_stored(base),
+        _cut(rank, keep, None),
+        name=out.stem,
+        groups=GROUPS[:2] if attention_only else GROUPS,
+        text_encoder=not unet_only,
+    )
+    _tell_operation(watch(work, as_json), out, as_json)
+
+
+@app.command()
+def edit(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An adapter file.")],
+    out: Out,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a field: title, trigger, author ... or a full key."),
+    ] = None,
+    removed: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="KEY", help="Remove fields; * matches: ss_tag_*, ss_*.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Edit an adapter file's metadata into a new file; its tensors and their hash stay as they are.
+
+    Example: lorasmith adapter edit my-lora.safetensors --set trigger=zbk --remove 'ss_dataset_*' -o new.safetensors
+    """
+    from lorasmith.adapters.surgery.editing import edit_metadata, read_edits
     from lorasmith.errors import UsageError
 
+    if not values and not removed:
+        raise UsageError("give --set KEY=VALUE or --remove KEY.", hint="lorasmith adapter show tells what is there.")
+    _refuse_itself(out, [file])
+    changed = edit_metadata(file, out, read_edits(values or ()), removed or ())
+    if as_json:
+        print_json({"path": str(out), "changed": changed})
+        return
+    say(f"{out}: {len(changed)} fields changed")
+    for key in changed:
+        say(f"  {key}")
+
+
+def _cut(rank: int | None, keep: float, ratio: float | None) -> Cut:
+    from lorasmith.adapters.surgery.products import Cut
+
+    return Cut(rank, keep, ratio)
+
+
+def _operate(files: list[str], out: Path, cut: Cut, base: str | None, as_json: bool) -> None:
+    from lorasmith.adapters.files import load_adapter
+    from lorasmith.adapters.surgery.merging import merge as operate
+    from lorasmith.bases.base import load_base
+
     paths, strengths = zip(*(_named(file) for file in files), strict=True)
-    if out.exists() and any(path.exists() and out.samefile(path) for path in paths):
-        raise UsageError(f"{out} is one of the files to read.", hint="Give another --out.")
+    _refuse_itself(out, paths)
     adapters = [load_adapter(path) for path in paths]
-    done = operate(adapters, strengths, Cut(rank, keep), None if base is None else load_base(base))
+    done = operate(adapters, strengths, cut, None if base is None else load_base(base))
+    _tell_operation(done, out, as_json)
+
+
+def _tell_operation(done: Operation, out: Path, as_json: bool) -> None:
+    """Write the new adapter, and say what it lost."""
+    from lorasmith.adapters.files import save_adapter
+
     save_adapter(out, done.adapter)
     worst = max(done.errors, key=lambda name: done.errors[name])
     if as_json:
@@ -132,20 +236,61 @@ def _operate(files: list[str], out: Path, rank: int | None, keep: float, base: s
                 "path": str(out),
                 "rank": done.adapter.rank,
                 "bytes": out.stat().st_size,
+                "layers": len(done.adapter.layers),
                 "error": done.error,
                 "worst": {"layer": worst, "error": done.errors[worst]},
             }
         )
         return
-    say(f"{out}: rank {done.adapter.rank}, {out.stat().st_size:,} bytes")
+    say(f"{out}: rank {done.adapter.rank}, {len(done.adapter.layers)} layers, {out.stat().st_size:,} bytes")
     say(f"  lost     {done.error:.2%} of the change's norm; most in {worst} ({done.errors[worst]:.2%})")
 
 
-def _named(file: str) -> tuple[Path, float]:
-    """`FILE:STRENGTH`; without a number the strength is 1."""
+def _insert(files: list[str], out: Path, into: str, as_json: bool) -> None:
+    from lorasmith.adapters.files import load_adapter
+    from lorasmith.adapters.surgery.insertion import insert
+    from lorasmith.bases.stored import open_stored
+    from lorasmith.cli.rendering import show as watch
+
+    paths, strengths = zip(*(_named(file) for file in files), strict=True)
+    stored = open_stored(into)
+    watch(insert(stored, [load_adapter(path) for path in paths], strengths, out), as_json)
+    size = out.stat().st_size if out.is_file() else sum(each.stat().st_size for each in out.rglob("*"))
+    if as_json:
+        print_json({"path": str(out), "base": stored.name, "family": stored.family, "bytes": size})
+        return
+    say(f"{out}: {stored.name} with {', '.join(path.stem for path in paths)} inside, {size:,} bytes")
+    say(f"  next     lorasmith generate 'a prompt' --base {out}")
+
+
+def _respell(file: Path, out: Path, to: Spelling, base: str | None, as_json: bool) -> None:
+    from lorasmith.adapters.surgery.respelling import respell
+
+    _refuse_itself(out, [file])
+    written = respell(file, out, to, base)
+    if as_json:
+        print_json({"path": str(out), "files": [str(path) for path in written]})
+        return
+    for path in written:
+        say(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def _refuse_itself(out: Path, paths: Iterable[Path]) -> None:
+    from lorasmith.errors import UsageError
+
+    if out.exists() and any(path.exists() and out.samefile(path) for path in paths):
+        raise UsageError(f"{out} is one of the files to read.", hint="Give another --out.")
+
+
+def _named(file: str) -> tuple[Path, float | dict[str, float]]:
+    """`FILE:STRENGTH`, a number or strengths by block; without one the strength is 1."""
+    from lorasmith.adapters.surgery.blocks import read_blocks
+
     head, _, tail = file.rpartition(":")
+    if not head or Path(file).exists():
+        return Path(file), 1.0
     try:
-        return (Path(head), float(tail)) if head else (Path(file), 1.0)
+        return Path(head), read_blocks(tail) if "=" in tail else float(tail)
     except ValueError:
         return Path(file), 1.0
 
