@@ -1,64 +1,46 @@
 """The training loop as a stream of events: prepare, train, save along the way, resume exactly.
 
 A run is a function of its recipe, its dataset and its base: whether it was interrupted, and when, does not show in
-the adapter. What must be the same again for that stands in the state, and is checked.
+the adapter. What must be the same again for that stands in the state, and is checked. A sweep is the same loop with
+several members, whose rows share the passes through the base.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-import uuid
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
-from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.doodle import world
-from lorasmith.bases.world import random_prompts, read_world
-from lorasmith.dataset.reading import Dataset, read_dataset
-from lorasmith.errors import DatasetError, RecipeError, Stopped, TrainingError
-from lorasmith.events import Done, Event, Note, SampleDrawn, SnapshotSaved, StepDone, Work
-from lorasmith.project import EMBEDDED, Project
-from lorasmith.recipe.durations import Moment
-from lorasmith.recipe.estimates import read_pace, work_per_step, write_pace
-from lorasmith.recipe.plan import Plan, make_plan
+from lorasmith.errors import RecipeError, Stopped, TrainingError
+from lorasmith.events import Done, Event, Note, SweepDone, Work, finish
+from lorasmith.project import Project, safe_name
+from lorasmith.recipe.estimates import work_per_step, write_pace
 from lorasmith.recipe.recipe import Recipe, differing_keys
-from lorasmith.tags.pipeline import write_captions
-from lorasmith.tags.words import without_trigger
-from lorasmith.training.batches import Batch, epoch_batches, epoch_steps
 from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.distribution import Share, join_processes
 from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
-from lorasmith.training.latents import cache_latents
-from lorasmith.training.metadata import Making, current_time, describe_adapter, make_thumbnail
-from lorasmith.training.preservation import PriorPictures
+from lorasmith.training.material import gather_material, make_rows
+from lorasmith.training.member import Member
+from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, used_memory
+from lorasmith.training.metadata import current_time
 from lorasmith.training.rows import RowSource
-from lorasmith.training.run import EventLog, Run, create_run, latest_run
+from lorasmith.training.run import Run, create_run, found_run, latest_run
+from lorasmith.training.start import start_adapter
 from lorasmith.training.state import State, load_state, save_state
-from lorasmith.training.team import Lesson, Team
+from lorasmith.training.sweep import SweepRun, Variant, create_sweep, latest_sweep, place_sweep
+from lorasmith.training.team import Lesson, Outcome, Team
+from lorasmith.training.watch import Pace
 
-PLAIN_PROMPTS = 256
+T = TypeVar("T")
+
 SAVE_SECONDS = 30.0
 SAVE_COST = 50
 """The state is saved every so many seconds, or so many times what saving takes, whichever is longer."""
-_LOSS_WINDOW = 100
-_PACE_WARMUP = 3
-
-
-@dataclass(frozen=True)
-class Material:
-    """What is trained on: `captions` by image number of the plan; `fingerprint` of all of it."""
-
-    dataset: Dataset
-    plan: Plan
-    captions: tuple[str, ...]
-    fingerprint: str
 
 
 def train(
@@ -72,309 +54,357 @@ def train(
     """Train an adapter; its last event, and its result, is `Done`.
 
     `run` is the run's folder: a new one by default, with `resume` the one started last. A complete run resumes to
-    its own Done. Raises Stopped after Ctrl-C, when the state is saved; StorageError on a full disk, TrainingError
-    when the loss explodes or the run's material has changed, RecipeError when it shall go on with another recipe:
-    the last good state is then on disk.
+    its own Done. Started by torchrun, every process takes its share of the rows and the first one writes and tells.
+    Raises Stopped after Ctrl-C, when the state is saved; StorageError on a full disk, TrainingError when the loss
+    explodes, memory does not suffice or the run's material has changed, RecipeError when it shall go on with another
+    recipe: the last good state is then on disk.
     """
-    with heed_interrupts() as wish:
-        material = yield from stoppable(_gather(project, recipe), wish)
+    with heed_interrupts() as wish, join_processes() as share:
+        material = (yield from stoppable(_first_alone(gather_material(project, [recipe]), share), wish))[0]
         chosen = _choose_run(project, recipe, run) if resume else None
-        if resume and chosen is None:
+        if resume and chosen is None and share.writes:
             yield Note("there is no run to go on with: starting a new one.")
         finished = chosen.done_event() if chosen else None
+        share.wait()
         if chosen is not None and finished is not None:
-            yield Note(f"{chosen.path.name} is complete already.")
             done = _done_of(finished)
-            yield done
+            if share.writes:
+                yield Note(f"{chosen.path.name} is complete already.")
+                yield done
             return done
-        base = base or load_base(recipe.base)
+        base = base or _load(recipe.base)
         _check_clip_skip(recipe, base)
-        current = chosen or create_run(project, recipe, material.plan, run)
-        return (yield from _Session(project, recipe, material, current, base, wish).work())
+        current = chosen
+        if current is None and share.writes:
+            current = create_run(project, recipe, material.plan, run)
+        place = Path(share.tell("" if current is None else str(current.path)))
+        current = current or Run(place, safe_name(project.lora.name))
+        session = _Session(project, base, wish, share, place, current.state_file)
+        session.enrol([Member("", project, recipe, material, current, base)])
+        yield from session.work()
+        return session.results()[0]
+
+
+def train_sweep(
+    project: Project,
+    variants: Sequence[Variant],
+    *,
+    run: Path | None = None,
+    resume: bool = False,
+    base: Base | None = None,
+) -> Work[SweepDone]:
+    """Train every variant in one pass over the frozen base; its last event, and its result, is `SweepDone`.
+
+    Each becomes, but for rounding, what it would by itself. One that explodes is left behind and told at the end.
+    `run`, `resume` and what is raised: as `train`; TrainingError when none is left.
+    """
+    recipes = [variant.recipe for variant in variants]
+    with heed_interrupts() as wish, join_processes() as share:
+        materials = yield from stoppable(_first_alone(gather_material(project, recipes), share), wish)
+        chosen = _choose_sweep(project, variants, run) if resume else None
+        if resume and chosen is None and share.writes:
+            yield Note("there is no sweep to go on with: starting a new one.")
+        share.wait()
+        if chosen is not None and (finished := chosen.done()) is not None:
+            if share.writes:
+                yield Note(f"{chosen.path.name} is complete already.")
+                yield finished
+            return finished
+        base = base or _load(recipes[0].base)
+        for recipe in recipes:
+            _check_clip_skip(recipe, base)
+        names = [variant.name for variant in variants]
+        sweep = chosen or place_sweep(project, names, run)
+        sweep = place_sweep(project, names, Path(share.tell(str(sweep.path))))
+        if chosen is None and share.writes:
+            for variant, material in zip(variants, materials, strict=True):
+                found_run(sweep.runs[variant.name], variant.recipe, material.plan)
+            create_sweep(sweep)
+        session = _Session(project, base, wish, share, sweep.path, sweep.state_file)
+        session.enrol(
+            [
+                Member(variant.name, project, variant.recipe, material, sweep.runs[variant.name], base)
+                for variant, material in zip(variants, materials, strict=True)
+            ]
+        )
+        yield from session.work()
+        done = session.sweep_done()
+        if share.writes:
+            sweep.write_done(done)
+            yield done
+        return done
 
 
 class _Session:
-    """One process's share of a run."""
+    """One process's share of a run, of one member or of many."""
 
     def __init__(
-        self, project: Project, recipe: Recipe, material: Material, run: Run, base: Base, wish: StopWish
+        self, project: Project, base: Base, wish: StopWish, share: Share, place: Path, state_file: Path
     ) -> None:
         self._project = project
-        self._recipe = recipe
-        self._material = material
-        self._plan = material.plan
-        self._run = run
         self._base = base
         self._wish = wish
-        self._losses: deque[float] = deque(maxlen=_LOSS_WINDOW)
+        self._share = share
+        self._place = place
+        self._state_file = state_file
         self._seconds = 0.0
         self._started_at = current_time()
-        self._sample: Path | None = None
+        self._members: list[Member] = []
 
-    def work(self) -> Work[Done]:
-        saved = load_state(self._run.state_file) if self._run.state_file.exists() else None
+    def enrol(self, members: Sequence[Member]) -> None:
+        """Whom it trains."""
+        self._members = list(members)
+
+    def results(self) -> list[Done]:
+        """What the members that came to their end made."""
+        return [member.done for member in self._members if member.done is not None]
+
+    def sweep_done(self) -> SweepDone:
+        variants = {
+            member.name: {"adapter": str(member.done.adapter), "run": str(member.done.run), "loss": member.done.loss}
+            for member in self._members
+            if member.done is not None
+        }
+        failed = {member.name: member.fault for member in self._members if member.fault is not None}
+        return SweepDone(self._place, round(self._seconds, 1), variants, failed)
+
+    def work(self) -> Work[None]:
+        saved = load_state(self._state_file) if self._state_file.exists() else None
         if saved is not None:
             self._check(saved)
         with _threads(saved.threads if saved else torch.get_num_threads()):
-            self._team = yield from stoppable(self._build(), self._wish)
-            self._trainer = self._team.trainers[0]
+            self._team = yield from stoppable(_first_alone(self._build(), self._share), self._wish)
+            for number, member in enumerate(self._members):
+                member.join(self._team.trainers[number], writes=self._share.writes)
             if saved is not None:
-                self._trainer.restore(saved.step, saved.tensors)
-                self._losses.extend(saved.losses)
-                self._seconds, self._started_at = saved.seconds, saved.started_at
-            self._log = EventLog(self._run.events_file, saved.events if saved else 0)
+                self._restore(saved)
             try:
-                return (yield from self._train(saved))
+                yield from self._quietly(self._train(saved))
             except (KeyboardInterrupt, GeneratorExit) as stop:
                 # Whoever draws the events was interrupted; a step that was under way has not changed the factors.
-                if self._trainer.is_whole:
+                if self._team.is_whole:
                     self._save_state()
                 if isinstance(stop, GeneratorExit):
                     raise
                 raise self._stopped() from None
             finally:
-                self._log.close()
+                for member in self._members:
+                    member.close()
 
     def _build(self) -> Work[Team]:
-        recipe, plan, base = self._recipe, self._plan, self._base
-        latents = yield from cache_latents(
-            plan.images,
-            [item.facts.sha256 for item in self._material.dataset.items],
-            base,
-            self._project.cache / "latents",
-            flips=recipe.flip,
+        recipes = [member.recipe for member in self._members]
+        first = recipes[0]
+        conditioner = Conditioner(
+            self._base, first.clip_skip, max_tokens=first.caption.max_tokens, weighted=first.caption.weighted
         )
-        conditioner = Conditioner(base, recipe.clip_skip)
-        cut = sum(conditioner.is_cut(caption) for caption in self._material.captions)
-        if cut:
-            yield Note(f"{cut} captions are longer than the 75 tokens that the base reads; the rest is cut.", "warning")
-        pool = self._plain_prompts()
-        prior = yield from self._draw_prior(pool)
-        rows = RowSource(
-            recipe,
-            plan.images,
-            self._material.captions,
-            latents,
-            trigger=self._project.lora.trigger,
-            pool=pool,
-            prior=prior,
+        rows: list[RowSource] = []
+        for member in self._members:
+            rows.append((yield from make_rows(self._project, member.recipe, member.material, self._base, conditioner)))
+        return Team(
+            self._base,
+            [start_adapter(self._base, recipe, self._project.root) for recipe in recipes],
+            recipes,
+            rows,
+            [member.plan.steps for member in self._members],
+            conditioner,
+            share=self._share,
         )
-        return Team(base, [recipe], [rows], [plan.steps], conditioner)
 
-    def _plain_prompts(self) -> tuple[str, ...]:
-        """Prompts to preserve: the recipe's, or random ones of the embedded base's world."""
-        table = self._recipe.preserve
-        if table.prompts or table.kind == "none" or self._base.name != EMBEDDED:
-            return table.prompts
-        return random_prompts(read_world(world()), PLAIN_PROMPTS, self._recipe.seed)
+    def _restore(self, saved: State) -> None:
+        for number, (member, kept) in enumerate(zip(self._members, saved.members, strict=True)):
+            prefix = f"{number}."
+            tensors = {
+                key.removeprefix(prefix): value for key, value in saved.tensors.items() if key.startswith(prefix)
+            }
+            member.restore(kept, tensors)
+        self._seconds, self._started_at = saved.seconds, saved.started_at
+        self._team.most_rows = saved.most_rows
 
-    def _draw_prior(self, pool: Sequence[str]) -> Work[PriorPictures | None]:
-        table = self._recipe.preserve
-        if table.kind != "prior":
-            return None
-        from lorasmith.training.pictures import draw_prior
-
-        trigger = self._project.lora.trigger
-        prompts = pool or [without_trigger(caption, trigger) for caption in self._material.captions]
-        sizes = [bucket.size for bucket in self._plan.buckets]
-        count = -(-table.pictures // len(sizes))
-        return (yield from draw_prior(self._base, prompts, sizes, count, self._recipe.seed))
-
-    def _train(self, saved: State | None) -> Work[Done]:
-        plan = self._plan
+    def _train(self, saved: State | None) -> Work[None]:
+        for member in self._members:
+            member.open(self._seconds)
         if saved is not None:
-            yield self._told(Note(f"going on after step {saved.step} of {plan.steps}."))
+            furthest = max(self._members, key=lambda member: member.step)
+            note = Note(f"going on after step {furthest.step} of {furthest.plan.steps}.")
+            for member in self._members:
+                member.told(note)
+            yield note
         else:
             self._save_state()
         yield from self._steps()
         self._save_state()
-        final = self._save_adapter(self._run.adapter_file)
-        done = Done(final, self._run.path, plan.steps, round(self._seconds, 1), self._mean_loss())
-        yield self._told(done)
-        return done
+        for member in self._members:
+            if member.fault is None:
+                yield member.finish(self._seconds, self._started_at)
 
     def _steps(self) -> Work[None]:
-        trainer, plan = self._trainer, self._plan
-        due, pace = time.monotonic() + SAVE_SECONDS, _Pace()
-        batches: list[Sequence[Batch]] = []
-        before = self._moment()
-        while trainer.step < plan.steps:
+        due, pace = time.monotonic() + SAVE_SECONDS, Pace()
+        while learning := {number: member for number, member in enumerate(self._members) if member.is_learning}:
             begun = time.monotonic()
-            epoch, index = divmod(trainer.step, plan.steps_per_epoch)
-            if not batches or index == 0:
-                every = epoch_batches(plan.images, self._recipe.batch_size, self._recipe.seed, epoch)
-                batches = epoch_steps(every, self._recipe.accumulate)
-            rates = trainer.rates()
-            outcome = self._team.advance({0: Lesson(batches[index], epoch)})[0]
-            if outcome.fault is not None:
-                raise outcome.fault
-            loss = outcome.loss
-            self._losses.append(loss)
-            pace.count(time.monotonic() - begun, _work(self._recipe, batches[index]))
-            self._seconds += time.monotonic() - begun
-            now = self._moment()
-            eta = pace.step_seconds * (plan.steps - trainer.step)
-            yield self._told(StepDone(trainer.step, plan.steps, epoch, loss, rates, eta))
-            if self._recipe.save_every.is_due(before, now):
-                yield from self._save_snapshot(now)
-                due = 0.0
-            before = now
-            if self._wish.wished:
+            lessons = {number: member.lesson() for number, member in learning.items()}
+            rates = {number: member.trainer.rates() for number, member in learning.items()}
+            outcomes = yield from self._advance(lessons)
+            spent = time.monotonic() - begun
+            self._seconds += spent
+            rows = sum(len(batch.visits) for lesson in lessons.values() for batch in lesson.batches)
+            pace.count(spent, sum(_work(learning[number].recipe, lesson) for number, lesson in lessons.items()), rows)
+            remaining = max(member.plan.steps - member.step for member in learning.values())
+            eta = pace.step_seconds * remaining
+            memory = used_memory()
+            for number, member in learning.items():
+                outcome = outcomes[number]
+                if outcome.fault is not None:
+                    yield from self._leave_behind(member, outcome.fault)
+                    continue
+                yield member.note_step(outcome, rates[number], eta, pace.rows_per_second, memory)
+                if member.is_snapshot_due(self._seconds):
+                    yield from member.save_snapshot(self._seconds, self._started_at)
+                    due = 0.0
+            if self._share.agree(self._wish.wished):
                 self._save_state()
                 raise self._stopped()
             if time.monotonic() >= due:
                 due = self._save_state()
-        if pace.known:
-            write_pace(self._project.cache, self._recipe.base, pace.per_row_pixel)
+        if pace.known and self._share.writes:
+            write_pace(self._project.cache, self._members[0].recipe.base, pace.per_row_pixel)
 
-    def _save_snapshot(self, now: Moment) -> Iterator[Event]:
-        by_epoch = self._recipe.save_every.unit == "epochs"
-        label = f"{now.epoch:06d}" if by_epoch else f"step{now.step:08d}"
-        path = self._save_adapter(self._run.snapshot_file(label))
-        yield self._told(SnapshotSaved(path, now.step, now.epoch))
-        if not self._recipe.sample.prompts:
-            return
-        from lorasmith.training.pictures import draw_samples
+    def _advance(self, lessons: Mapping[int, Lesson]) -> Work[dict[int, Outcome]]:
+        """A step; where memory does not suffice and the recipe allows it, with fewer rows at once."""
+        while True:
+            try:
+                return self._team.advance(lessons)
+            except (RuntimeError, MemoryError) as fault:
+                if not is_lack_of_memory(fault):
+                    raise
+                rows, recipe = self._team.largest(lessons), self._members[0].recipe
+                error, asked = describe_lack(fault, recipe, rows), asked_memory(fault)
+            if rows <= 1 or not recipe.fit_memory:
+                raise error
+            self._team.most_rows = -(-rows // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            yield Note(
+                f"memory does not suffice for {rows} rows at once ({asked}): going on with "
+                f"{self._team.most_rows} at once.",
+                "warning",
+            )
 
-        size = self._recipe.resolution
-        for event in draw_samples(self._base, path, self._run.samples, now.step, self._recipe.sample, size):
-            if isinstance(event, SampleDrawn):
-                self._sample = event.path
-            yield self._told(event)
-
-    def _save_adapter(self, path: Path) -> Path:
-        now = self._moment()
-        adapter = self._trainer.adapter(self._run.name)
-        making = Making(
-            self._project,
-            self._recipe,
-            self._material.dataset,
-            self._plan,
-            self._material.captions,
-            self._base,
-            self._trainer.optimizer_description,
-            session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self._material.fingerprint}{self._started_at}").hex,
-            started_at=self._started_at,
-        )
-        thumbnail = make_thumbnail(self._sample or self._plan.images[0].path)
-        metadata = describe_adapter(making, adapter, step=now.step, epoch=now.epoch, thumbnail=thumbnail)
-        return save_adapter(path, replace(adapter, metadata=metadata))
+    def _leave_behind(self, member: Member, fault: TrainingError) -> Iterator[Event]:
+        """The only member's fault ends the run; others go on without theirs."""
+        if len(self._members) == 1:
+            raise fault
+        member.fault = str(fault)
+        yield Note(f"{member.name} is left behind: {fault}", "warning")
+        if all(other.fault is not None for other in self._members):
+            raise TrainingError("every variant has failed.", where=self._place, hint=str(fault))
 
     def _save_state(self) -> float:
         """Write the state; the time of the monotonic clock when it is due again."""
         begun = time.monotonic()
-        state = State(
-            step=self._trainer.step,
-            seconds=self._seconds,
-            events=self._log.flush(),
-            threads=torch.get_num_threads(),
-            dataset=self._material.fingerprint,
-            base=self._base.content_hash,
-            started_at=self._started_at,
-            losses=tuple(self._losses),
-            tensors=self._trainer.tensors(),
-        )
-        save_state(self._run.state_file, state)
+        if self._share.writes:
+            state = State(
+                seconds=self._seconds,
+                threads=torch.get_num_threads(),
+                base=self._base.content_hash,
+                started_at=self._started_at,
+                members=tuple(member.state() for member in self._members),
+                most_rows=self._team.most_rows,
+                tensors={
+                    f"{number}.{key}": tensor
+                    for number, member in enumerate(self._members)
+                    for key, tensor in member.trainer.tensors().items()
+                },
+            )
+            save_state(self._state_file, state)
         now = time.monotonic()
         return now + max(SAVE_SECONDS, SAVE_COST * (now - begun))
 
     def _check(self, saved: State) -> None:
-        if saved.dataset != self._material.fingerprint:
+        if len(saved.members) != len(self._members) or any(
+            kept.dataset != member.material.fingerprint
+            for kept, member in zip(saved.members, self._members, strict=True)
+        ):
             raise TrainingError(
                 "the images or captions have changed since this run was started.",
-                where=self._run.path,
+                where=self._place,
                 hint="Start a new run without --resume, or put them back.",
             )
         if saved.base != self._base.content_hash:
             raise TrainingError(
-                f"the base {self._base.name} is not the one that this run was started with.", where=self._run.path
+                f"the base {self._base.name} is not the one that this run was started with.", where=self._place
             )
 
-    def _moment(self) -> Moment:
-        step = self._trainer.step
-        return Moment(step, step // self._plan.steps_per_epoch, self._seconds)
-
-    def _mean_loss(self) -> float:
-        return sum(self._losses) / len(self._losses)
-
-    def _told(self, event: Event) -> Event:
-        self._log.append(event)
-        return event
+    def _quietly(self, work: Work[T]) -> Work[T]:
+        """The work; only the first process tells of it."""
+        if self._share.writes:
+            return (yield from work)
+        return finish(work)
 
     def _stopped(self) -> Stopped:
-        step, steps = self._trainer.step, self._plan.steps
+        furthest = max(self._members, key=lambda member: member.step)
         return Stopped(
-            f"stopped after step {step} of {steps}; the state is saved.",
-            where=self._run.path,
+            f"stopped after step {furthest.step} of {furthest.plan.steps}; the state is saved.",
+            where=self._place,
             hint=f"Go on with: lorasmith train {self._project.root} --resume",
         )
 
 
-class _Pace:
-    """How fast steps go: measured after the first few, which are slower."""
-
-    def __init__(self) -> None:
-        self._steps, self._seconds, self._work = 0, 0.0, 0.0
-
-    def count(self, seconds: float, work: float) -> None:
-        self._steps += 1
-        if self._steps == _PACE_WARMUP + 1:
-            self._seconds, self._work = 0.0, 0.0
-        self._seconds += seconds
-        self._work += work
-
-    @property
-    def known(self) -> bool:
-        return self._steps > _PACE_WARMUP
-
-    @property
-    def step_seconds(self) -> float:
-        return self._seconds / (self._steps - _PACE_WARMUP if self.known else self._steps)
-
-    @property
-    def per_row_pixel(self) -> float:
-        return self._seconds / self._work
+def _first_alone(work: Work[T], share: Share) -> Work[T]:
+    """The first process does it while the others wait, and they then find what it has cached."""
+    if share.count == 1:
+        return (yield from work)
+    if share.writes:
+        result = yield from work
+        share.wait()
+        return result
+    share.wait()
+    return finish(work)
 
 
-def _gather(project: Project, recipe: Recipe) -> Work[Material]:
-    """Read the dataset, write its captions and plan the run. Raises DatasetError, RefusedError."""
-    provenance = project.provenance
-    if provenance.real_person and not provenance.consent:
-        yield Note("[provenance] consent is empty: an adapter of a real person needs theirs.", "warning")
-    elif not provenance.source:
-        yield Note("[provenance] source is empty: say where the images come from.", "warning")
-    dataset = yield from read_dataset(project)
-    captioning = write_captions(project, dataset)
-    plan = make_plan(recipe, dataset, pace=read_pace(project.cache, recipe.base))
-    missing = [item.name for item in dataset.items if item.name not in captioning.captions]
-    if missing:
-        raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
-    captions = tuple(captioning.captions[item.name] for item in dataset.items)
-    facts = [
-        (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption, *(image.crop or ()))
-        for image, item, caption in zip(plan.images, dataset.items, captions, strict=True)
-    ]
-    return Material(dataset, plan, captions, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
+def _load(name: str) -> Base:
+    """The base, on this process's GPU where there is one."""
+    base = load_base(name)
+    return base.to(torch.device("cuda", torch.cuda.current_device())) if torch.cuda.is_available() else base
 
 
 def _choose_run(project: Project, recipe: Recipe, path: Path | None) -> Run | None:
     """The run to go on with; None when there is none. Raises RecipeError when its recipe is another."""
-    latest = latest_run(project)
-    run = Run(path, latest.name) if path is not None and latest is not None else latest
+    run = Run(path, safe_name(project.lora.name)) if path is not None else latest_run(project)
     if run is None or not run.recipe_file.exists():
         return None
+    _check_recipe(run, recipe)
+    return run
+
+
+def _choose_sweep(project: Project, variants: Sequence[Variant], path: Path | None) -> SweepRun | None:
+    """The sweep to go on with; None when there is none. Raises RecipeError when it is another."""
+    names = [variant.name for variant in variants]
+    sweep = place_sweep(project, names, path) if path is not None else latest_sweep(project)
+    if sweep is None or not sweep.is_founded:
+        return None
+    if list(sweep.runs) != names:
+        raise RecipeError(
+            f"this sweep was started with other variants: {', '.join(sweep.runs)}.",
+            where=sweep.path,
+            hint="Give the old [sweep] to go on, or start a new one without --resume.",
+        )
+    for variant in variants:
+        _check_recipe(sweep.runs[variant.name], variant.recipe)
+    return sweep
+
+
+def _check_recipe(run: Run, recipe: Recipe) -> None:
     if differing := differing_keys(run.recipe(), recipe):
         raise RecipeError(
             f"this run was started with another recipe: {'; '.join(differing)}.",
             where=run.path,
             hint="Give the old values to go on, or start a new run without --resume.",
         )
-    return run
 
 
 def _done_of(event: dict[str, object]) -> Done:
-    values = {key: event[key] for key in ("steps", "seconds", "loss")}
-    return Done(adapter=Path(str(event["adapter"])), run=Path(str(event["run"])), **values)  # type: ignore[arg-type]
+    values: dict[str, Any] = {key: event[key] for key in ("steps", "seconds", "loss")}
+    return Done(adapter=Path(str(event["adapter"])), run=Path(str(event["run"])), **values)
 
 
 def _check_clip_skip(recipe: Recipe, base: Base) -> None:
@@ -383,8 +413,8 @@ def _check_clip_skip(recipe: Recipe, base: Base) -> None:
         raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} has {layers} layers.")
 
 
-def _work(recipe: Recipe, batches: Sequence[Batch]) -> float:
-    return sum(work_per_step(recipe, len(batch.visits), batch.bucket[0] * batch.bucket[1]) for batch in batches)
+def _work(recipe: Recipe, lesson: Lesson) -> float:
+    return sum(work_per_step(recipe, len(batch.visits), batch.bucket[0] * batch.bucket[1]) for batch in lesson.batches)
 
 
 @contextmanager

@@ -27,11 +27,20 @@ from lorasmith.tags.words import split_tags
 from lorasmith.training.rates import RateSchedule
 
 THUMBNAIL_SIDE = 256
+PRIVATE_KEYS = (
+    "ss_v2",
+    "ss_base_model_version",
+    "ss_network_module",
+    "ss_network_dim",
+    "ss_network_alpha",
+    "ss_network_args",
+)
+"""What sd-scripts writes even when it is told to write no metadata."""
 
 
 @dataclass(frozen=True)
 class Making:
-    """All that a run knows and a file should tell. `captions` are by image number of the plan."""
+    """All that a run knows and a file should tell. `captions` are by image number of the plan; `name` is the file's."""
 
     project: Project
     recipe: Recipe
@@ -42,6 +51,7 @@ class Making:
     optimizer: str
     session: str
     started_at: float
+    name: str
 
 
 def current_time() -> float:
@@ -51,7 +61,12 @@ def current_time() -> float:
 
 
 def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int, thumbnail: str) -> dict[str, str]:
-    """The metadata of an adapter saved after `step` steps and `epoch` epochs; `thumbnail` is a data URL or ""."""
+    """The metadata of an adapter saved after `step` steps and `epoch` epochs; `thumbnail` is a data URL or "".
+
+    A private one tells what sd-scripts tells without metadata, and of modelspec what a reader needs to use it.
+    """
+    if making.recipe.private:
+        return _private_facts(making, adapter)
     finished_at = current_time()
     facts = network_facts(adapter, making.base) | _run_facts(making, step, epoch, finished_at) | _dataset_facts(making)
     provenance = making.project.provenance
@@ -66,9 +81,26 @@ def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int,
         description=making.project.lora.vision,
         license=provenance.licence,
         tags=making.project.lora.subject.value,
-        usage_hint=f"{making.project.lora.trigger} <lora:{making.project.lora.name}:0.8>",
+        usage_hint=f"{making.project.lora.trigger} <lora:{making.name}:0.8>",
+        timestep_range=f"{making.recipe.timesteps.min},{making.recipe.timesteps.max}",
+        encoder_layer="" if making.base.family == "sdxl" else str(making.recipe.clip_skip),
+        implementation_version=f"lorasmith/{__version__}",
     )
     return build_header(facts) | card
+
+
+def _private_facts(making: Making, adapter: Adapter) -> dict[str, str]:
+    facts = network_facts(adapter, making.base)
+    arguments = (_conv_arguments(making.recipe) if making.recipe.conv.rank else {}) | _form(making.recipe)
+    kept = {key: value for key, value in facts.items() if key in PRIVATE_KEYS} | {"ss_network_args": arguments}
+    card = modelspec(
+        making.base,
+        title=making.project.lora.name,
+        when=datetime.fromtimestamp(0, UTC),
+        trigger=making.project.lora.trigger,
+        size=making.recipe.resolution,
+    )
+    return build_header(kept) | {key: value for key, value in card.items() if key != "modelspec.date"}
 
 
 def make_thumbnail(picture: Path) -> str:
@@ -98,19 +130,24 @@ def _form(recipe: Recipe) -> dict[str, str]:
     return args | {key: "True" for key, flag in flags if flag}
 
 
+def _conv_arguments(recipe: Recipe) -> dict[str, str]:
+    return {"conv_dim": str(recipe.conv.rank), "conv_alpha": f"{recipe.conv.alpha or recipe.alpha:g}"}
+
+
 def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
-    conv = {"conv_dim": str(recipe.conv.rank), "conv_alpha": f"{recipe.conv.alpha or recipe.alpha:g}"}
+    noise, loss = recipe.noise, recipe.loss
+    dropout = recipe.dropout
     return {
         "ss_session_id": making.session,
         "ss_training_started_at": making.started_at,
         "ss_training_finished_at": finished_at,
         "ss_training_comment": f"lorasmith {__version__}",
         "ss_sd_scripts_commit_hash": None,
-        "ss_output_name": making.project.lora.name,
-        "ss_network_args": (conv if recipe.conv.rank else {}) | _form(recipe),
-        "ss_network_dropout": None,
+        "ss_output_name": making.name,
+        "ss_network_args": (_conv_arguments(recipe) if recipe.conv.rank else {}) | _form(recipe),
+        "ss_network_dropout": dropout.network or None,
         "ss_learning_rate": recipe.lr.unet,
         "ss_unet_lr": recipe.lr.unet,
         "ss_text_encoder_lr": recipe.lr.text_encoder,
@@ -126,32 +163,37 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_max_train_steps": plan.steps,
         "ss_steps": step,
         "ss_epoch": epoch,
-        "ss_gradient_checkpointing": False,
+        "ss_gradient_checkpointing": recipe.checkpointing,
         "ss_gradient_accumulation_steps": recipe.accumulate,
         "ss_batch_size_per_device": recipe.batch_size,
         "ss_total_batch_size": recipe.batch_size * recipe.accumulate,
         "ss_mixed_precision": "no",
         "ss_full_fp16": False,
         "ss_clip_skip": recipe.clip_skip,
-        "ss_max_token_length": None,
+        "ss_max_token_length": recipe.caption.max_tokens if recipe.caption.max_tokens > 75 else None,
         "ss_cache_latents": True,
         "ss_seed": recipe.seed,
         "ss_lowram": False,
-        "ss_noise_offset": recipe.noise.offset or None,
-        "ss_multires_noise_iterations": None,
-        "ss_multires_noise_discount": None,
-        "ss_adaptive_noise_scale": None,
-        "ss_zero_terminal_snr": False,
+        "ss_noise_offset": noise.offset or None,
+        "ss_noise_offset_random_strength": noise.offset_random,
+        "ss_multires_noise_iterations": noise.multires_iterations or None,
+        "ss_multires_noise_discount": noise.multires_discount if noise.multires_iterations else None,
+        "ss_adaptive_noise_scale": noise.offset_adaptive or None,
+        "ss_zero_terminal_snr": noise.zero_terminal_snr,
         "ss_caption_dropout_rate": recipe.caption.dropout,
-        "ss_caption_dropout_every_n_epochs": 0,
-        "ss_caption_tag_dropout_rate": 0.0,
+        "ss_caption_dropout_every_n_epochs": recipe.caption.dropout_every,
+        "ss_caption_tag_dropout_rate": recipe.caption.tag_dropout,
         "ss_face_crop_aug_range": None,
         "ss_prior_loss_weight": recipe.preserve.weight,
-        "ss_min_snr_gamma": recipe.loss.min_snr_gamma or None,
-        "ss_scale_weight_norms": None,
-        "ss_ip_noise_gamma": None,
-        "ss_debiased_estimation": False,
-        "ss_loss_type": "l2",
+        "ss_min_snr_gamma": loss.min_snr_gamma or None,
+        "ss_scale_weight_norms": recipe.max_weight_norm or None,
+        "ss_ip_noise_gamma": noise.ip_gamma or None,
+        "ss_ip_noise_gamma_random_strength": noise.ip_random,
+        "ss_debiased_estimation": loss.debiased,
+        "ss_loss_type": loss.kind,
+        "ss_huber_schedule": loss.huber_schedule,
+        "ss_huber_scale": loss.huber_scale,
+        "ss_huber_c": loss.huber_c,
     }
 
 
@@ -171,9 +213,9 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
         "ss_min_bucket_reso": rules.smallest,
         "ss_max_bucket_reso": rules.largest,
         "ss_bucket_info": _bucket_info(making.dataset.items, making.plan.images) if recipe.bucket.enabled else None,
-        "ss_color_aug": False,
+        "ss_color_aug": recipe.augment.colour,
         "ss_flip_aug": recipe.flip,
-        "ss_random_crop": False,
+        "ss_random_crop": recipe.augment.random_crop,
         "ss_shuffle_caption": recipe.caption.shuffle,
         "ss_keep_tokens": recipe.caption.keep_tokens,
         "ss_dataset_dirs": directories,

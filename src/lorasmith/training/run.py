@@ -48,6 +48,11 @@ class Run:
         """The final adapter."""
         return self.path / f"{self.name}.safetensors"
 
+    def snapshots(self) -> list[Path]:
+        """The snapshots that lie there, the oldest first."""
+        files = (self.path / "snapshots").glob("*.safetensors")
+        return sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name))
+
     def snapshot_file(self, label: str) -> Path:
         """A snapshot by its label, as kohya names them: name-000002 (epoch) or name-step00000100."""
         return self.path / "snapshots" / f"{self.name}-{label}.safetensors"
@@ -69,7 +74,11 @@ class Run:
 def create_run(project: Project, recipe: Recipe, plan: Plan, path: Path | None = None) -> Run:
     """A new run folder with its recipe and plan in it. Raises ProjectError if `path` is a run already."""
     name = safe_name(project.lora.name)
-    run = Run(path or _free_folder(project.runs, name), name)
+    return found_run(Run(path or free_folder(project.runs, name), name), recipe, plan)
+
+
+def found_run(run: Run, recipe: Recipe, plan: Plan) -> Run:
+    """Put recipe and plan into a run's folder. Raises ProjectError if it is a run already."""
     if run.recipe_file.exists():
         raise ProjectError("there is a run in this folder already.", where=run.path, hint="Go on with it: --resume")
     write_file(run.plan_file, json.dumps(plan.as_json(), indent=1))
@@ -84,7 +93,8 @@ def latest_run(project: Project) -> Run | None:
     return Run(folders[-1], safe_name(project.lora.name)) if folders else None
 
 
-def _free_folder(runs: Path, name: str) -> Path:
+def free_folder(runs: Path, name: str) -> Path:
+    """The path of a new folder there, named by the time and `name`; it is not made."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     path = runs / stem
     number = 2

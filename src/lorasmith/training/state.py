@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -14,31 +14,46 @@ from torch import Tensor
 from lorasmith.errors import TrainingError
 from lorasmith.project import write_file
 
-VERSION = 1
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """Where one adapter of a run stands after `step` optimizer steps.
+
+    `events` is the size of its events.jsonl in bytes; `dataset` the fingerprint of what it is trained on; `losses`
+    and `bands` are what its figures are made of; `fault` says why it has ended early.
+    """
+
+    step: int
+    events: int
+    dataset: str
+    losses: tuple[float, ...] = ()
+    bands: tuple[tuple[float, ...], ...] = ()
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands after `step` optimizer steps, and what must be the same again for it to go on bit for bit.
+    """Where a run stands, and what must be the same again for it to go on bit for bit.
 
-    `tensors` are the factors in fp32 and the optimizer's memory; `events` is the size of events.jsonl in bytes;
-    `dataset` and `base` are content hashes; `seconds` were spent training.
+    `tensors` are the factors in fp32 and the optimizers' memory, with the member's number before their name; `base`
+    is a content hash; `seconds` were spent training; `most_rows` went through the base at once (None: all).
     """
 
-    step: int
     seconds: float
-    events: int
     threads: int
-    dataset: str
     base: str
     started_at: float
-    losses: tuple[float, ...] = ()
+    members: tuple[MemberState, ...]
+    most_rows: int | None = None
     tensors: Mapping[str, Tensor] = field(default_factory=dict, compare=False)
 
 
 def save_state(file: Path, state: State) -> None:
     """Write the state; the old one stays until the new one is whole. Raises StorageError."""
-    facts = {key: value for key, value in vars(state).items() if key != "tensors"}
+    facts = {key: value for key, value in vars(state).items() if key not in ("tensors", "members")}
+    facts["members"] = [asdict(member) for member in state.members]
     tensors = {key: tensor.detach().to("cpu", copy=False).contiguous() for key, tensor in state.tensors.items()}
     write_file(file, save(tensors, {"state": json.dumps({"version": VERSION} | facts)}))
 
@@ -52,7 +67,11 @@ def load_state(file: Path) -> State:
         version = facts.pop("version")
         if version != VERSION:
             raise TrainingError(f"written by another version (state {version}, this one reads {VERSION}).", where=file)
-        return State(**{**facts, "losses": tuple(facts["losses"])}, tensors=tensors)
+        members = tuple(
+            MemberState(**{**each, "losses": tuple(each["losses"]), "bands": tuple(map(tuple, each["bands"]))})
+            for each in facts.pop("members")
+        )
+        return State(**facts, members=members, tensors=tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
         raise TrainingError(
             f"the state cannot be read ({fault}).", where=file, hint="Start again without --resume."

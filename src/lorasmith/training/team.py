@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.errors import TrainingError
@@ -22,7 +23,7 @@ from lorasmith.training.distribution import ALONE, Share
 from lorasmith.training.objective import Loss
 from lorasmith.training.passes import Passes, answer_together
 from lorasmith.training.rows import MicroBatch, RowSource
-from lorasmith.training.trainer import Trainer, fresh_adapter
+from lorasmith.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,16 @@ class Outcome:
 
 
 class Team:
-    """Trains the adapters of `recipes`, one a column of a bank. `most_rows` go through the base at once (None: all)."""
+    """Trains `adapters` by their `recipes`, one a column of a bank.
+
+    `most_rows` go through the base at once (None: all). What concerns factors alone, not rows, is no matter of a pass
+    and belongs into `Trainer.finish`.
+    """
 
     def __init__(
         self,
         base: Base,
+        adapters: Sequence[Adapter],
         recipes: Sequence[Recipe],
         rows: Sequence[RowSource],
         steps: Sequence[int],
@@ -59,7 +65,7 @@ class Team:
         *,
         share: Share = ALONE,
     ) -> None:
-        self._bank = AdapterBank(base, [fresh_adapter(base, recipe) for recipe in recipes], trainable=True)
+        self._bank = AdapterBank(base, adapters, trainable=True)
         self._passes = Passes(base, self._bank, conditioner)
         self._share = share
         self.most_rows: int | None = None
@@ -100,16 +106,28 @@ class Team:
             return replace(outcome, fault=fault)
         return outcome
 
-    def _learn(self, lessons: Mapping[int, Lesson], turn: int, tally: _Tally) -> None:
-        """The gradients of the `turn`-th micro-batch of each trainer."""
+    def largest(self, lessons: Mapping[int, Lesson]) -> int:
+        """The most rows that a pass of this step has."""
+        packs = (
+            sum(part.rows for part in together.values())
+            for turn in range(max(len(lesson.batches) for lesson in lessons.values()))
+            for together in pack_rows(self._shown(lessons, turn), self.most_rows)
+        )
+        return max(packs, default=0)
+
+    def _shown(self, lessons: Mapping[int, Lesson], turn: int) -> dict[int, MicroBatch]:
+        """This process's share of the `turn`-th micro-batch of each trainer."""
         shown: dict[int, MicroBatch] = {}
         for number, lesson in lessons.items():
             if turn < len(lesson.batches):
-                whole = self.trainers[number].read(lesson.batches[turn], lesson.epoch)
-                part = self._share.part(whole)
+                part = self._share.part(self.trainers[number].read(lesson.batches[turn], lesson.epoch))
                 if part is not None:
                     shown[number] = part
-        for together in pack_rows(shown, self.most_rows):
+        return shown
+
+    def _learn(self, lessons: Mapping[int, Lesson], turn: int, tally: _Tally) -> None:
+        """The gradients of the `turn`-th micro-batch of each trainer."""
+        for together in pack_rows(self._shown(lessons, turn), self.most_rows):
             asking = {number: self.trainers[number].ask(part) for number, part in together.items()}
             losses = answer_together(asking, self._passes)
             totals = [loss.total / len(lessons[number].batches) for number, loss in losses.items()]
@@ -128,7 +146,7 @@ class _Tally:
 
     def add(self, number: int, loss: Loss, timesteps: Tensor) -> None:
         self._learned.setdefault(number, []).append(loss.learned.detach())
-        self._errors.setdefault(number, []).append(loss.errors.detach())
+        self._errors.setdefault(number, []).append(loss.rows.detach())
         self._timesteps.setdefault(number, []).append(timesteps)
 
     def outcomes(self, lessons: Mapping[int, Lesson], share: Share) -> dict[int, Outcome]:

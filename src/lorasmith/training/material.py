@@ -1,0 +1,105 @@
+"""What a run is trained on: the dataset, its captions and plan, and the rows made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lorasmith.bases.base import Base
+from lorasmith.bases.doodle import world
+from lorasmith.bases.world import random_prompts, read_world
+from lorasmith.dataset.reading import Dataset, read_dataset
+from lorasmith.errors import DatasetError
+from lorasmith.events import Note, Work
+from lorasmith.project import EMBEDDED, Project
+from lorasmith.recipe.estimates import read_pace
+from lorasmith.recipe.plan import Plan, make_plan
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.tags.pipeline import write_captions
+from lorasmith.tags.words import without_trigger
+from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.latents import cache_latents
+from lorasmith.training.preservation import PriorPictures
+from lorasmith.training.rows import RowSource
+
+PLAIN_PROMPTS = 256
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is trained on: `captions` by image number of the plan; `fingerprint` of all of it."""
+
+    dataset: Dataset
+    plan: Plan
+    captions: tuple[str, ...]
+    fingerprint: str
+
+
+def gather_material(project: Project, recipes: Sequence[Recipe]) -> Work[list[Material]]:
+    """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RefusedError."""
+    provenance = project.provenance
+    if provenance.real_person and not provenance.consent:
+        yield Note("[provenance] consent is empty: an adapter of a real person needs theirs.", "warning")
+    elif not provenance.source:
+        yield Note("[provenance] source is empty: say where the images come from.", "warning")
+    dataset = yield from read_dataset(project)
+    captioning = write_captions(project, dataset)
+    missing = [item.name for item in dataset.items if item.name not in captioning.captions]
+    if missing:
+        raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
+    captions = tuple(captioning.captions[item.name] for item in dataset.items)
+    return [_plan(project, recipe, dataset, captions) for recipe in recipes]
+
+
+def _plan(project: Project, recipe: Recipe, dataset: Dataset, captions: tuple[str, ...]) -> Material:
+    plan = make_plan(recipe, dataset, pace=read_pace(project.cache, recipe.base))
+    facts = [
+        (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption, *(image.crop or ()))
+        for image, item, caption in zip(plan.images, dataset.items, captions, strict=True)
+    ]
+    return Material(dataset, plan, captions, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
+
+
+def make_rows(
+    project: Project, recipe: Recipe, material: Material, base: Base, conditioner: Conditioner
+) -> Work[RowSource]:
+    """Cache the latents, draw what shall be preserved; what rows are made of then lies ready."""
+    latents = yield from cache_latents(
+        material.plan.images,
+        [item.facts.sha256 for item in material.dataset.items],
+        base,
+        project.cache / "latents",
+        flips=recipe.flip,
+    )
+    cut = sum(conditioner.is_cut(caption) for caption in material.captions)
+    if cut:
+        yield Note(f"{cut} captions are longer than the tokens that are read; the rest is cut.", "warning")
+    pool = _plain_prompts(recipe, base)
+    prior = yield from _draw_prior(project, recipe, material, base, pool)
+    return RowSource(
+        recipe, material.plan.images, material.captions, latents, trigger=project.lora.trigger, pool=pool, prior=prior
+    )
+
+
+def _plain_prompts(recipe: Recipe, base: Base) -> tuple[str, ...]:
+    """Prompts to preserve: the recipe's, or random ones of the embedded base's world."""
+    table = recipe.preserve
+    if table.prompts or table.kind == "none" or base.name != EMBEDDED:
+        return table.prompts
+    return random_prompts(read_world(world()), PLAIN_PROMPTS, recipe.seed)
+
+
+def _draw_prior(
+    project: Project, recipe: Recipe, material: Material, base: Base, pool: Sequence[str]
+) -> Work[PriorPictures | None]:
+    table = recipe.preserve
+    if table.kind != "prior":
+        return None
+    from lorasmith.training.pictures import draw_prior
+
+    prompts = pool or [without_trigger(caption, project.lora.trigger) for caption in material.captions]
+    sizes = [bucket.size for bucket in material.plan.buckets]
+    count = -(-table.pictures // len(sizes))
+    return (yield from draw_prior(base, prompts, sizes, count, recipe.seed))

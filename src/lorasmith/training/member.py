@@ -1,0 +1,200 @@
+"""One adapter of a run: what it is shown, what it tells, what it leaves on disk."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from lorasmith.adapters.files import save_adapter
+from lorasmith.bases.base import Base
+from lorasmith.events import Done, Event, SampleDrawn, SnapshotSaved, StepDone
+from lorasmith.project import Project
+from lorasmith.recipe.durations import Moment
+from lorasmith.recipe.plan import Plan
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.batches import Batch, epoch_batches, epoch_steps
+from lorasmith.training.material import Material
+from lorasmith.training.metadata import Making, describe_adapter, make_thumbnail
+from lorasmith.training.run import EventLog, Run
+from lorasmith.training.state import MemberState
+from lorasmith.training.team import Lesson, Outcome
+from lorasmith.training.trainer import Trainer
+from lorasmith.training.watch import LossBands, TensorBoard
+
+_LOSS_WINDOW = 100
+
+
+class Member:
+    """A run's folder, log and figures beside its trainer. `name` is "" for the only member, else the variant's."""
+
+    def __init__(self, name: str, project: Project, recipe: Recipe, material: Material, run: Run, base: Base) -> None:
+        self.name = name
+        self.recipe = recipe
+        self.material = material
+        self.run = run
+        self.fault: str | None = None
+        self.done: Done | None = None
+        self._project = project
+        self._base = base
+        self._losses: deque[float] = deque(maxlen=_LOSS_WINDOW)
+        self._bands = LossBands()
+        self._epoch: tuple[int, list[Sequence[Batch]]] | None = None
+        self._before = Moment(0, 0, 0.0)
+        self._sample: Path | None = None
+        self._log: EventLog | None = None
+        self._log_size = 0
+        self._board: TensorBoard | None = None
+
+    @property
+    def plan(self) -> Plan:
+        return self.material.plan
+
+    @property
+    def step(self) -> int:
+        return self.trainer.step
+
+    @property
+    def is_learning(self) -> bool:
+        """Has it neither ended nor failed?"""
+        return self.fault is None and self.step < self.plan.steps
+
+    def join(self, trainer: Trainer, *, writes: bool) -> None:
+        """Take its trainer; `writes`: is this the process that writes files?"""
+        self.trainer = trainer
+        self._writes = writes
+
+    def restore(self, kept: MemberState, tensors: Mapping[str, Tensor]) -> None:
+        """Stand again where the state was taken. Raises TrainingError when it does not fit."""
+        self.trainer.restore(kept.step, tensors)
+        self._losses.extend(kept.losses)
+        self._bands = LossBands(kept.bands)
+        self._log_size = kept.events
+        self.fault = kept.fault
+
+    def open(self, seconds: float) -> None:
+        """Open its log, cut to where the state was taken, after so many seconds of training. Raises StorageError,
+        RecipeError."""
+        self._before = self._moment(seconds)
+        if self._writes:
+            self._log = EventLog(self.run.events_file, self._log_size)
+            if self.recipe.tensorboard:
+                self._board = TensorBoard(self.run.path / "tensorboard", self.step)
+
+    def close(self) -> None:
+        """Write out what can be written."""
+        for each in (self._log, self._board):
+            if each is not None:
+                each.close()
+
+    def state(self) -> MemberState:
+        """All that the state must hold of it, besides tensors."""
+        return MemberState(
+            step=self.step,
+            events=0 if self._log is None else self._log.flush(),
+            dataset=self.material.fingerprint,
+            losses=tuple(self._losses),
+            bands=self._bands.state(),
+            fault=self.fault,
+        )
+
+    def lesson(self) -> Lesson:
+        """What its next step shows."""
+        epoch, index = divmod(self.step, self.plan.steps_per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            every = epoch_batches(self.plan.images, self.recipe.batch_size, self.recipe.seed, epoch)
+            self._epoch = epoch, epoch_steps(every, self.recipe.accumulate)
+        return Lesson(self._epoch[1][index], epoch)
+
+    def note_step(
+        self, outcome: Outcome, rates: dict[str, float], eta: float, rows_per_second: float, memory: int
+    ) -> StepDone:
+        """Take in a step that was done."""
+        self._losses.append(outcome.loss)
+        self._bands.add(outcome.timesteps, outcome.errors)
+        event = StepDone(
+            self.step,
+            self.plan.steps,
+            (self.step - 1) // self.plan.steps_per_epoch,
+            outcome.loss,
+            rates,
+            eta,
+            bands=self._bands.means(),
+            speed=round(rows_per_second, 3),
+            memory=memory,
+            variant=self.name,
+        )
+        self.told(event)
+        return event
+
+    def is_snapshot_due(self, seconds: float) -> bool:
+        """Whether the last step reached a time to save; asked once a step, `seconds` trained so far."""
+        before, self._before = self._before, self._moment(seconds)
+        return self.recipe.save_every.is_due(
+            replace(before, seconds=min(before.seconds or seconds, seconds)), self._before
+        )
+
+    def save_snapshot(self, seconds: float, started_at: float) -> Iterator[Event]:
+        """Save the adapter as it is now, drop snapshots that are too many, draw the samples."""
+        if not self._writes:
+            return
+        now = self._moment(seconds)
+        by_epoch = self.recipe.save_every.unit == "epochs"
+        label = f"{now.epoch:06d}" if by_epoch else f"step{now.step:08d}"
+        path = self._save(self.run.snapshot_file(label), started_at)
+        yield self.told(SnapshotSaved(path, now.step, now.epoch))
+        if self.recipe.keep_last:
+            for old in self.run.snapshots()[: -self.recipe.keep_last]:
+                old.unlink(missing_ok=True)
+        if not self.recipe.sample.prompts:
+            return
+        from lorasmith.training.pictures import draw_samples
+
+        table, size = self.recipe.sample, self.recipe.resolution
+        for event in draw_samples(self._base, path, self.run.samples, now.step, table, size):
+            if isinstance(event, SampleDrawn):
+                self._sample = event.path
+            yield self.told(event)
+
+    def finish(self, seconds: float, started_at: float) -> Done:
+        """Save the final adapter; the last event."""
+        mean = sum(self._losses) / len(self._losses) if self._losses else 0.0
+        self.done = Done(self.run.adapter_file, self.run.path, self.plan.steps, round(seconds, 1), mean)
+        if self._writes:
+            self._save(self.run.adapter_file, started_at)
+            self.told(self.done)
+        return self.done
+
+    def told(self, event: Event) -> Event:
+        """Write an event into its log."""
+        if self._log is not None:
+            self._log.append(event)
+        if self._board is not None:
+            self._board.see(event)
+        return event
+
+    def _save(self, path: Path, started_at: float) -> Path:
+        now = self._moment(0.0)
+        adapter = self.trainer.adapter(self.run.name)
+        making = Making(
+            self._project,
+            self.recipe,
+            self.material.dataset,
+            self.plan,
+            self.material.captions,
+            self._base,
+            self.trainer.optimizer_description,
+            session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.material.fingerprint}{started_at}{self.name}").hex,
+            started_at=started_at,
+            name=self.run.name,
+        )
+        thumbnail = "" if self.recipe.private else make_thumbnail(self._sample or self.plan.images[0].path)
+        metadata = describe_adapter(making, adapter, step=now.step, epoch=now.epoch, thumbnail=thumbnail)
+        return save_adapter(path, replace(adapter, metadata=metadata))
+
+    def _moment(self, seconds: float) -> Moment:
+        return Moment(self.step, self.step // self.plan.steps_per_epoch, seconds)

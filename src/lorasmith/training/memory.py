@@ -1,0 +1,68 @@
+"""Memory that does not suffice: how it is recognised, what was asked for, what helps; and how much is used."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import torch
+
+from lorasmith.errors import TrainingError
+from lorasmith.recipe.recipe import Recipe
+
+_CUDA = re.compile(r"tried to allocate ([\d.]+ [KMGT]?i?B)", re.IGNORECASE)
+_CUDA_FREE = re.compile(r"of which ([\d.]+ [KMGT]?i?B) is free", re.IGNORECASE)
+_CPU = re.compile(r"you tried to allocate (\d+) bytes", re.IGNORECASE)
+
+
+def is_lack_of_memory(fault: BaseException) -> bool:
+    """Whether torch or Python had no memory left."""
+    if isinstance(fault, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(fault, RuntimeError) and _CPU.search(str(fault)) is not None
+
+
+def describe_lack(fault: BaseException, recipe: Recipe, rows: int) -> TrainingError:
+    """What was asked for and what helps, for a recipe whose passes have `rows` rows."""
+    switches = []
+    if rows > 1:
+        switches.append(f"batch_size = {max(1, recipe.batch_size // 2)} with accumulate = {2 * recipe.accumulate}")
+        if not recipe.fit_memory:
+            switches.append("fit_memory = true (fewer rows at once, same result)")
+    if not recipe.checkpointing:
+        switches.append("checkpointing = true")
+    if min(recipe.resolution) > 256:
+        switches.append(f"resolution = {min(recipe.resolution) * 3 // 4 // 64 * 64}")
+    if recipe.lr.text_encoder:
+        switches.append("lr.text_encoder = 0")
+    if recipe.conv.rank:
+        switches.append("conv.rank = 0")
+    if recipe.preserve.kind != "none":
+        switches.append("preserve.share lower")
+    return TrainingError(
+        f"memory does not suffice for {rows} row{'s' if rows > 1 else ''} at once: {asked_memory(fault)}.",
+        hint=f"What helps: {'; '.join(switches)}. Then start a new run, or go on with what the last state holds.",
+    )
+
+
+def asked_memory(fault: BaseException) -> str:
+    """``2.00 GiB more were asked for, 1.20 GiB were free``, as far as the fault tells."""
+    text = str(fault)
+    if found := _CUDA.search(text):
+        free = _CUDA_FREE.search(text)
+        return f"{found[1]} more were asked for" + (f", {free[1]} were free" if free else "")
+    if found := _CPU.search(text):
+        return f"{int(found[1]) / 2**30:.2f} GiB more were asked for"
+    return "the system gave no more"
+
+
+def used_memory() -> int:
+    """Bytes: the most that was in use so far, of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,161 @@
+"""A sweep: one recipe with some of its values varied, all variants trained in one pass over the frozen base.
+
+``[sweep]`` of lora.toml holds recipe keys with lists of values: ``rank = [4, 8]``, ``lr.unet = [1e-4, 5e-4]``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from lorasmith.errors import RecipeError
+from lorasmith.events import SweepDone
+from lorasmith.project import Project, safe_name, write_file
+from lorasmith.recipe.recipe import Recipe, read_recipe
+from lorasmith.training.run import Run, free_folder
+
+FILE_NAME = "sweep.json"
+MOST_VARIANTS = 64
+MODES = ("grid", "zip")
+SHARED = ("base", "clip_skip", "caption.max_tokens", "caption.weighted", "checkpointing", "init", "tensorboard")
+"""Keys that belong to the pass, not to one of its adapters."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One member of a sweep: its name, which its file bears, and its recipe."""
+
+    name: str
+    recipe: Recipe
+
+
+def read_sweep(project: Project, overrides: Mapping[str, str] | None = None) -> list[Variant]:
+    """The variants of the project's [sweep]; none without that table. Raises RecipeError.
+
+    ``mode = "grid"`` (the default) crosses all lists, "zip" takes their first values together, then their second.
+    """
+    table = dict(project.table("sweep"))
+    if not table:
+        return []
+    where = project.where("sweep")
+    mode = table.pop("mode", "grid")
+    if mode not in MODES:
+        raise RecipeError(f'mode = {mode!r}: write "grid" or "zip".', where=where)
+    axes = _flatten(table)
+    if not axes:
+        raise RecipeError("names no key to vary.", where=where, hint="For example: rank = [4, 8]")
+    for key, values in axes.items():
+        if not isinstance(values, list) or not values:
+            raise RecipeError(f"{key} = {values!r}: give a list of values.", where=where, hint=f"{key} = [...]")
+        if key in SHARED or any(key.startswith(f"{shared}.") for shared in SHARED):
+            raise RecipeError(f"{key} cannot differ within a sweep.", where=where, hint="Set it in [recipe].")
+        if key in (overrides or {}):
+            raise RecipeError(f"{key} is varied by the sweep and set with --set.", where=where)
+    variants = [_variant(project, dict(choice), overrides or {}, where) for choice in _choices(axes, mode, where)]
+    names = [variant.name for variant in variants]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RecipeError(f"{twice[0]} stands there twice.", where=where)
+    return variants
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _choices(axes: Mapping[str, list[Any]], mode: str, where: str) -> list[tuple[tuple[str, Any], ...]]:
+    if mode == "zip":
+        lengths = {key: len(values) for key, values in axes.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{key} has {count}" for key, count in lengths.items())
+            raise RecipeError(f'mode = "zip" needs lists of one length: {told}.', where=where)
+        rows = list(zip(*axes.values(), strict=True))
+    else:
+        rows = list(itertools.islice(itertools.product(*axes.values()), MOST_VARIANTS + 1))
+    if len(rows) > MOST_VARIANTS:
+        raise RecipeError(f"more than {MOST_VARIANTS} variants.", where=where, hint="Vary fewer values at once.")
+    return [tuple(zip(axes, row, strict=True)) for row in rows]
+
+
+def _variant(project: Project, choice: Mapping[str, Any], overrides: Mapping[str, str], where: str) -> Variant:
+    words = []
+    for key, value in choice.items():
+        short = key.rsplit(".", 1)[-1]
+        unique = sum(other.rsplit(".", 1)[-1] == short for other in choice) == 1
+        told = f"{value:g}" if isinstance(value, float) else str(value)
+        words.append(f"{short if unique else key}{told}")
+    name = safe_name("-".join(words))
+    try:
+        recipe = read_recipe(project, {**overrides, **{key: _as_toml(value) for key, value in choice.items()}})
+    except RecipeError as fault:
+        raise RecipeError(fault.message, where=f"{where} {name}", hint=fault.hint) from None
+    return Variant(name, recipe)
+
+
+def _as_toml(value: Any) -> str:
+    return str(tomlkit.item(value).as_string())
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """A sweep's folder: runs/<time>-<name>-sweep/ with sweep.json, state/, and a run's folder for each variant."""
+
+    path: Path
+    runs: Mapping[str, Run]
+
+    @property
+    def state_file(self) -> Path:
+        return self.path / "state" / "state.safetensors"
+
+    @property
+    def done_file(self) -> Path:
+        return self.path / "done.json"
+
+    @property
+    def is_founded(self) -> bool:
+        """Can it be gone on with?"""
+        return (self.path / FILE_NAME).is_file()
+
+    def write_done(self, done: SweepDone) -> None:
+        """Keep the last event. Raises StorageError."""
+        write_file(self.done_file, json.dumps(done.as_json(), indent=1))
+
+    def done(self) -> SweepDone | None:
+        """The last event of a sweep that is complete, else None."""
+        try:
+            told = json.loads(self.done_file.read_text("utf-8"))
+            return SweepDone(Path(told["run"]), told["seconds"], told["variants"], told["failed"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def place_sweep(project: Project, names: list[str], path: Path | None = None) -> SweepRun:
+    """Where the variants' runs lie; by default in a new folder. Nothing is written."""
+    name = safe_name(project.lora.name)
+    folder = path or free_folder(project.runs, f"{name}-sweep")
+    return SweepRun(folder, {each: Run(folder / each, f"{name}-{each}") for each in names})
+
+
+def create_sweep(sweep: SweepRun) -> None:
+    """Make it one that can be gone on with; its variants' folders are there already."""
+    write_file(sweep.path / FILE_NAME, json.dumps({"variants": list(sweep.runs)}, indent=1))
+
+
+def latest_sweep(project: Project) -> SweepRun | None:
+    """The sweep that was started last, or None."""
+    files = sorted(project.runs.glob(f"*/{FILE_NAME}"))
+    if not files:
+        return None
+    try:
+        names = json.loads(files[-1].read_text("utf-8"))["variants"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return place_sweep(project, [safe_name(str(name)) for name in names], files[-1].parent)
