@@ -1,96 +1,218 @@
-"""Samplers: exact on a model that knows the answer, rows apart from each other, diffusers' own DDIM to the bit."""
+"""Samplers: exact on a model that knows the answer, diffusers' own numbers, rows apart from each other."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import diffusers
 import pytest
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
-from lorasmith.diffusion.samplers import SAMPLERS, Walk, find_sampler
+from lorasmith.diffusion.samplers import (
+    SAMPLERS,
+    SCHEDULES,
+    Levels,
+    begin,
+    count_evaluations,
+    falling_levels,
+    find_sampler,
+    find_schedule,
+    finish_latents,
+    start,
+)
 from lorasmith.diffusion.schedule import NoiseSchedule, schedule_from_config
 from lorasmith.errors import UsageError
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+SHAPE = (1, 4, 4, 4)
 
 
 def schedule(prediction: str = "epsilon") -> NoiseSchedule:
     return schedule_from_config({**CONFIG, "prediction_type": prediction})
 
 
-def generators(*seeds: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
+def noise_of(seed: int) -> Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed))
 
 
-def noise_of(rows: list[torch.Generator]) -> Tensor:
-    return torch.cat([torch.randn((1, 4, 4, 4), generator=row) for row in rows])
+def walk(
+    sampler: str,
+    sigmas: list[float],
+    model: Callable[[Tensor, float], Tensor],
+    seed: int = 1,
+    eta: float | None = None,
+) -> tuple[Tensor, int]:
+    """From noise to the end with a model that says x_0; and how often it was asked."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(SHAPE, generator=generator)
+    course = begin(
+        sampler, start(sampler, noise, sigmas[0]), sigmas, lambda: torch.randn(SHAPE, generator=generator), eta
+    )
+    look, asked = next(course), 0
+    while True:
+        asked += 1
+        try:
+            look = course.send(model(look.x, look.sigma))
+        except StopIteration as end:
+            return finish_latents(end.value, sigmas[-1]), asked
 
 
-def walk_to_the_end(name: str, noise_schedule: NoiseSchedule, target: Tensor, seeds: list[int], steps: int) -> Tensor:
-    """Sample with a model that always says: the clean latents are `target`."""
-    rows = generators(*seeds)
-    walk = Walk(name, noise_schedule, steps)
-    x = walk.start(noise_of(rows))
-    # The alpha-bar that a timestep means, also between whole ones.
-    log_sigma = ((1 - noise_schedule.alphas_cumprod) / noise_schedule.alphas_cumprod).sqrt()
-    for t in walk.timesteps:
-        low = int(t)
-        part = float(t) - low
-        high = min(low + 1, 999)
-        sigma = (1 - part) * log_sigma[low] + part * log_sigma[high]
-        signal, spread = 1 / (1 + sigma**2).sqrt(), sigma / (1 + sigma**2).sqrt()
-        seen = walk.scale(x, t)
-        epsilon = (seen - signal * target) / spread
-        output = epsilon if noise_schedule.prediction == "epsilon" else signal * epsilon - spread * target
-        x = walk.step(output, t, x, rows)
+def wavy(x: Tensor, sigma: float) -> Tensor:
+    """A model whose answer depends on x and sigma: no sampler is exact on it."""
+    return torch.tanh(x / (sigma + 1)) * 0.8 + 0.1 * torch.sin(x)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+def test_every_sampler_ends_at_what_the_model_knows(name: str, steps: int) -> None:
+    target = torch.linspace(-1, 1, 64).view(SHAPE)
+    sigmas = falling_levels("Automatic", name, Levels(schedule()), steps)
+    assert len(sigmas) == steps + 1
+    found, asked = walk(name, sigmas, lambda *_: target)
+    # DDIM ends at alpha-bar of step 0, the original code's choice: a rest of noise of 0.03 stays.
+    torch.testing.assert_close(found, target, atol=0.15 if name == "DDIM" else 1e-4, rtol=0)
+    assert asked == count_evaluations(name, steps)
+
+
+def oracle(kind: str, sigmas: list[float], settings: dict[str, Any]) -> Tensor:
+    """diffusers' scheduler over the same levels with the same model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = getattr(diffusers, kind)(**CONFIG, **settings)
+        theirs.set_timesteps(len(sigmas) - 1)
+    levels = Levels(schedule())
+    own = torch.tensor(sigmas)
+    timesteps = torch.tensor([levels.timestep(sigma) for sigma in sigmas[:-1]])
+    if kind == "HeunDiscreteScheduler":
+        own = torch.cat([own[:1], own[1:-1].repeat_interleave(2), own[-1:]])
+        timesteps = torch.cat([timesteps[:1], timesteps[1:].repeat_interleave(2)])
+    theirs.sigmas, theirs.timesteps = own, timesteps
+    theirs.set_begin_index(0)
+    in_ddpm_terms = kind in ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler")
+    x = noise_of(1)
+    x = x if in_ddpm_terms else x * sigmas[0]
+    for index, t in enumerate(theirs.timesteps):
+        sigma = float(own[index])
+        wide = x * (1 + sigma**2) ** 0.5 if in_ddpm_terms else x
+        epsilon = (wide - wavy(wide, sigma)) / sigma
+        x = theirs.step(epsilon, t, x, return_dict=False)[0]
     return x
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("steps", [2, 5, 20])
-def test_every_sampler_ends_at_what_the_model_knows(name: str, prediction: str, steps: int) -> None:
-    target = torch.linspace(-1, 1, 2 * 4 * 4 * 4).view(2, 4, 4, 4)
-    found = walk_to_the_end(name, schedule(prediction), target, [1, 2], steps)
-    # DDIM ends at alpha-bar of step 0, the original code's choice: a rest of noise of 0.03 stays.
-    torch.testing.assert_close(found, target, atol=0.15 if name == "DDIM" else 2e-2, rtol=0)
+@pytest.mark.parametrize(
+    ("name", "kind", "settings"),
+    [
+        ("Euler", "EulerDiscreteScheduler", {}),
+        ("Heun", "HeunDiscreteScheduler", {}),
+        ("DPM++ 2M", "DPMSolverMultistepScheduler", {"final_sigmas_type": "zero"}),
+        ("UniPC", "UniPCMultistepScheduler", {"solver_order": 3, "solver_type": "bh1", "final_sigmas_type": "zero"}),
+    ],
+)
+def test_the_numbers_are_diffusers_own(name: str, kind: str, settings: dict[str, Any]) -> None:
+    sigmas = falling_levels("Karras", name, Levels(schedule()), 8)
+    theirs = oracle(kind, sigmas, settings)
+    ours, _ = walk(name, sigmas, wavy)
+    if name == "DPM++ 2M":  # ours starts with noise x sigma, theirs with unit noise in DDPM's terms
+        with_unit = begin(name, noise_of(1) * (1 + sigmas[0] ** 2) ** 0.5, sigmas, Tensor, None)
+        look = next(with_unit)
+        while True:
+            try:
+                look = with_unit.send(wavy(look.x, look.sigma))
+            except StopIteration as end:
+                ours = end.value
+                break
+    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=1e-3)
+    assert float((ours - noise_of(1)).abs().max()) > 0.1
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_row_in_a_batch_is_the_row_alone(name: str) -> None:
-    target = torch.zeros(3, 4, 4, 4)
-    together = walk_to_the_end(name, schedule(), target, [5, 6, 7], 6)
-    alone = walk_to_the_end(name, schedule(), target[:1], [6], 6)
-    torch.testing.assert_close(together[1:2], alone, atol=1e-6, rtol=0)
-
-
-def test_ddim_is_the_pipelines_own() -> None:
-    theirs = DDIMScheduler(**CONFIG, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+@pytest.mark.parametrize("eta", [0.0, 0.7])
+def test_ddim_is_diffusers_own_also_with_noise(eta: float) -> None:
+    theirs = diffusers.DDIMScheduler(**CONFIG, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
     theirs.set_timesteps(20)
-    walk = Walk("DDIM", schedule(), 20)
-    assert walk.timesteps.tolist() == theirs.timesteps.tolist()
-    x, output = noise_of(generators(1)), noise_of(generators(2))
-    for t in theirs.timesteps:
-        ours = walk.step(output, t, x, [])
-        torch.testing.assert_close(ours, theirs.step(output, t, x).prev_sample, atol=1e-6, rtol=0)
+    sigmas = falling_levels("Automatic", "DDIM", Levels(schedule()), 20)
+    levels = Levels(schedule())
+    assert [levels.timestep(sigma) for sigma in sigmas[:-1]] == theirs.timesteps.tolist()
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(SHAPE, generator=generator)
+    for t, sigma in zip(theirs.timesteps, sigmas, strict=False):
+        wide = x * (1 + sigma**2) ** 0.5
+        noise = torch.randn(SHAPE, generator=generator) if eta else None
+        x = theirs.step((wide - wavy(wide, sigma)) / sigma, t, x, eta=eta, variance_noise=noise).prev_sample
+    ours, _ = walk("DDIM", sigmas, wavy, eta=eta)
+    torch.testing.assert_close(ours, x, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, sampler in SAMPLERS.items() if sampler.eta])
+def test_noise_depends_on_the_seed_and_on_eta(name: str) -> None:
+    sigmas = falling_levels("Automatic", name, Levels(schedule()), 6)
+    first, again, other = (walk(name, sigmas, wavy, seed)[0] for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+    assert not torch.allclose(first, walk(name, sigmas, wavy, 1, eta=0.0)[0])
+
+
+def test_second_order_comes_nearer_than_first() -> None:
+    """Few steps against many: what the order of a sampler is for."""
+    levels = Levels(schedule())
+    exact, _ = walk("Heun", falling_levels("Karras", "Heun", levels, 200), wavy)
+    far = {
+        name: float((walk(name, falling_levels("Karras", name, levels, 10), wavy)[0] - exact).abs().mean())
+        for name in ("Euler", "Heun", "DPM++ 2M")
+    }
+    assert far["Heun"] < far["Euler"] / 2
+    assert far["DPM++ 2M"] < far["Euler"]
+
+
+@pytest.mark.parametrize("curve", SCHEDULES)
+@pytest.mark.parametrize("steps", [1, 2, 7, 150])
+def test_levels_fall_to_nought(curve: str, steps: int) -> None:
+    levels = Levels(schedule())
+    sigmas = falling_levels(curve, "Euler a", levels, steps)
+    assert len(sigmas) == steps + 1
+    assert sigmas[-1] == 0
+    assert all(before > after for before, after in pairwise(sigmas))
+    assert sigmas[0] <= levels.greatest * 1.0001
+    if curve in ("Karras", "Uniform", "Exponential"):
+        assert sigmas[0] == pytest.approx(14.6146, rel=1e-4)  # the web UI's for SD 1
+        assert steps < 2 or sigmas[-2] == pytest.approx(0.0292, rel=1e-2)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_levels_and_clean_agree_with_the_schedule(prediction: str) -> None:
+    noise_schedule = schedule(prediction)
+    levels = Levels(noise_schedule)
+    x_0, noise = noise_of(3), noise_of(4)
+    for t in (0, 500, 999):
+        sigma = float(levels.sigmas[t])
+        assert levels.timestep(sigma) == t
+        assert levels.sigma(float(t)) == pytest.approx(sigma)
+        moment = torch.tensor([t])
+        output = noise_schedule.target(x_0, noise, moment)
+        torch.testing.assert_close(levels.clean(output, x_0 + sigma * noise, sigma), x_0, atol=1e-4, rtol=1e-4)
+    assert levels.timestep(levels.sigma(321.5)) == pytest.approx(321.5, abs=1e-3)
 
 
 def test_pure_noise_at_the_end_of_the_schedule_stays_finite() -> None:
     zero_snr = schedule_from_config({**CONFIG, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True})
     assert zero_snr.alphas_cumprod[-1] == 0
+    levels = Levels(zero_snr)
     for name in SAMPLERS:
-        walk = Walk(name, zero_snr, 4)
-        rows = generators(1)
-        x = walk.start(noise_of(rows))
-        for t in walk.timesteps:
-            x = walk.step(torch.zeros_like(x), t, x, rows)
-        assert torch.isfinite(x).all()
+        sigmas = falling_levels("Automatic", name, levels, 4)
+        found, _ = walk(name, sigmas, lambda x, sigma: levels.clean(torch.zeros_like(x), x, sigma))
+        assert torch.isfinite(found).all(), name
 
 
 def test_names() -> None:
     assert find_sampler("ddim") == "DDIM"
     assert find_sampler(" euler A ") == "Euler a"
+    assert find_schedule("automatic") == "Automatic"
     with pytest.raises(UsageError, match=r'Did you mean "DPM\+\+ 2M"'):
         find_sampler("DPM++ 2N")
-    with pytest.raises(UsageError, match="Known samplers: DDIM"):
+    with pytest.raises(UsageError, match="Known samplers: Euler a"):
         find_sampler("xyz")
+    with pytest.raises(UsageError, match='Did you mean "Karras"'):
+        find_schedule("karas")

@@ -1,12 +1,19 @@
-"""Samplers under the names of the A1111 web UI, on diffusers' schedulers, with the base's own noise schedule."""
+"""Samplers under the names of the A1111 web UI: short functions over noise levels, from noise to clean latents.
+
+A sampler is a generator for one picture: it yields a `Look` (noisy latents x and their noise level), is sent x_0, the
+clean latents that the denoiser sees there, and returns the latents at the end. x is in the terms of Karras et al.
+2022: x = x_0 + sigma x noise, sigma^2 = (1 - alpha-bar) / alpha-bar. So pictures with other samplers, steps and
+moments can share the denoiser's passes, and none of them knows of its neighbours.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,46 +23,300 @@ from lorasmith.errors import UsageError, did_you_mean
 
 # A terminal alpha-bar of exactly 0 has no finite sigma; diffusers puts the same number in its place.
 _LEAST_ALPHA = 2.0**-24
+RHO = 7.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """Latents `x` (1, C, H, W) at the noise level `sigma`, in `step`, counted from 0: what is clean in them?"""
+
+    x: Tensor
+    sigma: float
+    step: int
+
+
+Draw = Callable[[], Tensor]
+"""New unit noise in the shape of x."""
+Course = Generator[Look, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A diffusers scheduler class by name, its settings, and how infotexts call it.
+    """A sampler: its function, how infotexts call it, the schedule that "Automatic" means, and its own `eta`.
 
-    `ancestral` samplers draw noise at every step.
+    `evaluations` of the denoiser are made in a step (but one in the last). `unit` ones start with unit noise of
+    DDPM's terms, the others with noise x sigma.
     """
 
-    scheduler: str
-    settings: Mapping[str, Any]
+    run: Callable[[Tensor, Sequence[float], Draw, float], Course]
     infotext: str
-    curve: str = "Automatic"
-    ancestral: bool = False
+    curve: str = "Uniform"
+    eta: float = 0.0
+    evaluations: int = 1
+    unit: bool = False
 
 
-# "linspace" are the timesteps of k-diffusion (Karras et al. 2022), "leading" with offset 1 those of the original
-# DDIM code; both as in the web UI.
+class Levels:
+    """The noise levels of a base: from timesteps to sigma and back, with straight lines between the logarithms."""
+
+    def __init__(self, noise_schedule: NoiseSchedule) -> None:
+        alphas = noise_schedule.alphas_cumprod.double().cpu().clamp(min=_LEAST_ALPHA)
+        self.prediction = noise_schedule.prediction
+        self.sigmas = ((1 - alphas) / alphas).sqrt()
+        self._logs = self.sigmas.log()
+
+    @property
+    def count(self) -> int:
+        """How many timesteps there are."""
+        return len(self.sigmas)
+
+    @cached_property
+    def least(self) -> float:
+        return float(self.sigmas[0])
+
+    @cached_property
+    def greatest(self) -> float:
+        return float(self.sigmas[-1])
+
+    def sigma(self, t: float) -> float:
+        """The level of a timestep, also between whole ones."""
+        low = min(int(t), self.count - 1)
+        high = min(low + 1, self.count - 1)
+        part = t - low
+        return math.exp((1 - part) * float(self._logs[low]) + part * float(self._logs[high]))
+
+    def timestep(self, sigma: float) -> float:
+        """The timestep of a level; whole where it is one of the base's own."""
+        log = math.log(max(sigma, 1e-10))
+        high = int(torch.searchsorted(self._logs, log).clamp(1, self.count - 1))
+        before, after = float(self._logs[high - 1]), float(self._logs[high])
+        t = high - 1 + min(1.0, max(0.0, (log - before) / (after - before)))
+        return float(round(t)) if abs(t - round(t)) < 1e-5 else t
+
+    def clean(self, output: Tensor, x: Tensor, sigma: float) -> Tensor:
+        """The x_0 that the denoiser's output implies, in fp32."""
+        if self.prediction == "epsilon":
+            return x - sigma * output
+        spread = sigma**2 + 1
+        return x / spread - output * (sigma / math.sqrt(spread))
+
+
+def falling_levels(schedule: str, sampler: str, levels: Levels, steps: int) -> list[float]:
+    """The `steps` + 1 noise levels of a picture, from the first to the last; all but DDIM's own end at 0.
+
+    "Automatic" is the sampler's own schedule, as in the web UI since its version 1.9. Sources: Karras et al. 2022
+    (eq. 5), k-diffusion (Uniform, Exponential), Stability's sgm (SGM Uniform), Sabour et al. 2024 (KL Optimal).
+    """
+    chosen = find_schedule(schedule)
+    if chosen == "Automatic":
+        chosen = SAMPLERS[find_sampler(sampler)].curve
+    last = levels.count - 1
+    least, greatest = levels.least, levels.greatest
+    spaced = [index / max(1, steps - 1) for index in range(steps)]
+    if chosen in ("Uniform", "Normal"):
+        found = [levels.sigma(last * (1 - part)) for part in spaced]
+    elif chosen == "Karras":
+        high, low = greatest ** (1 / RHO), least ** (1 / RHO)
+        found = [(high + part * (low - high)) ** RHO for part in spaced]
+    elif chosen in ("Exponential", "Polyexponential"):
+        found = [math.exp(math.log(greatest) + part * (math.log(least) - math.log(greatest))) for part in spaced]
+    elif chosen == "SGM Uniform":
+        found = [levels.sigma(last * (1 - index / steps)) for index in range(steps)]
+    elif chosen == "KL Optimal":
+        high, low = math.atan(greatest), math.atan(least)
+        found = [math.tan(part * low + (1 - part) * high) for part in spaced]
+    elif chosen == "Simple":
+        found = [float(levels.sigmas[-(1 + int(index * levels.count / steps))]) for index in range(steps)]
+    else:
+        # "leading" timesteps with offset 1, as in the original DDIM code; it ends at the base's lowest level.
+        stride = levels.count // steps
+        found = [float(levels.sigmas[min(1 + index * stride, last)]) for index in reversed(range(steps))]
+        return [*found, least if SAMPLERS[find_sampler(sampler)].unit else 0.0]
+    return [*found, 0.0]
+
+
+def start(sampler: str, noise: Tensor, sigma: float) -> Tensor:
+    """Noise alone, at the level where the sampler begins."""
+    return noise * (math.sqrt(1 + sigma**2) if SAMPLERS[sampler].unit else sigma)
+
+
+def finish_latents(x: Tensor, sigma: float) -> Tensor:
+    """The latents at the end, in the base's own terms: what noise is left there is left, as in DDIM."""
+    return x / math.sqrt(1 + sigma**2)
+
+
+def _euler(x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float) -> Course:
+    """Euler with fresh noise of strength `eta`: Karras et al. 2022 (alg. 2), Song et al. 2021 (DDIM, eq. 12 and 16).
+
+    In these terms DDIM is this very step, for any eta.
+    """
+    for step, (sigma, after) in enumerate(pairwise(sigmas)):
+        x_0 = yield Look(x, sigma, step)
+        down, up = _split_noise(sigma, after, eta)
+        x = x_0 + (x - x_0) * (down / sigma)
+        if up > 0:
+            x = x + up * draw()
+    return x
+
+
+def _split_noise(sigma: float, after: float, eta: float) -> tuple[float, float]:
+    """The level to fall to, and the noise to add to be at `after`."""
+    up = min(after, eta * math.sqrt(max(0.0, after**2 * (sigma**2 - after**2) / sigma**2)))
+    return math.sqrt(max(0.0, after**2 - up**2)), up
+
+
+def _heun(x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float) -> Course:  # noqa: ARG001
+    """Heun's second-order step; the last one is Euler's (Karras et al. 2022, alg. 1 without churn)."""
+    for step, (sigma, after) in enumerate(pairwise(sigmas)):
+        x_0 = yield Look(x, sigma, step)
+        slope = (x - x_0) / sigma
+        moved = x + slope * (after - sigma)
+        if after > 0:
+            x_0 = yield Look(moved, after, step)
+            slope = (slope + (moved - x_0) / after) / 2
+            moved = x + slope * (after - sigma)
+        x = moved
+    return x
+
+
+def _dpmpp_2m(x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float) -> Course:  # noqa: ARG001
+    """DPM-Solver++(2M) (Lu et al. 2022b, alg. 2)."""
+    before: Tensor | None = None
+    h_before = 0.0
+    for step, (sigma, after) in enumerate(pairwise(sigmas)):
+        x_0 = yield Look(x, sigma, step)
+        if after == 0:
+            return x_0
+        h = math.log(sigma / after)
+        told = x_0
+        if before is not None:
+            r = h_before / h
+            told = (1 + 1 / (2 * r)) * x_0 - (1 / (2 * r)) * before
+        x = (after / sigma) * x - math.expm1(-h) * told
+        before, h_before = x_0, h
+    return x
+
+
+def _dpmpp_2m_sde(x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float) -> Course:
+    """SDE-DPM-Solver++(2M), midpoint form (Lu et al. 2022b, appendix)."""
+    before: Tensor | None = None
+    h_before = 0.0
+    for step, (sigma, after) in enumerate(pairwise(sigmas)):
+        x_0 = yield Look(x, sigma, step)
+        if after == 0:
+            return x_0
+        h = math.log(sigma / after)
+        fall = h * (1 + eta)
+        x = (after / sigma) * math.exp(-eta * h) * x - math.expm1(-fall) * x_0
+        if before is not None:
+            x = x - 0.5 * math.expm1(-fall) * (h / h_before) * (x_0 - before)
+        if eta:
+            x = x + after * math.sqrt(-math.expm1(-2 * eta * h)) * draw()
+        before, h_before = x_0, h
+    return x
+
+
+def _dpmpp_sde(x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float) -> Course:
+    """SDE-DPM-Solver++ of second order with one look between two levels (Lu et al. 2022b; r = 1/2).
+
+    The noise of a step is that of one Brownian path over sigma: the half step's is a part of the whole step's.
+    """
+    for step, (sigma, after) in enumerate(pairwise(sigmas)):
+        x_0 = yield Look(x, sigma, step)
+        if after == 0:
+            return x_0
+        middle = math.sqrt(sigma * after)
+        # Brownian increments over [middle, sigma] and [after, middle]; over the whole step they add up.
+        first, second = math.sqrt(sigma - middle) * draw(), math.sqrt(middle - after) * draw()
+        down, up = _split_noise(sigma, middle, eta)
+        halfway = (down / sigma) * x + (1 - down / sigma) * x_0 + up * first / math.sqrt(sigma - middle)
+        x_half = yield Look(halfway, middle, step)
+        down, up = _split_noise(sigma, after, eta)
+        x = (down / sigma) * x + (1 - down / sigma) * x_half + up * (first + second) / math.sqrt(sigma - after)
+    return x
+
+
+def _lcm(x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float) -> Course:  # noqa: ARG001
+    """Multistep consistency sampling: all the way to x_0, and noise again (Luo et al. 2023, alg. 3)."""
+    for step, (sigma, after) in enumerate(pairwise(sigmas)):
+        x = yield Look(x, sigma, step)
+        if after > 0:
+            x = x + after * draw()
+    return x
+
+
+UNIPC_ORDER = 3
+
+
+def _unipc(x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float) -> Course:  # noqa: ARG001
+    """UniPC with data prediction and B(h) = h (bh1), order 3 (Zhao et al. 2023, alg. 7).
+
+    Each new look corrects the step that led to it before the next step is predicted.
+    """
+    seen: list[tuple[float, Tensor]] = []  # (-log sigma, x_0) of the looks so far
+    start_x, order = x, 1
+    count = len(sigmas) - 1
+    for step, (sigma, after) in enumerate(pairwise(sigmas)):
+        x_0 = yield Look(x, sigma, step)
+        if seen:
+            x = _unipc_move(start_x, seen, -math.log(sigma), order, x_0)
+        if after == 0:
+            return x_0
+        seen = [*seen, (-math.log(sigma), x_0)][-UNIPC_ORDER:]
+        order = min(UNIPC_ORDER, len(seen), count - step)
+        start_x = x
+        x = _unipc_move(x, seen, -math.log(after), order)
+    return x
+
+
+def _unipc_move(
+    x: Tensor, seen: Sequence[tuple[float, Tensor]], to: float, order: int, told: Tensor | None = None
+) -> Tensor:
+    """From the last look to the level `to` (as -log sigma): predicted, or corrected when x_0 there is `told`."""
+    last, x_0 = seen[-1]
+    h = to - last
+    ratios = [(seen[-1 - i][0] - last) / h for i in range(1, order)]
+    slopes = [(seen[-1 - i][1] - x_0) / ratio for i, ratio in zip(range(1, order), ratios, strict=True)]
+    moved = math.exp(-h) * x - math.expm1(-h) * x_0
+    hh = -h
+    phi, factorial = math.expm1(hh) / hh - 1, 1.0
+    rows, wanted = [], []
+    powers = [*ratios, 1.0]
+    for k in range(1, order + 1):
+        rows.append([ratio ** (k - 1) for ratio in powers])
+        wanted.append(phi * factorial / hh)
+        factorial *= k + 1
+        phi = phi / hh - 1 / factorial
+    matrix, right = torch.tensor(rows, dtype=torch.float64), torch.tensor(wanted, dtype=torch.float64)
+    if told is None:
+        if order == 1:
+            return moved
+        # Order 2 is told to take one half (the paper's remark on B(h)); above it the system is solved.
+        weights = [0.5] if order == 2 else torch.linalg.solve(matrix[:-1, :-1], right[:-1]).tolist()
+    else:
+        weights = [0.5] if order == 1 else torch.linalg.solve(matrix, right).tolist()
+        slopes = [*slopes, told - x_0]
+    for weight, slope in zip(weights, slopes, strict=True):
+        moved = moved - hh * weight * slope
+    return moved
+
+
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
     {
-        "DDIM": Sampler(
-            "DDIMScheduler",
-            {"timestep_spacing": "leading", "steps_offset": 1, "clip_sample": False, "set_alpha_to_one": False},
-            "DDIM",
-        ),
-        "Euler a": Sampler(
-            "EulerAncestralDiscreteScheduler", {"timestep_spacing": "linspace"}, "Euler a", ancestral=True
-        ),
-        "Euler": Sampler("EulerDiscreteScheduler", {"timestep_spacing": "linspace"}, "Euler"),
-        "DPM++ 2M": Sampler("DPMSolverMultistepScheduler", {"timestep_spacing": "linspace"}, "DPM++ 2M"),
-        "DPM++ 2M Karras": Sampler(
-            "DPMSolverMultistepScheduler",
-            {"timestep_spacing": "linspace", "use_karras_sigmas": True},
-            "DPM++ 2M",
-            curve="Karras",
-        ),
+        "Euler a": Sampler(_euler, "Euler a", eta=1.0),
+        "Euler": Sampler(_euler, "Euler"),
+        "DPM++ 2M": Sampler(_dpmpp_2m, "DPM++ 2M", "Karras"),
+        "DPM++ 2M Karras": Sampler(_dpmpp_2m, "DPM++ 2M", "Karras"),
+        "DPM++ SDE": Sampler(_dpmpp_sde, "DPM++ SDE", "Karras", eta=1.0, evaluations=2),
+        "DPM++ SDE Karras": Sampler(_dpmpp_sde, "DPM++ SDE", "Karras", eta=1.0, evaluations=2),
+        "DPM++ 2M SDE": Sampler(_dpmpp_2m_sde, "DPM++ 2M SDE", "Exponential", eta=1.0),
+        "DPM++ 2M SDE Karras": Sampler(_dpmpp_2m_sde, "DPM++ 2M SDE", "Karras", eta=1.0),
+        "DDIM": Sampler(_euler, "DDIM", "DDIM", unit=True),
+        "UniPC": Sampler(_unipc, "UniPC", "Uniform", unit=True),
+        "LCM": Sampler(_lcm, "LCM"),
+        "Heun": Sampler(_heun, "Heun", evaluations=2),
     }
 )
-
-
 #: How a sampler's noise levels may fall; "Automatic" is the sampler's own.
 SCHEDULES = (
     "Automatic",
@@ -89,46 +350,13 @@ def find_sampler(name: str) -> str:
     raise UsageError(f'"{name}": unknown sampler.', hint=hint)
 
 
-class Walk:
-    """One sampler's way from noise to a picture's latents, for a batch of rows that do not know of each other.
+def begin(sampler: str, x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float | None = None) -> Course:
+    """The course of a sampler from latents `x` at `sigmas[0]` to `sigmas[-1]`; `eta` None is the sampler's own."""
+    chosen = SAMPLERS[find_sampler(sampler)]
+    return chosen.run(x, sigmas, draw, chosen.eta if eta is None else eta)
 
-    Use: ``x = walk.start(noise)``, then for each `t` of `walk.timesteps`:
-    ``x = walk.step(denoise(walk.scale(x, t), t), t, x, generators)``. Rows draw their noise from their own
-    generators, so a row in a batch is the row drawn alone.
-    """
 
-    def __init__(
-        self, name: str, noise_schedule: NoiseSchedule, steps: int, device: torch.device | str = "cpu"
-    ) -> None:
-        import diffusers
-
-        self._sampler = SAMPLERS[find_sampler(name)]
-        alphas = noise_schedule.alphas_cumprod.double().clamp(min=_LEAST_ALPHA)
-        before = torch.cat([torch.ones(1, dtype=alphas.dtype), alphas[:-1]])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # diffusers' own, about numpy
-            self._scheduler = getattr(diffusers, self._sampler.scheduler)(
-                num_train_timesteps=len(alphas),
-                trained_betas=(1 - alphas / before).tolist(),
-                prediction_type=noise_schedule.prediction,
-                **self._sampler.settings,
-            )
-            # The betas above lose the last bits; samplers must see the very schedule that was trained on.
-            self._scheduler.alphas_cumprod = alphas.float()
-            if hasattr(self._scheduler, "final_alpha_cumprod"):
-                self._scheduler.final_alpha_cumprod = alphas[0].float()
-            self._scheduler.set_timesteps(steps, device=device)
-        self.timesteps: Tensor = self._scheduler.timesteps
-
-    def start(self, noise_BCHW: Tensor) -> Tensor:
-        """Unit noise at the spread where the sampler begins."""
-        return noise_BCHW * self._scheduler.init_noise_sigma  # type: ignore[no-any-return]
-
-    def scale(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """The latents as the denoiser wants to see them."""
-        return self._scheduler.scale_model_input(x_t, t)  # type: ignore[no-any-return]
-
-    def step(self, output: Tensor, t: Tensor, x_t: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """One step; `generators` holds one per row and is used by ancestral samplers only."""
-        extra = {"generator": list(generators)} if self._sampler.ancestral else {}
-        return self._scheduler.step(output, t, x_t, return_dict=False, **extra)[0]  # type: ignore[no-any-return]
+def count_evaluations(sampler: str, steps: int) -> int:
+    """How often the denoiser is asked in `steps` steps; the last step of a second-order sampler asks once."""
+    each = SAMPLERS[find_sampler(sampler)].evaluations
+    return each * steps - (each - 1) if steps else 0

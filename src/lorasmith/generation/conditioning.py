@@ -1,72 +1,87 @@
-"""What the denoiser is told at each step. Shapes: N distinct chunks, T tokens, D width, K adapters.
+"""What the denoiser is told at each step. Shapes: N chunks, T tokens, D width.
 
-Each distinct (chunk, text-encoder strengths) is encoded once per batch; emphasis multiplies the encoded vectors.
+A text is encoded by itself, so that it means the same to the bit whoever else is drawn; emphasis multiplies the
+encoded vectors. Texts that were encoded lately are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, TextContext
 from lorasmith.generation.chunks import Chunk, cut_chunks
+from lorasmith.generation.ensembles import Ensemble, Member
 from lorasmith.generation.request import Emphasis
 from lorasmith.prompts.attention import Span, parse_attention
 from lorasmith.prompts.compatibility import Compat
 
 ENCODED_AT_ONCE = 32
+TEXTS_KEPT = 256
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text to encode: its chunks, and the strength (K,) of each adapter in the text encoders."""
+    """A text to encode: its chunks, and the adapters that act in the text encoders, with their strengths."""
 
     chunks: tuple[Chunk, ...]
-    te: tuple[float, ...]
+    te: tuple[tuple[Member, float], ...]
+    clip_skip: int
+    emphasis: Emphasis
 
 
-def read_text(text: str, base: Base, te: tuple[float, ...], emphasis: Emphasis, compat: Compat) -> Text:
+def read_text(
+    text: str,
+    base: Base,
+    emphasis: Emphasis,
+    compat: Compat = None,
+    clip_skip: int = 1,
+    te: tuple[tuple[Member, float], ...] = (),
+) -> Text:
     """Emphasis read and tokens counted; with emphasis "none" brackets are plain text."""
     spans = [Span(text)] if emphasis == "none" else parse_attention(text, compat)
-    return Text(cut_chunks(spans, base.text_encoders[0].tokenizer), te)
+    return Text(cut_chunks(spans, base.text_encoders[0].tokenizer), te, clip_skip, emphasis)
 
 
-def encode_texts(
-    base: Base, bank: AdapterBank | None, texts: Sequence[Text], clip_skip: int, emphasis: Emphasis
-) -> list[TextContext]:
-    """One context per text: hidden (1, 77 n, D) of its n chunks and the first chunk's pooled vector, if any."""
-    rows = list(dict.fromkeys((chunk.ids, text.te) for text in texts for chunk in text.chunks))
-    encoded = dict(zip(rows, _encode_rows(base, bank, rows, clip_skip), strict=True))
-    contexts = []
-    for text in texts:
-        parts = [encoded[chunk.ids, text.te] for chunk in text.chunks]
-        hidden = [
-            weigh_tokens(part.hidden, chunk.weights, emphasis) for part, chunk in zip(parts, text.chunks, strict=True)
-        ]
-        contexts.append(TextContext(torch.cat(hidden, dim=1), parts[0].pooled))
-    return contexts
+class TextReader:
+    """Encodes texts on one base and keeps the last ones."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self._kept: OrderedDict[Text, TextContext] = OrderedDict()
+
+    def encode(self, text: Text, ensemble: Ensemble) -> TextContext:
+        """The text's vectors (1, 77 x chunks, D), and for SDXL the first chunk's pooled ones."""
+        if text not in self._kept:
+            self._kept[text] = encode_text(self.base, ensemble, text)
+        self._kept.move_to_end(text)
+        while len(self._kept) > TEXTS_KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[text]
 
 
-def _encode_rows(
-    base: Base, bank: AdapterBank | None, rows: list[tuple[tuple[int, ...], tuple[float, ...]]], clip_skip: int
-) -> Iterator[TextContext]:
-    for start in range(0, len(rows), ENCODED_AT_ONCE):
-        part = rows[start : start + ENCODED_AT_ONCE]
-        patched: AbstractContextManager[None] = nullcontext()
-        if bank is not None:
-            te = torch.tensor([strengths for _, strengths in part])
-            bank.weigh(te, te)
-            patched = bank.attached()
-        with patched:
-            context = base.encode_tokens(torch.tensor([ids for ids, _ in part]), clip_skip)
-        for index in range(len(part)):
-            one = slice(index, index + 1)
-            yield TextContext(context.hidden[one], None if context.pooled is None else context.pooled[one])
+@torch.inference_mode()
+def encode_text(base: Base, ensemble: Ensemble, text: Text) -> TextContext:
+    """One text, through the text encoders with its adapters; each distinct chunk once."""
+    distinct = list(dict.fromkeys(chunk.ids for chunk in text.chunks))
+    hidden: list[Tensor] = []
+    pooled: list[Tensor] = []
+    for start in range(0, len(distinct), ENCODED_AT_ONCE):
+        part = distinct[start : start + ENCODED_AT_ONCE]
+        with ensemble.encoding([dict(text.te)] * len(part)):
+            context = base.encode_tokens(torch.tensor(part), text.clip_skip)
+        hidden += torch.split(context.hidden, 1)
+        pooled += [] if context.pooled is None else torch.split(context.pooled, 1)
+    places = [distinct.index(chunk.ids) for chunk in text.chunks]
+    weighed = [
+        weigh_tokens(hidden[place], chunk.weights, text.emphasis)
+        for place, chunk in zip(places, text.chunks, strict=True)
+    ]
+    return TextContext(torch.cat(weighed, dim=1), pooled[places[0]] if pooled else None)
 
 
 def weigh_tokens(hidden: Tensor, weights: Sequence[float], emphasis: Emphasis) -> Tensor:

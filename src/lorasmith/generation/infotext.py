@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lorasmith import __version__
-from lorasmith.diffusion.samplers import SAMPLERS
-from lorasmith.generation.request import EMPHASES, Request, Settings
+from lorasmith.diffusion.samplers import SAMPLERS, SCHEDULES
+from lorasmith.generation.request import EMPHASES, UPSCALERS, Hires, Request, Settings, Variation
 
 HASH_DIGITS = 12
 MODEL_HASH_DIGITS = 10
@@ -32,17 +32,31 @@ def write_infotext(
     values: dict[str, object] = {
         "Steps": settings.steps,
         "Sampler": sampler.infotext,
-        "Schedule type": sampler.curve,
+        "Schedule type": _curve(settings),
         "CFG scale": f"{settings.cfg:g}",
         "Seed": settings.seed,
         "Size": f"{settings.width}x{settings.height}",
         "Model hash": base_hash[:MODEL_HASH_DIGITS],
         "Model": base_name,
     }
+    if request.variation is not None:
+        values["Variation seed"] = request.variation.seed
+        values["Variation seed strength"] = f"{request.variation.strength:g}"
+    denoising = request.init.strength if request.init is not None else request.hires and request.hires.denoising
+    if denoising is not None:
+        values["Denoising strength"] = f"{denoising:g}"
     if settings.clip_skip > 1:
         values["Clip skip"] = settings.clip_skip
     if settings.emphasis != "original":
         values["Emphasis"] = settings.emphasis.capitalize()
+    if request.init is not None:
+        values["Init image hash"] = request.init.image_hash[:MODEL_HASH_DIGITS]
+    if settings.eta is not None:
+        values["Eta"] = f"{settings.eta:g}"
+    if settings.tiling:
+        values["Tiling"] = True
+    if request.hires is not None and settings.hires_size is not None:
+        values |= _hires_fields(request.hires, settings.hires_size)
     if adapters:
         values["Lora hashes"] = ", ".join(
             f"{name.replace(':', '').replace(',', '')}: {digest[:HASH_DIGITS]}" for name, digest in adapters.items()
@@ -53,6 +67,29 @@ def write_infotext(
         lines.append(NEGATIVE + request.negative)
     lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in values.items()))
     return "\n".join(lines)
+
+
+def _curve(settings: Settings) -> str:
+    """The schedule as the web UI names it: part of the sampler's name only in ours."""
+    sampler = SAMPLERS[settings.sampler]
+    named = sampler.infotext != settings.sampler
+    return sampler.curve if named and settings.schedule == "Automatic" else settings.schedule
+
+
+def _hires_fields(hires: Hires, size: tuple[int, int]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    if hires.prompt is not None:
+        values["Hires prompt"] = hires.prompt
+    if hires.negative is not None:
+        values["Hires negative prompt"] = hires.negative
+    if hires.width is None and hires.height is None:
+        values["Hires upscale"] = f"{hires.scale:g}"
+    else:
+        values["Hires resize"] = f"{size[0]}x{size[1]}"
+    if hires.steps is not None:
+        values["Hires steps"] = hires.steps
+    values["Hires upscaler"] = hires.upscaler
+    return values
 
 
 def _quote(value: object) -> str:
@@ -87,10 +124,13 @@ def _unquote(value: str) -> str:
 
 
 def read_infotext(text: str) -> Request:
-    """The request that an infotext describes, as far as we can draw it; unknown samplers fall back to ours."""
+    """The request that an infotext describes, as far as we can draw it; unknown samplers fall back to ours.
+
+    A picture that it was drawn over is not in it.
+    """
     prompt, negative, values = split_infotext(text)
     plain = Request(prompt)
-    size = _SIZE.fullmatch(values.get("Size", ""))
+    width, height = _read_size(values.get("Size"))
     emphasis = values.get("Emphasis", "").lower()
     return Request(
         prompt=prompt,
@@ -98,21 +138,52 @@ def read_infotext(text: str) -> Request:
         seed=_whole(values.get("Seed"), plain.seed),
         steps=_whole(values.get("Steps"), plain.steps),
         cfg=_number(values.get("CFG scale")),
-        sampler=_sampler(values.get("Sampler", ""), values.get("Schedule type", "")) or plain.sampler,
-        width=int(size[1]) if size else None,
-        height=int(size[2]) if size else None,
+        sampler=_name(values.get("Sampler"), SAMPLERS, plain.sampler),
+        schedule=_name(values.get("Schedule type"), SCHEDULES, plain.schedule),
+        width=width,
+        height=height,
         clip_skip=_whole(values.get("Clip skip"), plain.clip_skip),
         emphasis=next((known for known in EMPHASES if known == emphasis), plain.emphasis),
+        eta=_number(values.get("Eta")),
+        variation=_read_variation(values),
+        hires=_read_hires(values),
+        tiling=values.get("Tiling") == "True",
     )
 
 
-def _sampler(name: str, curve: str) -> str | None:
-    if name in SAMPLERS and curve in ("", "Automatic"):
-        return name
-    for known, sampler in SAMPLERS.items():
-        if (sampler.infotext, sampler.curve) == (name, curve):
-            return known
-    return name if name in SAMPLERS else None
+def _read_variation(values: Mapping[str, str]) -> Variation | None:
+    strength = _number(values.get("Variation seed strength"))
+    if strength is None or "Variation seed" not in values:
+        return None
+    return Variation(_whole(values["Variation seed"], 0), strength)
+
+
+def _read_hires(values: Mapping[str, str]) -> Hires | None:
+    if "Hires upscale" not in values and "Hires resize" not in values:
+        return None
+    plain = Hires()
+    width, height = _read_size(values.get("Hires resize"))
+    denoising, scale = _number(values.get("Denoising strength")), _number(values.get("Hires upscale"))
+    return Hires(
+        scale=plain.scale if scale is None else scale,
+        width=width,
+        height=height,
+        steps=_whole(values.get("Hires steps"), 0) or None,
+        denoising=plain.denoising if denoising is None else denoising,
+        # An upscaler that is a model of its own is not ours: the plain one in its place.
+        upscaler=_name(values.get("Hires upscaler"), UPSCALERS, "Lanczos"),
+        prompt=values.get("Hires prompt"),
+        negative=values.get("Hires negative prompt"),
+    )
+
+
+def _read_size(text: str | None) -> tuple[int | None, int | None]:
+    size = _SIZE.fullmatch(text or "")
+    return (int(size[1]), int(size[2])) if size else (None, None)
+
+
+def _name(text: str | None, known: Collection[str], otherwise: str) -> str:
+    return text if text is not None and text in known else otherwise
 
 
 def _whole(text: str | None, otherwise: int) -> int:

@@ -1,25 +1,32 @@
-"""Pictures that carry their own recipe: the A1111 text and our JSON, inside the PNG."""
+"""Pictures that carry their own recipe: the A1111 text and our JSON, inside PNG, JPEG and WebP."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from lorasmith.errors import ImageError, StorageError
+from lorasmith.errors import ImageError, StorageError, UsageError
 from lorasmith.generation.infotext import read_infotext
-from lorasmith.generation.request import Request
+from lorasmith.generation.request import Hires, InitImage, Request, Variation, hash_pixels
 from lorasmith.project import write_file
 from lorasmith.prompts.networks import Network
 
 INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"
-DOCUMENT_VERSION = 1
+DOCUMENT_VERSION = 2
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+JPEG_QUALITY = 95
+MOST_ROWS = 256
+#: EXIF's tags for the block of camera data, its comment, and a picture's description.
+_EXIF_BLOCK, _USER_COMMENT, _DESCRIPTION = 0x8769, 0x9286, 0x010E
+_UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,24 @@ class UsedAdapter:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """How a picture was computed: as row `place` of `rows` alike, with its adapters `merged` into the weights or not,
+    on so many `threads`; what a picture is does not depend on it, but how its sums are rounded does.
+    """
+
+    rows: int = 1
+    place: int = 0
+    merged: bool = False
+    threads: int = 0
+
+
+@dataclass(frozen=True)
 class Picture:
-    """A drawn picture and all that is needed to draw it again. `request` has nothing left open."""
+    """A drawn picture and all that is needed to draw it again. `request` has nothing left open.
+
+    `drawing` is None when it shared its passes with other adapters: then it can be drawn again up to rounding.
+    `origin` is the template that its prompt was made from, and the seeds.
+    """
 
     image: Image.Image
     request: Request
@@ -40,9 +63,12 @@ class Picture:
     base_name: str
     base_hash: str
     infotext: str
+    drawing: Drawing | None = None
+    origin: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What the PNG's own chunk holds."""
+        """What the file's own part holds."""
+        drawing = self.drawing
         return {
             "version": DOCUMENT_VERSION,
             "request": self.request.as_json(),
@@ -57,27 +83,122 @@ class Picture:
                 }
                 for used in self.networks
             ],
+            "drawing": None
+            if drawing is None
+            else {each.name: getattr(drawing, each.name) for each in fields(drawing)},
+            "pixels": hash_pixels(self.image),
+            **({} if self.origin is None else {"origin": dict(self.origin)}),
         }
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """What a picture file says of itself: `request` from our JSON, or as far as the A1111 text goes; else None."""
+    """What a picture file says of itself: `request` from our JSON, or as far as the A1111 text goes; else None.
+
+    A picture that was drawn over another one has its `request` without that one; `restore` puts it in.
+    """
 
     path: Path
     infotext: str | None
     request: Request | None
     document: dict[str, Any] | None
 
+    @property
+    def drawing(self) -> Drawing | None:
+        """How it was computed, as far as the file says so."""
+        values = (self.document or {}).get("drawing")
+        if not isinstance(values, dict):
+            return None
+        known = {each.name: values[each.name] for each in fields(Drawing) if each.name in values}
+        rows, place = known.get("rows", 1), known.get("place", 0)
+        if not all(isinstance(value, int) for value in known.values()) or not 0 <= place < rows <= MOST_ROWS:
+            return None
+        return Drawing(**known)
+
+    @property
+    def pixels(self) -> str | None:
+        """sha256 of the pixels as they were drawn."""
+        value = (self.document or {}).get("pixels")
+        return value if isinstance(value, str) else None
+
+    def restore(self, init: Path | None = None, mask: Path | None = None) -> Request:
+        """The request with the picture that it was drawn over, read from where it was or from `init` and `mask`.
+
+        Raises ImageError when the file tells no request, or when the other picture is gone or another one.
+        """
+        if self.request is None:
+            raise ImageError("tells no prompt to draw it again from.", where=self.path)
+        values = ((self.document or {}).get("request") or {}).get("init")
+        if not isinstance(values, dict):
+            return self.request
+        told = values.get("mask")
+        found = read_init(
+            _lost("picture it was drawn over", init, values.get("path"), "--init"),
+            strength=float(values.get("strength", 0.75)),
+            mask=None if told is None else _lost("mask it was drawn with", mask, told.get("path"), "--mask"),
+            resize=values.get("resize", "crop"),
+        )
+        for what, path, mine, theirs in (
+            ("picture it was drawn over", found.source, found.image_hash, values.get("hash")),
+            ("mask it was drawn with", found.mask_source, found.mask_hash, (told or {}).get("hash")),
+        ):
+            if mine != theirs:
+                raise ImageError(f"is not the {what}: its pixels are others.", where=path)
+        return replace(self.request, init=found)
+
+
+def _lost(what: str, given: Path | None, recorded: object, option: str) -> Path:
+    path = given if given is not None else Path(recorded) if isinstance(recorded, str) else None
+    if path is None or not path.is_file():
+        raise ImageError(f"the {what} is not there.", where=path, hint=f"Say where it is now with {option} FILE.")
+    return path
+
+
+def read_init(path: Path, strength: float = 0.75, mask: Path | None = None, resize: Any = "crop") -> InitImage:
+    """A picture to start from, from files. Raises ImageError."""
+    image = _open(path).convert("RGB")
+    grey = None if mask is None else _open(mask).convert("L")
+    return InitImage(image, strength, grey, resize, path.resolve(), None if mask is None else mask.resolve())
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as fault:
+        raise ImageError(f"cannot be read as a picture: {fault}.", where=path) from None
+
+
+def encode_picture(picture: Picture, format: str = "PNG") -> bytes:
+    """The bytes of a PNG, JPEG or WebP file with both recipes in it; PNG and WebP keep every pixel."""
+    document = json.dumps(picture.as_json(), ensure_ascii=False)
+    buffer = io.BytesIO()
+    if format == "PNG":
+        text = PngInfo()
+        text.add_text(INFOTEXT_KEY, picture.infotext)
+        text.add_itxt(DOCUMENT_KEY, document)
+        picture.image.save(buffer, "PNG", pnginfo=text)
+        return buffer.getvalue()
+    exif = Image.Exif()
+    # The order of the web UI's own library: big-endian UTF-16 behind the word for it.
+    exif.get_ifd(_EXIF_BLOCK)[_USER_COMMENT] = _UNICODE + picture.infotext.encode("utf-16-be")
+    exif[_DESCRIPTION] = json.dumps(picture.as_json())  # this field is ASCII
+    if format == "JPEG":
+        picture.image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
+    else:
+        picture.image.save(buffer, "WEBP", lossless=True, exif=exif.tobytes())
+    return buffer.getvalue()
+
 
 def save_picture(picture: Picture, path: Path) -> Path:
-    """Write the PNG with both recipes, whole or not at all. Raises StorageError."""
-    text = PngInfo()
-    text.add_text(INFOTEXT_KEY, picture.infotext)
-    text.add_itxt(DOCUMENT_KEY, json.dumps(picture.as_json(), ensure_ascii=False))
-    buffer = io.BytesIO()
-    picture.image.save(buffer, "PNG", pnginfo=text)
-    return write_file(path, buffer.getvalue())
+    """Write the picture with both recipes, whole or not at all; the name's end says PNG, JPEG or WebP.
+
+    Raises UsageError for another ending, StorageError.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f'"{path.suffix}" is no kind of picture.', where=path, hint=f"Known: {', '.join(FORMATS)}.")
+    return write_file(path, encode_picture(picture, FORMATS[path.suffix.lower()]))
 
 
 def save_image(image: Image.Image, path: Path) -> Path:
@@ -116,31 +237,82 @@ def _number(found: str, stem: str) -> int:
 def read_picture(path: Path | str) -> PictureFile:
     """What the file says of itself. Raises ImageError when it is no picture."""
     file = Path(path)
-    try:
-        with Image.open(file) as image:
-            image.load()
-            info = {key: value for key, value in image.info.items() if isinstance(value, str)}
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as fault:
-        raise ImageError(f"cannot be read as a picture: {fault}.", where=file) from None
-    infotext = info.get(INFOTEXT_KEY)
-    document = _read_document(info.get(DOCUMENT_KEY))
+    image = _open(file)
+    infotext, told = _find_texts(image)
+    document = _read_document(told)
     request = _request_from(document) if document else None
     if request is None and infotext is not None:
         request = read_infotext(infotext)
     return PictureFile(file, infotext, request, document)
 
 
+def _find_texts(image: Image.Image) -> tuple[str | None, str | None]:
+    """The infotext and our JSON: chunks of a PNG, EXIF fields of others."""
+    infotext, document = image.info.get(INFOTEXT_KEY), image.info.get(DOCUMENT_KEY)
+    if not isinstance(infotext, str):
+        try:
+            exif = image.getexif()
+            comment, described = exif.get_ifd(_EXIF_BLOCK).get(_USER_COMMENT), exif.get(_DESCRIPTION)
+        except (OSError, ValueError, KeyError, SyntaxError, TypeError):
+            return None, None
+        infotext = _read_comment(comment)
+        document = described if isinstance(described, str) else None
+    return infotext, document if isinstance(document, str) else None
+
+
+def _read_comment(comment: object) -> str | None:
+    """The text of a UserComment: UTF-16 of either order behind its word, ASCII, or nothing but the text."""
+    if isinstance(comment, str):
+        return comment or None
+    if not isinstance(comment, bytes):
+        return None
+    if comment.startswith(_UNICODE):
+        body = comment[len(_UNICODE) :]
+        # Written in both orders: letters have their zero byte first or last.
+        little = body[1::2].count(0) > body[::2].count(0)
+        return body.decode("utf-16-le" if little else "utf-16-be", errors="replace")
+    return comment.removeprefix(_ASCII).decode("utf-8", errors="replace").strip("\0") or None
+
+
 def _read_document(text: str | None) -> dict[str, Any] | None:
     try:
         document = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "prompt": (str,),
+    "negative": (str,),
+    "seed": (int,),
+    "steps": (int,),
+    "cfg": (int, float, type(None)),
+    "sampler": (str,),
+    "schedule": (str,),
+    "width": (int, type(None)),
+    "height": (int, type(None)),
+    "clip_skip": (int,),
+    "emphasis": (str,),
+    "compat": (str, type(None)),
+    "eta": (int, float, type(None)),
+    "tiling": (bool,),
+}
+
+
 def _request_from(document: dict[str, Any]) -> Request | None:
+    """The request of our JSON, but for the picture it was drawn over; None when it is not in our form."""
     values = document.get("request")
-    if not isinstance(values, dict) or not isinstance(values.get("prompt"), str):
+    if not isinstance(values, dict) or "prompt" not in values:
         return None
-    known = {field.name for field in fields(Request)}
-    return Request(**{key: value for key, value in values.items() if key in known})
+    known = {key: values[key] for key in _KINDS if key in values}
+    if not all(isinstance(value, _KINDS[key]) for key, value in known.items()):
+        return None
+    try:
+        if values.get("variation"):
+            known["variation"] = Variation(**values["variation"])
+        if values.get("hires"):
+            known["hires"] = Hires(**values["hires"])
+    except TypeError:
+        return None
+    return Request(**known)

@@ -197,6 +197,11 @@ class Settings:
 
 def settle(request: Request, base: Base) -> tuple[Request, Settings]:
     """The request with the base's defaults filled in and names made exact. Raises UsageError on a wrong value."""
+    if request.init is not None and request.hires is not None:
+        raise UsageError(
+            "a picture cannot be drawn over another one and larger in a second pass at once.",
+            hint="Draw over it at the larger size: give width and height instead of hires.",
+        )
     factor = base.vae_factor
     width = _side("width", base.resolution if request.width is None else request.width, factor)
     height = _side("height", base.resolution if request.height is None else request.height, factor)

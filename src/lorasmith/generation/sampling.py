@@ -1,80 +1,58 @@
-"""The sampling loop for one batch of pictures that share steps, sampler and size.
+"""One pass of the denoiser for many pictures: each asks what is clean in its latents, at its own noise level.
 
-Shapes: B pictures, R rows of one forward pass, K adapters, C H W latents, T tokens, D width. A picture follows
+Shapes: R rows of one forward pass, K adapters, C H W latents, T tokens, D width. A picture follows
 ``uncond + sum of w_i x cfg x (cond_i - uncond)`` over its prompt's parts (Ho & Salimans 2022; Liu et al. 2022).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
-from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, TextContext
-from lorasmith.diffusion.samplers import Walk
+from lorasmith.diffusion.samplers import Levels, Look
+from lorasmith.errors import Stopped
 from lorasmith.generation.conditioning import stretch
-from lorasmith.generation.request import Settings
+from lorasmith.generation.ensembles import Ensemble, Member
 
-DECODED_AT_ONCE = 2**20  # pixels
+Thing = TypeVar("Thing")
 Schedule = tuple[tuple[int, TextContext], ...]
 
 
 @dataclass(frozen=True)
-class Row:
-    """One picture to sample: parts of its prompt with weights, what to guide away from, its numbers.
+class Guidance:
+    """What a picture is told in a pass: parts of its prompt with weights, what to guide away from, its adapters.
 
-    A schedule holds (last step, context) pairs, steps counted from 1. `strengths` (K,) are the denoiser's.
+    A schedule holds (last step, context) pairs, steps counted from 1. `strengths` are the denoiser's, of each
+    adapter in each step.
     """
 
     parts: tuple[tuple[float, Schedule], ...]
     negative: Schedule
     cfg: float
-    seed: int
-    strengths: tuple[float, ...]
+    strengths: Mapping[Member, tuple[float, ...]]
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One forward pass: which picture each of its rows belongs to, and with what factor its output counts."""
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A picture's look at its latents; `size` is its width and height in pixels, `step` counts from 1."""
 
-    pictures: Tensor
-    factors: Tensor
-    context: TextContext
-    strengths: Tensor
+    look: Look
+    guidance: Guidance
+    step: int
+    size: tuple[int, int]
+    tiling: bool
 
-
-def sample(
-    base: Base, bank: AdapterBank | None, rows: Sequence[Row], settings: Settings
-) -> Generator[int, None, list[Image.Image]]:
-    """Draw the rows; yields the number of steps done after each, so that the caller may report or stop.
-
-    Nothing is patched and no mode is set while it waits between steps: the base is free for others.
-    """
-    factor = base.vae_factor
-    shape = (1, base.latent_channels, settings.height // factor, settings.width // factor)
-    generators = [torch.Generator().manual_seed(row.seed) for row in rows]
-    noise = torch.cat([torch.randn(shape, generator=generator) for generator in generators])
-    walk = Walk(settings.sampler, base.noise_schedule, settings.steps, base.device)
-    passes: list[_Pass] = []
-    chosen: list[list[int]] = []
-    with torch.inference_mode():
-        x = walk.start(noise.to(base.device))
-    for index, t in enumerate(walk.timesteps):
-        with torch.inference_mode():
-            now = [_choose(row, index + 1) for row in rows]
-            identities = [[id(told.context) for told in row] for row in now]
-            if identities != chosen:
-                passes, chosen = _arrange(rows, now, base), identities
-            output = _denoise(base, bank, passes, walk.scale(x, t), t, settings)
-            x = walk.step(output, t, x, generators)
-        yield index + 1
-    with torch.inference_mode():
-        return _develop(base, x, settings)
+    @property
+    def company(self) -> tuple[object, ...]:
+        """Questions of equal company can be answered in one pass."""
+        return (self.size, self.tiling)
 
 
 @dataclass(frozen=True)
@@ -86,66 +64,93 @@ class _Told:
     length: int
 
 
-def _choose(row: Row, step: int) -> list[_Told]:
+@torch.inference_mode()
+def answer(
+    base: Base,
+    levels: Levels,
+    ensemble: Ensemble,
+    questions: Sequence[Question],
+    stop: Callable[[], bool] | None = None,
+) -> list[Tensor]:
+    """x_0 (1, C, H, W) in fp32 for each question; all of one company.
+
+    `stop` is asked before every block of the denoiser; when it says yes Stopped is raised, and nothing is left
+    patched. One pass is made for each length of context: a picture must not depend on how long others' prompts are.
+    """
+    guided = [torch.zeros_like(question.look.x) for question in questions]
+    by_length: dict[int, list[tuple[int, _Told]]] = {}
+    for picture, question in enumerate(questions):
+        for told in _choose(question.guidance, question.step):
+            by_length.setdefault(told.length, []).append((picture, told))
+    with ExitStack() as patches:
+        patches.enter_context(tiled(base.denoiser, questions[0].tiling))
+        if stop is not None:
+            patches.enter_context(_stopping(base.denoiser, stop))
+        for members in by_length.values():
+            asked = [questions[picture] for picture, _ in members]
+            sigmas = [question.look.sigma for question in asked]
+            contexts = [stretch(told.context, told.length) for _, told in members]
+            pooled = [context.pooled for context in contexts if context.pooled is not None]
+            context = TextContext(
+                torch.cat([context.hidden for context in contexts]).to(base.dtype),
+                torch.cat(pooled).to(base.dtype) if pooled else None,
+            )
+            x = torch.cat([q.look.x / math.sqrt(q.look.sigma**2 + 1) for q in asked]).to(base.dtype)
+            t = torch.tensor([levels.timestep(sigma) for sigma in sigmas], device=base.device)
+            with ensemble.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
+                output = base.denoise(x, t, context, asked[0].size)
+            for (picture, told), row in zip(members, torch.split(output.float(), 1), strict=True):
+                guided[picture].add_(row, alpha=told.factor)
+    return [
+        levels.clean(output, question.look.x, question.look.sigma)
+        for output, question in zip(guided, questions, strict=True)
+    ]
+
+
+def _choose(guidance: Guidance, step: int) -> list[_Told]:
     """What a picture is told at `step`; what would count nothing is left out."""
-    parts = [(weight * row.cfg, _in_force(schedule, step)) for weight, schedule in row.parts]
+    parts = [(weight * guidance.cfg, in_force(schedule, step)) for weight, schedule in guidance.parts]
     longest = max(context.hidden.shape[1] for _, context in parts)
-    away = _in_force(row.negative, step)
+    away = in_force(guidance.negative, step)
     told = [_Told(context, factor, longest) for factor, context in parts]
     told.append(_Told(away, 1.0 - sum(factor for factor, _ in parts), away.hidden.shape[1]))
     return [each for each in told if each.factor != 0.0]
 
 
-def _in_force(schedule: Schedule, step: int) -> TextContext:
-    return next((context for end, context in schedule if step <= end), schedule[-1][1])
+def in_force(schedule: Sequence[tuple[int, Thing]], step: int) -> Thing:
+    """What a schedule of (last step, thing) says in `step`, counted from 1."""
+    return next((thing for end, thing in schedule if step <= end), schedule[-1][1])
 
 
-def _arrange(rows: Sequence[Row], now: Sequence[Sequence[_Told]], base: Base) -> list[_Pass]:
-    """One pass for each length of context: a picture must not depend on how long its neighbours' prompts are."""
-    by_length: dict[int, list[tuple[int, _Told]]] = {}
-    for picture, told in enumerate(now):
-        for each in told:
-            by_length.setdefault(each.length, []).append((picture, each))
-    return [_pass(rows, members, base) for members in by_length.values()]
+@contextmanager
+def tiled(module: nn.Module, wanted: bool) -> Iterator[None]:
+    """Let every padded convolution of `module` go round the edges; on exit they pad as before."""
+    changed: list[tuple[nn.Conv2d, Any]] = []
+    try:
+        for layer in module.modules() if wanted else ():
+            if isinstance(layer, nn.Conv2d) and any(layer._reversed_padding_repeated_twice):
+                changed.append((layer, layer.padding_mode))
+                layer.padding_mode = "circular"
+        yield
+    finally:
+        for layer, mode in changed:
+            layer.padding_mode = mode
 
 
-def _pass(rows: Sequence[Row], members: Sequence[tuple[int, _Told]], base: Base) -> _Pass:
-    contexts = [stretch(told.context, told.length) for _, told in members]
-    pooled = [context.pooled for context in contexts if context.pooled is not None]
-    return _Pass(
-        pictures=torch.tensor([picture for picture, _ in members], device=base.device),
-        factors=torch.tensor([told.factor for _, told in members], device=base.device)[:, None, None, None],
-        context=TextContext(
-            torch.cat([context.hidden for context in contexts]).to(base.dtype),
-            torch.cat(pooled).to(base.dtype) if pooled else None,
-        ),
-        strengths=torch.tensor([rows[picture].strengths for picture, _ in members]),
-    )
+@contextmanager
+def _stopping(denoiser: nn.Module, stop: Callable[[], bool]) -> Iterator[None]:
+    def ask(*_: object) -> None:
+        if stop():
+            raise Stopped("the drawing was stopped.")
 
-
-def _denoise(
-    base: Base, bank: AdapterBank | None, passes: Sequence[_Pass], x: Tensor, t: Tensor, settings: Settings
-) -> Tensor:
-    """The guided output (B, C, H, W) in fp32."""
-    guided = torch.zeros_like(x)
-    for one in passes:
-        patched: AbstractContextManager[None] = nullcontext()
-        if bank is not None:
-            bank.weigh(one.strengths)
-            patched = bank.attached()
-        x_R = x[one.pictures].to(base.dtype)
-        with patched:
-            output = base.denoise(x_R, t.expand(len(one.pictures)), one.context, (settings.width, settings.height))
-        guided.index_add_(0, one.pictures, output.float() * one.factors)
-    return guided
-
-
-def _develop(base: Base, x: Tensor, settings: Settings) -> list[Image.Image]:
-    """Latents to pictures, as many at once as memory allows."""
-    images = []
-    size = max(1, DECODED_AT_ONCE // (settings.width * settings.height))
-    for part in torch.split(x, size):
-        pixels = base.decode_latents(part.to(base.dtype)).float()
-        whole = pixels.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-        images += [Image.fromarray(one) for one in whole.permute(0, 2, 3, 1).cpu().contiguous().numpy()]
-    return images
+    blocks = [
+        block
+        for name, block in denoiser.named_modules()
+        if name.split(".")[0] in ("down_blocks", "mid_block", "up_blocks") and name.count(".") == 2
+    ]
+    hooks = [block.register_forward_pre_hook(ask) for block in (denoiser, *blocks)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

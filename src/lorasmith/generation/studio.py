@@ -7,270 +7,151 @@ negative prompt too, as if they were merged.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 
 import torch
-from PIL import Image
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
-from lorasmith.adapters.bank import AdapterBank
-from lorasmith.adapters.header import addnet_hash
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
-from lorasmith.errors import PromptError, UsageError
+from lorasmith.errors import UsageError
 from lorasmith.events import Note, Progress, Work
-from lorasmith.generation.conditioning import Text, encode_texts, read_text
-from lorasmith.generation.infotext import write_infotext
-from lorasmith.generation.pictures import Picture, UsedAdapter
-from lorasmith.generation.request import Request, Settings, settle
-from lorasmith.generation.sampling import Row, Schedule, sample
-from lorasmith.prompts import Network, SubPrompt, parse, parse_attention, parse_schedule, split_networks
-from lorasmith.prompts.networks import unknown_tag_error
-from lorasmith.tags.refusal import refuse
+from lorasmith.generation.batching import BATCH_SIZE, Stepper, Ticket
+from lorasmith.generation.desk import Desk, Job, Shelf
+from lorasmith.generation.pictures import Drawing, Picture
+from lorasmith.generation.request import Request
 
-BATCH_SIZE = 8
-# One bank for all of a call's adapters while they are few; else each batch has its own.
-SHARED_BANK = 16
-BANKS_KEPT = 4
-
-
-class Shelf(Protocol):
-    """Where adapters come from by name; `lorasmith.adapters.shelf.AdapterShelf` is one."""
-
-    def get(self, name: str) -> Adapter: ...
-
-    def path(self, name: str) -> Path: ...
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A request with everything looked up: nothing can be missing once drawing starts."""
-
-    request: Request
-    settings: Settings
-    parts: tuple[SubPrompt, ...]
-    negative: tuple[tuple[int, str], ...]
-    calls: tuple[tuple[Network, Adapter], ...]
-    tags_in_negative: bool
-
-
-# A column of a bank: an adapter by name, cut ranks and identity, since a file may change between two calls.
-_Member = tuple[str, int | None, int]
-
-
-@dataclass(frozen=True)
-class _Ensemble:
-    """A bank and which of its columns is whose. `adapters` are kept so that their identities stay theirs."""
-
-    columns: Mapping[_Member, int]
-    adapters: tuple[Adapter, ...]
-    bank: AdapterBank | None
+# From so many pictures with one steady set of adapters on, these are merged: it costs about one pass of a few rows.
+MERGE_FROM = 8
+NOTE_TAGS = "an adapter tag in a negative prompt has no effect."
 
 
 class Studio:
-    """Draws on one base with the adapters of a shelf. `batch_size` is the number of pictures drawn together."""
+    """Draws on one base with the adapters of a shelf. `batch_size` is the number of pictures drawn together.
 
-    def __init__(self, base: Base, shelf: Shelf | None = None, batch_size: int = BATCH_SIZE) -> None:
+    With `mixed` pictures with different adapters share batches; without, a batch has one set, and each picture can be
+    drawn again from its own file to the bit.
+    """
+
+    def __init__(
+        self, base: Base, shelf: Shelf | None = None, batch_size: int = BATCH_SIZE, mixed: bool = True
+    ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch size {batch_size} is less than 1.")
         self.base = base
-        self.shelf = AdapterShelf([]) if shelf is None else shelf
+        self.desk = Desk(base, shelf)
         self.batch_size = batch_size
-        self._ensembles: OrderedDict[tuple[_Member, ...], _Ensemble] = OrderedDict()
+        self.mixed = mixed
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where adapters come from."""
+        return self.desk.shelf
 
     def check(self, request: Request) -> None:
         """Raise what drawing this request would: PromptError, UsageError, AdapterError, RefusedError."""
-        self._ensemble([self._look_up(request, {})])
+        self.desk.ensemble([self.desk.read(request)])
 
-    def draw(self, requests: Sequence[Request]) -> Work[list[Picture]]:
+    def draw(
+        self, requests: Sequence[Request], previews: int = 0, stop: Callable[[], bool] | None = None
+    ) -> Work[list[Picture]]:
         """Draw the requests; compatible ones go through the denoiser together. Pictures are in the requests' order.
 
-        All requests are checked before the first one is drawn. Yields progress after each step. Raises PromptError,
-        UsageError, AdapterError, RefusedError.
+        All requests are checked before the first one is drawn. Yields progress after each step, and with `previews`
+        = n a Preview of each picture every n steps. Closing the work between two steps leaves nothing behind; `stop`
+        is asked within a step too, and raises Stopped. Raises PromptError, UsageError, AdapterError, RefusedError.
         """
         loaded: dict[str, Adapter] = {}
-        jobs = [self._look_up(request, loaded) for request in requests]
+        jobs = [self.desk.read(request, loaded) for request in requests]
         if any(job.tags_in_negative for job in jobs):
-            yield Note("an adapter tag in a negative prompt has no effect.", level="warning", rule="U1")
-        shared = self._ensemble(jobs) if len(_members(jobs)) <= SHARED_BANK else None
+            yield Note(NOTE_TAGS, level="warning", rule="U1")
+        for job in jobs:
+            self.desk.ensemble([job])
         batches = self._batches(jobs)
-        total = sum(jobs[batch[0]].settings.steps for batch in batches)
+        total = sum(max(jobs[index].evaluations for index in batch) for batch in batches)
         pictures: dict[int, Picture] = {}
-        hashes: dict[str, str | None] = {}
-        done, start = 0, time.monotonic()
+        done, began = 0, time.monotonic()
         for batch in batches:
-            members = [jobs[index] for index in batch]
-            ensemble = shared or self._ensemble(members)
-            with torch.inference_mode():
-                rows = self._rows(members, ensemble)
-            work = sample(self.base, ensemble.bank, rows, members[0].settings)
-            while True:
-                try:
-                    next(work)
-                except StopIteration as stop:
-                    images: list[Image.Image] = stop.value
-                    break
-                done += 1
-                yield Progress("drawing", done, total, (time.monotonic() - start) / done * (total - done))
-            for index, image in zip(batch, images, strict=True):
-                pictures[index] = self._sign(jobs[index], image, hashes)
+            stepper = Stepper(self.base, None, len(batch), previews, self.desk)
+            drawing = self._drawing([jobs[index] for index in batch])
+            with ExitStack() as merged:
+                for place, index in enumerate(batch):
+                    stepper.add_job(jobs[index], index, None if drawing is None else replace(drawing, place=place))
+                if drawing is not None and drawing.merged:
+                    ensemble = self.desk.ensemble([jobs[batch[0]]])
+                    merged.enter_context(ensemble.merged(jobs[batch[0]].steady or {}))
+                while len(stepper):
+                    step = stepper.step(stop)
+                    pictures.update({int(str(ticket)): picture for ticket, picture in step.finished})
+                    for ticket, preview in step.previews:
+                        yield replace(preview, index=int(str(ticket)))
+                    if step.moved:
+                        done += 1
+                        left = (time.monotonic() - began) / done * (total - done)
+                        yield Progress("drawing", done, total, left)
         return [pictures[index] for index in range(len(jobs))]
 
-    def _look_up(self, request: Request, loaded: dict[str, Adapter]) -> _Job:
-        settled, settings = settle(request, self.base)
-        unfinished = ("init", "variation", "hires", "tiling", "eta")
-        for word in unfinished:
-            if getattr(settled, word):
-                raise UsageError(f"{word} cannot be drawn yet.")
-        prompt = parse(settled.prompt, settings.steps, settled.compat)
-        refuse([settled.prompt, *_plain_texts(prompt.subprompts, settings)], "prompt")
-        if prompt.unknown:
-            raise unknown_tag_error(prompt.unknown[0])
-        for network in prompt.networks:
-            if not network.is_steady:
-                raise PromptError(
-                    f"<lora:{network.name}:...>: strengths that change over steps or blocks cannot be drawn yet.",
-                    where="prompt",
-                    hint=f"Give one strength, as in <lora:{network.name}:0.8>.",
-                )
-            if network.name not in loaded:
-                loaded[network.name] = self.shelf.get(network.name)
-        negative = split_networks(settled.negative, "a1111").text
-        return _Job(
-            request=settled,
-            settings=settings,
-            parts=prompt.subprompts,
-            negative=tuple(parse_schedule(negative, settings.steps)),
-            calls=tuple((network, loaded[network.name]) for network in prompt.networks if network.te or network.unet),
-            tags_in_negative=negative != settled.negative,
-        )
+    def redraw(self, request: Request, drawing: Drawing) -> Work[Picture]:
+        """The picture of a request in a batch of the recorded shape, so that every sum rounds as it did then."""
+        job = self.desk.read(request)
+        stepper = Stepper(self.base, None, drawing.rows, 0, self.desk)
+        began = time.monotonic()
+        for row in range(drawing.rows):
+            stepper.add_job(job, row, replace(drawing, place=row))
+        with ExitStack() as merged:
+            if drawing.merged and job.steady:
+                merged.enter_context(self.desk.ensemble([job]).merged(job.steady))
+            found: dict[Ticket, Picture] = {}
+            done = 0
+            while len(stepper):
+                step = stepper.step()
+                found.update(step.finished)
+                if step.moved:
+                    done += 1
+                    left = (time.monotonic() - began) / done * (job.evaluations - done)
+                    yield Progress("drawing", done, job.evaluations, left)
+        return found[drawing.place]
 
-    def _batches(self, jobs: Sequence[_Job]) -> list[list[int]]:
-        groups: dict[tuple[object, ...], list[int]] = {}
+    def _batches(self, jobs: Sequence[Job]) -> list[list[int]]:
+        """Which requests are drawn together: those that need the same passes; many of one steady set by themselves."""
+        groups: dict[object, list[int]] = {}
         for index, job in enumerate(jobs):
-            groups.setdefault(job.settings.company, []).append(index)
-        size = self.batch_size
-        return [group[start : start + size] for group in groups.values() for start in range(0, len(group), size)]
+            groups.setdefault(_company(job), []).append(index)
+        batches: list[list[int]] = []
+        for group in groups.values():
+            by_set: dict[object, list[int]] = {}
+            for index in group:
+                by_set.setdefault(_adapters(jobs[index]), []).append(index)
+            together: list[int] = []
+            for same in by_set.values():
+                if self.mixed and len(same) < MERGE_FROM:
+                    together += same
+                else:
+                    batches += self._cut(same)
+            batches += self._cut(sorted(together))
+        return sorted(batches)
 
-    def _ensemble(self, jobs: Sequence[_Job]) -> _Ensemble:
-        """A bank with the adapters of `jobs`, kept for the next call."""
-        members = _members(jobs)
-        key = tuple(members)
-        if key not in self._ensembles:
-            cut = [cut_ranks(adapter, dyn) for (_, dyn, _), adapter in members.items()]
-            self._ensembles[key] = _Ensemble(
-                columns={member: column for column, member in enumerate(key)},
-                adapters=tuple(members.values()),
-                bank=AdapterBank(self.base, cut) if cut else None,
-            )
-        self._ensembles.move_to_end(key)
-        while len(self._ensembles) > BANKS_KEPT:
-            self._ensembles.popitem(last=False)
-        return self._ensembles[key]
+    def _cut(self, group: Sequence[int]) -> list[list[int]]:
+        return [list(group[start : start + self.batch_size]) for start in range(0, len(group), self.batch_size)]
 
-    def _rows(self, jobs: Sequence[_Job], ensemble: _Ensemble) -> list[Row]:
-        """Every distinct text of the batch encoded once, and put where each picture needs it."""
-        settings = jobs[0].settings
-        places: dict[Text, int] = {}
-        plans = []
-        for job in jobs:
-            unet, te = _strengths(job, ensemble)
-
-            def place(
-                schedule: Iterable[tuple[int, str]], job: _Job = job, te: tuple[float, ...] = te
-            ) -> list[tuple[int, int]]:
-                texts = [
-                    (end, read_text(text, self.base, te, settings.emphasis, job.request.compat))
-                    for end, text in schedule
-                ]
-                return [(end, places.setdefault(text, len(places))) for end, text in texts]
-
-            parts = [(part.weight, place(part.schedule)) for part in job.parts]
-            plans.append((parts, place(job.negative), unet))
-        contexts = encode_texts(self.base, ensemble.bank, list(places), settings.clip_skip, settings.emphasis)
-
-        def look(schedule: list[tuple[int, int]]) -> Schedule:
-            return tuple((end, contexts[index]) for end, index in schedule)
-
-        return [
-            Row(
-                parts=tuple((weight, look(schedule)) for weight, schedule in parts),
-                negative=look(negative),
-                cfg=job.settings.cfg,
-                seed=job.settings.seed,
-                strengths=unet,
-            )
-            for job, (parts, negative, unet) in zip(jobs, plans, strict=True)
-        ]
-
-    def _sign(self, job: _Job, image: Image.Image, hashes: dict[str, str | None]) -> Picture:
-        used = []
-        for network, _ in job.calls:
-            if network.name not in hashes:
-                hashes[network.name] = self._hash(network.name)
-            used.append(UsedAdapter(network, hashes[network.name]))
-        known = {each.network.name: each.hash for each in used if each.hash is not None}
-        base = self.base
-        return Picture(
-            image=image,
-            request=job.request,
-            networks=tuple(used),
-            base_name=base.name,
-            base_hash=base.content_hash,
-            infotext=write_infotext(job.request, job.settings, base.name, base.content_hash, known),
+    def _drawing(self, batch: Sequence[Job]) -> Drawing | None:
+        """How to draw a picture of this batch again; None when it depends on its neighbours' adapters."""
+        if len({_adapters(job) for job in batch}) > 1:
+            return None
+        steady = batch[0].steady
+        return Drawing(
+            rows=len(batch),
+            merged=bool(steady) and len(batch) >= MERGE_FROM,
+            threads=torch.get_num_threads(),
         )
 
-    def _hash(self, name: str) -> str | None:
-        path = self.shelf.path(name)
-        return addnet_hash(path) if path.is_file() else None
+
+def _company(job: Job) -> tuple[object, ...]:
+    """Jobs with equal company take the same passes, row by row, from the first step to the last."""
+    return (*job.settings.company, *(stage.pattern(job.settings.cfg) for stage in job.stages))
 
 
-def cut_ranks(adapter: Adapter, dyn: int | None) -> Adapter:
-    """The first `dyn` ranks of a plain LoRA at the full rank's scale; other algorithms stay whole, as in A1111."""
-    if dyn is None:
-        return adapter
-    layers = {
-        name: replace(
-            factors, down=factors.down[:dyn], up=factors.up[:, :dyn], alpha=factors.scale * min(dyn, factors.rank)
-        )
-        if isinstance(factors, LoraFactors)
-        else factors
-        for name, factors in adapter.layers.items()
-    }
-    return replace(adapter, layers=layers)
-
-
-def _member(network: Network, adapter: Adapter) -> _Member:
-    return (network.name, network.dyn, id(adapter))
-
-
-def _members(jobs: Iterable[_Job]) -> dict[_Member, Adapter]:
-    return {_member(network, adapter): adapter for job in jobs for network, adapter in job.calls}
-
-
-def _strengths(job: _Job, ensemble: _Ensemble) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The job's rows (K,) of the weight matrices: the denoiser's and the text encoders'."""
-    unet, te = [0.0] * len(ensemble.columns), [0.0] * len(ensemble.columns)
-    for network, adapter in job.calls:
-        column = ensemble.columns[_member(network, adapter)]
-        unet[column] += network.unet
-        # Texts that differ only in the strength of what does not touch the text encoders are encoded once.
-        te[column] += network.te if _has_text_layers(adapter) else 0.0
-    return tuple(unet), tuple(te)
-
-
-def _has_text_layers(adapter: Adapter) -> bool:
-    return any(not name.startswith("lora_unet") for name in adapter.layers)
-
-
-def _plain_texts(parts: Iterable[SubPrompt], settings: Settings) -> list[str]:
-    """What the text encoders will read, without the brackets that could hide a word from the refusal."""
-    texts = dict.fromkeys(text for part in parts for _, text in part.schedule)
-    if settings.emphasis == "none":
-        return list(texts)
-    return ["".join(span.text for span in parse_attention(text)) for text in texts]
+def _adapters(job: Job) -> tuple[object, ...]:
+    """The adapters of all passes with their strengths in the denoiser."""
+    return tuple((member, call.network) for stage in job.stages for call in stage.calls for member, _ in call.members)

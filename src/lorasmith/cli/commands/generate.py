@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
+if TYPE_CHECKING:
+    from lorasmith.events import Event, Work
+    from lorasmith.generation.pictures import Picture
+    from lorasmith.generation.request import Hires, InitImage, Variation
+
 GREATEST_RANDOM_SEED = 2**32
+FORMATS = ("png", "jpg", "webp")
 _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
 
@@ -24,11 +32,45 @@ def command(
     ] = None,
     steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
     cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
-    sampler: Annotated[str, typer.Option(help="DDIM, Euler a, Euler, DPM++ 2M, DPM++ 2M Karras.")] = "DDIM",
+    sampler: Annotated[
+        str, typer.Option(help="DDIM, Euler a, Euler, DPM++ 2M, DPM++ SDE, UniPC, LCM, Heun ...")
+    ] = "DDIM",
+    schedule: Annotated[
+        str, typer.Option(help="How noise falls: Automatic, Uniform, Karras, Exponential, SGM Uniform ...")
+    ] = "Automatic",
+    eta: Annotated[float | None, typer.Option(help="Fresh noise of the sampler, 0 to 1; its own if none.")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="In pixels; the base's own if none.")] = None,
     n: Annotated[int, typer.Option("--n", help="How many pictures.")] = 1,
     negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
     clip_skip: Annotated[int, typer.Option(help="2 takes the text encoder's last but one layer.")] = 1,
+    variation: Annotated[
+        str | None, typer.Option(metavar="SEED:SHARE", help="Mix in a second seed's noise, such as 7:0.2.")
+    ] = None,
+    init: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw over this picture.")] = None,
+    strength: Annotated[float, typer.Option(help="With --init: how much is drawn anew, 0 to 1.")] = 0.75,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --init: only what is white here is drawn anew.")
+    ] = None,
+    resize: Annotated[str, typer.Option(help="With --init of another shape: crop, stretch or fill.")] = "crop",
+    hires: Annotated[str | None, typer.Option(metavar="SCALE|WxH", help="A second pass at a larger size.")] = None,
+    hires_steps: Annotated[int | None, typer.Option(help="Of the second pass; --steps if none.")] = None,
+    denoising: Annotated[float, typer.Option(help="How much the second pass draws anew, 0 to 1.")] = 0.7,
+    upscaler: Annotated[
+        str, typer.Option(help="Before the second pass: Latent, Latent (bicubic) ..., Lanczos, Bicubic, Nearest.")
+    ] = "Latent",
+    tiling: Annotated[bool, typer.Option("--tiling", help="Let opposite edges meet.")] = False,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="PROMPT is a template: {a|b}, __wildcards__, ${variables}.")
+    ] = False,
+    wildcards: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --dynamic: where wildcard files are.")
+    ] = None,
+    prompt_seed: Annotated[
+        int | None, typer.Option(help="With --dynamic: unlinks the prompts from the pictures' seeds.")
+    ] = None,
+    preview: Annotated[
+        int, typer.Option(metavar="STEPS", help="Every so many steps write preview-N.png beside the pictures.")
+    ] = 0,
     adapters: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="Where adapters are (a folder or a file); ./adapters if none."),
@@ -36,6 +78,7 @@ def command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go; none is ever overwritten.")] = Path(
         "pictures"
     ),
+    kind: Annotated[str, typer.Option("--format", help="png, jpg or webp; all carry their recipe.")] = "png",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Draw pictures from a prompt; <lora:NAME:0.8> works.
@@ -44,34 +87,80 @@ def command(
     """
     if n < 1:
         raise UsageError(f"--n {n}: at least one picture.")
+    if kind not in FORMATS:
+        raise UsageError(f"--format {kind}: unknown.", hint=f"Known: {', '.join(FORMATS)}.")
+    if mask is not None and init is None:
+        raise UsageError("--mask without --init.", hint="Say with --init FILE which picture to draw over.")
+    if not dynamic and (wildcards is not None or prompt_seed is not None):
+        raise UsageError("--wildcards and --prompt-seed are for templates.", hint="Add --dynamic.")
     width, height = read_size(size)
+    second_seed = read_variation(variation)
+    second_pass = read_hires(hires, hires_steps, denoising, upscaler)
     folders = find_shelf(adapters)
     from lorasmith.adapters.shelf import AdapterShelf
     from lorasmith.bases.base import load_base
-    from lorasmith.generation.pictures import claim_free_path, save_picture
     from lorasmith.generation.request import Request
     from lorasmith.generation.studio import Studio
 
     first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
+    start = _read_init(init, strength, mask, resize)
+    origins: list[dict[str, Any] | None] = [None] * n
+    prompts = [(prompt, first + index) for index in range(n)]
+    if dynamic:
+        from lorasmith.prompts.dynamic import Seeds, Wildcards, expand, read_template
+
+        made = list(expand(read_template(prompt, Wildcards(wildcards)), n, Seeds(first, prompt_seed)))
+        prompts, origins = [(each.prompt, each.seed) for each in made], [each.as_json() for each in made]
     requests = [
-        Request(prompt, negative, first + index, steps, cfg, sampler, width, height, clip_skip) for index in range(n)
+        Request(
+            prompt=text,
+            negative=negative,
+            seed=own,
+            steps=steps,
+            cfg=cfg,
+            sampler=sampler,
+            width=width,
+            height=height,
+            clip_skip=clip_skip,
+            schedule=schedule,
+            eta=eta,
+            variation=second_seed,
+            init=start,
+            hires=second_pass,
+            tiling=tiling,
+        )
+        for text, own in prompts
     ]
-    studio = Studio(load_base(base), AdapterShelf(folders))
+    studio = Studio(load_base(base), AdapterShelf(folders), mixed=False)
+    for request in requests:
+        studio.check(request)
     drawn = []
-    for start in range(0, n, studio.batch_size):  # saved batch by batch: stopping keeps what is finished
-        for picture in show(studio.draw(requests[start : start + studio.batch_size]), as_json):
-            path = claim_free_path(out, "picture")
-            try:
-                save_picture(picture, path)
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-            drawn.append({"path": path, "seed": picture.request.seed, "prompt": picture.request.prompt})
+    with _previewed(out, preview) as see:
+        for begin in range(0, n, studio.batch_size):  # saved batch by batch: stopping keeps what is finished
+            part = requests[begin : begin + studio.batch_size]
+            for index, picture in enumerate(show(see(studio.draw(part, preview)), as_json), begin):
+                path = save_free(picture, out, kind, origins[index])
+                drawn.append({"path": path, "seed": picture.request.seed, "prompt": picture.request.prompt})
     if as_json:
         print_json({"pictures": drawn})
         return
     for each in drawn:
-        say(f"{each['path']}  seed {each['seed']}")
+        say(f"{each['path']}  seed {each['seed']}{'  ' + str(each['prompt']) if dynamic else ''}")
+    say(f"Draw one again from itself with: lorasmith picture redo {drawn[0]['path']}", style="dim")
+
+
+def save_free(picture: Picture, out: Path, kind: str = "png", origin: dict[str, Any] | None = None) -> Path:
+    """Save under the next free name in `out`. Raises StorageError."""
+    from dataclasses import replace
+
+    from lorasmith.generation.pictures import claim_free_path, save_picture
+
+    path = claim_free_path(out, "picture", f".{kind}")
+    try:
+        return save_picture(replace(picture, origin=origin), path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def read_size(text: str | None) -> tuple[int | None, int | None]:
@@ -84,6 +173,36 @@ def read_size(text: str | None) -> tuple[int | None, int | None]:
     return int(match[1]), int(match[2])
 
 
+def read_variation(text: str | None) -> Variation | None:
+    """``7:0.2`` as a second seed and its share. Raises UsageError."""
+    if text is None:
+        return None
+    from lorasmith.generation.request import Variation
+
+    seed, _, share = text.partition(":")
+    try:
+        return Variation(int(seed), float(share or "nothing"))
+    except ValueError:
+        raise UsageError(f'--variation "{text}" is not understood.', hint="Write SEED:SHARE, such as 7:0.2.") from None
+
+
+def read_hires(text: str | None, steps: int | None, denoising: float, upscaler: str) -> Hires | None:
+    """``1.5`` or ``768x768`` as a second pass. Raises UsageError."""
+    if text is None:
+        return None
+    from lorasmith.generation.request import Hires
+
+    size = _SIZE.fullmatch(text.strip())
+    if size is not None:
+        return Hires(1.0, int(size[1]), int(size[2]), steps, denoising, upscaler)
+    try:
+        return Hires(float(text), steps=steps, denoising=denoising, upscaler=upscaler)
+    except ValueError:
+        raise UsageError(
+            f'--hires "{text}" is not understood.', hint="Write a scale such as 1.5, or WIDTHxHEIGHT."
+        ) from None
+
+
 def find_shelf(folders: list[Path] | None) -> list[Path]:
     """The folders given, each of which must exist; else ./adapters if there is one. Raises UsageError."""
     if not folders:
@@ -93,3 +212,39 @@ def find_shelf(folders: list[Path] | None) -> list[Path]:
         if not folder.exists():
             raise UsageError("no such file or folder.", where=folder)
     return folders
+
+
+def _read_init(init: Path | None, strength: float, mask: Path | None, resize: str) -> InitImage | None:
+    if init is None:
+        return None
+    from lorasmith.generation.pictures import read_init
+
+    return read_init(init, strength, mask, resize)
+
+
+@contextmanager
+def _previewed(out: Path, every: int) -> Iterator[Any]:
+    """Gives a way to let previews of some work be written; on exit they are gone, as the pictures are there."""
+    if every < 0:
+        raise UsageError(f"--preview {every}: a number of steps.")
+    written: set[Path] = set()
+
+    def see(work: Work[list[Picture]]) -> Work[list[Picture]]:
+        from lorasmith.events import Preview
+        from lorasmith.generation.pictures import save_image
+
+        while True:
+            try:
+                event: Event = next(work)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            if isinstance(event, Preview):
+                path = out / f"preview-{event.index + 1}.png"
+                written.add(save_image(event.image, path))
+            yield event
+
+    try:
+        yield see
+    finally:
+        for path in written:
+            path.unlink(missing_ok=True)

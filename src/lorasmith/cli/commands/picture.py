@@ -1,0 +1,182 @@
+"""`lorasmith picture`: what a picture says of itself, and drawing it again from that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.errors import BaseError, ImageError
+
+if TYPE_CHECKING:
+    from lorasmith.bases.base import Base
+    from lorasmith.generation.pictures import Picture, PictureFile
+
+app = typer.Typer(help="Read a picture's recipe, and draw it again from it.")
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+_HIDDEN = ("prompt", "negative")
+
+
+@app.command("show")
+def show_picture(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PNG, JPEG or WebP, by any tool.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what pictures say of themselves: prompt, settings, base, adapters.
+
+    Example: lorasmith picture show pictures/picture-0001.png
+    """
+    from lorasmith.generation.pictures import read_picture
+
+    found = [read_picture(file) for file in files]
+    if as_json:
+        print_json({"pictures": [_document(each) for each in found]})
+        return
+    for number, each in enumerate(found):
+        if number:
+            say("")
+        _show(each)
+
+
+@app.command("redo")
+def redo(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture that tells how it was drawn.")],
+    base: Annotated[str | None, typer.Option(help='The base it was drawn on; needed unless that is "doodle".')] = None,
+    adapters: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Where its adapters are (a folder or a file); ./adapters if none."),
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the picture is now that it was drawn over.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its mask is now.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the new one goes; none is ever overwritten.")] = Path(
+        "pictures"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Draw a picture again from its own file, and say whether it is the same to the bit.
+
+    Example: lorasmith picture redo pictures/picture-0001.png --adapters adapters
+    """
+    from lorasmith.cli.commands.generate import find_shelf, save_free
+    from lorasmith.generation.pictures import Drawing, read_picture
+
+    told = read_picture(file)
+    request = told.restore(init, mask)
+    shelf = find_shelf(adapters)
+    import torch
+
+    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.generation.studio import Studio
+
+    loaded = _load_base(told, base)
+    studio = Studio(loaded, AdapterShelf(shelf))
+    drawing = told.drawing or Drawing()
+    if drawing.threads:
+        torch.set_num_threads(drawing.threads)
+    picture = show(studio.redraw(request, drawing), as_json)
+    _check_adapters(told, picture)
+    path = save_free(picture, out, origin=(told.document or {}).get("origin"))
+    verdict = _compare(told, picture)
+    if as_json:
+        print_json({"path": path, "of": file, **verdict})
+        return
+    say(f"{path}  {verdict['message']}", style="green" if verdict["same"] else "yellow")
+
+
+def _load_base(told: PictureFile, wanted: str | None) -> Base:
+    from lorasmith.bases.base import load_base
+    from lorasmith.project import EMBEDDED
+
+    recorded = (told.document or {}).get("base") or {}
+    name = wanted or (EMBEDDED if recorded.get("name") == EMBEDDED else None)
+    if name is None:
+        raise BaseError(
+            f'it was drawn on "{recorded.get("name", "a base that it does not name")}".',
+            where=told.path,
+            hint="Say with --base where that is.",
+        )
+    base = load_base(name)
+    if recorded.get("hash") not in (None, base.content_hash):
+        raise BaseError(
+            f"it was drawn on other weights: {recorded['hash'][:10]}, this base has {base.content_hash[:10]}.",
+            where=told.path,
+            hint="Give the base it was drawn on with --base.",
+        )
+    return base
+
+
+def _check_adapters(told: PictureFile, picture: Picture) -> None:
+    recorded = {each.get("name"): each.get("hash") for each in (told.document or {}).get("adapters") or []}
+    for used in picture.networks:
+        expected = recorded.get(used.network.name)
+        if expected is not None and used.hash is not None and expected != used.hash:
+            raise ImageError(
+                f'was drawn with another adapter "{used.network.name}": {expected[:12]}, this one is {used.hash[:12]}.',
+                where=told.path,
+                hint="Say with --adapters where the right one is.",
+            )
+
+
+def _compare(told: PictureFile, picture: Picture) -> dict[str, Any]:
+    """Whether the new picture is the recorded one, and if not how far it is off."""
+    from lorasmith.generation.request import hash_pixels
+
+    if told.pixels is not None and told.pixels == hash_pixels(picture.image):
+        return {"same": True, "message": "the same to the bit"}
+    from PIL import Image, ImageChops
+
+    with Image.open(told.path) as opened:
+        before = opened.convert("RGB")
+    if before.size != picture.image.size:
+        return {"same": False, "message": f"another size: {before.width}x{before.height} before"}
+    most = max(high for _, high in ImageChops.difference(before, picture.image).getextrema())
+    if told.pixels is None:
+        message = f"drawn from another tool's text; the largest difference is {most} of 255"
+    elif told.drawing is None:
+        message = f"the largest difference is {most} of 255: it shared its passes with pictures of other adapters"
+    else:
+        message = f"the largest difference is {most} of 255: another machine or another release of torch"
+    return {"same": False, "difference": most, "message": message}
+
+
+def _document(each: PictureFile) -> dict[str, Any]:
+    return {
+        "path": each.path,
+        "request": None if each.request is None else each.request.as_json(),
+        "infotext": each.infotext,
+        "lorasmith": each.document,
+    }
+
+
+def _show(each: PictureFile) -> None:
+    say(str(each.path), style="bold")
+    if each.request is None:
+        say("It says nothing of how it was drawn.")
+        return
+    values = each.request.as_json()
+    document = each.document or {}
+    values["init"] = (document.get("request") or {}).get("init") or values["init"]
+    say(values["prompt"])
+    if values["negative"]:
+        say(f"not: {values['negative']}")
+    rows = [(key, value) for key, value in values.items() if key not in _HIDDEN and value not in (None, False, "")]
+    if document:
+        rows.append(
+            ("base", f"{document['base']['name']} {document['base']['hash'][:10]}" if "base" in document else "")
+        )
+        rows += [("adapter", _spell(used)) for used in document.get("adapters") or []]
+        if document.get("origin"):
+            rows.append(("template", document["origin"].get("template")))
+    for key, value in rows:
+        text = ", ".join(f"{k} {v}" for k, v in value.items() if v is not None) if isinstance(value, dict) else value
+        say(f"  {key.replace('_', ' '):<10} {text}")
+    say(f"Draw it again with: lorasmith picture redo {each.path}", style="dim")
+
+
+def _spell(used: dict[str, Any]) -> str:
+    digest = used.get("hash")
+    return f"{used.get('name')} at {used.get('unet')}{'' if digest is None else ' ' + digest[:12]}"

@@ -1,0 +1,160 @@
+"""Continuous batching: pictures join and leave at any step, and share the denoiser's passes while they are there.
+
+Each picture has its own step counter, noise level, sampler and adapters (`painting`, `sampling`); what must agree in
+one pass is the size and the tiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+
+from lorasmith.bases.base import Base
+from lorasmith.events import Preview
+from lorasmith.generation.desk import Desk, Job, Shelf
+from lorasmith.generation.ensembles import Ensemble, Member
+from lorasmith.generation.painting import Course, paint
+from lorasmith.generation.pictures import Drawing, Picture
+from lorasmith.generation.previews import Previewer
+from lorasmith.generation.request import Request
+from lorasmith.generation.sampling import Question, answer
+
+BATCH_SIZE = 8
+# One bank for all adapters in flight while they are few; else each pass has its own.
+SHARED_BANK = 16
+Ticket = Hashable
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """What a step brought: finished pictures and previews by ticket, and whose pictures took part in it."""
+
+    finished: tuple[tuple[Ticket, Picture], ...] = ()
+    previews: tuple[tuple[Ticket, Preview], ...] = ()
+    moved: tuple[Ticket, ...] = ()
+
+
+@dataclass(eq=False)
+class _Canvas:
+    """A picture that is being drawn. `served` is the moment of its last step, for fair turns."""
+
+    ticket: Ticket
+    number: int
+    job: Job
+    course: Course
+    question: Question
+    drawing: Drawing | None
+    served: int
+    done: int = 0
+
+
+class Stepper:
+    """Draws on one base with the adapters of a shelf, a step at a time, at most `batch_size` pictures in a pass.
+
+    With `previews` = n every picture gives a preview every n evaluations. Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        shelf: Shelf | None = None,
+        batch_size: int = BATCH_SIZE,
+        previews: int = 0,
+        desk: Desk | None = None,
+    ) -> None:
+        self.desk = Desk(base, shelf) if desk is None else desk
+        self.batch_size = batch_size
+        self.previews = previews
+        self._previewer = Previewer(self.desk.base)
+        self._canvases: dict[Ticket, _Canvas] = {}
+        self._ready: list[tuple[Ticket, Picture]] = []
+        self._clock = count()
+        self._numbers = count()
+
+    def __len__(self) -> int:
+        """Pictures in flight."""
+        return len(self._canvases) + len(self._ready)
+
+    @property
+    def tickets(self) -> list[Ticket]:
+        """Whose pictures are in flight."""
+        return [*self._canvases, *(ticket for ticket, _ in self._ready)]
+
+    def progress(self, ticket: Ticket) -> tuple[int, int]:
+        """(evaluations done, evaluations in all) of a picture in flight. Raises KeyError."""
+        canvas = self._canvases[ticket]
+        return canvas.done, canvas.job.evaluations
+
+    def add(self, request: Request, ticket: Ticket) -> None:
+        """Let a picture join. Raises PromptError, UsageError, AdapterError, RefusedError, and ValueError for a ticket
+        that is in flight already; the others are not disturbed."""
+        self.add_job(self.desk.read(request), ticket)
+
+    @torch.inference_mode()
+    def add_job(self, job: Job, ticket: Ticket, drawing: Drawing | None = None) -> None:
+        """Let a picture join whose request was read already; `drawing` is what to record in it."""
+        if ticket in self._canvases or any(ticket == other for other, _ in self._ready):
+            raise ValueError(f"ticket {ticket!r} is in flight already")
+        ensemble = self._ensemble([*(canvas.job for canvas in self._canvases.values()), job], [job])
+        course = paint(self.desk.base, self.desk.levels, job, self.desk.tell(job, ensemble))
+        try:
+            question = next(course)
+        except StopIteration as end:
+            self._ready.append((ticket, self.desk.sign(job, end.value, drawing)))
+            return
+        self._canvases[ticket] = _Canvas(
+            ticket, next(self._numbers), job, course, question, drawing, served=next(self._clock)
+        )
+
+    def remove(self, ticket: Ticket) -> None:
+        """Let a picture leave unfinished; one that is not in flight is nothing."""
+        self._canvases.pop(ticket, None)
+        self._ready = [(other, picture) for other, picture in self._ready if other != ticket]
+
+    @torch.inference_mode()
+    def step(self, stop: Callable[[], bool] | None = None) -> Advanced:
+        """One pass for those that waited longest and all that can go with them.
+
+        `stop` is asked within the pass; when it says yes Stopped is raised, and all pictures stand where they stood:
+        the next call makes the pass again.
+        """
+        ready, self._ready = self._ready, []
+        waiting = sorted(self._canvases.values(), key=lambda canvas: (canvas.served, canvas.number))
+        if not waiting:
+            return Advanced(finished=tuple(ready))
+        company = waiting[0].question.company
+        chosen = [canvas for canvas in waiting if canvas.question.company == company][: self.batch_size]
+        chosen.sort(key=lambda canvas: canvas.number)
+        jobs = [canvas.job for canvas in chosen]
+        ensemble = self._ensemble([canvas.job for canvas in self._canvases.values()], jobs)
+        try:
+            answers = answer(self.desk.base, self.desk.levels, ensemble, [canvas.question for canvas in chosen], stop)
+        except BaseException:
+            self._ready = ready
+            raise
+        served = next(self._clock)
+        previews = []
+        for canvas, x_0 in zip(chosen, answers, strict=True):
+            canvas.done, canvas.served = canvas.done + 1, served
+            if self.previews and canvas.done % self.previews == 0:
+                image = self._previewer.draw(x_0)
+                preview = Preview(canvas.number, image, canvas.done, canvas.job.evaluations)
+                previews.append((canvas.ticket, preview))
+            try:
+                canvas.question = canvas.course.send(x_0)
+            except StopIteration as end:
+                del self._canvases[canvas.ticket]
+                ready.append((canvas.ticket, self.desk.sign(canvas.job, end.value, canvas.drawing)))
+            except BaseException:
+                del self._canvases[canvas.ticket]  # its course is over; the others go on
+                self._ready = ready
+                raise
+        return Advanced(tuple(ready), tuple(previews), tuple(canvas.ticket for canvas in chosen))
+
+    def _ensemble(self, everybody: list[Job], wanted: list[Job]) -> Ensemble:
+        """A bank for the wanted jobs; for everybody in flight when that is not too many."""
+        members: set[Member] = {member for job in everybody for member in job.members}
+        return self.desk.ensemble(everybody if len(members) <= SHARED_BANK else wanted)

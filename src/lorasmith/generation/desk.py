@@ -1,0 +1,275 @@
+"""The desk: reads requests, looks everything up, and says what each picture is told; at the end it signs pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from PIL import Image
+
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.header import addnet_hash
+from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.bases.base import Base, TextContext
+from lorasmith.diffusion.samplers import Levels, count_evaluations
+from lorasmith.generation.blocks import split_by_blocks
+from lorasmith.generation.conditioning import Text, TextReader, read_text
+from lorasmith.generation.ensembles import Ensemble, Ensembles, Member, gather, identify
+from lorasmith.generation.infotext import write_infotext
+from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
+from lorasmith.generation.request import Request, Settings, settle
+from lorasmith.generation.sampling import Guidance, in_force
+from lorasmith.prompts import Network, SubPrompt, parse, parse_attention, parse_schedule, split_networks
+from lorasmith.prompts.networks import unknown_tag_error
+from lorasmith.tags.refusal import refuse
+
+
+class Shelf(Protocol):
+    """Where adapters come from by name; `lorasmith.adapters.shelf.AdapterShelf` is one."""
+
+    def get(self, name: str) -> Adapter: ...
+
+    def path(self, name: str) -> Path: ...
+
+
+@dataclass(frozen=True)
+class _Call:
+    """An adapter that a prompt calls, and the members that it is in a bank: more than one only for block weights."""
+
+    network: Network
+    members: tuple[tuple[Member, Adapter], ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One pass over a picture: `total` steps of which the first `skipped` are not taken, and its texts.
+
+    `parts` have weights; a text is in force up to its last step.
+    """
+
+    total: int
+    skipped: int
+    parts: tuple[tuple[float, tuple[tuple[int, Text], ...]], ...]
+    negative: tuple[tuple[int, Text], ...]
+    calls: tuple[_Call, ...]
+
+    def pattern(self, cfg: float) -> tuple[tuple[int, ...], ...]:
+        """The rows that it needs in each step, by their length in chunks: stages of one pattern fill passes alike."""
+        found = []
+        for step in range(self.skipped + 1, self.total + 1):
+            told = [(weight * cfg, len(in_force(schedule, step).chunks)) for weight, schedule in self.parts]
+            longest = max(length for _, length in told)
+            rows = [longest for factor, _ in told if factor != 0.0]
+            if 1.0 - sum(factor for factor, _ in told) != 0.0:
+                rows.append(len(in_force(self.negative, step).chunks))
+            found.append(tuple(rows))
+        return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A request with everything looked up: nothing can be missing once drawing starts."""
+
+    request: Request
+    settings: Settings
+    stages: tuple[Stage, ...]
+    tags_in_negative: bool
+
+    @property
+    def members(self) -> dict[Member, Adapter]:
+        return {member: adapter for stage in self.stages for call in stage.calls for member, adapter in call.members}
+
+    @property
+    def evaluations(self) -> int:
+        """How many passes of the denoiser it takes part in."""
+        return sum(count_evaluations(self.settings.sampler, stage.total - stage.skipped) for stage in self.stages)
+
+    @property
+    def steady(self) -> dict[Member, float] | None:
+        """The denoiser's strengths when they are the same in all steps of all passes, else None."""
+        found = [_strengths(stage) for stage in self.stages]
+        rows = [{member: strengths[0] for member, strengths in each.items()} for each in found]
+        level = all(len(set(strengths)) == 1 for each in found for strengths in each.values())
+        return rows[0] if level and all(row == rows[0] for row in rows) else None
+
+
+class Desk:
+    """Reads requests for one base with the adapters of a shelf; keeps banks and encoded texts for the next ones."""
+
+    def __init__(self, base: Base, shelf: Shelf | None = None) -> None:
+        self.base = base
+        self.shelf: Shelf = AdapterShelf([]) if shelf is None else shelf
+        self.levels = Levels(base.noise_schedule)
+        self.ensembles = Ensembles(base)
+        self._texts = TextReader(base)
+        self._parts: WeakKeyDictionary[Adapter, dict[tuple[object, ...], dict[float, Adapter]]] = WeakKeyDictionary()
+
+    def read(self, request: Request, loaded: dict[str, Adapter] | None = None) -> Job:
+        """The request looked up; `loaded` keeps adapters that several requests call. Raises PromptError, UsageError,
+        AdapterError, RefusedError."""
+        loaded = {} if loaded is None else loaded
+        settled, settings = settle(request, self.base)
+        negative = split_networks(settled.negative, "a1111").text
+        stages = [self._stage(settled, settings, settled.prompt, negative, loaded, None)]
+        hires = settled.hires
+        tags = negative != settled.negative
+        if hires is not None:
+            away = settled.negative if hires.negative is None else hires.negative
+            plain = split_networks(away, "a1111").text
+            tags = tags or plain != away
+            prompt = settled.prompt if hires.prompt is None else hires.prompt
+            stages.append(self._stage(settled, settings, prompt, plain, loaded, hires.steps or settings.steps))
+        return Job(settled, settings, tuple(stages), tags)
+
+    def _stage(
+        self,
+        request: Request,
+        settings: Settings,
+        text: str,
+        negative: str,
+        loaded: dict[str, Adapter],
+        hires_steps: int | None,
+    ) -> Stage:
+        prompt = parse(text, settings.steps, request.compat, hires_steps)
+        refuse([text, *_plain_texts(prompt.subprompts, settings)], "prompt")
+        if prompt.unknown:
+            raise unknown_tag_error(prompt.unknown[0])
+        for network in prompt.networks:
+            if network.name not in loaded:
+                loaded[network.name] = self.shelf.get(network.name)
+        total = settings.steps
+        skipped = 0 if request.init is None else total - count_init_steps(total, request.init.strength)
+        if hires_steps is not None:
+            assert request.hires is not None
+            total, skipped = hires_steps, 0 if request.hires.denoising > 0 else hires_steps
+        calls = tuple(
+            _Call(network, self._members(network, loaded[network.name]))
+            for network in prompt.networks
+            if network.te or network.unet
+        )
+        # Texts that differ only in the strength of what does not touch the text encoders are encoded once.
+        te = gather(
+            (member, call.network.te * member.share)
+            for call in calls
+            for member, adapter in call.members
+            if call.network.te and _has_text_layers(adapter)
+        )
+        acting = tuple(sorted(te.items(), key=lambda item: item[0].order))
+
+        def read(schedule: Iterable[tuple[int, str]]) -> tuple[tuple[int, Text], ...]:
+            return tuple(
+                (end, read_text(each, self.base, settings.emphasis, request.compat, settings.clip_skip, acting))
+                for end, each in schedule
+            )
+
+        return Stage(
+            total=total,
+            skipped=skipped,
+            parts=tuple((part.weight, read(part.schedule)) for part in prompt.subprompts),
+            negative=read(parse_schedule(negative, settings.steps, hires_steps)),
+            calls=calls,
+        )
+
+    def _members(self, network: Network, adapter: Adapter) -> tuple[tuple[Member, Adapter], ...]:
+        kept = self._parts.setdefault(adapter, {})
+        key = (network.dyn, network.blocks)
+        if key not in kept:
+            cut = cut_ranks(adapter, network.dyn)
+            kept[key] = split_by_blocks(cut, network.blocks, self.base) if network.blocks else {1.0: cut}
+        number = identify(adapter)
+        return tuple(
+            (Member(network.name, network.dyn, number, network.blocks, share), part)
+            for share, part in kept[key].items()
+        )
+
+    def ensemble(self, jobs: Iterable[Job]) -> Ensemble:
+        """A bank with all the jobs' adapters. Raises AdapterError where one does not fit the base."""
+        return self.ensembles.get({member: adapter for job in jobs for member, adapter in job.members.items()})
+
+    def tell(self, job: Job, ensemble: Ensemble) -> tuple[Guidance, ...]:
+        """What the picture is told in each of its passes; its texts are encoded here."""
+        return tuple(self._guide(job, stage, ensemble) for stage in job.stages)
+
+    def _guide(self, job: Job, stage: Stage, ensemble: Ensemble) -> Guidance:
+        def encode(schedule: Iterable[tuple[int, Text]]) -> tuple[tuple[int, TextContext], ...]:
+            return tuple((end, self._texts.encode(text, ensemble)) for end, text in schedule)
+
+        return Guidance(
+            parts=tuple((weight, encode(schedule)) for weight, schedule in stage.parts),
+            negative=encode(stage.negative),
+            cfg=job.settings.cfg,
+            strengths=_strengths(stage),
+        )
+
+    def sign(self, job: Job, image: Image.Image, drawing: Drawing | None = None) -> Picture:
+        """The finished picture with its recipes."""
+        used: dict[Network, UsedAdapter] = {}
+        for network in dict.fromkeys(call.network for stage in job.stages for call in stage.calls):
+            used[network] = UsedAdapter(network, self._hash(network.name))
+        known = {each.network.name: each.hash for each in used.values() if each.hash is not None}
+        base = self.base
+        return Picture(
+            image=image,
+            request=job.request,
+            networks=tuple(used.values()),
+            base_name=base.name,
+            base_hash=base.content_hash,
+            infotext=write_infotext(job.request, job.settings, base.name, base.content_hash, known),
+            drawing=drawing,
+        )
+
+    def _hash(self, name: str) -> str | None:
+        path = self.shelf.path(name)
+        return addnet_hash(path) if path.is_file() else None
+
+
+def count_init_steps(steps: int, strength: float) -> int:
+    """How many of `steps` a start from a picture takes, as the A1111 web UI counts: one more than the share.
+
+    0 only for strength 0.
+    """
+    return 0 if strength == 0 else min(steps, int(min(strength, 0.999) * steps) + 1)
+
+
+def cut_ranks(adapter: Adapter, dyn: int | None) -> Adapter:
+    """The first `dyn` ranks of a plain LoRA at the full rank's scale; other algorithms stay whole, as in A1111."""
+    if dyn is None:
+        return adapter
+    layers = {
+        name: replace(
+            factors, down=factors.down[:dyn], up=factors.up[:, :dyn], alpha=factors.scale * min(dyn, factors.rank)
+        )
+        if isinstance(factors, LoraFactors)
+        else factors
+        for name, factors in adapter.layers.items()
+    }
+    return replace(adapter, layers=layers)
+
+
+def _strengths(stage: Stage) -> Mapping[Member, tuple[float, ...]]:
+    """Each member's strength in the denoiser, step by step."""
+    by_step = [
+        gather(
+            (member, call.network.unet_at(step, stage.total) * member.share)
+            for call in stage.calls
+            for member, _ in call.members
+        )
+        for step in range(1, stage.total + 1)
+    ]
+    return {member: tuple(row[member] for row in by_step) for member in by_step[0]}
+
+
+def _has_text_layers(adapter: Adapter) -> bool:
+    return any(not name.startswith("lora_unet") for name in adapter.layers)
+
+
+def _plain_texts(parts: Sequence[SubPrompt], settings: Settings) -> list[str]:
+    """What the text encoders will read, without the brackets that could hide a word from the refusal."""
+    texts = dict.fromkeys(text for part in parts for _, text in part.schedule)
+    if settings.emphasis == "none":
+        return list(texts)
+    return ["".join(span.text for span in parse_attention(text)) for text in texts]

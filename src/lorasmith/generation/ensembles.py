@@ -1,0 +1,126 @@
+"""Which adapters stand beside the base together: banks kept by their members, and weights merged for a steady set."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import count
+from weakref import WeakKeyDictionary
+
+import torch
+
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.bank import AdapterBank, Merged
+from lorasmith.bases.base import Base
+
+BANK_BYTES = 512 * 2**20
+_numbers = count()
+_identities: WeakKeyDictionary[Adapter, int] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A column of a bank: an adapter with its first `dyn` ranks, on the blocks that have the weight `share`.
+
+    `identity` tells loaded files apart, since a file may change between two pictures; `blocks` are the block
+    weights, empty for none.
+    """
+
+    name: str
+    dyn: int | None
+    identity: int
+    blocks: tuple[float, ...] = ()
+    share: float = 1.0
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Members stand in one order whoever called them first: sums round alike."""
+        return (self.name, self.dyn or 0, self.blocks, self.share, self.identity)
+
+
+def identify(adapter: Adapter) -> int:
+    """A number of this loaded adapter that no other gets."""
+    if adapter not in _identities:
+        _identities[adapter] = next(_numbers)
+    return _identities[adapter]
+
+
+class Ensemble:
+    """A bank and which of its columns is whose."""
+
+    def __init__(self, base: Base, members: Mapping[Member, Adapter]) -> None:
+        order = sorted(members, key=lambda member: member.order)
+        self.columns: Mapping[Member, int] = {member: column for column, member in enumerate(order)}
+        self.bank = AdapterBank(base, [members[member] for member in order]) if order else None
+        self.bytes = sum(adapter.bytes for adapter in members.values())
+        self._weighed: tuple[tuple[float, ...], ...] | None = None
+        self._merged: tuple[tuple[float, ...], Merged] | None = None
+
+    def acting(self, rows: Sequence[Mapping[Member, float]]) -> AbstractContextManager[None]:
+        """The denoiser's passes inside have these strengths, one mapping for each row."""
+        if self._merged is not None and all(self._row(row) == self._merged[0] for row in rows):
+            return self._merged[1].applied()
+        return self.encoding(rows)
+
+    def encoding(self, rows: Sequence[Mapping[Member, float]]) -> AbstractContextManager[None]:
+        """Passes inside have these strengths on the side path."""
+        if self.bank is None or not any(rows):
+            return nullcontext()
+        strengths = tuple(self._row(row) for row in rows)
+        if strengths != self._weighed:
+            S = torch.tensor(strengths)
+            self.bank.weigh(S, S)
+            self._weighed = strengths
+        return self.bank.attached()
+
+    @contextmanager
+    def merged(self, strengths: Mapping[Member, float]) -> Iterator[None]:
+        """Inside, passes in which all rows have these strengths run on merged weights, at the bare base's speed."""
+        assert self.bank is not None
+        row = self._row(strengths)
+        self._merged = (row, self.bank.merge(torch.tensor(row), torch.zeros(len(row))))
+        try:
+            yield
+        finally:
+            self._merged = None
+
+    def _row(self, strengths: Mapping[Member, float]) -> tuple[float, ...]:
+        row = [0.0] * len(self.columns)
+        for member, strength in strengths.items():
+            row[self.columns[member]] = strength
+        return tuple(row)
+
+
+class Ensembles:
+    """Banks by their members; the least recently used go first when all together hold more than `capacity` bytes."""
+
+    def __init__(self, base: Base, capacity: int = BANK_BYTES) -> None:
+        self.base = base
+        self.capacity = capacity
+        self._kept: OrderedDict[frozenset[Member], Ensemble] = OrderedDict()
+
+    def get(self, members: Mapping[Member, Adapter]) -> Ensemble:
+        """A bank that has all of them, perhaps others too. Raises AdapterError where one does not fit the base."""
+        wanted = frozenset(members)
+        key = next((kept for kept in reversed(self._kept) if wanted <= kept), None)
+        if key is None:
+            key, self._kept[wanted] = wanted, Ensemble(self.base, members)
+        self._kept.move_to_end(key)
+        while len(self._kept) > 1 and self.bytes > self.capacity:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the banks' factors."""
+        return sum(ensemble.bytes for ensemble in self._kept.values())
+
+
+def gather(parts: Iterable[tuple[Member, float]]) -> dict[Member, float]:
+    """Strengths by member, repeats summed."""
+    total: dict[Member, float] = {}
+    for member, strength in parts:
+        total[member] = total.get(member, 0.0) + strength
+    return total
