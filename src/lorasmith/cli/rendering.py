@@ -113,7 +113,8 @@ class _Screen:
         if isinstance(event, Progress):
             self._advance(event.stage, event.done, event.total, _left(event.eta))
         elif isinstance(event, StepDone):
-            self._advance("training", event.step, event.steps, f"loss {event.loss:.4f}  {_left(event.eta)}")
+            stage = f"training {event.variant}".strip()
+            self._advance(stage, event.step, event.steps, _step_note(event))
         elif isinstance(event, Note):
             self._console.print(_note_text(event), style="yellow" if event.level != "note" else None, markup=False)
         elif isinstance(event, SnapshotSaved):
@@ -141,6 +142,13 @@ class _Screen:
         if done >= total or now - self._logged >= LOG_SECONDS:
             self._logged = now
             self._console.print(f"{stage} {done}/{total}  {note}".rstrip(), markup=False)
+
+
+def _step_note(event: StepDone) -> str:
+    """``loss 0.0412  3.1 rows/s  1.2 GB  2 min 05 s left``."""
+    speed = f"  {event.speed:.3g} rows/s" if event.speed else ""
+    memory = f"  {event.memory / 1e9:.1f} GB" if event.memory else ""
+    return f"loss {event.loss:.4f}{speed}{memory}  {_left(event.eta)}"
 
 
 def _left(eta: float | None) -> str:

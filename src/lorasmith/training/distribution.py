@@ -69,6 +69,11 @@ def is_distributed() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
+def is_first() -> bool:
+    """Is this the process that speaks to the user?"""
+    return not is_distributed() or os.environ["RANK"] == "0"
+
+
 @contextmanager
 def join_processes() -> Iterator[Share]:
     """This process's share among those that torchrun started; alone without it.
