@@ -35,14 +35,16 @@ def test_which_adapters_are_meant(project: Path, tmp_path_factory: pytest.TempPa
         find_adapters(project / "nowhere")
 
 
-def test_a_run_drawn_as_a_grid(
+def test_a_run_drawn_as_a_grid_twice_and_its_favourites(
     project: Path, tiny_base_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["grid", str(project / "runs" / "2"), "--prompt", "red hat", "--strengths", "0.5", "--steps", "1"]
     words += ["--base", str(tiny_base_folder), "--out", str(tmp_path / "grids"), "--json"]
     assert run(words) == 0
     document = json.loads(capsys.readouterr().out)
-    assert Path(document["grid"]).name == "grid-0001.png"
+    sheet = Path(document["grid"])
+    assert sheet.name == "grid.png"
+    assert sheet.is_file()
     assert [(cell["x"], cell["y"], cell["z"]) for cell in document["cells"]] == [
         *(("no adapter", "zbk-000001", None), ("strength 0.5", "zbk-000001", None)),
         *(("no adapter", "zbk-000002", None), ("strength 0.5", "zbk-000002", None)),
@@ -50,11 +52,25 @@ def test_a_run_drawn_as_a_grid(
     for cell in document["cells"]:
         with Image.open(cell["path"]) as picture:
             assert picture.size == (64, 64)
-    assert run([*words, "--x", "steps=1,0"]) == 0
-    again = json.loads(capsys.readouterr().out)
-    assert Path(again["grid"]).name == "grid-0002.png"
-    assert "steps = 0" in again["cells"][1]["error"]
-    assert "path" in again["cells"][0]
+    assert run([*words, "--cost"]) == 0
+    cost = json.loads(capsys.readouterr().out)["cost"]
+    assert (cost["pictures"], cost["kept"], cost["steps"]) == (3, 3, 0)
+    assert run(words) == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+    assert run([*words[:-1], "--x", "steps=1,0", "--z", "seed=1,2"]) == 0  # for a person
+    said = capsys.readouterr().out
+    assert "steps = 0" in said
+    assert "grid-2.png" in said
+    assert "index.html" in said
+
+    record = json.loads(Path(document["record"]).read_text("utf-8"))
+    marks = tmp_path / "favourites.json"
+    key = record["cells"][1]["key"]
+    marks.write_text(json.dumps({"kind": "lorasmith marks", "of": record["id"], "marks": {key: "favourite"}}))
+    assert run(["grid", "pick", str(marks), str(sheet.parent), "--json"]) == 0
+    (picked,) = json.loads(capsys.readouterr().out)["pictures"]
+    assert Path(picked["path"]).read_bytes() == Path(document["cells"][1]["path"]).read_bytes()
 
 
 def test_the_base_is_the_projects_own(project: Path, tiny_base_folder: Path) -> None:
@@ -65,7 +81,24 @@ def test_the_base_is_the_projects_own(project: Path, tiny_base_folder: Path) -> 
     assert base_of(file) == str(tiny_base_folder)
 
 
-def test_two_adapters_of_one_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    runs = project / "runs"
-    assert run(["grid", str(runs / "1"), str(runs / "2" / "zbk.safetensors"), "--prompt", "a"]) == 2
-    assert "several adapters are named zbk" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["runs/1", "runs/2/zbk.safetensors"], "several adapters are named zbk"),
+        ([], "needs adapters, or an axis"),
+        (["runs/1", "--name", "../away"], "is not a folder's name"),
+        (["runs/1", "--set", "hires.scale"], "FIELD=VALUE"),
+        (["runs/1", "--set", "seed=1-3"], "gives 3 values"),
+        (["runs/1", "--set", "hires.scael=2"], "hires.scale"),
+    ],
+)
+def test_wrong_calls(
+    project: Path,
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(project)
+    assert run(["grid", *words, "--prompt", "a"]) == 2
+    assert message in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,9 +13,87 @@ GAP = 4
 MARGIN = 10
 LEAST_CELL = 192  # smaller pictures are shown enlarged
 WIDEST_ROW_LABEL = 240
-PAPER, INK, FAINT, ALARM = (255, 255, 255), (25, 25, 25), (235, 235, 235), (170, 30, 30)
+PAPER, INK, SOFT, FAINT, ALARM = (255, 255, 255), (25, 25, 25), (105, 105, 105), (235, 235, 235), (170, 30, 30)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class Table:
+    """A labelled table's geometry and head, drawn band by band so that its size does not matter.
+
+    `cell` is the size of a picture; `left` and `top` are where the first one lies.
+    """
+
+    width: int
+    height: int
+    cell: tuple[int, int]
+    left: int
+    top: int
+    head: Image.Image
+    beside: tuple[tuple[str, ...], ...]
+
+    def band(self, row: int, content: Sequence[Image.Image | str]) -> Image.Image:
+        """One row of pictures with its label and the gap below it; a text says why there is no picture."""
+        letters = _font(LETTERS)
+        width, height = self.cell
+        band = Image.new("RGB", (self.width, height + GAP), PAPER)
+        pen = ImageDraw.Draw(band)
+        if row < len(self.beside):
+            _write(pen, self.beside[row], (MARGIN, 0), height, letters, INK)
+        for column, cell in enumerate(content):
+            x = self.left + column * (width + GAP)
+            if isinstance(cell, str):
+                pen.rectangle((x, 0, x + width - 1, height - 1), FAINT)
+                _write(pen, _wrap(cell, letters, width - 2 * GAP), (x + GAP, 0), height, letters, ALARM)
+            else:
+                shown = _fit(cell.convert("RGB"), width, height)
+                band.paste(shown, (x + (width - shown.width) // 2, (height - shown.height) // 2))
+        return band
+
+    def bands(self, rows: Iterable[Sequence[Image.Image | str]]) -> Iterator[Image.Image]:
+        """The whole table from top to bottom; `rows` are taken one at a time."""
+        yield self.head
+        for row, content in enumerate(rows):
+            yield self.band(row, content)
+        yield Image.new("RGB", (self.width, MARGIN), PAPER)
+
+
+def plan_table(
+    cell: tuple[int, int],
+    across: int,
+    down: int,
+    columns: Sequence[str] = (),
+    rows: Sequence[str] = (),
+    title: str = "",
+    note: str = "",
+) -> Table:
+    """A table of `across` by `down` pictures of size `cell`; `note` stands small below the title."""
+    letters, big = _font(LETTERS), _font(TITLE_LETTERS)
+    width, height = cell
+    beside = tuple(tuple(_wrap(label, letters, WIDEST_ROW_LABEL)) for label in rows)
+    left = MARGIN + max((_width(line, letters) for lines in beside for line in lines), default=-GAP) + 2 * GAP
+    above = [_wrap(label, letters, width) for label in columns]
+    full = left + across * (width + GAP) + MARGIN
+    room = max(full, 2 * LEAST_CELL) - 2 * MARGIN
+    heading = _wrap(title, big, room) if title else []
+    below = _wrap(note, letters, room) if note else []
+    widths = [round(_width(line, big)) for line in heading] + [round(_width(line, letters)) for line in below]
+    full = max(full, MARGIN * 2 + max(widths, default=0))
+    line, big_line = LETTERS + 4, TITLE_LETTERS + 6
+    told = len(heading) * big_line + len(below) * line
+    top = MARGIN + told + max((len(lines) for lines in above), default=0) * line + GAP
+    head = Image.new("RGB", (full, top), PAPER)
+    pen = ImageDraw.Draw(head)
+    for index, text in enumerate(heading):
+        pen.text((MARGIN, MARGIN + index * big_line), text, INK, font=big)
+    for index, text in enumerate(below):
+        pen.text((MARGIN, MARGIN + len(heading) * big_line + index * line), text, SOFT, font=letters)
+    for column, lines in enumerate(above):
+        x = left + column * (width + GAP)
+        for index, text in enumerate(reversed(lines)):
+            pen.text((x + width // 2, top - GAP - index * line), text, INK, font=letters, anchor="md")
+    return Table(full, top + down * (height + GAP) + MARGIN, cell, left, top, head, beside)
 
 
 def draw_sheet(
@@ -22,43 +101,20 @@ def draw_sheet(
     columns: Sequence[str] = (),
     rows: Sequence[str] = (),
     title: str = "",
+    note: str = "",
 ) -> Image.Image:
     """A table of pictures; a text in place of a picture says why there is none.
 
     `columns` label the columns and `rows` the rows, where given. All pictures are shown at the size of the largest,
     small ones enlarged by a whole factor.
     """
-    letters, big = _font(LETTERS), _font(TITLE_LETTERS)
-    width, height = _cell_size(cells)
     across = max((len(row) for row in cells), default=0)
-    beside = [_wrap(label, letters, WIDEST_ROW_LABEL) for label in rows]
-    left = MARGIN + max((_width(line, letters) for lines in beside for line in lines), default=-GAP) + 2 * GAP
-    above = [_wrap(label, letters, width) for label in columns]
-    full = left + across * (width + GAP) + MARGIN
-    heading = _wrap(title, big, max(full, 2 * LEAST_CELL) - 2 * MARGIN) if title else []
-    full = max(full, MARGIN * 2 + max((round(_width(line, big)) for line in heading), default=0))
-    line, big_line = LETTERS + 4, TITLE_LETTERS + 6
-    top = MARGIN + len(heading) * big_line + max((len(lines) for lines in above), default=0) * line + GAP
-    sheet = Image.new("RGB", (full, top + len(cells) * (height + GAP) + MARGIN), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    for index, text in enumerate(heading):
-        pen.text((MARGIN, MARGIN + index * big_line), text, INK, font=big)
-    for column, lines in enumerate(above):
-        x = left + column * (width + GAP)
-        for index, text in enumerate(reversed(lines)):
-            pen.text((x + width // 2, top - GAP - index * line), text, INK, font=letters, anchor="md")
-    for row, content in enumerate(cells):
-        y = top + row * (height + GAP)
-        if row < len(beside):
-            _write(pen, beside[row], (MARGIN, y), height, letters, INK)
-        for column, cell in enumerate(content):
-            x = left + column * (width + GAP)
-            if isinstance(cell, str):
-                pen.rectangle((x, y, x + width - 1, y + height - 1), FAINT)
-                _write(pen, _wrap(cell, letters, width - 2 * GAP), (x + GAP, y), height, letters, ALARM)
-            else:
-                shown = _fit(cell.convert("RGB"), width, height)
-                sheet.paste(shown, (x + (width - shown.width) // 2, y + (height - shown.height) // 2))
+    table = plan_table(_cell_size(cells), across, len(cells), columns, rows, title, note)
+    sheet = Image.new("RGB", (table.width, table.height), PAPER)
+    y = 0
+    for band in table.bands(cells):
+        sheet.paste(band, (0, y))
+        y += band.height
     return sheet
 
 
@@ -90,9 +146,14 @@ def _font(size: int) -> Font:
 
 
 def _cell_size(cells: Sequence[Sequence[Image.Image | str]]) -> tuple[int, int]:
-    sizes = [cell.size for row in cells for cell in row if not isinstance(cell, str)]
-    width = max((size[0] for size in sizes), default=LEAST_CELL)
-    height = max((size[1] for size in sizes), default=LEAST_CELL)
+    return shown_size(cell.size for row in cells for cell in row if not isinstance(cell, str))
+
+
+def shown_size(sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The size at which pictures of these sizes are shown in one table."""
+    known = list(sizes)
+    width = max((size[0] for size in known), default=LEAST_CELL)
+    height = max((size[1] for size in known), default=LEAST_CELL)
     factor = max(1, -(-LEAST_CELL // max(width, height)))
     return width * factor, height * factor
 

@@ -1,98 +1,186 @@
-"""`lorasmith grid`: adapters and strengths side by side."""
+"""`lorasmith grid`: anything beside anything, above all snapshots by strengths."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
-    from lorasmith.generation.grid import Grid
+    from lorasmith.generation.grids.drawing import OpenStudio
+    from lorasmith.generation.request import Request
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
+#: Longer work is asked about first, where somebody can answer.
+ASKED_FROM = 300.0
+HOUSE = Path("grids")
 
 
-def command(
-    adapters: Annotated[
-        list[Path],
-        typer.Argument(metavar="ADAPTER_OR_RUN...", help="Adapter files, run folders or project folders."),
-    ],
+class _Group(TyperGroup):
+    """What stands in the place of a command is drawn."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
+            args = ["draw", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Group, help="Draw snapshots by strengths, or anything by anything, beside the bare base.", no_args_is_help=True
+)
+
+
+@app.command()
+def draw(
     prompt: Annotated[str, typer.Option(help="What to draw in every cell, without adapter tags.")],
-    strengths: Annotated[str, typer.Option(help="Columns, beside the bare base.")] = DEFAULT_STRENGTHS,
+    adapters: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[ADAPTER_OR_RUN]...", help="Adapter files, run folders or project folders."),
+    ] = None,
+    strengths: Annotated[str, typer.Option(help="Columns, beside the bare base: 0.6,0.8 or 0.2..1.0/0.2.")] = (
+        DEFAULT_STRENGTHS
+    ),
     x: Annotated[
         str | None,
-        typer.Option(metavar="KIND=VALUES", help="Other columns: seed=1,2 cfg=3,5 sampler=... prompt=a,b"),
+        typer.Option(
+            metavar="KIND=VALUES", help='Other columns: "seed=1-5", "sampler=DDIM,Euler a", "prompt=red,blue" ...'
+        ),
     ] = None,
     y: Annotated[str | None, typer.Option(metavar="KIND=VALUES", help="Other rows than the adapters.")] = None,
+    z: Annotated[str | None, typer.Option(metavar="KIND=VALUES", help="A page for each.")] = None,
+    control: Annotated[bool, typer.Option(help="The bare base before the strengths.")] = True,
     base: Annotated[
-        str | None, typer.Option(help='"doodle", or a diffusers folder; by default the base of the project.')
+        str | None, typer.Option(help='"doodle", a diffusers folder or a checkpoint; else that of the project.')
     ] = None,
     seed: Annotated[int, typer.Option(help="The same in every cell.")] = 0,
     steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
     cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
-    sampler: Annotated[str, typer.Option(help="DDIM, Euler a, Euler, DPM++ 2M, DPM++ 2M Karras.")] = "DDIM",
+    sampler: Annotated[str, typer.Option(help="By its A1111 name.")] = "DDIM",
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Of a cell, in pixels.")] = None,
     negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the grid and its cells go.")] = Path("grids"),
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the request: hires.scale=2."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Above the grid; the prompt if none.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the grid's folder; the same name again adds to what is drawn.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the grid's folder goes.")] = HOUSE,
+    full_size: Annotated[bool, typer.Option("--full-size", help="Never scale the sheet down.")] = False,
+    embed: Annotated[bool, typer.Option("--embed", help="Put the pictures into the page itself.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Only say what it would cost.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before long work.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Draw snapshots by strengths, beside the bare base.
+    """Draw a grid: a PNG, a page to look closely, and every cell as a picture.
 
-    Example: lorasmith grid my-lora --prompt "zbk, smile, blue background" --strengths 0.6,0.8,1.0
+    The same command goes on where it was stopped, and draws nothing twice. Kinds of axes: strength, te, unet,
+    adapter (none is the bare base), prompt (search and replace), prompts, order, negative, base, size, seed, steps,
+    cfg, sampler, schedule, clip_skip, blocks, and every other field of a picture; `lorasmith grid draw` tells them all
+    when one is wrong.
+
+    Example: lorasmith grid my-lora --prompt "zbk, smile, blue background" --strengths 0.4..1.0/0.2
     """
-    files = [file for given in adapters for file in find_adapters(given)]
+    files = [file for given in adapters or [] for file in find_adapters(given)]
+    names = _name_all(files)
     width, height = read_size(size)
+    from lorasmith.generation.grids.axes import STILL, adapter_axis
+    from lorasmith.generation.grids.cost import count_cost, measure_cost
+    from lorasmith.generation.grids.drawing import draw_order, take_order
+    from lorasmith.generation.grids.publishing import publish
+    from lorasmith.generation.grids.typed import read_axis
+    from lorasmith.generation.request import Request
+
+    if not files and x is None:
+        raise UsageError(
+            "a grid needs adapters, or an axis.", hint='For example: lorasmith grid my-lora, or --x "seed=1-5".'
+        )
+    columns = read_axis(x or f"strength={strengths}", control)
+    rows = read_axis(y) if y else adapter_axis(names, _label_all(files)) if files else STILL
+    pages = read_axis(z) if z else STILL
+    if y and not z and len(names) > 1 and "adapter" not in (columns.title, rows.title):
+        pages = adapter_axis(names, _label_all(files))
+    request = _set_fields(Request(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
+    where = base or (base_of(files[-1]) if files else "doodle")
+    folder = out / (name or _folder_name(request, (x or strengths, y, z, *map(str, files), where)))
+    if Path(name or "a").name != (name or "a"):
+        raise UsageError(f'--name "{name}" is not a folder\'s name.', hint="Say where it goes with --out.")
+    open_studio = studios(files)
+    order = show(
+        take_order(
+            request, columns, rows, open_studio, folder, z=pages, adapter=names[-1] if names else None, base=where
+        ),
+        as_json,
+    )
+    told = show(measure_cost(order, open_studio), as_json) if not yes or cost else count_cost(order)
+    if cost:
+        print_json({"cost": told}) if as_json else say(str(told))
+        return
+    if not as_json:
+        say(str(told))
+        if not yes and (told.seconds or 0) >= ASKED_FROM and sys.stdin.isatty() and not typer.confirm("Draw it?", True):
+            return
+    grid = show(draw_order(order, open_studio), as_json)
+    published = show(publish(grid, title=title, full_size=full_size, embed=embed), as_json)
+    cells = [_cell(cell, len(pages) > 1 or z is not None) for cell in grid.cells]
+    if as_json:
+        print_json({**published.as_json(), "cells": cells})
+        return
+    for cell in cells:
+        if "error" in cell:
+            place = ", ".join(filter(None, (cell["x"], cell["y"], cell["z"])))
+            say(f"not drawn ({place}): {cell['error']}", style="yellow")
+    for sheet in published.sheets:
+        say(f"grid: {sheet}", style="green")
+    say(f"look closely, and pick favourites: open {published.page}")
+
+
+@app.command()
+def pick(
+    marks: Annotated[Path, typer.Argument(metavar="FAVOURITES.json", help="Downloaded from a grid's page.")],
+    grid: Annotated[
+        Path | None, typer.Argument(metavar="[GRID]", help="Its folder; else it is looked for in ./grids.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where copies go; GRID/kept if none.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Copy the favourites that were marked on a grid's page to a folder of their own.
+
+    Example: lorasmith grid pick ~/Downloads/favourites-5f0c.json
+    """
+    from lorasmith.generation.grids.marks import copy_kept, find_folder, read_marks
+    from lorasmith.generation.grids.publishing import RECORD
+
+    told = read_marks(marks)
+    folder = grid or find_folder(told, [HOUSE, Path()], RECORD)
+    copies = copy_kept(told, folder, RECORD, out or folder / "kept")
+    if as_json:
+        print_json({"grid": folder, "pictures": [{"from": source, "path": target} for source, target in copies]})
+        return
+    for _, target in copies:
+        say(str(target))
+    if not copies:
+        say("no favourites: star some on the page first.")
+
+
+def studios(files: list[Path]) -> OpenStudio:
+    """Studios over these adapters by base, the last one kept open: two bases need not fit into memory together."""
+    from functools import lru_cache
+
     from lorasmith.adapters.shelf import AdapterShelf
     from lorasmith.bases.base import load_base
-    from lorasmith.generation.grid import adapter_axis, draw_grid, read_axis
-    from lorasmith.generation.request import Request
     from lorasmith.generation.studio import Studio
 
-    names = [file.stem for file in files]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise UsageError(f"several adapters are named {', '.join(twice)}.", hint="Rename one, or draw them apart.")
-    columns = read_axis(x or f"strength={strengths}")
-    rows = read_axis(y) if y else adapter_axis(names)
-    request = Request(prompt, negative, seed, steps, cfg, sampler, width, height)
-    studio = Studio(load_base(base or base_of(files[-1])), AdapterShelf(files))
-    grid = show(draw_grid(studio, request, columns, rows, adapter=names[-1]), as_json)
-    document = save_grid(grid, out)
-    if as_json:
-        print_json(document)
-        return
-    say(f"grid: {document['grid']}")
-    for cell in document["cells"]:
-        if "error" in cell:
-            say(f"not drawn ({cell['x']}, {cell['y']}): {cell['error']}")
-
-
-def save_grid(grid: Grid, out: Path) -> dict[str, Any]:
-    """Write the sheet and a folder with its cells, under the next free number; gives the JSON document."""
-    from lorasmith.generation.pictures import claim_free_path, save_image, save_picture
-
-    path = claim_free_path(out, "grid")
-    try:
-        cells: list[dict[str, Any]] = []
-        for index, cell in enumerate(grid.cells):
-            entry: dict[str, Any] = {"x": cell.x, "y": cell.y, "z": None}
-            if cell.picture is None:
-                entry["error"] = cell.error
-            else:
-                row, column = divmod(index, grid.columns)
-                entry["path"] = save_picture(cell.picture, out / path.stem / f"{row + 1:02d}-{column + 1:02d}.png")
-            cells.append(entry)
-        save_image(grid.image, path)
-    except BaseException:
-        if path.stat().st_size == 0:
-            path.unlink()
-        raise
-    return {"grid": path, "cells": cells}
+    shelf = AdapterShelf(files)
+    return lru_cache(maxsize=1)(lambda base: Studio(load_base(base), shelf))
 
 
 def find_adapters(given: Path) -> list[Path]:
@@ -125,3 +213,59 @@ def _snapshots(folder: Path) -> list[Path]:
         if found:
             return found
     return []
+
+
+def _name_all(files: list[Path]) -> list[str]:
+    names = [file.stem for file in files]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UsageError(f"several adapters are named {', '.join(twice)}.", hint="Rename one, or draw them apart.")
+    return names
+
+
+def _label_all(files: list[Path]) -> list[str]:
+    """Names with the step that a snapshot was saved at, where its file tells."""
+    from lorasmith.adapters.container import read_header
+    from lorasmith.errors import AdapterError
+
+    labels = []
+    for file in files:
+        try:
+            told = read_header(file).metadata
+        except AdapterError:  # its cells say what is wrong with it
+            told = {}
+        steps = told.get("ss_steps", "")
+        labels.append(f"{file.stem}\nstep {steps}" if len(files) > 1 and steps.isdigit() else file.stem)
+    return labels
+
+
+def _set_fields(request: Request, settings: list[str]) -> Request:
+    from lorasmith.generation.grids.fields import read_field, set_field
+
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f'--set "{setting}" is not understood.', hint="Write FIELD=VALUE: hires.scale=2.")
+        values = read_field(field.strip(), [value.strip()])
+        if len(values) != 1:
+            raise UsageError(f'--set "{setting}" gives {len(values)} values.', hint="Make it an axis: --y.")
+        request = set_field(request, field.strip(), values[0])
+    return request
+
+
+def _folder_name(request: Request, told: tuple[object, ...]) -> str:
+    """A name for the folder that the same command gives again."""
+    import hashlib
+    import json
+
+    from lorasmith.project import safe_name
+
+    text = json.dumps([request.as_json(), told], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{safe_name(request.prompt)[:32].rstrip('._-') or 'grid'}-{digest[:6]}"
+
+
+def _cell(cell: Any, paged: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"x": cell.x, "y": cell.y, "z": cell.z if paged else None}
+    told["path" if cell.path else "error"] = cell.path or cell.error
+    return told

@@ -1,0 +1,91 @@
+"""What a grid will cost, before it is drawn."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from lorasmith.errors import LorasmithError
+from lorasmith.events import Progress, Work
+from lorasmith.generation.grids.drawing import OpenStudio, Order, batches_of
+
+#: From so many steps of single pictures on, the time is worth measuring: about half a minute on the embedded base.
+WORTH_MEASURING = 600
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`pictures` are the distinct ones, `kept` those that lie there from before; `steps` are over all pictures to
+    draw; `seconds` is None where it was not measured."""
+
+    cells: int
+    impossible: int
+    pictures: int
+    kept: int
+    steps: int
+    seconds: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field by its name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        told = [f"{self.cells} cell{'s' if self.cells != 1 else ''}"]
+        if self.pictures != self.cells - self.impossible:
+            told.append(f"{self.pictures} different pictures")
+        if self.impossible:
+            told.append(f"{self.impossible} that cannot be drawn")
+        if self.kept:
+            told.append(f"{self.kept} drawn before")
+        left = self.pictures - self.kept
+        told.append(f"{left} to draw, {self.steps} steps" if left else "nothing to draw")
+        if self.seconds is not None:
+            told.append(f"about {_span(self.seconds)}")
+        return ", ".join(told)
+
+
+def count_cost(order: Order) -> Cost:
+    """Everything but the time."""
+    pictures, missing = order.pictures, order.missing
+    return Cost(
+        cells=len(order.places),
+        impossible=sum(isinstance(place, str) for place in order.places),
+        pictures=len(pictures),
+        kept=len(pictures) - len(missing),
+        steps=sum(wanted.request.steps for wanted in missing),
+    )
+
+
+def measure_cost(order: Order, open_studio: OpenStudio, clock: Callable[[], float] = time.monotonic) -> Work[Cost]:
+    """The cost with its time, from one batch of each base drawn for two steps; small grids are not measured."""
+    cost = count_cost(order)
+    if cost.steps < WORTH_MEASURING:
+        return cost
+    seconds = 0.0
+    for name in dict.fromkeys(wanted.base for wanted in order.missing):
+        studio = open_studio(name)
+        batches = list(batches_of([wanted for wanted in order.missing if wanted.base == name], studio))
+        trial = [replace(wanted.request, steps=2, hires=None) for wanted in batches[0]]
+        times: list[tuple[float, int]] = []
+        with contextlib.suppress(LorasmithError, RuntimeError), contextlib.closing(studio.draw(trial)) as work:
+            for event in work:
+                if isinstance(event, Progress):
+                    times.append((clock(), event.done))
+                    yield Progress("measuring", event.done, event.total)
+        if len(times) < 2:
+            return cost  # what is wrong with the batch is told when it is drawn
+        (first, one), (last, two) = times[0], times[-1]
+        pace = (last - first) / max(1, two - one) / len(trial)
+        seconds += pace * sum(wanted.request.steps for batch in batches for wanted in batch)
+    return replace(cost, seconds=seconds)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,326 @@
+"""From a request and its axes to pictures on disk: every distinct cell drawn once, none drawn again.
+
+A grid's folder keeps its cells, each under a key made of all that decides the picture: the settled request, the base's
+content and the adapters' content. What is there already is not drawn, whatever the axes were when it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lorasmith.adapters.header import addnet_hash
+from lorasmith.errors import LorasmithError, RefusedError
+from lorasmith.events import Event, Note, Progress, Work
+from lorasmith.generation.grids.axes import STILL, Axis, Draft
+from lorasmith.generation.pictures import Picture, read_picture, save_picture
+from lorasmith.generation.request import Request, settle
+from lorasmith.generation.studio import Studio
+from lorasmith.project import EMBEDDED, safe_name
+from lorasmith.prompts import split_networks
+from lorasmith.prompts.dynamic import Expansion
+
+CELLS = "cells"
+KEY_DIGITS = 16
+LONGEST_NAME = 60
+OpenStudio = Callable[[str], Studio]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A picture that one or more cells show. `path` is where it lies, or will; `kept` says that it is there.
+
+    `origin` is where its prompt comes from, if not from the user's hand: written into the picture.
+    """
+
+    key: str
+    base: str
+    request: Request
+    path: Path
+    kept: bool
+    origin: Expansion | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a grid needs: for each place (x runs fastest, then y, then z) a picture, or the reason why there is none."""
+
+    request: Request
+    x: Axis
+    y: Axis
+    z: Axis
+    folder: Path
+    places: tuple[Wanted | str, ...]
+
+    @property
+    def pictures(self) -> list[Wanted]:
+        """The distinct pictures, in the order of their first places."""
+        return list({place.key: place for place in self.places if isinstance(place, Wanted)}.values())
+
+    @property
+    def missing(self) -> list[Wanted]:
+        """Those that have to be drawn."""
+        return [wanted for wanted in self.pictures if not wanted.kept]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its labels, and its picture's file or the reason why there is none. `key` is None without a picture."""
+
+    x: str
+    y: str
+    z: str
+    base: str
+    request: Request | None
+    key: str | None
+    path: Path | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells in the order of the places, and the axes that they stand along."""
+
+    request: Request
+    x: Axis
+    y: Axis
+    z: Axis
+    folder: Path
+    cells: tuple[Cell, ...]
+
+    def page(self, index: int) -> list[tuple[Cell, ...]]:
+        """The rows of one place on the z axis."""
+        across, rows = len(self.x), len(self.y)
+        first = index * across * rows
+        return [self.cells[first + row * across : first + (row + 1) * across] for row in range(rows)]
+
+
+def take_order(
+    request: Request,
+    x: Axis,
+    y: Axis,
+    open_studio: OpenStudio,
+    folder: Path,
+    *,
+    z: Axis = STILL,
+    adapter: str | None = None,
+    base: str = EMBEDDED,
+) -> Work[Order]:
+    """Check every cell and find what has been drawn before; nothing is drawn.
+
+    `open_studio` gives the studio of a base by name. `adapter` is the one that a strength axis acts on when no axis
+    names adapters. A cell that cannot be drawn says why; a refused prompt refuses all (RefusedError).
+    """
+    start = Draft(request, base, adapter)
+    drafts: list[Draft | str] = []
+    for k in z.edits:
+        for j in y.edits:
+            for i in x.edits:
+                try:
+                    drafts.append(k(j(i(start))))
+                except RefusedError:
+                    raise
+                except LorasmithError as fault:
+                    drafts.append(str(fault))
+    labels = [" ".join(filter(None, (c, b, a))) for c in z.labels for b in y.labels for a in x.labels]
+    places = yield from check_drafts(drafts, labels, open_studio, folder)
+    return Order(request, x, y, z, folder, places)
+
+
+def check_drafts(
+    drafts: Sequence[Draft | str], labels: Sequence[str], open_studio: OpenStudio, folder: Path
+) -> Work[tuple[Wanted | str, ...]]:
+    """For each draft its picture, drawn before or not, or the reason why there can be none; a text is a reason.
+
+    `labels` name the files of pictures that are not there yet. Raises RefusedError.
+    """
+    there = {path.stem[-KEY_DIGITS:]: path for path in sorted((folder / CELLS).glob("*.png"))}
+    places: list[Wanted | str] = ["" if isinstance(draft, Draft) else draft for draft in drafts]
+    bases = list(dict.fromkeys(draft.base for draft in drafts if isinstance(draft, Draft)))
+    done = sum(not isinstance(draft, Draft) for draft in drafts)
+    for name in bases:
+        mine = [(at, draft) for at, draft in enumerate(drafts) if isinstance(draft, Draft) and draft.base == name]
+        try:
+            clerk = _Clerk(name, open_studio(name), folder / CELLS, there)
+        except LorasmithError as fault:
+            for at, _ in mine:
+                places[at] = str(fault)
+            continue
+        for at, draft in mine:
+            places[at] = clerk.place(draft, labels[at])
+            done += 1
+            yield Progress("checking", done, len(drafts))
+    return tuple(places)
+
+
+def draw_order(order: Order, open_studio: OpenStudio) -> Work[Grid]:
+    """Draw what is missing, each batch saved as soon as it is drawn: stopping keeps what is finished.
+
+    A picture that fails while it is drawn says why; the others are drawn. Raises StorageError, RefusedError.
+    """
+    errors: dict[str, str] = {}
+    missing = order.missing
+    pace = _Pace(sum(wanted.request.steps for wanted in missing))
+    for name in dict.fromkeys(wanted.base for wanted in missing):
+        mine = [wanted for wanted in missing if wanted.base == name]
+        try:
+            studio = open_studio(name)
+        except LorasmithError as fault:
+            errors.update(dict.fromkeys((wanted.key for wanted in mine), str(fault)))
+            continue
+        for batch in batches_of(mine, studio):
+            yield from _draw_batch(studio, batch, pace, errors)
+    return Grid(order.request, order.x, order.y, order.z, order.folder, tuple(_cells(order, errors)))
+
+
+def batches_of(wanted: Sequence[Wanted], studio: Studio) -> Iterator[list[Wanted]]:
+    """Pictures of one base that go through the denoiser together, a batch at a time."""
+    groups: dict[tuple[object, ...], list[Wanted]] = {}
+    for each in wanted:
+        groups.setdefault(settle(each.request, studio.base)[1].company, []).append(each)
+    size = studio.batch_size
+    for group in groups.values():
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def picture_key(request: Request, base_hash: str, adapter_hash: Callable[[str], str]) -> str:
+    """What decides a picture, as one word: the settled request, the base and the adapters, by content."""
+    networks = split_networks(request.prompt, request.compat).networks
+    told: dict[str, Any] = {
+        "request": request.as_json(),
+        "base": base_hash,
+        "adapters": {network.name: adapter_hash(network.name) for network in networks},
+    }
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]
+
+
+def sign(picture: Picture, origin: Expansion) -> Picture:
+    """The picture with the template of its prompt told in both of its recipes."""
+    told = f"Template: {json.dumps(origin.template, ensure_ascii=False)}, Template seed: {origin.prompt_seed}"
+    return replace(picture, infotext=f"{picture.infotext}, {told}", origin=origin.as_json())
+
+
+@dataclass
+class _Clerk:
+    """Checks drafts for one base; equal requests once."""
+
+    base: str
+    studio: Studio
+    cells: Path
+    there: dict[str, Path]
+    _told: dict[Request, Wanted | str] = field(default_factory=dict)
+    _hashes: dict[str, str] = field(default_factory=dict)
+
+    def place(self, draft: Draft, label: str) -> Wanted | str:
+        try:
+            request = draft.finished()
+        except RefusedError:
+            raise
+        except LorasmithError as fault:
+            return str(fault)
+        if request not in self._told:
+            self._told[request] = self._check(request, label, draft.origin)
+        return self._told[request]
+
+    def _check(self, request: Request, label: str, origin: Expansion | None) -> Wanted | str:
+        try:
+            self.studio.check(request)
+            settled, _ = settle(request, self.studio.base)
+            key = picture_key(settled, self.studio.base.content_hash, self._hash)
+        except RefusedError:
+            raise
+        except LorasmithError as fault:
+            return str(fault)
+        path = self.there.get(key)
+        if path is not None and _says(path, settled):
+            return Wanted(key, self.base, settled, path, kept=True, origin=origin)
+        return Wanted(key, self.base, settled, self.cells / f"{_name(label)}-{key}.png", kept=False, origin=origin)
+
+    def _hash(self, name: str) -> str:
+        if name not in self._hashes:
+            self._hashes[name] = addnet_hash(self.studio.shelf.path(name))
+        return self._hashes[name]
+
+
+@dataclass
+class _Pace:
+    """Steps done and to do, over all batches."""
+
+    total: int
+    done: int = 0
+    start: float = field(default_factory=time.monotonic)
+
+    def tell(self, steps: float) -> Progress:
+        done = self.done + steps
+        eta = (time.monotonic() - self.start) / done * (self.total - done) if done else None
+        return Progress("drawing", round(done), self.total, eta)
+
+
+def _draw_batch(studio: Studio, batch: list[Wanted], pace: _Pace, errors: dict[str, str]) -> Work[None]:
+    steps = sum(wanted.request.steps for wanted in batch)
+    try:
+        pictures = yield from _follow(studio.draw([wanted.request for wanted in batch]), pace, steps)
+    except RefusedError:
+        raise
+    except (LorasmithError, RuntimeError, MemoryError) as fault:
+        # NOTE: torch says "out of memory" by RuntimeError; a picture alone may still fit where a batch did not.
+        if len(batch) > 1:
+            for wanted in batch:
+                yield from _draw_batch(studio, [wanted], pace, errors)
+            return
+        errors[batch[0].key] = " ".join(str(fault).split())[:300] or type(fault).__name__
+    else:
+        for wanted, picture in zip(batch, pictures, strict=True):
+            save_picture(picture if wanted.origin is None else sign(picture, wanted.origin), wanted.path)
+    pace.done += steps
+
+
+def _follow(
+    work: Generator[Event, None, list[Picture]], pace: _Pace, steps: int
+) -> Generator[Event, None, list[Picture]]:
+    """The work of one batch, its progress told as part of the whole grid's."""
+    with contextlib.closing(work):
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as stop:
+                pictures: list[Picture] = stop.value
+                return pictures
+            if isinstance(event, Progress):
+                yield pace.tell(steps * event.done / max(1, event.total))
+            elif not isinstance(event, Note) or pace.done == 0:  # each batch would say the same
+                yield event
+
+
+def _cells(order: Order, errors: dict[str, str]) -> Iterator[Cell]:
+    labels = [(a, b, c) for c in order.z.labels for b in order.y.labels for a in order.x.labels]
+    for (x, y, z), place in zip(labels, order.places, strict=True):
+        if isinstance(place, str):
+            yield Cell(x, y, z, "", None, None, None, place)
+        elif place.key in errors:
+            yield Cell(x, y, z, place.base, place.request, None, None, errors[place.key])
+        else:
+            yield Cell(x, y, z, place.base, place.request, place.key, place.path, None)
+
+
+def _says(path: Path, request: Request) -> bool:
+    """Whether the file is a picture that says of itself that it answers this request."""
+    try:
+        document = read_picture(path).document or {}
+    except LorasmithError:
+        return False
+    told: dict[str, Any] = json.loads(json.dumps(request.as_json(), default=str))
+    return document.get("request") == told
+
+
+def _name(label: str) -> str:
+    return safe_name(label)[:LONGEST_NAME].rstrip("._-") or "cell"

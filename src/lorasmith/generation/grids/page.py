@@ -1,0 +1,74 @@
+"""The page that a grid is looked at with: one HTML file, no network, pictures beside it or inside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+MARKS = ("keep", "reject", "favourite")
+_SLOT = "/*DATA*/"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell as the page shows it: `path` is relative to the page, or a data address; `told` all about it."""
+
+    x: str
+    y: str
+    z: str
+    key: str | None
+    path: str | None
+    error: str | None
+    told: str = ""
+    mark: str | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """An axis by its title and labels; of no axis one empty label."""
+
+    title: str
+    labels: tuple[str, ...]
+
+
+def draw_page(
+    kind: Literal["grid", "showcase"],
+    identity: str,
+    title: str,
+    note: str,
+    sides: tuple[Side, Side, Side],
+    size: tuple[int, int],
+    cells: Sequence[Shown],
+) -> str:
+    """The page as HTML; `sides` are x, y and z, `cells` stand x first, and `size` is that of most pictures.
+
+    `identity` is what marks are kept under in the browser and named by when they are downloaded.
+    """
+    x, y, z = sides
+    data = {
+        "kind": kind,
+        "id": identity,
+        "title": title,
+        "note": note,
+        "x": asdict(x),
+        "y": asdict(y),
+        "z": asdict(z),
+        "size": list(size),
+        "cells": [asdict(cell) for cell in cells],
+    }
+    # NOTE: in a script element only "<" can end it or open a comment.
+    text = json.dumps(data).replace("<", "\\u003c")
+    return files("lorasmith.generation.grids").joinpath("viewer.html").read_text("utf-8").replace(_SLOT, text)
+
+
+def address(path: Path, page: Path, embed: bool) -> str:
+    """Where the page finds a picture: beside it, or, with `embed`, inside it."""
+    if embed:
+        return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    return quote(path.relative_to(page.parent).as_posix())
