@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from lorasmith.dataset.evidence import Group
 from lorasmith.dataset.likeness import Portrait, group_images
@@ -93,11 +93,30 @@ def test_different_drawings_are_no_group() -> None:
     assert group_images([portrait(str(seed), draw(seed)) for seed in range(60)]) == ()
 
 
-def test_clones_of_a_lesser_copy_follow_it_into_the_group() -> None:
+def test_clones_of_a_lesser_copy_are_known_as_clones_too() -> None:
     image = draw(1)
     small = image.resize((128, 128))
     portraits = [portrait("big", image), portrait("s1", small, sha256="s"), portrait("s2", small, sha256="s")]
-    assert [(group.kind, group.images) for group in group_images(portraits)] == [("near", ("big", "s1", "s2"))]
+    assert [(group.kind, group.images) for group in group_images(portraits)] == [
+        ("near", ("big", "s1", "s2")),
+        ("same", ("s1", "s2")),
+    ]
+
+
+def test_two_flat_drawings_that_differ_in_colour_only_are_different() -> None:
+    def disc(colour: tuple[int, int, int], sheet: str = "white") -> Image.Image:
+        image = Image.new("RGB", (256, 256), sheet)
+        ImageDraw.Draw(image).ellipse((60, 50, 200, 210), fill=colour)
+        return image
+
+    colours = [(220, 40, 40), (40, 60, 200), (40, 170, 70), (240, 220, 60), (128, 128, 128), (250, 170, 190)]
+    assert group_images([portrait(str(colour), disc(colour)) for colour in colours]) == ()
+    assert group_images([portrait(sheet, disc((255, 255, 255), sheet)) for sheet in ("red", "grey", "black")]) == ()
+    for colour in colours:
+        grey = disc(colour).convert("L").convert("RGB")
+        tinted = Image.blend(disc(colour), Image.new("RGB", (256, 256), (200, 90, 30)), 0.35)
+        for copy in (grey, tinted, disc(colour).filter(ImageFilter.GaussianBlur(3))):
+            assert len(group_images([portrait("a", disc(colour)), portrait("b", copy)])) == 1, colour
 
 
 def test_pairs_that_are_called_distinct_are_no_group() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from lorasmith.dataset.decisions import Decision, record
 from lorasmith.errors import DatasetError, RefusedError, UsageError
 from lorasmith.events import Note, finish
 from lorasmith.project import Project
 from lorasmith.tags.captioner import caption_images, read_command
+from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.store import read_sentences
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
@@ -41,6 +43,19 @@ def program(tmp_path: Path) -> Write:
 def sentences(project: Project) -> dict[str, str]:
     stored = read_sentences(project)
     return {item.name: stored[item.facts.sha256] for item in read(project).items if item.facts.sha256 in stored}
+
+
+def test_of_a_cropped_image_the_program_gets_the_part(project: Project, program: Write) -> None:
+    command = program("print('A picture of', len(path.read_bytes()), 'bytes,', path.suffix)")
+    before = finish(caption_images(project, read(project), command))
+    item = read(project).items[1]
+    record(project, [Decision(item.facts.sha256, "crop", (0, 0, 20, 30))])
+    dataset = read(project)
+    assert (before, finish(caption_images(project, dataset, command))) == (3, 1)
+    stored = read_sentences(project)
+    cropped = dataset.items[1]
+    assert stored[cropped.content] != stored[item.facts.sha256]
+    assert read_raw_tags(project, dataset)[item.name].sentence == stored[cropped.content]
 
 
 def test_what_the_program_prints_is_kept_on_one_line(project: Project, program: Write) -> None:

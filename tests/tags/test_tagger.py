@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 import lorasmith.tags.tagger as module
+from lorasmith.dataset.decisions import Decision, record
 from lorasmith.errors import BaseError, DatasetError
 from lorasmith.events import Note, Progress, finish
 from lorasmith.tags.pipeline import write_captions
+from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.store import CHARACTER, GENERAL, QUALITY, RATING, read_stored, read_vocabulary
 from lorasmith.tags.tagger import Tagger, open_tagger, prepare, tag_images
 from tests.dataset.projects import make_project, read
@@ -108,6 +110,29 @@ def test_every_image_is_tagged_and_only_once(tmp_path: Path) -> None:
     captions = write_captions(project, dataset).captions
     assert captions["000.png"] == "zbk, my own words"
     assert captions["red.png"] == "zbk, mostly red, mostly green"
+
+
+def test_of_a_cropped_image_the_part_is_tagged(tmp_path: Path) -> None:
+    """What the trainer sees; the whole's tags serve until then, and the refusal sees both."""
+    project = make_project(tmp_path / "project")
+    file = project.root / "images" / "two.png"
+    sheet = Image.new("RGB", (80, 40), (255, 20, 10))
+    sheet.paste((10, 20, 255), (40, 0, 80, 40))
+    sheet.save(file)
+    tagger, whole = open_tagger(make_tagger(tmp_path / "colours")), read(project)
+    finish(tag_images(project, whole, tagger))
+    sha256 = whole.items[0].facts.sha256
+    record(project, [Decision(sha256, "crop", (40, 0, 80, 40))])
+    dataset = read(project)
+    before = read_raw_tags(project, dataset)["two.png"]
+    assert set(before.tags) == {"mostly_red", "mostly_blue", "mostly_green"}
+    assert finish(tag_images(project, dataset, tagger)) == 1, "another part is another image"
+    assert finish(tag_images(project, dataset, tagger)) == 0
+    after = read_raw_tags(project, dataset)["two.png"]
+    assert after.tags == ("mostly_blue",)
+    assert "mostly_red" in after.ratings
+    record(project, [Decision(sha256, "crop", None)])
+    assert read_raw_tags(project, read(project))["two.png"].tags == before.tags
 
 
 def test_what_was_done_is_kept_when_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

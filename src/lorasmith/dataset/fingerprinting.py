@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
@@ -15,51 +16,71 @@ from lorasmith.dataset.likeness import Portrait
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.events import Progress, Work
+from lorasmith.images.crops import open_part
 from lorasmith.images.exposure import Exposure
-from lorasmith.images.fingerprints import Fingerprint, fingerprint
-from lorasmith.images.looks import LOOK_SIDE, Look, look, look_inside
+from lorasmith.images.fingerprints import Fingerprint, fingerprint, take_fingerprint
+from lorasmith.images.looks import LOOK_SIDE, Look, look, take_inner_look, take_look
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK, _INNER_LOOK = "fingerprint-4", "look-3", "inner-look-3"  # up when the measure changes
+_PRINT, _LOOK, _INNER_LOOK = "fingerprint-4", "look-3", "inner-look-4"  # up when the measure changes
 
 
 def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
-    """A portrait of every image; unchanged files are not decoded again. Use them while the index is open.
+    """A portrait of every image, of its crop where one is decided; unchanged files are not decoded again. Use them
+    while the index is open.
 
     No picture and no look is held in memory.
     """
     portraits: list[Portrait] = []
+    started = time.monotonic()
     total = len(dataset.items)
     step = max(1, total // 100)
     for done, item in enumerate(dataset.items, start=1):
         portraits.append(_portrait(index, item))
         if done % step == 0 or done == total:
-            yield Progress("comparing images", done, total)
+            eta = (time.monotonic() - started) / done * (total - done)
+            yield Progress("comparing images", done, total, eta)
     return tuple(portraits)
 
 
 def _portrait(index: Index, item: Item) -> Portrait:
-    stat = _stat(item.path)
-    known = index.known(_PRINT, item.path, stat)
+    stat = read_stat(item.path)
+    topic = topic_of(_PRINT, item)
+    known = index.known(topic, item.path, stat)
     if known is None:
-        made = fingerprint(item.path)
-        index.learn(_PRINT, item.path, stat, _pack(made))
+        made = fingerprint(item.path) if item.crop is None else take_fingerprint(open_part(item.path, item.crop))
+        index.learn(topic, item.path, stat, _pack(made))
     else:
         made = _unpack(known)
+    width, height = item.size
     return Portrait(
         name=item.name,
         sha256=item.facts.sha256,
-        pixels=item.facts.width * item.facts.height,
+        pixels=width * height,
         size=stat.st_size,
         lossless=item.facts.format in _LOSSLESS,
         captioned=bool(item.caption),
         fingerprint=made,
-        look=_remembered_look(index, _LOOK, item.path, look),
-        inner_look=_remembered_look(index, _INNER_LOOK, item.path, look_inside),
+        look=_remembered_look(index, _LOOK, item, _look),
+        inner_look=_remembered_look(index, _INNER_LOOK, item, _inner_look),
     )
 
 
-def _stat(path: Path) -> os.stat_result:
+def topic_of(measure: str, item: Item) -> str:
+    """Under which topic of the index a measure of an image is kept: of its crop apart from that of the whole."""
+    return measure if item.crop is None else f"{measure} {','.join(map(str, item.crop))}"
+
+
+def _look(item: Item) -> Look:
+    return look(item.path) if item.crop is None else take_look(open_part(item.path, item.crop))
+
+
+def _inner_look(item: Item) -> Look:
+    return take_inner_look(open_part(item.path, item.crop))
+
+
+def read_stat(path: Path) -> os.stat_result:
+    """Size and time of a file. Raises DatasetError when it went away."""
     try:
         return path.stat()
     except OSError as fault:
@@ -78,15 +99,15 @@ def _unpack(known: list[Any]) -> Fingerprint:
     return Fingerprint(phash, mirrored, blur, Exposure(*exposure), inner, (left, top, right, bottom))
 
 
-def _remembered_look(index: Index, topic: str, path: Path, look_at: Callable[[Path], Look]) -> Callable[[], Look]:
-    """The 64-pixel view of a file, made when first asked for and kept in the index."""
+def _remembered_look(index: Index, measure: str, item: Item, look_at: Callable[[Item], Look]) -> Callable[[], Look]:
+    """The 64-pixel view of an image, made when first asked for and kept in the index."""
 
     def give() -> Look:
-        stat = _stat(path)
-        known = index.known_bytes(topic, path, stat)
+        stat, topic = read_stat(item.path), topic_of(measure, item)
+        known = index.known_bytes(topic, item.path, stat)
         if known is None:
-            made = look_at(path)
-            index.learn_bytes(topic, path, stat, made.tobytes())
+            made = look_at(item)
+            index.learn_bytes(topic, item.path, stat, made.tobytes())
             return made
         return np.frombuffer(known, np.uint8).reshape(LOOK_SIDE, LOOK_SIDE, 3)
 

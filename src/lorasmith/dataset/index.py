@@ -63,6 +63,18 @@ class Index:
         """Like `learn`; a topic holds either facts or bytes."""
         self._write(topic, path, stat, facts)
 
+    def recall(self, topic: str, key: str) -> Any | None:
+        """What was kept by `keep` under this key."""
+        row = self._topic(topic).get(key.encode())
+        return None if row is None else json.loads(row[2])
+
+    def keep(self, topic: str, key: str, facts: Any) -> None:
+        """Store JSON-ready facts that belong to no file, in the place of all others of the topic."""
+        text = json.dumps(facts)
+        self._topics[topic] = {key.encode(): (0, 0, text)}
+        self._execute("delete from known where topic = ?", (topic,))
+        self._execute("insert into known values (?, ?, ?, ?, ?)", (topic, key.encode(), 0, 0, text))
+
     def _topic(self, topic: str) -> dict[bytes, _Row]:
         """All rows of a topic, read once."""
         if topic not in self._topics:
@@ -75,13 +87,14 @@ class Index:
         return self._topics[topic]
 
     def _write(self, topic: str, path: Path, stat: os.stat_result, facts: str | bytes) -> None:
+        row = (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns, facts)
+        self._execute("insert or replace into known values (?, ?, ?, ?, ?)", row)
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
         if not self._writable:
             return
         try:
-            self._connection.execute(
-                "insert or replace into known values (?, ?, ?, ?, ?)",
-                (topic, os.fsencode(path), stat.st_size, stat.st_mtime_ns, facts),
-            )
+            self._connection.execute(statement, values)
         except sqlite3.Error:
             self._writable = False
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lorasmith.dataset.coverage import Part, cover, divide
+from lorasmith.dataset.cuttings import group_cuttings
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.dataset.evidence import Evidence, Group
 from lorasmith.dataset.findings import LEVELS, Finding
@@ -19,6 +20,7 @@ from lorasmith.dataset.rules import RULES
 from lorasmith.dataset.settings import read_settings
 from lorasmith.errors import ProjectError, did_you_mean
 from lorasmith.events import Work
+from lorasmith.images.keypoints import can_see
 from lorasmith.project import Project
 
 _ADOPTED = "adopt"
@@ -73,8 +75,8 @@ def inspect(
 ) -> Work[Inspection]:
     """Run every rule. `captions` are the raw tags by item name, `seen` what a tagger sees whatever the caption says.
 
-    `also` are findings of other rooms, whose rules are `also_rules`: they are waived and sorted like our own.
-    Raises ProjectError for a wrong `waive`.
+    `also` are findings of other rooms, whose rules are `also_rules`: they are waived and sorted like our own. Cropped
+    copies are looked for where OpenCV is installed (`can_see`). Raises ProjectError for a wrong `waive`.
     """
     waive = _checked_waivers(project, also_rules)
     decisions = read_decisions(project)
@@ -83,6 +85,10 @@ def inspect(
         altered = {item.name for item in dataset.items if _is_altered(item)}
         own = [portrait for portrait in portraits if portrait.name not in altered]
         groups = group_images(own, decisions.distinct)
+        if can_see():
+            lesser = {name for group in groups for name in group.images[1:]}
+            left = [item for item in dataset.items if item.name not in altered | lesser]
+            groups += yield from group_cuttings(index, left, decisions.distinct)
     evidence = Evidence(
         subject=project.lora.subject,
         items=dataset.items,

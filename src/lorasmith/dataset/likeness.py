@@ -64,7 +64,8 @@ def group_images(
     Groups are stars around the best image, so that chains of small changes do not run together. The best has the most
     pixels, then no blur, then a lossless format, then the larger file, then a caption, then the shorter name (copies
     are named after their original), then the first. Of a picture with and without borders the one without is better,
-    unless it is much smaller. Pairs in `distinct` are no group.
+    unless it is much smaller. Identical files are a group of their own ("same"), also when they are lesser copies in
+    another group. Pairs in `distinct` are no group.
     """
     copies: dict[str, list[Portrait]] = {}
     for portrait in sorted(portraits, key=_rank):
@@ -87,16 +88,26 @@ def group_images(
             continue
         taken.add(number)
         best = ranked[number]
-        members: dict[Likeness, list[Portrait]] = {"same": copies[best.sha256][1:]}
+        members: dict[Likeness, list[Portrait]] = {}
         for place in sorted(kin.get(number, ())):
             if place in taken:
                 continue
             kind = kind_of(min(number, place), max(number, place))
             if kind:
                 taken.add(place)
-                members.setdefault(kind, []).extend(copies[ranked[place].sha256])
-        groups += [_group(kind, best, members[kind]) for kind in _KINDS if members.get(kind)]
+                members.setdefault(kind, []).append(ranked[place])
+        groups += _clones(copies[best.sha256])
+        for kind in _KINDS:
+            if kind in members:
+                groups.append(_group(kind, best, [copy for one in members[kind] for copy in copies[one.sha256]]))
+        for lesser in (portrait for kind in _KINDS for portrait in members.get(kind, ())):
+            groups += _clones(copies[lesser.sha256])
     return tuple(groups)
+
+
+def _clones(copies: Sequence[Portrait]) -> list[Group]:
+    """The group of identical files, if there are several."""
+    return [_group("same", copies[0], copies[1:])] if len(copies) > 1 else []
 
 
 def _framed(one: Portrait, other: Portrait) -> str:

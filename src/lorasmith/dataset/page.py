@@ -28,6 +28,7 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
 from lorasmith.dataset.rules.duplicates import BLURRED
 from lorasmith.errors import ImageError
+from lorasmith.images.crops import open_part
 from lorasmith.images.opening import open_small
 from lorasmith.project import Project, write_file
 
@@ -98,17 +99,17 @@ class _Album:
     def _place(self, name: str) -> str:
         """The class of an image's thumbnail; empty when there is none."""
         if name not in self._places and name in self._items and len(self._made) < THUMBNAILS:
-            data = _thumbnail(self._items[name].path)
+            data = _thumbnail(self._items[name])
             if data:
                 self._places[name] = f"t{len(self._made)}"
                 self._made[name] = data
         return self._places.get(name, "")
 
 
-def _thumbnail(path: Path) -> str:
-    """A small JPEG in base64; empty when the file went away."""
+def _thumbnail(item: Item) -> str:
+    """A small JPEG in base64, of the decided crop; empty when the file went away."""
     try:
-        image = open_small(path, _SIDE)
+        image = open_small(item.path, _SIDE) if item.crop is None else open_part(item.path, item.crop)
     except ImageError:
         return ""
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)

@@ -53,6 +53,13 @@ class Item:
         left, top, right, bottom = self.crop
         return right - left, bottom - top
 
+    @property
+    def content(self) -> str:
+        """A key for what is trained of it: its file's sha256, with the crop where one is decided."""
+        if self.crop is None:
+            return self.facts.sha256
+        return f"{self.facts.sha256} {','.join(map(str, self.crop))}"
+
 
 @dataclass(frozen=True)
 class Dataset:

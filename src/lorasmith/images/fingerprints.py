@@ -28,8 +28,8 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 _SIDE, _LONGEST = 256, 320
 _HASH_SIDE, _HASH_WAVES = 32, 8
-_FLAT = 12
-"""Greys that a line of a border may differ by: recompression moves a flat border by up to 6 either way."""
+_FLAT = 26
+"""Greys that a line of a border may differ by: JPEG writes an echo of up to 22 greys into a border."""
 _LEAST_CONTENT = 0.25
 _SEAM = 40
 """Where a border ends, one pixel in so many of the longer side may be of both: scaling and JPEG have mixed it."""
@@ -38,7 +38,7 @@ _SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / np.float32(25
 _ROUNDING, _CONTRAST = 20 / 12, 16.0
 """The variance that rounding to whole greys gives a Laplacian, and the spread of greys of a picture with contrast."""
 _FAINT = 5 * _ROUNDING
-"""A Laplacian of less variance is mostly rounding: what it says is looked up in the picture at a quarter of its size."""
+"""A Laplacian of less variance is mostly rounding: the picture at a quarter of its size has to confirm it."""
 _COARSE, _SOFT = 4, 0.006
 """Gradients, skies and glows, recompressed ones too, give at a quarter of the size a Laplacian of up to 0.004 of the
 picture's variance, drawings blurred by 6 pixels in 512 0.03 and more, by 12 pixels 0.0065 and more."""
@@ -118,7 +118,7 @@ def reblur_ratio(grey_HW: Grey) -> float:
         if before < 1.5 * _ROUNDING:
             return 1.0 if float(grey_HW.std()) > _CONTRAST else 0.0
         before -= _ROUNDING
-    smooth: npt.NDArray[Any] = _smoother(height - 2) @ edges @ _smoother(width - 2).T
+    smooth = _smooth(_smooth(edges).T.copy())
     return min(1.0, _variance(smooth) / before)
 
 
@@ -180,7 +180,7 @@ def _trim(grey_HW: Grey, box: _Pixels) -> _Pixels:
     while True:
         left, top, right, bottom = box
         part = grey_HW[top:bottom, left:right]
-        if not part.size:
+        if not part.size or all(_happens(line) for line in (part[0], part[-1], part[:, 0], part[:, -1])):
             return box
         rows = np.flatnonzero(np.ptp(part, axis=1) > _FLAT)
         columns = np.flatnonzero(np.ptp(part, axis=0) > _FLAT)
@@ -190,6 +190,11 @@ def _trim(grey_HW: Grey, box: _Pixels) -> _Pixels:
         if smaller == box:
             return box
         box = smaller
+
+
+def _happens(line: Grey) -> bool:
+    """Whether anything happens in a line."""
+    return int(line.max()) - int(line.min()) > _FLAT
 
 
 def _is_large(box: _Pixels, whole: _Pixels) -> bool:
@@ -213,14 +218,20 @@ def _bits(spectrum: npt.NDArray[np.float64]) -> int:
     return int.from_bytes(np.packbits(waves > median).tobytes(), "big")
 
 
-@lru_cache(maxsize=1024)
-def _smoother(length: int) -> npt.NDArray[np.float32]:
-    """The matrix that blurs a line of `length` pixels and reads every third of what the kernel covers."""
-    starts = range(0, length - len(_SMOOTH) + 1, _EVERY)
-    matrix = np.zeros((len(starts), length), np.float32)
-    for row, start in enumerate(starts):
-        matrix[row, start : start + len(_SMOOTH)] = _SMOOTH
-    return matrix
+def _smooth(lines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Blur down the columns, read at every third line of those that the kernel covers."""
+    count = (len(lines) - len(_SMOOTH)) // _EVERY + 1
+
+    def read(start: int) -> npt.NDArray[np.float32]:
+        return lines[start : start + _EVERY * (count - 1) + 1 : _EVERY]
+
+    middle = len(_SMOOTH) // 2
+    blurred: npt.NDArray[np.float32] = read(middle) * _SMOOTH[middle]
+    for away in range(1, middle + 1):  # the kernel is symmetric
+        pair = read(middle - away) + read(middle + away)
+        pair *= _SMOOTH[middle + away]
+        blurred += pair
+    return blurred
 
 
 def _variance(values: npt.NDArray[Any]) -> float:

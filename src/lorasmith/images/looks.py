@@ -34,6 +34,9 @@ _GREY = 4.0
 _COARSE, _COARSE_MOST = 8, 24.0
 _FURTHEST, _STEPS = 1.0, 3
 """Pixels of a look that the edges of two inner looks may lie apart."""
+_FLAT_COLOUR, _FLAT_SHARE, _KEPT = 10.0, 0.9, 6.0
+"""How far a pixel may be from a flat colour, how much of a picture two of them make up, and the change of a colour that
+recompression makes at most."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -123,15 +126,41 @@ def _resampled(offsets: _Light) -> _Light:
 
 
 def _agree_toned(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bool:
-    """Whether they agree as they are, in grey when one has no colours, or under one change of light."""
+    """Whether they agree as they are, in grey when one has no colours, or under one change of light.
+
+    Of a picture in two flat colours a change of light says nothing, for any two colours fit any other two: it has to
+    change both.
+    """
     if _agree(x, y, most, edge, frame):
         return True
+    flats = _flats(x)
+    recoloured = bool(flats) and min(_changes(x, y, flats)) < _KEPT
     if min(_colourfulness(x), _colourfulness(y)) < _GREY:
         x, y = (np.repeat((image @ _LUMA)[..., None], 3, axis=2) for image in (x, y))
+        if _agree(x, y, most, edge, frame) and max(_changes(x, y, flats), default=0.0) < _KEPT:
+            return True
+    if recoloured:
+        return False
     gain, offsets = _fit(x, y)
     if gain < _LEAST_GAIN:
         return False
     return _agree(x, (y - offsets) / gain, most, edge, frame)
+
+
+def _flats(x: _Light) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Where the two colours of a picture are that consists of two flat ones; empty for any other picture."""
+    light = x @ _LUMA
+    dark = light < (light.min() + light.max()) / 2
+    sides = (dark, ~dark)
+    if not (dark.any() and sides[1].any()):
+        return ()
+    flats = tuple(side & (np.abs(x - np.median(x[side], axis=0)).max(axis=2) < _FLAT_COLOUR) for side in sides)
+    return flats if sum(int(flat.sum()) for flat in flats) >= _FLAT_SHARE * light.size else ()
+
+
+def _changes(x: _Light, y: _Light, flats: Sequence[npt.NDArray[np.bool_]]) -> list[float]:
+    """By how much each flat colour is another in `y`, in the channel that changed most."""
+    return [float(np.abs(np.median(y[flat] - x[flat], axis=0)).max()) for flat in flats]
 
 
 def _agree(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from lorasmith.dataset.reading import Dataset
-from lorasmith.errors import DatasetError, UsageError
+from lorasmith.dataset.reading import Dataset, Item
+from lorasmith.errors import DatasetError, ImageError, UsageError
 from lorasmith.events import Note, Progress, Work
-from lorasmith.project import Project
+from lorasmith.images.crops import open_part
+from lorasmith.project import Project, safe_name
 from lorasmith.tags.refusal import refuse
 from lorasmith.tags.store import read_sentences, store_sentences
 
@@ -40,10 +43,11 @@ def caption_images(
 ) -> Work[int]:
     """Run `command` for every image that it has not captioned yet (`again`: for all) and keep what it prints.
 
-    Gives the number of images captioned. The sentences are kept by the file's sha256 and the command, along the way,
-    so that it can be interrupted. An image for which the program fails, prints nothing, or takes longer than
-    `timeout` seconds is named by a note and passed over. Raises UsageError when there is no such program,
-    DatasetError when it fails for every image, RefusedError.
+    Gives the number of images captioned. The sentences are kept by `Item.content` and the command, along the way, so
+    that it can be interrupted. Of an image with a decided crop the program gets that part, as a file of its own. An
+    image for which the program fails, prints nothing, or takes longer than `timeout` seconds is named by a note and
+    passed over. Raises UsageError when there is no such program, DatasetError when it fails for every image,
+    RefusedError.
     """
     program = shutil.which(command[0]) if command else None
     if program is None:
@@ -53,15 +57,16 @@ def caption_images(
     name = shlex.join(command)
     store_sentences(project, name, {})
     known = {} if again else read_sentences(project, name)
-    items = {item.facts.sha256: item for item in dataset.items if item.facts.sha256 not in known}
+    items = {item.content: item for item in dataset.items if item.content not in known}
     fresh: dict[str, str] = {}
     captioned, fault, started = 0, "", time.monotonic()
     try:
-        for done, (sha256, item) in enumerate(items.items(), start=1):
+        for done, (content, item) in enumerate(items.items(), start=1):
             try:
-                sentence = _caption([program, *command[1:]], item.path, timeout)
+                with _file_of(item) as file:
+                    sentence = _caption([program, *command[1:]], file, timeout)
                 refuse(sentence, item.name)
-                fresh[sha256] = sentence
+                fresh[content] = sentence
                 captioned += 1
             except _FailedError as failed:
                 fault = str(failed)
@@ -76,6 +81,21 @@ def caption_images(
     if items and not captioned:
         raise DatasetError(f"it gave no caption for any of {len(items)} images: {fault}", where=name)
     return captioned
+
+
+@contextmanager
+def _file_of(item: Item) -> Iterator[Path]:
+    """The file that the program looks at. Raises _FailedError when a crop cannot be cut."""
+    if item.crop is None:
+        yield item.path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{safe_name(item.path.stem)}.png"
+        try:
+            open_part(item.path, item.crop).save(file)
+        except (ImageError, OSError) as fault:
+            raise _FailedError(f"its crop cannot be cut: {fault}") from None
+        yield file
 
 
 class _FailedError(Exception):

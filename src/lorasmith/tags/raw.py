@@ -93,8 +93,12 @@ class _Sources:
     def of(self, item: Item, caption: str) -> RawTags:
         sha256, name = item.facts.sha256, self._settings.tagger
         rows, imported = self._shelf.of.get(sha256, ()), self._imported.get(sha256, ())
-        sentence = self._sentences.get(sha256)
-        row = next((row for row in rows if not name or is_called(self._shelf.rows[row][1], name)), None)
+        sentence = self._sentences.get(item.content, self._sentences.get(sha256))
+        row = self._row_of(rows)
+        if item.crop is not None:  # its own tags go before the whole's, which the refusal sees all the same
+            of_crop = self._shelf.of.get(item.content, ())
+            own_row = self._row_of(of_crop)
+            row, rows = row if own_row is None else own_row, (*of_crop, *rows)
         named = next((tags for tags in imported if name and tags.is_called(name)), None)
         own, in_words = split_tags(caption), is_sentence(caption)
         said = _Said(
@@ -119,6 +123,11 @@ class _Sources:
             of_import or (None if in_words else sentence),
             said.imported.source if said.imported is not None and stands_in else "",
         )
+
+    def _row_of(self, rows: tuple[int, ...]) -> int | None:
+        """The row of the wanted tagger, or of the one used last."""
+        name = self._settings.tagger
+        return next((row for row in rows if not name or is_called(self._shelf.rows[row][1], name)), None)
 
     def _unchosen(self, rows: tuple[int, ...], texts: Iterable[str | None], chosen: frozenset[str]) -> tuple[str, ...]:
         """What the refusal must see beside the chosen tags."""

@@ -66,7 +66,8 @@ class ScoredTag(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredTags:
-    """What one tagger (`tagger`: its name and hash) said of the file with this sha256, the likeliest first."""
+    """What one tagger (`tagger`: its name and hash) said of the picture whose `Item.content` is `sha256`: the hash of
+    its file, with the crop where one is decided. The likeliest first."""
 
     sha256: str
     tagger: str
@@ -191,7 +192,8 @@ def read_stored(project: Project) -> Mapping[str, tuple[StoredTags, ...]]:
 
 
 def read_vocabulary(project: Project, tagger: str = "") -> Mapping[str, int]:
-    """Category by name for all the tags that a tagger knows: the one called `tagger`, else the one used last.
+    """Category by name for all the tags that a tagger knows, in its order: the one called `tagger`, else the one used
+    last.
 
     Empty when there is none.
     """
@@ -201,11 +203,12 @@ def read_vocabulary(project: Project, tagger: str = "") -> Mapping[str, int]:
                 return {}
             known = connection.execute("select identity, words from tagger order by used desc").fetchall()
             blob = next((words for identity, words in known if not tagger or is_called(identity, tagger)), b"")
-            numbers = set(np.frombuffer(blob, _WORDS).tolist())
-            words = connection.execute("select id, name, category from word").fetchall()
+            numbers = np.frombuffer(blob, _WORDS).tolist()
+            rows = connection.execute("select id, name, category from word").fetchall()
     except (sqlite3.Error, ValueError):
         return {}
-    return {name: category for number, name, category in words if number in numbers}
+    words = {number: (name, category) for number, name, category in rows}
+    return dict(words[number] for number in numbers if number in words)
 
 
 def read_sentences(project: Project, command: str = "") -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from PIL import Image
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import BaseError, DatasetError, ImageError
 from lorasmith.events import Note, Progress, Work
-from lorasmith.images.opening import open_rgb
+from lorasmith.images.crops import open_part
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.tags.hub import fetch_tagger, is_hub_id
 from lorasmith.tags.layouts import Layout, read_layout
@@ -120,15 +120,16 @@ def open_tagger(name: str | Path) -> Tagger:
 def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool = False) -> Work[int]:
     """Tag the images that this tagger has not seen yet (`again`: all of them) and store what it said, with scores.
 
+    Of an image with a decided crop that part is tagged, which is what the trainer sees; another crop is another image.
     Gives the number of images tagged. What is done is stored along the way, so that it can be interrupted. An image
     that cannot be opened, or for which the model gives no numbers, is named by a note and passed over.
     """
     vocabulary = tuple(zip(tagger.names, tagger.categories, strict=True))
     store_tagger(project, tagger.identity, vocabulary)
-    todo = list({item.facts.sha256: item for item in dataset.items}.values())
+    todo = list({item.content: item for item in dataset.items}.values())
     if not again:
         known = read_stored(project)
-        todo = [item for item in todo if not _done(known.get(item.facts.sha256, ()), tagger)]
+        todo = [item for item in todo if not _done(known.get(item.content, ()), tagger)]
     fresh: list[StoredTags] = []
     tagged, started = 0, time.monotonic()
     saved = started
@@ -139,7 +140,7 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
             scores = tagger.scores_of([look.pixels for look in good if look.pixels is not None])
             for look, row in zip(good, scores, strict=True):
                 if np.isfinite(row).all():
-                    fresh.append(StoredTags(look.item.facts.sha256, tagger.identity, _likely(vocabulary, row)))
+                    fresh.append(StoredTags(look.item.content, tagger.identity, _likely(vocabulary, row)))
                     tagged += 1
                 else:
                     looks.append(replace(look, fault="the tagger gives no numbers for it."))
@@ -168,7 +169,7 @@ class _Look:
 
 def _look(item: Item, side: int) -> _Look:
     try:
-        return _Look(item, prepare(open_rgb(item.path), side))
+        return _Look(item, prepare(open_part(item.path, item.crop), side))
     except ImageError as fault:
         return _Look(item, None, fault.message)
 

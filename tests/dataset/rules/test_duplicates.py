@@ -36,6 +36,14 @@ def test_every_kind_of_copy_can_be_rejected(kind: Likeness) -> None:
     assert (finding.level, finding.remedy) == ("warning", Remedy("reject", ("p001.png",)))
 
 
+def test_clones_of_an_image_that_goes_itself() -> None:
+    groups = (Group("near", ("p000.png", "p001.png", "p002.png")), Group("same", ("p001.png", "p002.png")))
+    _, finding = RULE.check(evidence(pictures(9), groups=groups))
+    assert finding.message == "p002.png: identical to p001.png."
+    assert finding.advice == "Remove it; p001.png itself goes in favour of p000.png."
+    assert finding.remedy == Remedy("reject", ("p002.png",))
+
+
 def test_a_crop_may_be_meant() -> None:
     (finding,) = RULE.check(evidence(pictures(9), groups=(Group("cropped", ("p000.png", "p001.png")),)))
     assert (finding.level, finding.remedy) == ("note", None)

@@ -61,8 +61,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 
     Images that are tagged as low quality, or that the user decided to keep, are not named again.
     """
+    better = {name: group.keep for group in evidence.groups if group.kind != "cropped" for name in group.images[1:]}
     for group in evidence.groups:
-        yield _duplicates(group, evidence)
+        yield _duplicates(group, evidence, better.get(group.keep))
     blurred = _blurred(evidence)
     tiny = tuple(name for name in _tiny(evidence) if name not in blurred)
     badly_lit = tuple(name for name in _badly_exposed(evidence) if name not in (*blurred, *tiny))
@@ -87,12 +88,15 @@ def is_tagged_low(evidence: Evidence, name: str) -> bool:
     return not evidence.words[name].isdisjoint(LOW_QUALITY)
 
 
-def _duplicates(group: Group, evidence: Evidence) -> Finding:
+def _duplicates(group: Group, evidence: Evidence, better: str | None) -> Finding:
+    """`better` is the image in whose favour the best of the group goes itself."""
     others = group.images[1:]
     what = _WORDS[group.kind] if len(others) == 1 else f"each {_WORDS[group.kind]}"
     message = f"{', '.join(others)}: {what} {group.keep}."
     because = f" ({group.reason.rstrip('.')})" if group.reason else ""
     advice = f"Keep {group.keep}{because}, remove the {'other' if len(others) == 1 else 'others'}."
+    if better is not None:
+        advice = f"Remove {'it' if len(others) == 1 else 'them'}; {group.keep} itself goes in favour of {better}."
     advice += _REMARKS.get(group.kind, "")
     if group.kind == "cropped":
         return Finding("D12", "note", message, advice, group.images)

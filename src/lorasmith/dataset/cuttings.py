@@ -1,0 +1,163 @@
+"""Which images were cut out of which others: with the `[vision]` extra only.
+
+Comparing every picture with every other is too much, so each keypoint is put under a few keys made of some of its
+bits; pictures that share keys are looked at closely: how the keypoints lie, then the pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lorasmith.dataset.evidence import Group
+from lorasmith.dataset.fingerprinting import read_stat, topic_of
+from lorasmith.dataset.index import Index
+from lorasmith.dataset.likeness import Distinct
+from lorasmith.dataset.reading import Item
+from lorasmith.events import Progress, Work
+from lorasmith.images.crops import open_part
+from lorasmith.images.fingerprints import Box
+from lorasmith.images.keypoints import Keypoints, find_keypoints, place_within, unpack
+from lorasmith.images.looks import Look, looks_same_inside, take_look
+
+_KEYPOINTS, _RESULT = "keypoints-1", "cuttings-1"  # up when the measure changes
+_TABLES, _KEY_BITS = 4, 20
+_VOTES = 5
+"""So many keys must be shared before two pictures are looked at."""
+_CANDIDATES = 8
+"""Pictures that one is looked at with, those that share most keys."""
+_CROWD = 12
+"""A key that so many pictures have tells nothing."""
+_Keys = npt.NDArray[np.uint32]
+_Pairs = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A picture as it is searched for cuttings: its content's key, `keypoints` when asked for, and the looks of the
+    whole or of the part in a box (shares of width and height)."""
+
+    name: str
+    sha256: str
+    keypoints: Callable[[], Keypoints]
+    look: Callable[[Box], Look]
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """The picture `part` shows what lies in `box` of the picture `whole`; names."""
+
+    part: str
+    whole: str
+    box: Box
+
+
+def group_cuttings(index: Index, items: Sequence[Item], distinct: Distinct = frozenset()) -> Work[tuple[Group, ...]]:
+    """Groups of kind "cropped": a picture and what was cut out of it. Without changes nothing is searched again.
+    Raises DatasetError without OpenCV."""
+    told = [[item.name, item.facts.sha256, item.crop] for item in items]
+    apart = sorted(sorted(pair) for pair in distinct)
+    key = hashlib.sha256(json.dumps([told, apart]).encode("utf-8", "surrogateescape")).hexdigest()
+    known = index.recall(_RESULT, key)
+    if known is None:
+        cuttings = yield from find_cuttings([_sight(index, item) for item in items], distinct)
+        parts: dict[str, list[str]] = {}
+        for cutting in cuttings:
+            parts.setdefault(cutting.whole, []).append(cutting.part)
+        known = sorted([whole, *cut] for whole, cut in parts.items())
+        index.keep(_RESULT, key, known)
+    return tuple(Group("cropped", tuple(names), "it shows more") for names in known)
+
+
+def _sight(index: Index, item: Item) -> Sight:
+    def give_keypoints() -> Keypoints:
+        stat, topic = read_stat(item.path), topic_of(_KEYPOINTS, item)
+        packed = index.known_bytes(topic, item.path, stat)
+        if packed is not None:
+            return unpack(packed)
+        made = find_keypoints(item.path, item.crop)
+        index.learn_bytes(topic, item.path, stat, made.pack())
+        return made
+
+    return Sight(
+        item.name,
+        item.facts.sha256,
+        give_keypoints,
+        lambda box: take_look(open_part(item.path, item.crop), box),
+    )
+
+
+def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> Work[tuple[Cutting, ...]]:
+    """The pictures that are parts of others, each of the one that it has most in common with. Pairs in `distinct` are
+    none. A hundred thousand would take hours: it grows with the pictures and the candidates of each."""
+    keys = []
+    for done, sight in enumerate(sights, start=1):
+        keys.append(make_keys(sight.keypoints().bits))
+        if done % 100 == 0:
+            yield Progress("looking for cuttings", done, 2 * len(sights))
+    found: dict[int, Cutting] = {}
+    pairs = find_candidates(keys)
+    for done, (one, other) in enumerate(pairs, start=1):
+        if frozenset((sights[one].sha256, sights[other].sha256)) not in distinct:
+            for part, whole in ((one, other), (other, one)):
+                if part not in found and (box := _is_cut_out(sights[part], sights[whole])):
+                    found[part] = Cutting(sights[part].name, sights[whole].name, box)
+                    break
+        if done % 100 == 0:
+            yield Progress("looking for cuttings", len(sights) + done * len(sights) // len(pairs), 2 * len(sights))
+    return tuple(found[part] for part in sorted(found))
+
+
+def make_keys(bits_NB: npt.NDArray[np.uint8]) -> _Keys:
+    """The keys of keypoints, shape (tables, N): of each table some of their bits as one number."""
+    places = np.random.default_rng(0).permutation(bits_NB.shape[1] * 8)[: _TABLES * _KEY_BITS]
+    chosen = np.unpackbits(bits_NB, axis=1)[:, places].reshape(-1, _TABLES, _KEY_BITS).astype(np.uint32)
+    keys: _Keys = (chosen << np.arange(_KEY_BITS, dtype=np.uint32)).sum(axis=2, dtype=np.uint32).T
+    return keys
+
+
+def find_candidates(keys: Sequence[_Keys]) -> list[tuple[int, int]]:
+    """The pairs of pictures that share keys, those that share most first."""
+    shared = [pairs for table in range(_TABLES) for pairs in _meet([of[table] for of in keys])]
+    if not shared:
+        return []
+    pairs, votes = np.unique(np.concatenate(shared), return_counts=True)
+    enough = votes >= _VOTES
+    pairs, votes = pairs[enough], votes[enough]
+    taken = np.zeros(len(keys), np.int64)
+    chosen: list[tuple[int, int]] = []
+    for pair in pairs[np.argsort(-votes, kind="stable")].tolist():
+        one, other = divmod(pair, len(keys))
+        if min(taken[one], taken[other]) < _CANDIDATES:
+            taken[[one, other]] += 1
+            chosen.append((one, other))
+    return chosen
+
+
+def _meet(keys: Sequence[npt.NDArray[np.uint32]]) -> Iterator[_Pairs]:
+    """The pairs of pictures under one key, as one number each, once for every key."""
+    count = len(keys)
+    owners = np.repeat(np.arange(count), [len(np.unique(of)) for of in keys])
+    flat = np.concatenate([np.unique(of) for of in keys]) if count else np.empty(0, np.uint32)
+    order = np.argsort(flat, kind="stable")  # owners of one key stay in order
+    flat, owners = flat[order], owners[order]
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] + np.uint32(1))) if len(flat) else np.empty(0, np.int64)
+    lengths = np.diff(starts, append=len(flat))
+    for length in range(2, _CROWD + 1):
+        heads = starts[lengths == length]
+        for one in range(length):
+            for other in range(one + 1, length):
+                yield owners[heads + one] * count + owners[heads + other]
+
+
+def _is_cut_out(part: Sight, whole: Sight) -> Box | None:
+    """Where the part lies, when the pixels agree too."""
+    box = place_within(part.keypoints(), whole.keypoints())
+    if box is None or not looks_same_inside(part.look((0.0, 0.0, 1.0, 1.0)), whole.look(box)):
+        return None
+    return box
