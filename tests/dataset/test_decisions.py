@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lorasmith.dataset import decisions
 from lorasmith.dataset.decisions import (
     ROLES,
     VERBS,
@@ -21,6 +23,7 @@ from lorasmith.dataset.decisions import (
     record,
     undo,
 )
+from lorasmith.dataset.locking import lock_file
 from lorasmith.errors import DatasetError
 from lorasmith.project import Project
 from tests.dataset.projects import make_project
@@ -181,3 +184,28 @@ def test_what_was_made_is_withdrawn_by_undo_and_comes_back(tmp_path: Path) -> No
     assert read_decisions(project).withdrawn == {SHAS[0]}
     record(project, [Decision(SHAS[0], "made")])
     assert read_decisions(project).withdrawn == frozenset()
+
+
+def test_several_at_once_never_share_a_step(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(lambda number: record(project, [Decision(SHAS[number % 4], "keep", name=str(number))]), range(24))
+        )
+    steps = read_decisions(project).steps
+    assert [step[0].step for step in steps] == list(range(1, 25))
+    assert all(len(step) == 1 for step in steps)
+    assert {step[0].name for step in steps} == set(map(str, range(24)))
+
+
+def test_who_holds_the_lock_for_long_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "_TRIES", 2)
+    project = make_project(tmp_path)
+    record(project, [Decision(SHAS[0], "keep")])
+    with (project.cache / "curation.lock").open("ab") as lock:
+        lock_file(lock.fileno())
+        for work in (lambda: record(project, [Decision(SHAS[1], "keep")]), lambda: undo(project)):
+            with pytest.raises(DatasetError, match="another process"):
+                work()
+    assert len(read_decisions(project).steps) == 1
+    assert undo(project)[0].image == SHAS[0]

@@ -7,11 +7,14 @@ is recorded together is one step; undoing a step adds a line that takes it back.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
+from lorasmith.dataset.locking import lock_file
 from lorasmith.errors import DatasetError
 from lorasmith.project import Project, append_lines
 
@@ -24,6 +27,8 @@ MOST_REPEATS = 999
 """More are a year or a count, not repeats (D16)."""
 
 _SHA_DIGITS = 64
+_LOCK = "curation.lock"
+_TRIES, _PAUSE = 200, 0.05
 
 
 @dataclass(frozen=True)
@@ -119,28 +124,58 @@ def record(project: Project, decisions: Sequence[Decision]) -> tuple[Decision, .
     anything is written; StorageError."""
     if not decisions:
         return ()
-    step, at = _last_step(project) + 1, now()
-    dated = tuple(replace(decision, step=step, at=decision.at or at) for decision in decisions)
-    for decision in dated:
+    for decision in decisions:
         try:
             _check(decision)
         except ValueError as fault:
             raise DatasetError(f"{decision.verb}: {fault}", where=decision.name or decision.image) from None
-    append_lines(project.curation, (_line(decision) for decision in dated))
+    with _alone(project):
+        step, at = _last_step(project) + 1, now()
+        dated = tuple(replace(decision, step=step, at=decision.at or at) for decision in decisions)
+        append_lines(project.curation, (_line(decision) for decision in dated))
     return dated
 
 
 def undo(project: Project, count: int = 1) -> tuple[Decision, ...]:
     """Take back the last `count` steps that stand and give their decisions, the oldest first. Raises DatasetError
     when there are not so many; StorageError."""
-    steps = read_decisions(project).steps
-    if not 1 <= count <= len(steps):
-        hint = f"{len(steps)} {'step stands' if len(steps) == 1 else 'steps stand'}; see: lorasmith curate log"
-        message = "there is nothing to undo." if not steps else f"cannot undo {count} steps."
-        raise DatasetError(message, where=project.curation, hint=hint)
-    taken, at = steps[-count:], now()
-    append_lines(project.curation, (json.dumps({"undo": step[0].step, "at": at}) for step in taken))
+    with _alone(project):
+        steps = read_decisions(project).steps
+        if not 1 <= count <= len(steps):
+            hint = f"{len(steps)} {'step stands' if len(steps) == 1 else 'steps stand'}; see: lorasmith curate log"
+            message = "there is nothing to undo." if not steps else f"cannot undo {count} steps."
+            raise DatasetError(message, where=project.curation, hint=hint)
+        taken, at = steps[-count:], now()
+        append_lines(project.curation, (json.dumps({"undo": step[0].step, "at": at}) for step in taken))
     return tuple(decision for step in taken for decision in step)
+
+
+@contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """No other process records meanwhile, so that two steps never share a number. Raises DatasetError after a while.
+
+    The lock is the file system's and ends with the process, however that ends. Where there are no locks, or no cache
+    folder can be made, it goes on without.
+    """
+    try:
+        project.cache.mkdir(parents=True, exist_ok=True)
+        lock = (project.cache / _LOCK).open("ab")
+    except OSError:
+        yield
+        return
+    with lock:
+        for _ in range(_TRIES):
+            try:
+                lock_file(lock.fileno())
+                break
+            except BlockingIOError:
+                time.sleep(_PAUSE)
+            except OSError:
+                break
+        else:
+            message = "another process has been deciding on images for a while."
+            raise DatasetError(message, where=project.curation, hint="Wait for it, then run this again.")
+        yield
 
 
 def now() -> str:
