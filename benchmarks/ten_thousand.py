@@ -95,7 +95,7 @@ def _build(root: Path) -> None:
 
     project = open_project(root)
     dataset = finish(read_dataset(project))
-    build_dataset(project, dataset, write_captions(project, dataset))
+    finish(build_dataset(project, dataset, write_captions(project, dataset)))
 
 
 STEPS: Mapping[str, Callable[[Path], None]] = {

@@ -97,7 +97,7 @@ def _prepare(project: Project) -> Work[None]:
         raise DatasetError("the images have errors.", where=project.root, hint=f"lorasmith inspect {project.root}")
     yield Note(f"inspect: {len(dataset.items)} images, nothing stands in the way.")
     captioning = write_captions(project, dataset)
-    build_dataset(project, dataset, captioning)
+    yield from build_dataset(project, dataset, captioning)
     first = next(iter(captioning.captions.values()))
     yield Note(f'tag: captions written, such as "{first}".')
     plan = make_plan(read_recipe(project), dataset)

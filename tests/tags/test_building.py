@@ -16,6 +16,7 @@ from PIL import Image
 
 from lorasmith.dataset.reading import Dataset
 from lorasmith.errors import ImageError, ProjectError
+from lorasmith.events import Event, Progress, finish
 from lorasmith.images.cleaning import is_plain
 from lorasmith.images.opening import open_rgb
 from lorasmith.project import Project
@@ -30,7 +31,7 @@ SECRET = "51.4779N 0.0015W"
 def build(project: Project, dataset: Dataset | None = None, captions: Mapping[str, str] | None = None) -> Path:
     dataset = dataset or read(project)
     told = captions or {item.name: f"zbk, {item.caption or ''}" for item in dataset.items}
-    return build_dataset(project, dataset, Captioning(told, ()))
+    return finish(build_dataset(project, dataset, Captioning(told, ())))
 
 
 def secret_photo(file: Path, orientation: int = 1) -> None:
@@ -75,9 +76,10 @@ def test_the_dataset_file_says_what_kohyas_trainer_must_know(tmp_path: Path) -> 
     save_drawings(project.root / "images", 1, 1, caption="b")
     dataset = read(project)
     told = Captioning({item.name: "x" for item in dataset.items}, ())
-    folder = build_dataset(
-        project, dataset, told, general={"shuffle_caption": True}, buckets={"resolution": [512, 512]}
-    )
+    events: list[Event] = []
+    terms = {"general": {"shuffle_caption": True}, "buckets": {"resolution": [512, 512]}}
+    folder = finish(build_dataset(project, dataset, told, **terms), events.append)
+    assert [(event.done, event.total) for event in events if isinstance(event, Progress)] == [(1, 2), (2, 2)]
     text = (folder / "dataset.toml").read_text("utf-8")
     assert tomllib.loads(text) == {
         "general": {"caption_extension": ".txt", "keep_tokens": 2, "shuffle_caption": True},

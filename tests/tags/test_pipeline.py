@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from lorasmith.errors import ProjectError, UsageError
+from lorasmith.events import finish
 from lorasmith.project import Project
 from lorasmith.tags.building import Change, build_dataset, compare_captions
 from lorasmith.tags.imported import ImportedTags, store_imported
@@ -189,7 +190,7 @@ def test_changes_are_seen_before_they_are_made(project: Project) -> None:
     assert Change("3_my_chair/002.png", "my chair", "zbk, my chair, drawing") in compare_captions(
         project, dataset, captioning
     )
-    build_dataset(project, dataset, captioning)
+    finish(build_dataset(project, dataset, captioning))
     assert compare_captions(project, dataset, captioning) == ()
 
 

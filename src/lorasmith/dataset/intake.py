@@ -6,14 +6,15 @@ import hashlib
 import lzma
 import os
 import shutil
+import time
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from lorasmith.dataset.folders import Problem, printable, read_repeats
+from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Problem, printable, read_repeats
 from lorasmith.dataset.provenance import Provenance
 from lorasmith.dataset.sources.source import Offer, Origin, Piece
 from lorasmith.errors import DatasetError, StorageError
@@ -27,12 +28,14 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
 
 @dataclass(frozen=True)
 class Intake:
-    """What came in: images and captions by number, where each image is from, and what was left out and why."""
+    """What came in: images and captions by number, where each image is from, and what was left out and why; `places`
+    are those of the images, in their order."""
 
     images: int = 0
     captions: int = 0
     provenance: tuple[Provenance, ...] = ()
     left_out: tuple[Problem, ...] = ()
+    places: tuple[PurePosixPath, ...] = ()
 
 
 def take_in(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
@@ -64,6 +67,63 @@ def take_in(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
     return intake
 
 
+def take_more(offers: Sequence[Offer], folder: Path, known: Collection[str], today: str) -> Work[Intake]:
+    """Put all that the sources offer beside what lies in `folder` already; nothing there is touched.
+
+    As `take_in`, but pictures whose sha256 is `known` are left out with their captions, and named. Everything is
+    gathered first, so that a fault leaves the folder as it was. Raises DatasetError when no image is new, StorageError.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        intake = yield from _gather(offers, partial, today, _taken_places(folder))
+        intake = _leave_known(intake, partial, known)
+        if not intake.images:
+            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in intake.left_out[:5])
+            raise DatasetError(f"no new image came in from {len(offers)} sources.{listed}", hint="Check --images.")
+        for file in sorted(path for path in partial.rglob("*") if path.is_file()):
+            target = folder / file.relative_to(partial)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(target)
+    except OSError as fault:
+        raise StorageError(
+            f"cannot copy: {fault.strerror}.", where=printable(str(fault.filename or folder)), hint="Free some space."
+        ) from fault
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return intake
+
+
+def _taken_places(folder: Path) -> _Places:
+    """The places of what lies in `folder`."""
+    places = _Places()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        places.take(PurePosixPath(file.relative_to(folder).as_posix()))
+    return places
+
+
+def _leave_known(intake: Intake, partial: Path, known: Collection[str]) -> Intake:
+    """Without the pictures that are there already, once each, and their captions."""
+    seen = set(known)
+    new: list[Provenance] = []
+    left_out = list(intake.left_out)
+    captions = intake.captions
+    for one, place in zip(intake.provenance, intake.places, strict=True):
+        if one.sha256 not in seen:
+            seen.add(one.sha256)
+            new.append(one)
+            continue
+        file = partial / place
+        file.unlink()
+        left_out.append(Problem("known", one.name, file, "is there already."))
+        for caption in (file.with_suffix(suffix) for suffix in CAPTION_EXTENSIONS):
+            if caption.is_file():
+                caption.unlink()
+                captions -= 1
+    return Intake(len(new), captions, tuple(new), tuple(left_out))
+
+
 def take_stock(offers: Sequence[Offer], today: str) -> Intake:
     """What lies there already: nothing is copied."""
     captions = 0
@@ -86,12 +146,14 @@ def take_stock(offers: Sequence[Offer], today: str) -> Intake:
     return Intake(len(known), captions, tuple(known), tuple(left_out))
 
 
-def _gather(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
-    places = _Places()
+def _gather(offers: Sequence[Offer], folder: Path, today: str, places: _Places | None = None) -> Work[Intake]:
+    """Copy everything into `folder`, to `places` that are free."""
+    places = places or _Places()
+    came: list[PurePosixPath] = []
     captions = 0
     known: list[Provenance] = []
     left_out: list[Problem] = []
-    done, total = 0, sum(offer.count for offer in offers)
+    done, total, started = 0, sum(offer.count for offer in offers), time.monotonic()
     for offer in offers:
         places.next_source()
         top = _top(offer, alone=len(offers) == 1)
@@ -108,9 +170,11 @@ def _gather(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
                 captions += not piece.is_image
                 if piece.is_image:
                     known.append(_provenance(sha256, target, piece.origin, today))
+                    came.append(target)
             done += 1
-            yield Progress("copying", done, max(total, done))
-    return Intake(len(known), captions, tuple(known), tuple(left_out))
+            eta = (time.monotonic() - started) / done * max(0, total - done)
+            yield Progress("copying", done, max(total, done), eta)
+    return Intake(len(known), captions, tuple(known), tuple(left_out), tuple(came))
 
 
 class _Unreadable(Exception):
@@ -196,6 +260,11 @@ class _Places:
     def next_source(self) -> None:
         """Stems of different sources do not belong together."""
         self._stems, self._alike = {}, {}
+
+    def take(self, place: PurePosixPath) -> None:
+        """Somebody has this place."""
+        self._files.add(_composed(place))
+        self._taken.add(_composed(place.with_suffix("")))
 
     def give(self, wanted: PurePosixPath, is_image: bool) -> PurePosixPath:
         """The place for a file that wants to be at `wanted`. A caption goes to its picture's stem, also when only the

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import unicodedata
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from lorasmith.dataset.intake import fit
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.sources.kohya import DATASET_FILE
 from lorasmith.errors import ProjectError, StorageError
+from lorasmith.events import Progress, Work
 from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
 from lorasmith.project import Project, safe_name, write_file
@@ -49,7 +51,7 @@ def build_dataset(
     *,
     general: Settings | None = None,
     buckets: Settings | None = None,
-) -> Path:
+) -> Work[Path]:
     """Write `build/dataset/` anew and give its path; the user's own files are only linked to.
 
     Every picture stands once in `<repeats>_<words>/` with a same-stem .txt of one line that is never empty (an empty
@@ -64,11 +66,15 @@ def build_dataset(
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         places = _places(project, dataset)
-        for item, place in places:
+        started, step = time.monotonic(), max(1, len(places) // 100)
+        for done, (item, place) in enumerate(places, start=1):
             (fresh / place).parent.mkdir(exist_ok=True)
             _put_image(project, item, fresh / place)
             caption = " ".join(captioning.captions[item.name].split("\n"))
             (fresh / f"{place}{CAPTION_EXTENSION}").write_text(caption + "\n", "utf-8", "replace")
+            if done % step == 0 or done == len(places):
+                eta = (time.monotonic() - started) / done * (len(places) - done)
+                yield Progress("building", done, len(places), eta)
         (fresh / DATASET_FILE).write_text(_describe(project, places, general or {}, buckets or {}), "utf-8")
         shutil.rmtree(target, ignore_errors=True)
         fresh.rename(target)

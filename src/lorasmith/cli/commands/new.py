@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lorasmith.project import SubjectKind
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lorasmith.dataset.folders import Problem
-
-_SHOWN = 8
 
 
 def command(
@@ -47,6 +40,7 @@ def command(
 
     Example: lorasmith new my-lora --subject character --trigger zbk --images ~/Pictures/zbk
     """
+    from lorasmith.cli.intake import show_left_out
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.dataset.folders import printable
     from lorasmith.dataset.founding import IMAGES, found_project
@@ -73,26 +67,15 @@ def command(
         say("The originals were not touched.")
     else:
         say(f"Now put your images into {there}")
-    _show_left_out(intake.left_out)
+    show_left_out(intake.left_out)
     say(
         f"\nNext:\n"
         f"  lorasmith inspect {shown}    what the images lack\n"
         f"  lorasmith tag {shown}        the captions, and what shaped them\n"
-        f"  lorasmith train {shown}      train the adapter"
+        f"  lorasmith train {shown}      train the adapter\n"
+        f"  lorasmith add {shown} --images SRC    more images, any time"
     )
 
 
 def _number(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _show_left_out(left_out: Sequence[Problem]) -> None:
-    from lorasmith.cli.rendering import say
-
-    if not left_out:
-        return
-    say(f"\nLeft out, {len(left_out)} in all:", style="yellow")
-    for problem in left_out[:_SHOWN]:
-        say(f"  {problem.name}: {problem.message}")
-    if len(left_out) > _SHOWN:
-        say(f"  and {len(left_out) - _SHOWN} more; all of them with --json")

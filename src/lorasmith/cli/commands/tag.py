@@ -56,8 +56,18 @@ def command(
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Show how often each tag stands where.")] = False,
     kohya_compat: Annotated[
-        bool, typer.Option("--kohya-compat", help="Read caption files to the byte as kohya's trainer does.")
+        bool,
+        typer.Option(
+            "--kohya-compat",
+            help="Read caption files to the byte as kohya's trainer does; --metadata as its tagger.",
+        ),
     ] = False,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the captions to a .json or .jsonl for fine-tuning.", show_default=False
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write the captions by the project's tag rules.
@@ -75,11 +85,12 @@ def command(
     from lorasmith.recipe.handover import kohya_buckets, kohya_general
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.tags.building import build_dataset, compare_captions, pack_zip
+    from lorasmith.tags.kohya import compute_as_kohya, write_metadata
     from lorasmith.tags.pipeline import compute_captions, open_desk
     from lorasmith.tags.pipeline import explain as explain_image
     from lorasmith.tags.statistics import count_tags
 
-    if (explain is not None) + diff + table + (write or archive is not None) > 1:
+    if (explain is not None) + diff + table + (write or archive is not None or metadata is not None) > 1:
         raise UsageError("--explain, --diff, --table and --write do not go together.", hint="Give one of them.")
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
@@ -90,6 +101,9 @@ def command(
         print_json(explanation.as_json()) if json else _print(drawing.draw_explanation(explanation))
         return
     captioning = compute_captions(desk)
+    if metadata is not None:
+        captions = compute_as_kohya(opened, dataset) if kohya_compat else captioning.captions
+        done["metadata"] = write_metadata(metadata.expanduser(), dataset, captions)
     if diff:
         changes = compare_captions(opened, dataset, captioning)
         listed = [{"path": change.image, "before": change.before, "after": change.after} for change in changes]
@@ -103,7 +117,7 @@ def command(
     if write or archive is not None:
         recipe = read_recipe(opened)
         terms = {"general": kohya_general(recipe), "buckets": kohya_buckets(recipe)}
-        done["built"] = build_dataset(opened, dataset, captioning, **terms)
+        done["built"] = show(build_dataset(opened, dataset, captioning, **terms), json)
     if archive is not None:
         done["zip"] = pack_zip(opened, archive.expanduser())
     if json:
@@ -162,6 +176,8 @@ def _say_next(project: Path, done: dict[str, Any]) -> None:
     from lorasmith.cli.rendering import say
 
     root = quote(str(project))
+    if "metadata" in done:
+        say(f"\nWritten: {done['metadata']}", style="green")
     if "built" not in done:
         say(f"\nWhy is a tag there, or not? lorasmith tag {root} --explain IMAGE   (all tags: --table)")
         say(f"Next: lorasmith train {root}   (other trainers: lorasmith tag {root} --write)")

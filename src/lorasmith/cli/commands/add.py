@@ -1,0 +1,60 @@
+"""lorasmith add"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    project: Annotated[Path, typer.Argument(help="The project's folder.", show_default=False)],
+    more_images: Annotated[
+        list[Path] | None, typer.Argument(metavar="SRC", help="More sources, as after --images.")
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="SRC...",
+            help="Where the images are: a folder, an image, a training zip, kohya's dataset.toml, a video.",
+            show_default=False,
+        ),
+    ] = None,
+    into: Annotated[
+        str, typer.Option(metavar="FOLDER", help='The folder inside the images, such as "2_supporting".')
+    ] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Add images to a project, with their captions and their source.
+
+    They are copied; nothing that is there is changed, and what the project has already is left out.
+
+    Example: lorasmith add my-lora --images ~/Pictures/more --into 2_supporting
+    """
+    from shlex import quote
+
+    from lorasmith.cli.intake import show_left_out
+    from lorasmith.cli.rendering import count_images, print_json, say, show
+    from lorasmith.dataset.adding import add_images
+    from lorasmith.project import open_project
+
+    opened = open_project(project)
+    sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
+    intake = show(add_images(opened, sources, into=into), json)
+    if json:
+        print_json(
+            {
+                "project": str(opened.root),
+                "images": intake.images,
+                "captions": intake.captions,
+                "added": [one.name for one in intake.provenance],
+                "left_out": [{"name": one.name, "message": one.message} for one in intake.left_out],
+            }
+        )
+        return
+    captions = f"{intake.captions} caption{'' if intake.captions == 1 else 's'}"
+    say(f"{count_images(intake.images)}, {captions} came in.", style="green")
+    say("The originals were not touched.")
+    show_left_out(intake.left_out)
+    say(f"\nNext:\n  lorasmith inspect {quote(str(project))}    what the images lack now")

@@ -1,0 +1,60 @@
+"""Add images to a project that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from lorasmith.dataset.intake import Intake, take_more
+from lorasmith.dataset.provenance import record_provenance
+from lorasmith.dataset.reading import read_all
+from lorasmith.dataset.settings import image_roots
+from lorasmith.dataset.sources import open_source
+from lorasmith.errors import DatasetError, UsageError
+from lorasmith.events import Work
+from lorasmith.project import Project
+
+
+def add_images(project: Project, sources: Sequence[Path], *, into: str = "", today: str | None = None) -> Work[Intake]:
+    """Copy the sources' images and captions into the project's images, in the folder `into` of them if one is named.
+
+    What lies there stays as it is; pictures that the project has already (rejected ones too) are left out and named.
+    Where each is from goes to sources.jsonl; `today` (YYYY-MM-DD) is the date of retrieval. Raises UsageError without
+    a source, for a folder that is not inside, or when the images lie outside of the project; DatasetError when nothing
+    is new; StorageError.
+    """
+    if not sources:
+        raise UsageError("no images were named.", hint="Give their folder or files: --images SRC")
+    root = _find_root(project)
+    folder = (root / into).resolve()
+    if not folder.is_relative_to(root):
+        raise UsageError(f'--into "{into}" is not inside {root}.', hint='Name a folder in it, such as "2_supporting".')
+    offers = [open_source(source) for source in sources]
+    if any(source.resolve() == root or root.is_relative_to(source.resolve()) for source in sources):
+        raise UsageError("those are the images of the project itself.", hint="Name images from elsewhere.")
+    known = yield from _read_known(project)
+    intake = yield from take_more(offers, folder, known, today or date.today().isoformat())
+    record_provenance(project.root, intake.provenance)
+    return intake
+
+
+def _find_root(project: Project) -> Path:
+    """The first folder of images that lies in the project; the others are the user's own."""
+    for root in image_roots(project):
+        resolved = root.resolve()
+        if resolved.is_relative_to(project.root.resolve()) and resolved != project.root.resolve():
+            return resolved
+    raise UsageError(
+        "its images lie outside of the project, and nothing of yours is changed.",
+        where=project.where("dataset"),
+        hint='Add a folder of the project, such as: images = ["/their/place", "images"]',
+    )
+
+
+def _read_known(project: Project) -> Work[frozenset[str]]:
+    try:
+        dataset = yield from read_all(project)
+    except DatasetError:  # none yet, or none that can be read
+        return frozenset()
+    return frozenset(item.facts.sha256 for item in (*dataset.items, *dataset.rejected))
