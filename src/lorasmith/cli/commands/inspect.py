@@ -28,6 +28,14 @@ def command(
             metavar="FILE", help="Write a page with the pictures, to be opened in a browser.", show_default=False
         ),
     ] = None,
+    adapters: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where your other adapters are: their triggers must be others (T2). [default: ./adapters if there]",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Look at the images and say what is wrong and what to do.
@@ -36,16 +44,20 @@ def command(
 
     Example: lorasmith inspect my-lora --html look.html
     """
+    from dataclasses import replace
+
     from lorasmith.bases.lore import read_lore
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.page import write_page
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.project import open_project
     from lorasmith.tags.inspection import inspect_project
+    from lorasmith.tags.library import read_library
 
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
-    inspection = show(inspect_project(opened, dataset, read_lore(opened)), json)
+    lore = replace(read_lore(opened), library=read_library(_find_adapters(adapters), opened.lora.name))
+    inspection = show(inspect_project(opened, dataset, lore), json)
     page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))
@@ -58,10 +70,25 @@ def command(
         raise typer.Exit(1)
 
 
+def _find_adapters(given: list[Path] | None) -> list[Path]:
+    """The folders given, each of which must exist; else ./adapters if there is one. Raises UsageError."""
+    from lorasmith.errors import UsageError
+
+    if not given:
+        default = Path("adapters")
+        return [default] if default.is_dir() else []
+    folders = [folder.expanduser() for folder in given]
+    for folder in folders:
+        if not folder.exists():
+            raise UsageError(f"--adapters {folder}: no such folder.", hint="Name the folder of your adapters.")
+    return folders
+
+
 def _say_next(project: Path, inspection: Inspection, page: Path | None) -> None:
     from shlex import quote
 
     from lorasmith.cli.rendering import count_images, say
+    from lorasmith.images.keypoints import can_see
 
     root = quote(str(project))
     lines = [] if page is None else [f"Written: {page}   open it in a browser"]
@@ -71,6 +98,8 @@ def _say_next(project: Path, inspection: Inspection, page: Path | None) -> None:
         lines.append(
             f"  lorasmith curate auto {root} --dry-run    what can be taken out without asking: {count_images(going)}"
         )
+    if not can_see():
+        lines.append('  pip install "lorasmith[vision]"    to find pictures that were cut out of others, too')
     if page is None and inspection.findings:
         lines.append(f"  lorasmith inspect {root} --html look.html    all this with the pictures")
     if inspection.passed:
