@@ -140,7 +140,8 @@ class Mix:
 
     `active` are the stack positions with a nonzero weight anywhere. When all rows agree, `shared` holds a strength
     for each of them and `rows` is None. Else `rows` is (B, active) and, when each row has few nonzero weights,
-    `index` (B, m) and `picked` (B, m) name and weigh only those. `gate` is what stands still on this `layer`.
+    `index` (B, m) and `picked` (B, m) name and weigh only those. `blocks`: the active ones' rows are equally many,
+    stand together, in order, and are theirs alone (a sweep). `gate` is what stands still on this `layer`.
     """
 
     active: tuple[int, ...]
@@ -148,6 +149,7 @@ class Mix:
     rows: Tensor | None = None
     index: Tensor | None = None
     picked: Tensor | None = None
+    blocks: bool = False
     gate: Gate | None = None
     layer: str = ""
     _kept: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
@@ -181,11 +183,19 @@ def mix_columns(strengths: Tensor, device: torch.device) -> Mix | None:
         return Mix(active, tuple(float(value) for value in chosen[0]))
     rows = chosen.to(device)
     most = int((chosen != 0).sum(dim=1).max())
+    if most == 1 and _are_blocks(chosen):
+        return Mix(active, None, rows, blocks=True)
     if len(active) <= 2 * most + 1:
         return Mix(active, None, rows)
     picked, index = chosen.abs().topk(most, dim=1)
     picked = chosen.gather(1, index)
     return Mix(active, None, rows, index.to(device), picked.to(device))
+
+
+def _are_blocks(chosen: Tensor) -> bool:
+    """Whether equally many rows, one after another, belong to each column; `chosen` (B, active) has one a row."""
+    B, count = chosen.shape
+    return B % count == 0 and bool(((chosen != 0) == torch.eye(count).repeat_interleave(B // count, dim=0)).all())
 
 
 class Side(nn.Module, ABC):
@@ -210,6 +220,10 @@ class Side(nn.Module, ABC):
         """A trained tensor of the stack's adapter at `position`."""
         tensor: Tensor = cast(nn.ParameterDict, self.trained[position])[field]
         return tensor
+
+    def live_factors(self, position: int) -> LayerFactors:
+        """The current factors of one adapter: the parameters themselves, for losses on them."""
+        return self._stack[position].with_trained(dict(cast(nn.ParameterDict, self.trained[position]).items()))
 
     def factors(self, position: int) -> LayerFactors:
         """The current factors of one adapter, detached."""

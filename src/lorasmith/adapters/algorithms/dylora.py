@@ -14,7 +14,7 @@ from typing import ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, Mix, Side
+from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, Side
 from lorasmith.adapters.algorithms.lora import LoraConvSide, LoraFactors, LoraLinearSide, LoraSide
 
 
@@ -54,10 +54,8 @@ class _Drawn(LoraSide):
         )
         self._ranks = tuple(min(k + f.block, f.rank) for k, f in zip(self._before, stack, strict=True))
 
-    def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        downs = [self._cut(k, "down", 0).to(dtype) for k in mix.active]
-        ups = [self._cut(k, "up", 1).to(dtype) for k in mix.active]
-        return torch.cat(downs, 0), torch.cat(ups, 1)
+    def _pair(self, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        return self._cut(k, "down", 0).to(dtype), self._cut(k, "up", 1).to(dtype)
 
     def _cut(self, k: int, field: str, dim: int) -> Tensor:
         tensor = self.tensor(k, field)

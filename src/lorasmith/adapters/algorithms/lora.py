@@ -23,6 +23,7 @@ from lorasmith.adapters.algorithms.algorithm import (
     LayerFactors,
     Mix,
     Side,
+    add_changes,
     convolve,
     read_alpha,
 )
@@ -119,9 +120,12 @@ class LoraSide(Side):
         return self._keep(("joined", mix.active, dtype), lambda: self._join(mix, dtype))
 
     def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        downs = [self.tensor(k, "down").to(dtype) for k in mix.active]
-        ups = [self.tensor(k, "up").to(dtype) for k in mix.active]
+        downs, ups = zip(*(self._pair(k, dtype) for k in mix.active), strict=True)
         return (downs[0], ups[0]) if len(downs) == 1 else (torch.cat(downs, 0), torch.cat(ups, 1))
+
+    def _pair(self, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """`down` and `up` of one adapter as it acts now."""
+        return self.tensor(k, "down").to(dtype), self.tensor(k, "up").to(dtype)
 
     def _keep(self, key: Any, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         if self.tensor(0, "down").requires_grad:
@@ -155,6 +159,8 @@ class LoraLinearSide(LoraSide):
     """LoRA beside a linear layer whose input is (B, i) or (B, T, i)."""
 
     def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        if mix.blocks:
+            return self._add_blocks(x, y, mix)
         if mix.index is not None:
             return self._add_picked(x, y, mix)
         down, up = self._operands(mix, x.dtype)
@@ -167,6 +173,8 @@ class LoraLinearSide(LoraSide):
         return y.add(F.linear(h, up), alpha=weights)
 
     def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
+        if mix.blocks:
+            return self._add_blocks(x, original(x), mix)
         if mix.index is not None:
             return self._add_picked(x, original(x), mix)
         if mix.gate is not None and mix.gate.network:
@@ -179,6 +187,23 @@ class LoraLinearSide(LoraSide):
             return cast(Tensor, _fused(x, layer.weight, layer.bias, down, up, weights))
         y, _ = _linear_with_lora(x, layer.weight, layer.bias, down, up, weights)
         return y
+
+    def _add_blocks(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+        """Every adapter acts on its own block of rows alone: one batched product for all, no row is copied."""
+        assert mix.rows is not None
+        n = len(mix.active)
+        down, up = self._keep(("padded", mix.active, x.dtype), lambda: self._pad(mix, x.dtype))
+        scales = tuple(self._scales[k] for k in mix.active)
+
+        def spread() -> Tensor:
+            assert mix.rows is not None
+            each = mix.rows.sum(dim=1).view(n, -1) * torch.tensor(scales, device=x.device).unsqueeze(1)
+            tokens = x.numel() // (x.shape[0] * x.shape[-1])
+            return each.repeat_interleave(tokens, dim=1).unsqueeze(2).to(x.dtype)
+
+        weights = mix.keep(("blocks", scales, x.numel() // x.shape[-1], x.dtype), spread)
+        h = torch.bmm(x.reshape(n, -1, x.shape[-1]), down.transpose(1, 2)) * weights
+        return torch.baddbmm(y.reshape(n, -1, y.shape[-1]), h, up).reshape(y.shape)
 
     def _add_picked(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
         """Each row picks its own m of many adapters: gathered factors, padded to one rank; exact."""
@@ -202,16 +227,19 @@ class LoraLinearSide(LoraSide):
 
     def _pad(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """(n, r, i) and (n, r, o), r the largest rank; the rows past an adapter's own rank are zero."""
-        r = max(self._ranks[k] for k in mix.active)
-        downs = [F.pad(self.tensor(k, "down"), (0, 0, 0, r - self._ranks[k])) for k in mix.active]
-        ups = [F.pad(self.tensor(k, "up").T, (0, 0, 0, r - self._ranks[k])) for k in mix.active]
-        return torch.stack(downs).to(dtype), torch.stack(ups).to(dtype)
+        pairs = [self._pair(k, dtype) for k in mix.active]
+        r = max(down.shape[0] for down, _ in pairs)
+        downs = [_pad_rows(down, r) for down, _ in pairs]
+        ups = [_pad_rows(up.T, r) for _, up in pairs]
+        return torch.stack(downs), torch.stack(ups)
 
 
 class LoraConvSide(LoraSide):
     """LoRA beside a convolution: its own kernel down to the rank, 1x1 up."""
 
     def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        if mix.blocks:
+            return add_changes(x, y, mix, lambda k, rows, _: self._change(k, rows))
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
         layer = self.layer
@@ -221,6 +249,16 @@ class LoraConvSide(LoraSide):
         if isinstance(weights, Tensor):
             return y.add_(F.conv2d(h * weights[:, :, None, None], up))
         return y.add_(F.conv2d(h, up), alpha=weights)
+
+    def _change(self, k: int, x: Tensor) -> Tensor:
+        """What the adapter at k adds for these rows, at strength 1."""
+        down, up = self._pair(k, x.dtype)
+        return F.conv2d(convolve(self.layer, x, down), up) * self._scales[k]
+
+
+def _pad_rows(factor: Tensor, rows: int) -> Tensor:
+    missing = rows - factor.shape[0]
+    return F.pad(factor, (0, 0, 0, missing)) if missing else factor
 
 
 def _over_tokens(weights: Tensor, h: Tensor) -> Tensor:
