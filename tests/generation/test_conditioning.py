@@ -7,32 +7,32 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, TextContext, load_base
-from lorasmith.generation.conditioning import Text, encode_texts, read_text, stretch, weigh_tokens
+from lorasmith.generation.conditioning import Text, TextReader, encode_text, read_text, stretch, weigh_tokens
+from lorasmith.generation.ensembles import Ensemble, Member
 from tests.adapters.drawing import trained_adapter
 
 
-def read(base: Base, text: str, te: tuple[float, ...] = ()) -> Text:
-    return read_text(text, base, te, "original", None)
+def read(base: Base, text: str, te: tuple[tuple[Member, float], ...] = (), clip_skip: int = 1) -> Text:
+    return read_text(text, base, "original", None, clip_skip, te)
+
+
+def encode(base: Base, text: str, clip_skip: int = 1) -> TextContext:
+    return encode_text(base, Ensemble(base, {}), read(base, text, clip_skip=clip_skip))
 
 
 def test_a_plain_text_is_the_encoders_own_output(tiny_base: Base) -> None:
     encoder = tiny_base.text_encoders[0]
     ids = encoder.tokenizer("red hair", padding="max_length", max_length=77, return_tensors="pt")["input_ids"]
     with torch.no_grad():
-        (context,) = encode_texts(tiny_base, None, [read(tiny_base, "red hair")], 1, "original")
         expected = encoder.model(ids).last_hidden_state
-    torch.testing.assert_close(context.hidden, expected)
+    torch.testing.assert_close(encode(tiny_base, "red hair").hidden, expected)
 
 
-@torch.no_grad()
 def test_chunks_are_encoded_apart_and_joined(tiny_base: Base) -> None:
-    long, first, second = encode_texts(
-        tiny_base, None, [read(tiny_base, text) for text in ("red BREAK blue", "red", "blue")], 2, "original"
-    )
-    torch.testing.assert_close(long.hidden, torch.cat([first.hidden, second.hidden], dim=1))
-    assert long.hidden.shape[1] == 154
+    long, first, second = (encode(tiny_base, text, 2) for text in ("red BREAK blue BREAK red", "red", "blue"))
+    torch.testing.assert_close(long.hidden, torch.cat([first.hidden, second.hidden, first.hidden], dim=1))
+    assert long.hidden.shape[1] == 3 * 77
 
 
 def test_emphasis() -> None:
@@ -48,35 +48,30 @@ def test_emphasis() -> None:
 
 
 def test_without_emphasis_brackets_are_text(tiny_base: Base) -> None:
-    text = read_text("(red:1.5)", tiny_base, (), "none", None)
+    text = read_text("(red:1.5)", tiny_base, "none")
     assert set(text.chunks[0].weights) == {1.0}
     assert text != read(tiny_base, "(red:1.5)")
 
 
-@torch.no_grad()
-def test_each_text_has_its_own_strengths(tiny_base: Base) -> None:
-    adapter = trained_adapter(tiny_base, rank=4, alpha=4.0)
-    bank = AdapterBank(tiny_base, [adapter])
-    bare, same, full, half = encode_texts(
-        tiny_base,
-        bank,
-        [read(tiny_base, "red hat", te) for te in ((0.0,), (0.0,), (1.0,), (0.5,))],
-        1,
-        "original",
+def test_each_text_has_its_own_strengths_and_is_encoded_once(tiny_base: Base) -> None:
+    adapter, member = trained_adapter(tiny_base, rank=4, alpha=4.0), Member("a", None, 0)
+    ensemble, reader = Ensemble(tiny_base, {member: adapter}), TextReader(tiny_base)
+    bare, full, half, again = (
+        reader.encode(read(tiny_base, "red hat", ((member, te),) if te else ()), ensemble)
+        for te in (0.0, 1.0, 0.5, 1.0)
     )
-    (without,) = encode_texts(tiny_base, None, [read(tiny_base, "red hat")], 1, "original")
-    torch.testing.assert_close(bare.hidden, without.hidden)
-    assert same.hidden is bare.hidden or torch.equal(same.hidden, bare.hidden)
-    with bank.merged(torch.tensor([1.0])):
-        (merged,) = encode_texts(tiny_base, None, [read(tiny_base, "red hat")], 1, "original")
+    assert again is full
+    assert torch.equal(bare.hidden, encode(tiny_base, "red hat").hidden)
+    assert ensemble.bank is not None
+    with ensemble.bank.merged(torch.tensor([1.0])):
+        merged = encode(tiny_base, "red hat")
     torch.testing.assert_close(full.hidden, merged.hidden, atol=1e-5, rtol=1e-4)
     assert (full.hidden - half.hidden).abs().max() > 1e-3
 
 
-@torch.no_grad()
 def test_sdxl_carries_the_first_chunks_pooled_vector(family_folders: dict[str, Path]) -> None:
     base = load_base(family_folders["sdxl"])
-    two, one = encode_texts(base, None, [read(base, "red BREAK blue"), read(base, "red")], 1, "original")
+    two, one = encode(base, "red BREAK blue"), encode(base, "red")
     assert two.pooled is not None
     assert one.pooled is not None
     torch.testing.assert_close(two.pooled, one.pooled)
@@ -92,8 +87,7 @@ def test_stretching_repeats_the_last_vector() -> None:
 
 @pytest.mark.parametrize("clip_skip", [1, 2])
 def test_clip_skip_reaches_the_base(tiny_base: Base, clip_skip: int) -> None:
-    text = read(tiny_base, "red")
+    text = read(tiny_base, "red", clip_skip=clip_skip)
     with torch.no_grad():
-        (context,) = encode_texts(tiny_base, None, [text], clip_skip, "original")
         expected = tiny_base.encode_tokens(torch.tensor([text.chunks[0].ids]), clip_skip).hidden
-    torch.testing.assert_close(context.hidden, expected)
+    torch.testing.assert_close(encode(tiny_base, "red", clip_skip).hidden, expected)

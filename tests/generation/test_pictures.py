@@ -2,30 +2,110 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
 from lorasmith.bases.base import Base
-from lorasmith.errors import ImageError
+from lorasmith.errors import ImageError, UsageError
 from lorasmith.events import finish
 from lorasmith.generation.infotext import read_infotext, split_infotext, write_infotext
-from lorasmith.generation.pictures import claim_free_path, read_picture, save_picture
-from lorasmith.generation.request import Request, settle
+from lorasmith.generation.pictures import claim_free_path, read_init, read_picture, save_picture
+from lorasmith.generation.request import Hires, Request, Variation, settle
 from lorasmith.generation.studio import Studio
 
+WAYS = {
+    "plain": Request("röd hår, (a:1.2)", "hat\nsmile", seed=5, steps=2, sampler="DPM++ 2M Karras", clip_skip=2),
+    "varied": Request(
+        "red", seed=5, steps=2, sampler="Euler a", schedule="Karras", eta=0.5, variation=Variation(9, 0.3), tiling=True
+    ),
+    "larger": Request("red", steps=2, hires=Hires(1.5, steps=1, denoising=0.6, upscaler="Lanczos", prompt="blue")),
+    "resized": Request("red", steps=2, hires=Hires(width=72, height=80, denoising=0.6, negative="hat")),
+}
 
-def test_a_picture_tells_how_to_draw_it_again(tiny_base: Base, tmp_path: Path) -> None:
-    request = Request("röd hår, (a:1.2)", "hat\nsmile", seed=5, steps=2, sampler="DPM++ 2M Karras", clip_skip=2)
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_tells_how_to_draw_it_again(tiny_base: Base, tmp_path: Path, way: str, suffix: str) -> None:
+    request = WAYS[way]
     (picture,) = finish(Studio(tiny_base).draw([request]))
-    found = read_picture(save_picture(picture, tmp_path / "a.png"))
+    found = read_picture(save_picture(picture, tmp_path / f"a{suffix}"))
     assert found.request == picture.request
     assert found.infotext == picture.infotext
     assert found.document is not None
     assert found.document["base"] == {"name": tiny_base.name, "hash": tiny_base.content_hash}
-    (again,) = finish(Studio(tiny_base).draw([found.request]))
+    # The A1111 text alone tells it too.
+    assert read_infotext(picture.infotext) == replace(
+        picture.request,
+        sampler=picture.request.sampler.removesuffix(" Karras"),
+        schedule="Karras" if way in ("plain", "varied") else "Automatic",
+        compat=None,
+    )
+    if suffix == ".jpg":
+        return
+    with Image.open(tmp_path / f"a{suffix}") as saved:
+        assert saved.convert("RGB").tobytes() == picture.image.tobytes()
+    drawing = found.drawing
+    assert drawing is not None
+    again = finish(Studio(tiny_base).redraw(found.restore(), drawing))
     assert again.image.tobytes() == picture.image.tobytes()
+    assert found.pixels == again.as_json()["pixels"]
+
+
+def test_a_picture_over_another_one_is_restored_from_where_that_lies(tiny_base: Base, tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / "start.png")
+    Image.linear_gradient("L").resize((64, 64)).save(tmp_path / "mask.png")
+    init = read_init(tmp_path / "start.png", 0.5, tmp_path / "mask.png")
+    (picture,) = finish(Studio(tiny_base).draw([Request("red", steps=3, init=init)]))
+    file = read_picture(save_picture(picture, tmp_path / "out.png"))
+    again = file.restore()
+    assert again == picture.request
+    (redrawn,) = finish(Studio(tiny_base).draw([again]))
+    assert redrawn.image.tobytes() == picture.image.tobytes()
+    (tmp_path / "start.png").rename(tmp_path / "moved.png")
+    with pytest.raises(ImageError, match="Say where it is now with --init FILE"):
+        file.restore()
+    assert file.restore(tmp_path / "moved.png") == again
+    Image.new("RGB", (64, 64)).save(tmp_path / "moved.png")
+    with pytest.raises(ImageError, match="its pixels are others"):
+        file.restore(tmp_path / "moved.png")
+
+
+def test_comments_of_other_tools_in_either_order(tmp_path: Path) -> None:
+    text = "a kat, Ж\nSteps: 9, Sampler: Euler, CFG scale: 6, Seed: 7"
+    for number, body in enumerate(
+        (b"UNICODE\0" + text.encode("utf-16-le"), b"UNICODE\0" + text.encode("utf-16-be"), text.encode())
+    ):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9286] = body
+        path = tmp_path / f"{number}.jpg"
+        Image.new("RGB", (8, 8)).save(path, exif=exif)
+        request = read_picture(path).request
+        assert request is not None
+        assert (request.prompt, request.steps, request.seed) == ("a kat, Ж", 9, 7)
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["[]", '{"request": 3}', '{"request": {"prompt": 3}}', '{"request": {"prompt": "a", "hires": {"x": 1}}}', "{" * 9],
+)
+def test_a_strange_recipe_is_no_recipe(tmp_path: Path, document: str) -> None:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_itxt("lorasmith", document)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=chunks)
+    found = read_picture(tmp_path / "a.png")
+    assert found.request is None
+    assert found.drawing is None
+    with pytest.raises(ImageError, match="tells no prompt"):
+        found.restore()
+
+
+def test_unknown_kinds_of_pictures_are_refused(tiny_base: Base, tmp_path: Path) -> None:
+    (picture,) = finish(Studio(tiny_base).draw([Request("red", steps=1)]))
+    with pytest.raises(UsageError, match="Known: "):
+        save_picture(picture, tmp_path / "a.gif")
 
 
 def test_the_text_is_what_the_web_ui_writes(tiny_base: Base) -> None:
@@ -53,7 +133,7 @@ def test_other_tools_texts(tmp_path: Path) -> None:
     chunks.add_text("parameters", text)
     Image.new("RGB", (8, 8)).save(picture, pnginfo=chunks)
     request = read_picture(picture).request
-    assert request == Request("cat, dog", "x,\ny", 7, 30, 6.0, "DPM++ 2M Karras", 512, 768)
+    assert request == Request("cat, dog", "x,\ny", 7, 30, 6.0, "DPM++ 2M", 512, 768, schedule="Karras")
 
 
 def test_a_last_line_with_few_fields_is_prompt() -> None:

@@ -21,7 +21,8 @@ from lorasmith.errors import LorasmithError, PromptError, RefusedError
 from lorasmith.events import Event, Note, Progress, finish
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio, cut_ranks
+from lorasmith.generation.desk import cut_ranks
+from lorasmith.generation.studio import Studio
 from tests.adapters.drawing import trained_adapter
 
 STEPS = 3
@@ -160,7 +161,7 @@ def test_order_batches_and_progress(tiny_base: Base) -> None:
 def test_many_adapters_have_a_bank_for_each_batch(
     tiny_base: Base, shelf: AdapterShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lorasmith.generation.studio.SHARED_BANK", 1)
+    monkeypatch.setattr("lorasmith.generation.batching.SHARED_BANK", 1)
     apart = Studio(tiny_base, shelf, batch_size=1)
     requests = [Request(f"red <lora:{name}>", steps=2) for name in ("first", "second")]
     pictures = draw(apart, *requests)
@@ -185,7 +186,7 @@ def test_a_changed_file_is_drawn_with(tiny_base: Base, shelf: AdapterShelf) -> N
         ("a <lora:frist:1>", PromptError, "Did you mean first"),
         ("a <lora:first:strong>", PromptError, "not a number"),
         ("a <LORA:first:1>", PromptError, "unknown kind of tag"),
-        ("a <lora:first:0@0,1@0.5>", PromptError, "cannot be drawn yet"),
+        ("a <lora:first:1:lbw=1,1,1,1,1,1,1,1,1,1,1,1>", PromptError, "not for this base"),
     ],
 )
 def test_wrong_prompts(
@@ -206,7 +207,7 @@ def test_refused_prompts(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> No
         shown.extend(texts)
         raise RefusedError("refused", where=where)
 
-    monkeypatch.setattr("lorasmith.generation.studio.refuse", refuse)
+    monkeypatch.setattr("lorasmith.generation.desk.refuse", refuse)
     with pytest.raises(RefusedError):
         draw(Studio(tiny_base), Request("r(e)d AND [a:bl[u]e:1]", "never shown"))
     assert shown == ["r(e)d AND [a:bl[u]e:1]", "red", " a", " blue"]

@@ -1,0 +1,74 @@
+"""Banks by their members, and merged weights that leave no trace."""
+
+from __future__ import annotations
+
+import torch
+
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.bases.base import Base
+from lorasmith.generation.ensembles import Ensemble, Ensembles, Member, gather, identify
+from tests.adapters.drawing import trained_adapter
+from tests.adapters.toy import draw, toy_base
+
+A, B = Member("a", None, 0), Member("b", None, 1)
+
+
+def toy_adapters(base: Base) -> dict[Member, Adapter]:
+    return {A: trained_adapter(base, "a", seed=1), B: trained_adapter(base, "b", algorithm="loha", seed=2)}
+
+
+def test_a_thousand_switches_leave_the_base_as_it_was() -> None:
+    base = toy_base()
+    before = {name: tensor.clone() for name, tensor in base.denoiser.state_dict().items()}
+    bare = draw(base)
+    ensemble = Ensemble(base, toy_adapters(base))
+    for turn in range(500):
+        strengths = {A: 1.0 - turn % 3, B: 0.5 * (turn % 2)}
+        with ensemble.merged(strengths), ensemble.acting([strengths] * 4):
+            pass
+        with ensemble.acting([{A: 1.0}, {B: -1.0}, {}, {A: 0.5, B: 2.0}]):
+            pass
+    assert all(torch.equal(before[name], tensor) for name, tensor in base.denoiser.state_dict().items())
+    assert torch.equal(draw(base), bare)
+
+
+def test_merged_is_the_side_path_up_to_rounding_and_only_for_its_own_strengths() -> None:
+    base = toy_base()
+    ensemble = Ensemble(base, toy_adapters(base))
+    strengths, other = {A: 0.7, B: -1.2}, {A: 0.2}
+    with ensemble.acting([strengths] * 4):
+        side = draw(base)
+    with ensemble.acting([other] * 4):
+        apart = draw(base)
+    with ensemble.merged(strengths):
+        assert torch.equal(draw(base), draw(toy_base()))
+        with ensemble.acting([strengths] * 4):
+            merged = draw(base)
+        with ensemble.acting([other] * 4):
+            torch.testing.assert_close(draw(base), apart, atol=0, rtol=0)
+    torch.testing.assert_close(merged, side, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(side, apart, atol=1e-2)
+
+
+def test_a_bank_with_more_members_serves_fewer_and_old_ones_go() -> None:
+    base = toy_base()
+    adapters = toy_adapters(base)
+    kept = Ensembles(base)
+    both = kept.get(adapters)
+    assert kept.get({A: adapters[A]}) is both
+    small = Ensembles(base, capacity=1)
+    first = small.get({A: adapters[A]})
+    assert small.get({A: adapters[A]}) is first
+    small.get({B: adapters[B]})
+    assert small.get({A: adapters[A]}) is not first
+    assert small.bytes == adapters[A].bytes
+
+
+def test_columns_have_one_order_and_adapters_one_number() -> None:
+    base = toy_base()
+    adapters = toy_adapters(base)
+    turned = dict(reversed(adapters.items()))
+    assert Ensemble(base, adapters).columns == Ensemble(base, turned).columns
+    first, second = adapters.values()
+    assert identify(first) == identify(first) != identify(second)
+    assert gather([(A, 0.5), (B, 1.0), (A, 0.25)]) == {A: 0.75, B: 1.0}
