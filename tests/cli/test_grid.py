@@ -87,6 +87,7 @@ def test_the_base_is_the_projects_own(project: Path, tiny_base_folder: Path) -> 
         (["runs/1", "runs/2/zbk.safetensors"], "several adapters are named zbk"),
         ([], "needs adapters, or an axis"),
         (["runs/1", "--name", "../away"], "is not a folder's name"),
+        (["runs/1", "--out", ".", "--name", "runs"], "holds other things"),
         (["runs/1", "--set", "hires.scale"], "FIELD=VALUE"),
         (["runs/1", "--set", "seed=1-3"], "gives 3 values"),
         (["runs/1", "--set", "hires.scael=2"], "hires.scale"),

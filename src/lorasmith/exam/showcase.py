@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from lorasmith.exam.contact import BAD, GOOD, PLAIN
 from lorasmith.exam.figures import Figure, wilson
 from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft
 from lorasmith.generation.grids.drawing import Cell, OpenStudio, Order, check_drafts, draw_order
+from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.marks import KIND, read_record
 from lorasmith.generation.grids.page import Shown, Side, address, draw_page
 from lorasmith.generation.grids.publishing import infotext_of, tell_settings
@@ -36,7 +36,6 @@ from lorasmith.prompts import split_networks
 from lorasmith.prompts.dynamic import Expansion, Method, Seeds, Template, expand
 
 RECORD, MARKS, SHEET, PAGE = "showcase.json", "marks.json", "sheet.png", "index.html"
-VERSION = 1
 WORTHY = 0.8  # C2
 FEWEST = 10  # C2: pictures for each base
 MOST = 20  # C7
@@ -116,7 +115,11 @@ class Judged:
 
 
 def draw_showcase(plan: Plan, open_studio: OpenStudio, folder: Path) -> Work[Showcase]:
-    """Draw what is not there yet; a picture that cannot be drawn says why. Raises PromptError, RefusedError."""
+    """Draw what is not there yet; a picture that cannot be drawn says why.
+
+    Raises PromptError, RefusedError, and UsageError for a folder that holds other things.
+    """
+    claim_folder(folder, RECORD)
     drafts: list[Draft | str] = []
     labels = []
     for index, column in enumerate(plan.columns):
@@ -272,8 +275,6 @@ def _advise(columns: Sequence[tuple[str, Figure]], total: Figure, marks: Sequenc
 
 def _write_record(showcase: Showcase, places: Sequence[object]) -> None:
     plan, folder = showcase.plan, showcase.folder
-    record = folder / RECORD
-    known = read_record(record).get("id") if record.is_file() else None
     pictures: list[dict[str, Any]] = []
     cells = [(column, cell) for column, row in zip(plan.columns, showcase.cells, strict=True) for cell in row]
     for number, ((column, cell), place) in enumerate(zip(cells, places, strict=True), 1):
@@ -292,7 +293,7 @@ def _write_record(showcase: Showcase, places: Sequence[object]) -> None:
         pictures.append(told)
     document = {
         "version": VERSION,
-        "id": known if isinstance(known, str) else secrets.token_hex(6),
+        "id": claim_folder(folder, RECORD),
         "template": plan.template.text,
         "mode": plan.mode,
         "seed": plan.seed,
@@ -300,7 +301,7 @@ def _write_record(showcase: Showcase, places: Sequence[object]) -> None:
         "settings": tell_settings(cell.request for _, cell in cells if cell.request),
         "pictures": pictures,
     }
-    write_file(record, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    write_file(folder / RECORD, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
 _EMPTY = Shown("", "", "", None, None, None)

@@ -95,7 +95,8 @@ def draw(
     from lorasmith.generation.grids.axes import STILL, adapter_axis
     from lorasmith.generation.grids.cost import count_cost, measure_cost
     from lorasmith.generation.grids.drawing import draw_order, take_order
-    from lorasmith.generation.grids.publishing import publish
+    from lorasmith.generation.grids.folders import claim_folder, find_identity
+    from lorasmith.generation.grids.publishing import RECORD, publish
     from lorasmith.generation.grids.typed import read_axis
     from lorasmith.generation.request import Request
 
@@ -104,8 +105,8 @@ def draw(
             "a grid needs adapters, or an axis.", hint='For example: lorasmith grid my-lora, or --x "seed=1-5".'
         )
     columns = read_axis(x or f"strength={strengths}", control)
-    rows = read_axis(y) if y else adapter_axis(names, _label_all(files)) if files else STILL
-    pages = read_axis(z) if z else STILL
+    rows = read_axis(y, control) if y else adapter_axis(names, _label_all(files)) if files else STILL
+    pages = read_axis(z, control) if z else STILL
     if y and not z and len(names) > 1 and "adapter" not in (columns.title, rows.title):
         pages = adapter_axis(names, _label_all(files))
     request = _set_fields(Request(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
@@ -113,6 +114,7 @@ def draw(
     folder = out / (name or _folder_name(request, (x or strengths, y, z, *map(str, files), where)))
     if Path(name or "a").name != (name or "a"):
         raise UsageError(f'--name "{name}" is not a folder\'s name.', hint="Say where it goes with --out.")
+    find_identity(folder, RECORD)
     open_studio = studios(files)
     order = show(
         take_order(
@@ -128,6 +130,7 @@ def draw(
         say(str(told))
         if not yes and (told.seconds or 0) >= ASKED_FROM and sys.stdin.isatty() and not typer.confirm("Draw it?", True):
             return
+    claim_folder(folder, RECORD)
     grid = show(draw_order(order, open_studio), as_json)
     published = show(publish(grid, title=title, full_size=full_size, embed=embed), as_json)
     cells = [_cell(cell, len(pages) > 1 or z is not None) for cell in grid.cells]
@@ -266,6 +269,7 @@ def _folder_name(request: Request, told: tuple[object, ...]) -> str:
 
 
 def _cell(cell: Any, paged: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"x": cell.x, "y": cell.y, "z": cell.z if paged else None}
+    x, y, z = (label.replace("\n", " ") for label in (cell.x, cell.y, cell.z))
+    told: dict[str, Any] = {"x": x, "y": y, "z": z if paged else None}
     told["path" if cell.path else "error"] = cell.path or cell.error
     return told

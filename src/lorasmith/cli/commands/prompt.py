@@ -46,7 +46,7 @@ def explain(
     adapters: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="Where adapters are; ./adapters if none.")
     ] = None,
-    base: Annotated[str, typer.Option(help='Whose words are counted: "doodle", or a diffusers folder.')] = "doodle",
+    base: Annotated[str, typer.Option(help='Whose words are counted: "doodle", a folder or a checkpoint.')] = "doodle",
     as_json: AsJson = False,
 ) -> None:
     """Explain a prompt: tokens, chunks, weights, schedule, adapters, and what is doubtful.
@@ -227,13 +227,27 @@ def _trigger(shelf: AdapterShelf, name: str) -> str:
 
 def _chunks(prompt: ParsedPrompt, base: str) -> list[Chunk] | None:
     """The chunks of every sub-prompt's first text; None where the base's words are not at hand."""
+    from lorasmith.generation.chunks import cut_chunks
+    from lorasmith.prompts import parse_attention
+
+    tokenizer = _tokenizer(base)
+    if tokenizer is None:
+        return None
+    parts = [parse_attention(part.schedule[0][1], prompt.compat) for part in prompt.subprompts]
+    return [chunk for spans in parts for chunk in cut_chunks(spans, tokenizer)]
+
+
+def _tokenizer(base: str) -> Any:
+    """The base's first tokenizer; a checkpoint in one file has the one that all families share."""
     from transformers import CLIPTokenizer
 
     from lorasmith.bases.doodle import doodle_folder
-    from lorasmith.generation.chunks import cut_chunks
     from lorasmith.project import EMBEDDED
-    from lorasmith.prompts import parse_attention
 
+    if base != EMBEDDED and Path(base).is_file():
+        from lorasmith.bases.clip import clip_tokenizer
+
+        return clip_tokenizer()
     try:
         folder = (doodle_folder() if base == EMBEDDED else Path(base)) / "tokenizer"
     except BaseError:
@@ -242,9 +256,7 @@ def _chunks(prompt: ParsedPrompt, base: str) -> list[Chunk] | None:
         if base != EMBEDDED:
             raise BaseError("no tokenizer folder.", where=base, hint="Name a diffusers folder.")
         return None
-    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    parts = [parse_attention(part.schedule[0][1], prompt.compat) for part in prompt.subprompts]
-    return [chunk for spans in parts for chunk in cut_chunks(spans, tokenizer)]
+    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def _count_tokens(chunk: Chunk) -> int:

@@ -70,16 +70,17 @@ def measure_cost(order: Order, open_studio: OpenStudio, clock: Callable[[], floa
         studio = open_studio(name)
         batches = list(batches_of([wanted for wanted in order.missing if wanted.base == name], studio))
         trial = [replace(wanted.request, steps=2, hires=None) for wanted in batches[0]]
-        times: list[tuple[float, int]] = []
+        times: list[tuple[float, float]] = []
         with contextlib.suppress(LorasmithError, RuntimeError), contextlib.closing(studio.draw(trial)) as work:
             for event in work:
                 if isinstance(event, Progress):
-                    times.append((clock(), event.done))
+                    # Some samplers ask the denoiser more than once a step: count in steps.
+                    times.append((clock(), 2 * event.done / max(1, event.total)))
                     yield Progress("measuring", event.done, event.total)
         if len(times) < 2:
             return cost  # what is wrong with the batch is told when it is drawn
         (first, one), (last, two) = times[0], times[-1]
-        pace = (last - first) / max(1, two - one) / len(trial)
+        pace = (last - first) / max(two - one, 0.5) / len(trial)
         seconds += pace * sum(wanted.request.steps for batch in batches for wanted in batch)
     return replace(cost, seconds=seconds)
 

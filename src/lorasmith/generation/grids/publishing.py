@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from lorasmith.errors import ImageError
 from lorasmith.events import Note, Progress, Work
 from lorasmith.generation.grids.axes import Axis
 from lorasmith.generation.grids.drawing import Cell, Grid
+from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.page import Shown, Side, address, draw_page
 from lorasmith.generation.grids.streaming import write_png
 from lorasmith.generation.pictures import INFOTEXT_KEY
@@ -32,7 +32,6 @@ from lorasmith.project import write_file
 
 RECORD = "grid.json"
 PAGE = "index.html"
-VERSION = 1
 #: Sheets up to this size are shown by every picture viewer; larger grids are scaled unless asked for whole.
 MOST_PIXELS = 80_000_000
 MOST_SIDE = 16_000
@@ -62,7 +61,7 @@ def publish(grid: Grid, *, title: str | None = None, full_size: bool = False, em
     heading = grid.request.prompt if title is None else title
     note = tell_settings(cell.request for cell in grid.cells if cell.request)
     record = grid.folder / RECORD
-    identity = _identity(record)
+    identity = claim_folder(grid.folder, RECORD)
     sizes = Counter(_size(cell.path) for cell in grid.cells if cell.path)
     written = yield from _write_sheets(grid, heading, note, shown_size(sizes), full_size)
     sheets, scale = written
@@ -210,12 +209,3 @@ def _record(cell: Cell, folder: Path) -> dict[str, Any]:
         "prompt": request.prompt,
         "negative": request.negative,
     }
-
-
-def _identity(record: Path) -> str:
-    """The grid's own name for marks: that of the record when there is one, else a new one."""
-    try:
-        known = json.loads(record.read_text("utf-8"))["id"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return secrets.token_hex(6)
-    return known if isinstance(known, str) and known.isalnum() else secrets.token_hex(6)
