@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -95,11 +96,11 @@ def _sight(index: Index, item: Item) -> Sight:
 def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> Work[tuple[Cutting, ...]]:
     """The pictures that are parts of others, each of the one that it has most in common with. Pairs in `distinct` are
     none. A hundred thousand would take hours: it grows with the pictures and the candidates of each."""
-    keys = []
+    keys, total, started = [], 2 * len(sights), time.monotonic()
     for done, sight in enumerate(sights, start=1):
         keys.append(make_keys(sight.keypoints().bits))
         if done % 100 == 0:
-            yield Progress("looking for cuttings", done, 2 * len(sights))
+            yield _progress(done, total, started)
     found: dict[int, Cutting] = {}
     pairs = find_candidates(keys)
     for done, (one, other) in enumerate(pairs, start=1):
@@ -109,8 +110,12 @@ def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> 
                     found[part] = Cutting(sights[part].name, sights[whole].name, box)
                     break
         if done % 100 == 0:
-            yield Progress("looking for cuttings", len(sights) + done * len(sights) // len(pairs), 2 * len(sights))
+            yield _progress(len(sights) + done * len(sights) // len(pairs), total, started)
     return tuple(found[part] for part in sorted(found))
+
+
+def _progress(done: int, total: int, started: float) -> Progress:
+    return Progress("looking for cuttings", done, total, (time.monotonic() - started) / done * (total - done))
 
 
 def make_keys(bits_NB: npt.NDArray[np.uint8]) -> _Keys:
