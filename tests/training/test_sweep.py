@@ -123,7 +123,7 @@ def test_one_that_explodes_is_left_behind(
     done, _ = run_sweep(project, tiny_base)
     assert list(done.variants) == ["rank1"]
     assert "no longer a number" in done.failed["rank2"]
-    monkeypatch.setattr(Trainer, "_check", lambda trainer, loss, norm: check(trainer, float("nan"), norm))
+    monkeypatch.setattr(Trainer, "_check", lambda trainer, _, norm: check(trainer, float("nan"), norm))
     with pytest.raises(TrainingError, match="every variant has failed"):
         run_sweep(project, tiny_base)
 

@@ -31,8 +31,10 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "inspect": "Look at the images and say what is wrong and what to do.",
         "curate": "Decide on images, and make more of them; all can be undone.",
         "tag": "Write the captions by the project's tag rules.",
+        "recipe": "Take over recipes from other trainers, and write them for those.",
         "plan": "Show what training will do: steps, buckets, time, memory.",
         "train": "Train the adapter; stop it any time, go on with --resume.",
+        "queue": "Training runs in a line that outlives a restart.",
         "exam": "Measure an adapter against its base; choose a snapshot.",
         "grid": "Draw snapshots by strengths, or anything by anything, beside the bare base.",
         "showcase": "Draw varied pictures from a template, judge them, and tell the hit rate.",
@@ -43,7 +45,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "adapter": "Show, verify, edit, convert, resize, merge and extract adapter files.",
     }
 )
-_GROUPS = frozenset({"curate", "grid", "prompt", "showcase", "adapter", "picture"})
+_GROUPS = frozenset({"queue", "recipe", "curate", "grid", "prompt", "showcase", "adapter", "picture"})
 _ROOT_HELP = "From a folder of images to a LoRA you can trust: check, caption, train, examine, use."
 _FIRST_STEPS = "Start with: lorasmith demo. Help on one command: lorasmith COMMAND --help"
 INTERRUPTED = 130

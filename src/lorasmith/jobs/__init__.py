@@ -1,0 +1,1 @@
+"""Runs that wait in line and outlive a restart."""

@@ -1,0 +1,236 @@
+"""The queue: jobs in one SQLite file (WAL) that several processes may use at once, kept until they are removed.
+
+A job is one training run. Its states: waiting, running, stopping (it shall end), done, failed, cancelled. What it
+has trained lies in its run's folder, so that a job which is tried again goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lorasmith.errors import LorasmithError, StorageError
+from lorasmith.project import Project, safe_name
+
+HOME_VARIABLE = "LORASMITH_HOME"
+"""Moves the folder of the user's data."""
+STATES = ("waiting", "running", "stopping", "done", "failed", "cancelled")
+_VERSION = 1
+_TABLES = """
+create table jobs (
+  id integer primary key autoincrement,
+  project text not null,
+  assignments text not null,
+  run text not null default '',
+  state text not null,
+  device text not null default '',
+  created real not null,
+  started real,
+  ended real,
+  step integer not null default 0,
+  steps integer not null default 0,
+  message text not null default ''
+);
+"""
+
+
+def data_folder() -> Path:
+    """Where the user's data lie: LORASMITH_HOME, else the place that the system has for it."""
+    if given := os.environ.get(HOME_VARIABLE, ""):
+        return Path(given).expanduser()
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "lorasmith"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "lorasmith"
+    return Path(os.environ.get("XDG_DATA_HOME", "") or home / ".local" / "share") / "lorasmith"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it stands. `assignments` are its ``--set`` values; times in seconds since the epoch."""
+
+    id: int
+    project: str
+    assignments: tuple[str, ...]
+    run: str
+    state: str
+    device: str
+    created: float
+    started: float | None
+    ended: float | None
+    step: int
+    steps: int
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"assignments": list(self.assignments)}
+
+
+class NoSuchJobError(LorasmithError):
+    """There is no job of that number, or not in a state for it."""
+
+    exit_code = 2
+    http_status = 404
+
+
+class JobQueue:
+    """The jobs below `folder`: queue.db, and logs/<id>.log. Raises StorageError where that cannot be written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / "queue.db"
+        try:
+            (folder / "logs").mkdir(parents=True, exist_ok=True)
+            with self._open() as db:
+                db.execute("pragma journal_mode = wal")
+                db.execute("begin immediate")
+                version = db.execute("pragma user_version").fetchone()[0]
+                if version == 0:
+                    db.execute(_TABLES)
+                    db.execute(f"pragma user_version = {_VERSION}")
+        except (OSError, sqlite3.Error) as fault:
+            raise self._broken(fault) from fault
+        if version not in (0, _VERSION):
+            raise StorageError(f"written by another version ({version}).", where=self._file)
+
+    def log_file(self, number: int) -> Path:
+        """What a job said, one event or message a line."""
+        return self.folder / "logs" / f"{number}.log"
+
+    def add(self, project: Project, assignments: Sequence[str]) -> Job:
+        """Put a run of the project at the end of the line."""
+        with self._change() as db:
+            cursor = db.execute(
+                "insert into jobs (project, assignments, state, created) values (?, ?, 'waiting', ?)",
+                (str(project.root), json.dumps(list(assignments)), time.time()),
+            )
+            number = int(cursor.lastrowid or 0)
+            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{safe_name(project.lora.name)}-job{number}"
+            db.execute("update jobs set run = ? where id = ?", (str(project.runs / name), number))
+        return self.job(number)
+
+    def jobs(self) -> list[Job]:
+        """All jobs, in the order they were added."""
+        with self._open() as db:
+            return [_job(row) for row in db.execute("select * from jobs order by id")]
+
+    def job(self, number: int) -> Job:
+        """One job. Raises NoSuchJobError."""
+        with self._open() as db:
+            row = db.execute("select * from jobs where id = ?", (number,)).fetchone()
+        if row is None:
+            raise NoSuchJobError(f"there is no job {number}.", hint="See: lorasmith queue list")
+        return _job(row)
+
+    def cancel(self, number: int) -> Job:
+        """A waiting job is cancelled at once; a running one saves its state first. Raises NoSuchJobError."""
+        return self._turn(number, {"waiting": "cancelled", "running": "stopping", "stopping": "stopping"}, "cancelled")
+
+    def retry(self, number: int) -> Job:
+        """A failed or cancelled job waits again; it goes on where its run was. Raises NoSuchJobError."""
+        return self._turn(number, {"failed": "waiting", "cancelled": "waiting"}, "tried again")
+
+    def remove(self, number: int) -> Job:
+        """Forget a job that does not run, and its log; its run's folder stays. Raises NoSuchJobError."""
+        with self._change() as db:
+            job = self._held(db, number, ("waiting", "done", "failed", "cancelled"), "removed")
+            db.execute("delete from jobs where id = ?", (number,))
+        self.log_file(number).unlink(missing_ok=True)
+        return job
+
+    def claim(self, device: str) -> Job | None:
+        """The next waiting job, which is then running on the device; None when none waits."""
+        with self._change() as db:
+            row = db.execute("select * from jobs where state = 'waiting' order by id limit 1").fetchone()
+            if row is None:
+                return None
+            db.execute(
+                "update jobs set state = 'running', device = ?, started = coalesce(started, ?), ended = null, "
+                "message = '' where id = ?",
+                (device, time.time(), row["id"]),
+            )
+        return self.job(int(row["id"]))
+
+    def note_step(self, number: int, step: int, steps: int) -> str:
+        """Keep how far a running job is; its state, which another process may have changed."""
+        with self._change() as db:
+            db.execute("update jobs set step = ?, steps = ? where id = ?", (step, steps, number))
+            row = db.execute("select state from jobs where id = ?", (number,)).fetchone()
+        return str(row["state"])
+
+    def end(self, number: int, state: str, message: str = "") -> Job:
+        """A running job has come to `state`."""
+        with self._change() as db:
+            ended = None if state == "waiting" else time.time()
+            db.execute(
+                "update jobs set state = ?, message = ?, ended = ? where id = ?", (state, message, ended, number)
+            )
+        return self.job(number)
+
+    def recover(self, device: str) -> list[Job]:
+        """Jobs of the device whose worker has died wait again, or are cancelled if they were to be.
+
+        To be called by the device's only worker alone.
+        """
+        orphans = [job for job in self.jobs() if job.device == device and job.state in ("running", "stopping")]
+        for job in orphans:
+            self.end(job.id, "waiting" if job.state == "running" else "cancelled")
+        return orphans
+
+    def _turn(self, number: int, ways: dict[str, str], word: str) -> Job:
+        with self._change() as db:
+            job = self._held(db, number, tuple(ways), word)
+            ended = time.time() if ways[job.state] == "cancelled" else None
+            db.execute("update jobs set state = ?, ended = ? where id = ?", (ways[job.state], ended, number))
+        return self.job(number)
+
+    def _held(self, db: sqlite3.Connection, number: int, states: tuple[str, ...], word: str) -> Job:
+        row = db.execute("select * from jobs where id = ?", (number,)).fetchone()
+        if row is None:
+            raise NoSuchJobError(f"there is no job {number}.", hint="See: lorasmith queue list")
+        job = _job(row)
+        if job.state not in states:
+            raise NoSuchJobError(
+                f"job {number} is {job.state}: it cannot be {word}.", hint=f"That is for: {', '.join(states)}."
+            )
+        return job
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees and changes the queue alone."""
+        try:
+            with self._open() as db:
+                db.execute("begin immediate")
+                yield db
+        except (OSError, sqlite3.Error) as fault:
+            raise self._broken(fault) from fault
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        db = sqlite3.connect(self._file, timeout=30, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        try:
+            yield db
+            if db.in_transaction:
+                db.execute("commit")
+        finally:
+            db.close()
+
+    def _broken(self, fault: Exception) -> StorageError:
+        return StorageError(
+            f"the queue cannot be used ({fault}).", where=self._file, hint=f"{HOME_VARIABLE} names another folder."
+        )
+
+
+def _job(row: sqlite3.Row) -> Job:
+    values = dict(row)
+    return Job(**values | {"assignments": tuple(json.loads(values["assignments"]))})
