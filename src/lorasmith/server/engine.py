@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import load_base
 from lorasmith.errors import LorasmithError
-from lorasmith.events import Preview, Progress, Work
-from lorasmith.generation.pictures import DOCUMENT_KEY, INFOTEXT_KEY, Picture
+from lorasmith.generation.batching import Stepper
+from lorasmith.generation.pictures import Picture
 from lorasmith.generation.request import Hires, InitImage, Request, Variation, settle
-from lorasmith.generation.studio import Studio
 from lorasmith.images.opening import open_rgb
 from lorasmith.server.catalogue import BaseEntry
 from lorasmith.server.orders import Order
@@ -50,10 +46,6 @@ class Engine(Protocol):
     @property
     def active(self) -> int:
         """How many pictures are in the making."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether pictures may still join those in the making."""
 
     def company(self, order: Order) -> Hashable:
         """Orders with equal company are drawn together. Raises LorasmithError for what cannot be drawn at all."""
@@ -114,77 +106,58 @@ def request_of(order: Order, input_path: InputPath) -> Request:
     )
 
 
-class StudioEngine:
-    """Draws on one base with a studio, batch by batch: who comes while a batch is in the making waits for the next."""
+class StepperEngine:
+    """Draws on one base; pictures join and leave at any step, each with its own adapters, sampler and steps."""
 
-    def __init__(self, studio: Studio, input_path: InputPath) -> None:
-        self._studio = studio
+    def __init__(self, stepper: Stepper, input_path: InputPath) -> None:
+        self._stepper = stepper
         self._input_path = input_path
-        self._waiting: dict[Hashable, Request] = {}
-        self._batch: list[Hashable] = []
-        self._gone: set[Hashable] = set()
-        self._work: Work[list[Picture]] | None = None
 
     @property
     def active(self) -> int:
-        return len(self._waiting) + len(self._batch)
-
-    @property
-    def is_open(self) -> bool:
-        return self._work is None
+        return len(self._stepper)
 
     def company(self, order: Order) -> Hashable:
-        _, settings = settle(request_of(order, self._input_path), self._studio.base)
-        return settings.company
+        plain = request_of(order.model_copy(update={"start": None}), self._input_path)
+        _, settings = settle(plain, self._stepper.desk.base)
+        return settings.width, settings.height, order.tiling, order.hires is None
 
     def add(self, ticket: Hashable, order: Order) -> int:
-        request = request_of(order, self._input_path)
-        self._studio.check(request)
-        self._waiting[ticket] = request
-        return request.steps
+        self._stepper.add(request_of(order, self._input_path), ticket)
+        return self._progress(ticket, order.steps)[1]
 
     def step(self, previews: bool) -> Round:
-        if self._work is None:
-            self._batch = list(self._waiting)
-            self._work = self._studio.draw(list(self._waiting.values()))
-            self._waiting.clear()
+        self._stepper.previews = 1 if previews else 0
+        before = self._stepper.tickets
         try:
-            event = next(self._work)
-        except StopIteration as stop:
-            pictures: list[Picture] = stop.value
-            finished = tuple(each for each in zip(self._batch, pictures, strict=True) if each[0] not in self._gone)
-            self._work, self._batch = None, []
-            self._gone.clear()
-            return Round(finished=finished)
-        if isinstance(event, Progress):
-            return Round(moved=tuple(Moved(t, event.done, event.total) for t in self._batch if t not in self._gone))
-        if isinstance(event, Preview) and previews and self._batch[event.index] not in self._gone:
-            return Round(moved=(Moved(self._batch[event.index], event.step, event.steps, event.image),))
-        return Round()
+            advanced = self._stepper.step()
+        except LorasmithError as error:  # one picture's course ended; the others stand where they stood
+            staying = set(self._stepper.tickets)
+            gone = tuple((ticket, error) for ticket in before if ticket not in staying)
+            if not gone:
+                raise
+            return Round(failed=gone)
+        shown = {ticket: preview.image for ticket, preview in advanced.previews}
+        staying = set(self._stepper.tickets)
+        moved = tuple(
+            Moved(ticket, *self._progress(ticket, 0), shown.get(ticket))
+            for ticket in advanced.moved
+            if ticket in staying
+        )
+        return Round(moved, advanced.finished)
 
     def remove(self, ticket: Hashable) -> None:
-        if ticket in self._waiting:
-            del self._waiting[ticket]
-        elif ticket in self._batch:
-            self._gone.add(ticket)
-            if self._work is not None and self._gone >= set(self._batch):
-                self._work.close()
-                self._work, self._batch = None, []
-                self._gone.clear()
+        self._stepper.remove(ticket)
+
+    def _progress(self, ticket: Hashable, otherwise: int) -> tuple[int, int]:
+        try:
+            return self._stepper.progress(ticket)
+        except KeyError:  # a picture that needs no step at all
+            return otherwise, otherwise
 
 
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
     base = load_base(entry.source)
-    studio = Studio(base, AdapterShelf(settings.adapters), settings.batch_size)
-    return StudioEngine(studio, input_path), base.content_hash
-
-
-def encode_png(picture: Picture) -> bytes:
-    """The PNG with both recipes inside, as `lorasmith generate` writes it."""
-    text = PngInfo()
-    text.add_text(INFOTEXT_KEY, picture.infotext)
-    text.add_itxt(DOCUMENT_KEY, json.dumps(picture.as_json(), ensure_ascii=False))
-    held = io.BytesIO()
-    picture.image.save(held, "PNG", pnginfo=text)
-    return held.getvalue()
+    stepper = Stepper(base, AdapterShelf(settings.adapters), settings.batch_size)
+    return StepperEngine(stepper, input_path), base.content_hash

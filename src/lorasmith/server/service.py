@@ -291,9 +291,9 @@ class Service:
         """Encode a picture, and keep it when its job is one of those that keep."""
         import secrets
 
-        from lorasmith.server.engine import encode_png
+        from lorasmith.generation.pictures import encode_picture
 
-        png = encode_png(picture)
+        png = encode_picture(picture)
         document = picture.as_json()
         kept = None
         if item.job.keep:

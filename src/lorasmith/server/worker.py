@@ -98,7 +98,7 @@ class Worker(threading.Thread):
     def _fill(self) -> None:
         """Take pictures in while there is room; one that cannot be drawn fails at once."""
         service = self._service
-        while self._engine is None or (self._engine.is_open and self._engine.active < service.settings.batch_size):
+        while self._engine is None or self._engine.active < service.settings.batch_size:
             item = service.take(self._fits if self._drawing else lambda _: True)
             if item is None:
                 return
