@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +13,11 @@ from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, load_base
 from lorasmith.diffusion.noise import key_generator
+from lorasmith.errors import RecipeError
+from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.objective import Objective
+from lorasmith.training.objective import Loss, Objective
+from lorasmith.training.passes import Passes, answer_together
 from lorasmith.training.rows import MicroBatch, Rows
 
 
@@ -33,23 +38,25 @@ def bank_with_effect(base: Base) -> AdapterBank:
     return bank
 
 
+def recipe(**values: Any) -> Recipe:
+    return Recipe.model_validate({"epochs": 1, **values})
+
+
+def loss_of(objective: Objective, base: Base, bank: AdapterBank, batch: MicroBatch) -> Loss:
+    return answer_together({0: objective.ask(batch)}, Passes(base, bank, Conditioner(base, clip_skip=1)))[0]
+
+
 @pytest.mark.parametrize("trains_text", [True, False])
 @pytest.mark.parametrize("gamma", [0.0, 5.0])
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: float, trains_text: bool) -> None:
     base = load_base(family_folders[family])
     bank = bank_with_effect(base)
-    objective = Objective(
-        base,
-        bank,
-        Conditioner(base, clip_skip=1),
-        trains_text=trains_text,
-        min_snr_gamma=gamma,
-        preserve_weight=0.7,
-    )
+    values = {"lr": {"text_encoder": 5e-5 * trains_text}, "loss": {"min_snr_gamma": gamma}, "preserve": {"weight": 0.7}}
+    objective = Objective(base, recipe(**values))
     batch = MicroBatch((64, 64), rows(3, 1, ("zbk", "zbk, red hat", "")), rows(2, 2, ("red hat", "smile")))
     with bank.attached():
-        loss = objective.loss(batch)
+        loss = loss_of(objective, base, bank, batch)
 
     schedule = base.noise_schedule
 
@@ -63,7 +70,8 @@ def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: fl
             bank.weigh(torch.ones(1, 1))
             context = base.encode_tokens(ids) if trains_text else frozen
             output = base.denoise(x_t, t, context, (64, 64))
-        weight = schedule.min_snr_weight(t, gamma)[0] if gamma else 1.0
+        snr = schedule.snr(t)[0]
+        weight = snr.clamp(max=gamma) / snr if gamma else 1.0
         return weight * (output - target).square().mean()
 
     assert batch.preserved is not None
@@ -78,10 +86,75 @@ def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: fl
 def test_an_adapter_without_effect_has_nothing_to_preserve(tiny_base: Base) -> None:
     adapter = new_adapter(tiny_base, name="a", rank=2, alpha=2, text_encoder=True, generator=key_generator(0))
     bank = AdapterBank(tiny_base, [adapter], trainable=True)
-    objective = Objective(
-        tiny_base, bank, Conditioner(tiny_base, 1), trains_text=True, min_snr_gamma=0, preserve_weight=1
-    )
+    objective = Objective(tiny_base, recipe())
+    batch = MicroBatch((64, 64), rows(2, 1, ("zbk", "hat")), rows(1, 1, ("hat",)))
     with bank.attached():
-        loss = objective.loss(MicroBatch((64, 64), rows(2, 1, ("zbk", "hat")), rows(1, 1, ("hat",))))
+        loss = loss_of(objective, tiny_base, bank, batch)
     assert loss.preserved.item() < 1e-10
     assert loss.learned.item() > 0.1
+
+
+def noisy_batch() -> MicroBatch:
+    learned = rows(3, 1, ("zbk", "zbk, red hat", ""))
+    mask = torch.zeros(3, 1, 8, 8)
+    mask[:, :, :4] = 1
+    return MicroBatch((64, 64), replace(learned, mask=mask, seeds=(1, 2, 3)), None, key=7)
+
+
+def test_a_mask_hides_a_part_and_may_be_made_up_for(tiny_base: Base) -> None:
+    bank = bank_with_effect(tiny_base)
+    batch = noisy_batch()
+    whole = MicroBatch(batch.bucket, replace(batch.learned, mask=None), None)
+    with bank.attached(), torch.no_grad():
+        hidden, made_up = (
+            loss_of(
+                Objective(tiny_base, recipe(loss={"mask": "alpha", "mask_renormalise": again})), tiny_base, bank, batch
+            ).learned
+            for again in (False, True)
+        )
+        all_of_it = loss_of(Objective(tiny_base, recipe()), tiny_base, bank, whole).learned
+    torch.testing.assert_close(made_up, 2 * hidden)
+    assert 0.3 * all_of_it < hidden < 0.7 * all_of_it
+
+
+def test_huber_and_input_perturbation_reach_the_loss(tiny_base: Base) -> None:
+    bank = bank_with_effect(tiny_base)
+    batch = noisy_batch()
+    extra = replace(batch.learned, perturbation=0.5 * torch.ones_like(batch.learned.noise), mask=None)
+    plain = replace(batch, learned=replace(batch.learned, mask=None))
+    with bank.attached(), torch.no_grad():
+        square = loss_of(Objective(tiny_base, recipe()), tiny_base, bank, plain)
+        round_ = loss_of(Objective(tiny_base, recipe(loss={"kind": "huber"})), tiny_base, bank, plain)
+        perturbed = loss_of(Objective(tiny_base, recipe()), tiny_base, bank, replace(batch, learned=extra))
+    assert 0 < round_.learned < square.learned
+    assert perturbed.learned != square.learned
+    torch.testing.assert_close(square.rows.mean(), square.learned)
+
+
+def test_checkpointing_changes_nothing_but_memory(tiny_base: Base) -> None:
+    gradients = []
+    for again in (False, True):
+        bank = bank_with_effect(tiny_base)
+        table = {"network": 0.2, "rank": 0.3, "module": 0.2}
+        objective = Objective(tiny_base, recipe(checkpointing=again, dropout=table, rank_by_timestep=1))
+        with bank.attached():
+            loss = loss_of(objective, tiny_base, bank, noisy_batch())
+            bank.weigh(torch.zeros(1, 1))  # as another adapter's pass would leave it
+            loss.total.backward()  # type: ignore[no-untyped-call]
+        gradients.append([factor.grad for factor in bank.factors("unet")])
+    assert not tiny_base.denoiser.is_gradient_checkpointing
+    pairs = [(one, other) for one, other in zip(*gradients, strict=True) if one is not None and other is not None]
+    assert len(pairs) > 10
+    for one, other in pairs:
+        torch.testing.assert_close(one, other)
+    assert sum(float(one.abs().sum()) for one, _ in pairs) > 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"loss": {"scale_v": True}}, {"noise": {"zero_terminal_snr": True}}],
+    ids=["scale_v", "zero_terminal_snr"],
+)
+def test_what_needs_a_v_prediction_base_says_so(tiny_base: Base, values: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match="predicts noise"):
+        Objective(tiny_base, recipe(**values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -53,6 +53,10 @@ class Adapter:
         return None if not alphas else alphas.most_common(1)[0][0]
 
 
+Fit = Callable[[TargetLayer, int, float], tuple[int, float] | None]
+"""From a layer, and the rank and alpha of its kind, to its own."""
+
+
 def new_adapter(
     base: Base,
     *,
@@ -69,14 +73,15 @@ def new_adapter(
     dora: bool = False,
     rank_stabilised: bool = False,
     norms: bool = False,
+    fit: Fit | None = None,
 ) -> Adapter:
     """Fresh factors, without effect, for the base's layers of `groups`; drawn in the order of the name table.
 
     `conv_rank` > 0 adds the residual blocks as sd-scripts does: 3x3 convolutions with `conv_rank` and `conv_alpha`
     (`alpha` when None), their 1x1 convolutions and time projections with `rank`. `dora` puts the algorithm under
     magnitudes. `rank_stabilised` scales by alpha / sqrt(rank) (Kalajdzievski 2023), stored as alpha * sqrt(rank) so
-    that every reader is right. `norms` adds the normalisation layers; algorithm "norm" is they alone. Raises
-    AdapterError.
+    that every reader is right. `norms` adds the normalisation layers; algorithm "norm" is they alone. `fit` may give
+    a layer a rank and alpha of its own, or None to leave it alone. Raises AdapterError.
     """
     if algorithm not in ALGORITHMS:
         hint = did_you_mean(algorithm, ALGORITHMS) or f"Known: {', '.join(ALGORITHMS)}."
@@ -95,13 +100,18 @@ def new_adapter(
     for target in base.layers.values():
         if target.group not in chosen or (target.part == "te" and not text_encoder):
             continue
+        wide = target.kind == "conv3" and conv_rank > 0
+        own_rank = conv_rank if wide else rank
+        own_alpha = conv_alpha if wide and conv_alpha is not None else alpha
+        if fit is not None:
+            fitted = fit(target, own_rank, own_alpha)
+            if fitted is None:
+                continue
+            own_rank, own_alpha = fitted
         weight = cast(nn.Linear, base.module(target.name)).weight
         if target.kind == "norm":
             layers[target.name] = NormFactors.initial(weight, 1, 1.0, generator)
             continue
-        wide = target.kind == "conv3" and conv_rank > 0
-        own_rank = conv_rank if wide else rank
-        own_alpha = conv_alpha if wide and conv_alpha is not None else alpha
         if rank_stabilised:
             own_alpha *= math.sqrt(own_rank)
         kind = ALGORITHMS[algorithm]
@@ -113,7 +123,8 @@ def new_adapter(
             raise AdapterError(f"{algorithm} does not fit {target.name}: {fault}.", where=base.name) from None
         layers[target.name] = DoraFactors.over(factors, weight) if dora else factors
     if not layers:
-        raise AdapterError(f"no layer of {base.name} is in {', '.join(sorted(chosen))}.")
+        left = "" if fit is None else " that rates and filters do not leave alone"
+        raise AdapterError(f"no layer of {base.name} is in {', '.join(sorted(chosen))}{left}.")
     return Adapter(name, layers, {})
 
 

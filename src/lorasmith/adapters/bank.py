@@ -7,7 +7,7 @@ different set for every image of a batch, a grid, an exam: each is this one thin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast
@@ -64,6 +64,7 @@ class AdapterBank(nn.Module):
 
         B is the pass's batch; one row serves any batch. Raises ValueError for another K, or a number not finite.
         """
+        self._mixes, self._rows = {}, {}
         for part, given in zip(PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True):
             S = self._checked(given)
             self._rows[part] = S.shape[0]
@@ -93,6 +94,13 @@ class AdapterBank(nn.Module):
             for tensor in trained.parameters()
         ]
 
+    def sides(self, k: int) -> Iterator[tuple[str, Side, int]]:
+        """Where the k-th adapter is: the layer's name, the side that has it, and its place in the side's stack."""
+        for slot in self._slots:
+            for side, columns in zip(slot.sides, slot.columns, strict=True):
+                if k in columns:
+                    yield slot.name, side, columns.index(k)
+
     def adapter(self, k: int, name: str, metadata: Mapping[str, str]) -> Adapter:
         """The current factors of the k-th adapter as a value of its own: copies, on the CPU."""
         layers = {
@@ -119,6 +127,21 @@ class AdapterBank(nn.Module):
             yield
         finally:
             self._gate = before
+
+    def remember(self) -> AbstractContextManager[None]:
+        """A context in which the bank acts as it does now, for activations that are computed again later."""
+        return self._as_it_was(self._mixes, self._rows, self._gate)
+
+    @contextmanager
+    def _as_it_was(
+        self, mixes: dict[Part, dict[tuple[int, ...], Mix | None]], rows: dict[Part, int], gate: Gate | None
+    ) -> Iterator[None]:
+        now = self._mixes, self._rows, self._gate
+        self._mixes, self._rows, self._gate = mixes, rows, gate
+        try:
+            yield
+        finally:
+            self._mixes, self._rows, self._gate = now
 
     @contextmanager
     def attached(self) -> Iterator[None]:

@@ -55,7 +55,7 @@ class BucketRules:
     def place(self, image: Size) -> Placement:
         """The bucket and resized size of an image. Raises DatasetError if nothing of it would be left."""
         if not self.enabled:
-            return _cover(image, self.resolution)
+            return cover(image, self.resolution)
         if self.no_upscale:
             return _place_without_upscaling(image, self.resolution[0] * self.resolution[1], self.step)
         if not self.sizes:
@@ -65,10 +65,10 @@ class BucketRules:
                 hint="Lower bucket.step or bucket.min.",
             )
         if image in self.sizes:
-            return _cover(image, image)
+            return cover(image, image)
         ratio = image[0] / image[1]
         # Linear, not logarithmic, and the first of equals: as kohya's numpy argmin.
-        return _cover(image, min(self.sizes, key=lambda size: abs(size[0] / size[1] - ratio)))
+        return cover(image, min(self.sizes, key=lambda size: abs(size[0] / size[1] - ratio)))
 
 
 def bucket_sizes(resolution: Size, smallest: int, largest: int, step: int) -> list[Size]:
@@ -85,7 +85,7 @@ def bucket_sizes(resolution: Size, smallest: int, largest: int, step: int) -> li
     return sorted(sizes)
 
 
-def _cover(image: Size, bucket: Size) -> Placement:
+def cover(image: Size, bucket: Size) -> Placement:
     """Scale the image so that it just covers the bucket; the longer side sticks out."""
     wider = image[0] / image[1] > bucket[0] / bucket[1]
     scale = bucket[1] / image[1] if wider else bucket[0] / image[0]

@@ -112,7 +112,7 @@ class RatesTable(RecipeTable):
         default=None, description="of SDXL's second text encoder; by default as `text_encoder`, 0 leaves it alone"
     )
     plus_ratio: Annotated[float, Field(ge=1, le=1024)] = Field(
-        default=1, description="LoRA+: the factors next to the output learn so much faster; 1 is off (lora, loha, lokr)"
+        default=1, description="LoRA+: the factors next to the output learn so much faster; 1 is off (lora, dylora)"
     )
 
     @property
@@ -142,7 +142,7 @@ class BlocksTable(RecipeTable):
     @classmethod
     def _check_names(cls, value: Any) -> Any:
         for name in value if isinstance(value, dict) else ():
-            if not re.fullmatch(r"(IN|OUT)(\d\d)?|M00|MID", name):
+            if not re.fullmatch(r"(IN|OUT)(\d\d)?|M(00)?", name):
                 raise ValueError(f'"{name}" is no block; blocks are IN, IN00 ..., M00, OUT, OUT00 ...')
         return value
 
@@ -465,8 +465,8 @@ class Recipe(RecipeTable):
             yield f"blocks.rank: {self.algorithm} has no rank."
         if (self.blocks.lr != "flat" or self.blocks.rank or self.blocks.alpha) and not self.lr.unet:
             yield "blocks are the denoiser's, which lr.unet = 0 leaves alone."
-        if self.lr.plus_ratio != 1 and self.algorithm not in ("lora", "loha", "lokr", "dylora"):
-            yield f"lr.plus_ratio: {self.algorithm} has no factor next to the output."
+        if self.lr.plus_ratio != 1 and self.algorithm not in ("lora", "dylora"):
+            yield f"lr.plus_ratio is for lora and dylora, not for {self.algorithm}."
 
     def _rate_faults(self) -> Iterator[str]:
         name, rates = self.optimizer.name, {self.lr.unet, self.lr.text_encoder, self.lr.second} - {0}
@@ -478,6 +478,8 @@ class Recipe(RecipeTable):
             yield f"optimizer.growth is prodigy's, not {name}'s."
         if self.optimizer.betas is not None and name == "adafactor":
             yield "optimizer.betas: adafactor has none."
+        if self.average.kind != "none" and name == "schedule_free":
+            yield "average: schedule_free averages by itself."
         if self.schedule.power != 1 and self.schedule.name != "polynomial":
             yield f"schedule.power is polynomial's, not {self.schedule.name}'s."
 

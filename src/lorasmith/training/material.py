@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.doodle import world
@@ -19,8 +20,11 @@ from lorasmith.recipe.plan import Plan, make_plan
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.words import without_trigger
+from lorasmith.training.augmentation import FreshLatents
+from lorasmith.training.class_images import encode_class_images
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.latents import cache_latents
+from lorasmith.training.latents import Latents, cache_latents
+from lorasmith.training.masks import MaskSource
 from lorasmith.training.preservation import PriorPictures
 from lorasmith.training.rows import RowSource
 
@@ -66,21 +70,36 @@ def make_rows(
     project: Project, recipe: Recipe, material: Material, base: Base, conditioner: Conditioner
 ) -> Work[RowSource]:
     """Cache the latents, draw what shall be preserved; what rows are made of then lies ready."""
-    latents = yield from cache_latents(
-        material.plan.images,
-        [item.facts.sha256 for item in material.dataset.items],
-        base,
-        project.cache / "latents",
-        flips=recipe.flip,
-    )
+    images, augment = material.plan.images, recipe.augment
+    latents: Latents
+    if augment.colour or augment.random_crop:
+        latents = FreshLatents(images, base, colour=augment.colour, random_crop=augment.random_crop)
+    else:
+        hashes = [item.facts.sha256 for item in material.dataset.items]
+        latents = yield from cache_latents(images, hashes, base, project.cache / "latents", flips=recipe.flip)
     cut = sum(conditioner.is_cut(caption) for caption in material.captions)
     if cut:
         yield Note(f"{cut} captions are longer than the tokens that are read; the rest is cut.", "warning")
     pool = _plain_prompts(recipe, base)
     prior = yield from _draw_prior(project, recipe, material, base, pool)
     return RowSource(
-        recipe, material.plan.images, material.captions, latents, trigger=project.lora.trigger, pool=pool, prior=prior
+        recipe,
+        images,
+        material.captions,
+        latents,
+        trigger=project.lora.trigger,
+        pool=pool,
+        prior=prior,
+        masks=_find_masks(project, recipe, material, base),
     )
+
+
+def _find_masks(project: Project, recipe: Recipe, material: Material, base: Base) -> MaskSource | None:
+    table = recipe.loss
+    if table.mask == "none":
+        return None
+    folder = project.root / Path(table.mask_folder).expanduser() if table.mask == "files" else None
+    return MaskSource(material.plan.images, folder, factor=base.vae_factor, outside=table.mask_outside)
 
 
 def _plain_prompts(recipe: Recipe, base: Base) -> tuple[str, ...]:
@@ -95,6 +114,10 @@ def _draw_prior(
     project: Project, recipe: Recipe, material: Material, base: Base, pool: Sequence[str]
 ) -> Work[PriorPictures | None]:
     table = recipe.preserve
+    if table.kind == "images":
+        sizes = [bucket.size for bucket in material.plan.buckets]
+        folder = project.root / Path(table.folder).expanduser()
+        return (yield from encode_class_images(base, folder, sizes, table.pictures, recipe.seed))
     if table.kind != "prior":
         return None
     from lorasmith.training.pictures import draw_prior

@@ -51,6 +51,7 @@ class Objective:
         self._preserve_weight = recipe.preserve.weight
         self._preserves_base = recipe.preserve.kind != "images"
         self._dropout = recipe.dropout
+        self._checkpointing = recipe.checkpointing
         self._least_rank = recipe.rank_by_timestep
         predicts_v = base.noise_schedule.prediction == "v_prediction"
         if loss.scale_v and not predicts_v:
@@ -82,6 +83,7 @@ class Objective:
             batch.bucket,
             adapted_text=self._trains_text,
             gate=self._gate(t, seeds, batch.key),
+            checkpointing=self._checkpointing,
         )
         rows = len(learned.captions)
         each = self._row_losses(output[:rows], self._target(learned), learned)

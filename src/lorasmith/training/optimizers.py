@@ -6,11 +6,17 @@ Parameters of one shape stand side by side, so that what works per parameter (Ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from functools import partial
+from io import StringIO
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+from lorasmith.errors import RecipeError
 
 _ALIGNMENT = 16
 """Floats: each parameter starts on a cache line, as it would on its own."""
@@ -47,57 +53,156 @@ class FlatGroup:
 
 
 class Optimizer(Protocol):
-    """Turns gradients into steps. `state` is everything it remembers, by name; `load` takes it back."""
+    """Turns gradients into steps. `state` is everything it remembers, by name; `load` takes it back.
+
+    `settled`: inside, the buffers hold what shall be saved, for an optimizer that learns elsewhere than it ends.
+    """
 
     description: str
 
     def step(self, rates: Mapping[str, float]) -> None: ...
     def state(self) -> dict[str, Tensor]: ...
     def load(self, state: Mapping[str, Tensor]) -> None: ...
+    def settled(self) -> AbstractContextManager[None]: ...
 
 
-class AdamW:
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): torch's, on the flat buffers."""
+class Elementwise:
+    """A library's optimizer on the flat buffers: the same as on single parameters, where it works by element.
 
-    def __init__(self, groups: Sequence[FlatGroup], *, weight_decay: float) -> None:
+    Its state are the library's tensors, and its numbers, ints and floats alike, as tensors without a shape.
+    """
+
+    _SCALARS = (torch.float64, torch.int64, torch.bool)
+
+    def __init__(self, groups: Sequence[FlatGroup], make: MakeOptimizer, description: str) -> None:
+        self._groups = groups
         self._parameters = {group.name: nn.Parameter(group.data) for group in groups}
         for group in groups:
             self._parameters[group.name].grad = group.grad
-        tables = [{"params": [parameter], "name": name} for name, parameter in self._parameters.items()]
-        self._adamw = torch.optim.AdamW(tables, lr=0.0, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay)
-        self.description = f"torch.optim.adamw.AdamW(weight_decay={weight_decay:g},betas=(0.9, 0.999),eps=1e-08)"
+        # NOTE: a library may say something about itself on stdout, which is not its place.
+        with redirect_stdout(StringIO()):
+            self._inner = make([{"params": [each], "name": name} for name, each in self._parameters.items()])
+        self.description = description
 
     def step(self, rates: Mapping[str, float]) -> None:
-        for table in self._adamw.param_groups:
+        for table in self._inner.param_groups:
             table["lr"] = rates[table["name"]]
-        self._adamw.step()
+        self._inner.step()
 
     def state(self) -> dict[str, Tensor]:
-        return {
-            f"{name}.{key}": value
+        slots = {
+            f"{name}.{key}": _as_tensor(value)
             for name, parameter in self._parameters.items()
-            for key, value in self._adamw.state[parameter].items()
+            for key, value in self._inner.state[parameter].items()
         }
+        numbers = {
+            f"{table['name']}{_TABLE}{key}": _as_tensor(value)
+            for table in self._inner.param_groups
+            for key, value in table.items()
+            if isinstance(value, int | float | Tensor)
+        }
+        return slots | numbers
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        for name, parameter in self._parameters.items():
-            prefix = f"{name}."
-            slots = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-            if slots:
-                self._adamw.state[parameter] = {key: value.clone() for key, value in slots.items()}
+        for table in self._inner.param_groups:
+            name = table["name"]
+            numbers, slots = f"{name}{_TABLE}", f"{name}."
+            table |= {key.removeprefix(numbers): self._back(v) for key, v in state.items() if key.startswith(numbers)}
+            own = {
+                key.removeprefix(slots): self._back(value)
+                for key, value in state.items()
+                if key.startswith(slots) and not key.startswith(numbers)
+            }
+            if own:
+                self._inner.state[self._parameters[name]] = own
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        yield
+
+    def _back(self, value: Tensor) -> Any:
+        is_number = value.dim() == 0 and value.dtype in self._SCALARS
+        return value.item() if is_number else value.clone()
+
+
+_TABLE = "//"
+"""Between a group's name and a number that the library keeps for the group, not for its parameter."""
+MakeOptimizer = Callable[[list[dict[str, Any]]], Any]
+
+
+def _as_tensor(value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+
+
+class ScheduleFree(Elementwise):
+    """AdamW without a schedule (Defazio et al. 2024): gradients are taken at y, what is saved is the average x."""
+
+    def step(self, rates: Mapping[str, float]) -> None:
+        for table in self._inner.param_groups:
+            table["train_mode"] = True
+        super().step(rates)
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        learning = [group.data.clone() for group in self._groups]
+        self._inner.eval()
+        try:
+            yield
+        finally:
+            # NOTE: the library's way back from x to y rounds; a copy does not.
+            for group, data in zip(self._groups, learning, strict=True):
+                group.data.copy_(data)
+            for table in self._inner.param_groups:
+                table["train_mode"] = True
+
+
+class Lion:
+    """Lion (Chen et al. 2023, algorithm 2): the sign of a mixed momentum, with decoupled weight decay."""
+
+    def __init__(self, groups: Sequence[FlatGroup], *, weight_decay: float, betas: tuple[float, float]) -> None:
+        self._groups = groups
+        self._momentum = {group.name: torch.zeros_like(group.data) for group in groups}
+        self._weight_decay = weight_decay
+        self._betas = betas
+        self.description = f"lion_pytorch.lion_pytorch.Lion(weight_decay={weight_decay:g},betas={betas})"
+
+    @torch.no_grad()
+    def step(self, rates: Mapping[str, float]) -> None:
+        first, second = self._betas
+        for group in self._groups:
+            momentum, rate = self._momentum[group.name], rates[group.name]
+            update = momentum.lerp(group.grad, 1 - first).sign_()
+            group.data.mul_(1 - rate * self._weight_decay).sub_(update, alpha=rate)
+            momentum.lerp_(group.grad, 1 - second)
+
+    def state(self) -> dict[str, Tensor]:
+        return dict(self._momentum)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        for name, momentum in self._momentum.items():
+            momentum.copy_(state[name])
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        yield
 
 
 class Adafactor:
-    """Adafactor with fixed learning rates (Shazeer & Stern 2018, algorithms 4 and 5; clipping threshold 1).
+    """Adafactor (Shazeer & Stern 2018, algorithms 4 and 5; clipping threshold 1), as transformers has it.
 
-    The same steps as transformers' Adafactor with ``scale_parameter=False, relative_step=False,
-    warmup_init=False``, which is what kohya's users mean (R4); torch's own always scales by the parameter's size.
+    With fixed learning rates: ``scale_parameter=False, relative_step=False, warmup_init=False``, which is what
+    kohya's users mean (R4); torch's own always scales by the parameter's size. `relative`: without these arguments,
+    min(0.01, 1 / sqrt(step)) times the parameter's root mean square (at least 0.001), whatever the rates are.
     """
 
     _FLOOR = 1e-30
+    _SMALLEST = 1e-3
 
-    def __init__(self, groups: Sequence[FlatGroup]) -> None:
+    def __init__(self, groups: Sequence[FlatGroup], *, relative: bool = False) -> None:
         self._groups = groups
+        self._relative = relative
         self._steps = 0
         self._rows: dict[str, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
@@ -107,9 +212,8 @@ class Adafactor:
                 self._rows[key] = torch.zeros_like(data[..., 0]) if data.dim() > 2 else torch.zeros_like(data)
                 if data.dim() > 2:
                     self._columns[key] = torch.zeros_like(data[..., 0, :])
-        self.description = (
-            "transformers.optimization.Adafactor(scale_parameter=False,relative_step=False,warmup_init=False)"
-        )
+        said = {"scale_parameter": relative, "relative_step": relative, "warmup_init": False}
+        self.description = _describe("transformers.optimization.Adafactor", said)
 
     @torch.no_grad()
     def step(self, rates: Mapping[str, float]) -> None:
@@ -129,9 +233,13 @@ class Adafactor:
                 else:
                     row.lerp_(squares, 1 - decay)
                     update = grad * row.rsqrt()
-                size = update.flatten(1).square().mean(dim=1).sqrt().clamp(min=1.0)
-                update /= size.view(-1, *([1] * (update.dim() - 1)))
-                data.sub_(update, alpha=rates[group.name])
+                each = (-1, *([1] * (update.dim() - 1)))
+                update /= _root_mean_squares(update).clamp(min=1.0).view(each)
+                if self._relative:
+                    sizes = _root_mean_squares(data).clamp(min=self._SMALLEST).view(each)
+                    data.sub_(update * sizes, alpha=min(1e-2, self._steps**-0.5))
+                else:
+                    data.sub_(update, alpha=rates[group.name])
 
     def state(self) -> dict[str, Tensor]:
         rows = {f"row.{key}": value for key, value in self._rows.items()}
@@ -144,10 +252,78 @@ class Adafactor:
             for key, value in slots.items():
                 value.copy_(state[f"{prefix}.{key}"])
 
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        yield
 
-def build_optimizer(name: str, groups: Sequence[FlatGroup], *, weight_decay: float) -> Optimizer:
-    """The optimizer of that name: "adamw" or "adafactor"."""
-    return AdamW(groups, weight_decay=weight_decay) if name == "adamw" else Adafactor(groups)
+
+def _root_mean_squares(data: Tensor) -> Tensor:
+    """(count,) of data (count, ...)."""
+    return data.flatten(1).square().mean(dim=1).sqrt()
+
+
+def build_optimizer(
+    name: str,
+    groups: Sequence[FlatGroup],
+    *,
+    weight_decay: float,
+    betas: tuple[float, float] | None = None,
+    relative: bool = False,
+    growth: float = 1.0,
+) -> Optimizer:
+    """The optimizer of that name (recipe's `optimizer.name`). Raises RecipeError when its library cannot be used."""
+    if name == "adafactor":
+        return Adafactor(groups, relative=relative)
+    if name == "lion":
+        return Lion(groups, weight_decay=weight_decay, betas=betas or (0.9, 0.99))
+    if name == "prodigy":
+        betas = betas or (0.9, 0.99)
+        prodigy = _library("prodigyopt", name).Prodigy
+        said = {"weight_decay": weight_decay, "decouple": True, "betas": betas, "d_coef": growth}
+        return Elementwise(
+            groups, lambda tables: prodigy(tables, lr=1.0, **said), _describe("prodigyopt.Prodigy", said)
+        )
+    betas = betas or (0.9, 0.999)
+    said = {"weight_decay": weight_decay, "betas": betas}
+    if name == "schedule_free":
+        adamw = _library("schedulefree", name).AdamWScheduleFree
+        # NOTE: its batched form writes into gradients and saves no time with so few buffers.
+        make = partial(adamw, lr=1.0, foreach=False, **said)
+        return ScheduleFree(groups, make, _describe("schedulefree.AdamWScheduleFree", said))
+    if name == "adamw8bit":
+        adamw8bit = _library("bitsandbytes", name).optim.AdamW8bit
+        _try_8bit(adamw8bit, groups[0].data.device)
+        make = partial(adamw8bit, lr=1.0, **said)
+        return Elementwise(groups, make, _describe("bitsandbytes.optim.adamw.AdamW8bit", said))
+    make = partial(torch.optim.AdamW, lr=0.0, eps=1e-8, **said)
+    return Elementwise(groups, make, _describe("torch.optim.adamw.AdamW", said | {"eps": 1e-8}))
+
+
+def _describe(name: str, said: Mapping[str, Any]) -> str:
+    """As sd-scripts writes it: ``module.Class(key=value,...)``."""
+    return f"{name}({','.join(f'{key}={value}' for key, value in said.items())})"
+
+
+def _library(package: str, name: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise RecipeError(
+            f"optimizer.name = {name} needs {package}.", hint='Install it: pip install "lorasmith[optim]"'
+        ) from None
+
+
+def _try_8bit(adamw8bit: Any, device: torch.device) -> None:
+    """Raises RecipeError when the installed bitsandbytes cannot step on this device."""
+    parameter = nn.Parameter(torch.zeros(4096, device=device))
+    parameter.grad = torch.ones_like(parameter)
+    try:
+        adamw8bit([parameter], lr=1e-3).step()
+    except Exception as fault:  # whatever its native part raises
+        raise RecipeError(
+            f"optimizer.name = adamw8bit cannot run on this {device.type} ({fault}).",
+            hint="Use adamw: for an adapter its memory is small.",
+        ) from None
 
 
 def clip_gradients(groups: Sequence[FlatGroup], max_norm: float) -> Tensor:

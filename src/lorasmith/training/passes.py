@@ -7,12 +7,14 @@ Shapes: B rows, C channels, H and W of latents.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.gates import Gate
@@ -28,7 +30,7 @@ class Pass:
     """Rows for the denoiser: noisy latents `x_t` (B, C, H, W), `t` (B,) long, captions, the picture's size.
 
     `adapted`: with the adapter; else the bare base, without a gradient. `adapted_text`: the text encoder too.
-    `gate`: parts of the adapter that stand still.
+    `gate`: parts of the adapter that stand still. `checkpointing`: activations are computed again in the backward pass.
     """
 
     x_t: Tensor
@@ -38,6 +40,7 @@ class Pass:
     adapted: bool = True
     adapted_text: bool = True
     gate: Gate | None = None
+    checkpointing: bool = False
 
 
 Asking = Generator[Pass, Tensor, T]
@@ -78,7 +81,9 @@ class Passes:
         with torch.set_grad_enabled(first.adapted), self._bank.gated(first.gate):
             context = self._context(captions, first.adapted and first.adapted_text, S)
             self._bank.weigh(S if first.adapted else torch.zeros_like(S))
-            return self._base.denoise(x_t, t, context, first.size).float()
+            again = first.adapted and any(each.checkpointing for each in passes)
+            with _checkpointed(self._base.denoiser, self._bank) if again else nullcontext():
+                return self._base.denoise(x_t, t, context, first.size).float()
 
     def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> TextContext:
         if not adapted:
@@ -98,6 +103,21 @@ class Passes:
         S = torch.zeros(len(own), count)
         S[torch.arange(len(own)), own] = 1.0
         return S
+
+
+@contextmanager
+def _checkpointed(denoiser: Any, bank: AdapterBank) -> Iterator[None]:
+    """A forward pass inside keeps the blocks' inputs alone; they run again, as the bank was, when they are needed."""
+
+    def run(module: Any, *args: Any) -> Any:
+        was = bank.remember()
+        return checkpoint(module.__call__, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), was))
+
+    denoiser.enable_gradient_checkpointing(run)
+    try:
+        yield
+    finally:
+        denoiser.disable_gradient_checkpointing()
 
 
 def answer_together(asking: Mapping[int, Asking[T]], passes: Passes) -> dict[int, T]:

@@ -1,4 +1,7 @@
-"""Learning-rate schedules as pure functions of the step. Same forms as transformers' (which kohya uses)."""
+"""Learning-rate schedules as pure functions of the step. Same forms as transformers' (which kohya uses).
+
+One difference: polynomial ends at 0, theirs by default at a rate of 1e-7.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ class RateSchedule:
     steps: int
     warmup: float = 0.0
     cycles: int = 1
+    power: float = 1.0
 
     @property
     def warmup_steps(self) -> int:
@@ -31,6 +35,12 @@ class RateSchedule:
             return max(0.0, 1 - progress)
         if self.name == "cosine":
             return max(0.0, 0.5 * (1 + math.cos(math.pi * progress)))
+        if self.name == "polynomial":
+            return max(0.0, 1 - progress) ** self.power
+        if self.name == "rex":
+            # Chen et al. 2022: z / (1/2 + z/2), z the share of the steps that is left.
+            left = max(0.0, 1 - progress)
+            return left / (0.5 + 0.5 * left)
         assert self.name == "cosine_with_restarts", self.name
         if progress >= 1:
             return 0.0

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.algorithms.algorithm import Form
+from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.errors import RecipeError, TrainingError
+from lorasmith.errors import TrainingError
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.averaging import Average
 from lorasmith.training.batches import Batch
-from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.objective import Objective
+from lorasmith.training.layers import LayerChoice
+from lorasmith.training.objective import Loss, Objective
 from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
+from lorasmith.training.passes import Asking
 from lorasmith.training.rates import RateSchedule
-from lorasmith.training.rows import RowSource
+from lorasmith.training.restraint import bound_norms, squared_norm
+from lorasmith.training.rows import MicroBatch, RowSource
 
 EXPLODED = 10.0
 """A loss that predicting nothing at all would give about a tenth of."""
@@ -31,25 +35,28 @@ _HINT = "Lower lr.unet and lr.text_encoder, then start again; the snapshots so f
 class Trainer:
     """Trains one adapter on a frozen base. `step` counts finished steps; between steps all is consistent."""
 
-    def __init__(self, base: Base, recipe: Recipe, rows: RowSource, steps: int, conditioner: Conditioner) -> None:
+    def __init__(self, bank: AdapterBank, column: int, recipe: Recipe, rows: RowSource, steps: int) -> None:
+        """`bank` holds the `fresh_adapter` of this recipe in its `column`."""
         self._recipe = recipe
         self._rows = rows
-        self._base = base
-        self._bank = AdapterBank(base, [_fresh_adapter(base, recipe)], trainable=True)
-        factors = {"unet": self._bank.factors("unet"), "text_encoder": self._bank.factors("te")}
-        self._groups = [FlatGroup(name, some) for name, some in factors.items() if some]
+        self._bank = bank
+        self._column = column
+        self._full_rates, factors = _group_factors(bank, column, LayerChoice(bank.base, recipe))
+        self._groups = [FlatGroup(name, some) for name, some in factors.items()]
+        table = recipe.optimizer
         self._optimizer = build_optimizer(
-            recipe.optimizer.name, self._groups, weight_decay=recipe.optimizer.weight_decay
+            table.name,
+            self._groups,
+            weight_decay=table.weight_decay,
+            betas=table.betas,
+            relative=table.relative,
+            growth=table.growth,
         )
-        self._objective = Objective(
-            base,
-            self._bank,
-            conditioner,
-            trains_text=bool(recipe.lr.text_encoder),
-            min_snr_gamma=recipe.loss.min_snr_gamma,
-            preserve_weight=recipe.preserve.weight,
-        )
-        self._schedule = RateSchedule(recipe.schedule.name, steps, recipe.schedule.warmup, recipe.schedule.cycles)
+        average = recipe.average
+        self._average = Average(self._groups, average.kind, decay=average.decay, share=average.share, steps=steps)
+        self._objective = Objective(bank.base, recipe)
+        shape = recipe.schedule
+        self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.cycles, shape.power)
         self.step = 0
         self.is_whole = True
         """False while a step changes the factors: then nothing may be saved."""
@@ -61,41 +68,56 @@ class Trainer:
     def rates(self) -> dict[str, float]:
         """The learning rates of the next step, by group."""
         factor = self._schedule.factor(self.step)
-        full = {"unet": self._recipe.lr.unet, "text_encoder": self._recipe.lr.text_encoder}
-        return {group.name: factor * full[group.name] for group in self._groups}
+        return {group.name: factor * self._full_rates[group.name] for group in self._groups}
 
-    def advance(self, batches: Sequence[Batch], epoch: int) -> float:
-        """One optimizer step over micro-batches; the mean loss of the rows to learn.
+    def read(self, batch: Batch, epoch: int) -> MicroBatch:
+        """The rows of a micro-batch of the next step."""
+        return self._rows.read(batch, epoch)
 
-        Raises TrainingError when the loss is not finite or has exploded; the factors are then as before the step.
+    def ask(self, rows: MicroBatch) -> Asking[Loss]:
+        """The loss of a micro-batch or of a part of it, to be run with `passes.answer_together`."""
+        return self._objective.ask(rows)
+
+    def variation(self) -> torch.Generator:
+        """For what the algorithm varies from step to step."""
+        return key_generator(self._recipe.seed, "variation", self.step)
+
+    @property
+    def groups(self) -> Sequence[FlatGroup]:
+        """The factors and their gradients."""
+        return self._groups
+
+    def finish(self, loss: float) -> None:
+        """End a step, once the gradients of its micro-batches are there; `loss` is their mean.
+
+        Raises TrainingError when it is not finite or has exploded; the factors are then as before the step.
         """
-        losses: list[Tensor] = []
-        self._bank.vary(key_generator(self._recipe.seed, "variation", self.step))
-        with self._bank.attached():
-            for batch in batches:
-                rows = self._rows.read(batch, epoch)
-                loss = self._objective.loss(rows)
-                (loss.total / len(batches)).backward()  # type: ignore[no-untyped-call]
-                losses.append(loss.learned.detach())
+        self._penalise()
         norm = clip_gradients(self._groups, self._recipe.max_grad_norm)
-        mean = float(torch.stack(losses).mean())
-        self._check(mean, float(norm))
+        self._check(loss, float(norm))
         self.is_whole = False
         self._optimizer.step(self.rates())
         self.step += 1
+        self._bound()
+        self._average.add(self.step)
         self.is_whole = True
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the gradients of a step that has ended or that is begun anew."""
         for group in self._groups:
             group.grad.zero_()
-        return mean
 
     def adapter(self, name: str) -> Adapter:
         """The adapter as it is now; a copy."""
-        return self._bank.adapter(0, name, {})
+        with self._optimizer.settled(), self._average.applied():
+            return self._bank.adapter(self._column, name, {})
 
     def tensors(self) -> dict[str, Tensor]:
         """All that changes from step to step, by name."""
         factors = {f"factors.{group.name}": group.data for group in self._groups}
-        return factors | {f"optimizer.{key}": value for key, value in self._optimizer.state().items()}
+        memory = {f"optimizer.{key}": value for key, value in self._optimizer.state().items()}
+        return factors | memory | {f"average.{key}": value for key, value in self._average.state().items()}
 
     def restore(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Stand again where `tensors` were taken, after `step` steps. Raises TrainingError when they do not fit."""
@@ -104,11 +126,26 @@ class Trainer:
             if saved is None or saved.shape != group.data.shape:
                 raise TrainingError("the saved state does not fit this recipe and base.")
             group.data.copy_(saved)
-        prefix = "optimizer."
-        self._optimizer.load(
-            {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        )
+        for prefix, keeper in (("optimizer.", self._optimizer), ("average.", self._average)):
+            keeper.load({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
         self.step = step
+
+    def _penalise(self) -> None:
+        """The gradient of the penalty on the norm of all changes, once a step."""
+        weight = self._recipe.delta_norm
+        if not weight:
+            return
+        for _, side, place in self._bank.sides(self._column):
+            penalty = weight * squared_norm(side.live_factors(place), side.layer.weight)
+            penalty.backward()  # type: ignore[no-untyped-call]
+
+    def _bound(self) -> None:
+        if self._recipe.max_weight_norm:
+            sides = self._bank.sides(self._column)
+            live = ((side.layer, side.live_factors(place)) for _, side, place in sides)
+            bound_norms(
+                ((layer, each) for layer, each in live if isinstance(each, LoraFactors)), self._recipe.max_weight_norm
+            )
 
     def _check(self, loss: float, norm: float) -> None:
         where = f"step {self.step + 1}"
@@ -120,8 +157,23 @@ class Trainer:
             )
 
 
-def _fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
-    adapter = new_adapter(
+def _group_factors(
+    bank: AdapterBank, column: int, choice: LayerChoice
+) -> tuple[dict[str, float], dict[str, list[nn.Parameter]]]:
+    """The full learning rates and the trained tensors by group."""
+    rates: dict[str, float] = {}
+    factors: dict[str, list[nn.Parameter]] = {}
+    for name, side, place in bank.sides(column):
+        for field, parameter in cast(nn.ParameterDict, side.trained[place]).items():
+            group, rate = choice.group(name, field)
+            rates[group] = rate
+            factors.setdefault(group, []).append(parameter)
+    return rates, factors
+
+
+def fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
+    """The adapter that a recipe starts from. Raises RecipeError, AdapterError."""
+    return new_adapter(
         base,
         name="training",
         algorithm=recipe.algorithm,
@@ -129,7 +181,8 @@ def _fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
         alpha=recipe.alpha,
         conv_rank=recipe.conv.rank,
         conv_alpha=recipe.conv.alpha,
-        text_encoder=bool(recipe.lr.text_encoder),
+        text_encoder=recipe.trains_text,
+        fit=LayerChoice(base, recipe).fit,
         generator=key_generator(recipe.seed, "factors"),
         groups=recipe.layers,
         form=Form(
@@ -143,9 +196,3 @@ def _fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
         rank_stabilised=recipe.rank_stabilised,
         norms=recipe.norms,
     )
-    if recipe.lr.unet:
-        return adapter
-    layers = {name: factors for name, factors in adapter.layers.items() if base.layers[name].part == "te"}
-    if not layers:
-        raise RecipeError("lr.unet = 0 and these layers leave nothing to train.")
-    return replace(adapter, layers=layers)

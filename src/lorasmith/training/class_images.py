@@ -1,0 +1,61 @@
+"""Class images: other pictures of the subject's kind, learnt beside it so that the kind stays as it was.
+
+Ruiz et al. 2023 (DreamBooth), eq. 2: the loss on them is added with a weight of its own. Kohya calls them
+regularisation images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lorasmith.bases.base import Base
+from lorasmith.dataset.folders import class_words
+from lorasmith.diffusion.noise import key_number
+from lorasmith.errors import DatasetError
+from lorasmith.events import Progress, Work
+from lorasmith.images.geometry import fit
+from lorasmith.images.opening import is_image_name, open_rgb
+from lorasmith.recipe.buckets import Size, cover
+from lorasmith.tags.refusal import refuse_images
+from lorasmith.training.latents import encode_alone, to_pixels
+from lorasmith.training.preservation import PriorPictures
+
+
+def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: int, seed: int) -> Work[PriorPictures]:
+    """Latents and captions of at most `count` images of `folder` for every size, chosen by `seed`.
+
+    The caption is the first line of the .txt beside the image, or the words of its `N_class words` folder. Raises
+    DatasetError for none, ImageError, RefusedError.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and is_image_name(path))
+    if not files:
+        raise DatasetError(
+            "there are no class images.", where=folder, hint="Put some there, or set preserve.kind = differential."
+        )
+    captions = [_caption(file) for file in files]
+    refuse_images({file.name: [caption] for file, caption in zip(files, captions, strict=True)}, (), folder)
+    latents: dict[Size, Tensor] = {}
+    prompts: dict[Size, tuple[str, ...]] = {}
+    total = len(sizes) * min(count, len(files))
+    for size in sizes:
+        order = sorted(range(len(files)), key=lambda number: key_number(seed, *size, files[number].name, "class"))
+        rows = []
+        for number in order[:count]:
+            picture = open_rgb(files[number])
+            rows.append(encode_alone(base, to_pixels(fit(picture, cover(picture.size, size).resized, size))))
+            yield Progress("class images", len(latents) * min(count, len(files)) + len(rows), total)
+        latents[size] = torch.stack(rows)
+        prompts[size] = tuple(captions[number] for number in order[:count])
+    return PriorPictures(latents, prompts)
+
+
+def _caption(file: Path) -> str:
+    sidecar = file.with_suffix(".txt")
+    if sidecar.is_file():
+        lines = sidecar.read_text("utf-8", errors="replace").strip().splitlines()
+        return lines[0].strip() if lines else ""
+    return class_words(file.parent.name)

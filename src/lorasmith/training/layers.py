@@ -1,0 +1,94 @@
+"""Which layers a recipe adapts, with which rank, and how fast each part of them learns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+
+from lorasmith.adapters.surgery.blocks import block_of
+from lorasmith.bases.base import Base
+from lorasmith.bases.targets import TargetLayer
+from lorasmith.errors import RecipeError
+from lorasmith.recipe.recipe import Recipe
+
+CURVES: Mapping[str, Callable[[float], float]] = {
+    "flat": lambda _: 1.0,
+    "cosine": lambda depth: math.sin(math.pi / 2 * (1 - depth)),
+    "sine": lambda depth: math.sin(math.pi / 2 * depth),
+    "linear": lambda depth: depth,
+    "reverse_linear": lambda depth: 1 - depth,
+}
+"""From the depth of a block, 0 at the first IN to 1 at the last OUT, to a factor on its rate (kohya's names)."""
+
+
+class LayerChoice:
+    """The recipe's word on every layer of a base. Raises RecipeError for blocks that the base lacks."""
+
+    def __init__(self, base: Base, recipe: Recipe) -> None:
+        self._base = base
+        self._lr = recipe.lr
+        self._filter = recipe.filter
+        self._ranks, self._alphas = recipe.blocks.rank, recipe.blocks.alpha
+        blocks = _blocks(base)
+        given = recipe.blocks.lr
+        if isinstance(given, str):
+            last = max(1, len(blocks) - 1)
+            self._factors = {block: CURVES[given](place / last) for place, block in enumerate(blocks)}
+        else:
+            self._factors = {block: float(_named(given, block, 1.0)) for block in blocks}
+        known = {*blocks, *(_kind(block) for block in blocks)}
+        named = {*self._ranks, *self._alphas, *(given if not isinstance(given, str) else ())}
+        if unknown := sorted(named - known):
+            raise RecipeError(
+                f"blocks: {base.name} has no {', '.join(unknown)}.", hint=f"It has {', '.join(blocks)}, IN, M and OUT."
+            )
+
+    def fit(self, target: TargetLayer, rank: int, alpha: float) -> tuple[int, float] | None:
+        """The layer's own rank and alpha, given those of its kind; None when it is left alone."""
+        if not self.rate(target.name) or not self._passes(target.name):
+            return None
+        if target.part == "te" or target.kind == "norm":
+            return rank, alpha
+        block = block_of(target.name)
+        own_rank = rank if target.kind == "conv3" else int(_named(self._ranks, block, rank))
+        own_alpha = alpha if target.kind == "conv3" else float(_named(self._alphas, block, alpha))
+        return (own_rank, own_alpha) if own_rank else None
+
+    def rate(self, name: str) -> float:
+        """The full learning rate of a layer."""
+        owner = self._base.layers[name].owner
+        if owner == "unet":
+            return self._lr.unet * self._factors.get(block_of(name), 1.0)
+        return self._lr.second if owner == "text_encoder_2" else self._lr.text_encoder
+
+    def group(self, name: str, field: str) -> tuple[str, float]:
+        """A word for the tensors that learn as fast as this field of this layer, and their full rate."""
+        owner, rate = self._base.layers[name].owner, self.rate(name)
+        word = owner
+        if owner == "unet" and rate != self._lr.unet:
+            word = f"unet x{rate / self._lr.unet:.4g}"
+        elif owner == "text_encoder_2" and rate == self._lr.text_encoder:
+            word = "text_encoder"
+        if field == "up" and self._lr.plus_ratio != 1:
+            return f"{word} up", rate * self._lr.plus_ratio
+        return word, rate
+
+    def _passes(self, name: str) -> bool:
+        only, skip = self._filter.only, self._filter.skip
+        wanted = not only or any(fnmatchcase(name, pattern) for pattern in only)
+        return wanted and not any(fnmatchcase(name, pattern) for pattern in skip)
+
+
+def _blocks(base: Base) -> list[str]:
+    """The denoiser's blocks in the order of its forward pass."""
+    found = {block_of(name) for name, target in base.targets.items() if target.part == "unet"}
+    return sorted(found - {"BASE"}, key=lambda block: (("IN", "M", "OUT").index(_kind(block)), block))
+
+
+def _kind(block: str) -> str:
+    return block.rstrip("0123456789")
+
+
+def _named(table: Mapping[str, float], block: str, default: float) -> float:
+    return table.get(block, table.get(_kind(block), default))
