@@ -27,6 +27,7 @@ from lorasmith.events import Event, Note, Progress, Work
 from lorasmith.jobs.queue import Job, JobQueue
 from lorasmith.project import safe_name
 
+_PYTHON = sys.executable
 _LOOK_SECONDS = 0.5
 """How often the queue is looked at while a job runs or none waits."""
 _MARKS = ("recipe.toml", "sweep.json")
@@ -98,7 +99,7 @@ def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
     run = Path(job.run)
     resume = ["--resume"] if any((run / mark).is_file() for mark in _MARKS) else []
     settings = [word for assignment in job.assignments for word in ("--set", assignment)]
-    command = [sys.executable, "-m", "lorasmith.cli.main", "train", job.project, "--run", job.run, "--json"]
+    command = [_PYTHON, "-m", "lorasmith.cli.main", "train", job.project, "--run", job.run, "--json"]
     with queue.log_file(job.id).open("ab") as log, tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
             [*command, *resume, *settings],
