@@ -1,0 +1,132 @@
+"""`lorasmith recipe`: recipes from other trainers, and for them (R6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lorasmith.cli.rendering import print_json, say
+
+if TYPE_CHECKING:
+    from lorasmith.project import Project
+    from lorasmith.recipe.exchange.imported import LeftOut
+    from lorasmith.recipe.recipe import Recipe
+
+app = typer.Typer(help="Take over recipes from other trainers, and write them for those.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="The hub trainer's JSON, kohya's training TOML or JSON, or any adapter file.")
+    ],
+    into: Annotated[Path | None, typer.Option("--into", help="Write it into this project's lora.toml.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read another trainer's recipe, or the one in an adapter's header; what could not be taken over is listed.
+
+    Example: lorasmith recipe import training.json --into my-lora
+    """
+    import tomlkit
+
+    from lorasmith.project import open_project
+    from lorasmith.recipe.exchange.reading import into_project, read_file
+
+    imported = read_file(file)
+    if into is not None:
+        into_project(imported, open_project(into))
+    if as_json:
+        print_json(
+            {
+                "source": imported.source,
+                "recipe": imported.values,
+                "left_out": [each.as_json() for each in imported.left_out],
+                "notes": imported.notes,
+                "written": None if into is None else str(into / "lora.toml"),
+            }
+        )
+        return
+    if into is None:
+        say(tomlkit.dumps({"recipe": imported.values}).rstrip())
+    _tell(imported.left_out, imported.notes)
+    if into is not None:
+        say(f"{into / 'lora.toml'}: [recipe] is that of {file.name}")
+        say(f"next: lorasmith plan {into}")
+
+
+@app.command()
+def export(
+    project: Annotated[Path, typer.Argument(help="Folder of the project.")],
+    kohya: Annotated[bool, typer.Option("--kohya", help="kohya's training TOML.")] = False,
+    hub: Annotated[bool, typer.Option("--hub", help="The hub trainer's JSON.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The new file; without it, on the screen.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A recipe value to use instead.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the project's recipe for another trainer; what it cannot say is listed.
+
+    Example: lorasmith recipe export my-lora --kohya --out my-lora.toml
+    """
+    import json
+
+    from lorasmith.errors import UsageError
+    from lorasmith.project import open_project, write_file
+    from lorasmith.recipe.exchange.hub import to_hub
+    from lorasmith.recipe.exchange.writing import to_kohya
+    from lorasmith.recipe.overrides import split_overrides
+    from lorasmith.recipe.recipe import read_recipe
+
+    if kohya == hub:
+        raise UsageError("say for whom: --kohya or --hub.")
+    opened = open_project(project)
+    recipe = read_recipe(opened, split_overrides(assignments or []))
+    if kohya:
+        built = opened.built_dataset / "dataset.toml"
+        text, lost = to_kohya(recipe, name=opened.lora.name, dataset_config=built if built.is_file() else None)
+    else:
+        document, lost = to_hub(recipe, **_lengths(opened, recipe, as_json))
+        text = json.dumps(document, indent=2) + "\n"
+    if out is not None:
+        write_file(out, text)
+    if as_json:
+        told: dict[str, Any] = {"text": text, "left_out": [each.as_json() for each in lost]}
+        print_json(told | {"path": None if out is None else str(out)})
+        return
+    if out is None:
+        say(text.rstrip())
+    _tell(lost, ())
+    if out is not None:
+        say(f"{out}: written")
+        if kohya and not (opened.built_dataset / "dataset.toml").is_file():
+            say(f"next: lorasmith tag {project} --write, which builds the dataset that kohya needs")
+
+
+def _lengths(project: Project, recipe: Recipe, as_json: bool) -> dict[str, Any]:
+    """One number of repeats for all images, and the steps, by the plan; neither without images."""
+    from lorasmith.cli.rendering import show
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.errors import DatasetError
+    from lorasmith.recipe.plan import make_plan
+
+    try:
+        plan = make_plan(recipe, show(read_dataset(project), json=as_json))
+    except DatasetError:
+        return {"repeats": None, "steps": None}
+    shown = sum(image.repeats for image in plan.images)
+    return {"repeats": max(1, round(shown / len(plan.images))), "steps": plan.steps}
+
+
+def _tell(left_out: Sequence[LeftOut], notes: Sequence[str]) -> None:
+    if left_out:
+        say("not taken over:", style="bold")
+    for each in left_out:
+        say(f"  {each.key} = {each.value}: {each.reason}")
+    for note in notes:
+        say(f"note: {note}")

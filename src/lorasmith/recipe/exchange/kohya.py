@@ -1,0 +1,265 @@
+"""kohya's training arguments (sd-scripts) as a recipe: what its TOML and JSON files and adapters' headers say.
+
+Where an argument is not given, kohya's own default is taken, not ours: the import shall train as kohya would.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lorasmith.recipe.exchange.imported import Imported, flag, number, sides, text, whole
+from lorasmith.recipe.exchange.terms import (
+    ALGORITHMS,
+    BY_ARGUMENT,
+    ELSEWHERE,
+    MODULES,
+    OPTIMIZERS,
+    SCHEDULES,
+    TECHNICAL,
+    TERMS,
+)
+
+DEFAULT_STEPS = 1600
+DEFAULT_RATE = 2e-6
+
+
+def from_arguments(arguments: Mapping[str, Any], source: str) -> Imported:
+    """A recipe from sd-scripts' arguments, by their names without the dashes."""
+    result = Imported(source)
+    given = {key: value for key, value in arguments.items() if value is not None and value != ""}
+    for term in TERMS:
+        value = given.get(term.argument, term.default)
+        result.take(term.path, term.argument, value, term.read)
+        if result.get(term.path) is None:
+            result.put(term.path, term.default)
+    handled = set(BY_ARGUMENT)
+    for read in (_read_length, _read_rates, _read_optimizer, _read_schedule, _read_network, _read_rest):
+        handled |= read(given, result)
+    _settle(result)
+    for key, value in given.items():
+        if key in ELSEWHERE:
+            result.notes.append(f"{key}: {ELSEWHERE[key]}.")
+        elif key not in handled and key not in TECHNICAL and value not in (False, [], {}, 0):
+            result.drop(key, value, "has no counterpart here")
+    return result
+
+
+def _read_length(given: Mapping[str, Any], result: Imported) -> set[str]:
+    if "max_train_epochs" in given:
+        result.take("epochs", "max_train_epochs", given["max_train_epochs"], whole)
+    else:
+        result.take("target_steps", "max_train_steps", given.get("max_train_steps", DEFAULT_STEPS), whole)
+    for key, unit in (("save_every_n_epochs", "epochs"), ("save_every_n_steps", "steps")):
+        if key in given:
+            result.take("save_every", key, given[key], lambda value, unit=unit: f"{_positive(value)} {unit}")
+    for key in ("save_last_n_epochs", "save_last_n_steps"):
+        if key in given:
+            result.take("keep_last", key, given[key], whole)
+    if "seed" in given:
+        result.take("seed", "seed", given["seed"], whole)
+    result.take("resolution", "resolution", given.get("resolution", 512), sides)
+    if "num_repeats" in given:
+        result.notes.append(
+            f"num_repeats = {given['num_repeats']}: repeats are set with the images (folders named 5_name), or solved "
+            "for when epochs and target_steps are both given (R7)."
+        )
+    return {
+        "max_train_epochs", "max_train_steps", "save_every_n_epochs", "save_every_n_steps", "save_last_n_epochs",
+        "save_last_n_steps", "seed", "resolution", "num_repeats",
+    }  # fmt: skip
+
+
+def _read_rates(given: Mapping[str, Any], result: Imported) -> set[str]:
+    shared = given.get("learning_rate", DEFAULT_RATE)
+    result.take("lr.unet", "unet_lr", given.get("unet_lr", shared), number)
+    texts = given.get("text_encoder_lr", shared)
+    texts = texts if isinstance(texts, list | tuple) else [texts]
+    if texts:
+        result.take("lr.text_encoder", "text_encoder_lr", texts[0], number)
+    if len(texts) > 1 and texts[1] != texts[0]:
+        result.take("lr.text_encoder_2", "text_encoder_lr", texts[1], number)
+    if flag(given.get("network_train_unet_only", False)):
+        result.put("lr.text_encoder", 0.0)
+        result.values["lr"].pop("text_encoder_2", None)
+    if flag(given.get("network_train_text_encoder_only", False)):
+        result.put("lr.unet", 0.0)
+    return {
+        "learning_rate", "unet_lr", "text_encoder_lr", "network_train_unet_only", "network_train_text_encoder_only",
+    }  # fmt: skip
+
+
+def _read_optimizer(given: Mapping[str, Any], result: Imported) -> set[str]:
+    name = str(given.get("optimizer_type", "AdamW8bit" if given.get("use_8bit_adam") else "AdamW"))
+    known = OPTIMIZERS.get(name.lower()) or OPTIMIZERS.get(name.lower().rpartition(".")[2])
+    if known is None:
+        result.drop("optimizer_type", name, "this optimizer is not there; AdamW stands in")
+    result.put("optimizer.name", known or "adamw")
+    arguments = _pairs(given.get("optimizer_args"))
+    if known == "adafactor" and flag(arguments.pop("relative_step", True)):
+        # sd-scripts ignores the rates then.
+        result.put("optimizer.relative", True)
+    for key in ("scale_parameter", "warmup_init", "decouple", "use_bias_correction", "safeguard_warmup"):
+        arguments.pop(key, None)
+    if "weight_decay" in arguments:
+        result.take("optimizer.weight_decay", "weight_decay", arguments.pop("weight_decay"), number)
+    if "betas" in arguments:
+        result.take("optimizer.betas", "betas", arguments.pop("betas"), _two)
+    if "d_coef" in arguments and known == "prodigy":
+        result.take("optimizer.growth", "d_coef", arguments.pop("d_coef"), number)
+    for key, value in arguments.items():
+        result.drop(f"optimizer_args: {key}", value, "has no counterpart here")
+    return {"optimizer_type", "optimizer_args"}
+
+
+def _read_schedule(given: Mapping[str, Any], result: Imported) -> set[str]:
+    name = str(given.get("lr_scheduler", "constant"))
+    if name.startswith("adafactor"):
+        name = "constant"
+    if name not in SCHEDULES:
+        result.drop("lr_scheduler", name, "this learning-rate schedule is not there; cosine stands in")
+    result.put("schedule.name", SCHEDULES.get(name, "cosine"))
+    if name == "constant":
+        result.put("schedule.warmup", 0)
+    if name == "polynomial":
+        result.take("schedule.power", "lr_scheduler_power", given.get("lr_scheduler_power", 1), number)
+    return {"lr_scheduler", "lr_scheduler_power"}
+
+
+def _read_network(given: Mapping[str, Any], result: Imported) -> set[str]:
+    module = str(given.get("network_module", "networks.lora"))
+    arguments = _pairs(given.get("network_args"))
+    algo = str(arguments.pop("algo", MODULES.get(module, module))).lower()
+    if algo in ("norm", "full") or (module not in MODULES and algo not in ALGORITHMS):
+        result.drop("network_module", f"{module} {algo}", "this algorithm is not trained here; a LoRA stands in")
+    result.put("algorithm", ALGORITHMS.get(algo, "lora"))
+    alpha = given.get("network_alpha", 1)
+    result.take("alpha", "network_alpha", alpha, lambda value: number(value) or float(result.get("rank")))
+    lycoris = module == "lycoris.kohya" and algo in ("lora", "locon", "loha", "lokr")
+    conv = arguments.pop("conv_dim", given.get("network_dim", 4) if lycoris else None)
+    conv_alpha = arguments.pop("conv_alpha", alpha if lycoris else 1)
+    if conv is not None and whole(conv) > 0 and algo != "ia3":
+        result.take("conv.rank", "conv_dim", conv, whole)
+        result.take("conv.alpha", "conv_alpha", conv_alpha, lambda value: number(value) or float(whole(conv)))
+        result.put("layers", ["attention", "mlp", "conv", "time"])
+    for key, path, read in (
+        ("loraplus_lr_ratio", "lr.plus_ratio", number),
+        ("loraplus_unet_lr_ratio", "lr.plus_ratio", number),
+        ("rank_dropout", "dropout.rank", number),
+        ("module_dropout", "dropout.module", number),
+        ("dropout", "dropout.network", number),
+        ("dora_wd", "dora", flag),
+        ("rs_lora", "rank_stabilised", flag),
+        ("train_norm", "norms", flag),
+        ("factor", "lokr.factor", whole),
+        ("full_matrix", "lokr.full", flag),
+        ("decompose_both", "lokr.both", flag),
+        ("unit", "dylora_block", whole),
+        ("block_size", "dylora_block", whole),
+    ):
+        if key in arguments:
+            result.take(path, f"network_args: {key}", arguments.pop(key), read)
+    tucker = [arguments.pop(key) for key in ("use_tucker", "use_cp", "use_conv_cp") if key in arguments]
+    if any(flag(each) for each in tucker) and result.get("conv.rank"):
+        result.put("conv.tucker", True)
+    preset = str(arguments.pop("preset", "full"))
+    if preset in ("attn-mlp", "attn-only", "unet-transformer-only"):
+        result.put("layers", ["attention"] if preset == "attn-only" else ["attention", "mlp"])
+        result.values.pop("conv", None)
+    elif preset != "full":
+        result.drop("network_args: preset", preset, "has no counterpart here; all layers are adapted")
+    for key, value in arguments.items():
+        if value not in (False, "False", None, "None"):
+            result.drop(f"network_args: {key}", value, "has no counterpart here")
+    return {"network_module", "network_args", "network_alpha"}
+
+
+def _read_rest(given: Mapping[str, Any], result: Imported) -> set[str]:
+    result.put("preserve.kind", "none")
+    if "reg_data_dir" in given:
+        result.put("preserve.kind", "images")
+        result.take("preserve.folder", "reg_data_dir", given["reg_data_dir"], text)
+        result.take("preserve.weight", "prior_loss_weight", given.get("prior_loss_weight", 1), number)
+    if flag(given.get("masked_loss", False)) or flag(given.get("alpha_mask", False)):
+        result.put("loss.mask", "alpha" if flag(given.get("alpha_mask", False)) else "files")
+    told = ("v_parameterization", "v2")
+    for key in told:
+        if given.get(key):
+            result.notes.append(f"{key}: what a base predicts is read from the base itself.")
+    return {"reg_data_dir", "prior_loss_weight", "masked_loss", "alpha_mask", *told}
+
+
+def _settle(result: Imported) -> None:
+    """Contradictions that kohya tolerates, taken the way it acts."""
+    if (
+        not result.get("caption.shuffle")
+        and not result.get("caption.tag_dropout")
+        and result.get("caption.keep_tokens")
+    ):
+        result.notes.append("keep_tokens does nothing without shuffling; it is kept for when that is switched on.")
+    if result.get("loss.min_snr_gamma") and result.get("loss.debiased"):
+        result.drop("debiased_estimation_loss", True, "min_snr_gamma weighs the same thing already")
+        result.put("loss.debiased", False)
+    if not result.get("noise.offset"):
+        result.put("noise.offset_random", False)
+    if not result.get("noise.ip_gamma"):
+        result.put("noise.ip_random", False)
+    if result.get("caption.max_tokens") not in (75, 150, 225):
+        result.put("caption.max_tokens", 75)
+    if result.get("optimizer.name") == "prodigy":
+        one_rate(result)
+    if result.get("optimizer.name") == "adafactor":
+        result.values["optimizer"].pop("betas", None)
+    gated = ("dropout.network", "dropout.rank", "max_weight_norm")
+    if result.get("algorithm") != "lora" or result.get("dora") or result.get("conv.tucker"):
+        for path in gated:
+            if result.get(path):
+                result.drop(path, result.get(path), "is for plain lora only here")
+                result.put(path, 0)
+
+
+def one_rate(result: Imported) -> None:
+    """Prodigy finds one rate for all: the text encoder gets the UNet's, or none."""
+    unet, encoder = result.get("lr.unet", 1.0), result.get("lr.text_encoder", 0.0)
+    result.values.get("lr", {}).pop("text_encoder_2", None)
+    if encoder not in (0, unet):
+        result.drop("text_encoder_lr", encoder, f"prodigy has one rate for all; {unet:g} is taken")
+        result.put("lr.text_encoder", unet)
+
+
+def _positive(value: Any) -> int:
+    found = whole(value)
+    if found < 1:
+        raise ValueError
+    return found
+
+
+def _two(value: Any) -> list[float]:
+    if isinstance(value, str):
+        value = re.split(r"[,\s]+", value.strip("()[] "))
+    one, two = value
+    return [number(one), number(two)]
+
+
+def _pairs(value: Any) -> dict[str, Any]:
+    """``["a=1", "b=True"]``, ``"a=1 b=True"`` or a table, as a table with Python's values."""
+    if isinstance(value, str):
+        value = re.findall(r"\w+\s*=\s*(?:\([^)]*\)|\[[^]]*\]|\S+)", value)
+    if isinstance(value, Mapping):
+        pairs = {str(key): each for key, each in value.items()}
+    else:
+        split = (str(each).partition("=") for each in value or ())
+        pairs = {key.strip(): each.strip().rstrip(",") for key, _, each in split}
+    return {key: literal(each) for key, each in pairs.items()}
+
+
+def literal(value: Any) -> Any:
+    """A text as the Python value that it spells, else the text."""
+    if not isinstance(value, str) or len(value) > 10_000:
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return value
