@@ -42,6 +42,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "serve": "Serve pictures over HTTP: a page, an API, and the one of web UI clients.",
         "picture": "Read a picture's recipe, and draw it again from it.",
         "prompt": "Read and expand prompts without drawing them.",
+        "base": "Show what base models are; make safetensors of old pickled ones.",
         "adapter": "Show, verify, edit, convert, resize, merge and extract adapter files.",
     }
 )

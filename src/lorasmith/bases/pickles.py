@@ -1,0 +1,56 @@
+"""Old pickled checkpoints made into safetensors files, once and on demand: nothing else in the project opens a pickle.
+
+The reader takes tensors and plain tables only (torch's `weights_only`); anything that would run code is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lorasmith.errors import BaseError, StorageError
+
+
+def convert_pickle(path: Path, out: Path) -> int:
+    """Write the tensors of a `.ckpt`, `.pt` or `.bin` file to a new safetensors file; gives their number.
+
+    Raises BaseError when it holds anything but tensors and plain values, StorageError when `out` exists or cannot be
+    written.
+    """
+    from safetensors.torch import save_file
+
+    if not path.is_file():
+        raise BaseError("no such file.", where=path)
+    if out.exists():
+        raise StorageError("exists already.", where=out, hint="Give another name: nothing is written over.")
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, KeyError, TypeError) as fault:
+        raise BaseError(
+            "cannot be converted: it holds more than tensors, or is damaged.",
+            where=path,
+            hint="Take the model's safetensors file; a pickle that runs code is never opened.",
+        ) from fault
+    table = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
+    # A copy each: safetensors takes no tensors that share memory.
+    tensors = {str(key): each.clone().contiguous() for key, each in table.items() if isinstance(each, Tensor)}
+    if not tensors:
+        raise BaseError("holds no tensors.", where=path)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, {"format": "pt"})
+        os.replace(partial, out)
+    except OSError as fault:
+        raise StorageError(f"cannot write: {fault.strerror}.", where=out, hint="Free some space.") from fault
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return len(tensors)
