@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,21 +30,34 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: write_checkpoint(root / f"small-{family}.safetensors", family) for family in FAMILIES}
 
 
+@cache
+def _shapes(family: str, true: bool) -> dict[str, Tensor]:
+    if true:
+        return original_tensors(anatomy_of(family, TRUE[family], (128, 256, 512, 512)), seed=None)
+    return original_tensors(anatomy_of(family, SMALL[family]), seed=None)
+
+
+def shapes_of(family: str, true: bool = False) -> dict[str, Tensor]:
+    """A checkpoint's tensors without memory, of a small model or of the public ones' sizes."""
+    return dict(_shapes(family, true))
+
+
 def header_of(tensors: dict[str, Tensor], **metadata: str) -> Header:
     return Header(metadata, {key: TensorEntry("F16", tuple(each.shape), 0, 0) for key, each in tensors.items()}, 0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sizes_are_read_from_the_shapes(family: str) -> None:
-    for sizes, vae in ((TRUE[family], (128, 256, 512, 512)), (SMALL[family], (32, 32, 64, 64))):
-        anatomy = anatomy_of(family, sizes, vae)
-        tensors = original_tensors(anatomy, seed=None)
-        assert dissect(header_of(tensors), Path("a.safetensors")) == anatomy
+    for true, anatomy in (
+        (True, anatomy_of(family, TRUE[family], (128, 256, 512, 512))),
+        (False, anatomy_of(family, SMALL[family])),
+    ):
+        assert dissect(header_of(shapes_of(family, true)), Path("a.safetensors")) == anatomy
 
 
 @pytest.mark.parametrize(("family", "unet", "vae"), [("sd1", 686, 248), ("sd2", 686, 248), ("sdxl", 1680, 248)])
 def test_the_number_of_keys_is_that_of_the_public_checkpoints(family: str, unet: int, vae: int) -> None:
-    tensors = original_tensors(anatomy_of(family, TRUE[family], (128, 256, 512, 512)), seed=None)
+    tensors = shapes_of(family, true=True)
     assert sum(key.startswith("model.diffusion_model.") for key in tensors) == unet
     assert sum(key.startswith("first_stage_model.") for key in tensors) == vae
 
@@ -100,7 +114,7 @@ def test_what_keeps_its_dtype_stays_mapped_from_the_file(tmp_path: Path) -> None
 
 class TestPrediction:
     def told(self, tmp_path: Path, **more: Any) -> tuple[str, bool]:
-        header = header_of(original_tensors(anatomy_of("sdxl", SMALL["sdxl"]), None) | more.pop("marks", {}), **more)
+        header = header_of(shapes_of("sdxl") | more.pop("marks", {}), **more)
         anatomy = dissect(header, tmp_path / "m.safetensors")
         return str(anatomy.prediction), anatomy.zero_snr
 
@@ -160,7 +174,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_other_models_are_refused_by_name(case: str) -> None:
     family, key = case.split(" ")
-    tensors = original_tensors(anatomy_of(family, SMALL[family]), None) | {key: torch.empty(1)}
+    tensors = shapes_of(family) | {key: torch.empty(1)}
     with pytest.raises(BaseError, match=REFUSED[case][1]):
         dissect(header_of(tensors), Path("a.safetensors"))
 
@@ -169,7 +183,7 @@ def test_other_models_are_refused_by_name(case: str) -> None:
     ("channels", "word"), [(9, "inpainting"), (8, "InstructPix2Pix"), (5, "depth"), (7, "upscaler")]
 )
 def test_other_channels_are_refused_by_name(channels: int, word: str) -> None:
-    tensors = original_tensors(anatomy_of("sd2", SMALL["sd2"]), None)
+    tensors = shapes_of("sd2")
     tensors[f"{UNET}input_blocks.0.0.weight"] = torch.empty(64, channels, 3, 3)
     with pytest.raises(BaseError, match=word):
         dissect(header_of(tensors), Path("a.safetensors"))
@@ -179,14 +193,14 @@ def test_other_channels_are_refused_by_name(channels: int, word: str) -> None:
     ("left_out", "word"), [(VAE, "no VAE"), ("cond_stage_model.", "text encoder"), (UNET, "no UNet")]
 )
 def test_parts_that_are_missing_are_named(left_out: str, word: str) -> None:
-    tensors = original_tensors(anatomy_of("sd1", SMALL["sd1"]), None)
+    tensors = shapes_of("sd1")
     rest = {key: each for key, each in tensors.items() if not key.startswith(left_out)}
     with pytest.raises(BaseError, match=word):
         dissect(header_of(rest), Path("a.safetensors"))
 
 
 def test_fewer_blocks_are_told() -> None:
-    tensors = original_tensors(anatomy_of("sdxl", SMALL["sdxl"]), None)
+    tensors = shapes_of("sdxl")
     del tensors[f"{UNET}input_blocks.7.0.in_layers.2.weight"]
     with pytest.raises(BaseError, match="another structure or incomplete"):
         dissect(header_of(tensors), Path("a.safetensors"))

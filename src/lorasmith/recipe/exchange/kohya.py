@@ -24,6 +24,8 @@ from lorasmith.recipe.exchange.terms import (
 
 DEFAULT_STEPS = 1600
 DEFAULT_RATE = 2e-6
+# A value in brackets, or words and commas up to the next key.
+_PAIR = re.compile(r"\w+\s*=\s*(?:\([^)]*\)|\[[^]]*\]|[^\s,]+(?:,(?!\s*\w+\s*=)[^\s,]+)*)")
 
 
 def from_arguments(arguments: Mapping[str, Any], source: str) -> Imported:
@@ -246,7 +248,7 @@ def _two(value: Any) -> list[float]:
 def _pairs(value: Any) -> dict[str, Any]:
     """``["a=1", "b=True"]``, ``"a=1 b=True"`` or a table, as a table with Python's values."""
     if isinstance(value, str):
-        value = re.findall(r"\w+\s*=\s*(?:\([^)]*\)|\[[^]]*\]|\S+)", value)
+        value = _PAIR.findall(value[:10_000])
     if isinstance(value, Mapping):
         pairs = {str(key): each for key, each in value.items()}
     else:

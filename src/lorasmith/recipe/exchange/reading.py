@@ -87,7 +87,7 @@ def from_header(metadata: Mapping[str, str], where: object) -> Imported:
     optimizer = str(metadata.get("ss_optimizer", "AdamW"))
     name, _, rest = optimizer.partition("(")
     arguments["optimizer_type"] = name.rpartition(".")[2]
-    arguments["optimizer_args"] = rest.rstrip(")")
+    arguments["optimizer_args"] = rest.removesuffix(")")
     if facts.get("ss_text_encoder_lr") is None:
         arguments["text_encoder_lr"] = arguments.get("learning_rate", 0.0)
     steps, epochs = facts.get("ss_max_train_steps"), facts.get("ss_num_epochs")
