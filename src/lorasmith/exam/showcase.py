@@ -209,7 +209,8 @@ def publish_showcase(folder: Path) -> tuple[Path, Path]:
     for name in names:
         mine = [picture for picture in pictures if picture["column"] == name and "path" in picture]
         framed = [_frame(folder / picture["path"], marks.get(picture["key"])) for picture in mine]
-        title = f"{name}: {tell_rate(rates[name])}" if rates.get(name, judged.total).n else name
+        rate = rates.get(name)
+        title = f"{name}: {tell_rate(rate)}" if rate and rate.n else name
         if framed:
             parts.append(contact_sheet(framed, [str(picture["number"]) for picture in mine], IN_A_ROW, title))
     buffer = io.BytesIO()

@@ -124,7 +124,10 @@ def draw(
     )
     told = show(measure_cost(order, open_studio), as_json) if not yes or cost else count_cost(order)
     if cost:
-        print_json({"cost": told}) if as_json else say(str(told))
+        if as_json:
+            print_json({"cost": told})
+        else:
+            say(str(told))
         return
     if not as_json:
         say(str(told))

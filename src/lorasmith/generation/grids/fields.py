@@ -75,7 +75,7 @@ def _kinds() -> dict[str, Any]:
 _READABLE = (int, float, bool, str)
 
 
-def _plain_hints(owner: type) -> list[tuple[str, Any]]:
+def _plain_hints(owner: Any) -> list[tuple[str, Any]]:
     hints = get_type_hints(owner)
     return [(field.name, _plain(hints[field.name])) for field in fields(owner)]
 
