@@ -161,7 +161,7 @@ def test_what_is_no_picture(server: tuple[httpx.Client, Running], image: str) ->
 def test_a_client_that_leaves_and_one_that_interrupts(tmp_path: Path) -> None:
     loader = Plain(delay=0.005)
     with running(plain_settings(tmp_path), loader) as (client, server):
-        service = server._service
+        service = server.service
         body = {"prompt": "long", "sampler_name": "Euler", "steps": 200, "width": 64, "height": 64}
         with pytest.raises(httpx.ReadTimeout):
             client.post("/sdapi/v1/txt2img", json=body, timeout=0.3)

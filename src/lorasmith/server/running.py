@@ -22,7 +22,7 @@ class Running(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[str], None] | None = None) -> None:
         super().__init__(config)
-        self._service = service
+        self.service = service
         self._ready = ready
 
     async def startup(self, sockets: Any = None) -> None:
@@ -41,12 +41,12 @@ class Running(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called for SIGINT and SIGTERM."""
-        self._service.close_doors()
+        self.service.close_doors()
         super().handle_exit(sig, frame)
 
     def stop(self) -> None:
         """The same from another thread."""
-        self._service.close_doors()
+        self.service.close_doors()
         self.should_exit = True
 
 

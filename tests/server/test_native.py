@@ -1,0 +1,202 @@
+"""Our own API on an engine that draws plain colours: jobs, events, pictures, fairness, stopping, going on."""
+
+from __future__ import annotations
+
+import io
+import json
+import tomllib
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from lorasmith.server.settings import Limits
+from tests.server.running import Plain, finished, plain_settings, running, wait_for
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with running(plain_settings(tmp_path_factory.mktemp("native")), Plain()) as (client, _):
+        yield client
+
+
+def submit(client: httpx.Client, path: str = "jobs", **body: Any) -> dict[str, Any]:
+    answer = client.post(f"/api/v1/{path}", json={"prompt": "red", "steps": 2, **body} if path == "jobs" else body)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/api/v1/jobs/{answer.json()['id']}"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def read_events(client: httpx.Client, job: str, **query: Any) -> list[dict[str, Any]]:
+    with client.stream("GET", f"/api/v1/jobs/{job}/events", params=query) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        return [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
+
+
+def test_a_job_its_events_and_pictures(client: httpx.Client) -> None:
+    job = submit(client, count=3, seed=7)
+    events = read_events(client, job["id"])
+    assert events[-1] == {"event": "finished", "state": "done", "stopping": False}
+    found = finished(client, job["id"])
+    assert [each["seed"] for each in found["pictures"]] == [7, 8, 9]
+    assert found["share"] == 1
+    picture = found["pictures"][1]["picture"]
+    known = client.get(f"/api/v1/pictures/{picture}").json()
+    assert (known["seed"], known["prompt"], known["job"]) == (8, "red", job["id"])
+    png = client.get(f"/api/v1/pictures/{picture}/file")
+    image = Image.open(io.BytesIO(png.content))
+    assert image.info["parameters"] == known["infotext"]
+    assert json.loads(image.info["lorasmith"])["request"]["seed"] == 8
+    assert Image.open(io.BytesIO(client.get(f"/api/v1/pictures/{picture}/thumbnail").content)).format == "JPEG"
+    assert read_events(client, job["id"]) == [{"event": "finished", "state": "done", "stopping": False}]
+    redone = finished(client, client.post(f"/api/v1/pictures/{picture}/redo").json()["id"])
+    again = client.get(f"/api/v1/pictures/{redone['pictures'][0]['picture']}/file")
+    assert Image.open(io.BytesIO(again.content)).tobytes() == image.tobytes()
+    assert client.delete(f"/api/v1/pictures/{picture}").status_code == 204
+    assert client.get(f"/api/v1/pictures/{picture}/file").status_code == 404
+
+
+def test_a_batch_takes_what_is_shared(client: httpx.Client) -> None:
+    pictures = [{"seed": 1}, {"prompt": "blue", "steps": 1}, {"adapters": []}]
+    job = finished(client, submit(client, "batches", shared={"prompt": "red", "steps": 3}, pictures=pictures)["id"])
+    told = [client.get(f"/api/v1/pictures/{each['picture']}").json()["document"]["request"] for each in job["pictures"]]
+    assert [(each["prompt"], each["steps"]) for each in told] == [("red", 3), ("blue", 1), ("red", 3)]
+    assert told[0]["seed"] == 1
+
+
+def test_what_fails_says_why_and_the_rest_goes_on(client: httpx.Client) -> None:
+    pictures = [{"prompt": "wrong"}, {"prompt": "broken"}, {"prompt": "fine"}]
+    job = finished(client, submit(client, "batches", pictures=pictures)["id"])
+    assert [each["state"] for each in job["pictures"]] == ["failed", "failed", "done"]
+    assert job["pictures"][0]["error"]["message"] == "it is wrong."
+    assert job["pictures"][1]["error"]["message"] == "it broke."
+    assert job["state"] == "done"
+
+
+def test_the_gallery_page_by_page(client: httpx.Client) -> None:
+    finished(client, submit(client, count=5, prompt="many of them")["id"])
+    seen: list[str] = []
+    after: dict[str, str] = {}
+    while True:
+        page = client.get("/api/v1/pictures", params={"limit": 2, "search": "many", **after}).json()
+        seen += [each["id"] for each in page["pictures"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert len(seen) == len(set(seen)) == 5
+    assert client.get("/api/v1/pictures", params={"after": "nowhere"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "message"),
+    [
+        ({"steps": 0}, "steps", "greater than or equal to 1"),
+        ({"steps": 500}, "steps", "the most are 200"),
+        ({"promt": "x"}, "promt", "Extra inputs"),
+        ({"width": 8192, "height": 4096}, "width", "the most are"),
+        ({"count": 65}, "count", "the most are 64"),
+        ({"base": "other"}, "base", "There are: doodle"),
+        ({"prompt": "a <lora:nobody:1>"}, "prompt", "unknown"),
+        ({"prompt": "a <lorra:x:1>"}, "prompt", "unknown kind of tag"),
+        ({"prompt": "x" * 20_001}, "prompt", "the most are 20000"),
+        ({"adapters": [{"name": "../secret"}]}, "prompt", "unknown"),
+        ({"init": {"image": "https://example.org/a.png"}}, "init.image", "not fetched"),
+    ],
+)
+def test_what_is_told_at_once(client: httpx.Client, body: dict[str, Any], where: str, message: str) -> None:
+    answer = client.post("/api/v1/jobs", json={"prompt": "red", **body})
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["where"] == where
+    assert message in f"{error['message']} {error['hint']}"
+
+
+def test_refused_prompts(client: httpx.Client) -> None:
+    terms = tomllib.loads(files("lorasmith.tags").joinpath("refused.toml").read_text("utf-8"))
+    prompt = f"{terms['minor'][0]}, {terms['sexual'][0]}"
+    for path, body in (
+        ("/api/v1/jobs", {"prompt": prompt}),
+        ("/sdapi/v1/txt2img", {"prompt": prompt, "sampler_name": "Euler"}),
+        ("/api/v1/prompts/expand", {"template": prompt}),
+    ):
+        answer = client.post(path, json=body)
+        assert answer.status_code == 422
+        assert answer.json()["error"]["kind"] == "RefusedError"
+
+
+def test_prompts_are_taken_apart_and_expanded(client: httpx.Client) -> None:
+    parsed = client.post("/api/v1/prompts/parse", json={"text": "a (red:1.2) hat <lora:zbk:0.8>"}).json()
+    assert parsed["networks"][0]["name"] == "zbk"
+    assert parsed["attention"][1] == ["red", 1.2]
+    body = {"template": "{a|b} {c|d}", "mode": "combinatorial", "n": 10}
+    expanded = client.post("/api/v1/prompts/expand", json=body).json()
+    assert [each["prompt"] for each in expanded["prompts"]] == ["a c", "a d", "b c", "b d"]
+    assert expanded["count"] == 4
+    assert client.post("/api/v1/prompts/parse", json={"text": "<lora:a:b>"}).status_code == 422
+
+
+def test_the_server_at_a_glance(client: httpx.Client) -> None:
+    status = client.get("/api/v1/status").json()
+    assert (status["base"], status["queued"], status["running"]) == ("doodle", 0, 0)
+    assert client.get("/api/v1/bases").json()["bases"][0]["is_loaded"]
+    assert "Euler a" in client.get("/api/v1/choices").json()["samplers"]
+    figures = client.get("/metrics").text
+    assert 'lorasmith_pictures_total{outcome="done"}' in figures
+    assert "# TYPE lorasmith_queue_length gauge" in figures
+
+
+def test_joining_cancelling_turning_away(tmp_path: Path) -> None:
+    loader = Plain()
+    loader.hold = True
+    limits = Limits(queue=6, queue_per_client=4)
+    with running(plain_settings(tmp_path, limits=limits, batch_size=2), loader) as (client, server):
+        service = server.service
+        first = submit(client, count=2)
+        wait_for(lambda: len(service.running) == 2)
+        waiting = submit(client, count=4)
+        full = client.post("/api/v1/jobs", json={"prompt": "one more"})
+        assert full.status_code == 429
+        assert int(full.headers["retry-after"]) >= 1
+        other = client.post("/api/v1/jobs", json={"prompt": "x", "count": 3}, headers={"x-client": "somebody else"})
+        assert other.status_code == 503
+        assert client.delete(f"/api/v1/jobs/{first['id']}").json()["state"] == "cancelled"
+        assert loader.engine is not None
+        loader.engine.gate.set()
+        done = finished(client, waiting["id"])
+        assert [each["state"] for each in done["pictures"]] == ["done"] * 4
+        assert loader.engine.drawn == ["red"] * 4
+        assert loader.engine.most == 2
+
+
+def test_a_job_that_hangs_on_its_readers(tmp_path: Path) -> None:
+    loader = Plain(delay=0.01)
+    with running(plain_settings(tmp_path), loader) as (client, _):
+        job = submit(client, attached=True, steps=200)
+        with client.stream("GET", f"/api/v1/jobs/{job['id']}/events?previews=true") as answer:
+            lines = answer.iter_lines()
+            while not next(lines).startswith("event: preview"):
+                continue
+        assert finished(client, job["id"])["state"] == "cancelled"
+
+
+def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
+    loader = Plain()
+    loader.hold = True
+    settings = plain_settings(tmp_path, batch_size=1, grace=0.0)
+    with running(settings, loader) as (client, server):
+        job = submit(client, count=2, seed=4)
+        wait_for(lambda: len(server.service.running) == 1)
+        assert loader.engine is not None
+        server.service.close_doors()
+        late = client.post("/api/v1/jobs", json={"prompt": "late"})
+        assert late.status_code == 503
+        assert client.get("/health").json() == {"status": "stopping"}
+        loader.engine.gate.set()
+    with running(settings, Plain()) as (client, _):
+        done = finished(client, job["id"])
+        assert [(each["state"], each["seed"]) for each in done["pictures"]] == [("done", 4), ("done", 5)]

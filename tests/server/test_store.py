@@ -1,0 +1,115 @@
+"""The records: what is written is there after a reopening, in order, and old files become new ones."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from lorasmith.errors import StorageError
+from lorasmith.server.orders import Order, Start
+from lorasmith.server.store import FILE_NAME, MIGRATIONS, PictureRow, Store
+
+
+def order(prompt: str = "a hat", start: Start | None = None) -> Order:
+    return Order(prompt=prompt, seed=3, base="doodle", start=start)
+
+
+def picture(number: int, created: float = 0.0, job: str | None = None) -> PictureRow:
+    return PictureRow(
+        id=f"{number:032x}",
+        job=job,
+        number=number,
+        created=created or float(number),
+        width=8,
+        height=8,
+        seed=2**63 - 1,
+        prompt=f"Picture {number}",
+        base="doodle",
+        document={"request": {"prompt": "é"}},
+        infotext="text",
+        bytes=3,
+        kind="picture",
+        order=order(),
+    )
+
+
+def test_jobs_outlive_a_reopening(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_job("one", "me", "native", "pictures", [order(), order("another")], {"note": 1})
+    store.set_item("one", 0, "done", picture="a" * 32)
+    store.set_item("one", 1, "failed", error={"message": "no"})
+    store.close()
+    again = Store(tmp_path)
+    (row,) = again.unfinished()
+    assert (row.id, row.detail, row.state) == ("one", {"note": 1}, "queued")
+    assert [(item.state, item.picture, item.error) for item in row.items] == [
+        ("done", "a" * 32, None),
+        ("failed", None, {"message": "no"}),
+    ]
+    assert row.items[1].order == order("another")
+    again.set_job("one", "done")
+    assert again.unfinished() == []
+    found = again.job("one")
+    assert found is not None
+    assert found.finished == pytest.approx(time.time(), abs=60)
+    assert [job.id for job in again.jobs("done")] == ["one"]
+    assert again.jobs("failed") == []
+    assert again.job("two") is None
+
+
+def test_pictures_page_by_page(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in range(1, 8):
+        store.add_picture(picture(number, created=float(number // 2)), b"png", b"jpg")
+    seen: list[PictureRow] = []
+    before = None
+    while page := store.pictures(2, before):
+        seen += page
+        before = (page[-1].created, page[-1].id)
+    assert [row.number for row in seen] == [7, 6, 5, 4, 3, 2, 1]
+    assert seen[0] == picture(7, created=3.0)
+    assert [row.number for row in store.pictures(search="PICTURE 3")] == [3]
+    assert store.thumbnail(seen[0].id) == b"jpg"
+    path = store.picture_path(seen[0].id)
+    assert path.read_bytes() == b"png"
+    assert store.remove_picture(seen[0].id)
+    assert not path.exists()
+    assert not store.remove_picture(seen[0].id)
+    assert store.count_pictures() == 6
+
+
+def test_inputs_stay_while_they_are_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    kept, lost = "a" * 64, "b" * 64
+    for name in (kept, lost):
+        store.input_path(name).parent.mkdir(exist_ok=True)
+        store.input_path(name).write_bytes(b"png")
+    store.add_job("one", "me", "native", "pictures", [order(start=Start(image=kept))], {})
+    store.drop_inputs(store.inputs())
+    assert store.inputs() == [kept]
+
+
+def test_old_records_are_brought_up_to_date(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / FILE_NAME)
+    old.executescript(f"{MIGRATIONS[0]}; pragma user_version = 1")
+    old.execute("insert into option values ('emphasis', '\"None\"')")
+    old.commit()
+    old.close()
+    store = Store(tmp_path)
+    assert store.options() == {"emphasis": "None"}
+    store.add_picture(picture(1), b"png", b"jpg")
+    assert store.picture(picture(1).id) == picture(1)
+
+
+def test_records_that_cannot_be_read(tmp_path: Path) -> None:
+    newer = sqlite3.connect(tmp_path / FILE_NAME)
+    newer.execute(f"pragma user_version = {len(MIGRATIONS) + 1}")
+    newer.close()
+    with pytest.raises(StorageError, match="newer version"):
+        Store(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b"no database" * 100)
+    with pytest.raises(StorageError, match="cannot be opened"):
+        Store(tmp_path)
