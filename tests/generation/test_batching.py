@@ -10,7 +10,7 @@ import torch
 
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.shelf import AdapterShelf
-from lorasmith.bases.base import Base
+from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import PromptError, Stopped
 from lorasmith.events import finish
 from lorasmith.generation.batching import Stepper
@@ -18,6 +18,12 @@ from lorasmith.generation.pictures import Picture
 from lorasmith.generation.request import Hires, Request
 from lorasmith.generation.studio import Studio
 from tests.adapters.drawing import trained_adapter
+
+
+@pytest.fixture(scope="module")
+def tiny_base(tiny_base_folder: Path) -> Base:
+    """One for all tests here: drawing leaves no trace in it."""
+    return load_base(tiny_base_folder)
 
 
 @pytest.fixture

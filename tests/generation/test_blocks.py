@@ -21,6 +21,12 @@ from lorasmith.prompts.networks import BLOCK_COUNTS
 from tests.adapters.drawing import trained_adapter
 
 
+@pytest.fixture(scope="module")
+def tiny_base(tiny_base_folder: Path) -> Base:
+    """One for all tests here: drawing leaves no trace in it."""
+    return load_base(tiny_base_folder)
+
+
 def test_every_layout_counts_right() -> None:
     assert tuple(LAYOUTS) == BLOCK_COUNTS
     assert all(2 + len(ins) + len(outs) == count for count, (ins, outs) in LAYOUTS.items())

@@ -19,13 +19,19 @@ from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.errors import LorasmithError, PromptError, RefusedError
 from lorasmith.events import Event, Note, Progress, finish
+from lorasmith.generation.desk import cut_ranks
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.request import Request
-from lorasmith.generation.desk import cut_ranks
 from lorasmith.generation.studio import Studio
 from tests.adapters.drawing import trained_adapter
 
 STEPS = 3
+
+
+@pytest.fixture(scope="module")
+def tiny_base(tiny_base_folder: Path) -> Base:
+    """One for all tests here: drawing leaves no trace in it."""
+    return load_base(tiny_base_folder)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ class Levels:
 def falling_levels(schedule: str, sampler: str, levels: Levels, steps: int) -> list[float]:
     """The `steps` + 1 noise levels of a picture, from the first to the last; all but DDIM's own end at 0.
 
-    "Automatic" is the sampler's own schedule, as in the web UI since its version 1.9. Sources: Karras et al. 2022
+    "Automatic" is the sampler's own schedule. Sources: Karras et al. 2022
     (eq. 5), k-diffusion (Uniform, Exponential), Stability's sgm (SGM Uniform), Sabour et al. 2024 (KL Optimal).
     """
     chosen = find_schedule(schedule)
@@ -305,17 +305,22 @@ SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
     {
         "Euler a": Sampler(_euler, "Euler a", eta=1.0),
         "Euler": Sampler(_euler, "Euler"),
-        "DPM++ 2M": Sampler(_dpmpp_2m, "DPM++ 2M", "Karras"),
+        "DPM++ 2M": Sampler(_dpmpp_2m, "DPM++ 2M"),
         "DPM++ 2M Karras": Sampler(_dpmpp_2m, "DPM++ 2M", "Karras"),
-        "DPM++ SDE": Sampler(_dpmpp_sde, "DPM++ SDE", "Karras", eta=1.0, evaluations=2),
+        "DPM++ SDE": Sampler(_dpmpp_sde, "DPM++ SDE", eta=1.0, evaluations=2),
         "DPM++ SDE Karras": Sampler(_dpmpp_sde, "DPM++ SDE", "Karras", eta=1.0, evaluations=2),
-        "DPM++ 2M SDE": Sampler(_dpmpp_2m_sde, "DPM++ 2M SDE", "Exponential", eta=1.0),
+        "DPM++ 2M SDE": Sampler(_dpmpp_2m_sde, "DPM++ 2M SDE", eta=1.0),
         "DPM++ 2M SDE Karras": Sampler(_dpmpp_2m_sde, "DPM++ 2M SDE", "Karras", eta=1.0),
         "DDIM": Sampler(_euler, "DDIM", "DDIM", unit=True),
         "UniPC": Sampler(_unipc, "UniPC", "Uniform", unit=True),
         "LCM": Sampler(_lcm, "LCM"),
         "Heun": Sampler(_heun, "Heun", evaluations=2),
     }
+)
+#: What "Automatic" means to the web UI since its version 1.9, where that is not what the plain name means here and
+#: meant there before.
+WEB_AUTOMATIC: Mapping[str, str] = MappingProxyType(
+    {"DPM++ 2M": "Karras", "DPM++ SDE": "Karras", "DPM++ 2M SDE": "Exponential"}
 )
 #: How a sampler's noise levels may fall; "Automatic" is the sampler's own.
 SCHEDULES = (

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from lorasmith import __version__
-from lorasmith.diffusion.samplers import SAMPLERS, SCHEDULES
+from lorasmith.diffusion.samplers import SAMPLERS, SCHEDULES, WEB_AUTOMATIC
 from lorasmith.generation.request import EMPHASES, UPSCALERS, Hires, Request, Settings, Variation
 
 HASH_DIGITS = 12
@@ -70,10 +70,10 @@ def write_infotext(
 
 
 def _curve(settings: Settings) -> str:
-    """The schedule as the web UI names it: part of the sampler's name only in ours."""
+    """The schedule as the web UI names it: spelt out where "Automatic" would mean another one there."""
     sampler = SAMPLERS[settings.sampler]
-    named = sampler.infotext != settings.sampler
-    return sampler.curve if named and settings.schedule == "Automatic" else settings.schedule
+    spelt = settings.schedule == "Automatic" and sampler.infotext in WEB_AUTOMATIC
+    return sampler.curve if spelt else settings.schedule
 
 
 def _hires_fields(hires: Hires, size: tuple[int, int]) -> dict[str, object]:
@@ -138,8 +138,8 @@ def read_infotext(text: str) -> Request:
         seed=_whole(values.get("Seed"), plain.seed),
         steps=_whole(values.get("Steps"), plain.steps),
         cfg=_number(values.get("CFG scale")),
-        sampler=_name(values.get("Sampler"), SAMPLERS, plain.sampler),
-        schedule=_name(values.get("Schedule type"), SCHEDULES, plain.schedule),
+        sampler=(sampler := _name(values.get("Sampler"), SAMPLERS, plain.sampler)),
+        schedule=_read_schedule(values.get("Schedule type"), sampler),
         width=width,
         height=height,
         clip_skip=_whole(values.get("Clip skip"), plain.clip_skip),
@@ -149,6 +149,12 @@ def read_infotext(text: str) -> Request:
         hires=_read_hires(values),
         tiling=values.get("Tiling") == "True",
     )
+
+
+def _read_schedule(text: str | None, sampler: str) -> str:
+    if text == "Automatic":
+        return WEB_AUTOMATIC.get(sampler, text)
+    return _name(text, SCHEDULES, "Automatic")
 
 
 def _read_variation(values: Mapping[str, str]) -> Variation | None:
