@@ -59,7 +59,9 @@ def extract(
                 lost, whole = lost + gone**2, whole + norm**2
                 errors[layer] = gone / norm
                 rank, ones = down.shape[0], (1,) * (change.ndim - 2)
-                layers[layer] = LoraFactors(down.reshape(rank, *change.shape[1:]), up.reshape(-1, rank, *ones), rank)
+                layers[layer] = LoraFactors(
+                    down.reshape(rank, *change.shape[1:]), up.reshape(-1, rank, *ones), float(rank)
+                )
             eta = (time.monotonic() - begun) / done * (len(chosen) - done)
             yield Progress("extracting", done, len(chosen), eta)
     if not layers:
@@ -94,7 +96,8 @@ def _change(tuned: StoredBase, base: StoredBase, layer: str) -> Tensor | None:
     if not math.isfinite(norm):
         raise AdapterError(f"{layer} holds NaN or infinite values in {tuned.name} or {base.name}.")
     # What is left of the same weight in another precision is no change.
-    return change if norm > 1e-7 * float(old.float().norm()) else None
+    coarse = max(new.dtype, old.dtype, key=lambda dtype: torch.finfo(dtype).eps)
+    return None if torch.equal(new.to(coarse), old.to(coarse)) else change
 
 
 def best_product(change: Tensor, cut: Cut) -> tuple[Tensor, Tensor, float, float]:

@@ -135,10 +135,14 @@ def merge(
 
     Example: lorasmith adapter merge a.safetensors:0.8 b.safetensors:IN=0,OUT=1 --out both.safetensors
     """
+    from lorasmith.errors import UsageError
+
     if into is None:
         _operate(files, out, _cut(rank, keep, None), base, as_json)
-    else:
-        _insert(files, out, into, as_json)
+        return
+    if rank is not None or keep != 1.0 or base is not None:
+        raise UsageError("--into merges exactly and names the base itself.", hint="Leave --rank, --keep, --base out.")
+    _insert(files, out, into, as_json)
 
 
 @app.command()
