@@ -78,6 +78,35 @@ def test_what_fails_says_why_and_the_rest_goes_on(client: httpx.Client) -> None:
     assert job["state"] == "done"
 
 
+def test_a_grid_draws_equal_cells_once_and_makes_a_sheet(client: httpx.Client) -> None:
+    body = {
+        "prompt": "red hat",
+        "steps": 2,
+        "seed": 3,
+        "x": "prompt=red,blue,green",
+        "y": "seed=3,4,999999999999999999999",
+    }
+    answer = client.post("/api/v1/grids", json=body)
+    assert answer.status_code == 422, "a seed that nobody can draw"
+    job = client.post("/api/v1/grids", json={**body, "y": "steps=2,3,400"}).json()
+    events = read_events(client, job["id"])
+    assert events[-1]["state"] == "done"
+    done = client.get(f"/api/v1/jobs/{job['id']}").json()
+    places = done["detail"]["places"]
+    assert places[:6] == [0, 1, 2, 3, 4, 5]
+    assert all("the most are 200" in place for place in places[6:])
+    (sheet,) = done["detail"]["sheets"]
+    known = client.get(f"/api/v1/pictures/{sheet}").json()
+    assert (known["kind"], known["job"]) == ("grid", job["id"])
+    assert known["width"] > 3 * 64
+    assert client.post(f"/api/v1/pictures/{sheet}/redo").status_code == 422
+    for wrong in ("sede=1,2", "seed=", "seed=one"):
+        refused = client.post("/api/v1/grids", json={**body, "y": wrong})
+        assert refused.status_code == 422
+        assert refused.json()["error"]["where"] == "y"
+    assert client.post("/api/v1/grids", json={**body, "y": "steps=1-200"}).json()["error"]["where"] == "x"
+
+
 def test_the_gallery_page_by_page(client: httpx.Client) -> None:
     finished(client, submit(client, count=5, prompt="many of them")["id"])
     seen: list[str] = []

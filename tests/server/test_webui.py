@@ -55,9 +55,9 @@ def test_txt2img_with_an_adapter(api: Any) -> None:
     assert result.image.info["parameters"].startswith("red hat <lora:zbk:0.8>\nNegative prompt: blue\nSteps: 2")
     assert "Lora hashes" in result.image.info["parameters"]
     assert result.parameters["prompt"] == "red hat <lora:zbk:0.8>"
-    assert list(bare.image.getdata()) != list(result.image.getdata())
+    assert bare.image.tobytes() != result.image.tobytes()
     again = api.txt2img(prompt="red hat <lora:zbk:0.8>", negative_prompt="blue", seed=5, **SMALL)
-    assert list(again.image.getdata()) == list(result.image.getdata())
+    assert again.image.tobytes() == result.image.tobytes()
 
 
 def test_img2img_and_mask(api: Any) -> None:

@@ -119,6 +119,7 @@ class Job:
     attached: bool = False
     created: float = field(default_factory=time.time)
     cancelled: bool = False
+    closing: bool = False
     readers: list[Reader] = field(default_factory=list)
 
     @property
@@ -126,6 +127,8 @@ class Job:
         states = [item.state for item in self.items]
         if any(state not in FINAL for state in states):
             return "running" if any(state != "queued" for state in states) else "queued"
+        if self.closing:  # all pictures are there, what is made of them is not
+            return "running"
         if self.cancelled:
             return "cancelled"
         return "done" if any(state == "done" for state in states) else "failed"

@@ -16,6 +16,7 @@ from lorasmith.prompts import Network, parse
 from lorasmith.server import schemas
 from lorasmith.server.catalogue import find_base
 from lorasmith.server.faults import FieldError, MissingError
+from lorasmith.server.grids import GridPlan, plan_grid
 from lorasmith.server.inputs import keep_input
 from lorasmith.server.jobs import Job, Reader, new_job
 from lorasmith.server.orders import GREATEST_SEED, Order, Start
@@ -143,6 +144,24 @@ async def post_batch(
     merged = [merge_requests(body.shared, each) for each in body.pictures]
     orders = await run_in_threadpool(_orders, service, merged)
     return await _submit(service, new_job(client, "native", orders, "batch", attached=body.attached), response)
+
+
+@router.post(
+    "/grids", response_model=schemas.JobAnswer, status_code=202, responses=_BUSY, tags=["jobs"], summary="Draw a grid"
+)
+async def post_grid(
+    body: schemas.GridRequest, service: TheService, client: TheClient, response: Response
+) -> dict[str, Any]:
+    """Draw a grid: equal cells once, all of them together. The job's detail says what stands where (`places`: a
+    picture's number, or why there is none) and, at the end, the `sheets`, which are pictures, too."""
+
+    def plan() -> GridPlan:
+        order = order_of(service, body)
+        service.check_order(order)
+        return plan_grid(service, order, body.x, body.y, body.z, body.adapter, body.control)
+
+    planned = await run_in_threadpool(plan)
+    return await _submit(service, new_job(client, "native", planned.orders, "grid", detail=planned.detail), response)
 
 
 @router.get("/jobs", response_model=schemas.JobsAnswer, tags=["jobs"])

@@ -80,6 +80,17 @@ class BatchRequest(Asked):
     attached: bool = False
 
 
+class GridRequest(PictureRequest):
+    """One picture varied along up to three axes, as `lorasmith grid` reads them: ``strength=0.4,0.8``,
+    ``adapter=one,two``, ``seed=1-4``, ``prompt=cat,dog``, ``cfg=2..8/2`` ..."""
+
+    x: str = Field(min_length=1, max_length=4000)
+    y: str | None = Field(default=None, max_length=4000)
+    z: str | None = Field(default=None, max_length=4000)
+    adapter: Name | None = Field(default=None, description="The one that a strength axis acts on.")
+    control: bool = Field(default=True, description="Put the bare base before the strengths.")
+
+
 class ErrorDetail(Told):
     """What is wrong, with its value; where; what to do."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import secrets
 import threading
 import time
 from collections import deque
@@ -289,8 +290,6 @@ class Service:
 
     def _write(self, item: Item, picture: Picture) -> Result:
         """Encode a picture, and keep it when its job is one of those that keep."""
-        import secrets
-
         from lorasmith.generation.pictures import encode_picture
 
         png = encode_picture(picture)
@@ -337,8 +336,55 @@ class Service:
             self.store.set_item(job.id, item.number, state, picture, item.error)
         told: dict[str, Any] = {"event": state, "image": item.number, "share": job.share}
         job.tell(told | ({"picture": picture} if picture else {}) | ({"error": item.error} if item.error else {}))
-        if job.state in FINAL:
+        if job.state in FINAL and job.kind == "grid" and not job.cancelled and not job.closing:
+            job.closing = True
+            self._keeper.submit(self._finish_grid, job)
+        elif job.state in FINAL:
             self._end_job(job)
+
+    def _finish_grid(self, job: Job) -> None:
+        """Draw the sheets of a grid whose pictures are all there, and end the job."""
+        try:
+            job.detail["sheets"] = [self._keep_sheet(job, page, sheet) for page, sheet in enumerate(self._sheets(job))]
+        except Exception as fault:  # the cells are there; a sheet that cannot be drawn must not hold them back
+            job.detail["problem"] = f"the sheet could not be drawn: {fault}"
+        with self.lock:
+            job.closing = False
+            self._end_job(job)
+
+    def _sheets(self, job: Job) -> list[Image]:
+        from lorasmith.server.grids import draw_sheets
+
+        shown = {
+            item.number: self.store.picture_path(item.result.picture)
+            if item.result is not None and item.result.picture is not None
+            else str((item.error or {}).get("message", item.state))
+            for item in job.items
+        }
+        return draw_sheets(job.detail, shown, job.items[0].order.prompt)
+
+    def _keep_sheet(self, job: Job, page: int, sheet: Image) -> str:
+        held = io.BytesIO()
+        sheet.save(held, "PNG")
+        order = job.items[0].order
+        row = PictureRow(
+            id=secrets.token_hex(16),
+            job=job.id,
+            number=page,
+            created=time.time(),
+            width=sheet.width,
+            height=sheet.height,
+            seed=order.seed,
+            prompt=order.prompt,
+            base=order.base,
+            document={"grid": job.detail},
+            infotext="",
+            bytes=held.tell(),
+            kind="grid",
+            order=None,
+        )
+        self.store.add_picture(row, held.getvalue(), jpeg_bytes(sheet, THUMBNAIL))
+        return row.id
 
     def _end_job(self, job: Job) -> None:
         if job.face == "native":

@@ -22,6 +22,7 @@ class Limits:
     pixels: int = 2048 * 2048
     steps: int = 200
     pictures: int = 64
+    cells: int = 256
     prompt: int = 20_000
     adapters: int = 32
     queue: int = 512
