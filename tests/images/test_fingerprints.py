@@ -106,7 +106,7 @@ def sky(glow: float, angle: float, clouds: int = 0) -> Image.Image:
 
 def test_a_smooth_sky_is_not_blurred() -> None:
     """Nobody can tell: a gradient that is recompressed, a glow, soft clouds have no edges that a blur could take."""
-    plain = [sky(glow, angle, clouds) for glow in (0, 60) for angle in (0.0, 0.5, 1.0) for clouds in (0, 3, 5)]
+    plain = [sky(glow, angle, clouds) for glow in (0, 60) for angle in (0.0, 0.5, 1.0) for clouds in (0, 3)]
     for number, image in enumerate(plain):
         ratios = [take_fingerprint(made).blur for made in (image, as_jpeg(image, 85), as_jpeg(image, 40))]
         assert max(ratios) < 0.1, (number, ratios)
@@ -117,7 +117,7 @@ def test_a_sky_with_something_sharp_in_it_is_sharp_and_blurred_when_that_is() ->
         image = sky(40, angle)
         ImageDraw.Draw(image).polygon([(150, 380), (230, 200 + 10 * number), (330, 380)], fill=(30, 40, 50))
         assert take_fingerprint(image).blur < 0.06
-        assert all(take_fingerprint(image.filter(ImageFilter.GaussianBlur(sigma))).blur > 0.15 for sigma in (3, 6))
+        assert all(take_fingerprint(image.filter(ImageFilter.GaussianBlur(sigma))).blur > 0.15 for sigma in (3, 6, 12))
 
 
 def test_a_blank_or_tiny_picture_is_not_blurred() -> None:

@@ -22,7 +22,7 @@ from lorasmith.images.fingerprints import Fingerprint, fingerprint, take_fingerp
 from lorasmith.images.looks import LOOK_SIDE, Look, look, take_inner_look, take_look
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK, _INNER_LOOK = "fingerprint-4", "look-3", "inner-look-4"  # up when the measure changes
+_PRINT, _LOOK, _INNER_LOOK = "fingerprint-5", "look-3", "inner-look-4"  # up when the measure changes
 
 
 def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:

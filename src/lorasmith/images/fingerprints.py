@@ -38,10 +38,10 @@ _SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / np.float32(25
 _ROUNDING, _CONTRAST = 20 / 12, 16.0
 """The variance that rounding to whole greys gives a Laplacian, and the spread of greys of a picture with contrast."""
 _FAINT = 5 * _ROUNDING
-"""A Laplacian of less variance is mostly rounding: the picture at a quarter of its size has to confirm it."""
-_COARSE, _SOFT = 4, 0.006
-"""Gradients, skies and glows, recompressed ones too, give at a quarter of the size a Laplacian of up to 0.004 of the
-picture's variance, drawings blurred by 6 pixels in 512 0.03 and more, by 12 pixels 0.0065 and more."""
+"""A Laplacian of less variance is mostly rounding: the picture at an eighth of its size has to confirm it."""
+_COARSE, _SOFT = 8, 0.012
+"""Gradients, skies and glows, recompressed ones too, give at an eighth of the size a Laplacian of up to 0.006 of the
+picture's variance, drawings that are blurred by 20 pixels in 512 0.023 and more."""
 _EVERY = 3
 """The blurred Laplacian is read at every third pixel: its neighbours say the same."""
 
@@ -99,7 +99,7 @@ def reblur_ratio(grey_HW: Grey) -> float:
 
     At 256 pixels sharp pictures give up to 0.06, pictures enlarged twofold 0.015 to 0.085, fourfold 0.085 to 0.2, a
     blur of 3 pixels in 512 0.2 and more; contrast does not matter. A strong blur leaves nothing but the rounding to
-    whole greys and gives 1, if the picture has edges at a quarter of its size. Where there are none either (a blank
+    whole greys and gives 1, if the picture has edges at an eighth of its size. Where there are none either (a blank
     sheet, a gradient, a smooth sky) nobody can tell: 0.
     """
     height, width = grey_HW.shape
@@ -123,7 +123,7 @@ def reblur_ratio(grey_HW: Grey) -> float:
 
 
 def _has_coarse_edges(grey_HW: Grey) -> bool:
-    """Whether the picture has edges at a quarter of its size, where a blur has less left to hide."""
+    """Whether the picture has edges at an eighth of its size, where a blur hides little and JPEG blocks are gone."""
     height, width = (side // _COARSE for side in grey_HW.shape)
     blocks = grey_HW[: height * _COARSE, : width * _COARSE].reshape(height, _COARSE, width, _COARSE)
     small: npt.NDArray[Any] = blocks.mean(axis=(1, 3), dtype=np.float32)
