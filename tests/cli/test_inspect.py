@@ -13,6 +13,7 @@ from lorasmith.cli.main import run
 from lorasmith.tags.knowledge import is_common
 from tests.dataset.projects import make_project
 from tests.images.drawings import save_drawings
+from tests.tags.test_library import write_adapter
 
 
 def test_a_clean_project_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,3 +123,22 @@ def test_a_trigger_that_the_projects_base_knows(tmp_path: Path, capsys: pytest.C
     run(["inspect", str(tmp_path), "--json"])
     found = {finding["rule"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
     assert "knows already" in found["T2"]["message"]
+
+
+def test_the_trigger_of_another_adapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """T2, from a folder that is named, or from ./adapters; the project's own adapter is no other."""
+    project, library = tmp_path / "p", tmp_path / "adapters"
+    save_drawings(make_project(project).root / "images", 30, caption="smile")
+    write_adapter(library / "zbk.safetensors", modelspec__trigger_phrase="zbk")
+    assert run(["inspect", str(project), "--adapters", str(library), "--json"]) == 0
+    assert "T2" not in {finding["rule"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+    write_adapter(library / "somebody.safetensors", modelspec__trigger_phrase="Zbk, hat")
+    monkeypatch.chdir(tmp_path)
+    for words in (["--adapters", str(library)], []):
+        assert run(["inspect", str(project), *words, "--json"]) == 0
+        (finding,) = (one for one in json.loads(capsys.readouterr().out)["findings"] if one["rule"] == "T2")
+        assert finding["message"] == 'the trigger "zbk" is also that of somebody.'
+    assert run(["inspect", str(project), "--adapters", str(tmp_path / "nothing")]) == 2
+    assert "no such folder" in capsys.readouterr().err

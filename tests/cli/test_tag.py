@@ -134,3 +134,15 @@ def test_explaining_says_which_import_tags_came_from(
     assert "tags from the import old.json" in capsys.readouterr().out
     assert run(["tag", str(root), "--explain", "000.png"]) == 0
     assert "tags from its own caption" in capsys.readouterr().out
+
+
+def test_captions_as_a_metadata_file(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "captions.json"
+    made = document(capsys, str(root), "--metadata", str(target))
+    assert made["metadata"] == str(target)
+    told = {Path(path).name: entry["tags"] for path, entry in json.loads(target.read_text("utf-8")).items()}
+    assert told == made["captions"]
+    assert run(["tag", str(root), "--metadata", str(target), "--diff"]) == 2
+    assert "do not go together" in capsys.readouterr().err
+    assert run(["tag", str(root), "--metadata", str(target), "--kohya-compat"]) != 0
+    assert "no tagger has seen it" in capsys.readouterr().err

@@ -38,6 +38,8 @@ tag {p} --explain 000.png
 tag {p} --write
 tag {p} --write --kohya-compat
 tag {p} --write --zip {t}/out.zip
+tag {p} --metadata {t}/captions.json
+tag {p} --metadata {t}/captions.jsonl --kohya-compat
 plan {p}
 plan {p} --json
 curate keep {p} 000.png
@@ -129,7 +131,7 @@ def test_every_dataset_command_is_in_the_list(tmp_path: Path) -> None:
     known = verbs()
     assert known
     for verb, command in known.items():
-        if verb in LONG_WORK or verb in ("new", "collect"):
+        if verb in LONG_WORK or verb in ("new", "add", "collect"):
             continue
         for name in getattr(command, "commands", {"": None}):
             assert any(words[: 2 if name else 1] == [verb, name][: 2 if name else 1] for words in called), (verb, name)
