@@ -56,7 +56,10 @@ def _read_length(given: Mapping[str, Any], result: Imported) -> set[str]:
         result.take("target_steps", "max_train_steps", given.get("max_train_steps", DEFAULT_STEPS), whole)
     for key, unit in (("save_every_n_epochs", "epochs"), ("save_every_n_steps", "steps")):
         if key in given:
-            result.take("save_every", key, given[key], lambda value, unit=unit: f"{_positive(value)} {unit}")
+            result.take("save_every", key, given[key], _positive)
+            count = result.get("save_every")
+            if isinstance(count, int):
+                result.put("save_every", f"{count} {unit}")
     for key in ("save_last_n_epochs", "save_last_n_steps"):
         if key in given:
             result.take("keep_last", key, given[key], whole)
