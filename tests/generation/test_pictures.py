@@ -112,6 +112,10 @@ def test_unknown_kinds_of_pictures_are_refused(tiny_base: Base, tmp_path: Path) 
     (picture,) = finish(Studio(tiny_base).draw([Request("red", steps=1)]))
     with pytest.raises(UsageError, match="Known: "):
         save_picture(picture, tmp_path / "a.gif")
+    long = replace(picture, infotext="long " * 20_000)
+    with pytest.raises(UsageError, match="too long for a JPEG"):
+        save_picture(long, tmp_path / "a.jpg")
+    assert read_picture(save_picture(long, tmp_path / "a.webp")).infotext == long.infotext
 
 
 def test_the_text_is_what_the_web_ui_writes(tiny_base: Base) -> None:

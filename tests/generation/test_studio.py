@@ -168,6 +168,7 @@ def test_many_adapters_have_a_bank_for_each_batch(
     tiny_base: Base, shelf: AdapterShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lorasmith.generation.batching.SHARED_BANK", 1)
+    monkeypatch.setattr("lorasmith.generation.studio.SHARED_BANK", 1)
     apart = Studio(tiny_base, shelf, batch_size=1)
     requests = [Request(f"red <lora:{name}>", steps=2) for name in ("first", "second")]
     pictures = draw(apart, *requests)

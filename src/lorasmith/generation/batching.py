@@ -64,11 +64,12 @@ class Stepper:
         batch_size: int = BATCH_SIZE,
         previews: int = 0,
         desk: Desk | None = None,
+        previewer: Previewer | None = None,
     ) -> None:
         self.desk = Desk(base, shelf) if desk is None else desk
         self.batch_size = batch_size
         self.previews = previews
-        self._previewer = Previewer(self.desk.base)
+        self._previewer = Previewer(self.desk.base) if previewer is None else previewer
         self._canvases: dict[Ticket, _Canvas] = {}
         self._ready: list[tuple[Ticket, Picture]] = []
         self._clock = count()

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from PIL import Image
 
-from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.adapters.shelf import AdapterShelf
@@ -178,7 +178,8 @@ class Desk:
         kept = self._parts.setdefault(adapter, {})
         key = (network.dyn, network.blocks)
         if key not in kept:
-            cut = cut_ranks(adapter, network.dyn)
+            # Fitted here, so that what does not fit is told before anything is drawn.
+            cut = fit_adapter(cut_ranks(adapter, network.dyn), self.base)
             kept[key] = split_by_blocks(cut, network.blocks, self.base) if network.blocks else {1.0: cut}
         number = identify(adapter)
         return tuple(

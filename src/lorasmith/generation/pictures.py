@@ -185,7 +185,10 @@ def encode_picture(picture: Picture, format: str = "PNG") -> bytes:
     exif.get_ifd(_EXIF_BLOCK)[_USER_COMMENT] = _UNICODE + picture.infotext.encode("utf-16-be")
     exif[_DESCRIPTION] = json.dumps(picture.as_json())  # this field is ASCII
     if format == "JPEG":
-        picture.image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
+        try:
+            picture.image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
+        except ValueError:
+            raise UsageError("the prompt is too long for a JPEG file.", hint="Save it as PNG or WebP.") from None
     else:
         picture.image.save(buffer, "WEBP", lossless=True, exif=exif.tobytes())
     return buffer.getvalue()

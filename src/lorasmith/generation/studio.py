@@ -17,9 +17,10 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.bases.base import Base
 from lorasmith.errors import UsageError
 from lorasmith.events import Note, Progress, Work
-from lorasmith.generation.batching import BATCH_SIZE, Stepper, Ticket
+from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Ticket
 from lorasmith.generation.desk import Desk, Job, Shelf
 from lorasmith.generation.pictures import Drawing, Picture
+from lorasmith.generation.previews import Previewer
 from lorasmith.generation.request import Request
 
 # From so many pictures with one steady set of adapters on, these are merged: it costs about one pass of a few rows.
@@ -43,6 +44,7 @@ class Studio:
         self.desk = Desk(base, shelf)
         self.batch_size = batch_size
         self.mixed = mixed
+        self._previewer = Previewer(base)
 
     @property
     def shelf(self) -> Shelf:
@@ -51,7 +53,7 @@ class Studio:
 
     def check(self, request: Request) -> None:
         """Raise what drawing this request would: PromptError, UsageError, AdapterError, RefusedError."""
-        self.desk.ensemble([self.desk.read(request)])
+        self.desk.read(request)
 
     def draw(
         self, requests: Sequence[Request], previews: int = 0, stop: Callable[[], bool] | None = None
@@ -66,14 +68,14 @@ class Studio:
         jobs = [self.desk.read(request, loaded) for request in requests]
         if any(job.tags_in_negative for job in jobs):
             yield Note(NOTE_TAGS, level="warning", rule="U1")
-        for job in jobs:
-            self.desk.ensemble([job])
         batches = self._batches(jobs)
+        shared = len({member for job in jobs for member in job.members}) <= SHARED_BANK
         total = sum(max(jobs[index].evaluations for index in batch) for batch in batches)
         pictures: dict[int, Picture] = {}
         done, began = 0, time.monotonic()
         for batch in batches:
-            stepper = Stepper(self.base, None, len(batch), previews, self.desk)
+            self.desk.ensemble(jobs if shared else [jobs[index] for index in batch])  # one bank, not one an adapter
+            stepper = Stepper(self.base, None, len(batch), previews, self.desk, self._previewer)
             drawing = self._drawing([jobs[index] for index in batch])
             with ExitStack() as merged:
                 for place, index in enumerate(batch):
