@@ -1,7 +1,8 @@
 """What a LoRA training step asks of a machine: floating-point operations and bytes, counted on the meta device.
 
 SD 1.5 at 512x512 and SDXL at 1024x1024, in their true shapes and without weights; rank 16 on the attentions' linear
-layers, one row. Operations: products and convolutions as torch counts them, forward and backward. Bytes, three ways:
+layers, one row. Operations: products and convolutions as torch counts them, forward and backward; the adapter's sums
+in place are not among them, a hundredth of it. Bytes, three ways:
 the weights read once forward and once backward; what is saved between the two; and every operation's inputs and
 outputs, as if nothing stayed in a cache and nothing were fused, the most that it can be. In two bytes a number.
 
@@ -115,35 +116,35 @@ def count(shape: dict[str, Any]) -> Cost:
         side, width = shape["sample_size"], shape["cross_attention_dim"]
         x, t, hidden = torch.randn(1, 4, side, side), torch.zeros(1), torch.randn(1, 77, width)
         added = {"text_embeds": torch.randn(1, 1280), "time_ids": torch.zeros(1, 6)}
-        sdxl = "addition_embed_type" in shape
-        targets = {target.name: target for target in unet_targets(unet.config, stability_names=sdxl)}
-        schedule = schedule_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
-        base = Base("shape", None, "sdxl" if sdxl else "sd1", unet, (), None, schedule, 8 * side, targets)  # type: ignore[arg-type]
-        adapter = new_adapter(
-            base,
-            name="a",
-            rank=RANK,
-            alpha=RANK,
-            text_encoder=False,
-            groups=("attention",),
-            generator=torch.Generator(device="cpu"),
-        )
-        bank = AdapterBank(base, [adapter], trainable=True)
+    sdxl = "addition_embed_type" in shape
+    targets = {target.name: target for target in unet_targets(unet.config, stability_names=sdxl)}
+    schedule = schedule_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
+    base = Base("shape", None, "sdxl" if sdxl else "sd1", unet, (), None, schedule, 8 * side, targets)  # type: ignore[arg-type]
+    adapter = new_adapter(
+        base,
+        name="a",
+        rank=RANK,
+        alpha=RANK,
+        text_encoder=False,
+        groups=("attention",),
+        generator=torch.Generator(device="cpu"),
+    )
+    bank = AdapterBank(base, [adapter], trainable=True)
 
-        def forward() -> Tensor:
-            more = {"added_cond_kwargs": added} if sdxl else {}
-            loss: Tensor = unet(x, t, encoder_hidden_states=hidden, return_dict=False, **more)[0].square().mean()
-            return loss
+    def forward() -> Tensor:
+        more = {"added_cond_kwargs": added} if sdxl else {}
+        loss: Tensor = unet(x, t, encoder_hidden_states=hidden, return_dict=False, **more)[0].square().mean()
+        return loss
 
-        frozen = {parameter.untyped_storage()._cdata for parameter in (*unet.parameters(), *bank.parameters())}
-        with bank.attached():
-            with FlopCounterMode(display=False) as first:
-                forward()
-            with FlopCounterMode(display=False) as both, counted_saves(frozen) as saved:
-                forward().backward()
-            traffic = _Traffic()
-            with traffic:
-                forward().backward()
+    frozen = {parameter.untyped_storage()._cdata for parameter in (*unet.parameters(), *bank.parameters())}
+    with bank.attached():
+        with FlopCounterMode(display=False) as first:
+            forward()
+        with FlopCounterMode(display=False) as both, counted_saves(frozen) as saved:
+            forward().backward()
+        traffic = _Traffic()
+        with traffic:
+            forward().backward()
     weights = sum(parameter.numel() for parameter in unet.parameters())
     return Cost(
         first.get_total_flops(), both.get_total_flops(), BYTES * weights, BYTES * saved[0], BYTES * traffic.numbers

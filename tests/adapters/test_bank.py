@@ -303,12 +303,24 @@ class TestMix:
         assert (mix.active, mix.shared, mix.rows) == ((1, 2), (0.5, 2.0), None)
 
     def test_sparse_rows_pick(self) -> None:
-        mix = mix_columns(torch.eye(6) * 0.5, torch.device("cpu"))
+        mix = mix_columns(torch.eye(6).flip(0) * 0.5, torch.device("cpu"))
         assert mix is not None
+        assert not mix.blocks
         assert mix.index is not None
         assert mix.picked is not None
-        assert mix.index.flatten().tolist() == list(range(6))
+        assert mix.index.flatten().tolist() == list(range(6))[::-1]
         assert mix.picked.flatten().tolist() == [0.5] * 6
+
+    def test_rows_in_blocks_are_known(self) -> None:
+        for S, blocks in (
+            (torch.eye(3).repeat_interleave(2, dim=0), True),
+            (torch.eye(3)[:, [0, 2]], False),
+            (torch.eye(3).repeat(2, 1), False),
+            (torch.tensor([[1.0, 0], [1, 0], [0, 1]]), False),
+        ):
+            mix = mix_columns(S, torch.device("cpu"))
+            assert mix is not None
+            assert mix.blocks == blocks, S
 
     def test_dense_rows_join(self) -> None:
         mix = mix_columns(torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.device("cpu"))
