@@ -27,8 +27,8 @@ def detailed(seed: int) -> Image.Image:
 
 def part(image: Image.Image, shares: tuple[float, float, float, float]) -> Image.Image:
     left, top, right, bottom = shares
-    box = left * image.width, top * image.height, right * image.width, bottom * image.height
-    return image.crop(tuple(map(round, box)))
+    wide, high = image.size
+    return image.crop((round(left * wide), round(top * high), round(right * wide), round(bottom * high)))
 
 
 @pytest.mark.parametrize("box", BOXES, ids=str)

@@ -77,8 +77,8 @@ def test_the_dataset_file_says_what_kohyas_trainer_must_know(tmp_path: Path) -> 
     dataset = read(project)
     told = Captioning({item.name: "x" for item in dataset.items}, ())
     events: list[Event] = []
-    terms = {"general": {"shuffle_caption": True}, "buckets": {"resolution": [512, 512]}}
-    folder = finish(build_dataset(project, dataset, told, **terms), events.append)
+    work = build_dataset(project, dataset, told, general={"shuffle_caption": True}, buckets={"resolution": [512, 512]})
+    folder = finish(work, events.append)
     assert [(event.done, event.total) for event in events if isinstance(event, Progress)] == [(1, 2), (2, 2)]
     text = (folder / "dataset.toml").read_text("utf-8")
     assert tomllib.loads(text) == {

@@ -96,7 +96,8 @@ def _sight(index: Index, item: Item) -> Sight:
 def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> Work[tuple[Cutting, ...]]:
     """The pictures that are parts of others, each of the one that it has most in common with. Pairs in `distinct` are
     none. A hundred thousand would take hours: it grows with the pictures and the candidates of each."""
-    keys, total, started = [], 2 * len(sights), time.monotonic()
+    keys: list[_Keys] = []
+    total, started = 2 * len(sights), time.monotonic()
     for done, sight in enumerate(sights, start=1):
         keys.append(make_keys(sight.keypoints().bits))
         if done % 100 == 0:
