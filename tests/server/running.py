@@ -53,7 +53,7 @@ class PlainEngine:
         return order.steps
 
     def step(self, previews: bool) -> Round:
-        self.gate.wait(20)
+        self.gate.wait(600)
         time.sleep(self.delay)
         self.most = max(self.most, len(self._rows))
         moved, finished, failed = [], [], []
@@ -106,15 +106,15 @@ def running(settings: ServerSettings, loader: Any = None) -> Iterator[tuple[http
     wait_for(lambda: server.started)
     headers = {"authorization": f"Bearer {settings.token}"} if settings.token else {}
     try:
-        with httpx.Client(base_url=server.address, headers=headers, timeout=60) as client:
+        with httpx.Client(base_url=server.address, headers=headers, timeout=600) as client:
             yield client, server
     finally:
         server.stop()
-        thread.join(30)
+        thread.join(600)
         assert not thread.is_alive()
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_for(true: Callable[[], bool], seconds: float = 600.0) -> None:
     """Return as soon as something is true."""
     end = time.monotonic() + seconds
     while not true():

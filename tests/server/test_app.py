@@ -106,7 +106,7 @@ def test_no_request_of_the_document_breaks_the_server(tmp_path: Path) -> None:
             @settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
             @given(case=operation.as_strategy())
             def check(case: Any) -> None:
-                answer = case.call(timeout=30)
+                answer = case.call(timeout=600)
                 tried.append(case.operation.label)
                 case.validate_response(answer, checks=[not_a_server_error])
 

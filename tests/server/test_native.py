@@ -203,7 +203,7 @@ def test_joining_cancelling_turning_away(tmp_path: Path) -> None:
 
 
 def test_a_job_that_hangs_on_its_readers(tmp_path: Path) -> None:
-    loader = Plain(delay=0.01)
+    loader = Plain(delay=0.05)
     with running(plain_settings(tmp_path), loader) as (client, _):
         job = submit(client, attached=True, steps=200)
         with client.stream("GET", f"/api/v1/jobs/{job['id']}/events?previews=true") as answer:

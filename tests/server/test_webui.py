@@ -159,14 +159,17 @@ def test_what_is_no_picture(server: tuple[httpx.Client, Running], image: str) ->
 
 
 def test_a_client_that_leaves_and_one_that_interrupts(tmp_path: Path) -> None:
-    loader = Plain(delay=0.005)
+    loader = Plain(delay=0.05)
+    loader.hold = True
     with running(plain_settings(tmp_path), loader) as (client, server):
         service = server.service
         body = {"prompt": "long", "sampler_name": "Euler", "steps": 200, "width": 64, "height": 64}
         with pytest.raises(httpx.ReadTimeout):
             client.post("/sdapi/v1/txt2img", json=body, timeout=0.3)
-        wait_for(lambda: not service.live and not service.running)
+        wait_for(lambda: loader.engine is not None and not service.live and not service.running)
         assert loader.engine is not None
+        loader.engine.gate.set()
+        wait_for(lambda: loader.engine is not None and loader.engine.active == 0)
         assert loader.engine.drawn == []
 
         answers: list[httpx.Response] = []
@@ -175,7 +178,7 @@ def test_a_client_that_leaves_and_one_that_interrupts(tmp_path: Path) -> None:
         wait_for(lambda: client.get("/sdapi/v1/progress").json()["current_image"] is not None)
         assert 0 < client.get("/sdapi/v1/progress").json()["progress"] < 1
         client.post("/sdapi/v1/interrupt")
-        thread.join(20)
+        thread.join(600)
         images = answers[0].json()["images"]
         assert answers[0].status_code == 200
         assert Image.open(io.BytesIO(base64.b64decode(images[0]))).size == (8, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +42,14 @@ class Catalogue:
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = tuple(folders)
         self._known: dict[Path, tuple[tuple[int, int], AdapterEntry]] = {}
+        self._lock = threading.Lock()
 
     def entries(self) -> list[AdapterEntry]:
         """All of them by name; files that came, changed or went since the last time are noticed."""
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> list[AdapterEntry]:
         found: dict[str, tuple[Path, str]] = {}
         for folder in self.folders:
             files = [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors"))

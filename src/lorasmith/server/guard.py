@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hmac
 import json
 import time
@@ -105,12 +106,16 @@ class Guard:
                     raise _TooLarge
             return message
 
-        try:
-            await self._app(scope, receive_limited, send)
-        except _TooLarge:
+        async def send_unless_too_large(message: Message) -> None:
+            # NOTE: the framework turns whatever happens while it reads a body into an answer of its own.
+            if taken <= limit or status[0]:
+                await send(message)
+
+        with contextlib.suppress(_TooLarge):
+            await self._app(scope, receive_limited, send_unless_too_large)
+        if taken > limit and not status[0]:
             self._metrics.add("lorasmith_refused_total", reason="size")
-            if not status[0]:
-                await _answer(send, 413, f"the request has more than {limit} bytes.")
+            await _answer(send, 413, f"the request has more than {limit} bytes.")
 
     def _refusal(self, scope: Scope, headers: MutableMapping[str, str]) -> tuple[int, str, str] | None:
         """(status, reason, message) when the request is not let in."""

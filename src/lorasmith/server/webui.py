@@ -234,14 +234,15 @@ def _plain(name: str) -> str:
 
 
 def _eta(sampler: str, eta: float | None) -> float | None:
-    """What clients send along with every sampler (1.0) matters where it differs from the sampler's own."""
+    """What clients send along with every sampler (1.0) matters to those that draw noise, and to DDIM; as in that API."""
     if eta is None:
         return None
     if not 0 <= eta <= 1:
         raise FieldError(f"eta = {eta:g} is not between 0 and 1.", where="eta")
     from lorasmith.diffusion.samplers import SAMPLERS
 
-    return None if eta == SAMPLERS[sampler].eta else eta
+    own = SAMPLERS[sampler].eta
+    return eta if eta != own and (own or sampler == "DDIM") else None
 
 
 def _hires(body: Txt2Img) -> Hires:
