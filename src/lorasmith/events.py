@@ -69,6 +69,17 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
+class Validated(Event):
+    """The loss on the held-out images with the adapter, and of the base by itself; always on the same noise."""
+
+    name: ClassVar[str] = "validation"
+    step: int
+    loss: float
+    base: float
+    variant: str = ""
+
+
+@dataclass(frozen=True)
 class SnapshotSaved(Event):
     """An adapter file was written along the way."""
 

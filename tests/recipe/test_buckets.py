@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from lorasmith.errors import DatasetError
@@ -82,3 +83,23 @@ def test_without_upscaling(image: Size, resized: Size, bucket: Size) -> None:
 def test_an_image_smaller_than_a_step_is_named() -> None:
     with pytest.raises(DatasetError, match="40x300 image is smaller than one bucket step of 64"):
         BucketRules((512, 512), no_upscale=True).place((40, 300))
+
+
+@pytest.mark.parametrize(("side", "largest"), [(512, 1024), (1024, 1024), (1024, 2048)])
+def test_choice_and_size_as_kohya_s_arithmetic(side: int, largest: int) -> None:
+    """argmin over |bucket ratio - image ratio|, first of equals; then scaled to cover, int(x + 0.5)."""
+    rules = BucketRules((side, side), smallest=256, largest=largest)
+    ratios = np.array([width / height for width, height in rules.sizes])
+    chance = random.Random(side + largest)
+    for _ in range(300):
+        width, height = chance.randint(100, 4000), chance.randint(100, 4000)
+        if (width, height) in rules.sizes:
+            continue
+        wanted = rules.sizes[int(np.abs(ratios - width / height).argmin())]
+        if width / height > wanted[0] / wanted[1]:
+            scale = wanted[1] / height
+        else:
+            scale = wanted[0] / width
+        placed = rules.place((width, height))
+        assert placed.bucket == wanted
+        assert placed.resized == (int(width * scale + 0.5), int(height * scale + 0.5))

@@ -11,7 +11,7 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.images.opening import ImageFacts
 from lorasmith.recipe.estimates import read_pace, write_pace
-from lorasmith.recipe.plan import make_plan
+from lorasmith.recipe.plan import Plan, make_plan
 from lorasmith.recipe.recipe import Recipe
 
 
@@ -90,3 +90,23 @@ def test_a_cropped_image_is_planned_by_its_crop() -> None:
     assert planned.crop == (0, 0, 256, 512)
     assert (planned.bucket, planned.resized) == (same.bucket, same.resized)
     assert make_plan(recipe, Dataset((whole,), (), ())).images[0].bucket != planned.bucket
+
+
+def test_estimates_know_algorithm_and_memory_switches() -> None:
+    def plan(**values: object) -> Plan:
+        recipe = Recipe.model_validate({"epochs": 1, "preserve": {"kind": "none"}, **values})
+        return make_plan(recipe, dataset((512, 512, 8)), pace=1e-6)
+
+    plain = plan()
+    assert plan(algorithm="loha").seconds > plain.seconds
+    assert plan(algorithm="loha").disk == pytest.approx(2 * plain.disk, rel=0.01)
+    assert plan(conv={"rank": 4}).seconds == pytest.approx(plain.seconds * 1.20 / 1.04, rel=1e-6)
+    saving = plan(checkpointing=True)
+    assert saving.bytes < plain.bytes
+    assert saving.seconds == pytest.approx(plain.seconds * 4 / 3)
+    assert plan(optimizer={"name": "lion"}).disk < plain.disk
+    assert plan(lr={"text_encoder": 0, "text_encoder_2": 0}).disk < plain.disk
+    assert plan(preserve={"kind": "images", "share": 0.5}).seconds == pytest.approx(1.5 * plain.seconds)
+    many = plan(save_every="1 steps", epochs=20)
+    few = plan(save_every="1 steps", epochs=20, keep_last=2)
+    assert few.disk < many.disk

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from lorasmith.errors import RecipeError
 from lorasmith.project import SubjectKind
 from lorasmith.recipe.durations import Duration
 from lorasmith.recipe.family import family_of
-from lorasmith.recipe.presets import PRESETS, preset
+from lorasmith.recipe.presets import PRESETS, explain_preset, preset
 from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, write_recipe
 from tests.projects import build_project
 
@@ -107,3 +108,65 @@ def test_family_from_the_config_alone(tmp_path: Path) -> None:
         assert family_of(str(tmp_path)) == family
     assert family_of(str(tmp_path / "absent")) == "sd1"
     assert family_of("doodle") == "doodle"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ('rank_by_timestep = 2\nalgorithm = "loha"', "rank_by_timestep: for plain lora only"),
+        ("rank_by_timestep = 64", "rank_by_timestep = 64 is above rank"),
+        ("dropout.rank = 0.1\ndora = true", "dropout.rank: for plain lora only"),
+        ('max_weight_norm = 1\nalgorithm = "lokr"', "max_weight_norm: for plain lora only"),
+        ('lr.plus_ratio = 4\nalgorithm = "ia3"', "lr.plus_ratio is for lora"),
+        ("blocks.lr = { IN12x = 1 }", "is no block"),
+        ('optimizer.name = "prodigy"\nlr.unet = 0.5', "prodigy has one rate"),
+        ("optimizer.relative = true", "optimizer.relative is adafactor's"),
+        ("optimizer.growth = 2", "optimizer.growth is prodigy's"),
+        ('optimizer = { name = "adafactor", betas = [0.9, 0.99] }', "adafactor has none"),
+        ('optimizer.name = "schedule_free"\naverage.kind = "ema"', "schedule_free averages by itself"),
+        ("schedule.power = 2", "schedule.power is polynomial's"),
+        ("timesteps = { min = 500, max = 400 }", "timesteps.min = 500 is not below"),
+        ("loss.mask_renormalise = true", "need loss.mask"),
+        ("loss.debiased = true", "choose one"),
+        ("noise.offset_random = true", "without noise.offset does nothing"),
+        ("noise.ip_random = true", "without noise.ip_gamma does nothing"),
+        ("caption.max_tokens = 100", "caption.max_tokens = 100"),
+    ],
+)
+def test_combinations_that_do_nothing_are_faults(tmp_path: Path, recipe: str, message: str) -> None:
+    with pytest.raises(RecipeError) as fault:
+        read_recipe(build_project(tmp_path, recipe))
+    assert message in str(fault.value)
+
+
+def test_an_optimizer_brings_what_it_calls_for(tmp_path: Path) -> None:
+    project = build_project(tmp_path)
+    recipe = read_recipe(project, {"optimizer.name": "prodigy"})
+    assert (recipe.lr.unet, recipe.lr.text_encoder, recipe.schedule.name) == (1, 1, "cosine")
+    only_unet = read_recipe(project, {"optimizer.name": "prodigy", "lr.text_encoder": "0"})
+    assert (only_unet.lr.unet, only_unet.trains_text) == (1, False)
+    assert read_recipe(project, {"optimizer.name": "lion", "lr.unet": "3e-4"}).lr.unet == 3e-4
+    assert read_recipe(project, {"optimizer.name": "schedule_free"}).schedule.name == "constant"
+
+
+@pytest.mark.parametrize("kind", SubjectKind)
+@pytest.mark.parametrize("family", sorted(PRESETS))
+def test_every_preset_explains_its_numbers(kind: SubjectKind, family: str) -> None:
+    values, reasons = preset(kind, family), explain_preset(kind, family)
+    assert len(reasons) >= 3
+    assert f"rank {values['rank']}, alpha {values['alpha']}" in reasons[0]
+    assert f"{values['target_steps']} steps" in reasons[0]
+
+
+def test_every_key_has_its_words() -> None:
+    bare = []
+
+    def look(table: type[BaseModel], prefix: str) -> None:
+        for name, field in table.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                look(field.annotation, f"{prefix}{name}.")
+            elif not field.description:
+                bare.append(prefix + name)
+
+    look(Recipe, "")
+    assert not bare

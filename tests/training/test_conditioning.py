@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,12 +55,22 @@ def test_what_is_cut(tiny_base: Base) -> None:
     assert not Conditioner(tiny_base, 1).is_cut("(red:1.3) hat")
 
 
+@contextmanager
+def shifted(tensor: torch.Tensor, by: float) -> Iterator[None]:
+    """A tensor moved, so that outputs have a mean worth keeping."""
+    tensor.data.add_(by)
+    yield
+    tensor.data.sub_(by)
+
+
 def test_weights_multiply_their_tokens_and_the_mean_stays(tiny_base: Base) -> None:
     plain, weighted = Conditioner(tiny_base, 1), Conditioner(tiny_base, 1, weighted=True)
-    with torch.no_grad():
+    norm = tiny_base.text_encoders[0].model.final_layer_norm
+    with torch.no_grad(), shifted(norm.bias, 0.4):
         flat = plain.encode(["red hat"]).hidden
         torch.testing.assert_close(weighted.encode(["red hat"]).hidden, flat, rtol=1e-4, atol=1e-5)
         spoken = weighted.encode(["(red:1.5) hat"]).hidden
+    assert flat.mean() > 0.1
     torch.testing.assert_close(spoken.mean(dim=(1, 2)), flat.mean(dim=(1, 2)), rtol=1e-3, atol=1e-5)
     # Against an unweighted token (BOS), the weighted one is 1.5 times as large.
     factor = (spoken[0, 1] / flat[0, 1]) / (spoken[0, 0] / flat[0, 0])

@@ -42,10 +42,53 @@ FAMILY_COSTS: Mapping[str, FamilyCost] = {
 }
 
 
-def work_per_step(recipe: Recipe, rows: float, pixels: float) -> float:
-    """Row-pixels of a step, preserved rows counted with their extra forward pass."""
+@dataclass(frozen=True)
+class AlgorithmCost:
+    """Against the frozen base: the time of a step with the adapter on linear layers, and with convolutions too.
+
+    Adapter parameters: so many per rank of a plain LoRA, and so many per rank-1 LoRA that no rank changes.
+    """
+
+    time: float
+    conv_time: float
+    per_rank: float
+    fixed: float = 0.0
+
+
+ALGORITHM_COSTS: Mapping[str, AlgorithmCost] = {
+    # Times as measured on a UNet of 23 million parameters; LoKr's size with the widest factor.
+    "lora": AlgorithmCost(1.04, 1.20, 1.0),
+    "dylora": AlgorithmCost(1.04, 1.20, 1.0),
+    "loha": AlgorithmCost(1.17, 1.62, 2.0),
+    "lokr": AlgorithmCost(1.10, 1.47, 0.04, 0.5),
+    "ia3": AlgorithmCost(1.02, 1.02, 0.0, 0.5),
+    "norm": AlgorithmCost(1.02, 1.02, 0.0, 0.1),
+}
+DORA_TIME = 1.10
+CHECKPOINTING_TIME, CHECKPOINTING_MEMORY = 4 / 3, 0.25
+"""One more forward pass; about what is left of the activations when only the blocks' inputs are kept."""
+CONV_MEMORY = 1.2
+OPTIMIZER_BYTES: Mapping[str, int] = {
+    "adamw": 8, "adamw8bit": 2, "adafactor": 1, "prodigy": 16, "lion": 4, "schedule_free": 8,
+}  # fmt: skip
+"""Bytes an optimizer remembers per parameter."""
+
+
+def _row_pixels(recipe: Recipe, rows: float, pixels: float) -> float:
+    """Row-pixels of a pass, the preserved rows with their extra forward pass counted in."""
     share = 0.0 if recipe.preserve.kind == "none" else recipe.preserve.share
-    return rows * (1 + share * (PASSES + 1) / PASSES) * pixels
+    passes = PASSES if recipe.preserve.kind == "images" else PASSES + 1
+    return rows * (1 + share * passes / PASSES) * pixels
+
+
+def work_per_step(recipe: Recipe, rows: float, pixels: float) -> float:
+    """Row-pixels of training on `rows` images of `pixels` each, in units of the frozen base's own pass: preserved rows,
+    the algorithm and checkpointing make it more."""
+    algorithm = ALGORITHM_COSTS[recipe.algorithm]
+    time = algorithm.conv_time if recipe.conv.rank else algorithm.time
+    time *= DORA_TIME if recipe.dora else 1
+    time *= CHECKPOINTING_TIME if recipe.checkpointing else 1
+    return _row_pixels(recipe, rows, pixels) * time
 
 
 def estimate_seconds(recipe: Recipe, work: float, pace: float | None) -> float:
@@ -57,22 +100,30 @@ def estimate_seconds(recipe: Recipe, work: float, pace: float | None) -> float:
 
 
 def adapter_parameters(recipe: Recipe) -> int:
-    """About how many parameters the adapter has (convolutions are not counted)."""
-    cost = FAMILY_COSTS[family_of(recipe.base)]
-    unet = cost.unet_per_rank if recipe.lr.unet else 0
-    return recipe.rank * (unet + (cost.text_per_rank if recipe.lr.text_encoder else 0))
+    """About how many parameters the adapter has (convolutions, filters and blocks are not counted)."""
+    cost, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHM_COSTS[recipe.algorithm]
+    widths = (cost.unet_per_rank if recipe.lr.unet else 0) + (cost.text_per_rank if recipe.trains_text else 0)
+    fixed = algorithm.fixed + (0.5 if recipe.dora else 0)
+    return int(widths * (algorithm.per_rank * recipe.rank + fixed))
 
 
 def estimate_memory(recipe: Recipe, pixels: float) -> int:
-    """Bytes of weights, activations of one micro-batch, and the adapter with its optimizer state in float32."""
+    """Bytes of weights, activations of one micro-batch, and the adapter with gradients and optimizer state."""
     cost = FAMILY_COSTS[family_of(recipe.base)]
-    activations = work_per_step(recipe, recipe.batch_size, pixels) * cost.activation_bytes_per_pixel
-    return int(cost.weight_bytes + activations + 16 * adapter_parameters(recipe))
+    activations = _row_pixels(recipe, recipe.batch_size, pixels) * cost.activation_bytes_per_pixel
+    activations *= CONV_MEMORY if recipe.conv.rank else 1
+    activations *= CHECKPOINTING_MEMORY if recipe.checkpointing else 1
+    return int(cost.weight_bytes + activations + (8 + _remembered(recipe)) * adapter_parameters(recipe))
 
 
 def estimate_disk(recipe: Recipe, snapshots: int) -> int:
     """Bytes a run writes: its snapshots in 16 bits and the state to resume from."""
-    return adapter_parameters(recipe) * (2 * (snapshots + 1) + 12)
+    kept = min(snapshots, recipe.keep_last) if recipe.keep_last else snapshots
+    return adapter_parameters(recipe) * (2 * (kept + 1) + 4 + _remembered(recipe))
+
+
+def _remembered(recipe: Recipe) -> int:
+    return OPTIMIZER_BYTES[recipe.optimizer.name] + (0 if recipe.average.kind == "none" else 4)
 
 
 def read_pace(cache: Path, base: str) -> float | None:

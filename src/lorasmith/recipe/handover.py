@@ -9,12 +9,22 @@ from lorasmith.recipe.recipe import Recipe
 
 def kohya_general(recipe: Recipe) -> dict[str, Any]:
     """Keys of [general]: what happens to captions and pictures at every visit."""
-    return {
-        "shuffle_caption": recipe.caption.shuffle,
-        "keep_tokens": recipe.caption.keep_tokens,
-        "caption_dropout_rate": recipe.caption.dropout,
+    caption, augment = recipe.caption, recipe.augment
+    keys: dict[str, Any] = {
+        "shuffle_caption": caption.shuffle,
+        "keep_tokens": caption.keep_tokens,
+        "caption_dropout_rate": caption.dropout,
         "flip_aug": recipe.flip,
     }
+    further = {
+        "keep_tokens_separator": caption.keep_separator,
+        "caption_dropout_every_n_epochs": caption.dropout_every,
+        "caption_tag_dropout_rate": caption.tag_dropout,
+        "color_aug": augment.colour,
+        "random_crop": augment.random_crop,
+        "alpha_mask": recipe.loss.mask == "alpha",
+    }
+    return keys | {key: value for key, value in further.items() if value}
 
 
 def kohya_buckets(recipe: Recipe) -> dict[str, Any]:

@@ -45,6 +45,49 @@ DOODLE = {
     "save_every": "100 steps",
 }
 
+OPTIMIZER_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "prodigy": {
+        "lr": {"unet": 1.0, "text_encoder": 1.0},
+        "schedule": {"name": "cosine"},
+        "optimizer": {"weight_decay": 0.5},
+    },
+    "lion": {"lr": {"unet": 1e-4, "text_encoder": 1e-5}},
+    "schedule_free": {"schedule": {"name": "constant"}},
+}
+"""What an optimizer calls for where the project says nothing else."""
+
+_REAL_REASONS = (
+    "lr 5e-4 and 5e-5, adafactor with fixed rates, cosine with three restarts: what makers of LoRAs go by (R4, R5)",
+    "resolution 1024 is an area, not a shape: buckets keep the aspect ratio; 512 costs a quarter on older families",
+    "min-SNR 5 evens out the timesteps; noise offset 0.1 lets the adapter learn very dark and very bright pictures",
+    "one kept token is the trigger, all others are shuffled, so that no order is learnt (T1)",
+    "snapshots every tenth of the run: choose the best with the exam, when in doubt an earlier one (R2, R3)",
+)
+_REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "*": {
+        "*": ("rank 8, alpha 4, 1105 steps: a look or an idea needs less room than a person (R5)", *_REAL_REASONS),
+        "character": (
+            "rank 16, alpha 8, 1120 steps: faces and outfits have many details that must stay apart (R4)",
+            *_REAL_REASONS,
+        ),
+    },
+    "doodle": {
+        "*": (
+            "rank 8, alpha 8, 600 steps, lr 1e-3 and 3e-4 with adamw: tuned with the exam on the embedded base",
+            "differential preservation: pictures without the trigger stay what the base draws (C6)",
+            "min-SNR 5 evens out the timesteps; the rate falls along a cosine, so that the end is calm",
+        )
+    },
+}
+
+
+def explain_preset(kind: SubjectKind, family: str) -> tuple[str, ...]:
+    """Why the preset's values are what they are, a sentence each."""
+    table = _REASONS.get(family, _REASONS["*"])
+    like = "character" if kind is SubjectKind.COUPLE else kind.value
+    return table.get(like, table["*"])
+
+
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     # family: {subject kind: what differs from "*"}
     "sd1": {"*": REAL, "character": REAL_CHARACTER, "couple": REAL_CHARACTER},

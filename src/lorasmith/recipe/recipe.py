@@ -19,7 +19,7 @@ from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.family import family_of, locate_base
 from lorasmith.recipe.overrides import nest_overrides
-from lorasmith.recipe.presets import overlay, preset
+from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
 from lorasmith.schema import TableModel, read_table
 
 PIXEL_STEP = 8
@@ -505,7 +505,12 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     base = given.get("base", project.lora.base)
     base = locate_base(base, project.root) if isinstance(base, str) else base
     family = family_of(base) if isinstance(base, str) else "sd1"
-    values = overlay(preset(project.lora.subject, family), given) | {"base": base}
+    start = preset(project.lora.subject, family)
+    chosen = given.get("optimizer")
+    name = chosen.get("name") if isinstance(chosen, Mapping) else None
+    if isinstance(name, str) and name != start["optimizer"]["name"]:
+        start = overlay(start, OPTIMIZER_PRESETS.get(name, {}))
+    values = overlay(start, given) | {"base": base}
     where = project.where("recipe") + (" with --set" if overrides else "")
     return read_table(Recipe, values, where=where, error=RecipeError)
 

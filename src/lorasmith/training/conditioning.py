@@ -52,9 +52,7 @@ class Conditioner:
             return context
         weights = torch.stack([each for _, each in read]).to(context.hidden.device, context.hidden.dtype)
         weighed = context.hidden * weights.unsqueeze(-1)
-        before, after = (hidden.float().mean(dim=(1, 2)) for hidden in (context.hidden, weighed))
-        restored = weighed * (before / after).to(weighed.dtype).view(-1, 1, 1)
-        return TextContext(restored, context.pooled)
+        return TextContext(weighed * _mean_ratio(context.hidden, weighed).to(weighed.dtype), context.pooled)
 
     def _encode(self, ids: Tensor) -> TextContext:
         return self._base.encode_tokens(ids, self._clip_skip)
@@ -135,6 +133,13 @@ class Conditioner:
         while self._bytes > _MEMORY_LIMIT:
             _, old = self._contexts.popitem(last=False)
             self._bytes -= _size(old)
+
+
+def _mean_ratio(one: Tensor, other: Tensor) -> Tensor:
+    """The ratio of the means (B, 1, 1) over (T, D); 1 where the other's is 0 but for rounding."""
+    before, after = (hidden.float().mean(dim=(1, 2), keepdim=True) for hidden in (one, other))
+    size = other.float().abs().mean(dim=(1, 2), keepdim=True)
+    return torch.where(after.abs() > 1e-4 * size, before / after, 1.0)
 
 
 def _size(context: TextContext) -> int:

@@ -17,14 +17,14 @@ import torch
 
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import RecipeError, Stopped, TrainingError
-from lorasmith.events import Done, Event, Note, SweepDone, Work, finish
+from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, finish
 from lorasmith.project import Project, safe_name
 from lorasmith.recipe.estimates import work_per_step, write_pace
 from lorasmith.recipe.recipe import Recipe, differing_keys
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.distribution import Share, join_processes
 from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
-from lorasmith.training.material import gather_material, make_rows
+from lorasmith.training.material import gather_material, make_rows, make_validation
 from lorasmith.training.member import Member
 from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, used_memory
 from lorasmith.training.metadata import current_time
@@ -200,6 +200,8 @@ class _Session:
         rows: list[RowSource] = []
         for member in self._members:
             rows.append((yield from make_rows(self._project, member.recipe, member.material, self._base, conditioner)))
+            made = make_validation(self._project, member.recipe, member.material, self._base)
+            member.validation = yield from made
         return Team(
             self._base,
             [start_adapter(self._base, recipe, self._project.root) for recipe in recipes],
@@ -257,6 +259,9 @@ class _Session:
                     yield from self._leave_behind(member, outcome.fault)
                     continue
                 yield member.note_step(outcome, rates[number], eta, pace.rows_per_second, memory)
+                if member.validation is not None and member.is_validation_due(self._seconds):
+                    loss, base_loss = self._team.validate(number, member.validation)
+                    yield member.told(Validated(member.step, loss, base_loss, variant=member.name))
                 if member.is_snapshot_due(self._seconds):
                     yield from member.save_snapshot(self._seconds, self._started_at)
                     due = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.recipe.estimates import read_pace
-from lorasmith.recipe.plan import Plan, make_plan
+from lorasmith.recipe.plan import Plan, PlannedImage, make_plan
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.recipe.validation import hold_out
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.words import without_trigger
 from lorasmith.training.augmentation import FreshLatents
@@ -27,8 +28,18 @@ from lorasmith.training.latents import Latents, cache_latents
 from lorasmith.training.masks import MaskSource
 from lorasmith.training.preservation import PriorPictures
 from lorasmith.training.rows import RowSource
+from lorasmith.training.validation import Validation
 
 PLAIN_PROMPTS = 256
+
+
+@dataclass(frozen=True)
+class Held:
+    """Images that are held out, as they would be trained; their captions and content hashes."""
+
+    images: tuple[PlannedImage, ...]
+    captions: tuple[str, ...]
+    hashes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Material:
     plan: Plan
     captions: tuple[str, ...]
     fingerprint: str
+    held: Held | None = None
 
 
 def gather_material(project: Project, recipes: Sequence[Recipe]) -> Work[list[Material]]:
@@ -53,17 +65,38 @@ def gather_material(project: Project, recipes: Sequence[Recipe]) -> Work[list[Ma
     missing = [item.name for item in dataset.items if item.name not in captioning.captions]
     if missing:
         raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
-    captions = tuple(captioning.captions[item.name] for item in dataset.items)
-    return [_plan(project, recipe, dataset, captions) for recipe in recipes]
+    materials = []
+    for recipe in recipes:
+        trained, held = yield from hold_out(project, recipe, dataset)
+        materials.append(_plan(project, recipe, trained, held, captioning.captions))
+    return materials
 
 
-def _plan(project: Project, recipe: Recipe, dataset: Dataset, captions: tuple[str, ...]) -> Material:
+def _plan(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, texts: Mapping[str, str]) -> Material:
+    captions = tuple(texts[item.name] for item in dataset.items)
     plan = make_plan(recipe, dataset, pace=read_pace(project.cache, recipe.base))
     facts = [
         (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption, *(image.crop or ()))
         for image, item, caption in zip(plan.images, dataset.items, captions, strict=True)
     ]
-    return Material(dataset, plan, captions, hashlib.sha256(json.dumps(facts).encode()).hexdigest())
+    fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    if not held.items:
+        return Material(dataset, plan, captions, fingerprint)
+    out = Held(
+        make_plan(recipe, held).images,
+        tuple(texts[item.name] for item in held.items),
+        tuple(item.facts.sha256 for item in held.items),
+    )
+    return Material(dataset, plan, captions, fingerprint, out)
+
+
+def make_validation(project: Project, recipe: Recipe, material: Material, base: Base) -> Work[Validation | None]:
+    """What tells the loss on the held-out images; None without any."""
+    held = material.held
+    if held is None:
+        return None
+    latents = yield from cache_latents(held.images, held.hashes, base, project.cache / "latents", flips=False)
+    return Validation(base, recipe, held.images, held.captions, latents)
 
 
 def make_rows(

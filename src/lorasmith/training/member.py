@@ -24,6 +24,7 @@ from lorasmith.training.run import EventLog, Run
 from lorasmith.training.state import MemberState
 from lorasmith.training.team import Lesson, Outcome
 from lorasmith.training.trainer import Trainer
+from lorasmith.training.validation import Validation
 from lorasmith.training.watch import LossBands, TensorBoard
 
 _LOSS_WINDOW = 100
@@ -46,6 +47,7 @@ class Member:
         self._epoch: tuple[int, list[Sequence[Batch]]] | None = None
         self._before = Moment(0, 0, 0.0)
         self._sample: Path | None = None
+        self.validation: Validation | None = None
         self._log: EventLog | None = None
         self._log_size = 0
         self._board: TensorBoard | None = None
@@ -131,6 +133,12 @@ class Member:
         self.told(event)
         return event
 
+    def is_validation_due(self, seconds: float) -> bool:
+        """Whether the last step reached a time to validate; asked before `is_snapshot_due`."""
+        if self.validation is None:
+            return False
+        return self.recipe.validation.every.is_due(self._before, self._moment(seconds))
+
     def is_snapshot_due(self, seconds: float) -> bool:
         """Whether the last step reached a time to save; asked once a step, `seconds` trained so far."""
         before, self._before = self._before, self._moment(seconds)
@@ -191,6 +199,7 @@ class Member:
             session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.material.fingerprint}{started_at}{self.name}").hex,
             started_at=started_at,
             name=self.run.name,
+            held=0 if self.material.held is None else len(self.material.held.images),
         )
         thumbnail = "" if self.recipe.private else make_thumbnail(self._sample or self.plan.images[0].path)
         metadata = describe_adapter(making, adapter, step=now.step, epoch=now.epoch, thumbnail=thumbnail)

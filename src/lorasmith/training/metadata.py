@@ -52,6 +52,7 @@ class Making:
     session: str
     started_at: float
     name: str
+    held: int = 0
 
 
 def current_time() -> float:
@@ -156,7 +157,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_lr_warmup_steps": schedule.warmup_steps,
         "ss_max_grad_norm": recipe.max_grad_norm,
         "ss_num_train_images": sum(image.repeats for image in plan.images),
-        "ss_num_validation_images": 0,
+        "ss_num_validation_images": making.held,
         "ss_num_reg_images": 0,
         "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
         "ss_num_epochs": plan.epochs,

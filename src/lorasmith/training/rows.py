@@ -49,7 +49,7 @@ class Rows:
         cut = {
             each.name: value[index] if isinstance(value, Tensor) else tuple(value[row] for row in index)
             for each in fields(self)
-            if isinstance(value := getattr(self, each.name), Tensor | tuple)
+            if isinstance(value := getattr(self, each.name), Tensor | tuple) and len(value)
         }
         return replace(self, **cut, of=self.of or len(self.captions))
 

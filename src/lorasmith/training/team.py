@@ -24,6 +24,7 @@ from lorasmith.training.objective import Loss
 from lorasmith.training.passes import Passes, answer_together
 from lorasmith.training.rows import MicroBatch, RowSource
 from lorasmith.training.trainer import Trainer
+from lorasmith.training.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,11 @@ class Team:
                 if part is not None:
                     shown[number] = part
         return shown
+
+    def validate(self, number: int, validation: Validation) -> tuple[float, float]:
+        """The loss of a trainer's adapter on held-out images, and the base's."""
+        with self._bank.attached():
+            return answer_together({number: validation.ask()}, self._passes)[number]
 
     def _learn(self, lessons: Mapping[int, Lesson], turn: int, tally: _Tally) -> None:
         """The gradients of the `turn`-th micro-batch of each trainer."""

@@ -41,7 +41,7 @@ class Trainer:
         self._rows = rows
         self._bank = bank
         self._column = column
-        self._full_rates, factors = _group_factors(bank, column, LayerChoice(bank.base, recipe))
+        self._full_rates, factors = group_factors(bank, column, LayerChoice(bank.base, recipe))
         self._groups = [FlatGroup(name, some) for name, some in factors.items()]
         table = recipe.optimizer
         self._optimizer = build_optimizer(
@@ -157,7 +157,7 @@ class Trainer:
             )
 
 
-def _group_factors(
+def group_factors(
     bank: AdapterBank, column: int, choice: LayerChoice
 ) -> tuple[dict[str, float], dict[str, list[nn.Parameter]]]:
     """The full learning rates and the trained tensors by group."""

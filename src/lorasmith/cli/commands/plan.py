@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,29 +27,35 @@ def command(
 
     Example: lorasmith plan my-lora --set resolution=768 --set epochs=10
     """
-    from lorasmith.cli.rendering import print_json, show
+    from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.project import open_project
     from lorasmith.recipe.estimates import read_pace
+    from lorasmith.recipe.family import family_of
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.plan import make_plan
+    from lorasmith.recipe.presets import explain_preset
     from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.recipe.validation import hold_out
 
     opened = open_project(project)
     recipe = read_recipe(opened, split_overrides(assignments or []))
     dataset = show(read_dataset(opened), json=as_json)
+    dataset, _ = show(hold_out(opened, recipe, dataset), json=as_json)
     plan = make_plan(recipe, dataset, pace=read_pace(opened.cache, recipe.base))
+    kind, family = opened.lora.subject, family_of(recipe.base)
+    reasons = explain_preset(kind, family)
     if as_json:
-        print_json(plan.as_json())
+        print_json(plan.as_json() | {"preset": {"kind": kind.value, "family": family, "reasons": list(reasons)}})
     else:
-        _print(plan, recipe, project)
+        _print(plan, recipe)
+        _print_reasons(f"{kind.value} on {family}", reasons)
+        say(f"\nnext: lorasmith train {project}")
 
 
-def _print(plan: Plan, recipe: Recipe, project: Path) -> None:
+def _print(plan: Plan, recipe: Recipe) -> None:
     from rich.console import Console
     from rich.table import Table
-
-    from lorasmith.cli.rendering import say
 
     console = Console(highlight=False, markup=False)
     table = Table("bucket", "images", "batches per epoch", box=None, header_style="bold", padding=(0, 2))
@@ -66,7 +73,15 @@ def _print(plan: Plan, recipe: Recipe, project: Path) -> None:
     console.print(f"cut away    {100 * plan.cropped:.1f} % of the resized pixels")
     console.print(f"snapshots   {plan.snapshots}, one every {recipe.save_every}; {plan.disk / 1e6:.0f} MB on disk")
     console.print(f"time        about {_span(plan.seconds)}; memory about {plan.bytes / 1e9:.1f} GB")
-    say(f"\nnext: lorasmith train {project}")
+
+
+def _print_reasons(preset: str, reasons: Sequence[str]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    console.print(f"\nthe preset (a {preset}), unless the project says otherwise:")
+    for reason in reasons:
+        console.print(f"  - {reason}")
 
 
 def _span(seconds: float) -> str:

@@ -1,0 +1,65 @@
+"""The loss on images that are held out: the same noise at the same timesteps every time, against the base's own.
+
+Below 1 the adapter knows its subject better than the base; a ratio that rises again while the training loss falls
+means that it begins to learn its pictures by heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lorasmith.bases.base import Base
+from lorasmith.diffusion.noise import key_generator
+from lorasmith.recipe.plan import PlannedImage
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.latents import LatentCache
+from lorasmith.training.passes import Asking, Pass
+from lorasmith.training.rows import MicroBatch, Rows
+
+TIMESTEPS = (100, 350, 600, 850)
+
+
+class Validation:
+    """Asks for the losses of held-out images; plain means of squared errors, whatever the recipe's loss is."""
+
+    def __init__(
+        self, base: Base, recipe: Recipe, images: Sequence[PlannedImage], captions: Sequence[str], latents: LatentCache
+    ) -> None:
+        self._base = base
+        self._trains_text = recipe.trains_text
+        self._batches = [
+            _rows(image, caption, latents.read(number), recipe.seed)
+            for number, (image, caption) in enumerate(zip(images, captions, strict=True))
+        ]
+        self._base_loss: float | None = None
+
+    def ask(self) -> Asking[tuple[float, float]]:
+        """The adapter's loss and the base's."""
+        if self._base_loss is None:
+            self._base_loss = yield from self._mean(adapted=False)
+        return (yield from self._mean(adapted=True)), self._base_loss
+
+    def _mean(self, *, adapted: bool) -> Asking[float]:
+        losses: list[Tensor] = []
+        schedule = self._base.noise_schedule
+        for batch in self._batches:
+            rows = batch.learned
+            x_t = schedule.add_noise(rows.x_0, rows.noise, rows.t).to(self._base.device, self._base.dtype)
+            target = schedule.target(rows.x_0, rows.noise, rows.t).to(self._base.device)
+            t = rows.t.to(self._base.device)
+            output = yield Pass(x_t, t, rows.captions, batch.bucket, adapted=adapted, adapted_text=self._trains_text)
+            losses.append((output.detach() - target).square().mean())
+        return float(torch.stack(losses).mean())
+
+
+def _rows(image: PlannedImage, caption: str, x_0: Tensor, seed: int) -> MicroBatch:
+    """One image at all timesteps."""
+    noise = [
+        torch.randn(tuple(x_0.shape), generator=key_generator(seed, "validation", image.name, t)) for t in TIMESTEPS
+    ]
+    count = len(TIMESTEPS)
+    rows = Rows(x_0.expand(count, *x_0.shape), torch.stack(noise), torch.tensor(TIMESTEPS), (caption,) * count)
+    return MicroBatch(image.bucket, rows, None)

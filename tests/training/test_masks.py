@@ -1,0 +1,56 @@
+"""Masks go the picture's way to the latent's size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from lorasmith.errors import DatasetError
+from lorasmith.recipe.plan import PlannedImage
+from lorasmith.training.masks import MaskSource
+
+
+def planned(path: Path) -> PlannedImage:
+    return PlannedImage(f"images/{path.name}", path, 1, (32, 32), (32, 48))
+
+
+def picture(path: Path, left_alpha: int = 255) -> PlannedImage:
+    """64 x 96, the left half with its own alpha."""
+    image = Image.new("RGBA", (64, 96), (200, 0, 0, 255))
+    image.paste((200, 0, 0, left_alpha), (0, 0, 32, 96))
+    image.save(path)
+    return planned(path)
+
+
+def test_alpha_at_the_size_of_the_latent(tmp_path: Path) -> None:
+    masks = MaskSource([picture(tmp_path / "a.png", 0)], None, factor=8, outside=0.25)
+    mask = masks.read(0, False, None)
+    assert mask.shape == (1, 4, 4)
+    torch.testing.assert_close(mask[0, 0], torch.tensor([0.25, 0.25, 1.0, 1.0]))
+    torch.testing.assert_close(masks.read(0, True, None), mask.flip(-1))
+
+
+def test_a_picture_without_alpha_counts_whole(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 96)).save(tmp_path / "a.png")
+    assert bool((MaskSource([planned(tmp_path / "a.png")], None, factor=8, outside=0).read(0, False, None) == 1).all())
+
+
+def test_a_random_crop_takes_the_mask_along(tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    mask = Image.new("RGB", (64, 96), "black")
+    mask.paste("white", (0, 0, 64, 32))
+    mask.save(folder / "a.png")
+    masks = MaskSource([picture(tmp_path / "a.png")], folder, factor=8, outside=0)
+    # Resized to 32 x 48 the upper 16 rows are white: two rows of the latent of a crop from the top, one from 8 below.
+    assert masks.read(0, False, (0, 0)).sum() == 8
+    assert masks.read(0, False, (0, 8)).sum() == 4
+    assert masks.read(0, False, None).sum() == 4
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no mask a\.png"):
+        MaskSource([picture(tmp_path / "a.png")], tmp_path / "masks", factor=8, outside=0)
