@@ -47,7 +47,7 @@ def respell(file: Path, out: Path, to: Literal["kohya", "diffusers", "peft"], ba
 def _layers(adapter: Adapter, family: str | None, base: str | None) -> dict[str, TargetLayer]:
     if base is not None:
         return dict(open_stored(base).layers)
-    if family not in STANDARD:
+    if family is None or family not in STANDARD:
         raise AdapterError(
             "its family cannot be told from its shapes or metadata.", where=adapter.name, hint="Name its --base."
         )

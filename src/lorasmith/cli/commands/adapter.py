@@ -267,7 +267,7 @@ def _insert(files: list[str], out: Path, into: str, as_json: bool) -> None:
     say(f"  next     lorasmith generate 'a prompt' --base {out}")
 
 
-def _respell(file: Path, out: Path, to: Spelling, base: str | None, as_json: bool) -> None:
+def _respell(file: Path, out: Path, to: Literal["kohya", "diffusers", "peft"], base: str | None, as_json: bool) -> None:
     from lorasmith.adapters.surgery.respelling import respell
 
     _refuse_itself(out, [file])

@@ -21,7 +21,7 @@ KEYS = (
     "maxTrainEpochs", "enableBucket", "optimizerType", "shuffleCaption", "trainBatchSize", "flipAugmentation",
 )  # fmt: skip
 MOST_SNAPSHOTS = 20
-WORKER = {
+WORKER: Mapping[str, Mapping[str, Any]] = {
     # What its worker adds for an optimizer.
     "adamw8bit": {"weight_decay": 0.1},
     "prodigy": {"weight_decay": 0.5, "betas": [0.9, 0.99]},

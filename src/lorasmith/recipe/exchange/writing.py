@@ -12,7 +12,7 @@ from lorasmith.recipe.exchange.terms import OPTIMIZERS_OUT, TERMS
 from lorasmith.recipe.recipe import Recipe, recipe_values
 
 _LYCORIS = {"loha": "loha", "lokr": "lokr", "ia3": "ia3"}
-_UNKNOWN_THERE = (
+_UNKNOWN_THERE: tuple[tuple[str, Any], ...] = (
     # (key, what has no effect elsewhere)
     ("rank_by_timestep", 0),
     ("delta_norm", 0),
