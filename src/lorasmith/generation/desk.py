@@ -209,7 +209,7 @@ class Desk:
     def sign(self, job: Job, image: Image.Image, drawing: Drawing | None = None) -> Picture:
         """The finished picture with its recipes."""
         used: dict[Network, UsedAdapter] = {}
-        for network in dict.fromkeys(call.network for stage in job.stages for call in stage.calls):
+        for network in dict.fromkeys(call.network for stage in job.stages for call in stage.calls if call.members):
             used[network] = UsedAdapter(network, self._hash(network.name))
         known = {each.network.name: each.hash for each in used.values() if each.hash is not None}
         base = self.base

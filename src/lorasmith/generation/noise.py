@@ -34,4 +34,5 @@ def turn(start: Tensor, end: Tensor, share: float) -> Tensor:
 
 
 def _unit(noise: Tensor) -> Tensor:
-    return noise / torch.linalg.vector_norm(noise, dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(noise, dim=1, keepdim=True)
+    return noise / length

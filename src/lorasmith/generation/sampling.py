@@ -143,10 +143,10 @@ def _stopping(denoiser: nn.Module, stop: Callable[[], bool]) -> Iterator[None]:
         if stop():
             raise Stopped("the drawing was stopped.")
 
+    # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
+    depths = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
     blocks = [
-        block
-        for name, block in denoiser.named_modules()
-        if name.split(".")[0] in ("down_blocks", "mid_block", "up_blocks") and name.count(".") == 2
+        block for name, block in denoiser.named_modules() if name.count(".") == depths.get(name.split(".")[0], 0) > 0
     ]
     hooks = [block.register_forward_pre_hook(ask) for block in (denoiser, *blocks)]
     try:
