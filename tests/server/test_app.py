@@ -103,7 +103,7 @@ def test_no_request_of_the_document_breaks_the_server(tmp_path: Path) -> None:
         for found in schema.get_all_operations():
             operation = found.ok()
 
-            @settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+            @settings(max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck))
             @given(case=operation.as_strategy())
             def check(case: Any) -> None:
                 answer = case.call(timeout=600)
@@ -111,5 +111,5 @@ def test_no_request_of_the_document_breaks_the_server(tmp_path: Path) -> None:
                 case.validate_response(answer, checks=[not_a_server_error])
 
             check()
-    assert len(tried) > 100
+    assert len(tried) > 60
     assert len(set(tried)) > 45

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -14,6 +15,8 @@ from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
 
 CONNECTIONS = 1024
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays open: longer than clients usually keep theirs."""
 
 
 class Running(uvicorn.Server):
@@ -40,8 +43,8 @@ class Running(uvicorn.Server):
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called for SIGINT and SIGTERM."""
-        self.service.close_doors()
+        """Called for SIGINT and SIGTERM, in the middle of whatever the main thread does: the doors close beside it."""
+        threading.Thread(target=self.service.close_doors, daemon=True).start()
         super().handle_exit(sig, frame)
 
     def stop(self) -> None:
@@ -61,6 +64,7 @@ def build_server(settings: ServerSettings, ready: Callable[[str], None] | None =
         access_log=False,
         server_header=False,
         limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, int(settings.grace) + 5),
         ws="none",
         lifespan="on",

@@ -104,11 +104,19 @@ class Service:
         if self._worker is not None:
             self._worker.join()
         self._keeper.shutdown(wait=True)
+        self.dismiss()
+        self.store.close()
+
+    def dismiss(self) -> None:
+        """Tell the clients that still wait for an answer that there will be none; pictures that are being written are
+        written first."""
+        if threading.current_thread() is self._worker:
+            self._keeper.submit(self.dismiss)
+            return
         with self.lock:
             for item in list(self.running):
                 if item.job.face == "webui":
                     self._end(item, "cancelled", error=error_json(BusyError(_STOPPING, retry_after=10)))
-        self.store.close()
 
     def _revive(self, row: JobRow) -> Job | None:
         """A job as it was when the server stopped; None when nothing of it can be drawn any more."""

@@ -234,7 +234,7 @@ def _plain(name: str) -> str:
 
 
 def _eta(sampler: str, eta: float | None) -> float | None:
-    """What clients send along with every sampler (1.0) matters to those that draw noise, and to DDIM; as in that API."""
+    """What clients send along with every sampler (1.0) matters to those that draw noise, and to DDIM, as there."""
     if eta is None:
         return None
     if not 0 <= eta <= 1:

@@ -45,6 +45,12 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Until the service closes and nothing is in the making, or its grace is over."""
+        try:
+            self._work()
+        finally:
+            self._service.dismiss()
+
+    def _work(self) -> None:
         service = self._service
         if service.settings.preload:
             self._preload()
@@ -109,6 +115,9 @@ class Worker(threading.Thread):
             except LorasmithError as error:
                 service.fail(item, error)
                 continue
+            except Exception as fault:
+                service.fail(item, LorasmithError(f"drawing failed: {fault}."))
+                raise
             self._drawing.append(item)
             service.begin(item, steps)
 
