@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import RecipeError
-from lorasmith.events import Event, SampleDrawn, StepDone
+from lorasmith.events import Event, SampleDrawn, StepDone, Validated
 
 BANDS = ((0, 249), (250, 499), (500, 749), (750, 999))
 _WINDOW = 50
@@ -93,6 +93,9 @@ class TensorBoard:
                 self._writer.add_scalar(f"rate/{group}", rate, event.step)
             if event.speed is not None:
                 self._writer.add_scalar("rows a second", event.speed, event.step)
+        elif isinstance(event, Validated):
+            self._writer.add_scalar("loss/held out", event.loss, event.step)
+            self._writer.add_scalar("loss/held out, base", event.base_loss, event.step)
         elif isinstance(event, SampleDrawn):
             import numpy as np
             from PIL import Image
