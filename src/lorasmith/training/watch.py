@@ -95,7 +95,7 @@ class TensorBoard:
                 self._writer.add_scalar("rows a second", event.speed, event.step)
         elif isinstance(event, Validated):
             self._writer.add_scalar("loss/held out", event.loss, event.step)
-            self._writer.add_scalar("loss/held out, base", event.base_loss, event.step)
+            self._writer.add_scalar("loss/held out, base", event.base, event.step)
         elif isinstance(event, SampleDrawn):
             import numpy as np
             from PIL import Image
