@@ -66,8 +66,8 @@ def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterShel
     assert max(sizes) >= 3
     assert set(found) == set(requests) - {"left"}
     assert {"plain", "stacked"} <= previewed
-    for name, picture in found.items():
-        (alone,) = finish(Studio(tiny_base, shelf).draw([requests[str(name)]]))
+    for ticket, picture in found.items():
+        (alone,) = finish(Studio(tiny_base, shelf).draw([requests[str(ticket)]]))
         assert distance(alone, picture) <= 1
         assert picture.drawing is None
     assert distance(found["plain"], found["adapted"]) > 5

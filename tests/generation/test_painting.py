@@ -127,16 +127,13 @@ def test_tiles_have_no_seam(tiny_base: Base) -> None:
     (tiled,) = finish(studio.draw([Request("red", seed=2, steps=3, tiling=True)]))
     (plain,) = finish(studio.draw([Request("red", seed=2, steps=3)]))
     assert tiled.image.tobytes() != plain.image.tobytes()
-    from lorasmith.generation import painting
-
-    original = painting.first_noise
 
     def rolled(*words: object) -> tuple[torch.Tensor, torch.Generator]:
-        noise, generator = original(*words)  # type: ignore[arg-type]
+        noise, generator = first_noise(*words)  # type: ignore[arg-type]
         return noise.roll(4, dims=-1), generator
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(painting, "first_noise", rolled)
+        patch.setattr("lorasmith.generation.painting.first_noise", rolled)
         (moved,) = finish(studio.draw([Request("red", seed=2, steps=3, tiling=True)]))
     back = np.roll(pixels(moved.image), -32, axis=1)
     assert np.abs(back - pixels(tiled.image)).max() <= 1
@@ -181,7 +178,7 @@ def _decoded(base: Base, z: torch.Tensor) -> Image.Image:
     [
         ({"init": InitImage(start(), 1.5)}, "strength = 1.5 is not between 0 and 1"),
         ({"init": InitImage(start(), 0.5, Image.new("L", (8, 8)))}, "the mask is 8x8, its picture 64x64"),
-        ({"init": InitImage(start(), 0.5, resize="squeeze")}, 'resize "squeeze" is unknown'),
+        ({"init": InitImage(start(), 0.5, resize="squeeze")}, 'resize "squeeze" is unknown'),  # type: ignore[arg-type]
         ({"init": InitImage(start()), "hires": Hires()}, "at once"),
         ({"hires": Hires(0.5)}, "hires scale = 0.5 is not between 1 and 8"),
         ({"hires": Hires(width=32)}, "hires width = 32 is not between 64"),

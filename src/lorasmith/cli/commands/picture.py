@@ -133,7 +133,8 @@ def _compare(told: PictureFile, picture: Picture) -> dict[str, Any]:
         before = opened.convert("RGB")
     if before.size != picture.image.size:
         return {"same": False, "message": f"another size: {before.width}x{before.height} before"}
-    most = max(high for _, high in ImageChops.difference(before, picture.image).getextrema())
+    ranges: Any = ImageChops.difference(before, picture.image).getextrema()
+    most = max(high for _, high in ranges)
     if told.pixels is None:
         message = f"drawn from another tool's text; the largest difference is {most} of 255"
     elif told.drawing is None:
