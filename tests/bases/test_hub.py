@@ -58,7 +58,9 @@ def test_a_path_that_is_none_is_told_as_such(cache: Path, tmp_path: Path) -> Non
 def test_ids() -> None:
     assert is_hub_id("owner/model")
     assert is_hub_id("owner/model/file.safetensors")
-    assert not any(map(is_hub_id, ("model", "/tmp/model", "../model", "a/../b", "a//b", "a/b/", "~/model")))
+    assert not any(
+        map(is_hub_id, ("model", "models/a.safetensors", "/tmp/model", "../model", "a/../b", "a//b", "a/b/", "~/model"))
+    )
 
 
 FILES = [

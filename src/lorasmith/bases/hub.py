@@ -9,14 +9,18 @@ from pathlib import Path
 from lorasmith.errors import BaseError, StorageError
 
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?:/[\w-][\w.-]*)*", re.ASCII)
+_FILES = (".safetensors", ".ckpt", ".pt", ".bin")
 _PATIENCE = 15.0  # seconds
 _FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 _NEEDED = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether `name` has the form ``owner/repository``, or ``owner/repository/file.safetensors``."""
-    return _ID.fullmatch(name) is not None
+    """Whether `name` has the form ``owner/repository``, or ``owner/repository/file.safetensors``.
+
+    What ends like a file but has only one folder before it is a path that is not there.
+    """
+    return _ID.fullmatch(name) is not None and not (name.count("/") == 1 and name.endswith(_FILES))
 
 
 def cached_base(name: str) -> Path | None:
