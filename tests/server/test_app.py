@@ -13,6 +13,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from starlette.testclient import TestClient
 
 from lorasmith.server.app import create_app
@@ -101,6 +102,7 @@ def test_no_request_of_the_document_breaks_the_server(tmp_path: Path) -> None:
     with running(plain_settings(tmp_path, limits=limits), Plain()) as (_, server):
         schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
         for found in schema.get_all_operations():
+            assert isinstance(found, Ok)
             operation = found.ok()
 
             @settings(max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck))

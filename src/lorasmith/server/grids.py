@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from lorasmith.errors import LorasmithError, RefusedError
 from lorasmith.server.catalogue import find_base
 from lorasmith.server.faults import FieldError
@@ -61,8 +63,11 @@ def plan_grid(
                     places.append(orders.setdefault(cell, len(orders)))
                 except RefusedError:
                     raise
-                except (LorasmithError, ValueError) as fault:
+                except LorasmithError as fault:
                     places.append(str(fault))
+                except ValidationError as fault:
+                    first = fault.errors()[0]
+                    places.append(f"{'.'.join(map(str, first['loc']))} = {first['input']}: {first['msg']}.")
     if not orders:
         raise FieldError(f"no cell can be drawn: {places[0]}", where="x")
     told = {name: list(axis.labels) for name, axis in zip("xyz", axes, strict=True)}
