@@ -44,7 +44,7 @@ FAMILY_COSTS: Mapping[str, FamilyCost] = {
 
 @dataclass(frozen=True)
 class AlgorithmCost:
-    """Against the frozen base: the time of a step with the adapter on linear layers, and with convolutions too.
+    """Against a plain LoRA on linear layers: the time of a step, and the same with convolutions too.
 
     Adapter parameters: so many per rank of a plain LoRA, and so many per rank-1 LoRA that no rank changes.
     """
@@ -57,12 +57,12 @@ class AlgorithmCost:
 
 ALGORITHM_COSTS: Mapping[str, AlgorithmCost] = {
     # Times as measured on a UNet of 23 million parameters; LoKr's size with the widest factor.
-    "lora": AlgorithmCost(1.04, 1.20, 1.0),
-    "dylora": AlgorithmCost(1.04, 1.20, 1.0),
-    "loha": AlgorithmCost(1.17, 1.62, 2.0),
-    "lokr": AlgorithmCost(1.10, 1.47, 0.04, 0.5),
-    "ia3": AlgorithmCost(1.02, 1.02, 0.0, 0.5),
-    "norm": AlgorithmCost(1.02, 1.02, 0.0, 0.1),
+    "lora": AlgorithmCost(1.0, 1.15, 1.0),
+    "dylora": AlgorithmCost(1.0, 1.15, 1.0),
+    "loha": AlgorithmCost(1.13, 1.56, 2.0),
+    "lokr": AlgorithmCost(1.06, 1.41, 0.04, 0.5),
+    "ia3": AlgorithmCost(0.98, 0.98, 0.0, 0.5),
+    "norm": AlgorithmCost(0.98, 0.98, 0.0, 0.1),
 }
 DORA_TIME = 1.10
 CHECKPOINTING_TIME, CHECKPOINTING_MEMORY = 4 / 3, 0.25
@@ -82,7 +82,7 @@ def _row_pixels(recipe: Recipe, rows: float, pixels: float) -> float:
 
 
 def work_per_step(recipe: Recipe, rows: float, pixels: float) -> float:
-    """Row-pixels of training on `rows` images of `pixels` each, in units of the frozen base's own pass: preserved rows,
+    """Row-pixels of training on `rows` images of `pixels` each, in units of a plain LoRA's own: preserved rows,
     the algorithm and checkpointing make it more."""
     algorithm = ALGORITHM_COSTS[recipe.algorithm]
     time = algorithm.conv_time if recipe.conv.rank else algorithm.time
