@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lorasmith.events import Event, Work
     from lorasmith.generation.pictures import Picture
     from lorasmith.generation.request import Hires, InitImage, Variation
+    from lorasmith.prompts.dynamic import Expansion
 
 GREATEST_RANDOM_SEED = 2**32
 FORMATS = ("png", "jpg", "webp")
@@ -99,18 +100,19 @@ def command(
     folders = find_shelf(adapters)
     from lorasmith.adapters.shelf import AdapterShelf
     from lorasmith.bases.base import load_base
+    from lorasmith.generation.grids.drawing import sign
     from lorasmith.generation.request import Request
     from lorasmith.generation.studio import Studio
 
     first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
     start = _read_init(init, strength, mask, resize)
-    origins: list[dict[str, Any] | None] = [None] * n
+    made: list[Expansion] = []
     prompts = [(prompt, first + index) for index in range(n)]
     if dynamic:
         from lorasmith.prompts.dynamic import Seeds, Wildcards, expand, read_template
 
         made = list(expand(read_template(prompt, Wildcards(wildcards)), n, Seeds(first, prompt_seed)))
-        prompts, origins = [(each.prompt, each.seed) for each in made], [each.as_json() for each in made]
+        prompts = [(each.prompt, each.seed) for each in made]
     requests = [
         Request(
             prompt=text,
@@ -139,7 +141,7 @@ def command(
         for begin in range(0, n, studio.batch_size):  # saved batch by batch: stopping keeps what is finished
             part = requests[begin : begin + studio.batch_size]
             for index, picture in enumerate(show(see(studio.draw(part, preview)), as_json), begin):
-                path = save_free(picture, out, kind, origins[index])
+                path = save_free(sign(picture, made[index]) if made else picture, out, kind)
                 drawn.append({"path": path, "seed": picture.request.seed, "prompt": picture.request.prompt})
     if as_json:
         print_json({"pictures": drawn})
@@ -149,15 +151,13 @@ def command(
     say(f"Draw one again from itself with: lorasmith picture redo {drawn[0]['path']}", style="dim")
 
 
-def save_free(picture: Picture, out: Path, kind: str = "png", origin: dict[str, Any] | None = None) -> Path:
+def save_free(picture: Picture, out: Path, kind: str = "png") -> Path:
     """Save under the next free name in `out`. Raises StorageError."""
-    from dataclasses import replace
-
     from lorasmith.generation.pictures import claim_free_path, save_picture
 
     path = claim_free_path(out, "picture", f".{kind}")
     try:
-        return save_picture(replace(picture, origin=origin), path)
+        return save_picture(picture, path)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,7 +80,7 @@ def redo(
         torch.set_num_threads(drawing.threads)
     picture = show(studio.redraw(request, drawing), as_json)
     _check_adapters(told, picture)
-    path = save_free(picture, out, origin=(told.document or {}).get("origin"))
+    path = save_free(replace(picture, origin=(told.document or {}).get("origin")), out)
     verdict = _compare(told, picture)
     if as_json:
         print_json({"path": path, "of": file, **verdict})
