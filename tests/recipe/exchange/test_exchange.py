@@ -288,6 +288,13 @@ def test_an_adapter_s_header(more: dict[str, str]) -> None:
     assert any("sd_v1" in note for note in imported.notes)
 
 
+def test_the_keys_tell_whether_convolutions_are_adapted() -> None:
+    header = HEADER | FLAT | {"ss_network_module": "lycoris.kohya", "ss_network_args": '{"algo": "lokr"}'}
+    attention = "lora_unet_down_blocks_0_attentions_0_proj_in.lokr_w1"
+    for keys, rank in (((), 32), ((attention,), 0), ((attention, "lora_unet_mid_block_resnets_0_conv1.lokr_w1"), 32)):
+        assert recipe_of(from_header(header, "a", keys).values).conv.rank == rank
+
+
 def test_a_header_without_a_recipe() -> None:
     with pytest.raises(RecipeError, match="tells no recipe"):
         from_header({"format": "pt"}, "a.safetensors")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _FACTS = {
 _KOHYA_MARKS = frozenset(
     ("network_dim", "network_module", "unet_lr", "max_train_epochs", "max_train_steps", "optimizer_type")
 )
+_CONVOLUTION = re.compile(r"_(conv[12]?|op|in_layers_2|out_layers_3)\.")
 _GUI_NAMES = {
     # kohya's graphical front end has names of its own.
     "epoch": "max_train_epochs",
@@ -52,7 +54,8 @@ _GUI_NAMES = {
 def read_file(path: Path) -> Imported:
     """The recipe that a file holds. Raises RecipeError when it is none that is known, or has senseless values."""
     if path.suffix.lower() == ".safetensors":
-        return _checked(path, lambda: from_header(read_container(path, RecipeError, "an adapter").metadata, path))
+        header = read_container(path, RecipeError, "an adapter")
+        return _checked(path, lambda: from_header(header.metadata, path, header.tensors))
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RecipeError(f"{path.stat().st_size:,} bytes: too large for a recipe.", where=path)
@@ -72,8 +75,11 @@ def read_file(path: Path) -> Imported:
     return _checked(path, lambda: from_arguments(_from_gui(arguments), "kohya"))
 
 
-def from_header(metadata: Mapping[str, str], where: object) -> Imported:
-    """The recipe that an adapter's `ss_*` header tells. Raises RecipeError when it tells none."""
+def from_header(metadata: Mapping[str, str], where: object, keys: Collection[str] = ()) -> Imported:
+    """The recipe that an adapter's `ss_*` header tells; `keys` of its tensors tell whether convolutions are adapted.
+
+    Raises RecipeError when it tells none.
+    """
     if "ss_network_dim" not in metadata or not ({"ss_unet_lr", "ss_learning_rate"} & metadata.keys()):
         raise RecipeError(
             "its header tells no recipe: it was made without metadata, or by another kind of tool.", where=where
@@ -84,6 +90,9 @@ def from_header(metadata: Mapping[str, str], where: object) -> Imported:
     arguments |= _from_datasets(facts.get("ss_datasets"))
     if isinstance(facts.get("ss_network_dim"), str):
         arguments.pop("network_dim", None)
+    if keys and not any(_CONVOLUTION.search(key) for key in keys):
+        network = arguments.get("network_args")
+        arguments["network_args"] = {**(network if isinstance(network, Mapping) else {}), "conv_dim": 0}
     optimizer = str(metadata.get("ss_optimizer", "AdamW"))
     name, _, rest = optimizer.partition("(")
     arguments["optimizer_type"] = name.rpartition(".")[2]
