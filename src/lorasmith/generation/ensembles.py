@@ -57,6 +57,7 @@ class Ensemble:
         self.bytes = sum(adapter.bytes for adapter in members.values())
         self._weighed: tuple[tuple[float, ...], ...] | None = None
         self._merged: tuple[tuple[float, ...], Merged] | None = None
+        self._made: tuple[tuple[float, ...], Merged] | None = None
 
     def acting(self, rows: Sequence[Mapping[Member, float]]) -> AbstractContextManager[None]:
         """The denoiser's passes inside have these strengths, one mapping for each row."""
@@ -77,14 +78,25 @@ class Ensemble:
 
     @contextmanager
     def merged(self, strengths: Mapping[Member, float]) -> Iterator[None]:
-        """Inside, passes in which all rows have these strengths run on merged weights, at the bare base's speed."""
+        """Inside, passes in which all rows have these strengths run on merged weights, at the bare base's speed.
+
+        The merged weights are kept for the next time, until `release`.
+        """
         assert self.bank is not None
         row = self._row(strengths)
-        self._merged = (row, self.bank.merge(torch.tensor(row), torch.zeros(len(row))))
+        if self._made is None or self._made[0] != row:
+            over = None if self._made is None else self._made[1]
+            self._made = None
+            self._made = (row, self.bank.merge(torch.tensor(row), torch.zeros(len(row)), over))
+        self._merged = self._made
         try:
             yield
         finally:
             self._merged = None
+
+    def release(self) -> None:
+        """Give the memory of merged weights back."""
+        self._made = None
 
     def _row(self, strengths: Mapping[Member, float]) -> tuple[float, ...]:
         row = [0.0] * len(self.columns)

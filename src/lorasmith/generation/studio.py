@@ -7,7 +7,8 @@ negative prompt too, as if they were merged.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -69,29 +70,32 @@ class Studio:
         if any(job.tags_in_negative for job in jobs):
             yield Note(NOTE_TAGS, level="warning", rule="U1")
         batches = self._batches(jobs)
+        sets = Counter(_adapters(job) for job in jobs)
         shared = len({member for job in jobs for member in job.members}) <= SHARED_BANK
         total = sum(max(jobs[index].evaluations for index in batch) for batch in batches)
         pictures: dict[int, Picture] = {}
         done, began = 0, time.monotonic()
-        for batch in batches:
-            self.desk.ensemble(jobs if shared else [jobs[index] for index in batch])  # one bank, not one an adapter
-            stepper = Stepper(self.base, None, len(batch), previews, self.desk, self._previewer)
-            drawing = self._drawing([jobs[index] for index in batch])
-            with ExitStack() as merged:
-                for place, index in enumerate(batch):
-                    stepper.add_job(jobs[index], index, None if drawing is None else replace(drawing, place=place))
-                if drawing is not None and drawing.merged:
-                    ensemble = self.desk.ensemble([jobs[batch[0]]])
-                    merged.enter_context(ensemble.merged(jobs[batch[0]].steady or {}))
-                while len(stepper):
-                    step = stepper.step(stop)
-                    pictures.update({int(str(ticket)): picture for ticket, picture in step.finished})
-                    for ticket, preview in step.previews:
-                        yield replace(preview, index=int(str(ticket)))
-                    if step.moved:
-                        done += 1
-                        left = (time.monotonic() - began) / done * (total - done)
-                        yield Progress("drawing", done, total, left)
+        with ExitStack() as lent:
+            for batch in batches:
+                self.desk.ensemble(jobs if shared else [jobs[index] for index in batch])  # one bank, not one an adapter
+                stepper = Stepper(self.base, None, len(batch), previews, self.desk, self._previewer)
+                drawing = _record([jobs[index] for index in batch], sets)
+                with ExitStack() as merged:
+                    for place, index in enumerate(batch):
+                        stepper.add_job(jobs[index], index, None if drawing is None else replace(drawing, place=place))
+                    if drawing is not None and drawing.merged:
+                        ensemble = self.desk.ensemble([jobs[batch[0]]])
+                        lent.callback(ensemble.release)
+                        merged.enter_context(ensemble.merged(jobs[batch[0]].steady or {}))
+                    while len(stepper):
+                        step = stepper.step(stop)
+                        pictures.update({int(str(ticket)): picture for ticket, picture in step.finished})
+                        for ticket, preview in step.previews:
+                            yield replace(preview, index=int(str(ticket)))
+                        if step.moved:
+                            done += 1
+                            left = (time.monotonic() - began) / done * (total - done)
+                            yield Progress("drawing", done, total, left)
         return [pictures[index] for index in range(len(jobs))]
 
     def redraw(self, request: Request, drawing: Drawing) -> Work[Picture]:
@@ -103,7 +107,9 @@ class Studio:
             stepper.add_job(job, row, replace(drawing, place=row))
         with ExitStack() as merged:
             if drawing.merged and job.steady:
-                merged.enter_context(self.desk.ensemble([job]).merged(job.steady))
+                ensemble = self.desk.ensemble([job])
+                merged.callback(ensemble.release)
+                merged.enter_context(ensemble.merged(job.steady))
             found: dict[Ticket, Picture] = {}
             done = 0
             while len(stepper):
@@ -137,16 +143,17 @@ class Studio:
     def _cut(self, group: Sequence[int]) -> list[list[int]]:
         return [list(group[start : start + self.batch_size]) for start in range(0, len(group), self.batch_size)]
 
-    def _drawing(self, batch: Sequence[Job]) -> Drawing | None:
-        """How to draw a picture of this batch again; None when it depends on its neighbours' adapters."""
-        if len({_adapters(job) for job in batch}) > 1:
-            return None
-        steady = batch[0].steady
-        return Drawing(
-            rows=len(batch),
-            merged=bool(steady) and len(batch) >= MERGE_FROM,
-            threads=torch.get_num_threads(),
-        )
+
+def _record(batch: Sequence[Job], sets: Mapping[object, int]) -> Drawing | None:
+    """How a picture of this batch is drawn; None when that depends on its neighbours' adapters.
+
+    `sets` says how many pictures of the call have the same adapters: many are worth merging.
+    """
+    adapters = _adapters(batch[0])
+    if any(_adapters(job) != adapters for job in batch):
+        return None
+    merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM
+    return Drawing(rows=len(batch), merged=merged, threads=torch.get_num_threads())
 
 
 def _company(job: Job) -> tuple[object, ...]:
