@@ -86,7 +86,7 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
 
     sheet, page = publish_showcase(folder)
     with Image.open(sheet) as image:
-        colours = {colour for _, colour in image.getcolors(2**24) or []}  # type: ignore[misc]
+        colours = {colour for _, colour in image.getcolors(2**24) or []}
     assert {(46, 139, 87), (205, 70, 60), (200, 200, 200)} <= colours
     data = json.loads(page.read_text("utf-8").split('type="application/json">')[1].split("</script>")[0])
     assert [shown["mark"] for shown in data["cells"]] == ["keep", "keep", "reject", None, "keep", None]

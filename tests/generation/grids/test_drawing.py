@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,16 @@ from lorasmith.bases.base import Base
 from lorasmith.errors import BaseError, RefusedError, UsageError
 from lorasmith.events import Event, Note, Progress, finish
 from lorasmith.generation.grids import cost as cost_module
-from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, adapter_axis, field_axis, strength_axis, swap_axis
+from lorasmith.generation.grids.axes import (
+    CONTROL,
+    STILL,
+    Axis,
+    Edit,
+    adapter_axis,
+    field_axis,
+    strength_axis,
+    swap_axis,
+)
 from lorasmith.generation.grids.cost import Cost, count_cost, measure_cost
 from lorasmith.generation.grids.drawing import CELLS, Grid, Order, draw_order, take_order
 from lorasmith.generation.grids.marks import copy_kept, find_folder, read_marks
@@ -145,9 +155,7 @@ def test_a_base_that_does_not_load_fails_its_cells(studio: Studio, tmp_path: Pat
     assert [cell.error for cell in grid.cells] == [None, "gone: no such base."]
 
 
-def _on(name: str):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
+def _on(name: str) -> Edit:
     return lambda draft: replace(draft, base=name)
 
 
@@ -233,7 +241,10 @@ def test_the_time_is_measured_where_it_is_worth_it(
 ) -> None:
     order = order_of(studio, tmp_path, field_axis("seed", [1, 2, 3, 4, 5]))
     ticks = iter(range(100))
-    measure = lambda: finish(measure_cost(order, lambda _: studio, lambda: float(next(ticks))))  # noqa: E731
+
+    def measure() -> Cost:
+        return finish(measure_cost(order, lambda _: studio, lambda: float(next(ticks))))
+
     assert measure().seconds is None
     monkeypatch.setattr(cost_module, "WORTH_MEASURING", 1)
     # A batch of four takes a second a step, so a picture a quarter: ten steps of single pictures.

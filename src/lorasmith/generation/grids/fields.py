@@ -5,6 +5,7 @@ The names and types are the request's own: a field that it gets is an axis of gr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from types import MappingProxyType, NoneType, UnionType
@@ -15,7 +16,7 @@ from lorasmith.generation.grids.values import expand_text_ranges, read_numbers, 
 from lorasmith.generation.request import Hires, Request, Variation
 
 # What a part is before its first field is set. A picture to start from cannot be made up.
-_BLANKS = MappingProxyType({"variation": Variation(seed=1, strength=0.0), "hires": Hires()})
+_BLANKS: Mapping[str, Any] = MappingProxyType({"variation": Variation(seed=1, strength=0.0), "hires": Hires()})
 _ELSEWHERE = frozenset({"prompt", "compat"})  # `prompt` has axes of its own
 _YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
@@ -51,11 +52,13 @@ def set_field(request: Request, path: str, value: Any) -> Request:
     name, _, inner = path.partition(".")
     if not inner:
         return replace(request, **{name: value})
-    part = getattr(request, name)
-    part = _BLANKS.get(name) if part is None else part
+    part: Any = getattr(request, name)
+    if part is None:
+        part = _BLANKS.get(name)
     if part is None:
         raise UsageError(f"{path}: there is no picture to start from.", hint="Give the grid one first.")
-    return replace(request, **{name: replace(part, **{inner: value})})
+    changed: Any = replace(part, **{inner: value})
+    return replace(request, **{name: changed})
 
 
 @cache
