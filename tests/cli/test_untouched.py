@@ -18,7 +18,9 @@ from lorasmith.cli.main import build_app, run
 from tests.images.drawings import draw, save_drawings
 from tests.tags.models import make_tagger
 
-LONG_WORK = {"demo", "train", "exam", "grid", "showcase", "generate", "prompt", "adapter"}
+LONG_WORK = {"demo", "train", "exam", "grid", "showcase", "generate", "prompt", "adapter"} | {
+    *("base", "picture", "queue", "recipe", "serve")
+}
 """Verbs that have nothing to do with the images; all others must be called below."""
 
 COMMANDS = """

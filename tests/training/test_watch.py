@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lorasmith.errors import RecipeError
+from lorasmith.events import StepDone, Validated
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, used_memory
 from lorasmith.training.watch import LossBands, Pace, TensorBoard
@@ -61,6 +62,22 @@ def test_faults_of_memory_are_known_and_told() -> None:
     least = Recipe(epochs=1, batch_size=1, resolution=(256, 256), checkpointing=True)
     assert "batch_size" not in str(describe_lack(cpu, least, 1))
     assert used_memory() > 1 << 20
+
+
+def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = TensorBoard(tmp_path)
+    for step in (1, 2):
+        board.see(StepDone(step, 2, 0, 0.5 / step, {"unet": 1e-3}, bands={"0-249": 0.25}, speed=3.0))
+    board.see(Validated(2, 0.4, 0.8))
+    board.close()
+    read = EventAccumulator(str(tmp_path))
+    read.Reload()
+    assert [(each.step, each.value) for each in read.Scalars("loss/step")] == [(1, 0.5), (2, 0.25)]
+    assert read.Scalars("loss/t_0-249")[0].value == 0.25
+    assert read.Scalars("rate/unet")[1].value == pytest.approx(1e-3)
+    assert read.Scalars("loss/held_out")[0].value == pytest.approx(0.4)
 
 
 def test_tensorboard_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,14 +88,14 @@ class TensorBoard:
         if isinstance(event, StepDone):
             self._writer.add_scalar("loss/step", event.loss, event.step)
             for band, loss in (event.bands or {}).items():
-                self._writer.add_scalar(f"loss/t {band}", loss, event.step)
+                self._writer.add_scalar(f"loss/t_{band}", loss, event.step)
             for group, rate in event.rates.items():
                 self._writer.add_scalar(f"rate/{group}", rate, event.step)
             if event.speed is not None:
-                self._writer.add_scalar("rows a second", event.speed, event.step)
+                self._writer.add_scalar("rows_a_second", event.speed, event.step)
         elif isinstance(event, Validated):
-            self._writer.add_scalar("loss/held out", event.loss, event.step)
-            self._writer.add_scalar("loss/held out, base", event.base, event.step)
+            self._writer.add_scalar("loss/held_out", event.loss, event.step)
+            self._writer.add_scalar("loss/held_out_base", event.base, event.step)
         elif isinstance(event, SampleDrawn):
             import numpy as np
             from PIL import Image
