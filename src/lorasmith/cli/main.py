@@ -46,7 +46,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "adapter": "Show, verify, edit, convert, resize, merge and extract adapter files.",
     }
 )
-_GROUPS = frozenset({"queue", "recipe", "curate", "grid", "prompt", "showcase", "adapter", "picture"})
+_GROUPS = frozenset({"base", "queue", "recipe", "curate", "grid", "prompt", "showcase", "adapter", "picture"})
 _ROOT_HELP = "From a folder of images to a LoRA you can trust: check, caption, train, examine, use."
 _FIRST_STEPS = "Start with: lorasmith demo. Help on one command: lorasmith COMMAND --help"
 INTERRUPTED = 130
