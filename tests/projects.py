@@ -18,7 +18,9 @@ def draw_apart(folder: Path) -> None:
     for number, path in enumerate(sorted(folder.glob("*.png"))):
         chance = random.Random(number)
         small = Image.frombytes("RGB", (6, 6), bytes(chance.randrange(256) for _ in range(108)))
-        small.resize(Image.open(path).size, Image.Resampling.BICUBIC).save(path)
+        with Image.open(path) as old:
+            size = old.size
+        small.resize(size, Image.Resampling.BICUBIC).save(path)
 
 
 def build_project(

@@ -41,7 +41,8 @@ def test_copies_of_a_project_stay_on_one_side(tmp_path: Path, seed: int) -> None
     project = build_project(tmp_path, f"validation.share = 0.4\nseed = {seed}", sizes=[(64, 64)] * 5)
     draw_apart(project.root / "images")
     first = project.root / "images" / "0.png"
-    Image.open(first).resize((60, 60)).save(project.root / "images" / "1.png")
+    with Image.open(first) as image:
+        image.resize((60, 60)).save(project.root / "images" / "1.png")
     dataset = finish(read_dataset(project))
     trained, held = finish(hold_out(project, read_recipe(project), dataset))
     names = {item.path.name for item in held.items}

@@ -111,8 +111,16 @@ def test_the_header_tells_how_it_was_made(project: Project, tiny_base: Base) -> 
         {},
         {"optimizer__name": "adafactor", "lr__text_encoder": "0", "flip": "true"},
         {"preserve__kind": "differential", "noise__offset": "0.1", "caption__dropout": "0.3", "accumulate": "2"},
+        {
+            "optimizer__name": "lion",
+            "average__kind": "ema",
+            "dropout__rank": "0.2",
+            "noise__multires_iterations": "3",
+            "caption__tag_dropout": "0.2",
+            "augment__random_crop": "true",
+        },
     ],
-    ids=["adamw", "adafactor", "preserving"],
+    ids=["adamw", "adafactor", "preserving", "averaging"],
 )
 def test_a_stop_anywhere_does_not_show(project: Project, tiny_base: Base, overrides: dict[str, Any]) -> None:
     whole, events = run_all(project, tiny_base, **overrides)

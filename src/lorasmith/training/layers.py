@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 
 from lorasmith.adapters.surgery.blocks import block_of
@@ -38,7 +38,8 @@ class LayerChoice:
         else:
             self._factors = {block: float(_named(given, block, 1.0)) for block in blocks}
         known = {*blocks, *(_kind(block) for block in blocks)}
-        named = {*self._ranks, *self._alphas, *(given if not isinstance(given, str) else ())}
+        rated: Collection[str] = () if isinstance(given, str) else given
+        named = {*self._ranks, *self._alphas, *rated}
         if unknown := sorted(named - known):
             raise RecipeError(
                 f"blocks: {base.name} has no {', '.join(unknown)}.", hint=f"It has {', '.join(blocks)}, IN, M and OUT."

@@ -277,9 +277,9 @@ def build_optimizer(
     if name == "lion":
         return Lion(groups, weight_decay=weight_decay, betas=betas or (0.9, 0.99))
     if name == "prodigy":
-        betas = betas or (0.9, 0.99)
         prodigy = _library("prodigyopt", name).Prodigy
-        said = {"weight_decay": weight_decay, "decouple": True, "betas": betas, "d_coef": growth}
+        betas = betas or (0.9, 0.99)
+        said: dict[str, Any] = {"weight_decay": weight_decay, "decouple": True, "betas": betas, "d_coef": growth}
         return Elementwise(
             groups, lambda tables: prodigy(tables, lr=1.0, **said), _describe("prodigyopt.Prodigy", said)
         )
