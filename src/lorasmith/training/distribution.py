@@ -35,9 +35,14 @@ class Share:
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
         """Put the sum over all processes into the tensors of each."""
-        if self.count > 1:
-            for tensor in tensors:
-                torch.distributed.all_reduce(tensor)
+        if self.count == 1:
+            return
+        on_gpu = torch.distributed.get_backend() == "nccl"
+        for tensor in tensors:
+            sent = tensor.cuda() if on_gpu else tensor.cpu()
+            torch.distributed.all_reduce(sent)
+            if sent is not tensor:
+                tensor.copy_(sent)
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -49,7 +54,7 @@ class Share:
         if self.count == 1:
             return wish
         votes = torch.tensor(float(wish))
-        torch.distributed.all_reduce(votes)
+        self.sum([votes])
         return bool(votes)
 
     def tell(self, text: str) -> str:
