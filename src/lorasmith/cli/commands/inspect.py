@@ -123,14 +123,15 @@ def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, 
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    total = Counter(finding.rule for finding in inspection.findings)
     shown: Counter[str] = Counter()
     for finding in inspection.findings:
         shown[finding.rule] += 1
         if shown[finding.rule] <= _SHOWN_PER_RULE:
             table.add_row(Text(finding.rule, style="bold"), _level(finding), _body(finding, folder))
-    for rule, count in shown.items():
-        if count > _SHOWN_PER_RULE:
-            table.add_row(Text(rule, style="bold"), "", f"... and {count - _SHOWN_PER_RULE} more; see --json")
+        elif shown[finding.rule] == _SHOWN_PER_RULE + 1:
+            more = total[finding.rule] - _SHOWN_PER_RULE
+            table.add_row(Text(finding.rule, style="bold"), "", f"... and {more} more; see --json")
     if inspection.findings:
         parts += [Padding(table, (0, 0, 0, 1)), Text()]
     parts.append(_summary(inspection))
