@@ -106,6 +106,7 @@ class Desk:
         self.levels = Levels(base.noise_schedule)
         self.ensembles = Ensembles(base)
         self._texts = TextReader(base)
+        self._hashes: dict[tuple[Path, int, int], str] = {}
         self._parts: WeakKeyDictionary[Adapter, dict[tuple[object, ...], dict[float, Adapter]]] = WeakKeyDictionary()
 
     def read(self, request: Request, loaded: dict[str, Adapter] | None = None) -> Job:
@@ -225,7 +226,13 @@ class Desk:
 
     def _hash(self, name: str) -> str | None:
         path = self.shelf.path(name)
-        return addnet_hash(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        status = path.stat()
+        stamp = (path, status.st_size, status.st_mtime_ns)
+        if stamp not in self._hashes:
+            self._hashes[stamp] = addnet_hash(path)
+        return self._hashes[stamp]
 
 
 def count_init_steps(steps: int, strength: float) -> int:
