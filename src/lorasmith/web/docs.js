@@ -7,6 +7,8 @@ function make(tag, values = {}, ...children) {
   return element;
 }
 
+const plain = (text) => (text || "").replaceAll("`", "");
+
 let schemas = {};
 
 function resolve(schema) {
@@ -77,7 +79,7 @@ function example(schema, depth = 0) {
 }
 
 function operation(path, method, told) {
-  const parts = [make("p", { className: "soft", textContent: told.description || "" })];
+  const parts = [make("p", { className: "soft", textContent: plain(told.description) })];
   const parameters = (told.parameters || []).map((each) => [each.name, `${spell(each.schema)} in the ${each.in}`,
     [each.required ? "required" : "", bounds(each.schema), each.description].filter(Boolean).join("; ")]);
   if (parameters.length) parts.push(make("h3", { textContent: "Parameters" }), table(parameters));
@@ -97,7 +99,7 @@ function operation(path, method, told) {
   if (schema && schema.$ref) parts.push(make("h3", { textContent: spell(schema) }), ...fields(schema));
   parts.push(make("h3", { textContent: "Call" }), make("pre", { textContent: call }));
   const summary = make("summary", {}, make("span", { className: `method ${method}`, textContent: method }),
-    make("code", { textContent: path }), make("span", { className: "soft", textContent: (told.description || "").split(". ")[0] }));
+    make("code", { textContent: path }), make("span", { className: "soft", textContent: plain(told.description).split(". ")[0] }));
   const card = make("details", {}, summary, ...parts);
   card.dataset.words = `${path} ${told.summary || ""} ${told.description || ""}`.toLowerCase();
   return card;
@@ -107,7 +109,7 @@ async function begin() {
   const answer = await fetch("/openapi.json");
   const api = await answer.json();
   schemas = (api.components || {}).schemas || {};
-  document.getElementById("about").textContent = `${api.info.title} ${api.info.version}. ${api.info.description}`;
+  document.getElementById("about").textContent = plain(`${api.info.title} ${api.info.version}. ${api.info.description}`);
   const groups = new Map();
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, told] of Object.entries(methods)) {
