@@ -145,10 +145,11 @@ class _Screen:
 
 
 def _step_note(event: StepDone) -> str:
-    """``loss 0.0412  3.1 rows/s  1.2 GB  2 min 05 s left``."""
+    """``loss 0.0412 (0.11 0.04 0.02 0.01)  3.1 rows/s  1.2 GB  2 min 05 s left``; in brackets by timestep band."""
+    bands = " ".join(f"{loss:.2g}" for loss in (event.bands or {}).values())
     speed = f"  {event.speed:.3g} rows/s" if event.speed else ""
     memory = f"  {event.memory / 1e9:.1f} GB" if event.memory else ""
-    return f"loss {event.loss:.4f}{speed}{memory}  {_left(event.eta)}"
+    return f"loss {event.loss:.4f}{f' ({bands})' if bands else ''}{speed}{memory}  {_left(event.eta)}"
 
 
 def _left(eta: float | None) -> str:
