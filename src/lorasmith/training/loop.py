@@ -253,12 +253,18 @@ class _Session:
             remaining = max(member.plan.steps - member.step for member in learning.values())
             eta = pace.step_seconds * remaining
             memory = used_memory()
+            # NOTE: every member takes its step in before any is told of: whoever draws the events may end here.
+            told = {
+                number: member.note_step(outcomes[number], rates[number], eta, pace.rows_per_second, memory)
+                for number, member in learning.items()
+                if outcomes[number].fault is None
+            }
             for number, member in learning.items():
-                outcome = outcomes[number]
-                if outcome.fault is not None:
-                    yield from self._leave_behind(member, outcome.fault)
+                fault = outcomes[number].fault
+                if fault is not None:
+                    yield from self._leave_behind(member, fault)
                     continue
-                yield member.note_step(outcome, rates[number], eta, pace.rows_per_second, memory)
+                yield told[number]
                 if member.validation is not None and member.is_validation_due(self._seconds):
                     loss, base_loss = self._team.validate(number, member.validation)
                     yield member.told(Validated(member.step, loss, base_loss, variant=member.name))
