@@ -11,6 +11,8 @@ import torch
 
 from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.bases.base import load_base
+from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.folders import read_config
 from lorasmith.cli.main import run
 from tests.adapters.drawing import trained_adapter
 from tests.checkpoints import write_checkpoint
@@ -34,7 +36,8 @@ def test_show(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (seen["family"], seen["prediction"], seen["dtypes"]) == ("sd1", None, ["F16"])
     assert seen["layers"] == {"unet": 278, "text_encoder": 12}
     assert run(["base", "show", "doodle"]) == 0
-    assert "epsilon" in capsys.readouterr().out
+    config = read_config(doodle_folder(), "scheduler", "scheduler_config.json")
+    assert config["prediction_type"] in capsys.readouterr().out
 
 
 def test_a_pickle_is_converted_on_demand_alone(
