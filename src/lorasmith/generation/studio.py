@@ -70,7 +70,7 @@ class Studio:
         if any(job.tags_in_negative for job in jobs):
             yield Note(NOTE_TAGS, level="warning", rule="U1")
         batches = self._batches(jobs)
-        sets = Counter(_adapters(job) for job in jobs)
+        sets: Counter[object] = Counter(_adapters(job) for job in jobs)
         shared = len({member for job in jobs for member in job.members}) <= SHARED_BANK
         total = sum(max(jobs[index].evaluations for index in batch) for batch in batches)
         pictures: dict[int, Picture] = {}
