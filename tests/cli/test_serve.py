@@ -22,10 +22,10 @@ def test_it_listens_and_stops_at_a_signal(tmp_path: Path) -> None:
         assert server.stdout is not None
         told = json.loads(server.stdout.readline())
         assert (told["event"], told["token"]) == ("listening", True)
-        assert httpx.get(f"{told['address']}/health", timeout=30).json() == {"status": "ok"}
-        assert httpx.get(f"{told['address']}/api/v1/status", timeout=30).status_code == 401
+        assert httpx.get(f"{told['address']}/health", timeout=600).json() == {"status": "ok"}
+        assert httpx.get(f"{told['address']}/api/v1/status", timeout=600).status_code == 401
         server.send_signal(signal.SIGTERM)
-        server.wait(30)
+        server.wait(600)
     assert (tmp_path / "kept" / "server.sqlite").is_file()
 
 
