@@ -84,7 +84,15 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
         while True:
             job = queue.claim(device)
             if job is not None:
-                ended = yield from _run(queue, job, device, lock)
+                try:
+                    ended = yield from _run(queue, job, device, lock)
+                except (KeyboardInterrupt, GeneratorExit) as stop:
+                    queue.end(job.id, "waiting", "its worker was stopped.")
+                    if isinstance(stop, GeneratorExit):
+                        raise
+                    raise Stopped(
+                        f"job {job.id} waits again; its state is saved.", hint="Go on with: lorasmith queue run"
+                    ) from None
                 setattr(tally, ended, getattr(tally, ended) + 1)
             elif watch:
                 time.sleep(_LOOK_SECONDS)
@@ -112,14 +120,9 @@ def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
         try:
             yield from _follow(queue, job, child, log)
             code = child.wait()
-        except (KeyboardInterrupt, GeneratorExit) as stop:
+        except (KeyboardInterrupt, GeneratorExit):
             _end_softly(child)
-            queue.end(job.id, "waiting", "its worker was stopped.")
-            if isinstance(stop, GeneratorExit):
-                raise
-            raise Stopped(
-                f"job {job.id} waits again; its state is saved.", hint="Go on with: lorasmith queue run"
-            ) from None
+            raise
         said.seek(0)
         words = said.read().decode("utf-8", "replace")
         log.write(words.encode("utf-8"))
@@ -162,8 +165,9 @@ def _follow(queue: JobQueue, job: Job, child: subprocess.Popen[bytes], log: IO[b
 
 
 def _read(stream: IO[bytes], lines: SimpleQueue[bytes | None]) -> None:
-    for line in stream:
-        lines.put(line)
+    with stream:
+        for line in stream:
+            lines.put(line)
     lines.put(None)
 
 
