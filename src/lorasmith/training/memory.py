@@ -48,11 +48,11 @@ def describe_lack(fault: BaseException, recipe: Recipe, rows: int) -> TrainingEr
 def asked_memory(fault: BaseException) -> str:
     """``2.00 GiB more were asked for, 1.20 GiB were free``, as far as the fault tells."""
     text = str(fault)
+    if found := _CPU.search(text):
+        return f"{int(found[1]) / 2**30:.2f} GiB more were asked for"
     if found := _CUDA.search(text):
         free = _CUDA_FREE.search(text)
         return f"{found[1]} more were asked for" + (f", {free[1]} were free" if free else "")
-    if found := _CPU.search(text):
-        return f"{int(found[1]) / 2**30:.2f} GiB more were asked for"
     return "the system gave no more"
 
 
