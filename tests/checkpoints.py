@@ -65,21 +65,21 @@ TRUE: dict[str, dict[str, Any]] = {
 }
 SMALL: dict[str, dict[str, Any]] = {
     "sd1": {
-        "unet": {"block_out_channels": (32, 64, 64, 64), "attention_head_dim": (8,) * 4, "cross_attention_dim": 64},
+        "unet": {"block_out_channels": (32, 64, 128, 128), "attention_head_dim": (8,) * 4, "cross_attention_dim": 64},
         "clip": (64, 2, 96, 1),
     },
     "sd2": {
         "unet": {
-            "block_out_channels": (64, 64, 128, 128),
-            "attention_head_dim": (1, 1, 2, 2),
+            "block_out_channels": (64, 128, 192, 192),
+            "attention_head_dim": (1, 2, 3, 3),
             "cross_attention_dim": 64,
         },
         "open_clip": (64, 2, 96, 1),
     },
     "sdxl": {
         "unet": {
-            "block_out_channels": (32, 64, 64),
-            "attention_head_dim": (1, 1, 1),
+            "block_out_channels": (32, 64, 128),
+            "attention_head_dim": (1, 1, 2),
             "cross_attention_dim": 128,
             "addition_time_embed_dim": 8,
             "projection_class_embeddings_input_dim": 64 + 48,
