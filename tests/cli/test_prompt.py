@@ -135,3 +135,10 @@ def test_a_prompt_is_explained(tmp_path: Path, tiny_base_folder: Path, capsys: p
     shown = capsys.readouterr().out
     assert 'adapter "nobody" is unknown' in shown
     assert "not closed" in shown
+
+
+def test_tokens_are_counted_for_a_checkpoint_in_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = tmp_path / "model.safetensors"
+    checkpoint.touch()  # its tokenizer is the one that all families share
+    assert run(["prompt", "a (red:1.2) hat", "--base", str(checkpoint), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["chunks"] == [3]
