@@ -26,7 +26,7 @@ def test_rank_dropout_keeps_the_mean_and_belongs_to_the_row() -> None:
     gate = Gate(T, SEEDS, 0, rank=0.25)
     ranks = gate.ranks("lora_unet_a", 4000)
     assert ranks is not None
-    assert sorted(ranks.unique().tolist()) == [0.0, torch.tensor(1 / 0.75).item()]
+    assert sorted(set(ranks.flatten().tolist())) == [0.0, torch.tensor(1 / 0.75).item()]
     torch.testing.assert_close(ranks.mean(dim=1), torch.ones(4), rtol=0, atol=0.05)
     again = Gate(T[1:2], SEEDS[1:2], 5, rank=0.25).ranks("lora_unet_a", 4000)
     assert again is not None

@@ -70,7 +70,7 @@ def test_curves_over_the_depth(tiny_base: Base, curve: str, first: float, last: 
     names = [name for name, target in tiny_base.targets.items() if target.part == "unet"]
     by_block = {block_of(name): choice.rate(name) / flat.rate(name) for name in names}
     ordered = [by_block[block] for block in sorted(by_block, key=lambda each: ("IMO".index(each[0]), each))]
-    assert (ordered[0], ordered[-1]) == (pytest.approx(first, abs=1e-9), pytest.approx(last, abs=1e-9))
+    assert [ordered[0], ordered[-1]] == pytest.approx([first, last], abs=1e-9)
     middle = ordered[len(ordered) // 2]
     depth = (len(ordered) // 2) / (len(ordered) - 1)
     wanted = {"cosine": math.cos(math.pi / 2 * depth), "sine": math.sin(math.pi / 2 * depth), "linear": depth}

@@ -24,7 +24,7 @@ def test_same_as_transformers(name: str, theirs: str, cycles: int, warmup: int) 
     steps = 50
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     power = 2.5 if name == "polynomial" else 1.0
-    extra = {"num_cycles": cycles} if cycles > 1 else None
+    extra: dict[str, float] | None = {"num_cycles": cycles} if cycles > 1 else None
     extra = {"power": power, "lr_end": 0.0} if name == "polynomial" else extra
     schedule = get_scheduler(theirs, optimizer, warmup, steps, scheduler_specific_kwargs=extra)
     ours = RateSchedule(name, steps, warmup, cycles, power)

@@ -219,10 +219,11 @@ class AdapterBank(nn.Module):
             weights.append((layer.weight, _add_deltas(layer.weight, acting, spare.get(id(layer.weight)))))
             shifts = [(shift, s) for factors, s in acting if (shift := factors.delta_bias()) is not None]
             if shifts:
-                moved = layer.bias.float()
+                bias = cast(nn.Parameter, layer.bias)
+                moved = bias.float()
                 for shift, strength in shifts:
                     moved = moved.add(shift, alpha=strength)
-                weights.append((layer.bias, moved.to(layer.bias.dtype)))
+                weights.append((bias, moved.to(bias.dtype)))
         return Merged(tuple(weights))
 
 

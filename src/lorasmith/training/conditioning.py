@@ -58,7 +58,7 @@ class Conditioner:
         return self._base.encode_tokens(ids, self._clip_skip)
 
     def _encode_chunks(self, ids_BT: Tensor) -> TextContext:
-        inner = ids_BT[:, 1:-1].unflatten(1, (-1, CHUNK)).clone()
+        inner = ids_BT[:, 1:-1].reshape(len(ids_BT), -1, CHUNK).clone()
         B, count, _ = inner.shape
         bos, eos = self._ends
         pad = self._base.text_encoders[0].tokenizer.pad_token_id
@@ -68,9 +68,9 @@ class Conditioner:
         last = inner[:, :, -1:]
         end = torch.where((last == eos) | (last == pad), pad, eos)
         context = self._encode(torch.cat([begin, inner, end], dim=2).flatten(0, 1))
-        hidden = context.hidden.unflatten(0, (B, count))
+        hidden = context.hidden.reshape(B, count, *context.hidden.shape[1:])
         joined = torch.cat([hidden[:, 0, :1], hidden[:, :, 1:-1].flatten(1, 2), hidden[:, -1, -1:]], dim=1)
-        return TextContext(joined, None if context.pooled is None else context.pooled.unflatten(0, (B, count))[:, 0])
+        return TextContext(joined, None if context.pooled is None else context.pooled[::count])
 
     @property
     def _ends(self) -> tuple[int, int]:

@@ -36,7 +36,7 @@ class RateSchedule:
         if self.name == "cosine":
             return max(0.0, 0.5 * (1 + math.cos(math.pi * progress)))
         if self.name == "polynomial":
-            return max(0.0, 1 - progress) ** self.power
+            return float(max(0.0, 1 - progress) ** self.power)
         if self.name == "rex":
             # Chen et al. 2022: z / (1/2 + z/2), z the share of the steps that is left.
             left = max(0.0, 1 - progress)

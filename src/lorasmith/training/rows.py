@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ class Rows:
         if not chosen:
             return None
         index = list(chosen)
-        cut = {
+        cut: dict[str, Any] = {
             each.name: value[index] if isinstance(value, Tensor) else tuple(value[row] for row in index)
             for each in fields(self)
             if isinstance(value := getattr(self, each.name), Tensor | tuple) and len(value)
