@@ -216,14 +216,14 @@ class AdapterBank(nn.Module):
             if not acting:
                 continue
             layer = cast(nn.Linear, slot.layer)
-            weights.append((layer.weight, _add_deltas(layer.weight, acting, spare.get(id(layer.weight)))))
+            weight = cast(nn.Parameter, layer.weight)
+            weights.append((weight, _add_deltas(weight, acting, spare.get(id(weight)))))
             shifts = [(shift, s) for factors, s in acting if (shift := factors.delta_bias()) is not None]
             if shifts:
-                bias = cast(nn.Parameter, layer.bias)
-                moved = bias.float()
+                moved = layer.bias.float()
                 for shift, strength in shifts:
                     moved = moved.add(shift, alpha=strength)
-                weights.append((bias, moved.to(bias.dtype)))
+                weights.append((layer.bias, moved.to(layer.bias.dtype)))
         return Merged(tuple(weights))
 
 
