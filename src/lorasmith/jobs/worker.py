@@ -82,16 +82,16 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
         for job in queue.recover(device):
             yield Note(f"job {job.id} was left by a worker that ended: it goes on from its last state.")
         while True:
-            job = queue.claim(device)
-            if job is not None:
+            claimed = queue.claim(device)
+            if claimed is not None:
                 try:
-                    ended = yield from _run(queue, job, device, lock)
+                    ended = yield from _run(queue, claimed, device, lock)
                 except (KeyboardInterrupt, GeneratorExit) as stop:
-                    queue.end(job.id, "waiting", "its worker was stopped.")
+                    queue.end(claimed.id, "waiting", "its worker was stopped.")
                     if isinstance(stop, GeneratorExit):
                         raise
                     raise Stopped(
-                        f"job {job.id} waits again; its state is saved.", hint="Go on with: lorasmith queue run"
+                        f"job {claimed.id} waits again; its state is saved.", hint="Go on with: lorasmith queue run"
                     ) from None
                 setattr(tally, ended, getattr(tally, ended) + 1)
             elif watch:

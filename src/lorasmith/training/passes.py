@@ -69,7 +69,7 @@ class Passes:
         for columns in together.values():
             rows = [len(asked[column].captions) for column in columns]
             output = self._denoise(columns, [asked[column] for column in columns])
-            outputs |= zip(columns, torch.split(output, rows), strict=True)  # type: ignore[no-untyped-call]
+            outputs |= zip(columns, torch.split(output, rows), strict=True)
         return outputs
 
     def _denoise(self, columns: Sequence[int], passes: Sequence[Pass]) -> Tensor:
