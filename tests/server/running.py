@@ -109,6 +109,8 @@ def running(settings: ServerSettings, loader: Any = None) -> Iterator[tuple[http
         with httpx.Client(base_url=server.address, headers=headers, timeout=600) as client:
             yield client, server
     finally:
+        if isinstance(loader, Plain) and loader.engine is not None:
+            loader.engine.gate.set()
         server.stop()
         thread.join(600)
         assert not thread.is_alive()

@@ -36,14 +36,14 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "train": "Train the adapter; stop it any time, go on with --resume.",
         "queue": "Training runs in a line that outlives a restart.",
         "exam": "Measure an adapter against its base; choose a snapshot.",
-        "grid": "Draw snapshots by strengths, or anything by anything, beside the bare base.",
-        "showcase": "Draw varied pictures from a template, judge them, and tell the hit rate.",
+        "grid": "Draw snapshots by strengths, or anything by anything.",
+        "showcase": "Draw varied pictures from a template; tell the hit rate.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
-        "serve": "Serve pictures over HTTP: a page, an API, and the one of web UI clients.",
+        "serve": "A page to draw with, and an API that web UI clients know.",
         "picture": "Read a picture's recipe, and draw it again from it.",
         "prompt": "Read and expand prompts without drawing them.",
         "base": "Show what base models are; make safetensors of old pickled ones.",
-        "adapter": "Show, verify, edit, convert, resize, merge and extract adapter files.",
+        "adapter": "Show, convert, merge, resize and extract adapter files.",
     }
 )
 _GROUPS = frozenset({"base", "queue", "recipe", "curate", "grid", "prompt", "showcase", "adapter", "picture"})

@@ -27,6 +27,8 @@ LEAST_INLIERS = 15
 
 _SIDE = 512
 _BITS = 32
+_EDGE = 31
+"""Pixels at each edge where no place is looked for (ORB's own default); thinner pictures have none."""
 _LIKE = 0.8
 """The nearest place must be this much nearer than the second (Lowe 2004, section 7.1)."""
 _MISS = 4.0
@@ -80,7 +82,9 @@ def take_keypoints(image: Image.Image) -> Keypoints:
     size = max(1, round(grey.width * share)), max(1, round(grey.height * share))
     if size != grey.size:
         grey = grey.resize(size, Image.Resampling.BOX if share < 1 else Image.Resampling.BICUBIC)
-    found, bits = cv2.ORB_create(nfeatures=MOST).detectAndCompute(np.asarray(grey), None)
+    bits = None
+    if min(size) > 2 * _EDGE:
+        found, bits = cv2.ORB_create(nfeatures=MOST, edgeThreshold=_EDGE).detectAndCompute(np.asarray(grey), None)
     if bits is None:
         return Keypoints(size, np.empty((0, 2), np.float32), np.empty((0, _BITS), np.uint8))
     places = np.array([place.pt for place in found[:MOST]], np.float32)

@@ -29,6 +29,7 @@ from lorasmith.generation.grids.axes import (
 )
 from lorasmith.generation.grids.cost import Cost, count_cost, measure_cost
 from lorasmith.generation.grids.drawing import CELLS, Grid, Order, draw_order, take_order
+from lorasmith.generation.grids.folders import claim_folder
 from lorasmith.generation.grids.marks import copy_kept, find_folder, read_marks
 from lorasmith.generation.grids.publishing import RECORD, publish, tell_settings
 from lorasmith.generation.pictures import Picture, read_picture
@@ -162,6 +163,7 @@ def _on(name: str) -> Edit:
 def test_a_published_grid_and_its_favourites(studio: Studio, tmp_path: Path) -> None:
     folder = tmp_path / "grids" / "one"
     order = order_of(studio, folder, strength_axis([1.0]), field_axis("seed", [1, 2]), field_axis("steps", [1, 0]))
+    claim_folder(folder, RECORD)
     published = finish(publish(drawn(studio, order), title="A </script> title"))
     assert [sheet.name for sheet in published.sheets] == ["grid-1.png", "grid-2.png"]
     with Image.open(published.sheets[0]) as sheet:
@@ -218,7 +220,8 @@ def test_marks_that_are_none(tmp_path: Path) -> None:
 
 
 def test_large_sheets_are_scaled_with_a_note(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = drawn(studio, order_of(studio, tmp_path, field_axis("seed", [1, 2])))
+    claim_folder(tmp_path / "g", RECORD)
+    grid = drawn(studio, order_of(studio, tmp_path / "g", field_axis("seed", [1, 2])))
     whole = finish(publish(grid, full_size=True))
     monkeypatch.setattr("lorasmith.generation.grids.publishing.MOST_SIDE", 300)
     seen: list[Event] = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lorasmith.adapters.surgery.merging import Operation
     from lorasmith.adapters.surgery.products import Cut
 
-app = typer.Typer(help="Show, verify, edit, convert, resize, merge and extract adapter files.", no_args_is_help=True)
+app = typer.Typer(help="Show, convert, merge, resize and extract adapter files.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Adapter files (.safetensors).")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The new file.")]

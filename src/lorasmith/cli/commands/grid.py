@@ -33,7 +33,7 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Group, help="Draw snapshots by strengths, or anything by anything, beside the bare base.", no_args_is_help=True
+    cls=_Group, help="Draw snapshots by strengths, or anything by anything.", no_args_is_help=True
 )
 
 

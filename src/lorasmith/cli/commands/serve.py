@@ -42,7 +42,7 @@ def command(
     lazy: Annotated[bool, typer.Option("--lazy", help="Load the base at the first picture, not at the start.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The address as a JSON line, for programs.")] = False,
 ) -> None:
-    """Serve pictures over HTTP: a page, an API, and the one of web UI clients.
+    """A page to draw with, and an API that web UI clients know.
 
     Example: lorasmith serve --adapters adapters --port 7860
     """

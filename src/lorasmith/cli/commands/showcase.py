@@ -29,7 +29,7 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Group, help="Draw varied pictures from a template, judge them, and tell the hit rate.", no_args_is_help=True
+    cls=_Group, help="Draw varied pictures from a template; tell the hit rate.", no_args_is_help=True
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
