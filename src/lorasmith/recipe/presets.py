@@ -33,7 +33,7 @@ DOODLE = {
     "resolution": 128,
     "bucket": {"min": 64, "max": 256, "step": 32},
     "batch_size": 4,
-    "target_steps": 600,
+    "target_steps": 300,
     "rank": 8,
     "alpha": 8,
     "lr": {"unet": 1e-3, "text_encoder": 3e-4},
@@ -42,7 +42,7 @@ DOODLE = {
     "loss": {"min_snr_gamma": 5},
     "caption": {"shuffle": True, "keep_tokens": 1},
     "preserve": {"kind": "differential", "weight": 1.0, "share": 0.5},
-    "save_every": "100 steps",
+    "save_every": "60 steps",
 }
 
 OPTIMIZER_PRESETS: Mapping[str, Mapping[str, Any]] = {
