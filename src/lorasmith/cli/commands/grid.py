@@ -32,9 +32,7 @@ class _Group(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_Group, help="Draw snapshots by strengths, or anything by anything.", no_args_is_help=True
-)
+app = typer.Typer(cls=_Group, help="Draw snapshots by strengths, or anything by anything.", no_args_is_help=True)
 
 
 @app.command()

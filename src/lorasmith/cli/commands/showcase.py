@@ -28,9 +28,7 @@ class _Group(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_Group, help="Draw varied pictures from a template; tell the hit rate.", no_args_is_help=True
-)
+app = typer.Typer(cls=_Group, help="Draw varied pictures from a template; tell the hit rate.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
