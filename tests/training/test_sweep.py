@@ -51,7 +51,7 @@ def assert_close(one: Path, other: Path, base: Base) -> None:
     for name, factors in first.layers.items():
         for field, tensor in factors.trained().items():
             torch.testing.assert_close(tensor, second.layers[name].trained()[field], rtol=2e-2, atol=2e-5)
-        moved = max(moved, float(factors.delta_weight(base.module(name).weight).abs().max()))
+        moved = max(moved, float(factors.delta_weight(base.module(name).weight).abs().max()))  # type: ignore[arg-type]
     assert moved > 1e-6, "nothing was learnt that could differ"
 
 
