@@ -91,10 +91,11 @@ class Plain:
 
     def __call__(self, entry: BaseEntry, _: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
         self.loaded.append(entry.name)
-        self.engine = PlainEngine(entry.name, input_path, self.delay)
+        engine = PlainEngine(entry.name, input_path, self.delay)
         if self.hold:
-            self.engine.gate.clear()
-        return self.engine, "ab" * 32
+            engine.gate.clear()
+        self.engine = engine
+        return engine, "ab" * 32
 
 
 @contextmanager

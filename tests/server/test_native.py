@@ -187,6 +187,7 @@ def test_joining_cancelling_turning_away(tmp_path: Path) -> None:
         other = client.post("/api/v1/jobs", json={"prompt": "x", "count": 3}, headers={"x-client": "somebody else"})
         assert other.status_code == 503
         assert client.delete(f"/api/v1/jobs/{first['id']}").json()["state"] == "cancelled"
+        wait_for(lambda: loader.engine is not None)
         assert loader.engine is not None
         loader.engine.gate.set()
         done = finished(client, waiting["id"])
@@ -213,6 +214,7 @@ def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
     with running(settings, loader) as (client, server):
         job = submit(client, count=2, seed=4)
         wait_for(lambda: len(server.service.running) == 1)
+        wait_for(lambda: loader.engine is not None)
         assert loader.engine is not None
         server.service.close_doors()
         late = client.post("/api/v1/jobs", json={"prompt": "late"})

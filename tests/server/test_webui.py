@@ -171,6 +171,7 @@ def test_a_client_that_leaves_and_one_that_interrupts(tmp_path: Path) -> None:
         wait_for(lambda: bool(service.running) and loader.engine is not None)
         leaver.close()
         wait_for(lambda: not service.live and not service.running)
+        wait_for(lambda: loader.engine is not None)
         assert loader.engine is not None
         loader.engine.gate.set()
         wait_for(lambda: loader.engine is not None and loader.engine.active == 0)

@@ -73,7 +73,7 @@ _REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "doodle": {
         "*": (
-            "rank 8, alpha 8, 600 steps, lr 1e-3 and 3e-4 with adamw: tuned with the exam on the embedded base",
+            "rank 8, alpha 8, 300 steps, lr 1e-3 and 3e-4 with adamw: tuned with the exam on the embedded base",
             "differential preservation: pictures without the trigger stay what the base draws (C6)",
             "min-SNR 5 evens out the timesteps; the rate falls along a cosine, so that the end is calm",
         )
