@@ -23,8 +23,8 @@ from lorasmith.dataset.decisions import (
     record,
     undo,
 )
-from lorasmith.dataset.locking import lock_file
 from lorasmith.errors import DatasetError
+from lorasmith.locking import lock_file
 from lorasmith.project import Project
 from tests.dataset.projects import make_project
 

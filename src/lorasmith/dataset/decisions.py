@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from lorasmith.dataset.locking import lock_file
 from lorasmith.errors import DatasetError
+from lorasmith.locking import lock_file
 from lorasmith.project import Project, append_lines
 
 Verb = Literal["keep", "reject", "role", "repeats", "crop", "label", "unlabel", "distinct", "made"]

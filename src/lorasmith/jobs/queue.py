@@ -22,7 +22,6 @@ from lorasmith.project import Project, safe_name
 
 HOME_VARIABLE = "LORASMITH_HOME"
 """Moves the folder of the user's data."""
-STATES = ("waiting", "running", "stopping", "done", "failed", "cancelled")
 _VERSION = 1
 _TABLES = """
 create table jobs (
@@ -56,7 +55,10 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands. `assignments` are its ``--set`` values; times in seconds since the epoch."""
+    """A job as it stands. `assignments` are its ``--set`` values; times in seconds since the epoch.
+
+    `state` is waiting, running, stopping, done, failed or cancelled.
+    """
 
     id: int
     project: str

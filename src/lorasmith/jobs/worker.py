@@ -25,6 +25,7 @@ from typing import IO, Any, ClassVar
 from lorasmith.errors import LorasmithError, Stopped, UsageError
 from lorasmith.events import Event, Note, Progress, Work
 from lorasmith.jobs.queue import Job, JobQueue
+from lorasmith.locking import lock_file
 from lorasmith.project import safe_name
 
 _PYTHON = sys.executable
@@ -215,7 +216,7 @@ def _hold(file: Path, device: str) -> Iterator[int]:
     """Hold the device's lock; its descriptor. Raises BusyError."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(descriptor)
+        lock_file(descriptor)
     except OSError:
         os.close(descriptor)
         raise BusyError(
@@ -227,14 +228,3 @@ def _hold(file: Path, device: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    if os.name == "posix":
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return
-    import msvcrt
-
-    msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
