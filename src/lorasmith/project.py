@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -211,23 +211,31 @@ def safe_name(text: str) -> str:
 
 def write_file(path: Path, data: bytes | str) -> Path:
     """Write a whole file or nothing: to a neighbour first, flushed, then renamed over. Raises StorageError."""
+    hint = "Free some space or choose another folder, then resume."
+    with replacing(path, hint) as partial, partial.open("wb") as out:
+        out.write(data.encode("utf-8") if isinstance(data, str) else data)
+        out.flush()
+        os.fsync(out.fileno())
+    return path
+
+
+@contextlib.contextmanager
+def replacing(path: Path, hint: str = "Free some space or choose another folder.") -> Iterator[Path]:
+    """A neighbour of `path` to write to, which takes its place at the end; after any error nothing is left of it.
+
+    Folders above are made. Raises StorageError with `hint` for an OSError inside the block, too.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as out:
-            out.write(data.encode("utf-8") if isinstance(data, str) else data)
-            out.flush()
-            os.fsync(out.fileno())
+        yield partial
         os.replace(partial, path)
-    except OSError as fault:
+    except BaseException as fault:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write: {fault.strerror}.",
-            where=path,
-            hint="Free some space or choose another folder, then resume.",
-        ) from fault
-    return path
+        if isinstance(fault, OSError):
+            raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint=hint) from fault
+        raise
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:

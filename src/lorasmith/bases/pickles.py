@@ -5,8 +5,6 @@ The reader takes tensors and plain tables only (torch's `weights_only`); anythin
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.errors import BaseError, StorageError
+from lorasmith.project import replacing
 
 
 def convert_pickle(path: Path, out: Path) -> int:
@@ -43,14 +42,6 @@ def convert_pickle(path: Path, out: Path) -> int:
     tensors = {str(key): each.clone().contiguous() for key, each in table.items() if isinstance(each, Tensor)}
     if not tensors:
         raise BaseError("holds no tensors.", where=path)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out, "Free some space.") as partial:
         save_file(tensors, partial, {"format": "pt"})
-        os.replace(partial, out)
-    except OSError as fault:
-        raise StorageError(f"cannot write: {fault.strerror}.", where=out, hint="Free some space.") from fault
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
     return len(tensors)

@@ -24,7 +24,7 @@ from lorasmith.errors import ProjectError, StorageError
 from lorasmith.events import Progress, Work
 from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
-from lorasmith.project import Project, safe_name, write_file
+from lorasmith.project import Project, replacing, safe_name, write_file
 from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.words import join_tags, split_tags
@@ -100,22 +100,12 @@ def pack_zip(project: Project, target: Path) -> Path:
         raise ProjectError("nothing was built yet.", where=project.built_dataset, hint=hint)
     if target.exists() and not zipfile.is_zipfile(target):
         raise ProjectError("there is something else of that name.", where=target, hint="Choose another name.")
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     taken: set[str] = set()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(partial, "w") as archive:
-            for image in images:
-                stem = _free(image.stem, taken)
-                _pack(archive, image, stem + image.suffix, zipfile.ZIP_STORED)
-                _pack(archive, image.with_suffix(CAPTION_EXTENSION), stem + CAPTION_EXTENSION, zipfile.ZIP_DEFLATED)
-        os.replace(partial, target)
-    except OSError as fault:
-        raise StorageError(
-            f"cannot write: {fault.strerror}.", where=target, hint="Free some space or choose another folder."
-        ) from fault
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for image in images:
+            stem = _free(image.stem, taken)
+            _pack(archive, image, stem + image.suffix, zipfile.ZIP_STORED)
+            _pack(archive, image.with_suffix(CAPTION_EXTENSION), stem + CAPTION_EXTENSION, zipfile.ZIP_DEFLATED)
     return target
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 import zlib
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lorasmith.errors import StorageError
+from lorasmith.project import replacing
 
 GREATEST_SIDE = 2**31 - 1  # PNG, second edition, 11.2.2
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,23 +23,11 @@ def write_png(path: Path, size: tuple[int, int], bands: Iterable[Image.Image]) -
 
     The bands' heights must sum to the size's (ValueError).
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as out:
-            for piece in _pieces(size, bands):
-                out.write(piece)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(partial, path)
-    except BaseException as fault:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if isinstance(fault, OSError):
-            raise StorageError(
-                f"cannot write: {fault.strerror}.", where=path, hint="Free some space or choose another folder."
-            ) from fault
-        raise
+    with replacing(path) as partial, partial.open("wb") as out:
+        for piece in _pieces(size, bands):
+            out.write(piece)
+        out.flush()
+        os.fsync(out.fileno())
     return path
 
 
