@@ -35,3 +35,13 @@ def family_folders(tmp_path_factory: pytest.TempPathFactory, tiny_base_folder: P
     root = tmp_path_factory.mktemp("families")
     others = {family: build_tiny_base(root / family, family) for family in ("sd2", "sdxl")}
     return {"sd1": tiny_base_folder, **others}
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty hub cache, and no network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "cache"

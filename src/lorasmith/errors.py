@@ -121,3 +121,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """``Did you mean "rank"?`` for the nearest known name, or None when nothing is near."""
     near = near_names(name, known, count=1)
     return f'Did you mean "{near[0]}"?' if near else None
+
+
+def first_line(fault: Exception) -> str:
+    """What a library says of a fault, in one line; its kind where it says nothing."""
+    return (str(fault) or type(fault).__name__).splitlines()[0]

@@ -9,33 +9,15 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from huggingface_hub import constants
 
 from lorasmith.bases.base import load_base
 from lorasmith.bases.hub import cached_base, chosen_files, fetch_base, is_hub_id
 from lorasmith.errors import BaseError
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty hub cache, and no network."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    return tmp_path / "cache"
+from tests.hub import hub_snapshot
 
 
-def snapshot(cache: Path, repository: str) -> Path:
-    """The folder in which the hub's cache keeps a repository's files."""
-    root = cache / f"models--{repository.replace('/', '--')}"
-    (root / "refs").mkdir(parents=True)
-    (root / "refs" / "main").write_text(COMMIT)
-    return root / "snapshots" / COMMIT
-
-
-def test_a_cached_base_needs_no_network(cache: Path, tiny_base_folder: Path) -> None:
-    folder = snapshot(cache, "owner/tiny")
+def test_a_cached_base_needs_no_network(hub_cache: Path, tiny_base_folder: Path) -> None:
+    folder = hub_snapshot(hub_cache, "owner/tiny")
     assert cached_base("owner/tiny") is None
     shutil.copytree(tiny_base_folder, folder)
     assert fetch_base("owner/tiny") == folder
@@ -43,14 +25,14 @@ def test_a_cached_base_needs_no_network(cache: Path, tiny_base_folder: Path) -> 
     assert (base.name, base.family, base.folder) == ("tiny", "sd1", folder)
 
 
-def test_offline_without_a_cache(cache: Path) -> None:
-    assert not cache.exists()
+def test_offline_without_a_cache(hub_cache: Path) -> None:
+    assert not hub_cache.exists()
     with pytest.raises(BaseError, match=r"hub cannot be reached.*go online for the first use"):
         load_base("owner/model")
 
 
-def test_a_path_that_is_none_is_told_as_such(cache: Path, tmp_path: Path) -> None:
-    assert not cache.exists()
+def test_a_path_that_is_none_is_told_as_such(hub_cache: Path, tmp_path: Path) -> None:
+    assert not hub_cache.exists()
     with pytest.raises(BaseError, match="no such file"):
         load_base(str(tmp_path / "missing.safetensors"))
 
@@ -95,8 +77,8 @@ def listing(monkeypatch: pytest.MonkeyPatch, files: list[str], got: list[str]) -
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
 
 
-def test_a_folder_and_a_file_are_fetched(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not cache.exists()
+def test_a_folder_and_a_file_are_fetched(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not hub_cache.exists()
     got: list[str] = []
     listing(monkeypatch, FILES, got)
     assert fetch_base("owner/model") == Path("/cache/owner/model")

@@ -6,11 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lorasmith.errors import BaseError, StorageError
+from lorasmith.errors import BaseError
+from lorasmith.hub import PATIENCE, is_hub_name, keeping_error, refusal_error, terms_error
 
-_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?:/[\w-][\w.-]*)*", re.ASCII)
 _FILES = (".safetensors", ".ckpt", ".pt", ".bin")
-_PATIENCE = 15.0  # seconds
 _FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 _NEEDED = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
@@ -20,7 +19,7 @@ def is_hub_id(name: str) -> bool:
 
     What ends like a file but has only one folder before it is a path that is not there.
     """
-    return _ID.fullmatch(name) is not None and not (name.count("/") == 1 and name.endswith(_FILES))
+    return is_hub_name(name) and not (name.count("/") == 1 and name.endswith(_FILES))
 
 
 def cached_base(name: str) -> Path | None:
@@ -51,17 +50,13 @@ def fetch_base(name: str) -> Path:
 
     repository, file = _split(name)
     try:
-        listed = [sibling.rfilename for sibling in HfApi().model_info(repository, timeout=_PATIENCE).siblings or ()]
+        listed = [sibling.rfilename for sibling in HfApi().model_info(repository, timeout=PATIENCE).siblings or ()]
         wanted = [file] if file is not None else chosen_files(listed)
         if not wanted or (file is not None and file not in listed):
             raise _no_base(name, listed)
         paths = [Path(hf_hub_download(repository, each)) for each in wanted]
     except errors.GatedRepoError:
-        raise BaseError(
-            "its owner asks to accept terms first.",
-            where=name,
-            hint="Accept them on the hub's page of it, log in with: hf auth login",
-        ) from None
+        raise terms_error(BaseError, name) from None
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
         raise BaseError(
             "no such file or folder here, and no such repository on the hub (or a private one).",
@@ -71,10 +66,10 @@ def fetch_base(name: str) -> Path:
     except (BaseError, KeyboardInterrupt):
         raise
     except errors.HfHubHTTPError as fault:
-        raise BaseError(f"the hub does not give it: {_first_line(fault)}", where=name, hint="Try later.") from None
+        raise refusal_error(BaseError, name, fault) from None
     except Exception as fault:  # its HTTP client raises classes of its own
         if isinstance(fault, OSError) and fault.errno is not None and not _network(fault):
-            raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
+            raise keeping_error(name, fault) from None
         raise BaseError(
             "no such file or folder here, and the hub cannot be reached to look for it there.",
             where=name,
@@ -122,7 +117,3 @@ def _no_base(name: str, listed: Sequence[str]) -> BaseError:
 
 def _network(fault: OSError) -> bool:
     return isinstance(fault, ConnectionError | TimeoutError) or "resol" in str(fault).lower()
-
-
-def _first_line(fault: Exception) -> str:
-    return (str(fault) or type(fault).__name__).splitlines()[0]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 
-from lorasmith.errors import DatasetError, StorageError
+from lorasmith.errors import DatasetError
+from lorasmith.hub import PATIENCE, keeping_error, refusal_error, terms_error
 from lorasmith.tags.layouts import MAPPED_MODEL_NAME, MAPPING_NAME, MODEL_NAME, TAGS_NAME
 
-_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?:/[\w-][\w.-]*)*", re.ASCII)
-_PATIENCE = 15.0  # seconds
 _LAYOUTS = ((TAGS_NAME, MODEL_NAME), (MAPPING_NAME, MAPPED_MODEL_NAME), (MAPPING_NAME, MODEL_NAME))
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether `name` has the form ``owner/repository``, or ``owner/repository/folder`` for one of several taggers."""
-    return _ID.fullmatch(name) is not None
 
 
 def fetch_tagger(name: str) -> Path:
     """The folder of the tagger with this hub id, downloaded when it is not in the cache yet.
+
+    The id is ``owner/repository``, or ``owner/repository/folder`` for one of several taggers.
 
     A tagger in the cache is used as it is, without asking for a newer one. Raises DatasetError when it cannot be
     reached or is no tagger, StorageError when the disk is full.
@@ -57,11 +52,7 @@ def _fetch(name: str, files: tuple[str, ...], local: bool) -> Path | None:
     except errors.EntryNotFoundError:
         return None
     except errors.GatedRepoError:
-        raise DatasetError(
-            "its owner asks to accept terms first.",
-            where=name,
-            hint="Accept them on the hub's page of it, log in with: hf auth login",
-        ) from None
+        raise terms_error(DatasetError, name) from None
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
         raise DatasetError(
             "no such repository on the hub, or a private one.",
@@ -70,8 +61,8 @@ def _fetch(name: str, files: tuple[str, ...], local: bool) -> Path | None:
         ) from None
     except Exception as fault:  # its HTTP client raises classes of its own
         if isinstance(fault, OSError) and not isinstance(fault, errors.HfHubHTTPError):
-            raise StorageError(f"cannot be kept: {fault.strerror or _first_line(fault)}.", where=name) from None
-        raise DatasetError(f"the hub does not give it: {_first_line(fault)}", where=name, hint="Try later.") from None
+            raise keeping_error(name, fault) from None
+        raise refusal_error(DatasetError, name, fault) from None
     return paths[0].parent if len({path.parent for path in paths}) == 1 else None
 
 
@@ -80,7 +71,7 @@ def _reach(url: str, name: str) -> None:
     from huggingface_hub import errors, get_hf_file_metadata
 
     try:
-        get_hf_file_metadata(url, timeout=_PATIENCE)
+        get_hf_file_metadata(url, timeout=PATIENCE)
     except (errors.HfHubHTTPError, errors.HFValidationError):
         raise
     except Exception:  # its HTTP client raises classes of its own
@@ -93,7 +84,3 @@ def _unreachable(name: str) -> DatasetError:
         where=name,
         hint="Go online for the first use, or download its folder elsewhere and give that folder.",
     )
-
-
-def _first_line(fault: Exception) -> str:
-    return (str(fault) or type(fault).__name__).splitlines()[0]

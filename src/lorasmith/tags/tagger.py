@@ -15,11 +15,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from lorasmith.dataset.reading import Dataset, Item
-from lorasmith.errors import BaseError, DatasetError, ImageError
+from lorasmith.errors import BaseError, DatasetError, ImageError, first_line
 from lorasmith.events import Note, Progress, Work
+from lorasmith.hub import is_hub_name
 from lorasmith.images.crops import open_part
 from lorasmith.project import EMBEDDED, Project
-from lorasmith.tags.hub import fetch_tagger, is_hub_id
+from lorasmith.tags.hub import fetch_tagger
 from lorasmith.tags.layouts import Layout, read_layout
 from lorasmith.tags.store import RATING, ScoredTag, StoredTags, read_stored, store, store_tagger
 
@@ -77,7 +78,7 @@ class Tagger:
         try:
             given = np.asarray(self._session.run(None, {self._input: batch})[0])
         except Exception as fault:  # onnxruntime raises classes of its own
-            raise DatasetError(f"this tagger fails: {_first_line(fault)}", where=model) from None
+            raise DatasetError(f"this tagger fails: {first_line(fault)}", where=model) from None
         if given.ndim != 2 or len(given) != len(batch) or given.shape[1] <= self._columns.max():
             raise DatasetError(
                 f"gives scores of shape {given.shape} for {len(batch)} images and {len(self.names)} tags.", where=model
@@ -112,7 +113,7 @@ def open_tagger(name: str | Path) -> Tagger:
         return _load(folder, folder.resolve().name)
     if name == EMBEDDED:
         return _load(_embedded_folder(), EMBEDDED)
-    if is_hub_id(name):
+    if is_hub_name(name):
         return _load(fetch_tagger(name), name)
     return _load(folder, folder.name)
 
@@ -213,7 +214,7 @@ def _open_session(file: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(file, options, providers=[name for name in wanted if name in able])
     except Exception as fault:  # onnxruntime raises classes of its own, one for each stage of loading
-        raise DatasetError(f"cannot be loaded as a tagger: {_first_line(fault)}", where=file) from None
+        raise DatasetError(f"cannot be loaded as a tagger: {first_line(fault)}", where=file) from None
 
 
 def _embedded_folder() -> Path:
@@ -224,7 +225,3 @@ def _embedded_folder() -> Path:
                 "the embedded tagger is missing.", where=folder, hint="Reinstall lorasmith, or name another tagger."
             )
         return folder
-
-
-def _first_line(fault: Exception) -> str:
-    return (str(fault) or type(fault).__name__).splitlines()[0]
