@@ -35,7 +35,7 @@ class Result:
 
 @dataclass(eq=False)
 class Item:
-    """One picture of a job. `company` is what it can be drawn together with, once the base could tell."""
+    """One picture of a job. `company` is what it can be drawn together with on its base, once that could tell."""
 
     job: Job
     number: int

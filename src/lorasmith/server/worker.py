@@ -13,7 +13,7 @@ from lorasmith.server.catalogue import find_base
 from lorasmith.server.jobs import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from lorasmith.server.catalogue import BaseEntry
     from lorasmith.server.engine import Engine, InputPath
@@ -38,7 +38,6 @@ class Worker(threading.Thread):
         self._service = service
         self._loader = loader
         self._engine: Engine | None = None
-        self._base: str | None = None
         self._drawing: list[Item] = []
         self._deadline: float | None = None
         self._last_preview = 0.0
@@ -78,10 +77,10 @@ class Worker(threading.Thread):
             _LOG.warning("%s", error)
 
     def _load(self, name: str) -> Engine:
-        if self._engine is not None and self._base == name:
-            return self._engine
         service = self._service
-        self._engine, self._base, service.loaded_base = None, None, None
+        if self._engine is not None and service.loaded_base == name:
+            return self._engine
+        self._engine, service.loaded_base = None, None
         gc.collect()
         entry = find_base(service.bases, name)
         if self._loader is not None:
@@ -92,7 +91,7 @@ class Worker(threading.Thread):
             engine, content_hash = load_engine(entry, service.settings, service.store.input_path)
         service.metrics.add("lorasmith_base_loads_total")
         service.base_hashes[entry.name] = content_hash
-        self._engine, self._base, service.loaded_base = engine, entry.name, entry.name
+        self._engine, service.loaded_base = engine, entry.name
         return engine
 
     def _drop_cancelled(self) -> None:
@@ -110,7 +109,7 @@ class Worker(threading.Thread):
                 return
             try:
                 engine = self._load(item.order.base)
-                item.company = (self._base, engine.company(item.order))
+                self._company(engine, item)
                 steps = engine.add(item, item.order)
             except LorasmithError as error:
                 service.fail(item, error)
@@ -124,14 +123,19 @@ class Worker(threading.Thread):
     def _fits(self, item: Item) -> bool:
         """Whether a picture can join those in the making. One that cannot be drawn at all is taken out, to fail."""
         assert self._engine is not None
-        if find_base(self._service.bases, item.order.base).name != self._base:
+        if item.order.base != self._service.loaded_base:
             return False
-        if item.company is None or item.company[0] != self._base:  # type: ignore[index]
-            try:
-                item.company = (self._base, self._engine.company(item.order))
-            except LorasmithError:
-                return True
-        return any(other.company == item.company for other in self._drawing)
+        try:
+            company = self._company(self._engine, item)
+        except LorasmithError:
+            return True
+        return any(other.company == company for other in self._drawing)
+
+    def _company(self, engine: Engine, item: Item) -> Hashable:
+        """What a picture can be drawn together with on its base; the engine is asked once."""
+        if item.company is None:
+            item.company = engine.company(item.order)
+        return item.company
 
     def _step(self) -> None:
         engine, service = self._engine, self._service
@@ -158,7 +162,7 @@ class Worker(threading.Thread):
     def _give_up(self, fault: Exception) -> None:
         """Everything in the making fails, and the base is loaded anew for the next picture."""
         service = self._service
-        self._engine, self._base, service.loaded_base = None, None, None
+        self._engine, service.loaded_base = None, None
         error = fault if isinstance(fault, LorasmithError) else LorasmithError(f"drawing failed: {fault}.")
         for item in self._drawing:
             service.fail(item, error)
