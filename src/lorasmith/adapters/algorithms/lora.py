@@ -173,13 +173,8 @@ class LoraLinearSide(LoraSide):
         return y.add(F.linear(h, up), alpha=weights)
 
     def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
-        if mix.blocks:
-            return self._add_blocks(x, original(x), mix)
-        if mix.index is not None:
-            return self._add_picked(x, original(x), mix)
-        if mix.gate is not None and mix.gate.network:
-            y = original(x)
-            return self.add(x, y, mix, y)
+        if mix.blocks or mix.index is not None or (mix.gate is not None and mix.gate.network):
+            return super().run(original, x, mix)
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
         layer = self.layer
