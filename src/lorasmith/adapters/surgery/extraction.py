@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms.algorithm import LayerFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.header import ARCHITECTURES, VERSIONS, build_header
 from lorasmith.adapters.surgery.merging import Operation
-from lorasmith.adapters.surgery.products import Cut, kept_rank
+from lorasmith.adapters.surgery.products import Cut, as_lora, kept_rank
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError
 from lorasmith.events import Progress, Work
@@ -58,22 +58,20 @@ def extract(
                 up, down, gone, norm = best_product(change.flatten(1), cut)
                 lost, whole = lost + gone**2, whole + norm**2
                 errors[layer] = gone / norm
-                rank, ones = down.shape[0], (1,) * (change.ndim - 2)
-                layers[layer] = LoraFactors(
-                    down.reshape(rank, *change.shape[1:]), up.reshape(-1, rank, *ones), float(rank)
-                )
+                layers[layer] = as_lora(up, down, change.shape)
             eta = (time.monotonic() - begun) / done * (len(chosen) - done)
             yield Progress("extracting", done, len(chosen), eta)
     if not layers:
         raise AdapterError(f"{tuned.name} and {base.name} do not differ in any layer that a LoRA can hold.")
     adapter = Adapter(name, layers, {})
+    even = len({factors.rank for factors in layers.values()}) == 1
     facts = {
         "ss_output_name": name,
         "ss_v2": base.family == "sd2",
         "ss_base_model_version": VERSIONS[base.family],
         "ss_network_module": "networks.lora",
-        "ss_network_dim": adapter.rank if len({each.rank for each in layers.values()}) == 1 else "Dynamic",
-        "ss_network_alpha": adapter.alpha if len({each.rank for each in layers.values()}) == 1 else "Dynamic",
+        "ss_network_dim": adapter.rank if even else "Dynamic",
+        "ss_network_alpha": adapter.alpha if even else "Dynamic",
         "ss_network_args": {},
         "ss_sd_model_name": base.name,
         "ss_training_comment": f"extracted: {tuned.name} minus {base.name}",
@@ -81,7 +79,7 @@ def extract(
         "modelspec.architecture": ARCHITECTURES[base.family],
         "modelspec.title": name,
     }
-    return Operation(Adapter(name, layers, build_header(facts)), math.sqrt(lost / whole), errors)
+    return Operation(replace(adapter, metadata=build_header(facts)), math.sqrt(lost / whole), errors)
 
 
 def _change(tuned: StoredBase, base: StoredBase, layer: str) -> Tensor | None:

@@ -10,9 +10,8 @@ import torch
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.algorithms.algorithm import LayerFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.surgery.blocks import block_strength
-from lorasmith.adapters.surgery.products import WHOLE, Cut, as_product, shorten
+from lorasmith.adapters.surgery.products import WHOLE, Cut, as_lora, as_product, shorten
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError
 
@@ -64,8 +63,7 @@ def merge(
         up, down, gone, norm = shorten(up, down, cut)
         lost, whole = lost + gone**2, whole + norm**2
         errors[name] = gone / norm if norm else 0.0
-        r, ones = down.shape[0], (1,) * (len(shape) - 2)
-        layers[name] = LoraFactors(down.reshape(r, *shape[1:]), up.reshape(-1, r, *ones), float(r))
+        layers[name] = as_lora(up, down, shape)
     if not layers:
         raise AdapterError("every strength is 0: nothing is left.", where=adapters[0].name)
     metadata = {

@@ -91,6 +91,12 @@ def shorten(up: Tensor, down: Tensor, cut: Cut) -> tuple[Tensor, Tensor, float, 
     return Q_up @ (U[:, :r] * root), (root[:, None] * Vh[:r]) @ Q_down.T, gone, math.sqrt(float(energy.sum()))
 
 
+def as_lora(up: Tensor, down: Tensor, shape: tuple[int, ...]) -> LoraFactors:
+    """The product up (o, r) @ down (r, n) as a LoRA of a layer whose weight has this shape; alpha = rank."""
+    r, ones = down.shape[0], (1,) * (len(shape) - 2)
+    return LoraFactors(down.reshape(r, *shape[1:]), up.reshape(-1, r, *ones), float(r))
+
+
 def kept_rank(energy: Tensor, cut: Cut) -> int:
     """How many of the squared singular values, largest first, `cut` keeps: at least one."""
     total = float(energy.sum())
