@@ -61,6 +61,11 @@ def header_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
             "data_offsets": [at, at + tensor.nbytes],
         }
         at += tensor.nbytes
+    return pack_header(table)
+
+
+def pack_header(table: Mapping[str, Any]) -> bytes:
+    """The bytes of a header with this table, in its order."""
     text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text

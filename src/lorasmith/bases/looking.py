@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from lorasmith.bases.anatomy import dissect
 from lorasmith.bases.base import load_base
 from lorasmith.bases.folders import read_config
 from lorasmith.bases.probe import probe_prediction
-from lorasmith.bases.stored import open_stored
-from lorasmith.container import read_container
-from lorasmith.errors import BaseError
+from lorasmith.bases.stored import StoredBase, open_stored
 
 
 def look_at(name_or_path: str, probe: bool = False) -> dict[str, Any]:
@@ -21,10 +18,10 @@ def look_at(name_or_path: str, probe: bool = False) -> dict[str, Any]:
     Raises BaseError when it is no base that is supported.
     """
     stored = open_stored(name_or_path)
-    prediction = _told(stored.path)
+    prediction = _told(stored)
     if probe:
         prediction = probe_prediction(load_base(name_or_path, prediction=prediction or "epsilon"))  # type: ignore[arg-type]
-    tensors = [entry for entries in stored.entries.values() for entry in entries.values()]
+    tensors = [entry for header in stored.headers.values() for entry in header.tensors.values()]
     weights = [target for target in stored.layers.values() if target.kind != "norm"]
     files = [stored.path] if stored.path.is_file() else [file for file in stored.path.rglob("*") if file.is_file()]
     return {
@@ -42,7 +39,8 @@ def look_at(name_or_path: str, probe: bool = False) -> dict[str, Any]:
     }
 
 
-def _told(path: Path) -> str | None:
+def _told(stored: StoredBase) -> str | None:
+    path = stored.path
     if path.is_file():
-        return dissect(read_container(path, BaseError, "a base"), path).prediction
+        return dissect(stored.headers[path], path).prediction
     return str(read_config(path, "scheduler", "scheduler_config.json").get("prediction_type", "epsilon"))

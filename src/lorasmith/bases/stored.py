@@ -19,7 +19,7 @@ from lorasmith.bases.folders import family_of, read_config
 from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.original import Source, unet_sources
 from lorasmith.bases.targets import TargetLayer, family_layers
-from lorasmith.container import TensorEntry, read_container
+from lorasmith.container import Header, read_container
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
 
@@ -38,8 +38,8 @@ class Place:
 class StoredBase:
     """The layers that an adapter may touch, as they lie in a checkpoint file or a diffusers folder.
 
-    `layers` are the targets and their norms, as in `Base`; `places` says where ``(name, "weight" | "bias")`` lies.
-    Weights are read inside `reading`.
+    `layers` are the targets and their norms, as in `Base`; `places` says where ``(name, "weight" | "bias")`` lies;
+    `headers` are those of all its weight files but the VAE's. Weights are read inside `reading`.
     """
 
     name: str
@@ -47,7 +47,7 @@ class StoredBase:
     family: str
     layers: Mapping[str, TargetLayer]
     places: Mapping[tuple[str, str], Place]
-    entries: Mapping[Path, Mapping[str, TensorEntry]]
+    headers: Mapping[Path, Header]
     _opened: dict[Path, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -83,7 +83,7 @@ class StoredBase:
     def shape(self, name: str, kind: str = "weight") -> tuple[int, ...]:
         """Its shape, from the header alone."""
         place = self.places[name, kind]
-        entry = self.entries[place.file][place.source.key]
+        entry = self.headers[place.file].tensors[place.source.key]
         return tuple(place.source.take(torch.empty(entry.shape, device="meta")).shape)
 
     def module(self, name: str) -> Any:
@@ -123,7 +123,7 @@ def _of_file(path: Path) -> StoredBase:
         for kind in KINDS
         if (source := sources[target.owner][f"{target.path}.{kind}"]).key in header.tensors
     }
-    return _checked(StoredBase(path.stem, path, anatomy.family, layers, places, {path: header.tensors}))
+    return _checked(StoredBase(path.stem, path, anatomy.family, layers, places, {path: header}))
 
 
 def _of_folder(path: Path) -> StoredBase:
@@ -131,12 +131,12 @@ def _of_folder(path: Path) -> StoredBase:
     owners = ("text_encoder", "text_encoder_2") if family == "sdxl" else ("text_encoder",)
     depths = [int(read_config(path, owner)["num_hidden_layers"]) for owner in owners]
     layers = family_layers(family, read_config(path, "unet"), depths)
-    entries: dict[Path, Mapping[str, TensorEntry]] = {}
+    headers: dict[Path, Header] = {}
     where: dict[tuple[str, str], Path] = {}
     for owner in ("unet", *owners):
         for file in _weight_files(path / owner):
-            entries[file] = read_container(file, BaseError, "a base").tensors
-            where |= {(owner, key): file for key in entries[file]}
+            headers[file] = read_container(file, BaseError, "a base")
+            where |= {(owner, key): file for key in headers[file].tensors}
     places: dict[tuple[str, str], Place] = {}
     for target in layers.values():
         for kind in KINDS:
@@ -145,7 +145,7 @@ def _of_folder(path: Path) -> StoredBase:
             for spelling in (key, key.removeprefix("text_model.")):
                 if (target.owner, spelling) in where:
                     places[target.name, kind] = Place(where[target.owner, spelling], Source(spelling))
-    return _checked(StoredBase(path.resolve().name, path, family, layers, places, entries))
+    return _checked(StoredBase(path.resolve().name, path, family, layers, places, headers))
 
 
 def _weight_files(folder: Path) -> list[Path]:

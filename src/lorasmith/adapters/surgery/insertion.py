@@ -7,10 +7,8 @@ to the dtype that the checkpoint has.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,11 +18,11 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.container import pack_header
 from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.bases.original import Source
 from lorasmith.bases.stored import StoredBase
-from lorasmith.container import Header, read_container
-from lorasmith.errors import AdapterError, BaseError, StorageError
+from lorasmith.errors import AdapterError, StorageError
 from lorasmith.events import Progress, Work
 
 Strength = float | Mapping[str, float]
@@ -44,13 +42,12 @@ def insert(base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[St
     fitted = [fit_adapter(adapter, base) for adapter in adapters]
     touched = _touched(base, fitted)
     pairs = list(zip(fitted, strengths, strict=True))
-    headers = {file: read_container(file, BaseError, "a base") for file in touched}
-    total = sum(len(header.tensors) for header in headers.values())
+    total = sum(len(base.headers[file].tensors) for file in touched)
     done, begun = 0, time.monotonic()
     try:
         with base.reading(), _partial(base.path, out, set(touched)) as targets:
             for file, target in targets.items():
-                for _ in _rewrite(base, file, headers[file], target, touched[file], pairs):
+                for _ in _rewrite(base, file, target, touched[file], pairs):
                     done += 1
                     if done % 50 == 0 or done == total:
                         yield Progress("merging", done, total, (time.monotonic() - begun) / done * (total - done))
@@ -100,12 +97,12 @@ def _partial(path: Path, out: Path, files: set[Path]) -> Iterator[dict[Path, Pat
 def _rewrite(
     base: StoredBase,
     file: Path,
-    header: Header,
     target: Path,
     touched: Mapping[str, list[Part]],
     adapters: Sequence[tuple[Adapter, Strength]],
 ) -> Iterator[None]:
     """Write the file anew, with the same layout, a step a tensor."""
+    header = base.headers[file]
     metadata = {key: value for key, value in header.metadata.items() if key not in STALE}
     merged = ", ".join(adapter.name for adapter, _ in adapters)
     metadata["modelspec.merged_from"] = ", ".join(filter(None, (metadata.get("modelspec.merged_from"), merged)))
@@ -113,13 +110,11 @@ def _rewrite(
     entries = sorted(header.tensors.items(), key=lambda item: (item[1].begin, item[1].end))
     for key, entry in entries:
         table[key] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [entry.begin, entry.end]}
-    text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    text += b" " * (-len(text) % 8)
     with target.open("wb") as out, file.open("rb") as old:
-        out.write(struct.pack("<Q", len(text)) + text)
+        out.write(pack_header(table))
         for key, entry in entries:
             if key in touched:
-                new = _changed(base, base.tensor(file, key).clone(), touched[key], adapters)
+                new = _changed(base.tensor(file, key).clone(), touched[key], adapters)
                 out.write(new.contiguous().reshape(-1).view(torch.uint8).numpy().data)
             else:
                 old.seek(header.start + entry.begin)
@@ -129,14 +124,11 @@ def _rewrite(
         os.fsync(out.fileno())
 
 
-def _changed(
-    base: StoredBase, tensor: Tensor, parts: Sequence[Part], adapters: Sequence[tuple[Adapter, Strength]]
-) -> Tensor:
+def _changed(tensor: Tensor, parts: Sequence[Part], adapters: Sequence[tuple[Adapter, Strength]]) -> Tensor:
     """The tensor, changed in place: each layer's part of it is a view."""
     for name, kind, source in parts:
         view = source.take(tensor)
-        frozen = base.read(name).float()
-        total = view.float()
+        frozen = total = view.float()
         for adapter, strength in adapters:
             factors, amount = adapter.layers.get(name), block_strength(name, strength)
             if factors is None or not amount:
