@@ -22,7 +22,7 @@ from lorasmith.dataset.likeness import Distinct
 from lorasmith.dataset.reading import Item
 from lorasmith.events import Progress, Work
 from lorasmith.images.crops import open_part
-from lorasmith.images.fingerprints import Box
+from lorasmith.images.fingerprints import WHOLE, Box
 from lorasmith.images.keypoints import Keypoints, find_keypoints, place_within, unpack
 from lorasmith.images.looks import Look, looks_same_inside, take_look
 
@@ -148,8 +148,9 @@ def find_candidates(keys: Sequence[_Keys]) -> list[tuple[int, int]]:
 def _meet(keys: Sequence[npt.NDArray[np.uint32]]) -> Iterator[_Pairs]:
     """The pairs of pictures under one key, as one number each, once for every key."""
     count = len(keys)
-    owners = np.repeat(np.arange(count), [len(np.unique(of)) for of in keys])
-    flat = np.concatenate([np.unique(of) for of in keys]) if count else np.empty(0, np.uint32)
+    distinct = [np.unique(of) for of in keys]
+    owners = np.repeat(np.arange(count), [len(of) for of in distinct])
+    flat = np.concatenate(distinct) if count else np.empty(0, np.uint32)
     order = np.argsort(flat, kind="stable")  # owners of one key stay in order
     flat, owners = flat[order], owners[order]
     starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] + np.uint32(1))) if len(flat) else np.empty(0, np.int64)
@@ -164,6 +165,6 @@ def _meet(keys: Sequence[npt.NDArray[np.uint32]]) -> Iterator[_Pairs]:
 def _is_cut_out(part: Sight, whole: Sight) -> Box | None:
     """Where the part lies, when the pixels agree too."""
     box = place_within(part.keypoints(), whole.keypoints())
-    if box is None or not looks_same_inside(part.look((0.0, 0.0, 1.0, 1.0)), whole.look(box)):
+    if box is None or not looks_same_inside(part.look(WHOLE), whole.look(box)):
         return None
     return box
