@@ -6,7 +6,7 @@ The block structure is the family's, the widths are the file's. Nothing goes by 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -192,7 +192,7 @@ def _clip(shapes: Shapes, start: str) -> TextAnatomy:
         shapes[f"{prefix}embeddings.token_embedding.weight"],
         shapes[f"{prefix}embeddings.position_embedding.weight"],
         _count(shapes, f"{prefix}encoder.layers."),
-        lambda layer: shapes[f"{prefix}encoder.layers.{layer}.mlp.fc1.weight"],
+        shapes[f"{prefix}encoder.layers.0.mlp.fc1.weight"],
     )
     return TextAnatomy("text_encoder", config | {"hidden_act": "quick_gelu"}, "clip", prefix, "<|endoftext|>")
 
@@ -203,7 +203,7 @@ def _open_clip(shapes: Shapes, prefix: str, owner: str, unused: int) -> TextAnat
         shapes[f"{prefix}token_embedding.weight"],
         shapes[f"{prefix}positional_embedding"],
         layers - unused,
-        lambda layer: shapes[f"{prefix}transformer.resblocks.{layer}.mlp.c_fc.weight"],
+        shapes[f"{prefix}transformer.resblocks.0.mlp.c_fc.weight"],
     )
     if owner == "text_encoder_2":
         config["projection_dim"] = shapes[_PROJECTION][1]
@@ -211,13 +211,13 @@ def _open_clip(shapes: Shapes, prefix: str, owner: str, unused: int) -> TextAnat
 
 
 def _text_config(
-    tokens: tuple[int, ...], positions: tuple[int, ...], layers: int, mlp: Callable[[int], tuple[int, ...]]
+    tokens: tuple[int, ...], positions: tuple[int, ...], layers: int, mlp: tuple[int, ...]
 ) -> dict[str, Any]:
     vocabulary, width = tokens
     return {
         "vocab_size": vocabulary,
         "hidden_size": width,
-        "intermediate_size": mlp(0)[0],
+        "intermediate_size": mlp[0],
         "num_hidden_layers": layers,
         "num_attention_heads": max(1, width // HEAD_WIDTH),
         "max_position_embeddings": positions[0],
