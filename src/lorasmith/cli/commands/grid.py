@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from lorasmith.cli.commands.generate import read_size
+from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -23,16 +23,9 @@ ASKED_FROM = 300.0
 HOUSE = Path("grids")
 
 
-class _Group(TyperGroup):
-    """What stands in the place of a command is drawn."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["draw", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(cls=_Group, help="Draw snapshots by strengths, or anything by anything.", no_args_is_help=True)
+app = typer.Typer(
+    cls=group_around("draw"), help="Draw snapshots by strengths, or anything by anything.", no_args_is_help=True
+)
 
 
 @app.command()

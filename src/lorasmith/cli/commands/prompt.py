@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say
 from lorasmith.errors import BaseError, LorasmithError, PromptError, UsageError
 
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
     from lorasmith.prompts import ParsedPrompt
 
 
-class _Group(TyperGroup):
-    """A prompt in the place of a command is explained."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["explain", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(cls=_Group, help="Read and expand prompts without drawing them.", no_args_is_help=True)
+app = typer.Typer(
+    cls=group_around("explain"), help="Read and expand prompts without drawing them.", no_args_is_help=True
+)
 
 DEFAULT_STEPS = 20
 

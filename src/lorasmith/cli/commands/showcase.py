@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.commands.grid import base_of, find_adapters, studios
+from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -19,16 +19,9 @@ if TYPE_CHECKING:
 DEFAULT_COUNT = 20  # C2, C7
 
 
-class _Group(TyperGroup):
-    """What stands in the place of a command is a template to draw."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["draw", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(cls=_Group, help="Draw varied pictures from a template; tell the hit rate.", no_args_is_help=True)
+app = typer.Typer(
+    cls=group_around("draw"), help="Draw varied pictures from a template; tell the hit rate.", no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
