@@ -19,6 +19,7 @@ from itertools import pairwise, repeat
 from typing import TypeAlias
 
 from lorasmith.errors import PromptError
+from lorasmith.prompts.joining import join_texts
 
 _TOKEN = re.compile(r"(?:[^\\\[\]():|]|\\.)+|[\[\]():|]|\\")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+[eE][+-]?\d+|(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+))\s*")
@@ -161,21 +162,10 @@ def _close(parts: list[_Part], group: _Open) -> bool:
 
 def _join(parts: list[_Part]) -> _Parts:
     """The same with neighbouring texts as one, so that nothing is put together again for every step."""
-    joined: list[_Part] = []
-    texts: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            texts.append(part)
-            continue
-        if texts:
-            joined.append("".join(texts))
-            texts = []
-        joined.append(part)
+    joined: list[_Part] = join_texts(parts)
     if not joined:
-        return "".join(texts)
-    if texts:
-        joined.append("".join(texts))
-    return joined
+        return ""
+    return joined[0] if len(joined) == 1 and isinstance(joined[0], str) else joined
 
 
 def _ends(parts: _Parts, clock: _Clock) -> list[int]:

@@ -46,6 +46,7 @@ from lorasmith.prompts.dynamic.nodes import (
 )
 from lorasmith.prompts.dynamic.ways import Ways
 from lorasmith.prompts.dynamic.wildcards import MissingWildcard, Value, Wildcards
+from lorasmith.prompts.joining import join_texts
 
 MOST_NESTED = 64  # variables and wildcards within each other; brackets have no limit
 MOST_READ = 64_000_000  # characters, all values of wildcards and uses of variables counted
@@ -429,18 +430,7 @@ def _join(parts: list[Node]) -> Node:
         return new_sequence(parts)
     if sum(len(part) for part in parts if isinstance(part, str)) > MOST_LETTERS:
         raise too_long()
-    joined: list[Node] = []
-    texts: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            texts.append(part)
-            continue
-        if texts:
-            joined.append("".join(texts))
-            texts = []
-        joined.append(part)
-    if texts:
-        joined.append("".join(texts))
+    joined: list[Node] = join_texts(parts)
     return new_sequence([part for part in joined if part != ""])
 
 
