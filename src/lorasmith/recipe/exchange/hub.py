@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lorasmith.recipe.exchange.imported import Imported, LeftOut, flag, number, sides, whole
+from lorasmith.recipe.exchange.imported import Imported, LeftOut, at_least_one, flag, number, sides, whole
 from lorasmith.recipe.exchange.kohya import one_rate
 from lorasmith.recipe.exchange.terms import OPTIMIZERS, SCHEDULES
 from lorasmith.recipe.recipe import Recipe
@@ -70,12 +70,12 @@ def from_hub(document: Mapping[str, Any]) -> Imported:
     _shared(result, value, batch="trainBatchSize", shuffle="shuffleCaption")
     result.take("lr.unet", "unetLR", value["unetLR"], number)
     result.take("lr.text_encoder", "textEncoderLR", value["textEncoderLR"], number)
-    result.take("schedule.cycles", "lrSchedulerNumCycles", value["lrSchedulerNumCycles"], _at_least_one)
-    result.take("clip_skip", "clipSkip", value["clipSkip"], _at_least_one)
+    result.take("schedule.cycles", "lrSchedulerNumCycles", value["lrSchedulerNumCycles"], at_least_one)
+    result.take("clip_skip", "clipSkip", value["clipSkip"], at_least_one)
     result.take("bucket.enabled", "enableBucket", value["enableBucket"], flag)
-    result.take("epochs", "maxTrainEpochs", value["maxTrainEpochs"], _at_least_one)
+    result.take("epochs", "maxTrainEpochs", value["maxTrainEpochs"], at_least_one)
     if "targetSteps" in params:
-        result.take("target_steps", "targetSteps", params["targetSteps"], _at_least_one)
+        result.take("target_steps", "targetSteps", params["targetSteps"], at_least_one)
         result.notes.append(
             f"targetSteps = {params['targetSteps']} counts no buckets: the plan shows the steps that buckets make of "
             "it. Repeats are solved from it (R7)."
@@ -143,7 +143,7 @@ def _from_toolkit(params: Mapping[str, Any]) -> Imported:
     trains = bool(value.get("trainTextEncoder", value["textEncoderLr"] is not None))
     text = value["textEncoderLr"] if value["textEncoderLr"] is not None else value["lr"]
     result.take("lr.text_encoder", "textEncoderLr", text if trains else 0.0, number)
-    result.take("target_steps", "steps", value["steps"], _at_least_one)
+    result.take("target_steps", "steps", value["steps"], at_least_one)
     steps, snapshots = result.get("target_steps", 2000), max(1, whole(value["epochs"]))
     every = min(max(round(steps / snapshots), 50), 5000)
     result.put("save_every", f"{params.get('saveEvery') or every} steps")
@@ -159,10 +159,10 @@ def _shared(result: Imported, value: Mapping[str, Any], *, batch: str, shuffle: 
     """What both shapes say in the same or nearly the same words."""
     result.put("preserve.kind", "none")
     result.put("algorithm", "lora")
-    result.take("rank", "networkDim", value["networkDim"], _at_least_one)
+    result.take("rank", "networkDim", value["networkDim"], at_least_one)
     result.take("alpha", "networkAlpha", value["networkAlpha"], number)
     result.take("resolution", "resolution", value["resolution"], sides)
-    result.take("batch_size", batch, value[batch], _at_least_one)
+    result.take("batch_size", batch, value[batch], at_least_one)
     result.take("loss.min_snr_gamma", "minSnrGamma", value["minSnrGamma"] or 0, number)
     result.take("noise.offset", "noiseOffset", value["noiseOffset"] or 0, number)
     result.take("caption.shuffle", shuffle, value[shuffle], flag)
@@ -187,7 +187,7 @@ def _shared(result: Imported, value: Mapping[str, Any], *, batch: str, shuffle: 
 def _save(result: Imported, params: Mapping[str, Any]) -> None:
     epochs, steps = result.get("epochs", 1), result.get("target_steps")
     if params.get("saveEvery"):
-        result.take("save_every", "saveEvery", params["saveEvery"], lambda value: f"{_at_least_one(value)} epochs")
+        result.take("save_every", "saveEvery", params["saveEvery"], lambda value: f"{at_least_one(value)} epochs")
     elif epochs == 1 and steps:
         result.put("save_every", f"{max(1, math.ceil(steps / 10))} steps")
         result.notes.append("One epoch saves one snapshot on the hub; here ten are saved, to choose from (R3).")
@@ -200,10 +200,3 @@ def _tell_unknown(result: Imported, params: Mapping[str, Any], known: set[str]) 
     for key, value in params.items():
         if key not in known and value not in (None, "", [], {}) and not key.startswith("sample"):
             result.drop(key, value, "has no counterpart here")
-
-
-def _at_least_one(value: Any) -> int:
-    found = whole(value)
-    if found < 1:
-        raise ValueError
-    return found

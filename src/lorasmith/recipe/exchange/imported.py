@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +38,7 @@ class Imported:
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value of a dotted key."""
-        table: Any = self.values
-        for name in path.split("."):
-            if not isinstance(table, dict) or name not in table:
-                return default
-            table = table[name]
-        return table
+        return value_of(self.values, path, default)
 
     def drop(self, key: str, value: Any, reason: str) -> None:
         """Tell that a setting is left out."""
@@ -57,12 +52,30 @@ class Imported:
             self.drop(key, value, "not a value that is known here")
 
 
+def value_of(values: Mapping[str, Any], path: str, default: Any = None) -> Any:
+    """The value of a dotted key of nested tables; `default` when it is not set."""
+    found: Any = values
+    for name in path.split("."):
+        if not isinstance(found, dict) or name not in found:
+            return default
+        found = found[name]
+    return found
+
+
 def whole(value: Any) -> int:
     """A whole number, also written as text or as 4.0. Raises ValueError."""
     number = float(value)
     if isinstance(value, bool) or number != int(number):
         raise ValueError
     return int(number)
+
+
+def at_least_one(value: Any) -> int:
+    """A whole number above 0. Raises ValueError."""
+    found = whole(value)
+    if found < 1:
+        raise ValueError
+    return found
 
 
 def number(value: Any) -> float:

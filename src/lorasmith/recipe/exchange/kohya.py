@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lorasmith.recipe.exchange.imported import Imported, flag, number, sides, text, whole
+from lorasmith.recipe.exchange.imported import Imported, at_least_one, flag, number, sides, text, whole
 from lorasmith.recipe.exchange.terms import (
     ALGORITHMS,
     BY_ARGUMENT,
@@ -56,7 +56,7 @@ def _read_length(given: Mapping[str, Any], result: Imported) -> set[str]:
         result.take("target_steps", "max_train_steps", given.get("max_train_steps", DEFAULT_STEPS), whole)
     for key, unit in (("save_every_n_epochs", "epochs"), ("save_every_n_steps", "steps")):
         if key in given:
-            result.take("save_every", key, given[key], _positive)
+            result.take("save_every", key, given[key], at_least_one)
             count = result.get("save_every")
             if isinstance(count, int):
                 result.put("save_every", f"{count} {unit}")
@@ -232,13 +232,6 @@ def one_rate(result: Imported) -> None:
     if encoder not in (0, unet):
         result.drop("text_encoder_lr", encoder, f"prodigy has one rate for all; {unet:g} is taken")
         result.put("lr.text_encoder", unet)
-
-
-def _positive(value: Any) -> int:
-    found = whole(value)
-    if found < 1:
-        raise ValueError
-    return found
 
 
 def _two(value: Any) -> list[float]:

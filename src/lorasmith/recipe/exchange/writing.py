@@ -7,7 +7,7 @@ from typing import Any
 
 import tomlkit
 
-from lorasmith.recipe.exchange.imported import LeftOut
+from lorasmith.recipe.exchange.imported import LeftOut, value_of
 from lorasmith.recipe.exchange.terms import OPTIMIZERS_OUT, TERMS
 from lorasmith.recipe.recipe import Recipe, recipe_values
 
@@ -63,14 +63,6 @@ def to_kohya(recipe: Recipe, *, name: str, dataset_config: Path | None = None) -
     for key, value in table.items():
         document[key] = value
     return tomlkit.dumps(document), lost
-
-
-def value_of(values: dict[str, Any], path: str) -> Any:
-    """The value of a dotted key of a recipe's plain values; None when it is not set."""
-    found: Any = values
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
 
 
 def _network(recipe: Recipe) -> dict[str, Any]:
