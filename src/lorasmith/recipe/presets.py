@@ -104,16 +104,22 @@ def preset(kind: SubjectKind, family: str) -> dict[str, Any]:
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`below` with the values of `above` on top, table by table.
-
-    `epochs` and `target_steps` belong together: a layer that gives one of them drops the lower layer's other one,
-    so that ``--set epochs=4`` means four epochs whatever the preset aims at.
-    """
+    """`below` with the values of `above` on top, table by table; without the keys that `above` supersedes."""
     result = dict(below)
-    for one, other in (("epochs", "target_steps"), ("target_steps", "epochs")):
-        if one in above and other not in above:
-            result.pop(other, None)
+    for key in superseded(above):
+        result.pop(key, None)
     for key, value in above.items():
         old = result.get(key)
         result[key] = overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def superseded(above: Mapping[str, Any]) -> frozenset[str]:
+    """The keys of lower layers that do not hold any more, though `above` does not give them.
+
+    `epochs` and `target_steps` belong together: a layer that gives one of them drops the lower layer's other one,
+    so that ``--set epochs=4`` means four epochs whatever the preset aims at.
+    """
+    lengths = frozenset(("epochs", "target_steps"))
+    given = lengths.intersection(above)
+    return lengths - given if given else frozenset()

@@ -19,6 +19,7 @@ from lorasmith.recipe.exchange.hub import from_hub, is_hub_recipe
 from lorasmith.recipe.exchange.imported import Imported
 from lorasmith.recipe.exchange.kohya import from_arguments, literal
 from lorasmith.recipe.exchange.terms import TERMS
+from lorasmith.recipe.presets import superseded
 from lorasmith.recipe.recipe import Recipe, read_recipe
 
 MAX_BYTES = 10_000_000
@@ -43,11 +44,7 @@ _GUI_NAMES = {
     "epoch": "max_train_epochs",
     "LoRA_type": "lora_type",
     "optimizer": "optimizer_type",
-    "shuffle_caption": "shuffle_caption",
     "max_resolution": "resolution",
-    "lr_warmup": "lr_warmup",
-    "conv_dim": "conv_dim",
-    "conv_alpha": "conv_alpha",
 }
 
 
@@ -122,9 +119,8 @@ def into_project(imported: Imported, project: Project) -> Recipe:
     recipe = document.get("recipe")
     if recipe is None:
         recipe = document["recipe"] = tomlkit.table()
-    for one, other in (("epochs", "target_steps"), ("target_steps", "epochs")):
-        if one in imported.values and other not in imported.values:
-            recipe.pop(other, None)
+    for key in superseded(imported.values):
+        recipe.pop(key, None)
     _overlay(recipe, imported.values)
     tables = document.unwrap()
     read = read_recipe(replace(project, tables=tables))
@@ -206,9 +202,8 @@ def _from_datasets(datasets: Any) -> dict[str, Any]:
     if not isinstance(datasets, list) or not datasets or not isinstance(datasets[0], Mapping):
         return {}
     found = flatten({"dataset": datasets[0]})
-    names = {"batch_size_per_device": "train_batch_size", "min_bucket_reso": "min_bucket_reso"}
     known = {term.argument for term in TERMS} | {"resolution"}
-    renamed = {names.get(key, key): value for key, value in found.items()}
+    renamed = {"train_batch_size" if key == "batch_size_per_device" else key: value for key, value in found.items()}
     return {key: value for key, value in renamed.items() if key in known and value is not None}
 
 
