@@ -54,10 +54,9 @@ def open_bytes(data: bytes, where: str, most_pixels: int) -> Image:
             raise FieldError(error.message, where=where, hint=error.hint) from None
 
 
-def keep_input(store: Store, text: str, where: str, most_pixels: int) -> tuple[str, tuple[int, int]]:
-    """Keep a picture that a client sent; gives the hash that orders name it by, and its size."""
-    image = open_bytes(decode_base64(text, where), where, most_pixels)
-    return keep_image(store, image), image.size
+def keep_input(store: Store, text: str, where: str, most_pixels: int) -> str:
+    """Keep a picture that a client sent; gives the hash that orders name it by."""
+    return keep_image(store, open_bytes(decode_base64(text, where), where, most_pixels))
 
 
 def keep_image(store: Store, image: Image) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -19,7 +19,7 @@ from lorasmith.server.faults import FieldError, MissingError
 from lorasmith.server.grids import GridPlan, plan_grid
 from lorasmith.server.inputs import keep_input
 from lorasmith.server.jobs import Job, Reader, new_job
-from lorasmith.server.orders import GREATEST_SEED, Order, Start
+from lorasmith.server.orders import GREATEST_SEED, Order, Start, State
 from lorasmith.server.service import Service, row_json
 from lorasmith.server.store import PictureRow
 
@@ -167,7 +167,7 @@ async def post_grid(
 @router.get("/jobs", response_model=schemas.JobsAnswer, tags=["jobs"])
 def get_jobs(
     service: TheService,
-    state: Literal["queued", "running", "done", "failed", "cancelled"] | None = None,
+    state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=MOST_JOBS)] = 50,
     before: Annotated[float | None, Query(ge=0, allow_inf_nan=False, description="A job's `created`.")] = None,
 ) -> dict[str, Any]:
@@ -415,8 +415,8 @@ def order_of(service: Service, request: schemas.PictureRequest) -> Order:
     start = None
     if request.init is not None:
         pixels = service.limits.pixels
-        image, _ = keep_input(service.store, request.init.image, "init.image", pixels)
-        mask = request.init.mask and keep_input(service.store, request.init.mask, "init.mask", pixels)[0]
+        image = keep_input(service.store, request.init.image, "init.image", pixels)
+        mask = request.init.mask and keep_input(service.store, request.init.mask, "init.mask", pixels)
         start = Start(image=image, mask=mask, strength=request.init.strength, resize=request.init.resize)
     plain = request.model_dump(include=_SAME)
     return Order(

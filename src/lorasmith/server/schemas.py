@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from lorasmith.server.orders import GREATEST_SEED, Hires, Variation
+from lorasmith.server.orders import GREATEST_RANDOM_SEED, GREATEST_SEED, Hires, State, Variation
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^<>:\x00-\x1f]+$")]
-Identity = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 #: What base64 of a body's greatest size may have in characters; the body itself is bounded before.
 Base64 = Annotated[str, StringConstraints(min_length=4)]
 
@@ -111,7 +110,7 @@ class JobPicture(Told):
     """One picture of a job."""
 
     number: int
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: State
     step: int
     steps: int
     seed: int
@@ -124,7 +123,7 @@ class JobAnswer(Told):
 
     id: str
     kind: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: State
     share: float
     created: float
     finished: float | None
@@ -282,4 +281,4 @@ class StatusAnswer(Told):
 
 def random_seed() -> int:
     """A seed that other tools can take, too."""
-    return secrets.randbelow(2**32)
+    return secrets.randbelow(GREATEST_RANDOM_SEED)

@@ -134,18 +134,18 @@ class Service:
 
     # Jobs
 
-    def check_order(self, order: Order, *, limits: bool = True) -> None:
+    def check_order(self, order: Order) -> None:
         """Raise what can be told at once: FieldError, PromptError, RefusedError."""
         most = self.limits
         for name, text in (("prompt", order.prompt), ("negative", order.negative)):
             if len(text) > most.prompt:
                 raise FieldError(f"{len(text)} characters, the most are {most.prompt}.", where=name)
-        if limits:
-            steps = order.steps + (0 if order.hires is None else order.hires.steps)
-            if steps > most.steps:
-                raise FieldError(f"steps = {steps}, the most are {most.steps}.", where="steps")
-            if self.pixels_of(order) > most.pixels:
-                raise FieldError(f"{self.pixels_of(order)} pixels, the most are {most.pixels}.", where="width")
+        steps = order.steps + (0 if order.hires is None else order.hires.steps)
+        if steps > most.steps:
+            raise FieldError(f"steps = {steps}, the most are {most.steps}.", where="steps")
+        pixels = self.pixels_of(order)
+        if pixels > most.pixels:
+            raise FieldError(f"{pixels} pixels, the most are {most.pixels}.", where="width")
         find_base(self.bases, order.base)
         refuse([order.prompt, order.negative], "prompt")
         for text in (order.prompt, order.hires.prompt if order.hires else ""):

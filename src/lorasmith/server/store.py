@@ -20,7 +20,6 @@ from lorasmith.project import write_file
 from lorasmith.server.orders import Order, State
 
 FILE_NAME = "server.sqlite"
-UNFINISHED = ("queued", "running")
 JOBS_KEPT = 10_000
 """Finished jobs without pictures that are remembered."""
 
@@ -176,21 +175,17 @@ class Store:
             )
 
     def set_job(self, job: str, state: str, detail: Mapping[str, Any] | None = None) -> None:
-        """A job's state; a final one gets its time, and what is old and empty is forgotten."""
-        final = state not in UNFINISHED
+        """A job's final state and its time; what is old and empty is forgotten."""
         with self._writing() as db:
-            db.execute(
-                "update job set state = ?, finished = ? where id = ?", (state, time.time() if final else None, job)
-            )
+            db.execute("update job set state = ?, finished = ? where id = ?", (state, time.time(), job))
             if detail is not None:
                 db.execute("update job set detail = ? where id = ?", (json.dumps(detail), job))
-            if final:
-                db.execute(
-                    "delete from job where id in (select id from job where state not in ('queued', 'running')"
-                    " and id not in (select job from picture where job is not null)"
-                    " order by created desc limit -1 offset ?)",
-                    (JOBS_KEPT,),
-                )
+            db.execute(
+                "delete from job where id in (select id from job where state not in ('queued', 'running')"
+                " and id not in (select job from picture where job is not null)"
+                " order by created desc limit -1 offset ?)",
+                (JOBS_KEPT,),
+            )
 
     def job(self, job: str) -> JobRow | None:
         """A job with its pictures, or None."""

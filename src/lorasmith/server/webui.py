@@ -287,7 +287,7 @@ def _starts(service: Service, body: Img2Img) -> list[Start]:
         grey = open_bytes(decode_base64(body.mask, "mask"), "mask", pixels).convert("L")
         grey = ImageOps.invert(grey) if body.inpainting_mask_invert else grey
         mask = keep_image(service.store, grey.filter(ImageFilter.GaussianBlur(body.mask_blur)))
-    images = [keep_input(service.store, text, "init_images", pixels)[0] for text in body.init_images]
+    images = [keep_input(service.store, text, "init_images", pixels) for text in body.init_images]
     resize: Any = RESIZES[body.resize_mode]
     return [Start(image=image, mask=mask, strength=body.denoising_strength, resize=resize) for image in images]
 
