@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from lorasmith import __version__
 from lorasmith.errors import LorasmithError
 from lorasmith.server import native, webui
-from lorasmith.server.faults import BusyError, MissingError
+from lorasmith.server.faults import BusyError, MissingError, fault_json
 from lorasmith.server.guard import Guard
 from lorasmith.server.jobs import error_json
 from lorasmith.server.service import Service
@@ -118,22 +118,16 @@ def _add_error_handlers(app: FastAPI) -> None:
         faults = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in fault.errors()]
         first = faults[0] if faults else {"loc": [], "msg": "cannot be read"}
         where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-        error = {"kind": "FieldError", "message": first["msg"], "where": where, "hint": None, "status": 422}
+        error = fault_json("FieldError", str(first["msg"]), 422, where)
         return JSONResponse({"error": error, "detail": faults}, 422)
 
     @app.exception_handler(HTTPException)
     async def tell_http(_: Request, fault: HTTPException) -> JSONResponse:
-        error: dict[str, Any] = {
-            "kind": "HTTPError",
-            "message": str(fault.detail),
-            "where": None,
-            "hint": None,
-            "status": fault.status_code,
-        }
+        error = fault_json("HTTPError", str(fault.detail), fault.status_code)
         return JSONResponse({"error": error, "detail": fault.detail}, fault.status_code, fault.headers)
 
     @app.exception_handler(Exception)
     async def tell_bug(request: Request, fault: Exception) -> JSONResponse:
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=fault)
-        error = {"kind": type(fault).__name__, "message": "a fault of the server.", "where": None, "hint": None}
-        return JSONResponse({"error": error | {"status": 500}, "detail": "a fault of the server."}, 500)
+        error = fault_json(type(fault).__name__, "a fault of the server.", 500)
+        return JSONResponse({"error": error, "detail": error["message"]}, 500)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lorasmith.errors import LorasmithError
 
 
@@ -27,3 +29,10 @@ class FieldError(LorasmithError):
     """A value of a request is wrong; `where` is the field's name."""
 
     http_status = 422
+
+
+def fault_json(
+    kind: str, message: str, status: int, where: str | None = None, hint: str | None = None
+) -> dict[str, Any]:
+    """A fault as every answer and every record shows it."""
+    return {"kind": kind, "message": message, "where": where, "hint": hint, "status": status}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lorasmith.errors import LorasmithError
+from lorasmith.server.faults import fault_json
 from lorasmith.server.orders import FINAL, Order, State
 
 if TYPE_CHECKING:
@@ -160,10 +161,4 @@ def new_job(
 
 def error_json(error: LorasmithError) -> dict[str, Any]:
     """An error as every face shows it."""
-    return {
-        "kind": type(error).__name__,
-        "message": error.message,
-        "where": error.where,
-        "hint": error.hint,
-        "status": error.http_status,
-    }
+    return fault_json(type(error).__name__, error.message, error.http_status, error.where, error.hint)
