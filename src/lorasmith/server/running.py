@@ -81,13 +81,14 @@ def serve(settings: ServerSettings, ready: Callable[[str], None] | None = None) 
         pass
     except SystemExit as stop:
         if stop.code:
-            raise UsageError(
-                f"cannot listen on {settings.host}, port {settings.port}.",
-                hint="Something else may listen there; choose another --port.",
-            ) from None
+            raise _unheard(settings) from None
         raise
     if not server.started:
-        raise UsageError(
-            f"cannot listen on {settings.host}, port {settings.port}.",
-            hint="Something else may listen there; choose another --port.",
-        )
+        raise _unheard(settings)
+
+
+def _unheard(settings: ServerSettings) -> UsageError:
+    return UsageError(
+        f"cannot listen on {settings.host}, port {settings.port}.",
+        hint="Something else may listen there; choose another --port.",
+    )
