@@ -26,14 +26,13 @@ from lorasmith.server.settings import ServerSettings
 class PlainEngine:
     """Draws what was asked as one colour; every picture has its own step counter, and joins at any step.
 
-    A prompt with "wrong" cannot be drawn, one with "broken" fails in the making. `gate`, when set, holds every step.
+    A prompt with "wrong" cannot be drawn, one with "broken" fails in the making. A step waits until `gate` is set.
     """
 
-    def __init__(self, base: str, input_path: InputPath, delay: float = 0.0) -> None:
+    def __init__(self, base: str, input_path: InputPath, gate: threading.Event, delay: float = 0.0) -> None:
         self.base = base
         self.delay = delay
-        self.gate = threading.Event()
-        self.gate.set()
+        self.gate = gate
         self.most = 0
         self.drawn: list[str] = []
         self._input_path = input_path
@@ -81,21 +80,19 @@ class PlainEngine:
 
 
 class Plain:
-    """A loader of `PlainEngine`s; remembers the last one and what was loaded."""
+    """A loader of `PlainEngine`s; remembers the last one and what was loaded. `gate`, cleared, holds all steps."""
 
     def __init__(self, delay: float = 0.0) -> None:
         self.delay = delay
         self.loaded: list[str] = []
         self.engine: PlainEngine | None = None
-        self.hold = False
+        self.gate = threading.Event()
+        self.gate.set()
 
     def __call__(self, entry: BaseEntry, _: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
         self.loaded.append(entry.name)
-        engine = PlainEngine(entry.name, input_path, self.delay)
-        if self.hold:
-            engine.gate.clear()
-        self.engine = engine
-        return engine, "ab" * 32
+        self.engine = PlainEngine(entry.name, input_path, self.gate, self.delay)
+        return self.engine, "ab" * 32
 
 
 @contextmanager
@@ -110,8 +107,8 @@ def running(settings: ServerSettings, loader: Any = None) -> Iterator[tuple[http
         with httpx.Client(base_url=server.address, headers=headers, timeout=600) as client:
             yield client, server
     finally:
-        if isinstance(loader, Plain) and loader.engine is not None:
-            loader.engine.gate.set()
+        if isinstance(loader, Plain):
+            loader.gate.set()
         server.stop()
         thread.join(600)
         assert not thread.is_alive()

@@ -174,7 +174,7 @@ def test_the_server_at_a_glance(client: httpx.Client) -> None:
 
 def test_joining_cancelling_turning_away(tmp_path: Path) -> None:
     loader = Plain()
-    loader.hold = True
+    loader.gate.clear()
     limits = Limits(queue=6, queue_per_client=4)
     with running(plain_settings(tmp_path, limits=limits, batch_size=2), loader) as (client, server):
         service = server.service
@@ -187,11 +187,10 @@ def test_joining_cancelling_turning_away(tmp_path: Path) -> None:
         other = client.post("/api/v1/jobs", json={"prompt": "x", "count": 3}, headers={"x-client": "somebody else"})
         assert other.status_code == 503
         assert client.delete(f"/api/v1/jobs/{first['id']}").json()["state"] == "cancelled"
-        wait_for(lambda: loader.engine is not None)
-        assert loader.engine is not None
-        loader.engine.gate.set()
+        loader.gate.set()
         done = finished(client, waiting["id"])
         assert [each["state"] for each in done["pictures"]] == ["done"] * 4
+        assert loader.engine is not None
         assert loader.engine.drawn == ["red"] * 4
         assert loader.engine.most == 2
 
@@ -209,18 +208,16 @@ def test_a_job_that_hangs_on_its_readers(tmp_path: Path) -> None:
 
 def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
     loader = Plain()
-    loader.hold = True
+    loader.gate.clear()
     settings = plain_settings(tmp_path, batch_size=1, grace=0.0)
     with running(settings, loader) as (client, server):
         job = submit(client, count=2, seed=4)
         wait_for(lambda: len(server.service.running) == 1)
-        wait_for(lambda: loader.engine is not None)
-        assert loader.engine is not None
         server.service.close_doors()
         late = client.post("/api/v1/jobs", json={"prompt": "late"})
         assert late.status_code == 503
         assert client.get("/health").json() == {"status": "stopping"}
-        loader.engine.gate.set()
+        loader.gate.set()
     with running(settings, Plain()) as (client, _):
         done = finished(client, job["id"])
         assert [(each["state"], each["seed"]) for each in done["pictures"]] == [("done", 4), ("done", 5)]

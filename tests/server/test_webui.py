@@ -162,7 +162,7 @@ def test_what_is_no_picture(server: tuple[httpx.Client, Running], image: str) ->
 
 def test_a_client_that_leaves_and_one_that_interrupts(tmp_path: Path) -> None:
     loader = Plain(delay=0.05)
-    loader.hold = True
+    loader.gate.clear()
     with running(plain_settings(tmp_path), loader) as (client, server):
         service = server.service
         body = {"prompt": "long", "sampler_name": "Euler", "steps": 200, "width": 64, "height": 64}
@@ -171,9 +171,8 @@ def test_a_client_that_leaves_and_one_that_interrupts(tmp_path: Path) -> None:
         wait_for(lambda: bool(service.running) and loader.engine is not None)
         leaver.close()
         wait_for(lambda: not service.live and not service.running)
-        wait_for(lambda: loader.engine is not None)
         assert loader.engine is not None
-        loader.engine.gate.set()
+        loader.gate.set()
         wait_for(lambda: loader.engine is not None and loader.engine.active == 0)
         assert loader.engine.drawn == []
 
