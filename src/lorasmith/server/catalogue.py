@@ -61,15 +61,16 @@ class Catalogue:
         self._known = {file: self._known[file] for file, _ in found.values() if file in self._known}
         return [entry for _, entry in sorted(entries.items()) if entry is not None]
 
-    def check(self, name: str) -> None:
-        """Raise PromptError, naming the nearest, when no adapter has this name or records it."""
-        entries = self.entries()
+    def check(self, *wanted: str) -> None:
+        """Raise PromptError, naming the nearest, for the first name that no adapter has or records."""
+        entries = self.entries() if wanted else []
         names = {entry.name for entry in entries}
-        if name in names or sum(entry.alias == name for entry in entries) == 1:
-            return
-        near = near_names(name, names)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "GET /api/v1/adapters lists those that there are."
-        raise PromptError(f'adapter "{name}" is unknown.', where="prompt", hint=hint)
+        for name in wanted:
+            if name in names or sum(entry.alias == name for entry in entries) == 1:
+                continue
+            near = near_names(name, names)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "GET /api/v1/adapters lists those that there are."
+            raise PromptError(f'adapter "{name}" is unknown.', where="prompt", hint=hint)
 
     def _entry(self, name: str, file: Path, relative: str) -> AdapterEntry | None:
         try:

@@ -154,8 +154,7 @@ class Service:
                 raise unknown_tag_error(prompt.unknown[0])
             if len(prompt.networks) > most.adapters:
                 raise FieldError(f"{len(prompt.networks)} adapters, the most are {most.adapters}.", where="prompt")
-            for network in prompt.networks:
-                self.catalogue.check(network.name)
+            self.catalogue.check(*(network.name for network in prompt.networks))
 
     def pixels_of(self, order: Order) -> int:
         """Pixels of the finished picture; a size left to the base counts nothing."""
