@@ -371,8 +371,7 @@ class Service:
         return draw_sheets(job.detail, shown, job.items[0].order.prompt)
 
     def _keep_sheet(self, job: Job, page: int, sheet: Image) -> str:
-        held = io.BytesIO()
-        sheet.save(held, "PNG")
+        png = png_bytes(sheet)
         order = job.items[0].order
         row = PictureRow(
             id=secrets.token_hex(16),
@@ -386,11 +385,11 @@ class Service:
             base=order.base,
             document={"grid": job.detail},
             infotext="",
-            bytes=held.tell(),
+            bytes=len(png),
             kind="grid",
             order=None,
         )
-        self.store.add_picture(row, held.getvalue(), jpeg_bytes(sheet, THUMBNAIL))
+        self.store.add_picture(row, png, jpeg_bytes(sheet, THUMBNAIL))
         return row.id
 
     def _end_job(self, job: Job) -> None:
@@ -473,6 +472,13 @@ class Service:
         gauge("lorasmith_base_loaded", "1 when a base is in memory.", lambda: float(self.loaded_base is not None))
         gauge("lorasmith_uptime_seconds", "Since the start.", lambda: time.time() - self.started)
         gauge("process_resident_memory_bytes", "Memory in use.", resident_bytes)
+
+
+def png_bytes(image: Image) -> bytes:
+    """A PNG without a word of what is on it."""
+    held = io.BytesIO()
+    image.save(held, "PNG")
+    return held.getvalue()
 
 
 def jpeg_bytes(image: Image, side: int | None = None) -> bytes:

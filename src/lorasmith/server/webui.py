@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
 import os
 import re
@@ -32,7 +31,7 @@ from lorasmith.server.metrics import resident_bytes
 from lorasmith.server.native import TheClient, TheService, list_choices
 from lorasmith.server.orders import FINAL, GREATEST_SEED, Hires, Order, Start, Variation
 from lorasmith.server.schemas import random_seed
-from lorasmith.server.service import Service
+from lorasmith.server.service import Service, png_bytes
 
 router = APIRouter(prefix="/sdapi/v1", tags=["web UI clients"])
 
@@ -345,9 +344,7 @@ def _png(item: Item) -> bytes:
     if item.result is not None and item.result.png is not None:
         return item.result.png
     assert item.preview is not None
-    held = io.BytesIO()
-    item.preview.save(held, "PNG")
-    return held.getvalue()
+    return png_bytes(item.preview)
 
 
 def _info(body: Txt2Img | Img2Img, job: Job, service: Service) -> dict[str, Any]:
@@ -427,15 +424,13 @@ async def get_progress(
             "sampling_step": step,
             "sampling_steps": steps,
         },
-        "current_image": None if preview is None else await run_in_threadpool(_preview_base64, preview),
+        "current_image": None if preview is None else await run_in_threadpool(_png_base64, preview),
         "textinfo": None,
     }
 
 
-def _preview_base64(image: Any) -> str:
-    held = io.BytesIO()
-    image.save(held, "PNG")
-    return base64.b64encode(held.getvalue()).decode("ascii")
+def _png_base64(image: Any) -> str:
+    return base64.b64encode(png_bytes(image)).decode("ascii")
 
 
 @router.post("/interrupt")
@@ -702,7 +697,7 @@ def _enlarge(body: Extras, text: str, where: str, most_pixels: int) -> str:
     if way is not None:
         crops = body.resize_mode == 1 and body.upscaling_crop
         image = ImageOps.fit(image, size, way) if crops else image.resize(size, way)
-    return _preview_base64(image)
+    return _png_base64(image)
 
 
 class Interrogation(OneImage):
