@@ -36,6 +36,14 @@ def nest_overrides(overrides: Mapping[str, str]) -> dict[str, Any]:
     return result
 
 
+def flatten_table(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"lr": {"unet": 0.001}}`` as ``{"lr.unet": 0.001}``."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= flatten_table(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
 def read_value(text: str) -> Any:
     """``3``, ``1e-3``, ``true``, ``[512, 768]`` as TOML means them; anything else is text."""
     try:

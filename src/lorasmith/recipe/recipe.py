@@ -18,7 +18,7 @@ from lorasmith.project import Project
 from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.family import family_of, locate_base
-from lorasmith.recipe.overrides import nest_overrides
+from lorasmith.recipe.overrides import flatten_table, nest_overrides
 from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
 from lorasmith.schema import TableModel, read_table
 
@@ -536,7 +536,7 @@ def parse_recipe(text: str, *, where: str) -> Recipe:
 
 def differing_keys(one: Recipe, other: Recipe) -> list[str]:
     """The dotted keys in which two recipes differ, with both values: ``rank (8, now 16)``."""
-    flat_one, flat_other = _flatten(recipe_values(one)), _flatten(recipe_values(other))
+    flat_one, flat_other = flatten_table(recipe_values(one)), flatten_table(recipe_values(other))
     keys = sorted(flat_one.keys() | flat_other.keys())
     return [
         f"{key} ({flat_one.get(key)!r}, now {flat_other.get(key)!r})"
@@ -548,13 +548,3 @@ def differing_keys(one: Recipe, other: Recipe) -> list[str]:
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in table.items() if value is not None}
     return {key: _without_none(value) if isinstance(value, dict) else value for key, value in kept.items()}
-
-
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            result |= _flatten(value, f"{prefix}{key}.")
-        else:
-            result[prefix + key] = value
-    return result

@@ -17,6 +17,7 @@ import tomlkit
 from lorasmith.errors import RecipeError
 from lorasmith.events import SweepDone
 from lorasmith.project import Project, safe_name, write_file
+from lorasmith.recipe.overrides import flatten_table
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.run import Run, free_folder
 
@@ -47,7 +48,7 @@ def read_sweep(project: Project, overrides: Mapping[str, str] | None = None) -> 
     mode = table.pop("mode", "grid")
     if mode not in MODES:
         raise RecipeError(f'mode = {mode!r}: write "grid" or "zip".', where=where)
-    axes = _flatten(table)
+    axes = flatten_table(table)
     if not axes:
         raise RecipeError("names no key to vary.", where=where, hint="For example: rank = [4, 8]")
     for key, values in axes.items():
@@ -62,13 +63,6 @@ def read_sweep(project: Project, overrides: Mapping[str, str] | None = None) -> 
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RecipeError(f"{twice[0]} stands there twice.", where=where)
     return variants
-
-
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
 
 
 def _choices(axes: Mapping[str, list[Any]], mode: str, where: str) -> list[tuple[tuple[str, Any], ...]]:
