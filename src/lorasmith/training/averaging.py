@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from lorasmith.training.optimizers import FlatGroup
+from lorasmith.training.optimizers import FlatGroup, lent
 
 
 class Average:
@@ -44,14 +44,10 @@ class Average:
         if not self._count:
             yield
             return
-        learning = [group.data.clone() for group in self._groups]
-        try:
+        with lent(self._groups):
             for group in self._groups:
                 group.data.copy_(self._means[group.name])
             yield
-        finally:
-            for group, data in zip(self._groups, learning, strict=True):
-                group.data.copy_(data)
 
     def state(self) -> dict[str, Tensor]:
         return self._means | ({"count": torch.tensor(self._count)} if self._means else {})

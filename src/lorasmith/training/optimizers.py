@@ -52,6 +52,17 @@ class FlatGroup:
             start = stop
 
 
+@contextmanager
+def lent(groups: Sequence[FlatGroup]) -> Iterator[None]:
+    """Inside, the buffers may hold something else; then they hold what they held before, bit for bit."""
+    kept = [group.data.clone() for group in groups]
+    try:
+        yield
+    finally:
+        for group, data in zip(groups, kept, strict=True):
+            group.data.copy_(data)
+
+
 class Optimizer(Protocol):
     """Turns gradients into steps. `state` is everything it remembers, by name; `load` takes it back.
 
@@ -146,16 +157,14 @@ class ScheduleFree(Elementwise):
 
     @contextmanager
     def settled(self) -> Iterator[None]:
-        learning = [group.data.clone() for group in self._groups]
-        self._inner.eval()
-        try:
-            yield
-        finally:
-            # NOTE: the library's way back from x to y rounds; a copy does not.
-            for group, data in zip(self._groups, learning, strict=True):
-                group.data.copy_(data)
-            for table in self._inner.param_groups:
-                table["train_mode"] = True
+        # NOTE: the library's way back from x to y rounds; a copy does not.
+        with lent(self._groups):
+            self._inner.eval()
+            try:
+                yield
+            finally:
+                for table in self._inner.param_groups:
+                    table["train_mode"] = True
 
 
 class Lion:
