@@ -34,6 +34,14 @@ def choose_corner(image: PlannedImage, *key: int | str) -> Corner:
     return chance.randint(0, free[0]), chance.randint(0, free[1])
 
 
+def crop_to_bucket(picture: Image.Image, image: PlannedImage, corner: Corner | None) -> Image.Image:
+    """What training sees of the resized picture: at `corner`, or out of the middle."""
+    if corner is None:
+        return fit(picture, image.resized, image.bucket)
+    left, top = corner
+    return picture.crop((left, top, left + image.bucket[0], top + image.bucket[1]))
+
+
 def vary_colour(picture: Image.Image, *key: int | str) -> Image.Image:
     """An RGB picture with, each at every second visit, its hue turned by up to 16 degrees and a gamma near 1."""
     chance = random.Random(key_number(*key, "colour"))
@@ -62,11 +70,7 @@ class FreshLatents:
     def read(self, image: int, flipped: bool = False, *key: int | str) -> Tensor:
         planned = self._images[image]
         picture = self._resized(image)
-        if self._random_crop:
-            left, top = choose_corner(planned, *key)
-            picture = picture.crop((left, top, left + planned.bucket[0], top + planned.bucket[1]))
-        else:
-            picture = fit(picture, planned.resized, planned.bucket)
+        picture = crop_to_bucket(picture, planned, choose_corner(planned, *key) if self._random_crop else None)
         if self._colour:
             picture = vary_colour(picture, *key)
         pixels = to_pixels(picture)

@@ -20,6 +20,7 @@ from lorasmith.images.crops import cut
 from lorasmith.images.geometry import fit
 from lorasmith.images.opening import opened, upright
 from lorasmith.recipe.plan import PlannedImage
+from lorasmith.training.augmentation import Corner, crop_to_bucket
 
 
 class MaskSource:
@@ -36,17 +37,14 @@ class MaskSource:
         self._files = None if folder is None else [_find(folder, image) for image in images]
         self._kept: dict[int, Image.Image] = {}
 
-    def read(self, image: int, flipped: bool, corner: tuple[int, int] | None) -> Tensor:
+    def read(self, image: int, flipped: bool, corner: Corner | None) -> Tensor:
         planned = self._images[image]
         if image not in self._kept:
             self._kept[image] = fit(self._open(image), planned.resized, planned.resized)
-        whole, (width, height) = self._kept[image], planned.bucket
-        if corner is None:
-            shown = fit(whole, planned.resized, planned.bucket)
-        else:
-            shown = whole.crop((corner[0], corner[1], corner[0] + width, corner[1] + height))
+        shown = crop_to_bucket(self._kept[image], planned, corner)
         mask = torch.from_numpy(np.array(shown, dtype=np.float32) / 255)
         mask = mask.flip(-1) if flipped else mask
+        width, height = planned.bucket
         size = (height // self._factor, width // self._factor)
         small = F.interpolate(mask[None, None], size=size, mode="area")[0]
         return self._outside + (1 - self._outside) * small
