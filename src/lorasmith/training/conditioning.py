@@ -45,12 +45,11 @@ class Conditioner:
 
     def encode(self, texts: Sequence[str]) -> TextContext:
         """Contexts (B, T, D) through the text encoder as it now is, differentiable."""
-        read = self._read(texts)
-        ids = torch.stack([each for each, _ in read])
+        ids = self.tokens(texts)
         context = self._encode_chunks(ids) if self._max_tokens > CHUNK else self._encode(ids)
         if not self._weighted:
             return context
-        weights = torch.stack([each for _, each in read]).to(context.hidden.device, context.hidden.dtype)
+        weights = torch.stack([each for _, each in self._read(texts)]).to(context.hidden.device, context.hidden.dtype)
         weighed = context.hidden * weights.unsqueeze(-1)
         return TextContext(weighed * _mean_ratio(context.hidden, weighed).to(weighed.dtype), context.pooled)
 
