@@ -9,7 +9,7 @@ moments can share the denoiser's passes, and none of them knows of its neighbour
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -339,20 +339,20 @@ SCHEDULES = (
 
 def find_schedule(name: str) -> str:
     """The exact name of the schedule that `name` means, in any case. Raises UsageError naming the nearest."""
-    for known in SCHEDULES:
-        if name.strip().lower() == known.lower():
-            return known
-    hint = did_you_mean(name, SCHEDULES) or f"Known schedules: {', '.join(SCHEDULES)}."
-    raise UsageError(f'"{name}": unknown schedule.', hint=hint)
+    return _find("schedule", name, SCHEDULES)
 
 
 def find_sampler(name: str) -> str:
     """The exact name of the sampler that `name` means, in any case. Raises UsageError naming the nearest."""
-    by_lower = {known.lower(): known for known in SAMPLERS}
-    if name.strip().lower() in by_lower:
-        return by_lower[name.strip().lower()]
-    hint = did_you_mean(name, SAMPLERS) or f"Known samplers: {', '.join(SAMPLERS)}."
-    raise UsageError(f'"{name}": unknown sampler.', hint=hint)
+    return _find("sampler", name, SAMPLERS)
+
+
+def _find(kind: str, name: str, names: Collection[str]) -> str:
+    for known in names:
+        if name.strip().lower() == known.lower():
+            return known
+    hint = did_you_mean(name, names) or f"Known {kind}s: {', '.join(names)}."
+    raise UsageError(f'"{name}": unknown {kind}.', hint=hint)
 
 
 def begin(sampler: str, x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float | None = None) -> Course:
