@@ -30,7 +30,7 @@ class Previewer:
     @torch.inference_mode()
     def draw(self, z: Tensor) -> Image.Image:
         """A preview of clean latents (1, C, H, W), at most 512 pixels a side."""
-        if sum(weight.numel() for weight in self.base.vae.parameters()) < SMALL:
+        if self._decodes:
             image = to_image(self.base.decode_latents(z.to(self.base.dtype)).float())
             image.thumbnail((SIDE, SIDE))
             return image
@@ -39,6 +39,11 @@ class Previewer:
         image = to_image(pixels)
         factor = min(self.base.vae_factor, max(1, SIDE // max(image.size)))
         return image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)
+
+    @cached_property
+    def _decodes(self) -> bool:
+        weights: int = sum(weight.numel() for weight in self.base.vae.parameters())
+        return weights < SMALL
 
     @cached_property
     def _colours(self) -> tuple[Tensor, Tensor]:
