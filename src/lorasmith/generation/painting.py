@@ -46,7 +46,7 @@ class _Painter:
         settings = self.job.settings
         size = (settings.width, settings.height)
         noise, draw = self._noise(size)
-        sigmas = self._sigmas(stage)
+        sigmas = self._sigmas(stage.total)
         x = start(settings.sampler, noise, sigmas[0])
         return (yield from self._walk(x, sigmas, draw, stage, guidance, size))
 
@@ -64,7 +64,7 @@ class _Painter:
             grey = torch.frombuffer(bytearray(mask.tobytes()), dtype=torch.uint8).view(1, 1, *mask.size[::-1])
             share = F.interpolate(grey.float() / 255, size=z_0.shape[-2:], mode="area").to(z_0.device)
         noise, draw = self._noise(size)
-        sigmas = self._sigmas(stage)[stage.skipped :]
+        sigmas = self._sigmas(stage.total)[stage.skipped :]
         z = yield from self._walk(z_0 + sigmas[0] * noise, sigmas, draw, stage, guidance, size, z_0, share)
         drawn = self.develop(z)
         return drawn if mask is None else Image.composite(drawn, given, mask)
@@ -84,7 +84,7 @@ class _Painter:
             return self.develop(z_0)
         noise, draw = self._noise(size)
         steps = stage.total
-        sigmas = self._levels(int(steps / min(hires.denoising, 0.999)))[-1 - steps :]
+        sigmas = self._sigmas(int(steps / min(hires.denoising, 0.999)))[-1 - steps :]
         z = yield from self._walk(z_0 + sigmas[0] * noise, sigmas, draw, stage, guidance, size)
         return self.develop(z)
 
@@ -107,10 +107,7 @@ class _Painter:
         noise, more = first_noise(shape, self.job.settings.seed, self.job.request.variation)
         return noise.to(device), lambda: torch.randn((1, *shape), generator=more).to(device)
 
-    def _sigmas(self, stage: Stage) -> list[float]:
-        return self._levels(stage.total)
-
-    def _levels(self, steps: int) -> list[float]:
+    def _sigmas(self, steps: int) -> list[float]:
         settings = self.job.settings
         return falling_levels(settings.schedule, settings.sampler, self.levels, steps)
 
