@@ -9,9 +9,7 @@ NAME/cells/*.png       the pictures, each with template, seeds and prompt inside
 
 from __future__ import annotations
 
-import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,14 +19,15 @@ from PIL import Image, ImageDraw, ImageOps
 
 from lorasmith.errors import UsageError
 from lorasmith.events import Work
-from lorasmith.exam.contact import BAD, GOOD, PLAIN
+from lorasmith.exam.contact import BAD, GOOD, PLAIN, small
 from lorasmith.exam.figures import Figure, wilson
-from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft
-from lorasmith.generation.grids.drawing import Cell, OpenStudio, Order, check_drafts, draw_order
+from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft, label_base
+from lorasmith.generation.grids.drawing import Cell, OpenStudio, Order, Wanted, check_drafts, draw_order
 from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.marks import KIND, read_record
 from lorasmith.generation.grids.page import Shown, Side, address, draw_page
 from lorasmith.generation.grids.publishing import infotext_of, tell_settings
+from lorasmith.generation.pictures import save_image
 from lorasmith.generation.request import Request
 from lorasmith.generation.sheets import contact_sheet
 from lorasmith.project import write_file
@@ -54,8 +53,7 @@ class Column:
 
     @property
     def label(self) -> str:
-        base = re.split(r"[/\\]", self.base.rstrip("/\\"))[-1]
-        return f"{self.adapter or CONTROL} on {base}"
+        return f"{self.adapter or CONTROL} on {label_base(self.base)}"
 
 
 @dataclass(frozen=True)
@@ -213,9 +211,7 @@ def publish_showcase(folder: Path) -> tuple[Path, Path]:
         title = f"{name}: {tell_rate(rate)}" if rate and rate.n else name
         if framed:
             parts.append(contact_sheet(framed, [str(picture["number"]) for picture in mine], IN_A_ROW, title))
-    buffer = io.BytesIO()
-    _stack(parts).save(buffer, "PNG")
-    sheet = write_file(folder / SHEET, buffer.getvalue())
+    sheet = save_image(_stack(parts), folder / SHEET)
     page = folder / PAGE
     wide = max((sum(picture["column"] == name for picture in pictures) for name in names), default=0)
     cells = [_show(picture, page, marks) for picture in pictures]
@@ -227,7 +223,7 @@ def publish_showcase(folder: Path) -> tuple[Path, Path]:
     if len(names) == 1:  # one line of many would be too long to look at
         cells += [_EMPTY] * (-len(cells) % IN_A_ROW)
         sides = (Side("", ("",) * IN_A_ROW), Side("", ("",) * (len(cells) // IN_A_ROW)), Side("", ("",)))
-    shape = framed_size(folder, pictures)
+    shape = _first_size(folder, pictures)
     note = f"{record.get('settings', '')} · keep what you would show: k keeps, x rejects"
     write_file(page, draw_page("showcase", str(record.get("id", "")), record["template"], note, sides, shape, cells))
     return sheet, page
@@ -239,7 +235,7 @@ def tell_rate(figure: Figure) -> str:
     return f"{kept} of {figure.n} kept, {figure.value:.0%} ({figure.low:.0%} to {figure.high:.0%})"
 
 
-def framed_size(folder: Path, pictures: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+def _first_size(folder: Path, pictures: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """The size of the first picture there is."""
     for picture in pictures:
         if "path" in picture:
@@ -274,7 +270,7 @@ def _advise(columns: Sequence[tuple[str, Figure]], total: Figure, marks: Sequenc
         yield f"C7: a showcase holds up to {MOST}; choose among the {kept} that were kept."
 
 
-def _write_record(showcase: Showcase, places: Sequence[object]) -> None:
+def _write_record(showcase: Showcase, places: Sequence[Wanted | str]) -> None:
     plan, folder = showcase.plan, showcase.folder
     pictures: list[dict[str, Any]] = []
     cells = [(column, cell) for column, row in zip(plan.columns, showcase.cells, strict=True) for cell in row]
@@ -285,12 +281,11 @@ def _write_record(showcase: Showcase, places: Sequence[object]) -> None:
             "base": column.base,
             "adapter": column.adapter,
         }
-        origin = getattr(place, "origin", None)
-        if cell.path is None or cell.request is None:
+        if isinstance(place, str) or cell.path is None or cell.request is None:
             pictures.append({**told, "error": cell.error})
             continue
         told |= {"key": cell.key, "path": cell.path.relative_to(folder).as_posix(), "prompt": cell.request.prompt}
-        told |= {"seed": cell.request.seed, "prompt_seed": origin.prompt_seed if origin else None}
+        told |= {"seed": cell.request.seed, "prompt_seed": place.origin.prompt_seed if place.origin else None}
         pictures.append(told)
     document = {
         "version": VERSION,
@@ -320,10 +315,9 @@ def _show(picture: Mapping[str, Any], page: Path, marks: Mapping[str, str]) -> S
 def _frame(path: Path, mark: str | None) -> Image.Image:
     """A small copy with its mark as a frame, and a cross over a rejected one, for eyes that do not tell colours."""
     with Image.open(path) as image:
-        small = image.convert("RGB")
-    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    width = max(3, max(small.size) // 48)
-    framed = ImageOps.expand(small, width, {KEEP: GOOD, REJECT: BAD}.get(mark or "", PLAIN))
+        picture = small(image, SHOWN_SIDE)
+    width = max(3, max(picture.size) // 48)
+    framed = ImageOps.expand(picture, width, {KEEP: GOOD, REJECT: BAD}.get(mark or "", PLAIN))
     if mark == REJECT:
         pen = ImageDraw.Draw(framed)
         pen.line((0, framed.height, framed.width, 0), BAD, width)

@@ -100,9 +100,14 @@ def block_axis(layouts: Sequence[str]) -> Axis:
 
 def base_axis(names: Sequence[str]) -> Axis:
     """Which base is drawn on."""
-    labels = [re.split(r"[/\\]", name.rstrip("/\\"))[-1] for name in names]
+    labels = [label_base(name) for name in names]
     told = tuple(names if len(set(labels)) < len(labels) else labels)
     return Axis("base", told, tuple(_change(base=name) for name in names))
+
+
+def label_base(name: str) -> str:
+    """The last part of a base's name or path."""
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1]
 
 
 def field_axis(path: str, values: Sequence[Any], labels: Sequence[str] | None = None) -> Axis:
