@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,9 +103,9 @@ def draw(
         pages = adapter_axis(names, _label_all(files))
     request = _set_fields(Request(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
     where = base or (base_of(files[-1]) if files else "doodle")
-    folder = out / (name or _folder_name(request, (x or strengths, y, z, *map(str, files), where)))
-    if Path(name or "a").name != (name or "a"):
-        raise UsageError(f'--name "{name}" is not a folder\'s name.', hint="Say where it goes with --out.")
+    facts = [request.as_json(), (x or strengths, y, z, *map(str, files), where)]
+    folder = out / (name or name_folder(request.prompt, facts, "grid"))
+    check_folder_name(name)
     find_identity(folder, RECORD)
     open_studio = studios(files)
     order = show(
@@ -187,7 +188,8 @@ def find_adapters(given: Path) -> list[Path]:
     if not given.is_dir():
         raise UsageError("no such file or folder.", where=given)
     runs = sorted(path for path in (given / "runs").glob("*") if path.is_dir())
-    found = _snapshots(runs[-1] if runs else given)
+    place = runs[-1] if runs else given
+    found = adapter_files(place / "snapshots") or adapter_files(place)
     if found:
         return found
     raise UsageError("holds no adapter (.safetensors).", where=given, hint="Train one first: lorasmith train PROJECT")
@@ -204,12 +206,9 @@ def base_of(file: Path) -> str:
     return EMBEDDED
 
 
-def _snapshots(folder: Path) -> list[Path]:
-    for place in (folder / "snapshots", folder):
-        found = sorted(file for file in place.glob("*.safetensors") if not file.name.startswith("."))
-        if found:
-            return found
-    return []
+def adapter_files(folder: Path) -> list[Path]:
+    """The adapter files that lie in a folder, by name; none that is still being written."""
+    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
 
 
 def _name_all(files: list[Path]) -> list[str]:
@@ -250,16 +249,22 @@ def _set_fields(request: Request, settings: list[str]) -> Request:
     return request
 
 
-def _folder_name(request: Request, told: tuple[object, ...]) -> str:
-    """A name for the folder that the same command gives again."""
+def check_folder_name(name: str | None) -> None:
+    """Raise UsageError where `--name` says more than a name."""
+    if name and Path(name).name != name:
+        raise UsageError(f'--name "{name}" is not a folder\'s name.', hint="Say where it goes with --out.")
+
+
+def name_folder(text: str, told: Sequence[object], otherwise: str) -> str:
+    """A name for the folder that the same command gives again: of `text`, or `otherwise`, with a hash of `told`."""
     import hashlib
     import json
 
     from lorasmith.project import safe_name
 
-    text = json.dumps([request.as_json(), told], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{safe_name(request.prompt)[:32].rstrip('._-') or 'grid'}-{digest[:6]}"
+    document = json.dumps(told, sort_keys=True, default=str)
+    digest = hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{safe_name(text)[:32].rstrip('._-') or otherwise}-{digest[:6]}"
 
 
 def _cell(cell: Any, paged: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.commands.generate import read_size
-from lorasmith.cli.commands.grid import base_of, find_adapters, studios
+from lorasmith.cli.commands.grid import adapter_files, base_of, check_folder_name, find_adapters, name_folder, studios
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
@@ -62,8 +62,7 @@ def draw(
     """
     if n < 1:
         raise UsageError(f"--n {n}: at least one picture.")
-    if name is not None and Path(name).name != name:
-        raise UsageError(f'--name "{name}" is not a folder\'s name.', hint="Say where it goes with --out.")
+    check_folder_name(name)
     files = [_last(found) for found in map(find_adapters, adapter or [])]
     bases = base or [base_of(files[-1]) if files else "doodle"]
     width, height = read_size(size)
@@ -87,7 +86,8 @@ def draw(
         seed=seed,
         vary=vary,
     )
-    folder = out / (name or _folder_name(template, (columns, seed, strength, mode, vary, plan.request.as_json())))
+    facts = [template, (columns, seed, strength, mode, vary, plan.request.as_json())]
+    folder = out / (name or name_folder(template, facts, "showcase"))
     showcase = show(draw_showcase(plan, studios(files), folder), as_json)
     sheet, page = publish_showcase(folder)
     cells = [cell for row in showcase.cells for cell in row]
@@ -161,7 +161,7 @@ def _last(found: list[Path]) -> Path:
     """A run's adapter: beside its snapshots when it is finished, else its last snapshot."""
     last = found[-1]
     if last.parent.name == "snapshots":
-        finished = sorted(file for file in last.parent.parent.glob("*.safetensors") if not file.name.startswith("."))
+        finished = adapter_files(last.parent.parent)
         return finished[-1] if finished else last
     return last
 
@@ -170,13 +170,3 @@ def _numbers(option: str, text: str) -> list[int]:
     from lorasmith.generation.grids.values import read_whole_numbers, split_values
 
     return read_whole_numbers(option, split_values(text)) if text.strip() else []
-
-
-def _folder_name(template: str, told: tuple[object, ...]) -> str:
-    import hashlib
-    import json
-
-    from lorasmith.project import safe_name
-
-    digest = hashlib.sha256(json.dumps([template, told], sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
-    return f"{safe_name(template)[:32].rstrip('._-') or 'showcase'}-{digest.hexdigest()[:6]}"
