@@ -17,7 +17,7 @@ from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.folders import Parts, read_folder, weight_files
 from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.probe import probe_prediction
-from lorasmith.bases.targets import TargetLayer, norm_targets, text_targets, unet_targets
+from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
@@ -233,10 +233,7 @@ def _name(name_or_path: str | Path, path: Path) -> str:
 
 
 def _assembled(name: str, path: Path, parts: Parts) -> Base:
-    prefixes = ("lora_te1", "lora_te2") if parts.family == "sdxl" else ("lora_te",)
-    targets = list(unet_targets(parts.denoiser.config, stability_names=parts.family == "sdxl"))
-    for (owner, model, _), prefix in zip(parts.text, prefixes, strict=True):
-        targets += text_targets(model.config.num_hidden_layers, prefix, owner)
+    depths = [model.config.num_hidden_layers for _, model, _ in parts.text]
     return Base(
         name=name,
         folder=path,
@@ -244,12 +241,12 @@ def _assembled(name: str, path: Path, parts: Parts) -> Base:
         denoiser=parts.denoiser,
         text_encoders=tuple(
             TextEncoder(model, tokenizer, prefix)
-            for (_, model, tokenizer), prefix in zip(parts.text, prefixes, strict=True)
+            for (_, model, tokenizer), prefix in zip(parts.text, text_prefixes(parts.family), strict=True)
         ),
         vae=parts.vae,
         noise_schedule=schedule_from_config(parts.schedule_config),
         resolution=int(parts.denoiser.config.sample_size) * _vae_factor(parts.vae),
-        targets={target.name: target for target in targets},
+        targets=family_targets(parts.family, parts.denoiser.config, depths),
     )
 
 

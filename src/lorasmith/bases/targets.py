@@ -96,12 +96,23 @@ def standard_layers(family: str) -> dict[str, TargetLayer]:
 
 def family_layers(family: str, unet: Mapping[str, Any], depths: Sequence[int]) -> dict[str, TargetLayer]:
     """All layers of a base by kohya name: of its UNet with this config, of text encoders with so many layers, norms."""
-    stability = family == "sdxl"
-    targets = list(unet_targets(unet, stability_names=stability))
-    for index, depth in enumerate(depths):
-        prefix = f"lora_te{index + 1}" if stability else "lora_te"
-        targets += text_targets(depth, prefix, "text_encoder" if index == 0 else "text_encoder_2")
-    return {target.name: target for target in (*targets, *norm_targets(targets, stability_names=stability))}
+    targets = family_targets(family, unet, depths)
+    norms = norm_targets(targets.values(), stability_names=family == "sdxl")
+    return {**targets, **{target.name: target for target in norms}}
+
+
+def family_targets(family: str, unet: Mapping[str, Any], depths: Sequence[int]) -> dict[str, TargetLayer]:
+    """The layers of `family_layers` without the norms."""
+    targets = list(unet_targets(unet, stability_names=family == "sdxl"))
+    owners = ("text_encoder", "text_encoder_2")
+    for depth, prefix, owner in zip(depths, text_prefixes(family), owners, strict=False):
+        targets += text_targets(depth, prefix, owner)
+    return {target.name: target for target in targets}
+
+
+def text_prefixes(family: str) -> tuple[str, ...]:
+    """How the names of the layers of each text encoder begin."""
+    return ("lora_te1", "lora_te2") if family == "sdxl" else ("lora_te",)
 
 
 _NORMS = (
