@@ -83,7 +83,7 @@ def _size(item: Item) -> list[int]:
 
 
 def _names(vocabulary: Mapping[str, int], settings: TagsTable) -> Sequence[tuple[str, int, str]]:
-    """(stored name, category, name in captions) of the tagger's tags, general ones first, else in its own order."""
+    """(stored name, category, name in captions) of the tags wanted, general ones first, else in the tagger's order."""
     spaced = "underscores" not in settings.off
     general = [(name, kind, _spell(name, spaced)) for name, kind in vocabulary.items() if kind == GENERAL]
     characters = [(name, kind, _spell(name, spaced)) for name, kind in vocabulary.items() if kind == CHARACTER]
@@ -92,7 +92,8 @@ def _names(vocabulary: Mapping[str, int], settings: TagsTable) -> Sequence[tuple
         place = next((place for place, (_, _, shown) in enumerate(names) if shown == source), None)
         if place is not None:
             names[place] = (*names[place][:2], target)
-    return names
+    undesired = {tag.strip() for tag in settings.undesired}
+    return [name for name in names if name[2] not in undesired]
 
 
 def _spell(name: str, spaced: bool) -> str:
@@ -105,12 +106,10 @@ def _arrange(
     settings: TagsTable,
     first: Sequence[str],
 ) -> list[str]:
-    undesired = {tag.strip() for tag in settings.undesired}
     tags = [
         shown
         for name, kind, shown in names
-        if shown not in undesired
-        and (score := scores.get((name, kind))) is not None
+        if (score := scores.get((name, kind))) is not None
         and score >= (settings.character_threshold if kind == CHARACTER else settings.threshold)
     ]
     for tag in first:
