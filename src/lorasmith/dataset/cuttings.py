@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lorasmith.dataset.evidence import Group
-from lorasmith.dataset.fingerprinting import read_stat, topic_of
+from lorasmith.dataset.fingerprinting import remember
 from lorasmith.dataset.index import Index
 from lorasmith.dataset.likeness import Distinct
 from lorasmith.dataset.reading import Item
@@ -77,13 +77,7 @@ def group_cuttings(index: Index, items: Sequence[Item], distinct: Distinct = fro
 
 def _sight(index: Index, item: Item) -> Sight:
     def give_keypoints() -> Keypoints:
-        stat, topic = read_stat(item.path), topic_of(_KEYPOINTS, item)
-        packed = index.known_bytes(topic, item.path, stat)
-        if packed is not None:
-            return unpack(packed)
-        made = find_keypoints(item.path, item.crop)
-        index.learn_bytes(topic, item.path, stat, made.pack())
-        return made
+        return unpack(remember(index, _KEYPOINTS, item, lambda: find_keypoints(item.path, item.crop).pack()))
 
     return Sight(
         item.name,

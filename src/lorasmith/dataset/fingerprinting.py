@@ -103,12 +103,17 @@ def _remembered_look(index: Index, measure: str, item: Item, look_at: Callable[[
     """The 64-pixel view of an image, made when first asked for and kept in the index."""
 
     def give() -> Look:
-        stat, topic = read_stat(item.path), topic_of(measure, item)
-        known = index.known_bytes(topic, item.path, stat)
-        if known is None:
-            made = look_at(item)
-            index.learn_bytes(topic, item.path, stat, made.tobytes())
-            return made
+        known = remember(index, measure, item, lambda: look_at(item).tobytes())
         return np.frombuffer(known, np.uint8).reshape(LOOK_SIDE, LOOK_SIDE, 3)
 
     return give
+
+
+def remember(index: Index, measure: str, item: Item, make: Callable[[], bytes]) -> bytes:
+    """A measure of an image as bytes, made when the index does not have it, and kept there."""
+    stat, topic = read_stat(item.path), topic_of(measure, item)
+    known = index.known_bytes(topic, item.path, stat)
+    if known is None:
+        known = make()
+        index.learn_bytes(topic, item.path, stat, known)
+    return known
