@@ -79,8 +79,8 @@ def train(
             current = create_run(project, recipe, material.plan, run)
         place = Path(share.tell("" if current is None else str(current.path)))
         current = current or Run(place, safe_name(project.lora.name))
-        session = _Session(project, base, wish, share, place, current.state_file)
-        session.enrol([Member("", project, recipe, material, current, base)])
+        members = [Member("", project, recipe, material, current, base)]
+        session = _Session(project, base, members, wish, share, place, current.state_file)
         yield from session.work()
         return session.results()[0]
 
@@ -120,13 +120,11 @@ def train_sweep(
             for variant, material in zip(variants, materials, strict=True):
                 found_run(sweep.runs[variant.name], variant.recipe, material.plan)
             create_sweep(sweep)
-        session = _Session(project, base, wish, share, sweep.path, sweep.state_file)
-        session.enrol(
-            [
-                Member(variant.name, project, variant.recipe, material, sweep.runs[variant.name], base)
-                for variant, material in zip(variants, materials, strict=True)
-            ]
-        )
+        members = [
+            Member(variant.name, project, variant.recipe, material, sweep.runs[variant.name], base)
+            for variant, material in zip(variants, materials, strict=True)
+        ]
+        session = _Session(project, base, members, wish, share, sweep.path, sweep.state_file)
         yield from session.work()
         done = session.sweep_done()
         if share.writes:
@@ -139,21 +137,24 @@ class _Session:
     """One process's share of a run, of one member or of many."""
 
     def __init__(
-        self, project: Project, base: Base, wish: StopWish, share: Share, place: Path, state_file: Path
+        self,
+        project: Project,
+        base: Base,
+        members: Sequence[Member],
+        wish: StopWish,
+        share: Share,
+        place: Path,
+        state_file: Path,
     ) -> None:
         self._project = project
         self._base = base
+        self._members = members
         self._wish = wish
         self._share = share
         self._place = place
         self._state_file = state_file
         self._seconds = 0.0
         self._started_at = current_time()
-        self._members: list[Member] = []
-
-    def enrol(self, members: Sequence[Member]) -> None:
-        """Whom it trains."""
-        self._members = list(members)
 
     def results(self) -> list[Done]:
         """What the members that came to their end made."""
