@@ -203,6 +203,13 @@ def test_parts_that_are_missing_are_named(left_out: str, word: str) -> None:
         dissect(header_of(rest), Path("a.safetensors"))
 
 
+def test_a_text_encoder_without_layers_is_told() -> None:
+    layers = "cond_stage_model.transformer.text_model.encoder.layers."
+    tensors = {key: each for key, each in shapes_of("sd1").items() if not key.startswith(layers)}
+    with pytest.raises(BaseError, match="another structure or incomplete"):
+        dissect(header_of(tensors), Path("a.safetensors"))
+
+
 def test_fewer_blocks_are_told() -> None:
     tensors = shapes_of("sdxl")
     del tensors[f"{UNET}input_blocks.7.0.in_layers.2.weight"]

@@ -71,7 +71,7 @@ def dissect(header: Header, where: Path) -> Anatomy:
         return Anatomy(
             family, _unet(shapes, family), _vae(shapes, family), _texts(shapes, family), prediction, zero_snr
         )
-    except (KeyError, IndexError, ZeroDivisionError) as fault:
+    except (KeyError, IndexError, ValueError, ZeroDivisionError) as fault:
         raise BaseError(
             f"is like an {family} checkpoint, but another structure or incomplete: {fault} is not as it should be.",
             where=where,
@@ -231,6 +231,8 @@ def _text_config(
 def _count(shapes: Shapes, prefix: str) -> int:
     """The number of layers: one more than the highest index behind the prefix."""
     found = {int(key[len(prefix) :].partition(".")[0]) for key in shapes if key.startswith(prefix)}
+    if not found:
+        raise KeyError(f"{prefix}0")
     return max(found) + 1
 
 
