@@ -11,15 +11,12 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lorasmith.errors import DatasetError, StorageError
 from lorasmith.events import Note, Work
 from lorasmith.examples import copy_example
 from lorasmith.project import Project, open_project, safe_name
-
-if TYPE_CHECKING:
-    from lorasmith.bases.base import Base
 
 #: What is copied from the exam's folder to DIR.
 _FROM_EXAM = {"report": "report.html", "figures": "figures.json", "grid": "grid.png"}
@@ -69,8 +66,8 @@ def run_demo(folder: Path, example: str = "character") -> Work[Demo]:
     folder = folder.resolve()
     project = open_project(copy_example(example, folder / "project"))
     yield from _prepare(project)
-    adapter, base = yield from _train(project)
-    exam, document = yield from _examine(project, adapter, base)
+    adapter = yield from _train(project)
+    exam, document = yield from _examine(project, adapter)
     made = _collect(exam, Path(document["chosen"]), folder)
     return Demo(
         folder=folder,
@@ -104,19 +101,17 @@ def _prepare(project: Project) -> Work[None]:
     yield Note(f"plan: {plan.steps} steps, about {max(1, round(plan.seconds / 60))} min.")
 
 
-def _train(project: Project) -> Work[tuple[Path, Base]]:
+def _train(project: Project) -> Work[Path]:
     """Train, or go on training, or take the finished adapter."""
-    from lorasmith.bases.base import load_base
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.training.loop import train
 
     recipe = read_recipe(project)
-    base = load_base(recipe.base)
-    done = yield from train(project, recipe, resume=True, base=base)
-    return done.adapter, base
+    done = yield from train(project, recipe, resume=True)
+    return done.adapter
 
 
-def _examine(project: Project, adapter: Path, base: Base) -> Work[tuple[Path, dict[str, Any]]]:
+def _examine(project: Project, adapter: Path) -> Work[tuple[Path, dict[str, Any]]]:
     """The exam's folder and document; the last exam's, when it is whole and newer than the adapter."""
     from lorasmith.exam.hall import hold_exam
 
@@ -126,7 +121,7 @@ def _examine(project: Project, adapter: Path, base: Base) -> Work[tuple[Path, di
         if figures.stat().st_mtime_ns >= adapter.stat().st_mtime_ns and all(map(Path.is_file, needed)):
             yield Note(f"exam: held already, {figures.parent.name}.")
             return figures.parent, document
-    verdict = yield from hold_exam(project, base=base)
+    verdict = yield from hold_exam(project)
     return verdict.folder, verdict.as_json()
 
 

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from lorasmith.bases.checkpoint import read_checkpoint
 from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.folders import Parts, read_folder, weight_files
+from lorasmith.bases.hardware import Use, choose_device, choose_dtype, suit_to_cpu
 from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
+from lorasmith.recipe.precision import Precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +216,21 @@ def load_base(
     if path.is_file() and parts.family == "sdxl" and known == "v_prediction":
         config["rescale_betas_zero_snr"] = True  # as all SDXL models that predict velocity are trained
     base.noise_schedule = schedule_from_config(config)
+    return base
+
+
+def open_base(
+    name_or_path: str | Path,
+    precision: Precision = "auto",
+    use: Use = "drawing",
+    prediction: Prediction | None = None,
+) -> Base:
+    """`load_base`, on the GPU where there is one, in the numbers that suit the use (`hardware.choose_dtype`)."""
+    device = choose_device()
+    dtype = choose_dtype(precision, device, use)
+    base = load_base(name_or_path, dtype, prediction).to(device)
+    if device.type == "cpu" and dtype != torch.float32:
+        suit_to_cpu(base.denoiser)
     return base
 
 

@@ -36,9 +36,10 @@ def hold_exam(
     recipe = read_recipe(project)
     judge, world = find_judge(project, settings, recipe.base, captions)
     if base is None:
-        from lorasmith.bases.base import load_base
+        from lorasmith.bases.base import open_base
 
-        base = load_base(recipe.base)
+        told = None if recipe.prediction == "auto" else recipe.prediction
+        base = open_base(recipe.base, settings.precision, "exam", told)
     artist = StudioArtist(base, files, settings, settings.clip_skip or recipe.clip_skip)
     verdict = yield from examine(project, files, artist, settings, judge, world)
     return verdict

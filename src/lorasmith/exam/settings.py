@@ -9,6 +9,7 @@ from pydantic import Field
 
 from lorasmith.errors import ExamError
 from lorasmith.project import Project
+from lorasmith.recipe.precision import Precision
 from lorasmith.schema import TableModel, read_table
 
 
@@ -36,6 +37,8 @@ class ExamTable(TableModel):
     """None: the base's own default."""
     clip_skip: int | None = Field(None, ge=1, le=12)
     """None: as the recipe trained it."""
+    precision: Precision = "auto"
+    """Numbers of the base: bf16 where the GPU, or the CPU, is fast with them; or fp32, bf16, fp16."""
     seed: int = Field(20_000, ge=0, lt=2**31)
 
     @property

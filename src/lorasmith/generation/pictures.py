@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -17,6 +17,7 @@ from lorasmith.generation.infotext import read_infotext
 from lorasmith.generation.request import Hires, InitImage, Request, Variation, hash_pixels
 from lorasmith.project import write_file
 from lorasmith.prompts.networks import Network
+from lorasmith.recipe.precision import Precision
 
 INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"
@@ -40,13 +41,15 @@ class UsedAdapter:
 @dataclass(frozen=True)
 class Drawing:
     """How a picture was computed: as row `place` of `rows` alike, with its adapters `merged` into the weights or not,
-    on so many `threads`; what a picture is does not depend on it, but how its sums are rounded does.
+    on so many `threads`, with a base of such numbers; what a picture is does not depend on it, but how its sums are
+    rounded does.
     """
 
     rows: int = 1
     place: int = 0
     merged: bool = False
     threads: int = 0
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True)
@@ -111,9 +114,12 @@ class PictureFile:
             return None
         known = {each.name: values[each.name] for each in fields(Drawing) if each.name in values}
         rows, place = known.get("rows", 1), known.get("place", 0)
+        precision = known.pop("precision", "fp32")
         if not all(isinstance(value, int) for value in known.values()) or not 0 <= place < rows <= MOST_ROWS:
             return None
-        return Drawing(**known)
+        if precision not in get_args(Precision):
+            return None
+        return Drawing(**known, precision=precision)
 
     @property
     def pixels(self) -> str | None:

@@ -16,6 +16,7 @@ import torch
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.bases.base import Base
+from lorasmith.bases.hardware import precision_of
 from lorasmith.errors import UsageError
 from lorasmith.events import Note, Progress, Work
 from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Ticket
@@ -79,7 +80,7 @@ class Studio:
             for batch in batches:
                 self.desk.ensemble(jobs if shared else [jobs[index] for index in batch])  # one bank, not one an adapter
                 stepper = Stepper(self.base, None, len(batch), previews, self.desk, self._previewer)
-                drawing = _record([jobs[index] for index in batch], sets)
+                drawing = self._record([jobs[index] for index in batch], sets)
                 with ExitStack() as merged:
                     for place, index in enumerate(batch):
                         stepper.add_job(jobs[index], index, None if drawing is None else replace(drawing, place=place))
@@ -121,6 +122,18 @@ class Studio:
                     yield Progress("drawing", done, job.evaluations, left)
         return found[drawing.place]
 
+    def _record(self, batch: Sequence[Job], sets: Mapping[object, int]) -> Drawing | None:
+        """How a picture of this batch is drawn; None when that depends on its neighbours' adapters.
+
+        `sets` says how many pictures of the call have the same adapters: many are worth merging.
+        """
+        adapters = _adapters(batch[0])
+        if any(_adapters(job) != adapters for job in batch):
+            return None
+        merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM
+        numbers = precision_of(self.base.dtype)
+        return Drawing(rows=len(batch), merged=merged, threads=torch.get_num_threads(), precision=numbers)
+
     def _batches(self, jobs: Sequence[Job]) -> list[list[int]]:
         """Which requests are drawn together: those that need the same passes; many of one steady set by themselves."""
         groups: dict[object, list[int]] = {}
@@ -142,18 +155,6 @@ class Studio:
 
     def _cut(self, group: Sequence[int]) -> list[list[int]]:
         return [list(group[start : start + self.batch_size]) for start in range(0, len(group), self.batch_size)]
-
-
-def _record(batch: Sequence[Job], sets: Mapping[object, int]) -> Drawing | None:
-    """How a picture of this batch is drawn; None when that depends on its neighbours' adapters.
-
-    `sets` says how many pictures of the call have the same adapters: many are worth merging.
-    """
-    adapters = _adapters(batch[0])
-    if any(_adapters(job) != adapters for job in batch):
-        return None
-    merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM
-    return Drawing(rows=len(batch), merged=merged, threads=torch.get_num_threads())
 
 
 def _company(job: Job) -> tuple[object, ...]:

@@ -19,6 +19,7 @@ from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.family import family_of, locate_base
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
+from lorasmith.recipe.precision import Precision
 from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
 from lorasmith.schema import TableModel, read_table
 
@@ -309,6 +310,11 @@ class PreserveTable(RecipeTable):
     )
     weight: Annotated[float, Field(ge=0)] = Field(default=1, description="weight of that loss")
     share: Share = Field(default=0.5, description="rows added for it, as a share of the batch")
+    blank: Share = Field(
+        default=0.25,
+        description="share of these rows whose caption is empty: guidance leads away from what the empty prompt draws, "
+        "and so multiplies a change of it; not for images",
+    )
     prompts: Texts = Field(default=(), description="plain prompts to preserve besides the captions without the trigger")
     pictures: Whole = Field(
         default=32, description="pictures that the base draws for kind = prior, or that images takes per bucket"
@@ -331,6 +337,14 @@ class Recipe(RecipeTable):
     """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins."""
 
     base: str = Field(default="doodle", description="the base model: doodle, or a folder")
+    precision: Precision = Field(
+        default="auto",
+        description="numbers of the frozen base; what is trained is always fp32. auto: bf16 on a GPU that has it, "
+        "else fp32",
+    )
+    prediction: Literal["auto", "epsilon", "v_prediction"] = Field(
+        default="auto", description="what the base predicts, where its file tells it wrong"
+    )
     resolution: Resolution = Field(default=(512, 512), description="side or [width, height] in pixels; gives the area")
     bucket: BucketTable = BucketTable()
     batch_size: Whole = Field(default=4, description="images per micro-batch")

@@ -10,7 +10,7 @@ from typing import Protocol
 from PIL import Image
 
 from lorasmith.adapters.shelf import AdapterShelf
-from lorasmith.bases.base import load_base
+from lorasmith.bases.base import open_base
 from lorasmith.errors import LorasmithError
 from lorasmith.generation.batching import Stepper
 from lorasmith.generation.pictures import Picture
@@ -158,6 +158,6 @@ class StepperEngine:
 
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
-    base = load_base(entry.source)
+    base = open_base(entry.source, settings.precision)
     stepper = Stepper(base, AdapterShelf(settings.adapters), settings.batch_size)
     return StepperEngine(stepper, input_path), base.content_hash

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lorasmith.errors import UsageError
 from lorasmith.project import EMBEDDED
+from lorasmith.recipe.precision import Precision
 
 DEFAULT_PORT = 7860
 LEAST_TOKEN = 8
@@ -44,6 +45,7 @@ class ServerSettings:
     port: int = DEFAULT_PORT
     token: str | None = None
     origins: tuple[str, ...] = ()
+    precision: Precision = "auto"
     batch_size: int = 8
     grace: float = 10.0
     preload: bool = False

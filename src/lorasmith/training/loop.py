@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.base import Base, open_base
 from lorasmith.errors import RecipeError, Stopped, TrainingError
 from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, finish
 from lorasmith.project import Project, safe_name
@@ -72,7 +72,7 @@ def train(
                 yield Note(f"{chosen.path.name} is complete already.")
                 yield done
             return done
-        base = base or _load(recipe.base)
+        base = base or training_base(recipe)
         _check_clip_skip(recipe, base)
         current = chosen
         if current is None and share.writes:
@@ -110,7 +110,7 @@ def train_sweep(
                 yield Note(f"{chosen.path.name} is complete already.")
                 yield finished
             return finished
-        base = base or _load(recipes[0].base)
+        base = base or training_base(recipes[0])
         for recipe in recipes:
             _check_clip_skip(recipe, base)
         names = [variant.name for variant in variants]
@@ -373,10 +373,10 @@ def _first_alone(work: Work[T], share: Share) -> Work[T]:
     return finish(work)
 
 
-def _load(name: str) -> Base:
-    """The base, on this process's GPU where there is one."""
-    base = load_base(name)
-    return base.to(torch.device("cuda", torch.cuda.current_device())) if torch.cuda.is_available() else base
+def training_base(recipe: Recipe) -> Base:
+    """The base as the recipe trains on it. Raises BaseError."""
+    told = None if recipe.prediction == "auto" else recipe.prediction
+    return open_base(recipe.base, recipe.precision, "training", told)
 
 
 def _choose_run(project: Project, recipe: Recipe, path: Path | None) -> Run | None:

@@ -3,7 +3,8 @@
 Differential: for some rows of a batch, the same noisy latent with a caption that lacks the trigger shall give what
 the frozen base gives for it (the idea is ostris' "differential output preservation"). Prior: the same for pictures
 that the base drew itself. The target is the base's own output, not the noise: it has no variance of its own, so
-a few rows suffice. Cost: per preserved row one more row in the step and a forward pass of the base.
+a few rows suffice. Some of these rows have an empty caption, for guidance multiplies what changes there (ostris' "blank
+prompt preservation"). Cost: per preserved row one more row in the step and a forward pass of the base.
 """
 
 from __future__ import annotations
@@ -33,8 +34,13 @@ def count_preserved(share: float, rows: int) -> int:
 
 
 def choose_plain_caption(caption: str, pool: Sequence[str], *key: int | str) -> str:
-    """The caption of a preserved row: the item's own without the trigger, or as often one of the pool's prompts."""
+    """The plain caption of a preserved row: the item's own without the trigger, or as often one of the pool's."""
     chance = random.Random(key_number(*key, "plain"))
     if pool and (not caption or chance.random() < 0.5):
         return chance.choice(pool)
     return caption
+
+
+def leave_blank(share: float, *key: int | str) -> bool:
+    """Whether a preserved row has the empty caption instead; of all rows `share` have it."""
+    return random.Random(key_number(*key, "blank")).random() < share

@@ -20,7 +20,7 @@ from lorasmith.training.batches import Batch, Visit
 from lorasmith.training.captions import vary_caption
 from lorasmith.training.latents import Latents
 from lorasmith.training.masks import MaskSource
-from lorasmith.training.preservation import PriorPictures, choose_plain_caption, count_preserved
+from lorasmith.training.preservation import PriorPictures, choose_plain_caption, count_preserved, leave_blank
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ class RowSource:
         self._timesteps = TimestepRange(span.min, span.max, span.sampling, span.mean, span.std)
         self._flip = recipe.flip
         self._caption = recipe.caption
+        self._blank = recipe.preserve.blank if recipe.preserve.kind != "images" else 0.0
         self._share = 0.0 if recipe.preserve.kind == "none" or not recipe.preserve.weight else recipe.preserve.share
 
     def read(self, batch: Batch, epoch: int) -> MicroBatch:
@@ -175,7 +176,7 @@ class RowSource:
             latents, prompts = self._prior.latents[batch.bucket], self._prior.prompts[batch.bucket]
             chosen = [key_number(*key, "prior") % len(prompts) for key in keys]
             own_keys = [(*key, "prior") for key in keys]
-            return self._rows(latents[chosen], own_keys, [prompts[number] for number in chosen])
+            return self._rows(latents[chosen], own_keys, self._blanked([prompts[n] for n in chosen], keys))
         captions = [
             choose_plain_caption(self._plain[visit.image], self._pool, *key)
             for visit, key in zip(batch.visits, keys, strict=False)
@@ -186,7 +187,10 @@ class RowSource:
             learned.x_0[:count],
             learned.noise[:count],
             learned.t[:count],
-            tuple(shuffled),
+            tuple(self._blanked(shuffled, keys)),
             seeds=tuple(key_number(*key, "plain row") for key in keys),
             perturbation=None if learned.perturbation is None else learned.perturbation[:count],
         )
+
+    def _blanked(self, captions: Sequence[str], keys: Sequence[tuple[int | str, ...]]) -> list[str]:
+        return ["" if leave_blank(self._blank, *key) else text for text, key in zip(captions, keys, strict=True)]

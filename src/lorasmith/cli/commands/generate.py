@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.precision import PrecisionOption, read_precision
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -28,6 +29,7 @@ _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 def command(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to draw; <lora:NAME:0.8> calls an adapter.")],
     base: Annotated[str, typer.Option(help='"doodle", or a diffusers folder.')] = "doodle",
+    precision: PrecisionOption = "auto",
     seed: Annotated[
         int | None, typer.Option(help="Of the first picture; the next ones count on. Random if none.")
     ] = None,
@@ -98,8 +100,9 @@ def command(
     second_seed = read_variation(variation)
     second_pass = read_hires(hires, hires_steps, denoising, upscaler)
     folders = find_shelf(adapters)
+    numbers = read_precision(precision)
     from lorasmith.adapters.shelf import AdapterShelf
-    from lorasmith.bases.base import load_base
+    from lorasmith.bases.base import open_base
     from lorasmith.generation.grids.drawing import sign
     from lorasmith.generation.request import Request
     from lorasmith.generation.studio import Studio
@@ -133,7 +136,7 @@ def command(
         )
         for text, own in prompts
     ]
-    studio = Studio(load_base(base), AdapterShelf(folders), mixed=False)
+    studio = Studio(open_base(base, numbers), AdapterShelf(folders), mixed=False)
     for request in requests:
         studio.check(request)
     drawn = []

@@ -11,12 +11,14 @@ import typer
 
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
+from lorasmith.cli.precision import PrecisionOption, read_precision
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
     from lorasmith.generation.grids.drawing import OpenStudio
     from lorasmith.generation.request import Request
+    from lorasmith.recipe.precision import Precision
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
 #: Longer work is asked about first, where somebody can answer.
@@ -51,6 +53,7 @@ def draw(
     base: Annotated[
         str | None, typer.Option(help='"doodle", a diffusers folder or a checkpoint; else that of the project.')
     ] = None,
+    precision: PrecisionOption = "auto",
     seed: Annotated[int, typer.Option(help="The same in every cell.")] = 0,
     steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
     cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
@@ -107,7 +110,7 @@ def draw(
     folder = out / (name or name_folder(request.prompt, facts, "grid"))
     check_folder_name(name)
     find_identity(folder, RECORD)
-    open_studio = studios(files)
+    open_studio = studios(files, read_precision(precision))
     order = show(
         take_order(
             request, columns, rows, open_studio, folder, z=pages, adapter=names[-1] if names else None, base=where
@@ -169,16 +172,16 @@ def pick(
         say("no favourites: star some on the page first.")
 
 
-def studios(files: list[Path]) -> OpenStudio:
+def studios(files: list[Path], precision: Precision = "auto") -> OpenStudio:
     """Studios over these adapters by base, the last one kept open: two bases need not fit into memory together."""
     from functools import lru_cache
 
     from lorasmith.adapters.shelf import AdapterShelf
-    from lorasmith.bases.base import load_base
+    from lorasmith.bases.base import open_base
     from lorasmith.generation.studio import Studio
 
     shelf = AdapterShelf(files)
-    return lru_cache(maxsize=1)(lambda base: Studio(load_base(base), shelf))
+    return lru_cache(maxsize=1)(lambda base: Studio(open_base(base, precision), shelf))
 
 
 def find_adapters(given: Path) -> list[Path]:

@@ -89,7 +89,7 @@ def redo(
 
 
 def _load_base(told: PictureFile, wanted: str | None) -> Base:
-    from lorasmith.bases.base import load_base
+    from lorasmith.bases.base import open_base
     from lorasmith.project import EMBEDDED
 
     recorded = (told.document or {}).get("base") or {}
@@ -100,7 +100,7 @@ def _load_base(told: PictureFile, wanted: str | None) -> Base:
             where=told.path,
             hint="Say with --base where that is.",
         )
-    base = load_base(name)
+    base = open_base(name, told.drawing.precision if told.drawing else "auto")
     if recorded.get("hash") not in (None, base.content_hash):
         raise BaseError(
             f"it was drawn on other weights: {recorded['hash'][:10]}, this base has {base.content_hash[:10]}.",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lorasmith.cli.precision import PrecisionOption, read_precision
 from lorasmith.cli.rendering import print_json, say
 from lorasmith.errors import UsageError
 
@@ -32,6 +33,7 @@ def command(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where jobs and pictures are kept.")] = Path(
         "lorasmith-data"
     ),
+    precision: PrecisionOption = "auto",
     batch: Annotated[int, typer.Option(help="How many pictures are drawn together.")] = 8,
     queue: Annotated[int, typer.Option(help="How many pictures may wait.")] = 512,
     origin: Annotated[
@@ -66,6 +68,7 @@ def command(
         port=port,
         token=token,
         origins=tuple(each.rstrip("/") for each in origin or ()),
+        precision=read_precision(precision),
         batch_size=batch,
         grace=grace,
         preload=not lazy,

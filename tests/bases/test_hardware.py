@@ -1,0 +1,127 @@
+"""Precision: which numbers a base gets, and that half-precision bases compute the same but for rounding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+from lorasmith.bases import hardware
+from lorasmith.bases.base import load_base, open_base
+from lorasmith.bases.hardware import Use, WideGroupNorm, choose_dtype, precision_of
+from lorasmith.events import StepDone, finish
+from lorasmith.generation.request import Request
+from lorasmith.generation.studio import Studio
+from lorasmith.recipe.precision import Precision
+from lorasmith.recipe.recipe import read_recipe
+from lorasmith.training.loop import train
+from tests.projects import build_project
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "use", "fast", "expected"),
+    [
+        ("auto", CPU, "training", True, torch.float32),
+        ("auto", CPU, "drawing", True, torch.float32),
+        ("auto", CPU, "exam", True, torch.bfloat16),
+        ("auto", CPU, "exam", False, torch.float32),
+        ("bf16", CPU, "training", False, torch.bfloat16),
+        ("fp32", CPU, "exam", True, torch.float32),
+        ("auto", GPU, "training", True, torch.bfloat16),
+        ("auto", GPU, "drawing", True, torch.bfloat16),
+        ("auto", GPU, "training", False, torch.float32),
+        ("auto", GPU, "drawing", False, torch.float16),
+        ("fp16", GPU, "drawing", True, torch.float16),
+    ],
+)
+def test_the_numbers_suit_the_machine_and_the_use(
+    precision: Precision,
+    device: torch.device,
+    use: Use,
+    fast: bool,
+    expected: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hardware, "_multiplies_bf16", lambda: fast)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: fast)
+    assert choose_dtype(precision, device, use) == expected
+
+
+def test_every_choice_has_a_word() -> None:
+    assert [precision_of(dtype) for dtype in (torch.float32, torch.bfloat16, torch.float16)] == ["fp32", "bf16", "fp16"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_wide_group_norm_computes_in_fp32(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = nn.GroupNorm(4, 16)
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    x = (torch.randn(2, 16, 5, 5) * 30 + 100).to(dtype)
+    wide = WideGroupNorm.like(layer.to(dtype))
+    expected = F.group_norm(x.float(), 4, layer.weight.float(), layer.bias.float()).to(dtype)
+    assert torch.equal(wide(x), expected)
+    assert wide.weight is layer.weight
+
+
+def test_a_base_in_bf16_draws_what_it_draws_in_fp32(tiny_base_folder: Path) -> None:
+    wide, half = (open_base(tiny_base_folder, each) for each in ("fp32", "bf16"))
+    assert half.dtype == torch.bfloat16
+    assert any(isinstance(layer, WideGroupNorm) for layer in half.denoiser.modules())
+    x = torch.randn(2, wide.latent_channels, 8, 8, generator=torch.Generator().manual_seed(1))
+    ids = torch.full((2, 77), 3)
+    ids[:, 0], ids[:, -1] = 0, 1
+    t = torch.tensor([10, 700])
+    with torch.no_grad():
+        one = wide.denoise(x, t, wide.encode_tokens(ids))
+        other = half.denoise(x.bfloat16(), t, half.encode_tokens(ids)).float()
+    assert float((one - other).norm() / one.norm()) < 0.03
+
+
+def test_a_picture_says_in_which_numbers_it_was_drawn(tiny_base_folder: Path) -> None:
+    studio = Studio(open_base(tiny_base_folder, "bf16"))
+    request = Request("red", seed=3, steps=2)
+    (picture,) = finish(studio.draw([request]))
+    assert picture.drawing is not None
+    assert picture.drawing.precision == "bf16"
+    again = finish(studio.redraw(picture.request, picture.drawing))
+    assert again.image.tobytes() == picture.image.tobytes()
+
+
+def test_factors_are_fp32_on_a_base_in_bf16(tmp_path: Path, tiny_base_folder: Path) -> None:
+    recipe = """
+    resolution = 64
+    bucket = { min = 32, max = 128, step = 32 }
+    batch_size = 2
+    rank = 2
+    alpha = 2
+    clip_skip = 1
+    epochs = 2
+    save_every = "1 epoch"
+    optimizer.name = "adamw"
+    preserve.kind = "differential"
+    """
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        project = build_project(
+            tmp_path / precision, recipe + f'precision = "{precision}"\n', base=str(tiny_base_folder)
+        )
+        events: list[object] = []
+        done = finish(train(project, read_recipe(project)), events.append)
+        losses[precision] = [event.loss for event in events if isinstance(event, StepDone)]
+        moved = load_file(done.adapter)
+        assert any(bool(tensor.any()) for key, tensor in moved.items() if key.endswith("lora_up.weight"))
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+    assert losses["bf16"] != losses["fp32"]
+
+
+def test_a_prediction_given_wins_over_the_file(tiny_base_folder: Path) -> None:
+    assert load_base(tiny_base_folder).noise_schedule.prediction == "epsilon"
+    given = open_base(tiny_base_folder, "fp32", "training", "v_prediction")
+    assert given.noise_schedule.prediction == "v_prediction"
