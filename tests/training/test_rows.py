@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
@@ -12,6 +13,7 @@ from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.batches import Batch, Visit
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.material import gather_material, make_rows
+from lorasmith.training.pictures import draw_prior
 from lorasmith.training.preservation import leave_blank
 from tests.projects import build_project
 
@@ -56,3 +58,18 @@ def test_blank_rows_are_preserved_with_the_empty_caption(
         captions[blank] = preserved.captions
     assert captions["1.0"] == ("", "")
     assert all(captions["0.0"])
+
+
+def test_pictures_that_the_base_drew_are_kept(tmp_path: Path, tiny_base: Base) -> None:
+    made: list[object] = []
+    first = finish(draw_prior(tiny_base, ["red", "blue"], [(64, 64)], 3, 2, 1, tmp_path), made.append)
+    assert made
+    assert first.prompts == {(64, 64): ("red", "blue", "red")}
+    again: list[object] = []
+    second = finish(draw_prior(tiny_base, ["red", "blue"], [(64, 64)], 3, 2, 1, tmp_path), again.append)
+    assert not again
+    assert torch.equal(first.latents[(64, 64)], second.latents[(64, 64)])
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(b"torn")
+    third = finish(draw_prior(tiny_base, ["red", "blue"], [(64, 64)], 3, 2, 1, tmp_path))
+    assert torch.equal(first.latents[(64, 64)], third.latents[(64, 64)])

@@ -319,6 +319,7 @@ class PreserveTable(RecipeTable):
     pictures: Whole = Field(
         default=32, description="pictures that the base draws for kind = prior, or that images takes per bucket"
     )
+    steps: Whole = Field(default=20, description="sampling steps of what the base draws for kind = prior")
     folder: str = Field(
         default="reg", description="class images for kind = images, with captions or in a folder named `N_class words`"
     )

@@ -1,7 +1,7 @@
 """Latents of the images, computed once and kept in the project's cache.
 
-One safetensors file per (base, image content, crop, bucket, resized size), so nothing stale is ever read. Each image is
-encoded alone: its latent does not depend on what else had to be computed.
+One safetensors file per (base, its numbers, image content, crop, bucket, resized size), so nothing stale is ever read.
+Each image is encoded alone: its latent does not depend on what else had to be computed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lorasmith.bases.base import Base
+from lorasmith.bases.hardware import precision_of
 from lorasmith.events import Progress, Work
 from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
@@ -57,7 +58,8 @@ def cache_latents(
     images: Sequence[PlannedImage], hashes: Sequence[str], base: Base, folder: Path, *, flips: bool
 ) -> Work[LatentCache]:
     """Encode what is not cached yet below `folder`; `hashes` are the images' content hashes. Raises ImageError."""
-    place = folder / base.content_hash[:16]
+    numbers = precision_of(base.dtype)
+    place = folder / (base.content_hash[:16] + ("" if numbers == "fp32" else f"-{numbers}"))
     files = [place / _file_name(image, content) for image, content in zip(images, hashes, strict=True)]
     missing = [number for number, file in enumerate(files) if not _is_complete(file, flips)]
     for done, number in enumerate(missing, start=1):

@@ -158,4 +158,5 @@ def _draw_prior(
     prompts = pool or [without_trigger(caption, project.lora.trigger) for caption in material.captions]
     sizes = [bucket.size for bucket in material.plan.buckets]
     count = -(-table.pictures // len(sizes))
-    return (yield from draw_prior(base, prompts, sizes, count, recipe.seed))
+    folder = project.cache / "prior"
+    return (yield from draw_prior(base, prompts, sizes, count, table.steps, recipe.seed, folder))

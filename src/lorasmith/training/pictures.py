@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
+from lorasmith.bases.hardware import precision_of
 from lorasmith.diffusion.noise import key_number
-from lorasmith.events import Progress, SampleDrawn, Work
+from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
 from lorasmith.generation.request import Request
 from lorasmith.generation.studio import Studio
+from lorasmith.project import write_file
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.recipe import SampleTable
-from lorasmith.training.latents import to_pixels
+from lorasmith.training.latents import encode_alone, to_pixels
 from lorasmith.training.preservation import PriorPictures
 
 
@@ -44,20 +50,42 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: Sam
         yield SampleDrawn(path, step, prompt)
 
 
-def draw_prior(base: Base, prompts: Sequence[str], sizes: Sequence[Size], count: int, seed: int) -> Work[PriorPictures]:
-    """Let the bare base draw `count` pictures at every size, and encode them again."""
-    studio = Studio(base, AdapterShelf([]))
+def draw_prior(
+    base: Base, prompts: Sequence[str], sizes: Sequence[Size], count: int, steps: int, seed: int, folder: Path
+) -> Work[PriorPictures]:
+    """Let the bare base draw `count` pictures of so many sampling steps at every size, and encode them again.
+
+    They are kept below `folder`, so that the next run, or the same one resumed, finds them.
+    """
     latents: dict[Size, Tensor] = {}
     texts: dict[Size, tuple[str, ...]] = {}
-    for done, size in enumerate(sizes, start=1):
+    for size in sizes:
         texts[size] = tuple(prompts[number % len(prompts)] for number in range(count))
-        requests = [
-            Request(prompt=prompt, seed=key_number(seed, size[0], size[1], number, "prior") % 2**31,
-                    width=size[0], height=size[1])
-            for number, prompt in enumerate(texts[size])
-        ]  # fmt: skip
-        pictures = yield from studio.draw(requests)
-        encoded = [base.encode_images(to_pixels(picture.image).unsqueeze(0)) for picture in pictures]
-        latents[size] = torch.cat(encoded).to("cpu", torch.float32)
-        yield Progress("drawing prior", done, len(sizes))
+        facts = [base.content_hash, precision_of(base.dtype), texts[size], size, steps, seed]
+        file = folder / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.safetensors"
+        kept = _read_kept(file)
+        if kept is None:
+            kept = yield from _draw_latents(base, texts[size], size, steps, seed)
+            write_file(file, save({"latents": kept}))
+        latents[size] = kept
     return PriorPictures(latents, texts)
+
+
+def _draw_latents(base: Base, prompts: Sequence[str], size: Size, steps: int, seed: int) -> Work[Tensor]:
+    """Latents (n, C, H, W) float32 of pictures drawn by the bare base."""
+    studio = Studio(base, AdapterShelf([]))
+    requests = [
+        Request(prompt=prompt, seed=key_number(seed, size[0], size[1], number, "prior") % 2**31,
+                width=size[0], height=size[1], steps=steps)
+        for number, prompt in enumerate(prompts)
+    ]  # fmt: skip
+    pictures = yield from studio.draw(requests)
+    return torch.stack([encode_alone(base, to_pixels(picture.image)) for picture in pictures])
+
+
+def _read_kept(file: Path) -> Tensor | None:
+    try:
+        latents: Tensor = load_file(file)["latents"]
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return latents
