@@ -221,3 +221,30 @@ def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
     with running(settings, Plain()) as (client, _):
         done = finished(client, job["id"])
         assert [(each["state"], each["seed"]) for each in done["pictures"]] == [("done", 4), ("done", 5)]
+
+
+def test_jobs_of_a_state_are_found_behind_newer_ones(tmp_path: Path) -> None:
+    loader = Plain()
+    loader.gate.clear()
+    settings = plain_settings(tmp_path, batch_size=1, grace=0.0)
+
+    def ask(client: httpx.Client, state: str) -> list[str]:
+        found = client.get("/api/v1/jobs", params={"state": state, "limit": 1}).json()["jobs"]
+        assert all(job["state"] == state for job in found)
+        return [job["id"] for job in found]
+
+    with running(settings, loader) as (client, server):
+        first = submit(client)
+        wait_for(lambda: len(server.service.running) == 1)
+        second = submit(client)
+        third = submit(client)
+        assert client.delete(f"/api/v1/jobs/{third['id']}").json()["state"] == "cancelled"
+        assert ask(client, "running") == [first["id"]]
+        assert ask(client, "queued") == [second["id"]]
+        assert ask(client, "cancelled") == [third["id"]]
+        server.service.close_doors()
+    loader.gate.clear()
+    with running(settings, loader) as (client, server):  # the one that was in the making waits again
+        wait_for(lambda: len(server.service.running) == 1)
+        assert ask(client, "running") == [first["id"]]
+        assert ask(client, "queued") == [second["id"]]

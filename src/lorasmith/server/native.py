@@ -172,9 +172,8 @@ def get_jobs(
     before: Annotated[float | None, Query(ge=0, allow_inf_nan=False, description="A job's `created`.")] = None,
 ) -> dict[str, Any]:
     """The newest jobs first."""
-    rows = service.store.jobs(None if state in ("queued", "running") else state, limit, before)
-    jobs = [_current(service, row_json(row)) for row in rows]
-    return {"jobs": [job for job in jobs if state in (None, job["state"])]}
+    jobs = [_current(service, row_json(row)) for row in service.store.jobs(state, limit, before)]
+    return {"jobs": [job for job in jobs if state in (None, job["state"])]}  # some may have moved on meanwhile
 
 
 def _current(service: Service, job: dict[str, Any]) -> dict[str, Any]:

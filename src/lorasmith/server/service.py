@@ -78,6 +78,7 @@ class Service:
             if job is None:
                 self.store.set_job(row.id, "cancelled")
                 continue
+            self.store.mark_job(job.id, job.state)
             self.live[job.id] = job
             self.line.put(item for item in job.items if item.state == "queued")
         self.store.drop_inputs(self.store.inputs())
@@ -241,8 +242,11 @@ class Service:
         with self.lock:
             item = self.line.take(fits)
             if item is not None:
+                is_first = item.job.state == "queued"
                 item.state = "running"
                 self.running.append(item)
+                if is_first and item.job.face == "native":
+                    self.store.mark_job(item.job.id, "running")
             return item
 
     def begin(self, item: Item, steps: int) -> None:

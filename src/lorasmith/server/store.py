@@ -192,7 +192,12 @@ class Store:
         found = self._jobs("where id = ?", (job,))
         return found[0] if found else None
 
-    def jobs(self, state: str | None = None, limit: int = 100, before: float | None = None) -> list[JobRow]:
+    def mark_job(self, job: str, state: State) -> None:
+        """How a job stands that is not final."""
+        with self._writing() as db:
+            db.execute("update job set state = ? where id = ? and state <> ?", (state, job, state))
+
+    def jobs(self, state: State | None = None, limit: int = 100, before: float | None = None) -> list[JobRow]:
         """The newest jobs first, of one state or of all, created before a time."""
         asked = [("state = ?", state), ("created < ?", before)]
         given = [(clause, value) for clause, value in asked if value is not None]
