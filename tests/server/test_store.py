@@ -113,3 +113,55 @@ def test_records_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database" * 100)
     with pytest.raises(StorageError, match="cannot be opened"):
         Store(tmp_path)
+
+
+def test_old_jobs_without_pictures_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorasmith.server.store.JOBS_KEPT", 2)
+    store = Store(tmp_path)
+    names = ["shown", "a", "b", "c", "open"]
+    for name in names:
+        store.add_job(name, "me", "native", "pictures", [order()], {})
+    store.add_picture(picture(1, job="shown"), b"png", b"jpg")
+    for name in names[:-1]:
+        store.set_job(name, "done")
+    assert {row.id for row in store.jobs()} == {"shown", "b", "c", "open"}
+    assert store.remove_picture(picture(1).id)  # now it is empty, too, and the latest of those
+    store.set_job("open", "failed")
+    assert {row.id for row in store.jobs()} == {"shown", "open"}
+
+
+def test_jobs_of_older_records_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorasmith.server.store.JOBS_KEPT", 2)
+    old = sqlite3.connect(tmp_path / FILE_NAME)
+    for number, script in enumerate(MIGRATIONS[:3], start=1):
+        old.executescript(f"{script}; pragma user_version = {number}")
+    for number, state in enumerate(["done", "failed", "queued", "done"]):
+        values = (f"old {number}", state, float(number))
+        old.execute("insert into job (id, client, face, kind, state, created) values (?, '', '', '', ?, ?)", values)
+    old.commit()
+    old.close()
+    store = Store(tmp_path)
+    store.set_job("old 2", "cancelled")
+    assert [row.id for row in store.jobs()] == ["old 3", "old 2"]
+
+
+def test_nothing_is_looked_for_row_by_row(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    start = Start(image="a" * 64, mask="b" * 64)
+    store.add_job("one", "me", "native", "pictures", [order(start=start)], {})
+    store.add_picture(picture(1, job="one"), b"png", b"jpg")
+    said: list[str] = []
+    store._db.set_trace_callback(said.append)
+    store.mark_job("one", "running")
+    store.set_item("one", 0, "done", picture(1).id)
+    store.drop_inputs(["c" * 64])
+    store.jobs("queued", 1, 5.0)
+    store.remove_picture(picture(1).id)
+    store.set_job("one", "done", {})
+    store._db.set_trace_callback(None)
+    asked = [each for each in said if each.startswith(("select", "update", "delete"))]
+    assert len(asked) >= 10
+    for statement in asked:
+        plan = [str(row[3]) for row in store._db.execute(f"explain query plan {statement}")]
+        steps = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and step != "SCAN CONSTANT ROW"]
+        assert all("=?)" in step or ">?)" in step or "<?)" in step for step in steps), (statement, steps)

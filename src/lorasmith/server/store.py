@@ -50,6 +50,21 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     # The order of a picture, to draw it again also when its job is forgotten or was never kept.
     "alter table picture add column wanted text;",
+    # Finished jobs without pictures are counted, so that the oldest are forgotten without looking at the others; and
+    # who starts from an input, or shows a picture, is looked up.
+    """
+    alter table job add column emptied integer;
+    update job set emptied = counted.number from (
+        select id, row_number() over (order by created, id) as number from job
+        where state not in ('queued', 'running') and id not in (select job from picture where job is not null)
+    ) as counted where job.id = counted.id;
+    create index job_by_emptied on job (emptied) where emptied is not null;
+    create index item_by_picture on item (picture) where picture is not null;
+    create index item_by_image on item (json_extract(wanted, '$.start.image'));
+    create index item_by_mask on item (json_extract(wanted, '$.start.mask'));
+    create index picture_by_image on picture (json_extract(wanted, '$.start.image'));
+    create index picture_by_mask on picture (json_extract(wanted, '$.start.mask'));
+    """,
 )
 
 
@@ -180,12 +195,8 @@ class Store:
             db.execute("update job set state = ?, finished = ? where id = ?", (state, time.time(), job))
             if detail is not None:
                 db.execute("update job set detail = ? where id = ?", (json.dumps(detail), job))
-            db.execute(
-                "delete from job where id in (select id from job where state not in ('queued', 'running')"
-                " and id not in (select job from picture where job is not null)"
-                " order by created desc limit -1 offset ?)",
-                (JOBS_KEPT,),
-            )
+            _count_empty(db, job)
+            db.execute(f"delete from job where emptied <= ({_LAST_EMPTIED}) - ?", (JOBS_KEPT,))
 
     def job(self, job: str) -> JobRow | None:
         """A job with its pictures, or None."""
@@ -270,12 +281,14 @@ class Store:
     def remove_picture(self, picture: str) -> bool:
         """Forget a picture and delete its file; False when there is none."""
         with self._writing() as db:
-            gone = db.execute("delete from picture where id = ?", (picture,)).rowcount > 0
+            jobs = db.execute("delete from picture where id = ? returning job", (picture,)).fetchall()
             db.execute("update item set picture = null where picture = ?", (picture,))
-        if gone:
+            for (job,) in jobs:
+                _count_empty(db, job)
+        if jobs:
             with contextlib.suppress(OSError):
                 self.picture_path(picture).unlink(missing_ok=True)
-        return gone
+        return bool(jobs)
 
     def _pictures(self, where: str, values: Sequence[object]) -> list[PictureRow]:
         rows = self._rows(
@@ -298,9 +311,9 @@ class Store:
     def drop_inputs(self, names: Iterable[str]) -> None:
         """Delete those of the inputs that no job and no picture of the records names."""
         for name in names:
-            like = f'%"{name}"%'
-            used = "select 1 from {} where wanted like ? limit 1"
-            if not any(self._rows(used.format(table), (like,)) for table in ("item", "picture")):
+            places = [(table, field) for table in ("item", "picture") for field in ("image", "mask")]
+            used = "select 1 from {} where json_extract(wanted, '$.start.{}') = ? limit 1"
+            if not any(self._rows(used.format(*place), (name,)) for place in places):
                 with contextlib.suppress(OSError):
                     self.input_path(name).unlink(missing_ok=True)
 
@@ -313,6 +326,18 @@ class Store:
                 "insert into option values (?, ?) on conflict (name) do update set value = excluded.value",
                 (name, json.dumps(value)),
             )
+
+
+_LAST_EMPTIED = "select max(emptied) from job where emptied is not null"  # so that the index can serve
+
+
+def _count_empty(db: sqlite3.Connection, job: str | None) -> None:
+    """Count a job among the empty ones if it is final and has no pictures, as the latest of them."""
+    db.execute(
+        f"update job set emptied = coalesce(({_LAST_EMPTIED}), 0) + 1 where id = ?"
+        " and state not in ('queued', 'running') and not exists (select 1 from picture where job = job.id)",
+        (job,),
+    )
 
 
 def _job_row(head: tuple[Any, ...], items: tuple[ItemRow, ...]) -> JobRow:
