@@ -16,7 +16,7 @@ from PIL import Image
 
 from lorasmith.errors import LorasmithError, UsageError
 from lorasmith.generation.pictures import Picture
-from lorasmith.server.catalogue import BaseEntry
+from lorasmith.server.bases import BaseEntry
 from lorasmith.server.engine import Engine, InputPath, Moved, Round, request_of
 from lorasmith.server.orders import Order
 from lorasmith.server.running import Running, build_server

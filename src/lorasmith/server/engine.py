@@ -16,7 +16,7 @@ from lorasmith.generation.batching import Stepper
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.request import Hires, InitImage, Request, Variation, settle
 from lorasmith.images.opening import open_rgb
-from lorasmith.server.catalogue import BaseEntry
+from lorasmith.server.bases import BaseEntry
 from lorasmith.server.orders import Order
 from lorasmith.server.settings import ServerSettings
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from lorasmith.errors import LorasmithError, RefusedError
-from lorasmith.server.catalogue import find_base
+from lorasmith.server.bases import find_base
 from lorasmith.server.faults import FieldError
 from lorasmith.server.orders import Hires, Order, Variation
 
@@ -49,7 +49,7 @@ def plan_grid(
     if count > service.limits.cells:
         raise FieldError(f"{count} cells, the most are {service.limits.cells}.", where="x")
     if adapter is not None:
-        service.catalogue.check(adapter)
+        service.check_adapters(adapter)
     start = Draft(_request(order), order.base, adapter)
     orders: dict[Order, int] = {}
     places: list[int | str] = []

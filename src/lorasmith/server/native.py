@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from lorasmith import __version__
 from lorasmith.prompts import Network, parse
 from lorasmith.server import schemas
-from lorasmith.server.catalogue import find_base
+from lorasmith.server.bases import find_base
 from lorasmith.server.faults import FieldError, MissingError
 from lorasmith.server.grids import GridPlan, plan_grid
 from lorasmith.server.inputs import keep_input

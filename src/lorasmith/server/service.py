@@ -16,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.errors import LorasmithError
 from lorasmith.prompts import parse
 from lorasmith.prompts.networks import unknown_tag_error
-from lorasmith.server.catalogue import BaseEntry, Catalogue, find_base, list_bases
+from lorasmith.server.bases import BaseEntry, find_base, list_bases
 from lorasmith.server.faults import BusyError, FieldError, MissingError
 from lorasmith.server.jobs import Item, Job, Reader, Result, error_json
 from lorasmith.server.line import FairLine
@@ -155,7 +156,11 @@ class Service:
                 raise unknown_tag_error(prompt.unknown[0])
             if len(prompt.networks) > most.adapters:
                 raise FieldError(f"{len(prompt.networks)} adapters, the most are {most.adapters}.", where="prompt")
-            self.catalogue.check(*(network.name for network in prompt.networks))
+            self.check_adapters(*(network.name for network in prompt.networks))
+
+    def check_adapters(self, *names: str) -> None:
+        """Raise PromptError for the first name that no adapter has. The server's folders are not told."""
+        self.catalogue.find(*names, where="prompt", hint="GET /api/v1/adapters lists those that there are.")
 
     def pixels_of(self, order: Order) -> int:
         """Pixels of the finished picture; a size left to the base counts nothing."""

@@ -9,13 +9,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import LorasmithError
-from lorasmith.server.catalogue import find_base
+from lorasmith.server.bases import find_base
 from lorasmith.server.jobs import Item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from lorasmith.server.catalogue import BaseEntry
+    from lorasmith.server.bases import BaseEntry
     from lorasmith.server.engine import Engine, InputPath
     from lorasmith.server.service import Service
     from lorasmith.server.settings import ServerSettings

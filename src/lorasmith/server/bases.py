@@ -1,0 +1,43 @@
+"""The bases that the server may draw with, by name. Nothing heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorasmith.project import EMBEDDED
+from lorasmith.server.faults import FieldError
+
+
+@dataclass(frozen=True)
+class BaseEntry:
+    """A base that the server may draw with: how clients call it, and what it is loaded from."""
+
+    name: str
+    source: str
+
+
+def list_bases(sources: Sequence[str]) -> tuple[BaseEntry, ...]:
+    """The bases by name: "doodle", or the name of a folder or file without its ending; equal names get a number."""
+    entries: dict[str, BaseEntry] = {}
+    for source in sources:
+        name = source if source == EMBEDDED else Path(source).resolve().name.removesuffix(".safetensors")
+        number = 2
+        unique = name
+        while unique in entries:
+            unique, number = f"{name} ({number})", number + 1
+        entries[unique] = BaseEntry(unique, source)
+    return tuple(entries.values())
+
+
+def find_base(bases: Sequence[BaseEntry], name: str, where: str = "base") -> BaseEntry:
+    """The base of a name, in any case; "name [hash]" as web UI clients send it is understood. Raises FieldError."""
+    wanted = name.strip().lower().removesuffix(".safetensors")
+    plain = wanted.rsplit(" [", 1)[0] if wanted.endswith("]") else wanted
+    for entry in bases:
+        if entry.name.lower() in (wanted, plain):
+            return entry
+    raise FieldError(
+        f'"{name}": unknown base.', where=where, hint=f"There are: {', '.join(entry.name for entry in bases)}."
+    )
