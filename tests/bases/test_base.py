@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.errors import BaseError
+from lorasmith.recipe.framing import Framing, frame_whole
 from tests.tiny import build_tiny_base, diffusers_pipeline
 
 FAMILIES = ("sd1", "sd2", "sdxl")
@@ -83,6 +84,22 @@ def test_sdxl_is_told_the_size(family_folders: dict[str, Path]) -> None:
     assert torch.equal(own, same)
     assert not torch.equal(own, other)
     assert base._time_ids(x, (640, 480)).tolist() == [[480, 640, 0, 0, 480, 640]]
+
+
+def test_sdxl_is_told_each_rows_framing(family_folders: dict[str, Path]) -> None:
+    base = load_base(family_folders["sdxl"])
+    context = base.encode_tokens(torch.cat([tokens(base, "hat")] * 2))
+    x, t = torch.randn(1, 4, 8, 8).expand(2, 4, 8, 8), torch.tensor([500, 500])
+    cut = Framing((600, 1000), (51, 0), (64, 64))
+    assert base._time_ids(x, None, [frame_whole((64, 64)), cut]).tolist() == [
+        [64, 64, 0, 0, 64, 64],
+        [1000, 600, 0, 51, 64, 64],
+    ]
+    with torch.no_grad():
+        whole = base.denoise(x, t, context)
+        told = base.denoise(x, t, context, None, [frame_whole((64, 64)), cut])
+    torch.testing.assert_close(told[0], whole[0])
+    assert not torch.allclose(told[1], whole[1])
 
 
 def test_clip_skip_takes_an_earlier_state_and_norms_it(family_folders: dict[str, Path]) -> None:

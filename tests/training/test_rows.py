@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
+from lorasmith.recipe.framing import frame_in_bucket, frame_whole
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.batches import Batch, Visit
 from lorasmith.training.conditioning import Conditioner
@@ -73,3 +75,34 @@ def test_pictures_that_the_base_drew_are_kept(tmp_path: Path, tiny_base: Base) -
     file.write_bytes(b"torn")
     third = finish(draw_prior(tiny_base, ["red", "blue"], [(64, 64)], 3, 2, 1, tmp_path))
     assert torch.equal(first.latents[(64, 64)], third.latents[(64, 64)])
+
+
+@pytest.mark.parametrize("kind", ["differential", "prior"])
+def test_rows_carry_what_sdxl_is_told_of_their_pictures(
+    kind: str, tmp_path: Path, tiny_base_folder: Path, tiny_base: Base
+) -> None:
+    """A picture of 96 x 160 in a bucket of 64 x 128 is told as it was; one that the base drew, as it is."""
+    project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder))
+    for file in (project.root / "images").rglob("*.png"):
+        Image.open(file).resize((96, 200)).save(file)
+    recipe = read_recipe(
+        project,
+        {"preserve.kind": f'"{kind}"', "preserve.share": "0.5", "preserve.pictures": "2", "flip": "true"},
+    )
+    (material,) = finish(gather_material(project, [recipe]))
+    rows = finish(make_rows(project, recipe, material, tiny_base, Conditioner(tiny_base, 1)))
+    bucket = material.plan.images[0].bucket
+    batch = Batch(bucket, tuple(Visit(0, visit) for visit in range(16)))
+    micro = rows.read(batch, 0)
+    plain, mirrored = (frame_in_bucket((96, 200), bucket, flipped=flipped) for flipped in (False, True))
+    assert bucket == (64, 64)
+    assert plain.time_ids == (200, 96, 0, 16, 64, 64)
+    assert mirrored.time_ids == (200, 96, 0, 17, 64, 64)
+    assert set(micro.learned.framings) == {plain, mirrored}
+    assert len(micro.learned.framings) == 16
+    assert micro.preserved is not None
+    kept = micro.learned.framings[:8] if kind == "differential" else (frame_whole(bucket),) * 8
+    assert micro.preserved.framings == kept
+    part = micro.part(1, 2)
+    assert part is not None
+    assert part.learned.framings == micro.learned.framings[1::2]

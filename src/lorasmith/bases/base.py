@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,8 @@ from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, t
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
-from lorasmith.recipe.precision import Precision
+from lorasmith.recipe.framing import Framing, frame_whole
+from lorasmith.recipe.precision import Precision, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,8 @@ class Base:
     """A frozen base model in eval mode. Adapters patch its layers from outside and leave no trace (design.md 3).
 
     `folder` is where it lies: a diffusers folder or a checkpoint file. `targets` maps kohya's layer names, from the
-    family's fixed tables, to the layers that an adapter may touch.
+    family's fixed tables, to the layers that an adapter may touch. `weights` is how the denoiser's and the text
+    encoders' are kept in memory (`bases.compressed`).
     """
 
     name: str
@@ -59,6 +61,7 @@ class Base:
     noise_schedule: NoiseSchedule
     resolution: int
     targets: Mapping[str, TargetLayer]
+    weights: Weights = "full"
     _modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -157,24 +160,31 @@ class Base:
         after_end = (ids_BT == first.eos_token_id).long().cumsum(dim=1) - (ids_BT == first.eos_token_id).long() > 0
         return ids_BT.masked_fill(after_end, second.pad_token_id)
 
-    def denoise(self, x_t: Tensor, t: Tensor, context: TextContext, size: tuple[int, int] | None = None) -> Tensor:
+    def denoise(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        context: TextContext,
+        size: tuple[int, int] | None = None,
+        framings: Sequence[Framing] | None = None,
+    ) -> Tensor:
         """The denoiser's output for noisy latents (B, C, H, W) at steps `t` (B,) long.
 
-        `size` is the picture's (width, height), which SDXL is told as original and target size without a crop; None
-        means the latents' own.
+        SDXL is told each row's framing; without `framings`, a picture that was made at its `size` (width, height), or
+        at the latents' own.
         """
         added: dict[str, Tensor] | None = None
         if self.family == "sdxl":
             assert context.pooled is not None, "SDXL needs the pooled text"
-            added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size)}
+            added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size, framings)}
         out = self.denoiser(x_t, t, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False)
         return out[0]  # type: ignore[no-any-return]
 
-    def _time_ids(self, x_t: Tensor, size: tuple[int, int] | None) -> Tensor:
+    def _time_ids(self, x_t: Tensor, size: tuple[int, int] | None, framings: Sequence[Framing] | None = None) -> Tensor:
         """SDXL micro-conditioning (B, 6): original height and width, crop top and left, target height and width."""
-        width, height = size or (x_t.shape[3] * self.vae_factor, x_t.shape[2] * self.vae_factor)
-        row = torch.tensor([height, width, 0, 0, height, width], dtype=x_t.dtype, device=x_t.device)
-        return row.expand(x_t.shape[0], 6)
+        own = (x_t.shape[3] * self.vae_factor, x_t.shape[2] * self.vae_factor)
+        rows = [each.time_ids for each in framings or [frame_whole(size or own)]]
+        return torch.tensor(rows, dtype=x_t.dtype, device=x_t.device).expand(x_t.shape[0], 6)
 
     @cached_property
     def content_hash(self) -> str:
@@ -194,22 +204,27 @@ class Base:
 
 
 def load_base(
-    name_or_path: str | Path, dtype: torch.dtype = torch.float32, prediction: Prediction | None = None
+    name_or_path: str | Path,
+    dtype: torch.dtype = torch.float32,
+    prediction: Prediction | None = None,
+    weights: Weights = "full",
 ) -> Base:
     """Load "doodle" (the embedded base), a single-file checkpoint, a diffusers folder, or a base by its hub id.
 
     What it predicts is taken from its own configuration, marks or metadata; where a checkpoint says nothing, one pass
-    through it tells. `prediction` overrides both. Raises BaseError.
+    through it tells. `prediction` overrides both. `weights` other than full are kept in a byte each and computed with
+    in `dtype`. Raises BaseError.
     """
     embedded = str(name_or_path) == EMBEDDED
     path = doodle_folder() if embedded else _locate(name_or_path)
     if path.is_file():
-        parts, told = read_checkpoint(path, dtype)
+        parts, told = read_checkpoint(path, dtype, weights)
         known = prediction or told
     else:
-        parts = read_folder(path, dtype)
+        parts = read_folder(path, dtype, weights)
         known = prediction or parts.schedule_config.get("prediction_type", "epsilon")
     base = _assembled(EMBEDDED if embedded else _name(name_or_path, path), path, parts)
+    base.weights = weights
     if known is None:
         known = probe_prediction(base)
     config = dict(parts.schedule_config) | {"prediction_type": known}
@@ -224,11 +239,12 @@ def open_base(
     precision: Precision = "auto",
     use: Use = "drawing",
     prediction: Prediction | None = None,
+    weights: Weights = "full",
 ) -> Base:
     """`load_base`, on the GPU where there is one, in the numbers that suit the use (`hardware.choose_dtype`)."""
     device = choose_device()
     dtype = choose_dtype(precision, device, use)
-    base = load_base(name_or_path, dtype, prediction).to(device)
+    base = load_base(name_or_path, dtype, prediction, weights).to(device)
     if device.type == "cpu" and dtype != torch.float32:
         suit_to_cpu(base.denoiser)
     return base

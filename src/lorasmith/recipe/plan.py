@@ -12,13 +12,17 @@ from lorasmith.errors import DatasetError
 from lorasmith.images.crops import Box
 from lorasmith.recipe.buckets import BucketRules, Placement, Size
 from lorasmith.recipe.estimates import estimate_disk, estimate_memory, estimate_seconds, work_per_step
+from lorasmith.recipe.framing import Framing, frame_in_bucket
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.steps import ceil_div, solve_length
 
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """One image: how often an epoch shows it, at which size, and which part of it (None: the whole)."""
+    """One image: how often an epoch shows it, at which size, and which part of it (None: the whole).
+
+    `original` (width, height) is that part's size before it is resized (None: as the bucket).
+    """
 
     name: str
     path: Path
@@ -26,6 +30,11 @@ class PlannedImage:
     bucket: Size
     resized: Size
     crop: Box | None = None
+    original: Size | None = None
+
+    def framing(self, *, flipped: bool = False) -> Framing:
+        """What SDXL is told of it."""
+        return frame_in_bucket(self.original or self.bucket, self.bucket, flipped=flipped)
 
     @property
     def cropped(self) -> float:
@@ -117,7 +126,13 @@ def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None) ->
     return Plan(
         images=tuple(
             PlannedImage(
-                item.name, item.path, item.repeats * length.factor, placement.bucket, placement.resized, item.crop
+                item.name,
+                item.path,
+                item.repeats * length.factor,
+                placement.bucket,
+                placement.resized,
+                item.crop,
+                item.size,
             )
             for item, placement in placed
         ),

@@ -20,6 +20,7 @@ from lorasmith.events import Progress, Work
 from lorasmith.images.geometry import fit
 from lorasmith.images.opening import is_image_name, open_rgb
 from lorasmith.recipe.buckets import Size, cover
+from lorasmith.recipe.framing import Framing, frame_in_bucket
 from lorasmith.tags.refusal import refuse_images
 from lorasmith.training.latents import encode_alone, to_pixels
 from lorasmith.training.preservation import PriorPictures
@@ -40,17 +41,20 @@ def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: 
     refuse_images({file.name: [caption] for file, caption in zip(files, captions, strict=True)}, (), folder)
     latents: dict[Size, Tensor] = {}
     prompts: dict[Size, tuple[str, ...]] = {}
+    framings: dict[Size, tuple[Framing, ...]] = {}
     total = len(sizes) * min(count, len(files))
     for size in sizes:
         order = sorted(range(len(files)), key=lambda number: key_number(seed, *size, files[number].name, "class"))
-        rows = []
+        rows, framed = [], []
         for number in order[:count]:
             picture = open_rgb(files[number])
             rows.append(encode_alone(base, to_pixels(fit(picture, cover(picture.size, size).resized, size))))
+            framed.append(frame_in_bucket(picture.size, size))
             yield Progress("class images", len(latents) * min(count, len(files)) + len(rows), total)
         latents[size] = torch.stack(rows)
         prompts[size] = tuple(captions[number] for number in order[:count])
-    return PriorPictures(latents, prompts)
+        framings[size] = tuple(framed)
+    return PriorPictures(latents, prompts, framings)
 
 
 def _caption(file: Path) -> str:

@@ -68,14 +68,18 @@ class Objective:
         """The loss, as a generator that asks for the passes it needs (passes.py runs it, alone or beside others)."""
         learned, kept = batch.learned, batch.preserved
         x_t, t, captions, seeds = self._noisy(learned), learned.t, learned.captions, learned.seeds
+        framings = learned.framings
         if kept is not None:
             kept_x_t = self._noisy(kept)
             if self._preserves_base:
-                kept_target = yield Pass(kept_x_t, self._send(kept.t), kept.captions, batch.bucket, adapted=False)
+                kept_target = yield Pass(
+                    kept_x_t, self._send(kept.t), kept.captions, batch.bucket, adapted=False, framings=kept.framings
+                )
             else:
                 kept_target = self._target(kept)
             x_t, t = torch.cat([x_t, kept_x_t]), torch.cat([t, kept.t])
             captions, seeds = captions + kept.captions, seeds + kept.seeds
+            framings += kept.framings
         output = yield Pass(
             x_t,
             self._send(t),
@@ -84,6 +88,7 @@ class Objective:
             adapted_text=self._trains_text,
             gate=self._gate(t, seeds, batch.key),
             checkpointing=self._checkpointing,
+            framings=framings,
         )
         rows = len(learned.captions)
         each = self._row_losses(output[:rows], self._target(learned), learned)

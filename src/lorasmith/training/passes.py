@@ -20,6 +20,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.gates import Gate
 from lorasmith.bases.base import Base, TextContext
 from lorasmith.recipe.buckets import Size
+from lorasmith.recipe.framing import Framing, frame_whole
 from lorasmith.training.conditioning import Conditioner
 
 T = TypeVar("T")
@@ -30,7 +31,8 @@ class Pass:
     """Rows for the denoiser: noisy latents `x_t` (B, C, H, W), `t` (B,) long, captions, the picture's size.
 
     `adapted`: with the adapter; else the bare base, without a gradient. `adapted_text`: the text encoder too.
-    `gate`: parts of the adapter that stand still. `checkpointing`: activations are computed again in the backward pass.
+    `framings`: what SDXL is told of each row; none: pictures of that size. `gate`: parts of the adapter that stand
+    still. `checkpointing`: activations are computed again in the backward pass.
     """
 
     x_t: Tensor
@@ -41,6 +43,7 @@ class Pass:
     adapted_text: bool = True
     gate: Gate | None = None
     checkpointing: bool = False
+    framings: tuple[Framing, ...] = ()
 
 
 Asking = Generator[Pass, Tensor, T]
@@ -77,13 +80,14 @@ class Passes:
         x_t = torch.cat([each.x_t for each in passes]) if len(passes) > 1 else first.x_t
         t = torch.cat([each.t for each in passes]) if len(passes) > 1 else first.t
         captions = [caption for each in passes for caption in each.captions]
+        framings = [row for each in passes for row in each.framings or [frame_whole(each.size)] * len(each.captions)]
         S = self._strengths(columns, passes)
         with torch.set_grad_enabled(first.adapted), self._bank.gated(first.gate):
             context = self._context(captions, first.adapted and first.adapted_text, S)
             self._bank.weigh(S if first.adapted else torch.zeros_like(S))
             again = first.adapted and any(each.checkpointing for each in passes)
             with _checkpointed(self._base.denoiser, self._bank) if again else nullcontext():
-                return self._base.denoise(x_t, t, context, first.size).float()
+                return self._base.denoise(x_t, t, context, first.size, framings).float()
 
     def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> TextContext:
         if not adapted:

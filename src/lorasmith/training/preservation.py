@@ -12,20 +12,25 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from lorasmith.diffusion.noise import key_number
 from lorasmith.recipe.buckets import Size
+from lorasmith.recipe.framing import Framing
 
 
 @dataclass(frozen=True)
 class PriorPictures:
-    """Latents (n, C, H, W) of pictures that the base drew, and their prompts, per bucket."""
+    """Latents (n, C, H, W) of pictures that the base drew, and their prompts, per bucket.
+
+    `framings` of pictures that were not made at the bucket's size.
+    """
 
     latents: Mapping[Size, Tensor]
     prompts: Mapping[Size, tuple[str, ...]]
+    framings: Mapping[Size, tuple[Framing, ...]] = field(default_factory=dict)
 
 
 def count_preserved(share: float, rows: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
 from lorasmith.diffusion.timesteps import TimestepRange
 from lorasmith.recipe.buckets import Size
+from lorasmith.recipe.framing import Framing, frame_whole
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import without_trigger
@@ -28,7 +29,8 @@ class Rows:
     """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), timesteps `t` (B,) long, captions.
 
     `seeds`: a number of its own for each row, for what is drawn later. `perturbation` (B, C, H, W): noise that the
-    denoiser sees and is not asked for. `mask` (B, 1, H, W) in [0, 1]: where the loss counts.
+    denoiser sees and is not asked for. `mask` (B, 1, H, W) in [0, 1]: where the loss counts. `framings`: what SDXL is
+    told of each row (none: pictures of the bucket's size).
     `of`: these are a part of so many rows (None: they are all); the losses of parts add up to that of all.
     """
 
@@ -40,6 +42,7 @@ class Rows:
     seeds: tuple[int, ...] = ()
     perturbation: Tensor | None = None
     mask: Tensor | None = None
+    framings: tuple[Framing, ...] = ()
 
     def part(self, number: int, count: int) -> Rows | None:
         """Every `count`-th row from `number` on; None when there is none. The parts share all rows out."""
@@ -116,7 +119,11 @@ class RowSource:
         keys = [self._key(visit, epoch) for visit in batch.visits]
         x_0 = torch.stack([self._latent(visit, key) for visit, key in zip(batch.visits, keys, strict=True)])
         captions = [self._caption_of(v, k, epoch) for v, k in zip(batch.visits, keys, strict=True)]
-        learned = replace(self._rows(x_0, keys, captions), mask=self._mask(batch, keys))
+        framings = [
+            self._images[visit.image].framing(flipped=self._flipped(key))
+            for visit, key in zip(batch.visits, keys, strict=True)
+        ]
+        learned = replace(self._rows(x_0, keys, captions, framings), mask=self._mask(batch, keys))
         return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
@@ -151,7 +158,13 @@ class RowSource:
             tag_dropout=table.tag_dropout,
         )
 
-    def _rows(self, x_0: Tensor, keys: Sequence[tuple[int | str, ...]], captions: Sequence[str]) -> Rows:
+    def _rows(
+        self,
+        x_0: Tensor,
+        keys: Sequence[tuple[int | str, ...]],
+        captions: Sequence[str],
+        framings: Sequence[Framing],
+    ) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
         t = torch.tensor([self._timesteps.draw(generator) for generator in generators])
         noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
@@ -164,6 +177,7 @@ class RowSource:
             tuple(captions),
             seeds=tuple(key_number(*key, "row") for key in keys),
             perturbation=torch.stack(perturbations) if perturbations else None,
+            framings=tuple(framings),
         )
 
     def _preserved(self, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows | None:
@@ -176,7 +190,9 @@ class RowSource:
             latents, prompts = self._prior.latents[batch.bucket], self._prior.prompts[batch.bucket]
             chosen = [key_number(*key, "prior") % len(prompts) for key in keys]
             own_keys = [(*key, "prior") for key in keys]
-            return self._rows(latents[chosen], own_keys, self._blanked([prompts[n] for n in chosen], keys))
+            framings = self._prior.framings.get(batch.bucket, (frame_whole(batch.bucket),) * len(prompts))
+            texts = self._blanked([prompts[n] for n in chosen], keys)
+            return self._rows(latents[chosen], own_keys, texts, [framings[n] for n in chosen])
         captions = [
             choose_plain_caption(self._plain[visit.image], self._pool, *key)
             for visit, key in zip(batch.visits, keys, strict=False)
@@ -190,6 +206,7 @@ class RowSource:
             tuple(self._blanked(shuffled, keys)),
             seeds=tuple(key_number(*key, "plain row") for key in keys),
             perturbation=None if learned.perturbation is None else learned.perturbation[:count],
+            framings=learned.framings[:count],
         )
 
     def _blanked(self, captions: Sequence[str], keys: Sequence[tuple[int | str, ...]]) -> list[str]:

@@ -50,7 +50,15 @@ class Validation:
             x_t = schedule.add_noise(rows.x_0, rows.noise, rows.t).to(self._base.device, self._base.dtype)
             target = schedule.target(rows.x_0, rows.noise, rows.t).to(self._base.device)
             t = rows.t.to(self._base.device)
-            output = yield Pass(x_t, t, rows.captions, batch.bucket, adapted=adapted, adapted_text=self._trains_text)
+            output = yield Pass(
+                x_t,
+                t,
+                rows.captions,
+                batch.bucket,
+                adapted=adapted,
+                adapted_text=self._trains_text,
+                framings=rows.framings,
+            )
             losses.append((output.detach() - target).square().mean())
         return float(torch.stack(losses).mean())
 
@@ -61,5 +69,11 @@ def _rows(image: PlannedImage, caption: str, x_0: Tensor, seed: int) -> MicroBat
         torch.randn(tuple(x_0.shape), generator=key_generator(seed, "validation", image.name, t)) for t in TIMESTEPS
     ]
     count = len(TIMESTEPS)
-    rows = Rows(x_0.expand(count, *x_0.shape), torch.stack(noise), torch.tensor(TIMESTEPS), (caption,) * count)
+    rows = Rows(
+        x_0.expand(count, *x_0.shape),
+        torch.stack(noise),
+        torch.tensor(TIMESTEPS),
+        (caption,) * count,
+        framings=(image.framing(),) * count,
+    )
     return MicroBatch(image.bucket, rows, None)
