@@ -26,7 +26,7 @@ def project(tmp_path: Path, tiny_base: Base) -> Path:
 
 
 def test_which_adapters_are_meant(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert [file.stem for file in find_adapters(project)] == ["zbk-000001", "zbk-000002"]
+    assert [file.stem for file in find_adapters(project)] == ["zbk-000001", "zbk-000002", "zbk"]
     assert [file.stem for file in find_adapters(project / "runs" / "1")] == ["zbk"]
     assert find_adapters(project / "runs" / "2" / "zbk.safetensors")[0].stem == "zbk"
     with pytest.raises(UsageError, match="no adapter"):
@@ -48,13 +48,14 @@ def test_a_run_drawn_as_a_grid_twice_and_its_favourites(
     assert [(cell["x"], cell["y"], cell["z"]) for cell in document["cells"]] == [
         *(("no adapter", "zbk-000001", None), ("strength 0.5", "zbk-000001", None)),
         *(("no adapter", "zbk-000002", None), ("strength 0.5", "zbk-000002", None)),
+        *(("no adapter", "zbk", None), ("strength 0.5", "zbk", None)),
     ]
     for cell in document["cells"]:
         with Image.open(cell["path"]) as picture:
             assert picture.size == (64, 64)
     assert run([*words, "--cost"]) == 0
     cost = json.loads(capsys.readouterr().out)["cost"]
-    assert (cost["pictures"], cost["kept"], cost["steps"]) == (3, 3, 0)
+    assert (cost["pictures"], cost["kept"], cost["steps"]) == (4, 4, 0)
     assert run(words) == 0
     assert json.loads(capsys.readouterr().out) == document
 

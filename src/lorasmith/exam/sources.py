@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lorasmith.adapters.runs import newest_adapters
 from lorasmith.bases.world import World, read_world
 from lorasmith.errors import ExamError
 from lorasmith.events import Work
@@ -33,16 +32,10 @@ def find_project(path: Path) -> tuple[Project, Path | None]:
 
 
 def newest_snapshots(project: Project) -> list[Path]:
-    """The snapshots of the newest run that has any, earliest first, the final adapter last. Raises ExamError.
-
-    A snapshot with the final adapter's own weights is left out: nobody could tell the two apart.
-    """
-    for run in sorted((p for p in project.runs.glob("*") if p.is_dir()), reverse=True):
-        along = sorted((run / "snapshots").glob("*.safetensors"), key=_age)
-        final = sorted(run.glob("*.safetensors"))
-        if along or final:
-            ends = {_weights(path) for path in final}
-            return [*(path for path in along if _weights(path) not in ends), *final]
+    """The snapshots of the newest run that has any, earliest first, the final adapter last. Raises ExamError."""
+    found = newest_adapters(project.runs)
+    if found:
+        return found
     raise ExamError("no adapter was trained yet.", where=project.root, hint=f"lorasmith train {project.root}")
 
 
@@ -90,16 +83,3 @@ def _world(base: str) -> World | None:
     from lorasmith.bases.doodle import world
 
     return read_world(world())
-
-
-def _weights(path: Path) -> str:
-    """A hash of everything behind the file's header (safetensors: its length in eight bytes, then JSON)."""
-    with path.open("rb") as file:
-        file.seek(8 + int.from_bytes(file.read(8), "little"))
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _age(path: Path) -> tuple[int, str]:
-    """Snapshots carry their epoch or step as the last number of their name."""
-    numbers = re.findall(r"\d+", path.stem)
-    return (int(numbers[-1]) if numbers else 0, path.stem)

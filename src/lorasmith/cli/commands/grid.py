@@ -185,14 +185,14 @@ def studios(files: list[Path], precision: Precision = "auto") -> OpenStudio:
 
 
 def find_adapters(given: Path) -> list[Path]:
-    """An adapter file itself; a run's snapshots, or its adapter when it kept none; a project's last run."""
+    """An adapter file itself; a run's adapters in the order of training, the final one last; a project's newest."""
+    from lorasmith.adapters.runs import newest_adapters, run_adapters
+
     if given.is_file():
         return [given]
     if not given.is_dir():
         raise UsageError("no such file or folder.", where=given)
-    runs = sorted(path for path in (given / "runs").glob("*") if path.is_dir())
-    place = runs[-1] if runs else given
-    found = adapter_files(place / "snapshots") or adapter_files(place)
+    found = newest_adapters(given / "runs") or run_adapters(given)
     if found:
         return found
     raise UsageError("holds no adapter (.safetensors).", where=given, hint="Train one first: lorasmith train PROJECT")
@@ -207,11 +207,6 @@ def base_of(file: Path) -> str:
         if (folder / FILE_NAME).is_file():
             return read_recipe(open_project(folder)).base
     return EMBEDDED
-
-
-def adapter_files(folder: Path) -> list[Path]:
-    """The adapter files that lie in a folder, by name; none that is still being written."""
-    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
 
 
 def _name_all(files: list[Path]) -> list[str]:

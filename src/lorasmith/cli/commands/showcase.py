@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.commands.generate import read_size
-from lorasmith.cli.commands.grid import adapter_files, base_of, check_folder_name, find_adapters, name_folder, studios
+from lorasmith.cli.commands.grid import base_of, check_folder_name, find_adapters, name_folder, studios
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
@@ -63,7 +63,7 @@ def draw(
     if n < 1:
         raise UsageError(f"--n {n}: at least one picture.")
     check_folder_name(name)
-    files = [_last(found) for found in map(find_adapters, adapter or [])]
+    files = [find_adapters(given)[-1] for given in adapter or []]
     bases = base or [base_of(files[-1]) if files else "doodle"]
     width, height = read_size(size)
     from lorasmith.exam.showcase import Column, Plan, draw_showcase, judge, publish_showcase
@@ -155,15 +155,6 @@ def _document(folder: Path, sheet: Path, page: Path, judged: Judged) -> dict[str
             told["path"] = folder / picture["path"]
         pictures.append(told)
     return {"showcase": folder, "sheet": sheet, "viewer": page, "pictures": pictures, **judged.as_json()}
-
-
-def _last(found: list[Path]) -> Path:
-    """A run's adapter: beside its snapshots when it is finished, else its last snapshot."""
-    last = found[-1]
-    if last.parent.name == "snapshots":
-        finished = adapter_files(last.parent.parent)
-        return finished[-1] if finished else last
-    return last
 
 
 def _numbers(option: str, text: str) -> list[int]:
