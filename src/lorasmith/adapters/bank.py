@@ -20,6 +20,7 @@ from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, Side, mix
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.gates import Gate
 from lorasmith.bases.base import Base
+from lorasmith.bases.compressed import Overlay, weight_place
 from lorasmith.errors import AdapterError
 
 Part = Literal["unet", "te"]
@@ -204,8 +205,8 @@ class AdapterBank(nn.Module):
         """
         by_part = dict(zip(PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True))
         rows = {part: self._checked(given)[0].tolist() for part, given in by_part.items()}
-        spare = {} if over is None else {id(parameter): value for parameter, value in over.weights}
-        weights: list[tuple[nn.Parameter, Tensor]] = []
+        spare = {} if over is None else {id(place): value for place, value in over.weights}
+        weights: list[tuple[nn.Parameter | Overlay, Tensor]] = []
         for slot in self._slots:
             acting = [
                 (side.factors(position), rows[slot.part][k])
@@ -216,8 +217,8 @@ class AdapterBank(nn.Module):
             if not acting:
                 continue
             layer = cast(nn.Linear, slot.layer)
-            weight = cast(nn.Parameter, layer.weight)
-            weights.append((weight, _add_deltas(weight, acting, spare.get(id(weight)))))
+            place = weight_place(layer)
+            weights.append((place, _add_deltas(layer.weight, acting, spare.get(id(place)))))
             shifts = [(shift, s) for factors, s in acting if (shift := factors.delta_bias()) is not None]
             if shifts:
                 moved = layer.bias.float()
@@ -229,22 +230,22 @@ class AdapterBank(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """New values for some of the base's parameters."""
+    """New values for some of the base's weights and biases: the place of each, and its value."""
 
-    weights: tuple[tuple[nn.Parameter, Tensor], ...]
+    weights: tuple[tuple[nn.Parameter | Overlay, Tensor], ...]
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The base with the new values; on exit it is as before, bit for bit, and at no cost."""
-        untouched = [(parameter, parameter.data) for parameter, _ in self.weights]
+        untouched = [(place, place.data) for place, _ in self.weights]
         try:
-            for parameter, value in self.weights:
-                parameter.data = value
+            for place, value in self.weights:
+                place.data = value
             yield
         finally:
             # NOTE: the old storage was never written to, so that putting it back is exact and costs nothing.
-            for parameter, old in untouched:
-                parameter.data = old
+            for place, old in untouched:
+                cast(Any, place).data = old
 
 
 def _add_deltas(weight: Tensor, acting: Sequence[tuple[LayerFactors, float]], spare: Tensor | None) -> Tensor:

@@ -1,6 +1,7 @@
 """Single-file safetensors checkpoints in the original layout, made into the parts that a diffusers folder has.
 
 The models are built without memory and take the file's own tensors: what needs no other dtype stays mapped from disk.
+What is kept compressed is compressed tensor by tensor, from the mapped file.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from torch import Tensor, nn
 
 from lorasmith.bases.anatomy import Anatomy, dissect
 from lorasmith.bases.clip import SIZE, clip_tokenizer
+from lorasmith.bases.compressed import compress, compressible_layers, turn_compressed
 from lorasmith.bases.folders import Parts
 from lorasmith.bases.original import Source, unet_sources, vae_sources
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.container import Header, read_container
 from lorasmith.diffusion.schedule import Prediction
 from lorasmith.errors import BaseError
+from lorasmith.recipe.precision import Weights
 
 Read = Callable[[str], Tensor]
 
 
-def read_checkpoint(path: Path, dtype: torch.dtype) -> tuple[Parts, Prediction | None]:
+def read_checkpoint(path: Path, dtype: torch.dtype, weights: Weights = "full") -> tuple[Parts, Prediction | None]:
     """Load every part, and say what the file itself tells of its prediction. Raises BaseError."""
     from safetensors import SafetensorError, safe_open
 
@@ -32,7 +35,7 @@ def read_checkpoint(path: Path, dtype: torch.dtype) -> tuple[Parts, Prediction |
     anatomy = dissect(header, path)
     try:
         with safe_open(path, framework="pt") as opened, quiet_libraries():
-            parts = _parts(anatomy, header, opened.get_tensor, dtype, path)
+            parts = _parts(anatomy, header, opened.get_tensor, dtype, weights, path)
     except (SafetensorError, OSError) as fault:
         raise BaseError(f"cannot be read: {fault}.", where=path) from None
     return parts, anatomy.prediction
@@ -76,12 +79,13 @@ def schedule_config(prediction: Prediction, zero_snr: bool) -> dict[str, Any]:
     }
 
 
-def _parts(anatomy: Anatomy, header: Header, read: Read, dtype: torch.dtype, where: Path) -> Parts:
+def _parts(anatomy: Anatomy, header: Header, read: Read, dtype: torch.dtype, weights: Weights, where: Path) -> Parts:
     models = empty_models(anatomy)
     for part, model in models.items():
         # NOTE: SDXL's VAE overflows in half precision.
         own = torch.float32 if part == "vae" and anatomy.vae["force_upcast"] else dtype
-        _fill(model, part_sources(anatomy, part, model), header, read, own, where)
+        kept: Weights = "full" if part == "vae" else weights
+        _fill(model, part_sources(anatomy, part, model), header, read, own, kept, where)
     for text in anatomy.text:
         if text.config["vocab_size"] != SIZE:
             raise BaseError(f"its text encoder knows {text.config['vocab_size']} tokens, CLIP has {SIZE}.", where=where)
@@ -91,7 +95,13 @@ def _parts(anatomy: Anatomy, header: Header, read: Read, dtype: torch.dtype, whe
 
 
 def _fill(
-    model: nn.Module, sources: Mapping[str, Source], header: Header, read: Read, dtype: torch.dtype, where: Path
+    model: nn.Module,
+    sources: Mapping[str, Source],
+    header: Header,
+    read: Read,
+    dtype: torch.dtype,
+    weights: Weights,
+    where: Path,
 ) -> None:
     """Give an empty model its weights. Raises BaseError for a missing one, another shape, NaN."""
     missing = sorted({source.key for source in sources.values()} - header.tensors.keys())
@@ -102,6 +112,7 @@ def _fill(
             where=where,
             hint="It is cut short, or its blocks are not those of its family.",
         )
+    compressed = {} if weights == "full" else {f"{path}.weight": layer for path, layer in compressible_layers(model)}
     state: dict[str, Tensor] = {}
     for key, empty in model.state_dict().items():
         source = sources[key]
@@ -109,6 +120,13 @@ def _fill(
         if weight.shape != empty.shape:
             shapes = f"{tuple(weight.shape)} instead of {tuple(empty.shape)}"
             raise BaseError(f"{source.key} has the shape {shapes}.", where=where)
+        if key in compressed:
+            check_finite(weight, source.key, where)
+            codes, scales = compress(weight, weights)
+            turn_compressed(compressed[key], codes, scales, dtype)
+            path = key.removesuffix("weight")
+            state |= {f"{path}codes": codes, f"{path}scales": scales}
+            continue
         weight = weight.to(dtype)
         check_finite(weight, source.key, where)
         state[key] = weight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
+from lorasmith.bases.compressed import compress_model
 from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.container import read_container
 from lorasmith.errors import BaseError
+from lorasmith.recipe.precision import Weights
 
 Family = Literal["sd1", "sd2", "sdxl"]
 UNSAFE = ("*.bin", "*.ckpt", "*.pt", "*.pth")
@@ -47,7 +51,7 @@ def family_of(folder: Path) -> Family:
     return "sd2" if config.get("use_linear_projection") else "sd1"
 
 
-def read_folder(folder: Path, dtype: torch.dtype) -> Parts:
+def read_folder(folder: Path, dtype: torch.dtype, weights: Weights = "full") -> Parts:
     """Load every part of the diffusers folder. Raises BaseError."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -68,12 +72,12 @@ def read_folder(folder: Path, dtype: torch.dtype) -> Parts:
     text = tuple(
         (
             owner,
-            _load_model(folder, owner, text_class.from_pretrained, dtype),
+            _load_model(folder, owner, text_class.from_pretrained, dtype, weights),
             _load_tokenizer(folder, name, CLIPTokenizer),
         )
         for (owner, name), text_class in zip(owners, text_classes, strict=False)
     )
-    denoiser = _load_model(folder, "unet", UNet2DConditionModel.from_pretrained, dtype)
+    denoiser = _load_model(folder, "unet", UNet2DConditionModel.from_pretrained, dtype, weights)
     vae = _load_vae(folder, dtype)
     schedule = read_config(folder, "scheduler", "scheduler_config.json")
     return Parts(family, denoiser, vae, text, schedule)
@@ -114,17 +118,32 @@ def _load_vae(folder: Path, dtype: torch.dtype) -> Any:
     return _load_model(folder, "vae", kind.from_pretrained, torch.float32 if config.get("force_upcast") else dtype)
 
 
-def _load_model(folder: Path, part: str, load: Callable[..., Any], dtype: torch.dtype) -> Any:
+def _load_model(
+    folder: Path, part: str, load: Callable[..., Any], dtype: torch.dtype, weights: Weights = "full"
+) -> Any:
     where = folder / part
     read_config(folder, part)
     variant = _variant(where)
+    # Weights that will be compressed are taken as they are stored, so that they stay mapped from disk until then.
+    read_as = dtype if weights == "full" else _stored_dtype(where, dtype)
     dtype_name = "dtype" if part.startswith("text_encoder") else "torch_dtype"
     try:
         with quiet_libraries():
-            model = load(where, use_safetensors=True, local_files_only=True, variant=variant, **{dtype_name: dtype})
+            model = load(where, use_safetensors=True, local_files_only=True, variant=variant, **{dtype_name: read_as})
     except Exception as fault:  # the libraries raise everything from KeyError to SafetensorError here
         raise BaseError(f"cannot be loaded: {_first_line(fault)}.", where=where) from fault
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    if weights != "full":
+        compress_model(model, weights, dtype)
+    return model
+
+
+def _stored_dtype(where: Path, otherwise: torch.dtype) -> torch.dtype:
+    """The numbers of most of a part's tensors, as far as its first file tells."""
+    file = sorted(where.glob("*.safetensors"))[0]
+    names = Counter(entry.dtype for entry in read_container(file, BaseError, "a base").tensors.values())
+    stored = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    return stored.get(names.most_common(1)[0][0], otherwise) if names else otherwise
 
 
 def _variant(where: Path) -> str | None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes, convolve
 from lorasmith.adapters.algorithms.loha import LohaFactors
@@ -21,6 +23,7 @@ from lorasmith.adapters.algorithms.lokr import LokrFactors
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.algorithms.tucker import TuckerFactors
 from lorasmith.adapters.algorithms.weights import WeightSide
+from lorasmith.bases.compressed import weight_storage
 
 MAGNITUDE = "dora_scale"
 INNER: tuple[type[LayerFactors], ...] = (LoraFactors, TuckerFactors, LohaFactors, LokrFactors)
@@ -155,14 +158,31 @@ class DoraOutputSide(Side):
         inner = cast(LoraFactors, cast(DoraFactors, self._stack[k]).inner)
         down, magnitude = self.tensor(k, "down"), self.tensor(k, "magnitude").flatten()
         up = self.tensor(k, "up").flatten(1) * inner.scale
-        A, W = down.flatten(1), self.layer.weight.float().flatten(1)
-        cross = 2 * (W @ A.T) + up @ (A @ A.T)
+        A = down.flatten(1)
+        cross = 2 * cast(Tensor, _seen_by(A, self.layer)) + up @ (A @ A.T)
         return down, up, magnitude / _root(self._squares() + (up * cross).sum(1))
 
     def _squares(self) -> Tensor:
         """||W||^2 per output (o,), kept while the layer has the same weight."""
-        storage = self.layer.weight.data
+        storage = weight_storage(self.layer)
         if self._known is None or self._known[0].data_ptr() != storage.data_ptr():
             with torch.inference_mode(False), torch.no_grad():
-                self._known = (storage, storage.float().flatten(1).square().sum(1))
+                self._known = (storage, self.layer.weight.float().flatten(1).square().sum(1))
         return self._known[1]
+
+
+class _SeenBy(Function):
+    """W A^T of a frozen layer's weight W (o, n) and A (r, n), in fp32; W is read again in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, A: Tensor, layer: nn.Linear) -> Tensor:
+        ctx.layer = layer
+        return layer.weight.float().flatten(1) @ A.T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return g.T @ ctx.layer.weight.float().flatten(1), None
+
+
+_seen_by: Any = _SeenBy.apply

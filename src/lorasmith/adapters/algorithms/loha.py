@@ -142,6 +142,6 @@ class LohaThinSide(Side):
         up = (w1_a.unsqueeze(2) * (factors.scale * w2_a).unsqueeze(1)).flatten(1).to(x.dtype)
         if not isinstance(layer, nn.Conv2d):
             return F.linear(F.linear(x, down), up)
-        down = down.reshape(-1, *layer.weight.shape[1:])
+        down = down.reshape(-1, layer.in_channels, *layer.kernel_size)
         h = convolve(layer, x, down)
         return F.conv2d(h, up[:, :, None, None])

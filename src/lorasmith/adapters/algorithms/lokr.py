@@ -178,7 +178,7 @@ class LokrSide(Side):
         )
         w1 = (factors.scale * factors.first()).to(x.dtype)
         if isinstance(layer, nn.Conv2d):
-            return _through_convolution(x, w1, factors.second(layer.weight.shape[2:]).to(x.dtype), layer)
+            return _through_convolution(x, w1, factors.second(layer.kernel_size).to(x.dtype), layer)
         return _through_linear(x, w1, factors.second(()).to(x.dtype))
 
 

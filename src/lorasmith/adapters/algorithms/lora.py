@@ -179,7 +179,7 @@ class LoraLinearSide(LoraSide):
         weights = self._weights(mix, x)
         layer = self.layer
         if torch.is_grad_enabled() and (x.requires_grad or down.requires_grad):
-            return cast(Tensor, _fused(x, layer.weight, layer.bias, down, up, weights))
+            return cast(Tensor, _fused(x, layer, down, up, weights))
         y, _ = _linear_with_lora(x, layer.weight, layer.bias, down, up, weights)
         return y
 
@@ -277,33 +277,34 @@ def _linear_with_lora(
 
 
 class _LoraLinear(Function):
-    """A frozen linear layer and its LoRA as one node: no sum is materialised twice, forward or backward."""
+    """A frozen linear layer and its LoRA as one node: no sum is materialised twice, forward or backward.
+
+    The layer's weight is read again in the backward pass: where it is kept compressed, nothing holds a wide copy.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, W: Tensor, b: Tensor | None, down: Tensor, up: Tensor, weights: float | Tensor
-    ) -> Tensor:
-        y, h = _linear_with_lora(x, W, b, down, up, weights)
-        ctx.weights = weights
-        ctx.save_for_backward(x, W, down, up, h)
+    def forward(ctx: Any, x: Tensor, layer: nn.Linear, down: Tensor, up: Tensor, weights: float | Tensor) -> Tensor:
+        y, h = _linear_with_lora(x, layer.weight, layer.bias, down, up, weights)
+        ctx.layer, ctx.weights = layer, weights
+        ctx.save_for_backward(x, down, up, h)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, W, down, up, h = ctx.saved_tensors
+        x, down, up, h = ctx.saved_tensors
         weights = ctx.weights
         scale = 1.0 if isinstance(weights, Tensor) else weights
         g_2 = g.reshape(-1, g.shape[-1])
-        grad_up = (g_2.T @ h.reshape(-1, h.shape[-1])).mul_(scale) if ctx.needs_input_grad[4] else None
+        grad_up = (g_2.T @ h.reshape(-1, h.shape[-1])).mul_(scale) if ctx.needs_input_grad[3] else None
         grad_h = F.linear(g, up.T)
         grad_h = grad_h * _over_tokens(weights, grad_h) if isinstance(weights, Tensor) else grad_h.mul_(scale)
         h_2 = grad_h.reshape(-1, grad_h.shape[-1])
-        grad_down = h_2.T @ x.reshape(-1, x.shape[-1]) if ctx.needs_input_grad[3] else None
+        grad_down = h_2.T @ x.reshape(-1, x.shape[-1]) if ctx.needs_input_grad[2] else None
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = (g_2 @ W).addmm_(h_2, down).reshape(x.shape)
-        return grad_x, None, None, grad_down, grad_up, None
+            grad_x = (g_2 @ ctx.layer.weight).addmm_(h_2, down).reshape(x.shape)
+        return grad_x, None, grad_down, grad_up, None
 
 
 _fused: Any = _LoraLinear.apply

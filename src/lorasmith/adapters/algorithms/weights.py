@@ -59,13 +59,14 @@ class WeightSide(Side):
         self, active: Sequence[int], strengths: Sequence[float], tensors: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor | None]:
         """The weighted sums of the active adapters' changes of weight and bias."""
+        frozen: Tensor = self.layer.weight
         weight: Tensor | None = None
         bias: Tensor | None = None
         left = iter(tensors)
         for k, strength in zip(active, strengths, strict=True):
             factors = self._stack[k]
             factors = factors.with_trained({field: next(left) for field in factors.trained()})
-            more, more_bias = factors.delta_weight(self.layer.weight), factors.delta_bias()
+            more, more_bias = factors.delta_weight(frozen), factors.delta_bias()
             more = more if strength == 1.0 else more * strength
             weight = more if weight is None else weight + more
             if more_bias is not None:
