@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lorasmith.errors import ExamError
 from lorasmith.project import Project
-from lorasmith.recipe.precision import Precision
+from lorasmith.recipe.precision import Precision, Weights
 from lorasmith.schema import TableModel, read_table
 
 
@@ -39,6 +39,8 @@ class ExamTable(TableModel):
     """None: as the recipe trained it."""
     precision: Precision = "auto"
     """Numbers of the base: bf16 where the GPU, or the CPU, is fast with them; or fp32, bf16, fp16."""
+    weights: Weights = "full"
+    """The base's weights in memory: full, or fp8 or int8 with a byte each."""
     seed: int = Field(20_000, ge=0, lt=2**31)
 
     @property

@@ -17,7 +17,7 @@ from lorasmith.generation.infotext import read_infotext
 from lorasmith.generation.request import Hires, InitImage, Request, Variation, hash_pixels
 from lorasmith.project import write_file
 from lorasmith.prompts.networks import Network
-from lorasmith.recipe.precision import Precision
+from lorasmith.recipe.precision import Precision, Weights
 
 INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"
@@ -41,7 +41,7 @@ class UsedAdapter:
 @dataclass(frozen=True)
 class Drawing:
     """How a picture was computed: as row `place` of `rows` alike, with its adapters `merged` into the weights or not,
-    on so many `threads`, with a base of such numbers; what a picture is does not depend on it, but how its sums are
+    on so many `threads`, with a base of such numbers and weights; what a picture is does not depend on it, but how its sums are
     rounded does.
     """
 
@@ -50,6 +50,7 @@ class Drawing:
     merged: bool = False
     threads: int = 0
     precision: Precision = "fp32"
+    weights: Weights = "full"
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,12 @@ class PictureFile:
             return None
         known = {each.name: values[each.name] for each in fields(Drawing) if each.name in values}
         rows, place = known.get("rows", 1), known.get("place", 0)
-        precision = known.pop("precision", "fp32")
+        precision, weights = known.pop("precision", "fp32"), known.pop("weights", "full")
         if not all(isinstance(value, int) for value in known.values()) or not 0 <= place < rows <= MOST_ROWS:
             return None
-        if precision not in get_args(Precision):
+        if precision not in get_args(Precision) or weights not in get_args(Weights):
             return None
-        return Drawing(**known, precision=precision)
+        return Drawing(**known, precision=precision, weights=weights)
 
     @property
     def pixels(self) -> str | None:

@@ -125,14 +125,20 @@ class Studio:
     def _record(self, batch: Sequence[Job], sets: Mapping[object, int]) -> Drawing | None:
         """How a picture of this batch is drawn; None when that depends on its neighbours' adapters.
 
-        `sets` says how many pictures of the call have the same adapters: many are worth merging.
+        `sets` says how many pictures of the call have the same adapters: many are worth merging, unless
+        the base is kept compressed, which merged weights are not.
         """
         adapters = _adapters(batch[0])
         if any(_adapters(job) != adapters for job in batch):
             return None
-        merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM
-        numbers = precision_of(self.base.dtype)
-        return Drawing(rows=len(batch), merged=merged, threads=torch.get_num_threads(), precision=numbers)
+        merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM and self.base.weights == "full"
+        return Drawing(
+            rows=len(batch),
+            merged=merged,
+            threads=torch.get_num_threads(),
+            precision=precision_of(self.base.dtype),
+            weights=self.base.weights,
+        )
 
     def _batches(self, jobs: Sequence[Job]) -> list[list[int]]:
         """Which requests are drawn together: those that need the same passes; many of one steady set by themselves."""

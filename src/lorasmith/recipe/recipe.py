@@ -19,7 +19,7 @@ from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.family import family_of, locate_base
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
-from lorasmith.recipe.precision import Precision
+from lorasmith.recipe.precision import Precision, Weights
 from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
 from lorasmith.schema import TableModel, read_table
 
@@ -342,6 +342,11 @@ class Recipe(RecipeTable):
         default="auto",
         description="numbers of the frozen base; what is trained is always fp32. auto: bf16 on a GPU that has it, "
         "else fp32",
+    )
+    weights: Weights = Field(
+        default="full",
+        description="the frozen weights of denoiser and text encoders in memory: full: as `precision` says; int8, fp8: "
+        "a byte each, widened where they are used",
     )
     prediction: Literal["auto", "epsilon", "v_prediction"] = Field(
         default="auto", description="what the base predicts, where its file tells it wrong"

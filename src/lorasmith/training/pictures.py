@@ -61,7 +61,7 @@ def draw_prior(
     texts: dict[Size, tuple[str, ...]] = {}
     for size in sizes:
         texts[size] = tuple(prompts[number % len(prompts)] for number in range(count))
-        facts = [base.content_hash, precision_of(base.dtype), texts[size], size, steps, seed]
+        facts = [base.content_hash, precision_of(base.dtype), base.weights, texts[size], size, steps, seed]
         file = folder / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.safetensors"
         kept = _read_kept(file)
         if kept is None:

@@ -100,7 +100,8 @@ def _load_base(told: PictureFile, wanted: str | None) -> Base:
             where=told.path,
             hint="Say with --base where that is.",
         )
-    base = open_base(name, told.drawing.precision if told.drawing else "auto")
+    drawn = told.drawing
+    base = open_base(name, drawn.precision if drawn else "auto", weights=drawn.weights if drawn else "full")
     if recorded.get("hash") not in (None, base.content_hash):
         raise BaseError(
             f"it was drawn on other weights: {recorded['hash'][:10]}, this base has {base.content_hash[:10]}.",
