@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+import weakref
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,39 @@ def test_which_adapters_are_meant(project: Path, tmp_path_factory: pytest.TempPa
         find_adapters(tmp_path_factory.mktemp("empty"))
     with pytest.raises(UsageError, match="no such file"):
         find_adapters(project / "nowhere")
+
+
+def test_one_base_is_in_memory_at_a_time(
+    project: Path, tiny_base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alive: list[weakref.ref[Base]] = []
+    opened: list[str] = []
+
+    def open_base(name: str, *_: object) -> Base:
+        assert not [old for old in alive if old() is not None], f"an old base is there while {name} is loaded"
+        base = copy.copy(tiny_base)
+        base.__dict__["content_hash"] = hashlib.sha256(name.removesuffix(" again").encode()).hexdigest()
+        alive.append(weakref.ref(base))
+        opened.append(name)
+        return base
+
+    monkeypatch.setattr("lorasmith.bases.base.open_base", open_base)
+    monkeypatch.setattr("lorasmith.generation.grids.cost.WORTH_MEASURING", 1)
+    words = [
+        "grid",
+        str(project / "runs" / "1"),
+        "--prompt",
+        "hat",
+        "--x",
+        "base=one,one again,two",
+        "--steps",
+        "2",
+        "--json",
+    ]
+    assert run([*words, "--out", str(tmp_path / "grids"), "--size", "64x64"]) == 0
+    assert opened == ["one", "one again", "two", *["one again", "two"] * 2]  # checked, measured, drawn
+    one, again, two = (cell["path"] for cell in json.loads(capsys.readouterr().out)["cells"])
+    assert one == again != two  # a base by two names is drawn once
 
 
 def test_a_run_drawn_as_a_grid_twice_and_its_favourites(

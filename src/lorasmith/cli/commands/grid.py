@@ -18,6 +18,7 @@ from lorasmith.errors import UsageError
 if TYPE_CHECKING:
     from lorasmith.generation.grids.drawing import OpenStudio
     from lorasmith.generation.request import Request
+    from lorasmith.generation.studio import Studio
     from lorasmith.recipe.precision import Precision
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
@@ -173,15 +174,25 @@ def pick(
 
 
 def studios(files: list[Path], precision: Precision = "auto") -> OpenStudio:
-    """Studios over these adapters by base, the last one kept open: two bases need not fit into memory together."""
-    from functools import lru_cache
+    """Studios over these adapters by base. The last one is kept; it goes before another base is loaded, so that two
+    bases need not fit into memory together."""
+    import gc
 
     from lorasmith.adapters.shelf import AdapterShelf
     from lorasmith.bases.base import open_base
     from lorasmith.generation.studio import Studio
 
     shelf = AdapterShelf(files)
-    return lru_cache(maxsize=1)(lambda base: Studio(open_base(base, precision), shelf))
+    kept: dict[str, Studio] = {}
+
+    def open_studio(base: str) -> Studio:
+        if base not in kept:
+            kept.clear()
+            gc.collect()
+            kept[base] = Studio(open_base(base, precision), shelf)
+        return kept[base]
+
+    return open_studio
 
 
 def find_adapters(given: Path) -> list[Path]:

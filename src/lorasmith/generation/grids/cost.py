@@ -82,6 +82,7 @@ def measure_cost(order: Order, open_studio: OpenStudio, clock: Callable[[], floa
         (first, one), (last, two) = times[0], times[-1]
         pace = (last - first) / max(two - one, 0.5) / len(trial)
         seconds += pace * sum(wanted.request.steps for batch in batches for wanted in batch)
+        del studio  # before the next base is loaded
     return replace(cost, seconds=seconds)
 
 

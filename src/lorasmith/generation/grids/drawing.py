@@ -115,7 +115,8 @@ def take_order(
 ) -> Work[Order]:
     """Check every cell and find what has been drawn before; nothing is drawn.
 
-    `open_studio` gives the studio of a base by name. `adapter` is the one that a strength axis acts on when no axis
+    `open_studio` gives the studio of a base by name; it is asked base after base, and no studio is held on to when
+    the next is asked for. `adapter` is the one that a strength axis acts on when no axis
     names adapters. A cell that cannot be drawn says why; a refused prompt refuses all (RefusedError).
     """
     start = Draft(request, base, adapter)
@@ -142,13 +143,14 @@ def check_drafts(
     `labels` name the files of pictures that are not there yet. Raises RefusedError.
     """
     there = {path.stem[-KEY_DIGITS:]: path for path in sorted((folder / CELLS).glob("*.png"))}
+    new: dict[str, Path] = {}
     places: list[Wanted | str] = ["" if isinstance(draft, Draft) else draft for draft in drafts]
     bases = list(dict.fromkeys(draft.base for draft in drafts if isinstance(draft, Draft)))
     done = sum(not isinstance(draft, Draft) for draft in drafts)
     for name in bases:
         mine = [(at, draft) for at, draft in enumerate(drafts) if isinstance(draft, Draft) and draft.base == name]
         try:
-            clerk = _Clerk(name, open_studio(name), folder / CELLS, there)
+            clerk = _Clerk(name, open_studio(name), folder / CELLS, there, new)
         except LorasmithError as fault:
             for at, _ in mine:
                 places[at] = str(fault)
@@ -157,6 +159,7 @@ def check_drafts(
             places[at] = clerk.place(draft, labels[at])
             done += 1
             yield Progress("checking", done, len(drafts))
+        del clerk  # before the next base is loaded
     return tuple(places)
 
 
@@ -177,6 +180,7 @@ def draw_order(order: Order, open_studio: OpenStudio) -> Work[Grid]:
             continue
         for batch in batches_of(mine, studio):
             yield from _draw_batch(studio, batch, pace, errors)
+        del studio  # before the next base is loaded
     return Grid(order.request, order.x, order.y, order.z, order.folder, tuple(_cells(order, errors)))
 
 
@@ -217,6 +221,7 @@ class _Clerk:
     studio: Studio
     cells: Path
     there: dict[str, Path]
+    new: dict[str, Path]
     _told: dict[Request, Wanted | str] = field(default_factory=dict)
     _hashes: dict[str, str] = field(default_factory=dict)
 
@@ -243,7 +248,9 @@ class _Clerk:
         path = self.there.get(key)
         if path is not None and _says(path, settled):
             return Wanted(key, self.base, settled, path, kept=True, origin=origin)
-        return Wanted(key, self.base, settled, self.cells / f"{_name(label)}-{key}.png", kept=False, origin=origin)
+        # One base under two names: its pictures are drawn once, and lie in one place.
+        path = self.new.setdefault(key, self.cells / f"{_name(label)}-{key}.png")
+        return Wanted(key, self.base, settled, path, kept=False, origin=origin)
 
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
