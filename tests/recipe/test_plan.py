@@ -10,7 +10,16 @@ import pytest
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.images.opening import ImageFacts
-from lorasmith.recipe.estimates import read_pace, write_pace
+from lorasmith.recipe.estimates import (
+    CHECKPOINTING_TIME,
+    FAMILY_COSTS,
+    FORWARD,
+    encoding_work,
+    read_pace,
+    start_seconds,
+    work_per_step,
+    write_pace,
+)
 from lorasmith.recipe.plan import Plan, make_plan
 from lorasmith.recipe.recipe import Recipe
 
@@ -65,7 +74,52 @@ def test_a_measured_pace_decides_the_time(tmp_path: Path) -> None:
     write_pace(tmp_path, "b", 1e-6)
     write_pace(tmp_path, "c", 2e-6)
     plan = make_plan(recipe, dataset((512, 512, 1)), pace=read_pace(tmp_path, "b"))
-    assert plan.seconds == pytest.approx(3 * 512 * 512 * 1e-6)
+    assert plan.seconds - plan.preparing == pytest.approx(3 * work_per_step(recipe, 1, 512 * 512) * 1e-6)
+    assert plan.preparing == pytest.approx(start_seconds(recipe) + encoding_work(recipe, 512 * 512) * 1e-6)
+
+
+def test_work_counts_every_pass() -> None:
+    """Row-pixels of rows to learn, of preserved rows with their pass through the bare base, and of what is fixed."""
+
+    def work(rows: int, pixels: int = 10_000, **values: object) -> float:
+        shape = {"epochs": 1, "rank": 8, "lr": {"text_encoder": 0}, "preserve": {"kind": "none"}, **values}
+        return work_per_step(Recipe.model_validate(shape), rows, pixels)
+
+    fixed = work(0)
+    assert fixed > 0
+    assert work(3) == pytest.approx(fixed + 3 * 10_000)
+    assert work(3, lr={}) == pytest.approx(work(3) + 3 * 5_500)
+    images = {"kind": "images", "share": 0.5}
+    assert work(3, preserve=images) == work(5)
+    bare = FORWARD * (2 * 10_000 + fixed / 2)
+    for kind in ("differential", "prior"):
+        assert work(3, preserve={**images, "kind": kind}) == pytest.approx(work(5) + bare)
+        assert work(3, preserve={**images, "kind": kind, "weight": 0}) == work(3)
+    assert work(3, rank=64) > work(3, rank=16) > work(3)
+    assert work(3, checkpointing=True) == pytest.approx(work(3) * CHECKPOINTING_TIME)
+
+
+def test_partial_batches_are_counted_as_they_are() -> None:
+    recipe = Recipe(epochs=1, batch_size=4)
+    plan = make_plan(recipe, dataset((512, 512, 9)), pace=1e-6)
+    work = 2 * work_per_step(recipe, 4, 512 * 512) + work_per_step(recipe, 1, 512 * 512)
+    assert plan.seconds - plan.preparing == pytest.approx(work * 1e-6)
+
+
+def test_what_is_drawn_and_held_out_takes_time() -> None:
+    def plan(held: int = 0, **values: object) -> Plan:
+        recipe = Recipe.model_validate({"epochs": 4, "preserve": {"kind": "none"}, **values})
+        return make_plan(recipe, dataset((512, 512, 8)), pace=1e-6, held=held)
+
+    plain = plan()
+    drawn = 6 * 512 * 512 * (2 * FORWARD * 10 + FAMILY_COSTS["doodle"].encoding) * 1e-6
+    prior = plan(preserve={"kind": "prior", "pictures": 6, "steps": 10})
+    assert prior.preparing - plain.preparing == pytest.approx(drawn)
+    sampled = plan(sample={"prompts": ["a", "b", "c"], "steps": 10})
+    assert sampled.preparing == plain.preparing
+    assert sampled.seconds - plain.seconds == pytest.approx(4 * drawn / 2)
+    judged = plan(held=2).seconds - plain.seconds
+    assert judged == pytest.approx(5 * 2 * 4 * 512 * 512 * FORWARD * 1e-6)
 
 
 def test_an_unusable_image_is_named() -> None:
@@ -100,13 +154,12 @@ def test_estimates_know_algorithm_and_memory_switches() -> None:
     plain = plan()
     assert plan(algorithm="loha").seconds > plain.seconds
     assert plan(algorithm="loha").disk == pytest.approx(2 * plain.disk, rel=0.01)
-    assert plan(conv={"rank": 4}).seconds == pytest.approx(plain.seconds * 1.15, rel=1e-6)
+    assert plan(conv={"rank": 4}).seconds > plain.seconds
     saving = plan(checkpointing=True)
     assert saving.bytes < plain.bytes
-    assert saving.seconds == pytest.approx(plain.seconds * 4 / 3)
+    assert saving.seconds > plain.seconds
     assert plan(optimizer={"name": "lion"}).disk < plain.disk
     assert plan(lr={"text_encoder": 0, "text_encoder_2": 0}).disk < plain.disk
-    assert plan(preserve={"kind": "images", "share": 0.5}).seconds == pytest.approx(1.5 * plain.seconds)
     many = plan(save_every="1 steps", epochs=20)
     few = plan(save_every="1 steps", epochs=20, keep_last=2)
     assert few.disk < many.disk

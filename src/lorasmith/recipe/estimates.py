@@ -1,12 +1,15 @@
 """What a run will cost in seconds and bytes, before it runs.
 
-Time comes from the last run's measured pace on this machine; without one, from arithmetic per family and a cautious
-guess of the processor's speed. Memory and disk are arithmetic. Estimates, not promises.
+Time is work times pace. Work is counted in row-pixels: what a pixel of a row costs that a plain LoRA of rank 8 learns,
+forward and backward; all else that a run does is worth so many of these. The pace comes from the last run or rehearsal
+on this machine; without one, from arithmetic per family and a cautious guess of the processor's speed. Memory and disk
+are arithmetic. Estimates, not promises.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,21 +28,41 @@ PASSES = 3
 @dataclass(frozen=True)
 class FamilyCost:
     """Per family: floating-point operations of a forward pass per pixel; bytes of the float32 weights; bytes of
-    saved activations per pixel and row; adapter parameters per rank of the denoiser and of the text encoders."""
+    saved activations per pixel and row; adapter parameters per rank of the denoiser and of the text encoders.
+
+    In row-pixels: `fixed` is what a micro-batch costs however small it is, `text` a row through text encoders that
+    learn, `encoding` a pixel through the VAE. `per_rank` is the share by which a rank more makes a row dearer.
+    """
 
     flops_per_pixel: float
     weight_bytes: float
     activation_bytes_per_pixel: float
     unet_per_rank: int
     text_per_rank: int
+    fixed: float
+    text: float
+    encoding: float
+    per_rank: float
 
 
 FAMILY_COSTS: Mapping[str, FamilyCost] = {
-    "doodle": FamilyCost(4e4, 4.5e7, 3e3, 32_000, 9_600),
-    "sd1": FamilyCost(2.6e6, 4.3e9, 1.6e4, 424_000, 166_000),
-    "sd2": FamilyCost(2.6e6, 5.2e9, 1.6e4, 430_000, 440_000),
-    "sdxl": FamilyCost(5.7e6, 1.4e10, 1.8e4, 2_600_000, 903_000),
+    # Doodle's as measured, the others' by their operations.
+    "doodle": FamilyCost(4e4, 4.5e7, 3e3, 32_000, 9_600, 29_000, 5_500, 0.2, 0.003),
+    "sd1": FamilyCost(2.6e6, 4.3e9, 1.6e4, 424_000, 166_000, 2_000, 5_000, 0.5, 0.0005),
+    "sd2": FamilyCost(2.6e6, 5.2e9, 1.6e4, 430_000, 440_000, 2_000, 18_000, 0.5, 0.0005),
+    "sdxl": FamilyCost(5.7e6, 1.4e10, 1.8e4, 2_600_000, 903_000, 2_000, 20_000, 0.25, 0.0005),
 }
+FORWARD = 0.36
+"""A row through the bare base, without a gradient."""
+RANK = 8
+GUIDED_ROWS = 2
+"""Rows of a sampling step with guidance."""
+VALIDATION_ROWS = 4
+"""Rows on which a held-out image is judged."""
+START_SECONDS = 6.0
+"""Opening the program and the libraries, reading a small base, writing the adapter."""
+READING = 4e8
+"""Bytes of weights that are read in a second, with their content hash."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +91,53 @@ DORA_TIME = 1.10
 CHECKPOINTING_TIME, CHECKPOINTING_MEMORY = 4 / 3, 0.25
 """One more forward pass; about what is left of the activations when only the blocks' inputs are kept."""
 CONV_MEMORY = 1.2
+COMPRESSED_SHARE = 0.9
+"""Of a base's weights, those that are kept in a byte each on request: all but embeddings, ends and the VAE."""
 OPTIMIZER_BYTES: Mapping[str, int] = {
     "adamw": 8, "adamw8bit": 2, "adafactor": 1, "prodigy": 16, "lion": 4, "schedule_free": 8,
 }  # fmt: skip
 """Bytes an optimizer remembers per parameter."""
 
 
-def _row_pixels(recipe: Recipe, rows: float, pixels: float) -> float:
-    """Row-pixels of a pass, the preserved rows with their extra forward pass counted in."""
-    share = 0.0 if recipe.preserve.kind == "none" else recipe.preserve.share
-    passes = PASSES if recipe.preserve.kind == "images" else PASSES + 1
-    return rows * (1 + share * passes / PASSES) * pixels
+def _preserved(recipe: Recipe, rows: int) -> int:
+    """Rows that are added to `rows` to preserve the base."""
+    table = recipe.preserve
+    return 0 if table.kind == "none" or not table.weight else math.ceil(table.share * rows)
 
 
-def work_per_step(recipe: Recipe, rows: float, pixels: float) -> float:
-    """Row-pixels of training on `rows` images of `pixels` each, in units of a plain LoRA's own: preserved rows,
-    the algorithm and checkpointing make it more."""
-    algorithm = ALGORITHM_COSTS[recipe.algorithm]
+def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
+    """Row-pixels of a micro-batch of `rows` images of `pixels` each: of its rows, of the rows that preserve the base
+    with their pass through the bare base, and of what does not depend on rows; by algorithm, rank and switches."""
+    family, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHM_COSTS[recipe.algorithm]
     time = algorithm.conv_time if recipe.conv.rank else algorithm.time
+    time *= 1 + family.per_rank * algorithm.per_rank * (recipe.rank - RANK)
     time *= DORA_TIME if recipe.dora else 1
     time *= CHECKPOINTING_TIME if recipe.checkpointing else 1
-    return _row_pixels(recipe, rows, pixels) * time
+    preserved = _preserved(recipe, rows)
+    bare = 0 if recipe.preserve.kind == "images" or not preserved else preserved * pixels + family.fixed / 2
+    text = family.text if recipe.trains_text else 0
+    return time * ((rows + preserved) * pixels + family.fixed) + (rows + preserved) * text + FORWARD * bare
+
+
+def drawing_work(recipe: Recipe, pictures: int, steps: int, pixels: float) -> float:
+    """Row-pixels of drawing so many pictures in so many steps with guidance."""
+    family = FAMILY_COSTS[family_of(recipe.base)]
+    return pictures * pixels * (FORWARD * GUIDED_ROWS * steps + family.encoding)
+
+
+def encoding_work(recipe: Recipe, pixels: float) -> float:
+    """Row-pixels of latents of so many pixels in all, mirrored ones counted in when the recipe mirrors."""
+    return FAMILY_COSTS[family_of(recipe.base)].encoding * pixels * (2 if recipe.flip else 1)
+
+
+def validation_work(images: int, pixels: float) -> float:
+    """Row-pixels of judging so many held-out images once."""
+    return FORWARD * VALIDATION_ROWS * images * pixels
+
+
+def start_seconds(recipe: Recipe) -> float:
+    """Seconds before and after the work: opening, reading the base, writing the adapter."""
+    return START_SECONDS + FAMILY_COSTS[family_of(recipe.base)].weight_bytes / READING
 
 
 def estimate_seconds(recipe: Recipe, work: float, pace: float | None) -> float:
@@ -110,10 +159,19 @@ def adapter_parameters(recipe: Recipe) -> int:
 def estimate_memory(recipe: Recipe, pixels: float) -> int:
     """Bytes of weights, activations of one micro-batch, and the adapter with gradients and optimizer state."""
     cost = FAMILY_COSTS[family_of(recipe.base)]
-    activations = _row_pixels(recipe, recipe.batch_size, pixels) * cost.activation_bytes_per_pixel
+    rows = recipe.batch_size + _preserved(recipe, recipe.batch_size)
+    activations = rows * pixels * cost.activation_bytes_per_pixel
     activations *= CONV_MEMORY if recipe.conv.rank else 1
     activations *= CHECKPOINTING_MEMORY if recipe.checkpointing else 1
-    return int(cost.weight_bytes + activations + (8 + _remembered(recipe)) * adapter_parameters(recipe))
+    return int(_base_bytes(recipe) + activations + (8 + _remembered(recipe)) * adapter_parameters(recipe))
+
+
+def _base_bytes(recipe: Recipe) -> float:
+    """Bytes of the frozen base; where the machine will choose its precision, of fp32."""
+    share = 0.5 if recipe.precision in ("bf16", "fp16") else 1.0
+    if recipe.weights != "full":
+        share = COMPRESSED_SHARE * 0.25 + (1 - COMPRESSED_SHARE) * share
+    return FAMILY_COSTS[family_of(recipe.base)].weight_bytes * share
 
 
 def estimate_disk(recipe: Recipe, snapshots: int) -> int:

@@ -11,7 +11,16 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.images.crops import Box
 from lorasmith.recipe.buckets import BucketRules, Placement, Size
-from lorasmith.recipe.estimates import estimate_disk, estimate_memory, estimate_seconds, work_per_step
+from lorasmith.recipe.estimates import (
+    drawing_work,
+    encoding_work,
+    estimate_disk,
+    estimate_memory,
+    estimate_seconds,
+    start_seconds,
+    validation_work,
+    work_per_step,
+)
 from lorasmith.recipe.framing import Framing, frame_in_bucket
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.steps import ceil_div, solve_length
@@ -53,7 +62,9 @@ class PlannedBucket:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does. `seconds` of training, `bytes` of memory, `disk` bytes written; estimates all three."""
+    """What a run does. `seconds` from its start to its adapter, `preparing` of them before the first step (with the
+    start of the program, and where nothing lies in the project's cache yet); `bytes` of memory, `disk` bytes written:
+    estimates all."""
 
     images: tuple[PlannedImage, ...]
     buckets: tuple[PlannedBucket, ...]
@@ -63,6 +74,7 @@ class Plan:
     steps: int
     snapshots: int
     seconds: float
+    preparing: float
     bytes: int
     disk: int
 
@@ -97,13 +109,15 @@ class Plan:
             "snapshots": self.snapshots,
             "cropped": round(self.cropped, 4),
             "seconds": round(self.seconds, 1),
+            "preparing": round(self.preparing, 1),
             "bytes": self.bytes,
             "disk": self.disk,
         }
 
 
-def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None) -> Plan:
-    """The plan of training `recipe` on `dataset`; `pace` as `estimates.read_pace` gives it. Raises DatasetError."""
+def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None, held: int = 0) -> Plan:
+    """The plan of training `recipe` on `dataset`, with so many images `held` out beside it; `pace` as
+    `estimates.read_pace` gives it. Raises DatasetError."""
     if not dataset.items:
         raise DatasetError("there is no image to train on.")
     rules = recipe.bucket_rules
@@ -119,10 +133,11 @@ def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None) ->
         target_steps=recipe.target_steps,
     )
     distinct = Counter(placement.bucket for _, placement in placed)
-    total_rows = length.factor * sum(rows.values())
-    pixels = sum(length.factor * count * size[0] * size[1] for size, count in rows.items()) / total_rows
     snapshots = _snapshots(recipe, length.epochs, length.steps)
-    work = work_per_step(recipe, total_rows * length.steps / length.steps_per_epoch, pixels)
+    epoch = sum(_epoch_work(recipe, length.factor * count, size) for size, count in rows.items())
+    work = epoch * length.steps / length.steps_per_epoch
+    aside = _work_aside(recipe, distinct, snapshots, length.epochs, length.steps, held)
+    preparing = start_seconds(recipe) + estimate_seconds(recipe, _preparing_work(recipe, distinct), pace)
     return Plan(
         images=tuple(
             PlannedImage(
@@ -145,7 +160,8 @@ def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None) ->
         epochs=length.epochs,
         steps=length.steps,
         snapshots=snapshots,
-        seconds=estimate_seconds(recipe, work, pace),
+        seconds=preparing + estimate_seconds(recipe, work + aside, pace),
+        preparing=preparing,
         bytes=estimate_memory(recipe, max(size[0] * size[1] for size in rows)),
         disk=estimate_disk(recipe, snapshots),
     )
@@ -156,6 +172,39 @@ def _place(rules: BucketRules, item: Item) -> Placement:
         return rules.place(item.size)
     except DatasetError as fault:
         raise DatasetError(fault.message, where=item.path, hint=fault.hint) from None
+
+
+def _epoch_work(recipe: Recipe, rows: int, size: Size) -> float:
+    """Row-pixels of a bucket in an epoch; its last batch may be smaller."""
+    batches, rest = divmod(rows, recipe.batch_size)
+    pixels = size[0] * size[1]
+    work = batches * work_per_step(recipe, recipe.batch_size, pixels)
+    return work + (work_per_step(recipe, rest, pixels) if rest else 0)
+
+
+def _preparing_work(recipe: Recipe, images: Counter[Size]) -> float:
+    """Row-pixels before the first step: latents, and pictures that the base draws or takes to preserve."""
+    table = recipe.preserve
+    work = 0.0
+    if not (recipe.augment.colour or recipe.augment.random_crop):
+        work += encoding_work(recipe, sum(count * size[0] * size[1] for size, count in images.items()))
+    if table.kind == "prior":
+        each = ceil_div(table.pictures, len(images))
+        work += sum(drawing_work(recipe, each, table.steps, size[0] * size[1]) for size in images)
+    return work
+
+
+def _work_aside(recipe: Recipe, images: Counter[Size], snapshots: int, epochs: int, steps: int, held: int) -> float:
+    """Row-pixels of samples and validation along the way."""
+    sample, pixels = recipe.sample, recipe.resolution[0] * recipe.resolution[1]
+    work = snapshots * drawing_work(recipe, len(sample.prompts), sample.steps, pixels) if sample.prompts else 0.0
+    if held:
+        every = recipe.validation.every
+        # NOTE: each time the adapter's loss, and once the base's.
+        times = 1 + (epochs if every.unit == "epochs" else steps if every.unit == "steps" else 0) // every.amount
+        mean = sum(count * size[0] * size[1] for size, count in images.items()) / images.total()
+        work += times * validation_work(held, mean)
+    return work
 
 
 def _snapshots(recipe: Recipe, epochs: int, steps: int) -> int:

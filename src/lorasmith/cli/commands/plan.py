@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from lorasmith.dataset.reading import Dataset
+    from lorasmith.project import Project
     from lorasmith.recipe.plan import Plan
     from lorasmith.recipe.recipe import Recipe
+
+Source = Literal["a run", "a rehearsal", "a guess"]
+REHEARSED_SECONDS = 60.0
+"""Recipes whose few steps take longer by a guess are rehearsed when that is asked for alone."""
+_STEPS = 4
 
 
 def command(
@@ -19,6 +26,13 @@ def command(
         list[str] | None,
         typer.Option(
             "--set", metavar="KEY=VALUE", help="A recipe value to try, e.g. --set resolution=768. Can be repeated."
+        ),
+    ] = None,
+    rehearse: Annotated[
+        bool | None,
+        typer.Option(
+            "--rehearse/--no-rehearse",
+            help="Time a few real steps on noise. By default where no run has shown the pace yet and it takes seconds.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
@@ -30,10 +44,8 @@ def command(
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.project import open_project
-    from lorasmith.recipe.estimates import read_pace
     from lorasmith.recipe.family import family_of
     from lorasmith.recipe.overrides import split_overrides
-    from lorasmith.recipe.plan import make_plan
     from lorasmith.recipe.presets import explain_preset
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.recipe.validation import hold_out
@@ -41,19 +53,52 @@ def command(
     opened = open_project(project)
     recipe = read_recipe(opened, split_overrides(assignments or []))
     dataset = show(read_dataset(opened), json=as_json)
-    dataset, _ = show(hold_out(opened, recipe, dataset), json=as_json)
-    plan = make_plan(recipe, dataset, pace=read_pace(opened.cache, recipe.base))
+    dataset, held = show(hold_out(opened, recipe, dataset), json=as_json)
+    plan, source = _plan(opened, recipe, dataset, len(held.items), rehearse, told=not as_json)
     kind, family = opened.lora.subject, family_of(recipe.base)
     reasons = explain_preset(kind, family)
     if as_json:
-        print_json(plan.as_json() | {"preset": {"kind": kind.value, "family": family, "reasons": list(reasons)}})
+        told = plan.as_json() | {"time_from": source}
+        print_json(told | {"preset": {"kind": kind.value, "family": family, "reasons": list(reasons)}})
     else:
-        _print(plan, recipe)
+        _print(plan, recipe, source)
         _print_reasons(f"{kind.value} on {family}", reasons)
         say(f"\nnext: lorasmith train {project}")
 
 
-def _print(plan: Plan, recipe: Recipe) -> None:
+def _plan(
+    project: Project, recipe: Recipe, dataset: Dataset, held: int, rehearse: bool | None, *, told: bool
+) -> tuple[Plan, Source]:
+    """The plan, and where its time is from."""
+    from lorasmith.recipe.estimates import read_pace, write_pace
+    from lorasmith.recipe.plan import make_plan
+
+    pace = read_pace(project.cache, recipe.base)
+    plan = make_plan(recipe, dataset, pace=pace, held=held)
+    if rehearse is None:
+        rehearse = pace is None and _is_soon_rehearsed(plan, recipe)
+    if not rehearse:
+        return plan, "a guess" if pace is None else "a run"
+    from lorasmith.cli.rendering import say
+    from lorasmith.training.loop import training_base
+    from lorasmith.training.rehearsal import rehearse as time_steps
+
+    if told:
+        say("timing a few steps on noise ...", style="dim")
+    pace = time_steps(recipe, plan, training_base(recipe), project.root)
+    write_pace(project.cache, recipe.base, pace)
+    return make_plan(recipe, dataset, pace=pace, held=held), "a rehearsal"
+
+
+def _is_soon_rehearsed(plan: Plan, recipe: Recipe) -> bool:
+    """Whether the base lies here, and a few steps take seconds by a guess."""
+    from lorasmith.project import EMBEDDED
+
+    here = recipe.base == EMBEDDED or Path(recipe.base).exists()
+    return here and _STEPS * (plan.seconds - plan.preparing) / plan.steps + plan.preparing < REHEARSED_SECONDS
+
+
+def _print(plan: Plan, recipe: Recipe, source: Source) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -72,7 +117,16 @@ def _print(plan: Plan, recipe: Recipe) -> None:
     console.print(f"adapter     {recipe.algorithm}, rank {recipe.rank}, alpha {recipe.alpha:g}, base {recipe.base}")
     console.print(f"cut away    {100 * plan.cropped:.1f} % of the resized pixels")
     console.print(f"snapshots   {plan.snapshots}, one every {recipe.save_every}; {plan.disk / 1e6:.0f} MB on disk")
-    console.print(f"time        about {_span(plan.seconds)}; memory about {plan.bytes / 1e9:.1f} GB")
+    console.print(f"time        about {_span(plan.seconds)}, {_span(plan.preparing)} of them until the first step")
+    console.print(f"            {_TOLD[source]}")
+    console.print(f"memory      about {plan.bytes / 1e9:.1f} GB")
+
+
+_TOLD = {
+    "a run": "(by the pace of the last run or rehearsal here)",
+    "a rehearsal": "(by a few steps on noise, timed just now)",
+    "a guess": "(a guess: this machine's pace is not known yet; --rehearse times a few steps)",
+}
 
 
 def _print_reasons(preset: str, reasons: Sequence[str]) -> None:

@@ -109,14 +109,16 @@ def export(
 
 
 def _lengths(project: Project, recipe: Recipe, as_json: bool) -> dict[str, Any]:
-    """One number of repeats for all images, and the steps, by the plan; neither without images."""
+    """One number of repeats for all trained images, and the steps, by the plan; neither without images."""
     from lorasmith.cli.rendering import show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import DatasetError
     from lorasmith.recipe.plan import make_plan
+    from lorasmith.recipe.validation import hold_out
 
     try:
-        plan = make_plan(recipe, show(read_dataset(project), json=as_json))
+        trained, _ = show(hold_out(project, recipe, show(read_dataset(project), json=as_json)), json=as_json)
+        plan = make_plan(recipe, trained)
     except DatasetError:
         return {"repeats": None, "steps": None}
     shown = sum(image.repeats for image in plan.images)

@@ -1,0 +1,77 @@
+"""A rehearsal: a few real steps of a recipe on noise, to see how long steps take here. Nothing of it is kept."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lorasmith.bases.base import Base
+from lorasmith.diffusion.noise import key_generator
+from lorasmith.recipe.estimates import work_per_step
+from lorasmith.recipe.plan import Plan
+from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.batches import Batch, Visit
+from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.preservation import PriorPictures
+from lorasmith.training.rows import RowSource
+from lorasmith.training.start import start_adapter
+from lorasmith.training.team import Lesson, Team
+
+_CAPTION = "a picture"
+_MOST_STEPS = 9
+
+
+class _Noise:
+    """Latents of noise (C, H, W) by image number."""
+
+    def __init__(self, plan: Plan, base: Base) -> None:
+        self._plan = plan
+        self._base = base
+
+    def read(self, image: int, flipped: bool = False, *key: int | str) -> Tensor:  # noqa: ARG002 - noise is noise
+        return noise_latents(self._base, 1, self._plan.images[image].bucket, image)[0]
+
+
+def noise_latents(base: Base, count: int, size: tuple[int, int], *key: int) -> Tensor:
+    """(count, C, H, W) for pictures of (width, height)."""
+    width, height = (side // base.vae_factor for side in size)
+    return torch.randn(count, base.latent_channels, height, width, generator=key_generator("rehearsal", *key))
+
+
+def rehearse(
+    recipe: Recipe,
+    plan: Plan,
+    base: Base,
+    root: Path,
+    *,
+    seconds: float = 2.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Seconds per unit of work (`estimates.work_per_step`) of the recipe's own steps: a median over at least two
+    steps, more until about `seconds` are spent. Raises torch's error when memory does not suffice."""
+    bucket = Counter({each.size: each.batches for each in plan.buckets}).most_common(1)[0][0]
+    visits = [Visit(number, 0) for number, image in enumerate(plan.images) if image.bucket == bucket]
+    visits = [visits[place % len(visits)] for place in range(recipe.batch_size)]
+    preserves = recipe.preserve.kind in ("prior", "images")
+    prior = PriorPictures({bucket: noise_latents(base, 1, bucket)}, {bucket: (_CAPTION,)}) if preserves else None
+    rows = RowSource(
+        recipe, plan.images, [_CAPTION] * len(plan.images), _Noise(plan, base), trigger="", pool=(), prior=prior
+    )
+    conditioner = Conditioner(
+        base, recipe.clip_skip, max_tokens=recipe.caption.max_tokens, weighted=recipe.caption.weighted
+    )
+    team = Team(base, [start_adapter(base, recipe, root)], [recipe], [rows], [plan.steps], conditioner)
+    lesson = Lesson([Batch(bucket, tuple(visits))], 0)
+    spent: list[float] = []
+    while len(spent) < 3 or (sum(spent) < seconds and len(spent) < _MOST_STEPS):
+        begun = clock()
+        team.advance({0: lesson})
+        spent.append(clock() - begun)
+    # The first step also makes what later ones find.
+    return statistics.median(spent[1:]) / work_per_step(recipe, recipe.batch_size, bucket[0] * bucket[1])
