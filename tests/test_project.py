@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lorasmith.errors import ProjectError, StorageError
-from lorasmith.project import SubjectKind, append_lines, open_project, safe_name, write_file
+from lorasmith.project import SubjectKind, append_lines, open_project, replacing, safe_name, write_file
 
 GOOD = '[lora]\nname = "zbk"\nsubject = "character"\ntrigger = "zbk"\n[recipe]\nrank = 4\n'
 
@@ -90,3 +90,22 @@ def test_lines_are_appended_apart_from_a_broken_one(tmp_path: Path) -> None:
     assert file.read_text() == "one\ntwo\nthr\nfour\n"
     with pytest.raises(StorageError, match="cannot write"):
         append_lines(tmp_path, ["x"])
+
+
+def test_replacing_a_folder_leaves_nothing_after_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "made"
+
+    def fail() -> None:
+        with replacing(place) as partial:
+            partial.mkdir()
+            (partial / "file").write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match="No space"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with replacing(place) as partial:
+        partial.mkdir()
+        (partial / "file").write_text("whole")
+    assert (place / "file").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -223,7 +224,8 @@ def write_file(path: Path, data: bytes | str) -> Path:
 def replacing(path: Path, hint: str = "Free some space or choose another folder.") -> Iterator[Path]:
     """A neighbour of `path` to write to, which takes its place at the end; after any error nothing is left of it.
 
-    Folders above are made. Raises StorageError with `hint` for an OSError inside the block, too.
+    It may become a file or a folder (for a place where nothing is yet). Folders above are made. Raises StorageError
+    with `hint` for an OSError inside the block, too.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -232,7 +234,7 @@ def replacing(path: Path, hint: str = "Free some space or choose another folder.
         os.replace(partial, path)
     except BaseException as fault:
         with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
         if isinstance(fault, OSError):
             raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint=hint) from fault
         raise

@@ -14,7 +14,7 @@ from PIL import Image
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
-from lorasmith.errors import BaseError, RefusedError, UsageError
+from lorasmith.errors import BaseError, RefusedError, StorageError, UsageError
 from lorasmith.events import Event, Note, Progress, finish
 from lorasmith.generation.grids import cost as cost_module
 from lorasmith.generation.grids.axes import (
@@ -30,7 +30,7 @@ from lorasmith.generation.grids.axes import (
 from lorasmith.generation.grids.cost import Cost, count_cost, measure_cost
 from lorasmith.generation.grids.drawing import CELLS, Grid, Order, draw_order, take_order
 from lorasmith.generation.grids.folders import claim_folder
-from lorasmith.generation.grids.marks import copy_kept, find_folder, read_marks
+from lorasmith.generation.grids.marks import Marks, copy_kept, find_folder, read_marks
 from lorasmith.generation.grids.publishing import RECORD, publish, tell_settings
 from lorasmith.generation.pictures import Picture, read_picture
 from lorasmith.generation.request import Request
@@ -254,3 +254,14 @@ def test_the_time_is_measured_where_it_is_worth_it(
     told = measure()
     assert told.seconds == pytest.approx(2.5)
     assert str(told) == "5 cells, 5 to draw, 10 steps, about 2 s"
+
+
+def test_a_kept_picture_that_is_gone_is_named(tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_text(json.dumps({"id": "x", "cells": [{"key": "a", "path": "cells/a.png"}]}))
+    with pytest.raises(StorageError, match=r"cells/a\.png: cannot be read: No such file"):
+        copy_kept(Marks("x", {"a": "keep"}), tmp_path, RECORD, tmp_path / "kept")
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells" / "a.png").write_bytes(b"png")
+    (tmp_path / "kept").write_text("a file")
+    with pytest.raises(StorageError, match="cannot write"):
+        copy_kept(Marks("x", {"a": "keep"}), tmp_path, RECORD, tmp_path / "kept")

@@ -6,7 +6,6 @@ to the dtype that the checkpoint has.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
@@ -24,6 +23,7 @@ from lorasmith.bases.original import Source
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError, StorageError
 from lorasmith.events import Progress, Work
+from lorasmith.project import replacing
 
 Strength = float | Mapping[str, float]
 # Recorded hashes are those of the weights before.
@@ -44,15 +44,12 @@ def insert(base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[St
     pairs = list(zip(fitted, strengths, strict=True))
     total = sum(len(base.headers[file].tensors) for file in touched)
     done, begun = 0, time.monotonic()
-    try:
-        with base.reading(), _partial(base.path, out, set(touched)) as targets:
-            for file, target in targets.items():
-                for _ in _rewrite(base, file, target, touched[file], pairs):
-                    done += 1
-                    if done % 50 == 0 or done == total:
-                        yield Progress("merging", done, total, (time.monotonic() - begun) / done * (total - done))
-    except OSError as fault:
-        raise StorageError(f"cannot write: {fault.strerror}.", where=out, hint="Free some space.") from fault
+    with replacing(out, "Free some space.") as partial, base.reading():
+        for file, target in _targets(base.path, partial, set(touched)).items():
+            for _ in _rewrite(base, file, target, touched[file], pairs):
+                done += 1
+                if done % 50 == 0 or done == total:
+                    yield Progress("merging", done, total, (time.monotonic() - begun) / done * (total - done))
     return out
 
 
@@ -70,28 +67,18 @@ def _touched(base: StoredBase, adapters: Sequence[Adapter]) -> dict[Path, dict[s
     return found
 
 
-@contextlib.contextmanager
-def _partial(path: Path, out: Path, files: set[Path]) -> Iterator[dict[Path, Path]]:
-    """Where to write each changed file; at the end all is in its place, after an error nothing is."""
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if path.is_dir():
-            skipped = {file.relative_to(path).as_posix() for file in files}
+def _targets(path: Path, partial: Path, files: set[Path]) -> dict[Path, Path]:
+    """Where to write each changed file. Of a folder all others are copied."""
+    if not path.is_dir():
+        return {path: partial}
+    skipped = {file.relative_to(path).as_posix() for file in files}
 
-            def skip(folder: str, names: list[str]) -> list[str]:
-                inside = Path(folder).relative_to(path)
-                return [name for name in names if (inside / name).as_posix() in skipped]
+    def skip(folder: str, names: list[str]) -> list[str]:
+        inside = Path(folder).relative_to(path)
+        return [name for name in names if (inside / name).as_posix() in skipped]
 
-            shutil.copytree(path, partial, ignore=skip)
-            yield {file: partial / file.relative_to(path) for file in files}
-        else:
-            yield {path: partial}
-        os.replace(partial, out)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        partial.unlink(missing_ok=True)
+    shutil.copytree(path, partial, ignore=skip)
+    return {file: partial / file.relative_to(path) for file in files}
 
 
 def _rewrite(

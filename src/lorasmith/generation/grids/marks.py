@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import Any
 
 from lorasmith.errors import StorageError, UsageError
 from lorasmith.generation.grids.page import MARKS
+from lorasmith.project import write_file
 
 KIND = "lorasmith marks"
 MOST_BYTES = 32 * 2**20
@@ -81,18 +81,19 @@ def copy_kept(marks: Marks, folder: Path, record: str, out: Path) -> list[tuple[
     if unknown:
         raise UsageError(f"{unknown[0]}: no picture of this grid.", where=folder / record)
     copies = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for key in marks.kept:
-            target = out / paths[key].name
-            if not target.exists():
-                partial = target.with_name(f".{target.name}.partial")
-                shutil.copyfile(paths[key], partial)
-                partial.replace(target)
-            copies.append((paths[key], target))
-    except OSError as fault:
-        raise StorageError(f"cannot copy: {fault.strerror}.", where=fault.filename) from fault
+    for key in marks.kept:
+        target = out / paths[key].name
+        if not target.exists():
+            write_file(target, _read(paths[key]))
+        copies.append((paths[key], target))
     return copies
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise StorageError(f"cannot be read: {fault.strerror}.", where=path) from fault
 
 
 def _inside(folder: Path, text: str) -> Path:
