@@ -1,9 +1,10 @@
 """What training each algorithm costs: a step with ours, with PEFT and with lycoris-lora, beside the frozen base.
 
 A random UNet of 25M parameters in the SD 1 shape, float32; rank 8 on all its linear layers and convolutions (3x3
-convolutions too), batch 1, 32x32 latents, forward and backward; the frozen base with a gradient to its input. Seconds
-are of the processor (`process_time`), medians of alternating rounds. lycoris runs as it does by default, on the same
-layers. Saved activations: bytes of distinct tensors kept for the backward pass, parameters left out.
+convolutions too), batch 1, 32x32 latents, forward and backward; the frozen base with a gradient to its input. Medians
+of alternating rounds. lycoris runs as it does by default, on the same
+layers. Saved activations: bytes of distinct tensors kept for the backward pass, parameters left out. A full run takes
+about two minutes on two cores.
 
 Run: python -m benchmarks.adapter_algorithms [--quick] [--only lora,lokr,loha,dora]
 """
@@ -12,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from peft import LoHaConfig, LoKrConfig, LoraConfig, inject_adapter_in_model
 from torch import Tensor
 
 from benchmarks.adapter_step import inputs, small_unet
-from benchmarks.timing import machine, ratio_line
+from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
@@ -113,18 +112,6 @@ def lycoris_step(unet: UNet2DConditionModel, algorithm: str) -> Step:
     return step_of(own, [parameter for module in modules for parameter in module.parameters()])
 
 
-def alternate(sides: Mapping[str, Step], rounds: int) -> dict[str, float]:
-    """Median processor seconds of each side over alternating rounds, after one that is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds + 1):
-        for name, step in sides.items():
-            begun = time.process_time()
-            step()
-            if turn:
-                seconds[name].append(time.process_time() - begun)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
 def saved_bytes(step: Step, unet: UNet2DConditionModel) -> int:
     """Bytes kept for the backward pass, without the base's parameters."""
     weights = {parameter.untyped_storage().data_ptr() for parameter in unet.parameters()}
@@ -151,6 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     frozen = step_of(unet, ())
     lines: list[str] = []
     bare = saved_bytes(frozen, unet)
+    assert bare, "the frozen base keeps activations"
     for algorithm in chosen.only.split(","):
         own = ours(unet, algorithm)
         sides = {
@@ -159,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "peft": pefts(unet, algorithm),
             "lycoris": lycoris_step(unet, algorithm),
         }
-        seconds = alternate(sides, 1 if chosen.quick else 9)
+        seconds = alternate(sides, 1 if chosen.quick else 15)
         print(f"{algorithm:>6}: " + ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items()))
         at_most, at_least = GOALS.get(algorithm, (1.5, 1.2))
         lines += [

@@ -6,6 +6,9 @@ are processes of their own that start from the same folder of captioned images: 
 layers, AdamW, constant rate, one batch size, one resolution, float32, as many threads. Ours is a project nothing of
 which is cached.
 
+A full run is one round of about 1,120 steps each side: some six minutes on two cores, so that one round has to do;
+`--rounds 3` takes the median of three, `--steps` makes the job shorter (and start-up weigh more).
+
 Run: python -m benchmarks.whole_run [--quick]
 """
 
@@ -175,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer steps, one round")
     parser.add_argument("--steps", type=int, default=0, help="of a run; 1120 by default, 16 when quick")
-    parser.add_argument("--rounds", type=int, default=0, help="3 by default, 1 when quick")
+    parser.add_argument("--rounds", type=int, default=0, help="1 by default")
     parser.add_argument("--peer", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
@@ -188,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     ours: list[dict[str, float]] = []
     peers: list[dict[str, float]] = []
-    for turn in range(given.rounds or (1 if given.quick else 3)):
+    for turn in range(given.rounds or 1):
         with tempfile.TemporaryDirectory() as folder:
             ours.append(run_ours(Path(folder) / "ours", steps))
             peers.append(run_peer(Path(folder) / "peer", steps))
