@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lorasmith.errors import DatasetError
+from lorasmith.errors import DatasetError, LorasmithError
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.training.masks import MaskSource
 
@@ -54,3 +54,15 @@ def test_a_random_crop_takes_the_mask_along(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no mask a\.png"):
         MaskSource([picture(tmp_path / "a.png")], tmp_path / "masks", factor=8, outside=0)
+
+
+def test_masks_beyond_the_limit_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorasmith.training.masks.MEMORY_LIMIT", 2 * 32 * 48)  # two masks
+    masks = MaskSource([picture(tmp_path / f"{n}.png", 100 * n) for n in range(3)], None, factor=8, outside=0)
+    first = [masks.read(n, False, None) for n in range(3)]
+    for n in range(2):
+        (tmp_path / f"{n}.png").unlink()
+    torch.testing.assert_close([masks.read(n, False, None) for n in range(3)], first, rtol=0, atol=0)
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(LorasmithError):
+        masks.read(2, False, None)

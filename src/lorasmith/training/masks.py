@@ -22,6 +22,9 @@ from lorasmith.images.opening import opened, upright
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.training.augmentation import Corner, crop_to_bucket
 
+MEMORY_LIMIT = 1 << 28
+"""Bytes of masks kept at their pictures' size; what is beyond is read again at each visit."""
+
 
 class MaskSource:
     """Masks (1, H, W) of latents in [outside, 1] by image number; `folder` None means the pictures' own alpha.
@@ -36,17 +39,23 @@ class MaskSource:
         self._outside = outside
         self._files = None if folder is None else [_find(folder, image) for image in images]
         self._kept: dict[int, Image.Image] = {}
+        self._bytes = 0
 
     def read(self, image: int, flipped: bool, corner: Corner | None) -> Tensor:
         planned = self._images[image]
-        if image not in self._kept:
-            self._kept[image] = fit(self._open(image), planned.resized, planned.resized)
-        shown = crop_to_bucket(self._kept[image], planned, corner)
+        whole = self._kept.get(image)
+        if whole is None:
+            whole = fit(self._open(image), planned.resized, planned.resized)
+            size = whole.width * whole.height
+            if self._bytes + size <= MEMORY_LIMIT:
+                self._kept[image] = whole
+                self._bytes += size
+        shown = crop_to_bucket(whole, planned, corner)
         mask = torch.from_numpy(np.array(shown, dtype=np.float32) / 255)
         mask = mask.flip(-1) if flipped else mask
         width, height = planned.bucket
-        size = (height // self._factor, width // self._factor)
-        small = F.interpolate(mask[None, None], size=size, mode="area")[0]
+        latent = (height // self._factor, width // self._factor)
+        small = F.interpolate(mask[None, None], size=latent, mode="area")[0]
         return self._outside + (1 - self._outside) * small
 
     def _open(self, image: int) -> Image.Image:
