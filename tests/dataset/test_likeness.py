@@ -14,6 +14,7 @@ from lorasmith.dataset.likeness import Portrait, group_images
 from lorasmith.images.fingerprints import Fingerprint, take_fingerprint
 from lorasmith.images.looks import Look, take_inner_look, take_look
 from tests.images.drawings import draw
+from tests.images.test_looks import face
 
 
 def portrait(name: str, image: Image.Image, *, sha256: str | None = None) -> Portrait:
@@ -28,6 +29,7 @@ def portrait(name: str, image: Image.Image, *, sha256: str | None = None) -> Por
         made,
         lambda: take_look(image),
         lambda: take_inner_look(image),
+        lambda: take_inner_look(image, 1),
     )
 
 
@@ -63,6 +65,37 @@ def test_borders_are_seen_through(colour: str) -> None:
         groups = group_images([portrait("plain", image), portrait("border", bordered(image, colour))])
         found += [(group.keep, group.images) for group in groups] == [("plain", ("plain", "border"))]
     assert found >= 19
+
+
+def on_white(seed: int) -> Image.Image:
+    """A drawing somewhere on a white sheet, which is as much of the picture as the drawing is."""
+    sheet = Image.new("RGB", (320, 320), "white")
+    sheet.paste(draw(seed, (180, 200)), (40 + seed * 7 % 60, 50 + seed * 11 % 50))
+    return sheet
+
+
+@pytest.mark.parametrize("colour", ["black", "red", "white"])
+def test_a_drawing_on_white_is_known_in_a_frame(colour: str) -> None:
+    missed = []
+    for seed in range(30):
+        image = on_white(seed)
+        groups = group_images([portrait("plain", image), portrait("frame", bordered(image, colour))])
+        missed += [] if [group.kind for group in groups] == ["padded"] else [seed]
+    assert missed == []
+
+
+def test_a_face_on_white_is_known_in_a_frame() -> None:
+    """What lies within both borders is as good as symmetric, and its hash chance: the sheet within the frame is not."""
+    for seed in range(10):
+        image = face(seed)
+        groups = group_images([portrait("plain", image), portrait("frame", bordered(image))])
+        assert [group.kind for group in groups] == ["padded"], seed
+
+
+def test_different_drawings_on_white_are_no_group_in_frames_either() -> None:
+    for make in (on_white, face, draw):
+        images = [bordered(make(seed)) if seed % 2 else make(seed) for seed in range(40)]
+        assert group_images([portrait(f"{place}", image) for place, image in enumerate(images)]) == ()
 
 
 def test_the_best_is_told_with_its_reason() -> None:

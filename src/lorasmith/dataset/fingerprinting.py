@@ -15,14 +15,15 @@ from lorasmith.dataset.index import Index
 from lorasmith.dataset.likeness import Portrait
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
-from lorasmith.events import Progress, Work
+from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import open_part
 from lorasmith.images.exposure import Exposure
 from lorasmith.images.fingerprints import Fingerprint, fingerprint, take_fingerprint
 from lorasmith.images.looks import LOOK_SIDE, Look, look, take_inner_look, take_look
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK, _INNER_LOOK = "fingerprint-5", "look-3", "inner-look-4"  # up when the measure changes
+_PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-6", "look-3", "inner-look-5", "unframed-look-1"
+"""Names of measures; up when the measure changes."""
 
 
 def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
@@ -38,8 +39,7 @@ def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
     for done, item in enumerate(dataset.items, start=1):
         portraits.append(_portrait(index, item))
         if done % step == 0 or done == total:
-            eta = (time.monotonic() - started) / done * (total - done)
-            yield Progress("comparing images", done, total, eta)
+            yield Progress("comparing images", done, total, eta(started, done, total))
     return tuple(portraits)
 
 
@@ -63,6 +63,7 @@ def _portrait(index: Index, item: Item) -> Portrait:
         fingerprint=made,
         look=_remembered_look(index, _LOOK, item, _look),
         inner_look=_remembered_look(index, _INNER_LOOK, item, _inner_look),
+        unframed_look=_remembered_look(index, _UNFRAMED_LOOK, item, _unframed_look),
     )
 
 
@@ -79,6 +80,10 @@ def _inner_look(item: Item) -> Look:
     return take_inner_look(open_part(item.path, item.crop))
 
 
+def _unframed_look(item: Item) -> Look:
+    return take_inner_look(open_part(item.path, item.crop), borders=1)
+
+
 def read_stat(path: Path) -> os.stat_result:
     """Size and time of a file. Raises DatasetError when it went away."""
     try:
@@ -90,13 +95,22 @@ def read_stat(path: Path) -> os.stat_result:
 
 
 def _pack(made: Fingerprint) -> list[object]:
-    return [made.phash, made.mirrored, made.blur, list(astuple(made.exposure)), made.inner, list(made.box)]
+    return [
+        made.phash,
+        made.mirrored,
+        made.blur,
+        list(astuple(made.exposure)),
+        made.inner,
+        list(made.box),
+        made.borders,
+        made.unframed,
+    ]
 
 
 def _unpack(known: list[Any]) -> Fingerprint:
-    phash, mirrored, blur, exposure, inner, box = known
+    phash, mirrored, blur, exposure, inner, box, *rest = known
     left, top, right, bottom = box
-    return Fingerprint(phash, mirrored, blur, Exposure(*exposure), inner, (left, top, right, bottom))
+    return Fingerprint(phash, mirrored, blur, Exposure(*exposure), inner, (left, top, right, bottom), *rest)
 
 
 def _remembered_look(index: Index, measure: str, item: Item, look_at: Callable[[Item], Look]) -> Callable[[], Look]:

@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 import numpy as np
 
 from lorasmith.dataset.evidence import Group, Likeness
 from lorasmith.dataset.grouping import near_pairs
-from lorasmith.images.fingerprints import HASH_DISTANCE, WHOLE, Fingerprint
+from lorasmith.images.fingerprints import HASH_DISTANCE, Fingerprint
 from lorasmith.images.looks import Look, looks_same, looks_same_inside
 
+View = tuple[int, Callable[[], Look]]
+"""A hash, and the look that tells whether a near hash is of the same picture."""
 Distinct = frozenset[frozenset[str]]
 """Pairs of sha256 that the user has called different pictures."""
 
@@ -25,8 +28,9 @@ _BLUR_STEP, _MUCH_LARGER = 0.1, 1.3
 
 @dataclass(frozen=True)
 class Portrait:
-    """What grouping needs to know of an image. `size` is its file's in bytes; `look` gives its 64-pixel view and
-    `inner_look` that of the part within its borders; they are only asked where hashes agree."""
+    """What grouping needs to know of an image. `size` is its file's in bytes; `look` gives its 64-pixel view,
+    `inner_look` that of the part within its borders and `unframed_look` that within the outermost of them; they are
+    only asked where hashes agree."""
 
     name: str
     sha256: str
@@ -37,6 +41,14 @@ class Portrait:
     fingerprint: Fingerprint
     look: Callable[[], Look]
     inner_look: Callable[[], Look]
+    unframed_look: Callable[[], Look]
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What it shows with all of its borders, without any, and without the outermost, where these differ."""
+        made = self.fingerprint
+        views = (made.phash, self.look), (made.inner, self.inner_look), (made.unframed, self.unframed_look)
+        return views[: made.borders + 1]
 
     @property
     def inner_pixels(self) -> float:
@@ -48,10 +60,6 @@ class Portrait:
     def border(self) -> float:
         """The share of it that is uniform border."""
         return 1 - self.inner_pixels / self.pixels
-
-    @property
-    def bordered(self) -> bool:
-        return self.fingerprint.box != WHOLE
 
 
 def group_images(
@@ -79,7 +87,7 @@ def group_images(
             continue
         kin.setdefault(one, []).append(other)
         kin.setdefault(other, []).append(one)
-        if _may_be_padded(ranked[one], ranked[other]) and kind_of(one, other) == "padded":
+        if _near_views(ranked[one], ranked[other]) and kind_of(one, other) == "padded":
             framed.add(_framed(ranked[one], ranked[other]))
     taken: set[int] = set()
     groups: list[Group] = []
@@ -166,14 +174,14 @@ def _likeness(best: Portrait, other: Portrait) -> Likeness | None:
         return "near"
     if _near(one.phash, two.mirrored) and looks_same(best.look(), np.ascontiguousarray(other.look()[:, ::-1])):
         return "mirrored"
-    if not _may_be_padded(best, other):
-        return None
-    return "padded" if looks_same_inside(best.inner_look(), other.inner_look()) else None
+    within = any(looks_same_inside(one(), two()) for one, two in _near_views(best, other))
+    return "padded" if within else None
 
 
-def _may_be_padded(best: Portrait, other: Portrait) -> bool:
-    """Whether borders are there, and what lies within them may be one picture."""
-    return (best.bordered or other.bordered) and _near(best.fingerprint.inner, other.fingerprint.inner)
+def _near_views(best: Portrait, other: Portrait) -> list[tuple[Callable[[], Look], Callable[[], Look]]]:
+    """The looks that may be of one picture once borders are taken off the one, the other or both."""
+    (_, *pairs) = product(best.views, other.views)  # the first is that of the two with all of their borders
+    return [(one, two) for (this, one), (that, two) in pairs if _near(this, that)]
 
 
 def _near(one: int, other: int) -> bool:
@@ -181,15 +189,13 @@ def _near(one: int, other: int) -> bool:
 
 
 def _candidates(ranked: Sequence[Portrait]) -> Iterator[tuple[int, int]]:
-    """The pairs of places, in order, at which a hash is near."""
+    """The pairs of places, in order, at which a hash is near: of any view to any view, or of a mirror image."""
     prints = [portrait.fingerprint for portrait in ranked]
     hashes = np.array([made.phash for made in prints], np.uint64)
-    found = [
-        near_pairs(hashes, hashes, HASH_DISTANCE),
-        near_pairs(hashes, np.array([made.mirrored for made in prints], np.uint64), HASH_DISTANCE),
-    ]
-    if any(portrait.bordered for portrait in ranked):
-        inner = np.array([made.inner for made in prints], np.uint64)
-        found.append(near_pairs(inner, inner, HASH_DISTANCE))
-    for one, other in np.unique(np.concatenate(found), axis=0):
+    mirrored = np.array([made.mirrored for made in prints], np.uint64)
+    views = [(place, view) for place, portrait in enumerate(ranked) for view, _ in portrait.views]
+    owners, shown = np.array([place for place, _ in views], np.int64), np.array([view for _, view in views], np.uint64)
+    alike = owners[near_pairs(shown, shown, HASH_DISTANCE)]
+    found = np.concatenate((alike[alike[:, 0] < alike[:, 1]], near_pairs(hashes, mirrored, HASH_DISTANCE)))
+    for one, other in np.unique(found, axis=0):
         yield int(one), int(other)

@@ -27,7 +27,7 @@ HASH_DISTANCE = 8
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 _SIDE, _LONGEST = 256, 320
-_HASH_SIDE, _HASH_WAVES = 32, 8
+_HASH_SIDE, _HASH_WAVES, _CHANCE = 32, 8, 0.1
 _FLAT = 26
 """Greys that a line of a border may differ by: JPEG writes an echo of up to 22 greys into a border."""
 _LEAST_CONTENT = 0.25
@@ -49,7 +49,8 @@ _EVERY = 3
 @dataclass(frozen=True)
 class Fingerprint:
     """`phash`: 64 bits; `mirrored`: the `phash` of the mirror image; `blur`: see `reblur_ratio`; `inner`: the `phash`
-    of what lies in `box`, the picture without its uniform borders."""
+    of what lies in `box`, the picture without its uniform borders, so many as `borders` says; `unframed`: that of the
+    picture without the outermost of them, which is what a drawing on white was before it got a frame."""
 
     phash: int
     mirrored: int
@@ -57,6 +58,8 @@ class Fingerprint:
     exposure: Exposure
     inner: int
     box: Box
+    borders: int
+    unframed: int
 
 
 def fingerprint(path: Path) -> Fingerprint:
@@ -73,20 +76,29 @@ def take_fingerprint(image: Image.Image) -> Fingerprint:
         grey = grey.resize(size, Image.Resampling.BOX)
     grey_HW = np.asarray(grey)
     phash, mirrored = hash_both_ways(grey)
-    left, top, right, bottom = _content(grey_HW)
-    inner, box = phash, WHOLE
-    if (left, top, right, bottom) != (0, 0, *grey.size):
-        inner, _ = hash_both_ways(grey.crop((left, top, right, bottom)))
-        box = left / grey.width, top / grey.height, right / grey.width, bottom / grey.height
+    boxes = _nested_boxes(grey_HW)
+    borders = len(boxes) - 1
+    inner, _ = hash_both_ways(grey.crop(boxes[-1])) if borders else (phash, mirrored)
+    unframed, _ = hash_both_ways(grey.crop(boxes[1])) if borders > 1 else (inner, 0)
     exposure = measure_exposure(np.bincount(grey_HW[::2, ::2].reshape(-1), minlength=256).tolist())
-    return Fingerprint(phash, mirrored, round(reblur_ratio(grey_HW), 4), exposure, inner, box)
+    return Fingerprint(
+        phash,
+        mirrored,
+        round(reblur_ratio(grey_HW), 4),
+        exposure,
+        inner,
+        _shares(boxes[-1], grey_HW),
+        borders,
+        unframed,
+    )
 
 
 def hash_both_ways(image: Image.Image) -> tuple[int, int]:
     """The perceptual hashes of a grey picture and of its mirror image.
 
-    DCT-II of the picture at 32 x 32, its 8 x 8 longest waves, each against their median. Mirroring negates the odd
-    horizontal waves, so the second hash costs nothing.
+    DCT-II of the picture at 32 x 32, its 8 x 8 longest waves, each against a little more than their median: a
+    symmetric drawing has next to nothing of every other wave, and that shall not be told by chance. Mirroring negates
+    the odd horizontal waves, so the second hash costs nothing.
     """
     small_HW = np.asarray(image.resize((_HASH_SIDE, _HASH_SIDE), Image.Resampling.BOX), dtype=np.float64)
     waves = _cosines()
@@ -132,11 +144,14 @@ def _has_coarse_edges(grey_HW: Grey) -> bool:
     return inner.size > 0 and _variance(laplacian) > _SOFT * _variance(small)
 
 
-def content_box(grey_HW: Grey) -> Box:
-    """Where the picture lies within its borders: lines at the edge in which nothing happens are no part of it."""
-    height, width = grey_HW.shape
-    left, top, right, bottom = _content(grey_HW)
-    return left / width, top / height, right / width, bottom / height
+def content_box(grey_HW: Grey, borders: int | None = None) -> Box:
+    """Where the picture lies within its borders, or within the outermost `borders` of them.
+
+    A border is made of lines at the edge in which nothing happens, and that are of one grey; borders lie within
+    borders (white around black, ...).
+    """
+    boxes = _nested_boxes(grey_HW)
+    return _shares(boxes[-1] if borders is None else boxes[: borders + 1][-1], grey_HW)
 
 
 def _open_grey(path: Path) -> Image.Image:
@@ -149,47 +164,60 @@ def _open_grey(path: Path) -> Image.Image:
         return to_rgb(upright(image)).convert("L")
 
 
-def _content(grey_HW: Grey) -> _Pixels:
-    """Left, top, right, bottom in pixels, after border within border is taken off (white around black, ...).
+def _shares(box: _Pixels, grey_HW: Grey) -> Box:
+    height, width = grey_HW.shape
+    left, top, right, bottom = box
+    return left / width, top / height, right / width, bottom / height
+
+
+def _nested_boxes(grey_HW: Grey) -> list[_Pixels]:
+    """The whole, and what is left of it after each border, from without, is taken off; in pixels.
 
     What is left may not be less than a quarter of a side: a dot on a sheet is a picture of a sheet.
     """
     height, width = grey_HW.shape
-    whole = (0, 0, width, height)
-    box = _trim(grey_HW, whole)
+    boxes: list[_Pixels] = [(0, 0, width, height)]
     seam = max(2, max(height, width) // _SEAM)
     while True:
-        left, top, right, bottom = box
+        left, top, right, bottom = box = boxes[-1]
         within = (
             left + seam * (left > 0),
             top + seam * (top > 0),
             right - seam * (right < width),
             bottom - seam * (bottom < height),
         )
-        found = _trim(grey_HW, within)
-        sides = (box[side] if found[side] == within[side] else found[side] for side in range(4))
-        left, top, right, bottom = sides  # where no further border lies under the seam of the last, that one ends
-        next_box = left, top, right, bottom
-        if next_box == box or not _is_large(next_box, whole):
-            return box if _is_large(box, whole) else whole
-        box = next_box
+        found, thin = _peel(grey_HW, within), _peel(grey_HW, box)  # a thin border may end under the seam of the last
+        sides = (thin[side] if found[side] == within[side] else found[side] for side in range(4))
+        left, top, right, bottom = sides
+        if (left, top, right, bottom) == box or not _is_large((left, top, right, bottom), boxes[0]):
+            return boxes
+        boxes.append((left, top, right, bottom))
 
 
-def _trim(grey_HW: Grey, box: _Pixels) -> _Pixels:
-    """The box without the lines at its edges in which nothing happens; itself when nothing happens at all."""
-    while True:
-        left, top, right, bottom = box
-        part = grey_HW[top:bottom, left:right]
-        if not part.size or all(_happens(line) for line in (part[0], part[-1], part[:, 0], part[:, -1])):
-            return box
-        rows = np.flatnonzero(np.ptp(part, axis=1) > _FLAT)
-        columns = np.flatnonzero(np.ptp(part, axis=0) > _FLAT)
-        if not len(rows) or not len(columns):
-            return box
-        smaller = left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
-        if smaller == box:
-            return box
-        box = smaller
+def _peel(grey_HW: Grey, box: _Pixels) -> _Pixels:
+    """The box without the border at its edges, one grey on each side; itself when it has none or is nothing else."""
+    left, top, right, bottom = box
+    part = grey_HW[top:bottom, left:right]
+    if not part.size or all(_happens(line) for line in (part[0], part[-1], part[:, 0], part[:, -1])):
+        return box
+    above, below = _border_lines(part)
+    before, behind = _border_lines(part.T)
+    if above + below >= len(part) or before + behind >= part.shape[1]:
+        return box
+    return left + before, top + above, right - behind, bottom - below
+
+
+def _border_lines(lines: Grey) -> tuple[int, int]:
+    """How many lines belong to the border at the first, and at the last of them."""
+    low, high = lines.min(axis=1).astype(np.int16), lines.max(axis=1).astype(np.int16)
+    middle = (low + high) // 2
+
+    def count(step: int) -> int:
+        border = (high - low <= _FLAT) & (np.abs(middle - middle[::step][0]) <= _FLAT)
+        ends = np.flatnonzero(~border[::step])
+        return int(ends[0]) if len(ends) else len(lines)
+
+    return count(1), count(-1)
 
 
 def _happens(line: Grey) -> bool:
@@ -215,7 +243,8 @@ def _bits(spectrum: npt.NDArray[np.float64]) -> int:
     waves = spectrum.reshape(-1)
     ordered = np.sort(waves)
     median = (ordered[len(waves) // 2 - 1] + ordered[len(waves) // 2]) / 2
-    return int.from_bytes(np.packbits(waves > median).tobytes(), "big")
+    faint = _CHANCE * float(np.abs(waves[1:]).mean())
+    return int.from_bytes(np.packbits(waves > median + faint).tobytes(), "big")
 
 
 def _smooth(lines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -5,6 +5,7 @@ Shapes: look_HWC uint8, 64 x 64 x RGB, whatever the picture's aspect ratio; ligh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,10 @@ them, and what that line was cannot be told from a look."""
 _EQUALLY_SHARP, _MOST_BLUR, _HALVINGS, _MARGIN = 0.9, 3.0, 6, 9
 _LEAST_GAIN = 0.4
 _GREY = 4.0
-_COARSE, _COARSE_MOST = 8, 24.0
 _FURTHEST, _STEPS = 1.0, 3
 """Pixels of a look that the edges of two inner looks may lie apart."""
+_COARSE, _COARSE_MOST, _COARSE_MOVED = 8, 24.0, _FURTHEST * 255 / 8
+"""The side of a large spot, what two of them may differ by, and what moving an edge from black to white adds to it."""
 _FLAT_COLOUR, _FLAT_SHARE, _KEPT = 10.0, 0.9, 6.0
 """How far a pixel may be from a flat colour, how much of a picture two of them make up, and the change of a colour that
 recompression makes at most."""
@@ -45,17 +47,18 @@ def look(path: Path) -> Look:
     return take_look(open_small(path, 2 * LOOK_SIDE))
 
 
-def look_inside(path: Path) -> Look:
-    """What lies within the picture's uniform borders, at 64 x 64 pixels. Raises ImageError.
+def look_inside(path: Path, borders: int | None = None) -> Look:
+    """What lies within the picture's uniform borders (or the outermost `borders` of them), at 64 x 64 pixels.
+    Raises ImageError.
 
     The whole picture is decoded: two looks can only agree when their edges lie within a quarter of a look's pixel.
     """
-    return take_inner_look(open_rgb(path))
+    return take_inner_look(open_rgb(path), borders)
 
 
-def take_inner_look(image: Image.Image) -> Look:
+def take_inner_look(image: Image.Image, borders: int | None = None) -> Look:
     """Like `look_inside`, of an open RGB picture."""
-    return take_look(image, content_box(np.asarray(image.convert("L"))))
+    return take_look(image, content_box(np.asarray(image.convert("L")), borders))
 
 
 def take_look(image: Image.Image, box: Box = WHOLE) -> Look:
@@ -79,10 +82,10 @@ def looks_same(one: Look, other: Look) -> bool:
 def _look_same(one: Look, other: Look, frame: int) -> bool:
     """`looks_same` but for the outer `frame` pixels."""
     x, y = one.astype(np.float32), other.astype(np.float32)
+    if _differ_coarsely(x, y) >= _COARSE_MOST:
+        return False
     if _spread(x) < _spread(y):
         x, y = y, x
-    if not _agree_coarsely(x, y):
-        return False
     if _agree_toned(x, y, _MOST, _EDGE, frame):
         return True
     blurred = _match_blur(x, y)
@@ -92,9 +95,12 @@ def _look_same(one: Look, other: Look, frame: int) -> bool:
 def looks_same_inside(one: Look, other: Look) -> bool:
     """`looks_same` of two inner looks, also when recompression has moved the edges of one a little, so that they
     show a line of the border."""
+    x, y = one.astype(np.float32), other.astype(np.float32)
+    if _differ_coarsely(x, y) >= _COARSE_MOST + _COARSE_MOVED:
+        return False
     if _look_same(one, other, 1):
         return True
-    moved = _align(one.astype(np.float32), other.astype(np.float32))
+    moved = _align(x, y)
     return moved is not None and _look_same(one, moved, 1)
 
 
@@ -179,13 +185,14 @@ def _agree(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bo
     return float(np.abs(colour).max()) < min(_MOST_COLOUR, 2 * most)
 
 
-def _agree_coarsely(x: _Light, y: _Light) -> bool:
-    """A quick no: whether large spots agree in grey once the light is fitted. `x` has the larger spread."""
-    a, b = (_means(image @ _LUMA[:, None], _COARSE) for image in (x, y))
+def _differ_coarsely(x: _Light, y: _Light) -> float:
+    """For a quick no: by how many greys large spots differ at most once the light is fitted, whichever comes first.
+    Infinite for a blank sheet beside a picture."""
+    a, b = sorted((_means((image @ _LUMA)[..., None], _COARSE) for image in (x, y)), key=_spread, reverse=True)
     gain, offsets = _fit(a, b)
     if gain < _LEAST_GAIN:
-        return _spread(a) < 1.0 and float(np.abs(a - b).max()) < _COARSE_MOST
-    return float(np.abs(a - (b - offsets) / gain).max()) < _COARSE_MOST
+        return float(np.abs(a - b).max()) if _spread(a) < 1.0 else math.inf
+    return float(np.abs(a - (b - offsets) / gain).max())
 
 
 def _fit(x: _Light, y: _Light) -> tuple[float, _Light]:
