@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from lorasmith.events import Event, Progress, SnapshotSaved, Work, finish
+import pytest
+
+from lorasmith.events import Event, Progress, SnapshotSaved, Work, eta, finish
 
 
 def counted(total: int) -> Work[int]:
@@ -29,3 +31,12 @@ def test_work_composes() -> None:
         return first + second
 
     assert finish(twice()) == 30
+
+
+def test_what_is_left_takes_as_long_as_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 110.0)
+    assert eta(100.0, 2, 8) == 30
+    assert eta(100.0, 0.5, 1) == 10
+    assert eta(100.0, 8, 8) == 0
+    assert eta(100.0, 9, 8) == 0
+    assert eta(100.0, 0, 8) is None

@@ -6,6 +6,7 @@ Long work is a generator of events whose return value is its result (`Work[T]`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -137,6 +138,11 @@ class SweepDone(Event):
     seconds: float
     variants: dict[str, dict[str, Any]]
     failed: dict[str, str]
+
+
+def eta(began: float, done: float, total: float) -> float | None:
+    """Seconds for what is left of `total` at the pace since `began` (of time.monotonic); None before anything is."""
+    return (time.monotonic() - began) / done * max(0, total - done) if done > 0 else None
 
 
 Work = Generator[Event, None, T]

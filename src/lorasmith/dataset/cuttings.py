@@ -20,7 +20,7 @@ from lorasmith.dataset.fingerprinting import remember
 from lorasmith.dataset.index import Index
 from lorasmith.dataset.likeness import Distinct
 from lorasmith.dataset.reading import Item
-from lorasmith.events import Progress, Work
+from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import open_part
 from lorasmith.images.fingerprints import WHOLE, Box
 from lorasmith.images.keypoints import Keypoints, find_keypoints, place_within, unpack
@@ -110,7 +110,7 @@ def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> 
 
 
 def _progress(done: int, total: int, started: float) -> Progress:
-    return Progress("looking for cuttings", done, total, (time.monotonic() - started) / done * (total - done))
+    return Progress("looking for cuttings", done, total, eta(started, done, total))
 
 
 def make_keys(bits_NB: npt.NDArray[np.uint8]) -> _Keys:

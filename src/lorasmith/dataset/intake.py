@@ -18,7 +18,7 @@ from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Problem, printable, re
 from lorasmith.dataset.provenance import Provenance
 from lorasmith.dataset.sources.source import Offer, Origin, Piece
 from lorasmith.errors import DatasetError, StorageError
-from lorasmith.events import Progress, Work
+from lorasmith.events import Progress, Work, eta
 
 _BLOCK = 1 << 20
 _LONGEST_STEM, _LONGEST_PLACE = 200, 1000  # bytes
@@ -172,8 +172,7 @@ def _gather(offers: Sequence[Offer], folder: Path, today: str, places: _Places |
                     known.append(_provenance(sha256, target, piece.origin, today))
                     came.append(target)
             done += 1
-            eta = (time.monotonic() - started) / done * max(0, total - done)
-            yield Progress("copying", done, max(total, done), eta)
+            yield Progress("copying", done, max(total, done), eta(started, done, total))
     return Intake(len(known), captions, tuple(known), tuple(left_out), tuple(came))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.world import World
 from lorasmith.errors import ExamError
-from lorasmith.events import Note, Progress, Work
+from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.exam import questions as sheets
 from lorasmith.exam.contact import contact_sheet, small
 from lorasmith.exam.copying import Copying, find_copies, thumbnail
@@ -56,9 +56,8 @@ class _Clock:
 
     def tick(self, count: int) -> Progress:
         self.done += count
-        spent = time.monotonic() - self.began
-        left = max(0, self.total - self.done)
-        return Progress(self.stage, self.done, max(self.total, self.done), spent / self.done * left)
+        left = eta(self.began, self.done, self.total)
+        return Progress(self.stage, self.done, max(self.total, self.done), left)
 
 
 def examine(

@@ -18,7 +18,7 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.errors import UsageError
-from lorasmith.events import Note, Progress, Work
+from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Ticket
 from lorasmith.generation.desk import Desk, Job, Shelf
 from lorasmith.generation.pictures import Drawing, Picture
@@ -95,8 +95,7 @@ class Studio:
                             yield replace(preview, index=int(str(ticket)))
                         if step.moved:
                             done += 1
-                            left = (time.monotonic() - began) / done * (total - done)
-                            yield Progress("drawing", done, total, left)
+                            yield Progress("drawing", done, total, eta(began, done, total))
         return [pictures[index] for index in range(len(jobs))]
 
     def redraw(self, request: Request, drawing: Drawing) -> Work[Picture]:
@@ -118,8 +117,7 @@ class Studio:
                 found.update(step.finished)
                 if step.moved:
                     done += 1
-                    left = (time.monotonic() - began) / done * (job.evaluations - done)
-                    yield Progress("drawing", done, job.evaluations, left)
+                    yield Progress("drawing", done, job.evaluations, eta(began, done, job.evaluations))
         return found[drawing.place]
 
     def _record(self, batch: Sequence[Job], sets: Mapping[object, int]) -> Drawing | None:

@@ -21,7 +21,7 @@ from lorasmith.dataset.intake import fit
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.sources.kohya import DATASET_FILE
 from lorasmith.errors import ProjectError, StorageError
-from lorasmith.events import Progress, Work
+from lorasmith.events import Progress, Work, eta
 from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
 from lorasmith.project import Project, replacing, safe_name, write_file
@@ -73,8 +73,7 @@ def build_dataset(
             caption = " ".join(captioning.captions[item.name].split("\n"))
             (fresh / f"{place}{CAPTION_EXTENSION}").write_text(caption + "\n", "utf-8", "replace")
             if done % step == 0 or done == len(places):
-                eta = (time.monotonic() - started) / done * (len(places) - done)
-                yield Progress("building", done, len(places), eta)
+                yield Progress("building", done, len(places), eta(started, done, len(places)))
         (fresh / DATASET_FILE).write_text(_describe(project, places, general or {}, buckets or {}), "utf-8")
         shutil.rmtree(target, ignore_errors=True)
         fresh.rename(target)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError, ImageError, UsageError
-from lorasmith.events import Note, Progress, Work
+from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.images.crops import open_part
 from lorasmith.project import Project, safe_name
 from lorasmith.tags.refusal import refuse
@@ -74,7 +74,7 @@ def caption_images(
             if len(fresh) >= _SAVE_EVERY:
                 store_sentences(project, name, fresh)
                 fresh = {}
-            yield Progress("captioning", done, len(items), (time.monotonic() - started) / done * (len(items) - done))
+            yield Progress("captioning", done, len(items), eta(started, done, len(items)))
     finally:
         if fresh:
             store_sentences(project, name, fresh)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import BaseError, DatasetError, ImageError, first_line
-from lorasmith.events import Note, Progress, Work
+from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.hub import is_hub_name
 from lorasmith.images.crops import open_part
 from lorasmith.project import EMBEDDED, Project
@@ -152,7 +152,7 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
                 store(project, fresh)
                 fresh, saved = [], time.monotonic()
             done = min(start + _BATCH, len(todo))
-            yield Progress("tagging", done, len(todo), (time.monotonic() - started) / done * (len(todo) - done))
+            yield Progress("tagging", done, len(todo), eta(started, done, len(todo)))
     finally:
         if fresh:
             store(project, fresh)

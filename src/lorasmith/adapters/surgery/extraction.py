@@ -21,7 +21,7 @@ from lorasmith.adapters.surgery.merging import Operation
 from lorasmith.adapters.surgery.products import Cut, as_lora, kept_rank
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError
-from lorasmith.events import Progress, Work
+from lorasmith.events import Progress, Work, eta
 
 GROUPS = ("attention", "mlp", "conv", "time")
 
@@ -59,8 +59,7 @@ def extract(
                 lost, whole = lost + gone**2, whole + norm**2
                 errors[layer] = gone / norm
                 layers[layer] = as_lora(up, down, change.shape)
-            eta = (time.monotonic() - begun) / done * (len(chosen) - done)
-            yield Progress("extracting", done, len(chosen), eta)
+            yield Progress("extracting", done, len(chosen), eta(begun, done, len(chosen)))
     if not layers:
         raise AdapterError(f"{tuned.name} and {base.name} do not differ in any layer that a LoRA can hold.")
     adapter = Adapter(name, layers, {})

@@ -22,7 +22,7 @@ from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.bases.original import Source
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError, StorageError
-from lorasmith.events import Progress, Work
+from lorasmith.events import Progress, Work, eta
 from lorasmith.project import replacing
 
 Strength = float | Mapping[str, float]
@@ -49,7 +49,7 @@ def insert(base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[St
             for _ in _rewrite(base, file, target, touched[file], pairs):
                 done += 1
                 if done % 50 == 0 or done == total:
-                    yield Progress("merging", done, total, (time.monotonic() - begun) / done * (total - done))
+                    yield Progress("merging", done, total, eta(begun, done, total))
     return out
 
 

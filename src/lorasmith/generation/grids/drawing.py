@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.errors import LorasmithError, RefusedError
-from lorasmith.events import Event, Note, Progress, Work
+from lorasmith.events import Event, Note, Progress, Work, eta
 from lorasmith.generation.grids.axes import STILL, Axis, Draft
 from lorasmith.generation.pictures import Picture, read_picture, save_picture
 from lorasmith.generation.request import Request, settle
@@ -268,8 +268,7 @@ class _Pace:
 
     def tell(self, steps: float) -> Progress:
         done = self.done + steps
-        eta = (time.monotonic() - self.start) / done * (self.total - done) if done else None
-        return Progress("drawing", round(done), self.total, eta)
+        return Progress("drawing", round(done), self.total, eta(self.start, done, self.total))
 
 
 def _draw_batch(studio: Studio, batch: list[Wanted], pace: _Pace, errors: dict[str, str]) -> Work[None]:
