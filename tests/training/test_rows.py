@@ -41,7 +41,7 @@ optimizer.name = "adamw"
 """
 
 
-@pytest.mark.parametrize("kind", ["differential", "prior"])
+@pytest.mark.parametrize("kind", ["differential", "prior", "both"])
 def test_blank_rows_are_preserved_with_the_empty_caption(
     kind: str, tmp_path: Path, tiny_base_folder: Path, tiny_base: Base
 ) -> None:
@@ -77,7 +77,7 @@ def test_pictures_that_the_base_drew_are_kept(tmp_path: Path, tiny_base: Base) -
     assert torch.equal(first.latents[(64, 64)], third.latents[(64, 64)])
 
 
-@pytest.mark.parametrize("kind", ["differential", "prior"])
+@pytest.mark.parametrize("kind", ["differential", "prior", "both"])
 def test_rows_carry_what_sdxl_is_told_of_their_pictures(
     kind: str, tmp_path: Path, tiny_base_folder: Path, tiny_base: Base
 ) -> None:
@@ -106,3 +106,24 @@ def test_rows_carry_what_sdxl_is_told_of_their_pictures(
     part = micro.part(1, 2)
     assert part is not None
     assert part.learned.framings == micro.learned.framings[1::2]
+
+
+def test_both_preserves_own_pictures_without_the_trigger_and_those_of_the_base(
+    tmp_path: Path, tiny_base_folder: Path, tiny_base: Base
+) -> None:
+    project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder))
+    table = {"kind": '"both"', "blank": "0.0", "share": "1.0", "pictures": "2", "steps": "2", "prompts": '["a house"]'}
+    recipe = read_recipe(project, {f"preserve.{key}": value for key, value in table.items()})
+    (material,) = finish(gather_material(project, [recipe]))
+    rows = finish(make_rows(project, recipe, material, tiny_base, Conditioner(tiny_base, 1)))
+    batch = Batch(material.plan.images[0].bucket, tuple(Visit(0, visit) for visit in range(3)))
+    read = rows.read(batch, 0)
+    assert read.preserved is not None
+    own, other = read.preserved.part(0, 1), read.learned
+    assert own is not None
+    assert torch.equal(own.x_0[:2], other.x_0[:2])
+    assert torch.equal(own.noise[:2], other.noise[:2])
+    assert not torch.equal(own.x_0[2], other.x_0[2])
+    assert own.captions[2] == "a house"
+    assert "a house" not in own.captions[:2]
+    assert len(set(own.seeds)) == 3

@@ -184,21 +184,25 @@ def _remembered(recipe: Recipe) -> int:
     return OPTIMIZER_BYTES[recipe.optimizer.name] + (0 if recipe.average.kind == "none" else 4)
 
 
-def read_pace(cache: Path, base: str) -> float | None:
-    """Seconds per row-pixel of the last run on this base, or None."""
+def read_pace(cache: Path, recipe: Recipe) -> float | None:
+    """Seconds per row-pixel of the last run or rehearsal on this base in these numbers, or None."""
     try:
-        pace = json.loads((cache / "pace.json").read_text("utf-8"))[base]
+        pace = json.loads((cache / "pace.json").read_text("utf-8"))[_pace_name(recipe)]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return float(pace) if isinstance(pace, int | float) and pace > 0 else None
 
 
-def write_pace(cache: Path, base: str, pace: float) -> None:
-    """Remember the pace of a run for the next plan."""
+def write_pace(cache: Path, recipe: Recipe, pace: float) -> None:
+    """Remember the pace of a run for the next plan, by its base and the numbers that this computes in."""
     file = cache / "pace.json"
     try:
         paces = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         paces = {}
     paces = paces if isinstance(paces, dict) else {}
-    write_file(file, json.dumps(paces | {base: pace}, indent=1))
+    write_file(file, json.dumps(paces | {_pace_name(recipe): pace}, indent=1))
+
+
+def _pace_name(recipe: Recipe) -> str:
+    return f"{recipe.base} {recipe.precision} {recipe.weights}"

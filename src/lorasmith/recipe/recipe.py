@@ -303,10 +303,11 @@ class AugmentTable(RecipeTable):
 class PreserveTable(RecipeTable):
     """[recipe.preserve]: keeps the base as it was where the trigger is absent (C6)."""
 
-    kind: Literal["none", "differential", "prior", "images"] = Field(
+    kind: Literal["none", "differential", "prior", "both", "images"] = Field(
         default="none",
         description="differential: the same noisy picture without the trigger shall give what the base gives; "
-        "prior: the same for pictures that the base drew itself; images: class images of `folder` are learnt besides",
+        "prior: the same for pictures that the base drew itself; both: half of each; images: class images of `folder` "
+        "are learnt besides",
     )
     weight: Annotated[float, Field(ge=0)] = Field(default=1, description="weight of that loss")
     share: Share = Field(default=0.5, description="rows added for it, as a share of the batch")
@@ -317,9 +318,9 @@ class PreserveTable(RecipeTable):
     )
     prompts: Texts = Field(default=(), description="plain prompts to preserve besides the captions without the trigger")
     pictures: Whole = Field(
-        default=32, description="pictures that the base draws for kind = prior, or that images takes per bucket"
+        default=32, description="pictures that the base draws for prior and both, or that images takes per bucket"
     )
-    steps: Whole = Field(default=20, description="sampling steps of what the base draws for kind = prior")
+    steps: Whole = Field(default=20, description="sampling steps of what the base draws for prior and both")
     folder: str = Field(
         default="reg", description="class images for kind = images, with captions or in a folder named `N_class words`"
     )

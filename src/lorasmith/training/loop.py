@@ -278,7 +278,7 @@ class _Session:
             if time.monotonic() >= due:
                 due = self._save_state()
         if pace.known and self._share.writes:
-            write_pace(self._project.cache, self._members[0].recipe.base, pace.per_row_pixel)
+            write_pace(self._project.cache, self._members[0].recipe, pace.per_row_pixel)
 
     def _advance(self, lessons: Mapping[int, Lesson]) -> Work[dict[int, Outcome]]:
         """A step; where memory does not suffice and the recipe allows it, with fewer rows at once."""

@@ -74,7 +74,7 @@ def gather_material(project: Project, recipes: Sequence[Recipe]) -> Work[list[Ma
 
 def _plan(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, texts: Mapping[str, str]) -> Material:
     captions = tuple(texts[item.name] for item in dataset.items)
-    plan = make_plan(recipe, dataset, pace=read_pace(project.cache, recipe.base), held=len(held.items))
+    plan = make_plan(recipe, dataset, pace=read_pace(project.cache, recipe), held=len(held.items))
     facts = [
         (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption, *(image.crop or ()))
         for image, item, caption in zip(plan.images, dataset.items, captions, strict=True)
@@ -151,7 +151,7 @@ def _draw_prior(
         sizes = [bucket.size for bucket in material.plan.buckets]
         folder = project.root / Path(table.folder).expanduser()
         return (yield from encode_class_images(base, folder, sizes, table.pictures, recipe.seed))
-    if table.kind != "prior":
+    if table.kind not in ("prior", "both"):
         return None
     from lorasmith.training.pictures import draw_prior
 

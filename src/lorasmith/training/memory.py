@@ -31,6 +31,8 @@ def describe_lack(fault: BaseException, recipe: Recipe, rows: int) -> TrainingEr
             switches.append("fit_memory = true (fewer rows at once, same result)")
     if not recipe.checkpointing:
         switches.append("checkpointing = true")
+    if recipe.weights == "full":
+        switches.append('weights = "int8" (the frozen base in a byte each)')
     if min(recipe.resolution) > 256:
         switches.append(f"resolution = {min(recipe.resolution) * 3 // 4 // 64 * 64}")
     if recipe.lr.text_encoder:

@@ -57,6 +57,19 @@ class Rows:
         }
         return replace(self, **cut, of=self.of or len(self.captions))
 
+    def joined(self, other: Rows) -> Rows:
+        """These rows and, after them, the other ones; both without a mask."""
+        both = zip(
+            (self.x_0, self.noise, self.t, self.perturbation),
+            (other.x_0, other.noise, other.t, other.perturbation),
+            strict=True,
+        )
+        x_0, noise, t, perturbation = (None if a is None or b is None else torch.cat([a, b]) for a, b in both)
+        assert x_0 is not None and noise is not None and t is not None
+        captions, seeds = self.captions + other.captions, self.seeds + other.seeds
+        framings = self.framings + other.framings
+        return Rows(x_0, noise, t, captions, seeds=seeds, perturbation=perturbation, framings=framings)
+
 
 @dataclass(frozen=True)
 class MicroBatch:
@@ -112,6 +125,7 @@ class RowSource:
         self._timesteps = TimestepRange(span.min, span.max, span.sampling, span.mean, span.std)
         self._flip = recipe.flip
         self._caption = recipe.caption
+        self._preserves_own = recipe.preserve.kind == "both"
         self._blank = recipe.preserve.blank if recipe.preserve.kind != "images" else 0.0
         self._share = 0.0 if recipe.preserve.kind == "none" or not recipe.preserve.weight else recipe.preserve.share
 
@@ -185,17 +199,29 @@ class RowSource:
         if not count:
             return None
         # Batches are shuffled, so that the first rows are as good as any.
-        keys = keys[:count]
-        if self._prior is not None:
-            latents, prompts = self._prior.latents[batch.bucket], self._prior.prompts[batch.bucket]
-            chosen = [key_number(*key, "prior") % len(prompts) for key in keys]
-            own_keys = [(*key, "prior") for key in keys]
-            framings = self._prior.framings.get(batch.bucket, (frame_whole(batch.bucket),) * len(prompts))
-            texts = self._blanked([prompts[n] for n in chosen], keys)
-            return self._rows(latents[chosen], own_keys, texts, [framings[n] for n in chosen])
+        if self._prior is None:
+            return self._without_trigger(count, batch, keys, learned)
+        if not self._preserves_own:
+            return self._drawn_by_base(batch, keys[:count])
+        own = -(-count // 2)
+        plain = self._without_trigger(own, batch, keys, learned)
+        return plain if own == count else plain.joined(self._drawn_by_base(batch, keys[own:count]))
+
+    def _drawn_by_base(self, batch: Batch, keys: Sequence[tuple[int | str, ...]]) -> Rows:
+        assert self._prior is not None
+        latents, prompts = self._prior.latents[batch.bucket], self._prior.prompts[batch.bucket]
+        chosen = [key_number(*key, "prior") % len(prompts) for key in keys]
+        own_keys = [(*key, "prior") for key in keys]
+        framings = self._prior.framings.get(batch.bucket, (frame_whole(batch.bucket),) * len(prompts))
+        texts = self._blanked([prompts[n] for n in chosen], keys)
+        return self._rows(latents[chosen], own_keys, texts, [framings[n] for n in chosen])
+
+    def _without_trigger(self, count: int, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows:
+        """The first rows of `learned` with captions that lack the trigger."""
+        keys, visits = keys[:count], batch.visits[:count]
+        pool = () if self._prior is not None else self._pool
         captions = [
-            choose_plain_caption(self._plain[visit.image], self._pool, *key)
-            for visit, key in zip(batch.visits, keys, strict=False)
+            choose_plain_caption(self._plain[visit.image], pool, *key) for visit, key in zip(visits, keys, strict=True)
         ]
         shuffled = [vary_caption(text, *key, "plain", shuffle=self._caption.shuffle)
                     for text, key in zip(captions, keys, strict=True)]  # fmt: skip

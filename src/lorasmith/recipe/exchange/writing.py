@@ -40,7 +40,7 @@ def to_kohya(recipe: Recipe, *, name: str, dataset_config: Path | None = None) -
         for key, neutral in _UNKNOWN_THERE
         if value_of(values, key) not in (neutral, None)
     ]
-    if recipe.preserve.kind in ("differential", "prior"):
+    if recipe.preserve.kind in ("differential", "prior", "both"):
         lost.append(LeftOut("preserve.kind", recipe.preserve.kind, "kohya has nothing of the kind"))
     table: dict[str, Any] = {"pretrained_model_name_or_path": recipe.base, "output_name": name}
     if recipe.base == "doodle":
