@@ -70,10 +70,11 @@ def test_json_has_the_stable_shape() -> None:
 
 def test_a_measured_pace_decides_the_time(tmp_path: Path) -> None:
     recipe = Recipe(epochs=3, batch_size=1)
-    assert read_pace(tmp_path, "b") is None
-    write_pace(tmp_path, "b", 1e-6)
-    write_pace(tmp_path, "c", 2e-6)
-    plan = make_plan(recipe, dataset((512, 512, 1)), pace=read_pace(tmp_path, "b"))
+    assert read_pace(tmp_path, recipe) is None
+    write_pace(tmp_path, recipe, 1e-6)
+    write_pace(tmp_path, recipe.model_copy(update={"precision": "bf16"}), 2e-6)
+    write_pace(tmp_path, recipe.model_copy(update={"base": "c"}), 3e-6)
+    plan = make_plan(recipe, dataset((512, 512, 1)), pace=read_pace(tmp_path, recipe))
     assert plan.seconds - plan.preparing == pytest.approx(3 * work_per_step(recipe, 1, 512 * 512) * 1e-6)
     assert plan.preparing == pytest.approx(start_seconds(recipe) + encoding_work(recipe, 512 * 512) * 1e-6)
 

@@ -73,7 +73,7 @@ def _plan(
     from lorasmith.recipe.estimates import read_pace, write_pace
     from lorasmith.recipe.plan import make_plan
 
-    pace = read_pace(project.cache, recipe.base)
+    pace = read_pace(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, held=held)
     if rehearse is None:
         rehearse = pace is None and _is_soon_rehearsed(plan, recipe)
@@ -86,7 +86,7 @@ def _plan(
     if told:
         say("timing a few steps on noise ...", style="dim")
     pace = time_steps(recipe, plan, training_base(recipe), project.root)
-    write_pace(project.cache, recipe.base, pace)
+    write_pace(project.cache, recipe, pace)
     return make_plan(recipe, dataset, pace=pace, held=held), "a rehearsal"
 
 
