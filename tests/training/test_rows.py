@@ -77,6 +77,19 @@ def test_pictures_that_the_base_drew_are_kept(tmp_path: Path, tiny_base: Base) -
     assert torch.equal(first.latents[(64, 64)], third.latents[(64, 64)])
 
 
+def test_variants_of_a_sweep_share_what_the_base_drew(tmp_path: Path, tiny_base_folder: Path, tiny_base: Base) -> None:
+    project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder))
+    overrides = {"preserve.kind": '"prior"', "preserve.pictures": "2", "preserve.steps": "2"}
+    drawn: list[bool] = []
+    for more in ({"lr.unet": "1e-3"}, {"lr.unet": "2e-3", "rank": "4"}, {"preserve.steps": "3"}):
+        recipe = read_recipe(project, overrides | more)
+        (material,) = finish(gather_material(project, [recipe]))
+        events: list[object] = []
+        finish(make_rows(project, recipe, material, tiny_base, Conditioner(tiny_base, 1)), events.append)
+        drawn.append(any("latents" not in str(event) for event in events))
+    assert drawn == [True, False, True]
+
+
 @pytest.mark.parametrize("kind", ["differential", "prior", "both"])
 def test_rows_carry_what_sdxl_is_told_of_their_pictures(
     kind: str, tmp_path: Path, tiny_base_folder: Path, tiny_base: Base
@@ -101,8 +114,8 @@ def test_rows_carry_what_sdxl_is_told_of_their_pictures(
     assert set(micro.learned.framings) == {plain, mirrored}
     assert len(micro.learned.framings) == 16
     assert micro.preserved is not None
-    kept = micro.learned.framings[:8] if kind == "differential" else (frame_whole(bucket),) * 8
-    assert micro.preserved.framings == kept
+    own = {"differential": 8, "prior": 0, "both": 4}[kind]
+    assert micro.preserved.framings == (*micro.learned.framings[:own], *(frame_whole(bucket),) * (8 - own))
     part = micro.part(1, 2)
     assert part is not None
     assert part.learned.framings == micro.learned.framings[1::2]
