@@ -2,6 +2,8 @@
 
 Ours is all that inspection wants of a picture (two hashes, borders and their hash, sharpness, exposure). imagehash
 hashes the full decoding; pdqhash a copy of 256 pixels, which is decoded at a reduced scale as ours is.
+The limits beside them: nothing but reading the JPEG in grey, at a quarter, which is the scale that sharpness and
+borders need, and at an eighth, which is hardly more than unpacking its bits.
 
 Run: python -m benchmarks.fingerprints [--quick]
 """
@@ -38,12 +40,25 @@ def small(file: Path) -> None:
         pdqhash.compute(np.asarray(image.convert("RGB").resize((256, 256))))
 
 
+def decode(file: Path, parts: int) -> None:
+    """Nothing but reading the JPEG, in grey, at one part of its size in so many."""
+    with Image.open(file) as image:
+        image.draft("L", (image.width // parts, image.height // parts))
+        image.load()
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="48 files")
     quick = parser.parse_args(argv).quick
     different, count = (12, 48) if quick else (100, 2000)
-    sides: dict[str, Callable[[Path], object]] = {"ours": fingerprint, "imagehash": full, "pdqhash": small}
+    sides: dict[str, Callable[[Path], object]] = {
+        "ours": fingerprint,
+        "imagehash": full,
+        "pdqhash": small,
+        "decode 1/4": lambda file: decode(file, 4),
+        "decode 1/8": lambda file: decode(file, 8),
+    }
     seconds = dict.fromkeys(sides, 0.0)
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -67,6 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{count} files, {size / 1000:.0f} kB each ({different} different ones)")
     for name, value in seconds.items():
         print(f"{name:>10}: {count / value:.0f} images a CPU second")
+    for name in ("decode 1/4", "decode 1/8"):
+        limits = ", ".join(f"{seconds[other] / seconds[name]:.2f} for {other}" for other in ("imagehash", "pdqhash"))
+        print(
+            f"with nothing but {name} the ratios would be {limits}; it is {seconds[name] / seconds['ours']:.0%} of ours"
+        )
     print(f"memory: {peaks[0]:.0f} MB after a tenth, {peaks[-1]:.0f} MB at the end")
     print(ratio_line("imagehash.phash on full decodes / ours", seconds["imagehash"] / seconds["ours"], at_least=3))
     print(ratio_line("pdqhash on 256-pixel copies / ours", seconds["pdqhash"] / seconds["ours"], at_least=3))
