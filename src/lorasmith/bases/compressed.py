@@ -23,6 +23,8 @@ ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "tex
 """Parts of a model that stay as they are: all else passes through them, and they are small."""
 _FP8 = torch.float8_e4m3fn
 _INT8_MAX = 127.0
+_PORTION = 2**20
+"""Weights that are compressed at once: little is needed besides the result."""
 
 
 def compress(weight: Tensor, form: Weights) -> tuple[Tensor, Tensor]:
@@ -31,12 +33,18 @@ def compress(weight: Tensor, form: Weights) -> tuple[Tensor, Tensor]:
     "int8": whole numbers from -127 to 127. "fp8": e4m3, three bits of mantissa, so that small weights keep their
     digits. A scale for each output row: one for the whole tensor loses more where rows differ (docs/precision.md).
     """
-    wide = weight.detach().float()
-    largest = wide.abs().amax(dim=tuple(range(1, wide.ndim)), keepdim=True)
     most = torch.finfo(_FP8).max if form == "fp8" else _INT8_MAX
-    scales = torch.where(largest > 0, largest / most, torch.ones_like(largest))
-    codes = (wide / scales).clamp_(-most, most)
-    return (codes.to(_FP8) if form == "fp8" else codes.round_().to(torch.int8)), scales
+    codes = torch.empty_like(weight, dtype=_FP8 if form == "fp8" else torch.int8)
+    scales = torch.empty(weight.shape[0], *(1,) * (weight.ndim - 1), device=weight.device)
+    rows = max(1, _PORTION // weight[0].numel())
+    for start in range(0, weight.shape[0], rows):
+        part = slice(start, start + rows)
+        wide = weight[part].detach().float()
+        largest = wide.flatten(1).abs().amax(1).view(-1, *(1,) * (weight.ndim - 1))
+        scales[part] = torch.where(largest > 0, largest / most, 1.0)
+        scaled = (wide / scales[part]).clamp_(-most, most)
+        codes[part] = scaled.to(_FP8) if form == "fp8" else scaled.round_()
+    return codes, scales
 
 
 class Overlay:
