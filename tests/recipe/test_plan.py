@@ -11,10 +11,12 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.images.opening import ImageFacts
 from lorasmith.recipe.estimates import (
+    CHECKPOINTING_FIXED_TIME,
     CHECKPOINTING_TIME,
     FAMILY_COSTS,
     FORWARD,
     encoding_work,
+    knows_pace,
     read_pace,
     start_seconds,
     work_per_step,
@@ -79,6 +81,19 @@ def test_a_measured_pace_decides_the_time(tmp_path: Path) -> None:
     assert plan.preparing == pytest.approx(start_seconds(recipe) + encoding_work(recipe, 512 * 512) * 1e-6)
 
 
+def test_the_pace_of_the_same_algorithm_comes_first(tmp_path: Path) -> None:
+    lora, loha = Recipe(epochs=1), Recipe(epochs=1, algorithm="loha")
+    write_pace(tmp_path, lora, 1e-6)
+    assert (knows_pace(tmp_path, lora), knows_pace(tmp_path, loha)) == (True, False)
+    assert read_pace(tmp_path, loha) == 1e-6
+    write_pace(tmp_path, loha, 2e-6)
+    assert knows_pace(tmp_path, loha)
+    assert (read_pace(tmp_path, lora), read_pace(tmp_path, loha)) == (1e-6, 2e-6)
+    assert read_pace(tmp_path, Recipe(epochs=1, dora=True)) == 2e-6
+    (tmp_path / "pace.json").write_text("torn")
+    assert read_pace(tmp_path, lora) is None
+
+
 def test_work_counts_every_pass() -> None:
     """Row-pixels of rows to learn, of preserved rows with their pass through the bare base, and of what is fixed."""
 
@@ -97,7 +112,9 @@ def test_work_counts_every_pass() -> None:
         assert work(3, preserve={**images, "kind": kind}) == pytest.approx(work(5) + bare)
         assert work(3, preserve={**images, "kind": kind, "weight": 0}) == work(3)
     assert work(3, rank=64) > work(3, rank=16) > work(3)
-    assert work(3, checkpointing=True) == pytest.approx(work(3) * CHECKPOINTING_TIME)
+    again = work(3, checkpointing=True)
+    assert again == pytest.approx(3 * 10_000 * CHECKPOINTING_TIME + fixed * CHECKPOINTING_FIXED_TIME)
+    assert work(1, algorithm="loha") > work(1, algorithm="lora")
 
 
 def test_partial_batches_are_counted_as_they_are() -> None:

@@ -31,7 +31,8 @@ class FamilyCost:
     saved activations per pixel and row; adapter parameters per rank of the denoiser and of the text encoders.
 
     In row-pixels: `fixed` is what a micro-batch costs however small it is, `text` a row through text encoders that
-    learn, `encoding` a pixel through the VAE. `per_rank` is the share by which a rank more makes a row dearer.
+    learn, `encoding` a pixel through the VAE. `per_rank` is the share by which a rank more makes a row dearer;
+    `conv` and `dora` are how much dearer convolutions of low rank and DoRA make it than in a larger model.
     """
 
     flops_per_pixel: float
@@ -43,11 +44,13 @@ class FamilyCost:
     text: float
     encoding: float
     per_rank: float
+    conv: float = 1.0
+    dora: float = 1.0
 
 
 FAMILY_COSTS: Mapping[str, FamilyCost] = {
     # Doodle's as measured, the others' by their operations.
-    "doodle": FamilyCost(4e4, 4.5e7, 3e3, 32_000, 9_600, 29_000, 5_500, 0.2, 0.003),
+    "doodle": FamilyCost(4e4, 4.5e7, 3e3, 32_000, 9_600, 29_000, 5_500, 0.2, 0.0035, 1.4, 1.36),
     "sd1": FamilyCost(2.6e6, 4.3e9, 1.6e4, 424_000, 166_000, 2_000, 5_000, 0.5, 0.0005),
     "sd2": FamilyCost(2.6e6, 5.2e9, 1.6e4, 430_000, 440_000, 2_000, 18_000, 0.5, 0.0005),
     "sdxl": FamilyCost(5.7e6, 1.4e10, 1.8e4, 2_600_000, 903_000, 2_000, 20_000, 0.25, 0.0005),
@@ -67,7 +70,8 @@ READING = 4e8
 
 @dataclass(frozen=True)
 class AlgorithmCost:
-    """Against a plain LoRA on linear layers: the time of a step, and the same with convolutions too.
+    """Against a plain LoRA on linear layers: the time of a row, and the same with convolutions too; the time that does
+    not depend on rows, such as that of building weights.
 
     Adapter parameters: so many per rank of a plain LoRA, and so many per rank-1 LoRA that no rank changes.
     """
@@ -76,19 +80,20 @@ class AlgorithmCost:
     conv_time: float
     per_rank: float
     fixed: float = 0.0
+    fixed_time: float = 1.0
 
 
 ALGORITHM_COSTS: Mapping[str, AlgorithmCost] = {
     # Times as measured on a UNet of 23 million parameters; LoKr's size with the widest factor.
     "lora": AlgorithmCost(1.0, 1.15, 1.0),
     "dylora": AlgorithmCost(1.0, 1.15, 1.0),
-    "loha": AlgorithmCost(1.13, 1.56, 2.0),
-    "lokr": AlgorithmCost(1.06, 1.41, 0.04, 0.5),
+    "loha": AlgorithmCost(1.13, 1.56, 2.0, fixed_time=2.2),
+    "lokr": AlgorithmCost(1.06, 1.41, 0.04, 0.5, fixed_time=1.8),
     "ia3": AlgorithmCost(0.98, 0.98, 0.0, 0.5),
     "norm": AlgorithmCost(0.98, 0.98, 0.0, 0.1),
 }
-DORA_TIME = 1.10
-CHECKPOINTING_TIME, CHECKPOINTING_MEMORY = 4 / 3, 0.25
+DORA_TIME, DORA_FIXED_TIME = 1.10, 1.4
+CHECKPOINTING_TIME, CHECKPOINTING_FIXED_TIME, CHECKPOINTING_MEMORY = 4 / 3, 2.5, 0.25
 """One more forward pass; about what is left of the activations when only the blocks' inputs are kept."""
 CONV_MEMORY = 1.2
 COMPRESSED_SHARE = 0.9
@@ -109,14 +114,18 @@ def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
     """Row-pixels of a micro-batch of `rows` images of `pixels` each: of its rows, of the rows that preserve the base
     with their pass through the bare base, and of what does not depend on rows; by algorithm, rank and switches."""
     family, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHM_COSTS[recipe.algorithm]
-    time = algorithm.conv_time if recipe.conv.rank else algorithm.time
+    time, fixed = algorithm.conv_time if recipe.conv.rank else algorithm.time, family.fixed * algorithm.fixed_time
+    if recipe.conv.rank and recipe.algorithm in ("lora", "dylora"):
+        time *= family.conv
     time *= 1 + family.per_rank * algorithm.per_rank * (recipe.rank - RANK)
-    time *= DORA_TIME if recipe.dora else 1
-    time *= CHECKPOINTING_TIME if recipe.checkpointing else 1
+    if recipe.dora:
+        time, fixed = time * DORA_TIME * family.dora, fixed * DORA_FIXED_TIME
+    if recipe.checkpointing:
+        time, fixed = time * CHECKPOINTING_TIME, fixed * CHECKPOINTING_FIXED_TIME
     preserved = _preserved(recipe, rows)
     bare = 0 if recipe.preserve.kind == "images" or not preserved else preserved * pixels + family.fixed / 2
     text = family.text if recipe.trains_text else 0
-    return time * ((rows + preserved) * pixels + family.fixed) + (rows + preserved) * text + FORWARD * bare
+    return time * (rows + preserved) * pixels + fixed + (rows + preserved) * text + FORWARD * bare
 
 
 def drawing_work(recipe: Recipe, pictures: int, steps: int, pixels: float) -> float:
@@ -185,24 +194,36 @@ def _remembered(recipe: Recipe) -> int:
 
 
 def read_pace(cache: Path, recipe: Recipe) -> float | None:
-    """Seconds per row-pixel of the last run or rehearsal on this base in these numbers, or None."""
+    """Seconds per row-pixel of the last run or rehearsal on this base in these numbers, if possible of one with this
+    algorithm and these switches; None where there was none."""
+    paces = _read_paces(cache)
+    found = (paces.get(name) for name in (_pace_name(recipe), _base_name(recipe)))
+    return next((float(pace) for pace in found if isinstance(pace, int | float) and pace > 0), None)
+
+
+def knows_pace(cache: Path, recipe: Recipe) -> bool:
+    """Whether the pace is that of a recipe with this algorithm and these switches; else it is told less exactly."""
+    return _pace_name(recipe) in _read_paces(cache)
+
+
+def _read_paces(cache: Path) -> dict[str, object]:
     try:
-        pace = json.loads((cache / "pace.json").read_text("utf-8"))[_pace_name(recipe)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return float(pace) if isinstance(pace, int | float) and pace > 0 else None
+        paces = json.loads((cache / "pace.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return paces if isinstance(paces, dict) else {}
 
 
 def write_pace(cache: Path, recipe: Recipe, pace: float) -> None:
     """Remember the pace of a run for the next plan, by its base and the numbers that this computes in."""
-    file = cache / "pace.json"
-    try:
-        paces = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        paces = {}
-    paces = paces if isinstance(paces, dict) else {}
-    write_file(file, json.dumps(paces | {_pace_name(recipe): pace}, indent=1))
+    paces = _read_paces(cache) | {_pace_name(recipe): pace, _base_name(recipe): pace}
+    write_file(cache / "pace.json", json.dumps(paces, indent=1))
+
+
+def _base_name(recipe: Recipe) -> str:
+    return f"{recipe.base} {recipe.precision} {recipe.weights}"
 
 
 def _pace_name(recipe: Recipe) -> str:
-    return f"{recipe.base} {recipe.precision} {recipe.weights}"
+    switches = {"dora": recipe.dora, "conv": recipe.conv.rank, "checkpointing": recipe.checkpointing}
+    return " ".join((_base_name(recipe), recipe.algorithm, *(name for name, on in switches.items() if on)))

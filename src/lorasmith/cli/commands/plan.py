@@ -32,7 +32,8 @@ def command(
         bool | None,
         typer.Option(
             "--rehearse/--no-rehearse",
-            help="Time a few real steps on noise. By default where no run has shown the pace yet and it takes seconds.",
+            help="Time a few real steps on noise. By default where no run with this algorithm has shown the pace yet, "
+            "and it takes seconds.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
@@ -70,13 +71,13 @@ def _plan(
     project: Project, recipe: Recipe, dataset: Dataset, held: int, rehearse: bool | None, *, told: bool
 ) -> tuple[Plan, Source]:
     """The plan, and where its time is from."""
-    from lorasmith.recipe.estimates import read_pace, write_pace
+    from lorasmith.recipe.estimates import knows_pace, read_pace, write_pace
     from lorasmith.recipe.plan import make_plan
 
     pace = read_pace(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, held=held)
     if rehearse is None:
-        rehearse = pace is None and _is_soon_rehearsed(plan, recipe)
+        rehearse = not knows_pace(project.cache, recipe) and _is_soon_rehearsed(plan, recipe)
     if not rehearse:
         return plan, "a guess" if pace is None else "a run"
     from lorasmith.cli.rendering import say
