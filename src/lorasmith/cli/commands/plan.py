@@ -94,9 +94,11 @@ def _plan(
 def _is_soon_rehearsed(plan: Plan, recipe: Recipe) -> bool:
     """Whether the base lies here, and a few steps take seconds by a guess."""
     from lorasmith.project import EMBEDDED
+    from lorasmith.recipe.estimates import start_seconds
 
     here = recipe.base == EMBEDDED or Path(recipe.base).exists()
-    return here and _STEPS * (plan.seconds - plan.preparing) / plan.steps + plan.preparing < REHEARSED_SECONDS
+    few = _STEPS * (plan.seconds - plan.preparing) / plan.steps
+    return here and few + start_seconds(recipe) < REHEARSED_SECONDS
 
 
 def _print(plan: Plan, recipe: Recipe, source: Source) -> None:
