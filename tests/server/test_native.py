@@ -16,6 +16,7 @@ from PIL import Image
 
 from lorasmith.server.settings import Limits
 from tests.server.running import Plain, finished, plain_settings, running, wait_for
+from tests.server.test_store import empty_disk, fill_disk
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +249,23 @@ def test_jobs_of_a_state_are_found_behind_newer_ones(tmp_path: Path) -> None:
         wait_for(lambda: len(server.service.running) == 1)
         assert ask(client, "running") == [first["id"]]
         assert ask(client, "queued") == [second["id"]]
+
+
+def test_a_full_disk_fails_pictures_and_not_the_server(tmp_path: Path) -> None:
+    loader = Plain()
+    loader.gate.clear()
+    with running(plain_settings(tmp_path), loader) as (client, server):
+        store = server.service.store
+        job = submit(client, count=12, width=512, height=512, prompt="x" * 2000)
+        wait_for(lambda: len(server.service.running) == 8)
+        fill_disk(store)
+        loader.gate.set()
+        events = read_events(client, job["id"])
+        assert events[-1]["event"] == "finished"
+        told = [event["error"] for event in events if event["event"] == "failed"]
+        assert told
+        assert all("full" in error["message"] and error["status"] == 507 for error in told)
+        full = client.post("/api/v1/jobs", json={"prompt": "x" * 19_000, "count": 8})
+        assert full.status_code == 507
+        empty_disk(store)
+        assert finished(client, submit(client)["id"])["state"] == "done"

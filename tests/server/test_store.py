@@ -165,3 +165,29 @@ def test_nothing_is_looked_for_row_by_row(tmp_path: Path) -> None:
         plan = [str(row[3]) for row in store._db.execute(f"explain query plan {statement}")]
         steps = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and step != "SCAN CONSTANT ROW"]
         assert all("=?)" in step or ">?)" in step or "<?)" in step for step in steps), (statement, steps)
+
+
+def fill_disk(store: Store) -> None:
+    """From here on SQLite finds no more space than it has."""
+    (pages,) = store._db.execute("pragma page_count").fetchone()
+    store._db.execute(f"pragma max_page_count = {pages}")
+
+
+def empty_disk(store: Store) -> None:
+    store._db.execute("pragma max_page_count = 1000000")
+
+
+def test_a_full_disk_is_told_and_the_records_stay_usable(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_job("one", "me", "native", "pictures", [order()], {})
+    fill_disk(store)
+    with pytest.raises(StorageError, match="full"):
+        store.add_job("two", "me", "native", "pictures", [order("x" * 100_000)], {})
+    with pytest.raises(StorageError, match="full"):
+        store.add_picture(picture(1), b"png", b"jpg" * 100_000)
+    assert not store.picture_path(picture(1).id).exists()
+    assert [row.id for row in store.jobs()] == ["one"]
+    empty_disk(store)
+    store.add_job("two", "me", "native", "pictures", [order()], {})
+    store.add_picture(picture(1), b"png", b"jpg")
+    assert {row.id for row in store.jobs()} == {"one", "two"}

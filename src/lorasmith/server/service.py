@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import secrets
 import threading
 import time
@@ -17,7 +18,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.adapters.catalogue import Catalogue
-from lorasmith.errors import LorasmithError
+from lorasmith.errors import LorasmithError, StorageError
 from lorasmith.prompts import parse
 from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.server.bases import BaseEntry, find_base, list_bases
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lorasmith.generation.pictures import Picture
     from lorasmith.server.worker import Loader
 
+_LOG = logging.getLogger("lorasmith.server")
 THUMBNAIL = 256
 PREVIEW_SECONDS = 5.0
 """How long after somebody asked for a preview they are still made."""
@@ -251,7 +253,7 @@ class Service:
                 item.state = "running"
                 self.running.append(item)
                 if is_first and item.job.face == "native":
-                    self.store.mark_job(item.job.id, "running")
+                    self._note(lambda: self.store.mark_job(item.job.id, "running"))
             return item
 
     def begin(self, item: Item, steps: int) -> None:
@@ -349,7 +351,7 @@ class Service:
             self.running.remove(item)
         picture = None if result is None else result.picture
         if job.face == "native":
-            self.store.set_item(job.id, item.number, state, picture, item.error)
+            self._note(lambda: self.store.set_item(job.id, item.number, state, picture, item.error))
         told: dict[str, Any] = {"event": state, "image": item.number, "share": job.share}
         job.tell(told | ({"picture": picture} if picture else {}) | ({"error": item.error} if item.error else {}))
         if job.state in FINAL and job.kind == "grid" and not job.cancelled and not job.closing:
@@ -403,7 +405,7 @@ class Service:
 
     def _end_job(self, job: Job) -> None:
         if job.face == "native":
-            self.store.set_job(job.id, job.state, job.detail)
+            self._note(lambda: self.store.set_job(job.id, job.state, job.detail))
         self.live.pop(job.id, None)
         if job.face == "webui":
             starts = [item.order.start for item in job.items if item.order.start is not None]
@@ -418,6 +420,15 @@ class Service:
             self.store.drop_inputs(going - staying)
         job.tell({"event": "finished", "state": job.state, "stopping": False})
         job.readers.clear()
+
+    def _note(self, write: Callable[[], None]) -> None:
+        """Write to the records what has happened already. A full disk must not stop what goes on: who listens is told
+        all the same, and what is missing in the records is drawn again after a restart."""
+        try:
+            write()
+        except StorageError as error:
+            _LOG.error("%s", error)
+            self.metrics.add("lorasmith_records_lost_total")
 
     # Figures
 
@@ -474,6 +485,7 @@ class Service:
         count("lorasmith_steps_total", "Steps of pictures drawn.")
         count("lorasmith_rounds_total", "Steps of the engine; steps over rounds is the mean number drawn together.")
         count("lorasmith_drawing_seconds_total", "Time in which something was being drawn.")
+        count("lorasmith_records_lost_total", "What could not be written to the records, for want of space.")
         count("lorasmith_base_loads_total", "How often a base was loaded.")
         gauge("lorasmith_queue_length", "Pictures that wait.", lambda: float(len(self.line)))
         gauge("lorasmith_pictures_running", "Pictures in the making.", lambda: float(len(self.running)))

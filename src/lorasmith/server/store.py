@@ -148,10 +148,11 @@ class Store:
                 self._db.execute("begin immediate")
                 try:
                     yield self._db
+                    self._db.execute("commit")
                 except BaseException:
-                    self._db.execute("rollback")
+                    if self._db.in_transaction:  # where the disk is full, SQLite may have rolled back by itself
+                        self._db.execute("rollback")
                     raise
-                self._db.execute("commit")
             except sqlite3.Error as fault:
                 raise StorageError(
                     f"the server's records cannot be written: {fault}.",
@@ -238,18 +239,22 @@ class Store:
     # Pictures
 
     def add_picture(self, row: PictureRow, png: bytes, thumbnail: bytes) -> None:
-        """Keep a picture: its file first, then what is known of it."""
-        write_file(self.picture_path(row.id), png)
-        with self._writing() as db:
-            db.execute(
-                "insert into picture (id, job, number, created, width, height, seed, prompt, base, document, infotext,"
-                " thumbnail, bytes, kind, wanted) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(row.id, row.job, row.number, row.created, row.width, row.height, row.seed, row.prompt, row.base),
-                    *(json.dumps(row.document, ensure_ascii=False), row.infotext, thumbnail, len(png), row.kind),
-                    None if row.order is None else row.order.model_dump_json(),
-                ),
-            )
+        """Keep a picture: its file first, then what is known of it; both or nothing. Raises StorageError."""
+        path = write_file(self.picture_path(row.id), png)
+        try:
+            with self._writing() as db:
+                db.execute(
+                    "insert into picture (id, job, number, created, width, height, seed, prompt, base, document,"
+                    " infotext, thumbnail, bytes, kind, wanted) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        *(row.id, row.job, row.number, row.created, row.width, row.height, row.seed, row.prompt),
+                        *(row.base, json.dumps(row.document, ensure_ascii=False), row.infotext, thumbnail, len(png)),
+                        *(row.kind, None if row.order is None else row.order.model_dump_json()),
+                    ),
+                )
+        except StorageError:
+            path.unlink(missing_ok=True)
+            raise
 
     def picture_path(self, picture: str) -> Path:
         """Where the file of a picture lies; ids are ours and hold hex digits only."""

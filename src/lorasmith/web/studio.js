@@ -543,9 +543,9 @@ async function begin() {
   showStatus();
   restartGallery();
   await loadChoices().catch((error) => complain(error.message));
-  const { jobs } = await ask("/jobs?limit=20").catch(() => ({ jobs: [] }));
-  for (const job of jobs) {
-    if (job.state === "queued" || job.state === "running") follow(job, "going on");
+  for (const state of ["queued", "running"]) {
+    const { jobs } = await ask(`/jobs?state=${state}&limit=20`).catch(() => ({ jobs: [] }));
+    for (const job of jobs) if (!live.has(job.id)) follow(job, "going on");
   }
 }
 begin();
