@@ -6,7 +6,6 @@ A refactoring that changes them is none. What is meant to change them records th
 
 The files hold the loss of every step and the norm of what was learnt, recorded with one thread on x86-64. ``compare``
 on that command line shows how far two threads, whose sums are in another order, are from them.
-`TOLERANCE` leaves room for other processors.
 """
 
 from __future__ import annotations
@@ -31,7 +30,10 @@ from tests.tiny import build_tiny_base
 
 GOLDEN = Path(__file__).parent / "golden"
 FAMILIES = ("doodle", "sd1", "sd2", "sdxl")
-TOLERANCE = 2e-3
+# NOTE: measured on one processor: runs with as many threads give the same bits; two threads instead of one move a loss
+# or a norm of the tiny bases by at most 1.7e-7 of it. Six hundred times that is room for other processors, and still
+# less than a twentieth of what it does to a run when a quarter of its preserved captions become empty.
+TOLERANCE = 1e-4
 
 _COMMON = """
 resolution = 64
