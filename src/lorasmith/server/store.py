@@ -134,7 +134,7 @@ class Store:
             raise StorageError(
                 f"the server's records cannot be opened: {fault}.",
                 where=folder / FILE_NAME,
-                hint="Move the file away, or give another --data folder.",
+                hint="Free some space, move the file away, or give another --data folder.",
             ) from fault
 
     def close(self) -> None:
