@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lorasmith.dataset.evidence import Group
 from lorasmith.dataset.index import Index
-from lorasmith.dataset.likeness import Portrait
+from lorasmith.dataset.likeness import Distinct, Portrait, group_images
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.events import Progress, Work, eta
@@ -24,6 +27,8 @@ from lorasmith.images.looks import LOOK_SIDE, Look, look, take_inner_look, take_
 _LOSSLESS = ("png", "bmp", "tiff")
 _PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-6", "look-3", "inner-look-5", "unframed-look-1"
 """Names of measures; up when the measure changes."""
+_GROUPS = "groups-1"
+"""Up when `group_images` or the second look calls other pictures the same."""
 
 
 def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
@@ -65,6 +70,22 @@ def _portrait(index: Index, item: Item) -> Portrait:
         inner_look=_remembered_look(index, _INNER_LOOK, item, _inner_look),
         unframed_look=_remembered_look(index, _UNFRAMED_LOOK, item, _unframed_look),
     )
+
+
+def remember_groups(index: Index, portraits: Sequence[Portrait], distinct: Distinct) -> tuple[Group, ...]:
+    """The groups of `group_images`, found again only when an image, its caption or a decision has changed."""
+    told: list[object] = [sorted(sorted(pair) for pair in distinct), _PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK]
+    told += [
+        [one.name, one.sha256, one.pixels, one.size, one.lossless, one.captioned, _pack(one.fingerprint)]
+        for one in portraits
+    ]
+    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    known = index.recall(_GROUPS, key)
+    if known is None:
+        groups = group_images(portraits, distinct)
+        index.keep(_GROUPS, key, [astuple(group) for group in groups])
+        return groups
+    return tuple(Group(kind, tuple(images), reason) for kind, images, reason in known)
 
 
 def topic_of(measure: str, item: Item) -> str:

@@ -11,9 +11,8 @@ from lorasmith.dataset.cuttings import group_cuttings
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.dataset.evidence import Evidence, Group
 from lorasmith.dataset.findings import LEVELS, Finding
-from lorasmith.dataset.fingerprinting import portray
+from lorasmith.dataset.fingerprinting import portray, remember_groups
 from lorasmith.dataset.index import open_index
-from lorasmith.dataset.likeness import group_images
 from lorasmith.dataset.provenance import read_provenance
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
@@ -84,7 +83,7 @@ def inspect(
         portraits = yield from portray(index, dataset)
         altered = {item.name for item in dataset.items if _is_altered(item)}
         own = [portrait for portrait in portraits if portrait.name not in altered]
-        groups = group_images(own, decisions.distinct)
+        groups = remember_groups(index, own, decisions.distinct)
         if can_see():
             lesser = {name for group in groups for name in group.images[1:]}
             left = [item for item in dataset.items if item.name not in altered | lesser]
