@@ -38,9 +38,7 @@ def test_the_median_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder
     before = tiny_base.denoiser.state_dict()
     was = {name: tensor.clone() for name, tensor in before.items()}
     passes: list[int] = []
-    handle = tiny_base.denoiser.register_forward_pre_hook(
-        lambda _, values: passes.append(len(values[0]))  # type: ignore[func-returns-value]
-    )
+    handle = tiny_base.denoiser.register_forward_pre_hook(lambda _, values: passes.append(len(values[0])))
     try:
         pace = rehearse(recipe, material.plan, tiny_base, project.root, seconds=112.0, clock=lambda: next(ticks))
     finally:
