@@ -19,7 +19,7 @@ from world import BASE_STYLES, GROUPS, SIDE, WORK, shard, tag, tags
 from lorasmith.bases.base import load_base
 from lorasmith.events import finish
 from lorasmith.exam.judges import TaggerJudge, exact_judge
-from lorasmith.generation.request import Request
+from lorasmith.generation.request import EMBEDDED_CFG, Request
 from lorasmith.generation.studio import Studio
 
 Seen = dict[str, str]
@@ -52,7 +52,7 @@ def figures(wanted: list[Seen], found: list[dict[str, str | None]]) -> dict[str,
 
 def draw(studio: Studio, texts: list[str], steps: int, seed: int) -> list[Image.Image]:
     """One picture a prompt, each with its own seed."""
-    requests = [Request(text, seed=seed + index, steps=steps) for index, text in enumerate(texts)]
+    requests = [Request(text, seed=seed + index, steps=steps, cfg=EMBEDDED_CFG) for index, text in enumerate(texts)]
     return [picture.image for picture in finish(studio.draw(requests))]
 
 

@@ -41,8 +41,8 @@ class UsedAdapter:
 @dataclass(frozen=True)
 class Drawing:
     """How a picture was computed: as row `place` of `rows` alike, with its adapters `merged` into the weights or not,
-    on so many `threads`, with a base of such numbers and weights; what a picture is does not depend on it, but how its sums are
-    rounded does.
+    on so many `threads`, with a base of such numbers and weights; what a picture is does not depend on it, but how
+    its sums are rounded does.
     """
 
     rows: int = 1

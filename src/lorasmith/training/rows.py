@@ -59,16 +59,16 @@ class Rows:
 
     def joined(self, other: Rows) -> Rows:
         """These rows and, after them, the other ones; both without a mask."""
-        both = zip(
-            (self.x_0, self.noise, self.t, self.perturbation),
-            (other.x_0, other.noise, other.t, other.perturbation),
-            strict=True,
+        one, two = self.perturbation, other.perturbation
+        return Rows(
+            torch.cat([self.x_0, other.x_0]),
+            torch.cat([self.noise, other.noise]),
+            torch.cat([self.t, other.t]),
+            self.captions + other.captions,
+            seeds=self.seeds + other.seeds,
+            perturbation=None if one is None or two is None else torch.cat([one, two]),
+            framings=self.framings + other.framings,
         )
-        x_0, noise, t, perturbation = (None if a is None or b is None else torch.cat([a, b]) for a, b in both)
-        assert x_0 is not None and noise is not None and t is not None
-        captions, seeds = self.captions + other.captions, self.seeds + other.seeds
-        framings = self.framings + other.framings
-        return Rows(x_0, noise, t, captions, seeds=seeds, perturbation=perturbation, framings=framings)
 
 
 @dataclass(frozen=True)
