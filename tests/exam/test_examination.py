@@ -38,6 +38,9 @@ def test_figures_are_what_was_put_in(tmp_path: Path) -> None:
     assert leakage.n == 50
     assert leakage.low < 0.3 < leakage.high
     assert verdict.figures["intrusion"].value == leakage.value
+    untriggered = verdict.figures["untriggered"]
+    assert untriggered.n == 25
+    assert untriggered.low < 0.3 < untriggered.high
     assert verdict.figures["flexibility"].value == verdict.figures["flexibility_raw"].value
     assert verdict.base["hit_rate"].value == 0
     assert verdict.base["hit_rate"].n == 50
@@ -81,7 +84,7 @@ def test_the_folder_holds_figures_sheets_and_a_self_contained_page(tmp_path: Pat
     assert verdict.folder.parent == tmp_path / "p" / "exams"
     document = json.loads((verdict.folder / "figures.json").read_text())
     assert document == json.loads(json.dumps(verdict.as_json()))
-    for name in ("hit_rate", "flexibility", "leakage", "copying"):
+    for name in ("hit_rate", "flexibility", "leakage", "untriggered", "copying"):
         assert set(document["figures"][name]) == {"value", "low", "high", "n"}
     assert document["figures"]["base"]["hit_rate"]["n"] == 10
     assert document["chosen"].endswith("a.safetensors")

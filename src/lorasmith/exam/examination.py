@@ -148,7 +148,8 @@ def _answer_all(examinee: Examinee, chosen: Path, settings: ExamTable) -> Work[l
     leaks = sheets.leakage_sheet(subject, world, settings.leakage_count, settings.seed, sheets.REPORTING)
     beside = max(8, settings.pictures // 4)
     asked = [(question, number < beside or question.kind != "hit") for number, question in enumerate(hits)]
-    asked += [(question, True) for question in (*flexible, *leaks)]
+    plain = sheets.untriggered_sheet(subject, world, settings.untriggered_count, settings.seed, sheets.REPORTING)
+    asked += [(question, True) for question in (*flexible, *leaks, *plain)]
     clock = _Clock("examining", len(asked) + sum(with_base for _, with_base in asked))
     answers: list[Answer] = []
     for chunk in _chunks(asked):
@@ -211,7 +212,7 @@ def _conclude(
         folder=folder,
         facts=_facts(examinee, settings, choice, copies),
     )
-    for kind in ("hit", "flexibility", "leakage"):
+    for kind in ("hit", "flexibility", "leakage", "untriggered"):
         rows = [
             (a.picture, a.base_picture, right(a.question, a.seen, a.base_seen, subject))
             for a in answers

@@ -28,9 +28,11 @@ class Answer:
 
 def right(question: Question, seen: Attributes, base_seen: Attributes | None, subject: Subject) -> bool:
     """Whether an answer is as it should be: identity there (hit), and the value asked for too (flexibility), or
-    nothing changed against the base (leakage)."""
+    nothing changed against the base (leakage), or no trait came uncalled (untriggered)."""
     if question.kind == "leakage":
         return base_seen is not None and not changed(seen, base_seen, question.hidden)
+    if question.kind == "untriggered":
+        return base_seen is not None and not intruded(question, seen, base_seen, subject)
     return subject.recognised(seen, question.hidden) and shows(question.asked, seen)
 
 
@@ -44,10 +46,10 @@ def changed(seen: Attributes, base_seen: Attributes, hidden: frozenset[str]) -> 
     return [group for group, tag in seen.items() if group not in hidden and base_seen.get(group) != tag]
 
 
-def intruded(answer: Answer, subject: Subject) -> bool:
+def intruded(question: Question, seen: Attributes, base_seen: Attributes, subject: Subject) -> bool:
     """Whether a trait of the subject appeared where the base does not draw it."""
-    differing = changed(answer.seen, answer.base_seen or {}, answer.question.hidden)
-    return any(answer.seen.get(group) == subject.identity.get(group) for group in differing)
+    differing = changed(seen, base_seen, question.hidden)
+    return any(seen.get(group) == subject.identity.get(group) for group in differing)
 
 
 def grade(answers: Sequence[Answer], subject: Subject) -> tuple[dict[str, Figure], dict[str, Figure]]:
@@ -55,12 +57,14 @@ def grade(answers: Sequence[Answer], subject: Subject) -> tuple[dict[str, Figure
 
     hit_rate: whole identity (C2). identity.<group>: each trait alone. flexibility: value asked for and identity,
     over the base's own success with that value (C4); flexibility_raw is not divided. leakage: pictures without the
-    trigger that changed in any attribute (C6); intrusion: that took on a trait. diversity: entropy of the free
+    trigger that changed in any attribute (C6); intrusion: that took on a trait; untriggered: the same
+    for prompts like the captions, but without the trigger. diversity: entropy of the free
     attributes over the base's.
     """
     hits = [a for a in answers if a.question.kind == "hit"]
     flexible = [a for a in answers if a.question.kind == "flexibility"]
     leaks = [a for a in answers if a.question.kind == "leakage"]
+    uncalled = [a for a in answers if a.question.kind == "untriggered"]
     base_hits = [(a.question, a.base_seen) for a in hits if a.base_seen is not None]
     met = [right(a.question, a.seen, a.base_seen, subject) for a in flexible]
     able = [shows(a.question.asked, a.base_seen or {}) for a in flexible]
@@ -70,7 +74,8 @@ def grade(answers: Sequence[Answer], subject: Subject) -> tuple[dict[str, Figure
         "flexibility": paired_ratio(met, able),
         "flexibility_raw": share(met),
         "leakage": share([bool(changed(a.seen, a.base_seen or {}, a.question.hidden)) for a in leaks]),
-        "intrusion": share([intruded(a, subject) for a in leaks]),
+        "intrusion": share([intruded(a.question, a.seen, a.base_seen or {}, subject) for a in leaks]),
+        "untriggered": share([intruded(a.question, a.seen, a.base_seen or {}, subject) for a in uncalled]),
         "diversity": entropy_ratio(
             [[a.seen.get(g) for g in free] for a in hits if free],
             [[seen.get(g) for g in free] for _, seen in base_hits if free],

@@ -12,7 +12,7 @@ from lorasmith.bases.world import World
 from lorasmith.exam.subject import Subject
 from lorasmith.tags.words import join_tags
 
-Kind = Literal["hit", "flexibility", "leakage"]
+Kind = Literal["hit", "flexibility", "leakage", "untriggered"]
 #: Streams of questions: what chooses a snapshot never reports on it, and the grid has its own.
 CHOOSING, REPORTING, SHOWING = 1, 2, 3
 #: Scenes drawn before a value is asked for where it may be hard to see.
@@ -23,7 +23,8 @@ TRIES = 50
 class Question:
     """One prompt for the adapter and one for the base, drawn from the same `seed`.
 
-    `asked`: what must be seen besides the identity (flexibility). A leakage question names no trigger.
+    `asked`: what must be seen besides the identity (flexibility). Questions of leakage, and untriggered ones, name no
+    trigger.
     `hidden`: groups that a picture of this prompt cannot show, so that nobody judges them.
     """
 
@@ -83,6 +84,21 @@ def leakage_sheet(subject: Subject, world: World | None, count: int, seed: int, 
             tags, hidden = subject.captions[int(random.integers(len(subject.captions)))], frozenset()
         prompt = join_tags(tags)
         questions.append(Question("leakage", prompt, prompt, _picture_seed(random), hidden=hidden))
+    return questions
+
+
+def untriggered_sheet(subject: Subject, world: World | None, count: int, seed: int, stream: int) -> list[Question]:
+    """`count` prompts like the training captions, but without the trigger (C6): an adapter that took the scene for
+    its trigger answers them. Empty without a world, where the leakage sheet asks just that.
+    """
+    if world is None:
+        return []
+    random = _random(seed, stream, 4)
+    questions = []
+    for _ in range(count):
+        scene = _scene(subject, world, random)
+        prompt = join_tags(scene.tags)
+        questions.append(Question("untriggered", prompt, prompt, _picture_seed(random), hidden=scene.hidden))
     return questions
 
 

@@ -77,6 +77,7 @@ def write_report(shown: Shown) -> str:
         grid=_grid(shown),
         flexibility_section=_flexibility_section(shown),
         leak_pictures=_strip(shown, "leakage"),
+        untriggered_section=_untriggered_section(shown),
         figures=_figures(shown),
         copy_section=_copy_section(shown),
         advice="".join(f"<li>{_with_code(line)}</li>" for line in shown.verdict.advice),
@@ -102,6 +103,17 @@ def _strip(shown: Shown, kind: str) -> str:
     return "".join(_pair(answer, shown.subject) for answer in answers)
 
 
+def _untriggered_section(shown: Shown) -> str:
+    pictures = _strip(shown, "untriggered")
+    if not pictures:
+        return ""
+    return (
+        '<section><h2>When its own captions come without the trigger</h2><p class="soft">The words of the scene alone'
+        " should give what the base gives: with the adapter above, without it below.</p>"
+        f'<div class="strip">{pictures}</div></section>'
+    )
+
+
 def _pair(answer: Answer, subject: Subject) -> str:
     good = right(answer.question, answer.seen, answer.base_seen, subject)
     mark = '<span class="right">✓</span>' if good else '<span class="wrong">✗</span>'
@@ -119,6 +131,9 @@ def _told(answer: Answer, good: bool, subject: Subject) -> str:
     if kind == "leakage":
         groups = changed(answer.seen, answer.base_seen or {}, answer.question.hidden)
         return "unchanged" if good else "changed: " + ", ".join(groups)
+    if kind == "untriggered":
+        traits = [g for g in subject.identity if answer.seen.get(g) == subject.identity[g]]
+        return "no trait came" if good else "came uncalled: " + ", ".join(traits)
     hidden = answer.question.hidden
     asked = ", ".join(answer.question.asked.values())
     missed = [tag for group, tag in subject.identity.items() if tag != answer.seen.get(group) and group not in hidden]
@@ -174,6 +189,11 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "intrusion": (
         "Do its traits turn up uncalled?",
         "Share of such pictures that took on one of its traits (intrusion). Lower is better.",
+    ),
+    "untriggered": (
+        "Does it need its trigger?",
+        "Share of pictures of its own captions, but without the trigger, that took on one of its traits"
+        " (untriggered). Lower is better.",
     ),
     "copying": (
         "Does it repeat its training images?",

@@ -51,6 +51,10 @@ class ExamTable(TableModel):
     def leakage_count(self) -> int:
         return self.leakage_pictures or max(8, self.pictures // 4)
 
+    @property
+    def untriggered_count(self) -> int:
+        return max(8, self.leakage_count // 2)
+
 
 def read_settings(project: Project, overrides: Mapping[str, Any] | None = None) -> ExamTable:
     """[exam] of `project` overlaid with `overrides`. Raises ExamError naming every fault."""

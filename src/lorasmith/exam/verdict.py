@@ -13,6 +13,7 @@ from lorasmith.exam.figures import Figure
 WORTHY = 0.8
 FLEXIBLE = 0.8
 LEAKING = 0.1
+UNCALLED = 0.2
 COPYING = 0.05
 
 
@@ -72,8 +73,14 @@ def judge_figures(figures: Mapping[str, Figure], base: Mapping[str, Figure]) -> 
         )
     if leakage.n and leakage.value > LEAKING:
         advice.append(
-            'It changes pictures that do not call it: train with preserve.kind = "differential", a lower'
+            'It changes pictures that do not call it: train with preserve.kind = "both", a lower'
             " text-encoder rate, or fewer steps (C6)."
+        )
+    untriggered = figures["untriggered"]
+    if untriggered.n and untriggered.value > UNCALLED:
+        advice.append(
+            'It comes without its trigger: train with preserve.kind = "both" and a higher text-encoder rate, or name'
+            " more of the scene in the captions (C6, T1)."
         )
     if copying.n and copying.low > COPYING:
         advice.append("It repeats training images: train fewer steps or add different images (D1, D4).")

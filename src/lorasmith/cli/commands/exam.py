@@ -62,7 +62,7 @@ def tell_figures(figures: Mapping[str, Any]) -> None:
     """The headline figures of an exam's document, one a line, with the base beside them."""
     from lorasmith.cli.rendering import say
 
-    for name in ("hit_rate", "flexibility", "leakage", "intrusion", "copying", "diversity"):
+    for name in ("hit_rate", "flexibility", "leakage", "intrusion", "untriggered", "copying", "diversity"):
         figure, base = figures[name], figures["base"].get(name)
         told = "    -  not measured"
         if figure["n"]:
