@@ -29,16 +29,15 @@ def _toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples, "_HERE", tmp_path / "shipped")
     held.clear()
 
-    def train(project: Project) -> Work[tuple[Path, None]]:
+    def train(project: Project) -> Work[Path]:
         adapter = project.root / "runs" / "r" / "toy.safetensors"
         if not adapter.exists():
             adapter.parent.mkdir(parents=True)
             adapter.write_bytes(b"factors")
-        return adapter, None
+        return adapter
         yield
 
-    def hold_exam(project: Project, base: None) -> Work[Verdict]:
-        assert base is None
+    def hold_exam(project: Project) -> Work[Verdict]:
         held.append(project.lora.name)
         adapter = project.root / "runs" / "r" / "toy.safetensors"
         settings = read_settings(project)

@@ -93,6 +93,7 @@ def test_the_folder_holds_figures_sheets_and_a_self_contained_page(tmp_path: Pat
         "hit.png",
         "flexibility.png",
         "leakage.png",
+        "untriggered.png",
     }
     page = _Page()
     page.feed(verdict.report.read_text())
