@@ -16,7 +16,7 @@ from captions import sentence_caption
 from PIL import Image
 from world import BASE_STYLES, GROUPS, SIDE, WORK, shard, tag, tags
 
-from lorasmith.bases.base import load_base
+from lorasmith.bases.base import open_base
 from lorasmith.events import finish
 from lorasmith.exam.judges import TaggerJudge, exact_judge
 from lorasmith.generation.request import EMBEDDED_CFG, Request
@@ -68,7 +68,7 @@ def evaluate(base: Path, judge: TaggerJudge, count: int, sentences: bool, steps:
     wanted = prompts(count, seed=1)
     random = Random(2)
     texts = [sentence_caption(seen, random, drop=0) if sentences else ", ".join(tags(seen)) for seen in wanted]
-    images = draw(Studio(load_base(base), batch_size=16), texts, steps, seed=1000)
+    images = draw(Studio(open_base(base, use="exam"), batch_size=16), texts, steps, seed=1000)
     folder = WORK / "evaluation"
     folder.mkdir(exist_ok=True)
     name = "sentences" if sentences else "tags"

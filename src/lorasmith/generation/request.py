@@ -24,7 +24,7 @@ EMPHASES: tuple[Emphasis, ...] = ("original", "no norm", "none")
 LEAST_SIDE, GREATEST_SIDE = 64, 4096
 MOST_STEPS = 1000
 GREATEST_SEED = 2**63 - 1
-EMBEDDED_CFG, OTHER_CFG = 2.0, 7.0
+EMBEDDED_CFG, OTHER_CFG = 1.75, 7.0
 Resize = Literal["stretch", "crop", "fill"]
 RESIZES: tuple[Resize, ...] = ("stretch", "crop", "fill")
 #: How the latents of a hires pass are made larger, by name: torch's interpolation, antialiased or not.
@@ -281,7 +281,7 @@ def _hires_size(given: Hires, width: int, height: int, factor: int) -> tuple[int
 
 
 def default_cfg(base: Base) -> float:
-    """The guidance that suits the base: 2 for the embedded one (docs/log.md), 7 for others."""
+    """The guidance that suits the base: 1.75 for the embedded one (docs/log.md), 7 for others."""
     return EMBEDDED_CFG if base.name == EMBEDDED else OTHER_CFG
 
 
