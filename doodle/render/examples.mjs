@@ -99,7 +99,7 @@ await write(
   'concept',
   'nyx',
   (random) =>
-    walk(random, 28, 'big-smile', { accessory: 'cat ears' }, { shot: ['portrait'], ...WARM }),
+    walk(random, 28, 'big-smile', { accessory: 'sleep mask' }, { shot: ['portrait'], ...WARM }),
   ['accessory'],
   103,
 );
