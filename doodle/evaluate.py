@@ -50,9 +50,9 @@ def figures(wanted: list[Seen], found: list[dict[str, str | None]]) -> dict[str,
     return table
 
 
-def draw(studio: Studio, texts: list[str], steps: int, seed: int) -> list[Image.Image]:
+def draw(studio: Studio, texts: list[str], steps: int, guidance: float, seed: int) -> list[Image.Image]:
     """One picture a prompt, each with its own seed."""
-    requests = [Request(text, seed=seed + index, steps=steps, cfg=EMBEDDED_CFG) for index, text in enumerate(texts)]
+    requests = [Request(text, seed=seed + index, steps=steps, cfg=guidance) for index, text in enumerate(texts)]
     return [picture.image for picture in finish(studio.draw(requests))]
 
 
@@ -64,11 +64,13 @@ def contact_sheet(images: list[Image.Image], columns: int = 16) -> Image.Image:
     return sheet
 
 
-def evaluate(base: Path, judge: TaggerJudge, count: int, sentences: bool, steps: int) -> dict[str, object]:
+def evaluate(
+    base: Path, judge: TaggerJudge, count: int, sentences: bool, steps: int, guidance: float
+) -> dict[str, object]:
     wanted = prompts(count, seed=1)
     random = Random(2)
     texts = [sentence_caption(seen, random, drop=0) if sentences else ", ".join(tags(seen)) for seen in wanted]
-    images = draw(Studio(open_base(base, use="exam"), batch_size=16), texts, steps, seed=1000)
+    images = draw(Studio(open_base(base, use="exam"), batch_size=16), texts, steps, guidance, seed=1000)
     folder = WORK / "evaluation"
     folder.mkdir(exist_ok=True)
     name = "sentences" if sentences else "tags"
@@ -85,8 +87,10 @@ if __name__ == "__main__":
     parser.add_argument("--tagger", type=Path, default=WORK / "tagger")
     parser.add_argument("--prompts", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=EMBEDDED_CFG)
     parser.add_argument("--sentences", action="store_true")
     options = parser.parse_args()
-    result = evaluate(options.base, exact_judge(options.tagger), options.prompts, options.sentences, options.steps)
+    judge = exact_judge(options.tagger)
+    result = evaluate(options.base, judge, options.prompts, options.sentences, options.steps, options.guidance)
     for group, row in result.items():
         print(f"{group:12} {row}")
