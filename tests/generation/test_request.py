@@ -16,7 +16,7 @@ def test_defaults_come_from_the_base(tiny_base: Base) -> None:
     assert (settings.width, settings.height, settings.cfg, settings.sampler) == (64, 64, 7.0, "Euler a")
     assert (request.width, request.cfg, request.sampler) == (64, 7.0, "Euler a")
     tiny_base.name = "doodle"
-    assert default_cfg(tiny_base) == 4.0
+    assert default_cfg(tiny_base) == 1.75
 
 
 @pytest.mark.parametrize(

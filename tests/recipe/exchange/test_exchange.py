@@ -358,7 +358,7 @@ def test_import_and_export_for_a_person(project: Path, tmp_path: Path, capsys: p
     assert '"maxTrainEpochs": 4' in capsys.readouterr().out
     assert run(["recipe", "export", str(project), "--kohya", "--out", str(tmp_path / "k.toml")]) == 0
     assert "max_train_epochs = 4" in (tmp_path / "k.toml").read_text()
-    assert "preserve.kind = differential" in capsys.readouterr().out
+    assert "preserve.kind = both" in capsys.readouterr().out
     assert run(["recipe", "export", str(project)]) == 2
 
 
