@@ -41,7 +41,7 @@ DOODLE = {
     "schedule": {"name": "cosine", "warmup": 20},
     "loss": {"min_snr_gamma": 5},
     "caption": {"shuffle": True, "keep_tokens": 1},
-    "preserve": {"kind": "both", "weight": 3.0, "share": 1.0, "pictures": 64, "steps": 8},
+    "preserve": {"kind": "both", "weight": 5.0, "share": 1.0, "pictures": 64, "steps": 8},
     "save_every": "80 steps",
 }
 
