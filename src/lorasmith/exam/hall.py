@@ -38,8 +38,7 @@ def hold_exam(
     if base is None:
         from lorasmith.bases.base import open_base
 
-        told = None if recipe.prediction == "auto" else recipe.prediction
-        base = open_base(recipe.base, settings.precision, "exam", told, settings.weights)
+        base = open_base(recipe.base, settings.precision, "exam", recipe.told_prediction, settings.weights)
     artist = StudioArtist(base, files, settings, settings.clip_skip or recipe.clip_skip)
     verdict = yield from examine(project, files, artist, settings, judge, world)
     return verdict

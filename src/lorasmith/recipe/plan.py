@@ -188,7 +188,7 @@ def _preparing_work(recipe: Recipe, images: Counter[Size]) -> float:
     work = 0.0
     if not (recipe.augment.colour or recipe.augment.random_crop):
         work += encoding_work(recipe, sum(count * size[0] * size[1] for size, count in images.items()))
-    if table.kind in ("prior", "both"):
+    if table.draws:
         each = ceil_div(table.pictures, len(images))
         work += sum(drawing_work(recipe, each, table.steps, size[0] * size[1]) for size in images)
     return work

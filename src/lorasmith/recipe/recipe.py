@@ -325,6 +325,11 @@ class PreserveTable(RecipeTable):
         default="reg", description="class images for kind = images, with captions or in a folder named `N_class words`"
     )
 
+    @property
+    def draws(self) -> bool:
+        """Whether the base draws pictures for it."""
+        return self.kind in ("prior", "both")
+
 
 class SampleTable(RecipeTable):
     """[recipe.sample]: pictures drawn with every snapshot."""
@@ -459,6 +464,11 @@ class Recipe(RecipeTable):
         if faults:
             raise ValueError(" ".join(faults))
         return self
+
+    @property
+    def told_prediction(self) -> Literal["epsilon", "v_prediction"] | None:
+        """What the base predicts, where the recipe says so."""
+        return None if self.prediction == "auto" else self.prediction
 
     @property
     def trains_text(self) -> bool:

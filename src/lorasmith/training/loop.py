@@ -375,8 +375,7 @@ def _first_alone(work: Work[T], share: Share) -> Work[T]:
 
 def training_base(recipe: Recipe) -> Base:
     """The base as the recipe trains on it. Raises BaseError."""
-    told = None if recipe.prediction == "auto" else recipe.prediction
-    return open_base(recipe.base, recipe.precision, "training", told, recipe.weights)
+    return open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
 
 
 def _choose_run(project: Project, recipe: Recipe, path: Path | None) -> Run | None:

@@ -151,7 +151,7 @@ def _draw_prior(
         sizes = [bucket.size for bucket in material.plan.buckets]
         folder = project.root / Path(table.folder).expanduser()
         return (yield from encode_class_images(base, folder, sizes, table.pictures, recipe.seed))
-    if table.kind not in ("prior", "both"):
+    if not table.draws:
         return None
     from lorasmith.training.pictures import draw_prior
 

@@ -58,7 +58,7 @@ def rehearse(
     bucket = Counter({each.size: each.batches for each in plan.buckets}).most_common(1)[0][0]
     visits = [Visit(number, 0) for number, image in enumerate(plan.images) if image.bucket == bucket]
     visits = [visits[place % len(visits)] for place in range(recipe.batch_size)]
-    preserves = recipe.preserve.kind in ("prior", "both", "images")
+    preserves = recipe.preserve.draws or recipe.preserve.kind == "images"
     prior = PriorPictures({bucket: noise_latents(base, 1, bucket)}, {bucket: (_CAPTION,)}) if preserves else None
     rows = RowSource(
         recipe, plan.images, [_CAPTION] * len(plan.images), _Noise(plan, base), trigger="", pool=(), prior=prior
