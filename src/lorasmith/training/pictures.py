@@ -18,7 +18,7 @@ from lorasmith.bases.hardware import precision_of
 from lorasmith.diffusion.noise import key_number
 from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
-from lorasmith.generation.request import Request
+from lorasmith.generation.request import Request, default_cfg
 from lorasmith.generation.studio import Studio
 from lorasmith.project import write_file
 from lorasmith.recipe.buckets import Size
@@ -61,7 +61,8 @@ def draw_prior(
     texts: dict[Size, tuple[str, ...]] = {}
     for size in sizes:
         texts[size] = tuple(prompts[number % len(prompts)] for number in range(count))
-        facts = [base.content_hash, precision_of(base.dtype), base.weights, texts[size], size, steps, seed]
+        drawn = [texts[size], size, steps, default_cfg(base), seed]
+        facts = [base.content_hash, precision_of(base.dtype), base.weights, *drawn]
         file = folder / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.safetensors"
         kept = _read_kept(file)
         if kept is None:
