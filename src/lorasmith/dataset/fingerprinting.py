@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ _PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-6", "look-3", "inner-l
 """Names of measures; up when the measure changes."""
 _GROUPS = "groups-1"
 """Up when `group_images` or the second look calls other pictures the same."""
+_BLUR = f"blur of {_PRINT}"
 
 
 def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
@@ -86,6 +87,22 @@ def remember_groups(index: Index, portraits: Sequence[Portrait], distinct: Disti
         index.keep(_GROUPS, key, [astuple(group) for group in groups])
         return groups
     return tuple(Group(kind, tuple(images), reason) for kind, images, reason in known)
+
+
+def measure_blur(index: Index, dataset: Dataset) -> Work[Mapping[str, float]]:
+    """`Fingerprint.blur` of every image by its name. While the dataset's contents stay as they were, no file is
+    looked at. Images that went away since they were read are left out."""
+    contents = "\n".join([item.content for item in dataset.items])
+    key = hashlib.sha256(contents.encode()).hexdigest()
+    known = index.recall(_BLUR, key)
+    if known is None:
+        present = replace(dataset, items=tuple(item for item in dataset.items if item.path.is_file()))
+        portraits = yield from portray(index, present)
+        found = {one.name: one.fingerprint.blur for one in portraits}
+        if len(found) == len(dataset.items):
+            index.keep(_BLUR, key, list(found.values()))
+        return found
+    return {item.name: blur for item, blur in zip(dataset.items, known, strict=True)}
 
 
 def topic_of(measure: str, item: Item) -> str:

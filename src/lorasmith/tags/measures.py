@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import replace
 
-from lorasmith.dataset.fingerprinting import portray
+from lorasmith.dataset.fingerprinting import measure_blur
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.events import finish
@@ -21,13 +20,12 @@ def find_poor(project: Project, dataset: Dataset, settings: TagsTable) -> Mappin
     """
     if not settings.quality or "quality" in settings.off:
         return {}
-    present = replace(dataset, items=tuple(item for item in dataset.items if item.path.is_file()))
     with open_index(project.cache) as index:
-        portraits = finish(portray(index, present))
+        blurs = finish(measure_blur(index, dataset))
     poor = {
-        portrait.name: f"blurred or enlarged: its sharpness measure is {portrait.fingerprint.blur:.2f}"
-        for portrait in portraits
-        if portrait.fingerprint.blur > settings.blurred
+        name: f"blurred or enlarged: its sharpness measure is {blur:.2f}"
+        for name, blur in blurs.items()
+        if blur > settings.blurred
     }
     for name, side, usual in _small(dataset, settings.small):
         poor.setdefault(name, f"small: {side} pixels where {usual} are usual")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from lorasmith.dataset.reading import Dataset, Item
@@ -258,16 +258,16 @@ def _single(name: str, work: Work) -> Stage:
     return stage
 
 
-class _Chain(dict[str, tuple[str | None, tuple[str, ...]]]):
-    """Rules that judge tag by tag, one after the other. For each tag that was asked for: what becomes of it (None:
-    dropped), and the names of the rules that changed it."""
+class _Chain(dict[str, str | None]):
+    """Rules that judge tag by tag, one after the other. For each tag that was asked for: what becomes of it, None for
+    one that is dropped."""
 
     def __init__(self, works: Sequence[tuple[str, TagWork]]) -> None:
         super().__init__()
         self._works = works
-        self._quiet: set[str] = set()
+        self._changers: dict[str, tuple[str, ...]] = {}
 
-    def __missing__(self, tag: str) -> tuple[str | None, tuple[str, ...]]:
+    def __missing__(self, tag: str) -> str | None:
         now: str | None = tag
         names: list[str] = []
         for name, work in self._works:
@@ -275,18 +275,19 @@ class _Chain(dict[str, tuple[str | None, tuple[str, ...]]]):
             if ruling is not None and ruling.fate != "kept":
                 now = ruling.became
                 names.append(name)
-        if not names:
-            self._quiet.add(tag)
-        found = self[tag] = (now, tuple(names))
-        return found
+        if names:
+            self._changers[tag] = tuple(names)
+        self[tag] = now
+        return now
 
     def __call__(self, tags: Tags, view: View) -> tuple[Tags, Collection[str]] | None:
         del view
-        if self._quiet.issuperset(tags):
+        now = tuple(map(self.__getitem__, tags))
+        if now == tags:
             return None
-        found = [self[tag] for tag in tags]
-        changed = {name for _, names in found for name in names}
-        return (tuple([now for now, _ in found if now is not None]), changed) if changed else None
+        changers = self._changers
+        changed = set(chain.from_iterable(map(changers.__getitem__, changers.keys() & tags)))
+        return tuple([tag for tag in now if tag is not None]), changed
 
 
 def explain_caption(project: Project, dataset: Dataset, image: str) -> Explanation:

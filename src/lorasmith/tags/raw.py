@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -99,11 +100,11 @@ class _Sources:
             of_crop = self._shelf.of.get(item.content, ())
             own_row = self._row_of(of_crop)
             row, rows = row if own_row is None else own_row, (*of_crop, *rows)
-        named = next((tags for tags in imported if name and tags.is_called(name)), None)
+        named = next((tags for tags in imported if tags.is_called(name)), None) if name and imported else None
         own, in_words = split_tags(caption), is_sentence(caption)
         said = _Said(
             own,
-            named or next(iter(imported), None),
+            named or (imported[0] if imported else None),
             self._likely[row] if row is not None else (),
             sentence,
         )
@@ -127,7 +128,9 @@ class _Sources:
     def _row_of(self, rows: tuple[int, ...]) -> int | None:
         """The row of the wanted tagger, or of the one used last."""
         name = self._settings.tagger
-        return next((row for row in rows if not name or is_called(self._shelf.rows[row][1], name)), None)
+        if not name:
+            return rows[0] if rows else None
+        return next((row for row in rows if is_called(self._shelf.rows[row][1], name)), None)
 
     def _unchosen(self, rows: tuple[int, ...], texts: Iterable[str | None], chosen: frozenset[str]) -> tuple[str, ...]:
         """What the refusal must see beside the chosen tags."""
@@ -135,7 +138,8 @@ class _Sources:
         for row in rows:
             seen.update(dict.fromkeys(f"rating:{name}" for name in self._ratings[row][:1]))
             for names in (self._likely[row], self._hidden[row]):
-                seen.update(dict.fromkeys(name for name in names if name not in chosen))
+                if not chosen.issuperset(names):
+                    seen.update(dict.fromkeys(name for name in names if name not in chosen))
         for text in texts:
             if text:
                 seen.update(dict.fromkeys(tag for tag in split_tags(text) if tag not in chosen))
@@ -159,8 +163,7 @@ class _Sources:
         return ((words,), "folder", None) if words else ((), "none", None)
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(NamedTuple):
     """What the sources say of one image: its caption, an import, a tagger's likely tags, a captioning program."""
 
     own: tuple[str, ...]

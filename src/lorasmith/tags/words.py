@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 
 
 def split_tags(text: str) -> tuple[str, ...]:
@@ -14,6 +13,8 @@ def split_tags(text: str) -> tuple[str, ...]:
     A line break separates like a comma, so nothing of a longer file is lost (kohya's trainer reads its first
     line only). A sentence is split at its commas; `join_tags` puts it together again.
     """
+    if _TIDY.fullmatch(text):
+        return tuple(text.split(", "))
     pieces = text.replace("\r", "\n").replace("\n", ",").split(",")
     return tuple(tag for piece in pieces if (tag := " ".join(piece.split())))
 
@@ -23,11 +24,21 @@ def join_tags(tags: Iterable[str]) -> str:
     return ", ".join(tags)
 
 
-@lru_cache(maxsize=65536)
-def tag_key(tag: str) -> str:
-    """The form in which two spellings of one tag are equal: case, spaces, underscores and escapes folded."""
-    folded = unicodedata.normalize("NFKC", tag).casefold().replace("\\", "").replace("_", " ")
-    return " ".join(folded.split())
+class _Keys(dict[str, str]):
+    """The keys of the tags that were asked for; begun anew when they become many."""
+
+    def __missing__(self, tag: str) -> str:
+        if len(self) >= _MOST_KEYS:
+            self.clear()
+        folded = unicodedata.normalize("NFKC", tag).casefold().replace("\\", "").replace("_", " ")
+        key = self[tag] = " ".join(folded.split())
+        return key
+
+
+_MOST_KEYS = 1 << 17
+tag_key: Callable[[str], str] = _Keys().__getitem__
+"""The form in which two spellings of one tag are equal: case, spaces, underscores and escapes folded. It is asked for
+millions of times, so that this is a look into a dict and not a call."""
 
 
 def without_trigger(caption: str, trigger: str) -> str:
@@ -46,6 +57,8 @@ def without_trigger(caption: str, trigger: str) -> str:
 def is_sentence(text: str) -> bool:
     """Whether a caption, or a part of one, is written as a sentence: seven words without a comma, or five of which
     one is a word that tags do not use."""
+    if not _LONG.search(text):
+        return False
     for piece in text.split(","):
         if piece.count(" ") + piece.count("\n") < _SENTENCE - 3:
             continue
@@ -56,6 +69,10 @@ def is_sentence(text: str) -> bool:
 
 
 _SENTENCE = 7
+_LONG = re.compile(r"(?:\A|,)\s*+[^\s,]++(?:\s++[^\s,]++){4}")
+"""Five words without a comma: without them nothing is a sentence."""
+_TIDY = re.compile(r"[^\s,]++(?:,? [^\s,]++)*+")
+"""A caption whose tags are what stands between its commas, as nearly all are."""
 _LITTLE = frozenset(("a", "an", "the", "is", "are", "his", "her", "their", "its", "who", "which", "with", "while"))
 
 

@@ -35,9 +35,13 @@ def prepare(scene: Scene) -> Work | None:
         after = tuple(sorted(tags, key=key))
         if after == tags:
             return None
-        return Outcome(after, tuple([Ruling(tag, "moved") for tag, old in zip(after, tags, strict=True) if tag != old]))
+        return Outcome(after, lambda: _tell_moves(tags, after))
 
     return work
+
+
+def _tell_moves(before: Tags, after: Tags) -> tuple[Ruling, ...]:
+    return tuple(Ruling(tag, "moved") for tag, old in zip(after, before, strict=True) if tag != old)
 
 
 RULE = CaptionRule("arrange", "T13", "put in the order that [tags] arrange asks for", prepare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from lorasmith.tags.knowledge import EXCLUSIONS, SEVERAL, SIDES, find_conflicts
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Suspects, Tags, View, Work, drop
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
 
 _COMPANY = frozenset(SIDES) | SEVERAL | frozenset(chain.from_iterable(rule.unless for rule in EXCLUSIONS))
@@ -14,13 +14,12 @@ _COMPANY = frozenset(SIDES) | SEVERAL | frozenset(chain.from_iterable(rule.unles
 def prepare(scene: Scene) -> Work | None:
     """Of excluding tags the likelier side stays, by the tagger's scores; without scores all stay, and are reported.
     The parts of a collage may differ."""
-    suspects = Suspects(lambda tag: tag_key(tag) in _COMPANY)
     peaceful: set[frozenset[str]] = set()
 
     def work(tags: Tags, view: View) -> Outcome | None:
         if not view.scores or view.collage:
             return None
-        company = frozenset(suspects.among(tags))
+        company = _COMPANY.intersection(map(tag_key, tags))
         if not company or company in peaceful:
             return None
         conflicts = find_conflicts(tuple(map(tag_key, tags)))

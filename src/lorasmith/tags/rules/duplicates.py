@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Suspects, Tags, View, Work
+from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work
 from lorasmith.tags.words import tag_key
 
 
 def prepare(scene: Scene) -> Work | None:
     """Of several spellings of one tag the first stays."""
     del scene
-    respelt = Suspects(lambda tag: tag_key(tag) != tag)
-
-    def work(tags: Tags, view: View) -> Outcome | None:
-        del view
-        if not respelt.among(tags) and len(set(tags)) == len(tags):
-            return None
-        return _thin(tags)
-
-    return work
+    return _thin
 
 
-def _thin(tags: Tags) -> Outcome | None:
+def _thin(tags: Tags, view: View) -> Outcome | None:
+    del view
     if len(set(map(tag_key, tags))) == len(tags):
         return None
     first: dict[str, str] = {}
@@ -30,7 +23,7 @@ def _thin(tags: Tags) -> Outcome | None:
             rulings.append(Ruling(tag, "dropped"))
         else:
             first[tag_key(tag)] = tag
-    return Outcome(tuple(first.values()), tuple(rulings))
+    return Outcome(tuple(first.values()), lambda: tuple(rulings))
 
 
 RULE = CaptionRule("duplicates", "T9", "a tag said twice is said once", prepare)

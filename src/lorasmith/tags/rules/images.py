@@ -41,8 +41,8 @@ def _correct(tags: Tags, entries: list[ImageTags]) -> Outcome | None:
     rest = tuple(tag for tag in tags if not unwanted(tag))
     added = append(rest, tuple(dict.fromkeys(tag for entry in entries for tag in entry.add)))
     if added:
-        return Outcome(added.tags, (*dropped, *added.rulings))
-    return Outcome(rest, dropped) if dropped else None
+        return Outcome(added.tags, lambda: (*dropped, *added.rulings))
+    return Outcome(rest, lambda: dropped) if dropped else None
 
 
 RULE = CaptionRule("images", "T13", "set for this image under [tags.images]", prepare)

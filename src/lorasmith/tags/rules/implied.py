@@ -11,17 +11,15 @@ def prepare(scene: Scene) -> Work | None:
     """Drop the implied parents: of `red shirt, shirt` the second."""
     spared = frozenset(map(tag_key, scene.trigger))
     known: set[str] = set()
-    parents: set[str] = set()  # all that is implied by any of the known tags, however it is spelt
-    spellings: dict[str, str] = {}
+    parents: set[str] = set()  # all that is implied by any of the known tags
 
     def work(tags: Tags, view: View) -> Outcome | None:
         del view
-        if not known.issuperset(tags):
-            for tag in set(tags) - known:
-                key = spellings[tag] = tag_key(tag)
+        keys = set(map(tag_key, tags))
+        if not known.issuperset(keys):
+            for key in keys - known:
                 parents.update(implied_by(key))
-            known.update(tags)
-        keys = set(map(spellings.__getitem__, tags))
+            known.update(keys)
         if parents.isdisjoint(keys):
             return None
         said = {

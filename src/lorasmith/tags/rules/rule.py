@@ -7,7 +7,7 @@ of one image after the other. What it does it says tag by tag, in rulings: `lora
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -34,10 +34,15 @@ class Ruling(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The tags after a rule, and its rulings: taken together they lead from the tags before to those after."""
+    """The tags after a rule, and a way to tell its rulings, which only an explanation asks for."""
 
     tags: Tags
-    rulings: tuple[Ruling, ...]
+    tell: Callable[[], tuple[Ruling, ...]]
+
+    @property
+    def rulings(self) -> tuple[Ruling, ...]:
+        """Taken together they lead from the tags before to those after."""
+        return self.tell()
 
 
 @dataclass(frozen=True)
@@ -146,24 +151,7 @@ class TagWork:
         if memory.quiet.issuperset(tags):
             return None
         rulings = tuple([ruling for tag in tags if (ruling := memory[tag]) is not None])
-        return Outcome(carry_out(tags, memory), rulings) if rulings else None
-
-
-class Suspects:
-    """The tags that a rule could be interested in at all, found out once for each distinct tag."""
-
-    def __init__(self, is_suspect: Callable[[str], bool]) -> None:
-        self._is_suspect = is_suspect
-        self._known: set[str] = set()
-        self._found: set[str] = set()
-
-    def among(self, tags: Iterable[str]) -> set[str]:
-        """Those of the tags that are suspect."""
-        if not self._known.issuperset(tags):
-            fresh = set(tags) - self._known
-            self._found.update(filter(self._is_suspect, fresh))
-            self._known |= fresh
-        return self._found.intersection(tags)
+        return Outcome(carry_out(tags, memory), lambda: rulings) if rulings else None
 
 
 def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
@@ -187,25 +175,29 @@ def drop(tags: Tags, dropped: Mapping[str, str]) -> Outcome | None:
     """The outcome of dropping tags, given with the reason for each."""
     if not dropped:
         return None
-    rulings = tuple(Ruling(tag, "dropped", dropped[tag]) for tag in tags if tag in dropped)
-    return Outcome(tuple(tag for tag in tags if tag not in dropped), rulings)
+    return Outcome(
+        tuple([tag for tag in tags if tag not in dropped]),
+        lambda: tuple(Ruling(tag, "dropped", dropped[tag]) for tag in tags if tag in dropped),
+    )
 
 
 def append(tags: Tags, added: Tags, why: str = "") -> Outcome | None:
     """The outcome of adding at the end what is not there yet in any spelling."""
     present = set(map(tag_key, tags))
     fresh = tuple([tag for tag in added if tag_key(tag) not in present])
-    return Outcome(tags + fresh, tuple(Ruling(tag, "added", why) for tag in fresh)) if fresh else None
+    return Outcome(tags + fresh, lambda: tuple(Ruling(tag, "added", why) for tag in fresh)) if fresh else None
 
 
 def put_first(tags: Tags, front: Tags, why: str = "") -> Outcome | None:
     """The outcome of putting `front` before all else, in its own spelling, each once."""
-    wanted = set(map(tag_key, front))
-    if wanted.isdisjoint(map(tag_key, tags)):
-        return Outcome(front + tags, tuple([Ruling(tag, "added", why) for tag in front]))
-    after = front + tuple([tag for tag in tags if tag_key(tag) not in wanted])
-    if after == tags:
-        return None
+    wanted, keys = set(map(tag_key, front)), list(map(tag_key, tags))
+    if wanted.isdisjoint(keys):
+        return Outcome(front + tags, lambda: tuple([Ruling(tag, "added", why) for tag in front]))
+    after = front + tuple([tag for tag, key in zip(tags, keys, strict=True) if key not in wanted])
+    return None if after == tags else Outcome(after, lambda: _tell_of_front(tags, front, wanted, why))
+
+
+def _tell_of_front(tags: Tags, front: Tags, wanted: Collection[str], why: str) -> tuple[Ruling, ...]:
     present: dict[str, str] = {}
     rulings: list[Ruling] = []
     for tag in tags:
@@ -222,7 +214,7 @@ def put_first(tags: Tags, front: Tags, why: str = "") -> Outcome | None:
             rulings.append(Ruling(old, "changed", why, tag))
         else:
             rulings.append(Ruling(tag, "moved", why))
-    return Outcome(after, tuple(rulings))
+    return tuple(rulings)
 
 
 @lru_cache(maxsize=256)

@@ -20,9 +20,13 @@ def prepare(scene: Scene) -> Work | None:
             return None
         taken = set(map(tag_key, parts))
         rest = () if where == "instead" else tuple(tag for tag in tags if tag_key(tag) not in taken)
-        dropped = tuple(Ruling(tag, "dropped", "the sentence says it") for tag in tags if tag not in rest)
         after = rest + parts if where == "after" else parts + rest
-        return Outcome(after, (*dropped, *(Ruling(part, "added") for part in parts)))
+
+        def tell() -> tuple[Ruling, ...]:
+            dropped = (Ruling(tag, "dropped", "the sentence says it") for tag in tags if tag not in rest)
+            return (*dropped, *(Ruling(part, "added") for part in parts))
+
+        return Outcome(after, tell)
 
     return work
 

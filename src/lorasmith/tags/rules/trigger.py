@@ -30,8 +30,8 @@ def prepare(scene: Scene) -> Work | None:
         if not bare:
             return put_first(tags, front)
         rest = tuple(tag for tag in tags if tag_key(tag) not in plain)
-        outcome = put_first(rest, front) or Outcome(rest, ())
-        return Outcome(outcome.tags, (*bare, *outcome.rulings))
+        outcome = put_first(rest, front) or Outcome(rest, tuple)
+        return Outcome(outcome.tags, lambda: (*bare, *outcome.rulings))
 
     return work
 

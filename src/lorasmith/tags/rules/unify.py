@@ -30,7 +30,7 @@ def prepare(scene: Scene) -> Work | None:
             else:
                 after.append(new)
                 rulings.append(Ruling(tag, "changed", became=new))
-        return Outcome(tuple(after), tuple(rulings)) if rulings else None
+        return Outcome(tuple(after), lambda: tuple(rulings)) if rulings else None
 
     return work
 
