@@ -48,14 +48,14 @@ class Contender:
 
 CONTENDERS = (
     Contender("LoRA", {"algorithm": "lora", "rank": 8, "alpha": 8}, (3e-3, 6e-3)),
-    Contender("LoCon", {"algorithm": "lora", "rank": 8, "alpha": 8, "conv.rank": 8, "conv.alpha": 8}, (2e-3, 4e-3)),
+    Contender("LoCon", {"algorithm": "lora", "rank": 8, "alpha": 8, "conv.rank": 8}, (2e-3, 4e-3)),
     Contender("LoKr", {"algorithm": "lokr", "rank": 8, "alpha": 8}, (4e-3, 1e-2)),
     Contender("LoHa", {"algorithm": "loha", "rank": 4, "alpha": 4}, (4e-3, 1e-2)),
     Contender("DoRA", {"algorithm": "lora", "rank": 8, "alpha": 8, "dora": True}, (3e-3, 6e-3)),
     Contender("DyLoRA", {"algorithm": "dylora", "rank": 8, "alpha": 8}, (3e-3, 6e-3)),
     Contender("(IA)^3", {"algorithm": "ia3"}, (1e-2, 4e-2)),
 )
-DEFAULTS = {"algorithm": "lora", "rank": 8, "alpha": 8, "conv.rank": 0, "conv.alpha": 4, "dora": False}
+DEFAULTS = {"algorithm": "lora", "rank": 8, "alpha": 8, "conv.rank": 0, "dora": False}
 
 
 @dataclass(frozen=True)
