@@ -11,7 +11,6 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from lorasmith.server.jobs import Item, Job, Reader, Result, error_json
 from lorasmith.server.line import FairLine
 from lorasmith.server.metrics import Metrics, resident_bytes
 from lorasmith.server.orders import FINAL, Order, State
+from lorasmith.server.pace import Pace
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import JobRow, PictureRow, Store
 from lorasmith.tags.refusal import refuse
@@ -65,7 +65,7 @@ class Service:
         self.loaded_base: str | None = None
         self.base_hashes: dict[str, str] = {}
         self.previews_until = 0.0
-        self._finishes: deque[float] = deque(maxlen=33)
+        self._pace = Pace(time.monotonic)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="lorasmith-keeper")
         self._worker: threading.Thread | None = None
         self._declare_metrics()
@@ -249,6 +249,8 @@ class Service:
         with self.lock:
             item = self.line.take(fits)
             if item is not None:
+                if not self.running:
+                    self._pace.begin()
                 is_first = item.job.state == "queued"
                 item.state = "running"
                 self.running.append(item)
@@ -303,7 +305,7 @@ class Service:
         with self.lock:
             if item.state != "running":
                 return
-            self._finishes.append(time.monotonic())
+            self._pace.finish()
             self._end(item, "done", result)
 
     def _write(self, item: Item, picture: Picture) -> Result:
@@ -443,11 +445,9 @@ class Service:
         self.previews_until = time.monotonic() + PREVIEW_SECONDS
 
     def seconds_each(self) -> float:
-        """Seconds from one finished picture to the next, lately; 1 before there were two."""
+        """Seconds of drawing for each picture, lately; 1 before there was one."""
         with self.lock:
-            if len(self._finishes) < 2:
-                return 1.0
-            return (self._finishes[-1] - self._finishes[0]) / (len(self._finishes) - 1)
+            return self._pace.seconds or 1.0
 
     def default_base(self) -> BaseEntry:
         """What is drawn with when a request names none: the option of the web UI face, else the first one."""
@@ -469,7 +469,7 @@ class Service:
                 "pictures": self.store.count_pictures(),
                 "base": self.loaded_base,
                 "default_base": self.default_base().name,
-                "seconds_per_picture": round(self.seconds_each(), 4) if len(self._finishes) > 1 else None,
+                "seconds_per_picture": round(self.seconds_each(), 4) if self._pace.seconds else None,
                 "uptime": round(time.time() - self.started, 1),
                 "stopping": self.closing,
                 "limits": asdict(self.limits),

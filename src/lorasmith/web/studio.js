@@ -143,7 +143,9 @@ function number(id) {
 
 function readForm() {
   const seed = $("seed").value.trim();
-  if (seed && !/^\d{1,18}$/.test(seed)) throw new Error("Seed: a whole number, or nothing for a random one.");
+  if (seed && !(/^\d+$/.test(seed) && Number.isSafeInteger(Number(seed)))) {
+    throw new Error(`Seed ${seed}: a whole number up to ${Number.MAX_SAFE_INTEGER}, or nothing for a random one.`);
+  }
   return {
     prompt: $("prompt").value,
     negative: $("negative").value,
