@@ -1,8 +1,8 @@
 """Seven algorithms on seven persons that the embedded base has never seen: what each learns in the same steps.
 
 LoRA and what is shaped like it learn at the rate of the preset. The others are tried with two rates on the shipped
-example, which is none of the seven; the better one is kept. Then each trains on each person and is examined. No row is preserved: the table is about the algorithms. It
-ends as a table for docs/algorithms.md.
+example, which is none of the seven; the better one is kept. Then each trains on each person and is examined. No row is
+preserved: the table is about the algorithms. It ends as a table for docs/algorithms.md.
 
 Run: python -m benchmarks.subjects [--quick] [--keep DIR]. It needs the persons' pictures, which
 ``node doodle/render/subjects.mjs`` draws, and takes about three quarters of an hour on two cores; with ``--keep`` it

@@ -34,11 +34,22 @@ def test_pictures_are_drawn_named_and_never_overwritten(
     assert sorted(path.name for path in out.iterdir()) == [f"picture-{n:04d}.png" for n in range(1, 5)]
 
 
+def test_the_base_may_be_kept_in_a_byte_a_weight(
+    tiny_base_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["generate", "red", "--base", str(tiny_base_folder), "--seed", "7", "--steps", "1", "--size", "64x64"]
+    assert run([*words, "--weights", "int8", "--out", str(tmp_path), "--json"]) == 0
+    picture = read_picture(json.loads(capsys.readouterr().out)["pictures"][0]["path"])
+    assert picture.drawing is not None
+    assert picture.drawing.weights == "int8"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (["--size", "big"], 2, "WIDTHxHEIGHT"),
         (["--n", "0"], 2, "at least one"),
+        (["--weights", "int9"], 2, "Did you mean"),
         (["--adapters", "nowhere"], 2, "nowhere"),
         (["--size", "100x64"], 2, "not a multiple of 8"),
         (["--sampler", "Eulr"], 2, "Did you mean"),

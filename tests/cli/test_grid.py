@@ -44,7 +44,7 @@ def test_one_base_is_in_memory_at_a_time(
     alive: list[weakref.ref[Base]] = []
     opened: list[str] = []
 
-    def open_base(name: str, *_: object) -> Base:
+    def open_base(name: str, *_: object, **__: object) -> Base:
         assert not [old for old in alive if old() is not None], f"an old base is there while {name} is loaded"
         base = copy.copy(tiny_base)
         base.__dict__["content_hash"] = hashlib.sha256(name.removesuffix(" again").encode()).hexdigest()

@@ -37,6 +37,7 @@ def test_it_listens_and_stops_at_a_signal(tmp_path: Path) -> None:
         (["--queue", "0"], "at least one picture"),
         (["--adapters", "nowhere"], "no such file or folder"),
         (["--port", "99999"], "port 99999"),
+        (["--weights", "int4"], "none of full, fp8, int8"),
     ],
 )
 def test_wrong_calls(

@@ -153,4 +153,6 @@ def test_names_tell_what_differs(tmp_path: Path) -> None:
         "unet0.0001-seed7-layers_attention",
         "unet0.0005-seed7-layers_attention",
     ]
+    words = sweep_project(tmp_path / "w", tmp_path, 'algorithm = ["lora", "loha"]\nrank = [4]')
+    assert [variant.name for variant in read_sweep(words)] == ["lora-rank4", "loha-rank4"]
     assert read_sweep(build_project(tmp_path / "q", RECIPE)) == []

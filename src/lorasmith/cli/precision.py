@@ -1,4 +1,4 @@
-"""The --precision option of the commands that draw."""
+"""The --precision and --weights options of the commands that draw."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from typing import Annotated, cast, get_args
 import typer
 
 from lorasmith.errors import UsageError, did_you_mean
-from lorasmith.recipe.precision import Precision
+from lorasmith.recipe.precision import Precision, Weights
 
 PrecisionOption = Annotated[
     str, typer.Option(metavar="NUMBERS", help="Of the base: auto, fp32, bf16 or fp16. auto: half on a GPU, else fp32.")
+]
+WeightsOption = Annotated[
+    str, typer.Option(metavar="FORM", help="Of the base in memory: full, or fp8 or int8 with a byte a weight.")
 ]
 
 
 def read_precision(text: str) -> Precision:
     """The option's value. Raises UsageError."""
-    known = get_args(Precision)
+    return cast(Precision, _one_of(text, "--precision", get_args(Precision)))
+
+
+def read_weights(text: str) -> Weights:
+    """The option's value. Raises UsageError."""
+    return cast(Weights, _one_of(text, "--weights", get_args(Weights)))
+
+
+def _one_of(text: str, option: str, known: tuple[str, ...]) -> str:
     if text not in known:
-        raise UsageError(f'--precision "{text}" is none of {", ".join(known)}.', hint=did_you_mean(text, known))
-    return cast(Precision, text)
+        raise UsageError(f'{option} "{text}" is none of {", ".join(known)}.', hint=did_you_mean(text, known))
+    return text

@@ -343,7 +343,9 @@ class SampleTable(RecipeTable):
 class Recipe(RecipeTable):
     """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins."""
 
-    base: str = Field(default="doodle", description="the base model: doodle, or a folder")
+    base: str = Field(
+        default="doodle", description="the base model: doodle, a checkpoint file, a diffusers folder or a hub id"
+    )
     precision: Precision = Field(
         default="auto",
         description="numbers of the frozen base; what is trained is always fp32. auto: bf16 on a GPU that has it, "

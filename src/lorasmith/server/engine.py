@@ -158,6 +158,6 @@ class StepperEngine:
 
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
-    base = open_base(entry.source, settings.precision)
+    base = open_base(entry.source, settings.precision, weights=settings.weights)
     stepper = Stepper(base, AdapterShelf(settings.adapters), settings.batch_size)
     return StepperEngine(stepper, input_path), base.content_hash

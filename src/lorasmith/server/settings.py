@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lorasmith.errors import UsageError
 from lorasmith.project import EMBEDDED
-from lorasmith.recipe.precision import Precision
+from lorasmith.recipe.precision import Precision, Weights
 
 DEFAULT_PORT = 7860
 LEAST_TOKEN = 8
@@ -46,6 +46,7 @@ class ServerSettings:
     token: str | None = None
     origins: tuple[str, ...] = ()
     precision: Precision = "auto"
+    weights: Weights = "full"
     batch_size: int = 8
     grace: float = 10.0
     preload: bool = False

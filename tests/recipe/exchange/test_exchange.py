@@ -194,6 +194,7 @@ ROUND: dict[str, dict[str, Any]] = {
         "caption": {"shuffle": True, "keep_separator": "|||", "tag_dropout": 0.1, "max_tokens": 225},
         "dropout": {"network": 0.1, "rank": 0.2, "module": 0.3}, "max_weight_norm": 1.0,
     },
+    "base in fp8": {"epochs": 2, "weights": "fp8", "prediction": "v_prediction"},
     "masked": {"epochs": 2, "loss": {"mask": "alpha"}, "preserve": {"kind": "images", "folder": "reg", "weight": 0.5}},
 }  # fmt: skip
 
@@ -208,6 +209,8 @@ def test_a_recipe_goes_through_kohya_s_toml_and_back(case: str) -> None:
     back = recipe_of(imported.values | {"base": recipe.base})
     assert not differing(recipe, back, but=("bucket.min", "bucket.max"))
     same = (
+        "weights",
+        "prediction",
         "algorithm",
         "alpha",
         "dora",
@@ -235,9 +238,18 @@ def test_a_recipe_goes_through_kohya_s_toml_and_back(case: str) -> None:
 
 def test_what_kohya_cannot_say_is_listed() -> None:
     recipe = recipe_of(
-        {"target_steps": 10, "preserve": {"kind": "differential"}, "delta_norm": 0.1, "save_every": "5 minutes"}
+        {
+            "target_steps": 10,
+            "preserve": {"kind": "differential"},
+            "delta_norm": 0.1,
+            "save_every": "5 minutes",
+            "weights": "int8",
+            "precision": "bf16",
+        }
     )
-    assert {each.key for each in to_kohya(recipe, name="x")[1]} == {"preserve.kind", "delta_norm", "save_every", "base"}
+    assert {each.key for each in to_kohya(recipe, name="x")[1]} == {
+        "preserve.kind", "delta_norm", "save_every", "base", "weights",
+    }  # fmt: skip
 
 
 HEADER = {

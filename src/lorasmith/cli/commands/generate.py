@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lorasmith.cli.precision import PrecisionOption, read_precision
+from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -28,8 +28,9 @@ _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
 def command(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to draw; <lora:NAME:0.8> calls an adapter.")],
-    base: Annotated[str, typer.Option(help='"doodle", or a diffusers folder.')] = "doodle",
+    base: Annotated[str, typer.Option(help='"doodle", a checkpoint file, a diffusers folder or a hub id.')] = "doodle",
     precision: PrecisionOption = "auto",
+    weights: WeightsOption = "full",
     seed: Annotated[
         int | None, typer.Option(help="Of the first picture; the next ones count on. Random if none.")
     ] = None,
@@ -100,7 +101,7 @@ def command(
     second_seed = read_variation(variation)
     second_pass = read_hires(hires, hires_steps, denoising, upscaler)
     folders = find_shelf(adapters)
-    numbers = read_precision(precision)
+    numbers, form = read_precision(precision), read_weights(weights)
     from lorasmith.adapters.shelf import AdapterShelf
     from lorasmith.bases.base import open_base
     from lorasmith.generation.grids.drawing import sign
@@ -136,7 +137,7 @@ def command(
         )
         for text, own in prompts
     ]
-    studio = Studio(open_base(base, numbers), AdapterShelf(folders), mixed=False)
+    studio = Studio(open_base(base, numbers, weights=form), AdapterShelf(folders), mixed=False)
     for request in requests:
         studio.check(request)
     drawn = []

@@ -11,7 +11,7 @@ import typer
 
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
-from lorasmith.cli.precision import PrecisionOption, read_precision
+from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lorasmith.generation.grids.drawing import OpenStudio
     from lorasmith.generation.request import Request
     from lorasmith.generation.studio import Studio
-    from lorasmith.recipe.precision import Precision
+    from lorasmith.recipe.precision import Precision, Weights
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
 #: Longer work is asked about first, where somebody can answer.
@@ -55,6 +55,7 @@ def draw(
         str | None, typer.Option(help='"doodle", a diffusers folder or a checkpoint; else that of the project.')
     ] = None,
     precision: PrecisionOption = "auto",
+    weights: WeightsOption = "full",
     seed: Annotated[int, typer.Option(help="The same in every cell.")] = 0,
     steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
     cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
@@ -111,7 +112,7 @@ def draw(
     folder = out / (name or name_folder(request.prompt, facts, "grid"))
     check_folder_name(name)
     find_identity(folder, RECORD)
-    open_studio = studios(files, read_precision(precision))
+    open_studio = studios(files, read_precision(precision), read_weights(weights))
     order = show(
         take_order(
             request, columns, rows, open_studio, folder, z=pages, adapter=names[-1] if names else None, base=where
@@ -173,7 +174,7 @@ def pick(
         say("no favourites: star some on the page first.")
 
 
-def studios(files: list[Path], precision: Precision = "auto") -> OpenStudio:
+def studios(files: list[Path], precision: Precision = "auto", weights: Weights = "full") -> OpenStudio:
     """Studios over these adapters by base. The last one is kept; it goes before another base is loaded, so that two
     bases need not fit into memory together."""
     import gc
@@ -189,7 +190,7 @@ def studios(files: list[Path], precision: Precision = "auto") -> OpenStudio:
         if base not in kept:
             kept.clear()
             gc.collect()
-            kept[base] = Studio(open_base(base, precision), shelf)
+            kept[base] = Studio(open_base(base, precision, weights=weights), shelf)
         return kept[base]
 
     return open_studio

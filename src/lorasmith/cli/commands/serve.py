@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lorasmith.cli.precision import PrecisionOption, read_precision
+from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say
 from lorasmith.errors import UsageError
 
@@ -28,12 +28,13 @@ def command(
         list[Path] | None, typer.Option(metavar="DIR", help="Where adapters are; ./adapters if none. Repeatable.")
     ] = None,
     base: Annotated[
-        list[str] | None, typer.Option(help='"doodle", or a diffusers folder; several can be chosen from.')
+        list[str] | None, typer.Option(help='"doodle", a checkpoint file, a diffusers folder or a hub id; repeatable.')
     ] = None,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where jobs and pictures are kept.")] = Path(
         "lorasmith-data"
     ),
     precision: PrecisionOption = "auto",
+    weights: WeightsOption = "full",
     batch: Annotated[int, typer.Option(help="How many pictures are drawn together.")] = 8,
     queue: Annotated[int, typer.Option(help="How many pictures may wait.")] = 512,
     origin: Annotated[
@@ -69,6 +70,7 @@ def command(
         token=token,
         origins=tuple(each.rstrip("/") for each in origin or ()),
         precision=read_precision(precision),
+        weights=read_weights(weights),
         batch_size=batch,
         grace=grace,
         preload=not lazy,

@@ -189,11 +189,13 @@ def _read_rest(given: Mapping[str, Any], result: Imported) -> set[str]:
         result.take("preserve.weight", "prior_loss_weight", given.get("prior_loss_weight", 1), number)
     if flag(given.get("masked_loss", False)) or flag(given.get("alpha_mask", False)):
         result.put("loss.mask", "alpha" if flag(given.get("alpha_mask", False)) else "files")
-    told = ("v_parameterization", "v2")
-    for key in told:
-        if given.get(key):
-            result.notes.append(f"{key}: what a base predicts is read from the base itself.")
-    return {"reg_data_dir", "prior_loss_weight", "masked_loss", "alpha_mask", *told}
+    if flag(given.get("fp8_base", False)):
+        result.put("weights", "fp8")
+    if flag(given.get("v_parameterization", False)):
+        result.put("prediction", "v_prediction")
+    if given.get("v2"):
+        result.notes.append("v2: the family of a base is read from the base itself.")
+    return {"reg_data_dir", "prior_loss_weight", "masked_loss", "alpha_mask", "fp8_base", "v_parameterization", "v2"}
 
 
 def _settle(result: Imported) -> None:

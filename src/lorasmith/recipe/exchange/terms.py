@@ -135,7 +135,6 @@ TECHNICAL = frozenset(
         "ddp_timeout",
         "deepspeed",
         "dynamo_backend",
-        "fp8_base",
         "full_bf16",
         "full_fp16",
         "highvram",

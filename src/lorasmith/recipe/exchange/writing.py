@@ -58,11 +58,28 @@ def to_kohya(recipe: Recipe, *, name: str, dataset_config: Path | None = None) -
     if table["max_token_length"] == 75:
         del table["max_token_length"]
     table |= _network(recipe) | _rates(recipe) | _length(recipe, lost)
+    table |= _base(recipe, lost)
     document = tomlkit.document()
     document.add(tomlkit.comment("For kohya's trainer: --config_file."))
     for key, value in table.items():
         document[key] = value
     return tomlkit.dumps(document), lost
+
+
+def _base(recipe: Recipe, lost: list[LeftOut]) -> dict[str, Any]:
+    """How the frozen base is kept and what it predicts."""
+    table: dict[str, Any] = {}
+    if recipe.precision != "auto":
+        table["mixed_precision"] = "no" if recipe.precision == "fp32" else recipe.precision
+    if recipe.weights == "fp8":
+        table["fp8_base"] = True
+    elif recipe.weights != "full":
+        lost.append(LeftOut("weights", recipe.weights, "kohya keeps a base in fp8 or in full"))
+    if recipe.prediction == "v_prediction":
+        table["v_parameterization"] = True
+    elif recipe.prediction != "auto":
+        lost.append(LeftOut("prediction", recipe.prediction, "kohya takes it for granted unless told otherwise"))
+    return table
 
 
 def _network(recipe: Recipe) -> dict[str, Any]:
