@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
 from lorasmith.dataset.evidence import Group, Likeness
-from lorasmith.dataset.grouping import near_pairs
+from lorasmith.dataset.grouping import Hashes, Places, near_pairs
 from lorasmith.images.fingerprints import HASH_DISTANCE, Fingerprint
-from lorasmith.images.looks import Look, looks_same, looks_same_inside
+from lorasmith.images.looks import (
+    COARSE_MOST,
+    COARSE_MOST_INSIDE,
+    Look,
+    coarse_light,
+    differ_coarsely,
+    looks_same,
+    looks_same_inside,
+)
 
 View = tuple[int, Callable[[], Look]]
 """A hash, and the look that tells whether a near hash is of the same picture."""
@@ -24,6 +33,7 @@ _KINDS: tuple[Likeness, ...] = ("same", "near", "mirrored", "padded", "cropped")
 _CLOSE = math.log(1.05)
 """Sizes within 5 % of each other count as equal."""
 _BLUR_STEP, _MUCH_LARGER = 0.1, 1.3
+_SLACK, _AT_ONCE = 0.01, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -188,7 +198,7 @@ def _near(one: int, other: int) -> bool:
     return (one ^ other).bit_count() <= HASH_DISTANCE
 
 
-def _candidates(ranked: Sequence[Portrait]) -> Iterator[tuple[int, int]]:
+def _candidates(ranked: Sequence[Portrait]) -> list[tuple[int, int]]:
     """The pairs of places, in order, at which a hash is near: of any view to any view, or of a mirror image."""
     prints = [portrait.fingerprint for portrait in ranked]
     hashes = np.array([made.phash for made in prints], np.uint64)
@@ -197,5 +207,28 @@ def _candidates(ranked: Sequence[Portrait]) -> Iterator[tuple[int, int]]:
     owners, shown = np.array([place for place, _ in views], np.int64), np.array([view for _, view in views], np.uint64)
     alike = owners[near_pairs(shown, shown, HASH_DISTANCE)]
     found = np.concatenate((alike[alike[:, 0] < alike[:, 1]], near_pairs(hashes, mirrored, HASH_DISTANCE)))
-    for one, other in np.unique(found, axis=0):
-        yield int(one), int(other)
+    pairs = np.unique(found, axis=0)
+    return [(one, other) for one, other in pairs[_plausible(ranked, mirrored, pairs)].tolist()]
+
+
+def _plausible(ranked: Sequence[Portrait], mirrored: Hashes, pairs: Places) -> npt.NDArray[np.bool_]:
+    """Which pairs a second look may find to be one picture. Drawings on one background are nearly all near each other
+    by their hashes; most of these pairs differ at first sight, and are told apart many at once."""
+    seen = np.unique(pairs)
+    height = max((len(ranked[place].views) for place in seen.tolist()), default=1)
+    hashes = np.zeros((height, len(ranked)), np.uint64)
+    coarse = np.full((height, len(ranked), 8, 8), np.nan, np.float32)  # what is not there is near nothing
+    for place in seen.tolist():
+        for number, (view, take_look) in enumerate(ranked[place].views):
+            hashes[number, place], coarse[number, place] = view, coarse_light(take_look())
+    plausible = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), _AT_ONCE):
+        one, other = pairs[start : start + _AT_ONCE].T
+        flipped = differ_coarsely(coarse[0, one], coarse[0, other][:, :, ::-1]) < COARSE_MOST + _SLACK
+        found = flipped & (np.bitwise_count(hashes[0, one] ^ mirrored[other]) <= HASH_DISTANCE)
+        for this, that in product(range(height), range(height)):
+            most = (COARSE_MOST_INSIDE if this or that else COARSE_MOST) + _SLACK
+            near = np.bitwise_count(hashes[this, one] ^ hashes[that, other]) <= HASH_DISTANCE
+            found |= near & (differ_coarsely(coarse[this, one], coarse[that, other]) < most)
+        plausible[start : start + _AT_ONCE] = found
+    return plausible

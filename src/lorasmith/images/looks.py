@@ -5,7 +5,6 @@ Shapes: look_HWC uint8, 64 x 64 x RGB, whatever the picture's aspect ratio; ligh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,11 @@ _LEAST_GAIN = 0.4
 _GREY = 4.0
 _FURTHEST, _STEPS = 1.0, 3
 """Pixels of a look that the edges of two inner looks may lie apart."""
-_COARSE, _COARSE_MOST, _COARSE_MOVED = 8, 24.0, _FURTHEST * 255 / 8
-"""The side of a large spot, what two of them may differ by, and what moving an edge from black to white adds to it."""
+_COARSE = 8
+"""The side of a large spot."""
+COARSE_MOST = 24.0
+COARSE_MOST_INSIDE = COARSE_MOST + _FURTHEST * 255 / _COARSE
+"""What two large spots may differ by; of inner looks, whose edges may have moved from black to white."""
 _FLAT_COLOUR, _FLAT_SHARE, _KEPT = 10.0, 0.9, 6.0
 """How far a pixel may be from a flat colour, how much of a picture two of them make up, and the change of a colour that
 recompression makes at most."""
@@ -68,6 +70,27 @@ def take_look(image: Image.Image, box: Box = WHOLE) -> Look:
     return np.asarray(image.resize((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BOX, pixels))
 
 
+def coarse_light(one: Look) -> _Light:
+    """The greys of large spots, 8 x 8 of them, float32: what `differ_coarsely` compares."""
+    return _coarse(one.astype(np.float32))
+
+
+def differ_coarsely(ones_N88: _Light, others_N88: _Light) -> _Light:
+    """For a quick no, of many pairs at once: by how many greys large spots differ at most (N) once the light is fitted,
+    whichever comes first. Infinite for a blank sheet beside a picture. What differs by `COARSE_MOST` is not the same.
+    """
+    ones, others = (spots.reshape(len(spots), -1) for spots in (ones_N88, others_N88))
+    swap = (ones.std(axis=1) < others.std(axis=1))[:, None]
+    a, b = np.where(swap, others, ones), np.where(swap, ones, others)
+    mean_a, mean_b = a.mean(axis=1, keepdims=True), b.mean(axis=1, keepdims=True)
+    power = ((a - mean_a) ** 2).sum(axis=1, keepdims=True)
+    gain = ((a - mean_a) * (b - mean_b)).sum(axis=1, keepdims=True) / np.maximum(power, 1e-6)
+    fitted = np.abs(a - mean_a - (b - mean_b) / np.maximum(gain, _LEAST_GAIN)).max(axis=1)
+    blank = np.where(a.std(axis=1) < 1.0, np.abs(a - b).max(axis=1), np.inf)
+    differing: _Light = np.where(gain[:, 0] < _LEAST_GAIN, blank, fitted)
+    return differing
+
+
 def looks_same(one: Look, other: Look) -> bool:
     """Whether two pictures differ no more than recompression, resizing, loss of colour, a colour laid over all of it,
     another brightness or blurring make them differ.
@@ -82,7 +105,7 @@ def looks_same(one: Look, other: Look) -> bool:
 def _look_same(one: Look, other: Look, frame: int) -> bool:
     """`looks_same` but for the outer `frame` pixels."""
     x, y = one.astype(np.float32), other.astype(np.float32)
-    if _differ_coarsely(x, y) >= _COARSE_MOST:
+    if _differ_coarsely(x, y) >= COARSE_MOST:
         return False
     if _spread(x) < _spread(y):
         x, y = y, x
@@ -96,7 +119,7 @@ def looks_same_inside(one: Look, other: Look) -> bool:
     """`looks_same` of two inner looks, also when recompression has moved the edges of one a little, so that they
     show a line of the border."""
     x, y = one.astype(np.float32), other.astype(np.float32)
-    if _differ_coarsely(x, y) >= _COARSE_MOST + _COARSE_MOVED:
+    if _differ_coarsely(x, y) >= COARSE_MOST_INSIDE:
         return False
     if _look_same(one, other, 1):
         return True
@@ -186,13 +209,7 @@ def _agree(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bo
 
 
 def _differ_coarsely(x: _Light, y: _Light) -> float:
-    """For a quick no: by how many greys large spots differ at most once the light is fitted, whichever comes first.
-    Infinite for a blank sheet beside a picture."""
-    a, b = sorted((_means((image @ _LUMA)[..., None], _COARSE) for image in (x, y)), key=_spread, reverse=True)
-    gain, offsets = _fit(a, b)
-    if gain < _LEAST_GAIN:
-        return float(np.abs(a - b).max()) if _spread(a) < 1.0 else math.inf
-    return float(np.abs(a - (b - offsets) / gain).max())
+    return float(differ_coarsely(_coarse(x)[None], _coarse(y)[None])[0])
 
 
 def _fit(x: _Light, y: _Light) -> tuple[float, _Light]:
@@ -260,6 +277,10 @@ def _contrast(light_HW: _Light) -> _Light:
     low = np.minimum(np.minimum(rows_low[:, :-2], rows_low[:, 1:-1]), rows_low[:, 2:])
     span: _Light = high - low
     return span
+
+
+def _coarse(image: _Light) -> _Light:
+    return _means((image @ _LUMA)[..., None], _COARSE)[..., 0]
 
 
 def _means(image: _Light, block: int) -> _Light:
