@@ -1,0 +1,67 @@
+"""What `lorasmith plan --rehearse` says a run will take, and what it takes: both on the embedded base, several recipes,
+turn by turn, so that a machine whose speed drifts is seen to drift.
+
+Run: python -m benchmarks.plan_truth [--quick]. About eight minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.timing import machine, ratio_line
+from lorasmith.dataset.reading import read_dataset
+from lorasmith.events import finish
+from lorasmith.examples import copy_example
+from lorasmith.project import Project, open_project
+from lorasmith.recipe.plan import make_plan
+from lorasmith.recipe.recipe import read_recipe
+from lorasmith.training.loop import train, training_base
+from lorasmith.training.rehearsal import rehearse
+
+BARE = {"preserve.kind": "none", "save_every": "1000 steps"}
+RECIPES = {
+    "LoRA": BARE | {"target_steps": "150"},
+    "LoCon, batch 8": BARE | {"target_steps": "80", "batch_size": "8", "conv.rank": "8"},
+    "LoHa, 192 pixels": BARE | {"target_steps": "50", "algorithm": "loha", "resolution": "192"},
+    "the preset": {"target_steps": "100", "save_every": "1000 steps"},
+}
+
+
+def planned_and_taken(project: Project, sets: dict[str, str]) -> tuple[float, float]:
+    """Seconds of a run as planned after a rehearsal, and as they came."""
+    recipe, dataset = read_recipe(project, sets), finish(read_dataset(project))
+    base = training_base(recipe)
+    pace = rehearse(recipe, make_plan(recipe, dataset), base, project.root)
+    planned = make_plan(recipe, dataset, pace=pace).seconds
+    begun = time.perf_counter()
+    finish(train(project, recipe, base=base))
+    return planned, time.perf_counter() - begun
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.plan_truth", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few steps, once")
+    quick = parser.parse_args(argv).quick
+    print(machine(), flush=True)
+    worst: dict[str, float] = {}
+    for name, sets in RECIPES.items():
+        ratios = []
+        for _ in range(1 if quick else 3):
+            with tempfile.TemporaryDirectory() as folder:
+                project = open_project(copy_example("character", Path(folder) / "project"))
+                steps = {"target_steps": "5"} if quick else {}
+                planned, taken = planned_and_taken(project, sets | steps)
+            ratios.append(taken / planned)
+            print(f"{name}: planned {planned:.1f} s, taken {taken:.1f} s", flush=True)
+        worst[name] = statistics.median(ratios)
+    for name, ratio in worst.items():
+        print(ratio_line(f"{name}: taken / planned, off by", max(ratio, 1 / ratio), at_most=1.15))
+
+
+if __name__ == "__main__":
+    main()
