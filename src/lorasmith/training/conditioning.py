@@ -13,11 +13,11 @@ from lorasmith.prompts.attention import parse_attention
 
 CHUNK = 75
 _MEMORY_LIMIT = 1 << 28
-_TEXTS_LIMIT = 65_536
+_TEXTS_LIMIT = 4096
 
 
 class Conditioner:
-    """Token ids of captions, and the frozen text encoder's outputs, each computed once while memory lasts.
+    """Token ids of captions, and the frozen text encoder's outputs, kept while memory lasts.
 
     `max_tokens`: 75, or 150 or 225, which are read in chunks of 75, each between BOS and EOS, and joined again with
     the first BOS and the last EOS (T = `max_tokens` + 2), as kohya's trainer does it. `weighted`: ``(tag:1.2)``
@@ -31,6 +31,7 @@ class Conditioner:
         self._weighted = weighted
         self._ids: dict[str, tuple[Tensor, Tensor]] = {}
         self._contexts: OrderedDict[str, TextContext] = OrderedDict()
+        self._asked: set[int] = set()
         self._bytes = 0
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
@@ -108,7 +109,8 @@ class Conditioner:
 
     @torch.no_grad()
     def recall(self, texts: Sequence[str], prepare: Callable[[], None]) -> TextContext:
-        """Contexts (B, T, D) of the frozen text encoder, remembered by text.
+        """Contexts (B, T, D) of the frozen text encoder, remembered by text from the second time on: shuffled captions
+        hardly ever come again, and would only fill the memory.
 
         `prepare` is called before new texts are encoded, to switch adapters off for them.
         """
@@ -127,6 +129,11 @@ class Conditioner:
         return TextContext(torch.stack([row.hidden for row in rows]), torch.stack(pooled_rows) if pooled_rows else None)
 
     def _keep(self, text: str, context: TextContext) -> None:
+        if hash(text) not in self._asked:
+            if len(self._asked) >= _TEXTS_LIMIT:
+                self._asked.clear()
+            self._asked.add(hash(text))
+            return
         self._contexts[text] = context
         self._bytes += _size(context)
         while self._bytes > _MEMORY_LIMIT:

@@ -26,7 +26,7 @@ from lorasmith.training.distribution import Share, join_processes
 from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
 from lorasmith.training.material import gather_material, make_rows, make_validation
 from lorasmith.training.member import Member
-from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, used_memory
+from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, return_memory, used_memory
 from lorasmith.training.metadata import current_time
 from lorasmith.training.rows import RowSource
 from lorasmith.training.run import Run, create_run, found_run, latest_run
@@ -277,6 +277,7 @@ class _Session:
                 raise self._stopped()
             if time.monotonic() >= due:
                 due = self._save_state()
+                return_memory()
         if pace.known and self._share.writes:
             write_pace(self._project.cache, self._members[0].recipe, pace.per_row_pixel)
 

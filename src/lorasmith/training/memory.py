@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import sys
 
@@ -56,6 +57,15 @@ def asked_memory(fault: BaseException) -> str:
         free = _CUDA_FREE.search(text)
         return f"{found[1]} more were asked for" + (f", {free[1]} were free" if free else "")
     return "the system gave no more"
+
+
+def return_memory() -> None:
+    """Give the system back what the C library holds on to between freed pieces. Long runs of small tensors among which
+    a few live on would else spread over more and more pages."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries than glibc do it by themselves
+        if trim is not None:
+            trim(0)
 
 
 def used_memory() -> int:
