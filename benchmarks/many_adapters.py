@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.timing import alternate, machine, ratio_line
@@ -38,7 +38,7 @@ RANK = 16
 
 
 def true_shape(doodle: Base) -> Base:
-    """SD 1.5's UNet and text encoder with random weights; Doodle's autoencoder and tokenizer."""
+    """SD 1.5's UNet and text encoder and a small autoencoder, with random weights; Doodle's tokenizer."""
     torch.manual_seed(0)
     tokenizer = doodle.text_encoders[0].tokenizer
     unet = UNet2DConditionModel(sample_size=32, cross_attention_dim=768).eval().requires_grad_(False)
@@ -58,6 +58,7 @@ def true_shape(doodle: Base) -> Base:
         doodle,
         name="true-shape",
         denoiser=unet,
+        vae=AutoencoderTiny(latent_channels=4).eval().requires_grad_(False),
         text_encoders=(TextEncoder(text, tokenizer, "lora_te"),),
         resolution=256,
         targets={target.name: target for target in targets},
