@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ from typing import Any
 
 from safetensors import safe_open
 
+from benchmarks.curation_effect import IDENTITY
 from benchmarks.timing import machine, ratio_line
 from lorasmith.bases.base import Base, open_base
 from lorasmith.events import finish
@@ -34,7 +36,6 @@ from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 
 PICTURES = Path(os.environ.get("DOODLE_WORK", Path(__file__).parents[1] / "doodle/work")) / "subjects"
-TRIAL_IDENTITY = ("personas style", "side-swept hair", "turquoise hair", "tan skin")
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,7 @@ def mark_of(
 def count_numbers(adapter: Path) -> int:
     """How many weights an adapter file has."""
     with safe_open(adapter, "pt") as file:
-        total = 0
-        for key in file.keys():  # noqa: SIM118
-            size = 1
-            for side in file.get_slice(key).get_shape():
-                size *= side
-            total += size
-    return total
+        return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
 
 
 def choose_rates(root: Path, effort: Effort, base: Base) -> dict[str, float]:
@@ -143,7 +138,7 @@ def choose_rates(root: Path, effort: Effort, base: Base) -> dict[str, float]:
     project = project_of(root / "rates", "zbk", copy_example("character", root / "example") / "images")
     chosen: dict[str, float] = {}
     for contender in CONTENDERS:
-        marks = {rate: mark_of(project, TRIAL_IDENTITY, contender, rate, effort, base) for rate in contender.rates}
+        marks = {rate: mark_of(project, IDENTITY, contender, rate, effort, base) for rate in contender.rates}
         chosen[contender.name] = max(marks, key=lambda rate: marks[rate].score)
     return chosen
 

@@ -155,4 +155,6 @@ def test_names_tell_what_differs(tmp_path: Path) -> None:
     ]
     words = sweep_project(tmp_path / "w", tmp_path, 'algorithm = ["lora", "loha"]\nrank = [4]')
     assert [variant.name for variant in read_sweep(words)] == ["lora-rank4", "loha-rank4"]
+    signs = sweep_project(tmp_path / "s", tmp_path, 'caption.keep_separator = ["", "b c"]')
+    assert all(variant.name.startswith("keep_separator") for variant in read_sweep(signs)), "no name is empty"
     assert read_sweep(build_project(tmp_path / "q", RECIPE)) == []

@@ -31,7 +31,7 @@ class Conditioner:
         self._weighted = weighted
         self._ids: dict[str, tuple[Tensor, Tensor]] = {}
         self._contexts: OrderedDict[str, TextContext] = OrderedDict()
-        self._asked: set[int] = set()
+        self._asked: set[str] = set()
         self._bytes = 0
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
@@ -129,10 +129,10 @@ class Conditioner:
         return TextContext(torch.stack([row.hidden for row in rows]), torch.stack(pooled_rows) if pooled_rows else None)
 
     def _keep(self, text: str, context: TextContext) -> None:
-        if hash(text) not in self._asked:
+        if text not in self._asked:
             if len(self._asked) >= _TEXTS_LIMIT:
                 self._asked.clear()
-            self._asked.add(hash(text))
+            self._asked.add(text)
             return
         self._contexts[text] = context
         self._bytes += _size(context)

@@ -85,7 +85,7 @@ def _variant(project: Project, choice: Mapping[str, Any], overrides: Mapping[str
         short = key.rsplit(".", 1)[-1]
         unique = sum(other.rsplit(".", 1)[-1] == short for other in choice) == 1
         told = f"{value:g}" if isinstance(value, float) else str(value)
-        words.append(told if isinstance(value, str) else f"{short if unique else key}{told}")
+        words.append(told if isinstance(value, str) and value.isidentifier() else f"{short if unique else key}{told}")
     name = safe_name("-".join(words))
     try:
         recipe = read_recipe(project, {**overrides, **{key: _as_toml(value) for key, value in choice.items()}})
