@@ -1,7 +1,9 @@
 """The server under 32 clients with mixed adapters, against the same pictures drawn offline in full batches.
 
 Clients of the web UI's kind, each asking for one picture after another with one of eight adapters (or none). Both
-sides draw on the embedded base with the same size and steps, in turns: offline, served, offline.
+sides draw on the embedded base with the same size and steps, in turns: offline, served, offline. Each side has a thread
+of its own that ends with it, as the program's: OpenMP gives every thread that computes a team, and as soon as there are
+more of them than cores all stop spinning at barriers, which makes a pass on two cores nearly three times slower.
 
 Run: python -m benchmarks.serving [--quick] [--minutes M]
 """
@@ -13,9 +15,11 @@ import gc
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import torch
@@ -32,12 +36,14 @@ from lorasmith.server.metrics import resident_bytes
 from lorasmith.server.running import build_server
 from lorasmith.server.settings import ServerSettings
 
-CLIENTS, ADAPTERS, BATCH = 32, 8, 8
+CLIENTS, ADAPTERS, BATCH, SIDE = 32, 8, 8, 128
 GREATEST_GROWTH = 1.1
+T = TypeVar("T")
 
 
-def save_adapters(base: Base, folder: Path) -> list[str]:
+def save_adapters(folder: Path) -> list[str]:
     """Eight LoRAs with random factors on the attention layers; gives what calls each, and none."""
+    base = load_base("doodle")
     for number in range(ADAPTERS):
         adapter = _random_adapter(base, number)
         save_adapter(folder / f"{adapter.name}.safetensors", adapter, torch.float16)
@@ -61,8 +67,15 @@ def _random_adapter(base: Base, number: int) -> Adapter:
     return adapter
 
 
-def draw_offline(base: Base, folder: Path, tags: Sequence[str], seconds: float, steps: int) -> float:
+def apart(work: Callable[[], T]) -> T:
+    """The result of `work`, in a thread that ends with it."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
+
+
+def draw_offline(folder: Path, tags: Sequence[str], seconds: float, steps: int) -> float:
     """Pictures a second in full batches."""
+    base = load_base("doodle")
     studio = Studio(base, AdapterShelf([folder]), BATCH)
     finish(studio.draw([Request(f"1girl, smile{tag}", seed=1, steps=steps) for tag in tags[:BATCH]]))
     drawn, start = 0, time.monotonic()
@@ -78,13 +91,13 @@ def draw_offline(base: Base, folder: Path, tags: Sequence[str], seconds: float, 
 class Crowd:
     """Clients that ask until they are told to stop."""
 
-    def __init__(self, address: str, tags: Sequence[str], steps: int, side: int) -> None:
+    def __init__(self, address: str, tags: Sequence[str], steps: int) -> None:
         self.drawn = 0
         self.errors: list[str] = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._ask, args=(address, number, tags, steps, side)) for number in range(CLIENTS)
+            threading.Thread(target=self._ask, args=(address, number, tags, steps)) for number in range(CLIENTS)
         ]
 
     def start(self) -> None:
@@ -96,7 +109,7 @@ class Crowd:
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, address: str, number: int, tags: Sequence[str], steps: int, side: int) -> None:
+    def _ask(self, address: str, number: int, tags: Sequence[str], steps: int) -> None:
         with httpx.Client(base_url=address, timeout=600, headers={"x-client": str(number)}) as client:
             turn = number
             while not self._stop.is_set():
@@ -105,8 +118,8 @@ class Crowd:
                     "prompt": f"1girl, smile{tags[turn % len(tags)]}",
                     "seed": turn,
                     "steps": steps,
-                    "width": side,
-                    "height": side,
+                    "width": SIDE,
+                    "height": SIDE,
                     "sampler_name": "DDIM",
                     "cfg_scale": 4.0,
                 }
@@ -131,16 +144,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as held:
         folder = Path(held) / "adapters"
         folder.mkdir()
-        base = load_base("doodle")
-        tags = save_adapters(base, folder)
-        before = draw_offline(base, folder, tags, offline, steps)
+        tags = apart(lambda: save_adapters(folder))
+        before = apart(lambda: draw_offline(folder, tags, offline, steps))
         settings = ServerSettings(data=Path(held) / "data", adapters=(folder,), batch_size=BATCH, preload=True)
         server = build_server(replace(settings, port=0))
         thread = threading.Thread(target=server.run)
         thread.start()
         while not server.started or server.service.loaded_base is None:
             time.sleep(0.05)
-        crowd = Crowd(server.address, tags, steps, base.resolution)
+        crowd = Crowd(server.address, tags, steps)
         crowd.start()
         warm = served / 3
         time.sleep(warm)
@@ -154,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         crowd.stop()
         server.stop()
         thread.join()
-        after = draw_offline(base, folder, tags, offline, steps)
+        after = apart(lambda: draw_offline(folder, tags, offline, steps))
     print(f"offline {before:.2f} and {after:.2f} pictures/s, served {rate:.2f}; {together:.1f} drawn together")
     print(f"{crowd.drawn} pictures, {len(crowd.errors)} errors, {memory / 2**20:.0f} MiB after warming up")
     for problem in crowd.errors[:3]:

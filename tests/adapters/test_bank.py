@@ -64,6 +64,26 @@ def test_one_row_serves_any_batch_and_other_counts_are_refused(tiny_base: Base) 
         attached_output(bank, torch.tensor([[0.5], [1.0]]))
 
 
+def test_merged_rows_take_no_more_room_than_they_may_and_go_with_the_next_strengths(tiny_base: Base) -> None:
+    bank = AdapterBank(tiny_base, [trained_adapter(tiny_base, f"a{k}", seed=k) for k in range(2)])
+    rows, others = torch.eye(2).repeat_interleave(ROWS // 2, dim=0), torch.eye(2).repeat(ROWS // 2, 1)
+    beside = attached_output(bank, rows)
+    bank.merge_blocks(1000)
+    with bank.attached():
+        assert torch.equal(draw(tiny_base), beside)
+    bank.merge_blocks(2**24)
+    with bank.attached():
+        merged = draw(tiny_base)
+        with pytest.raises(ValueError, match="gave 4 rows"):
+            draw(tiny_base, slice(1))
+    assert not torch.equal(merged, beside)
+    torch.testing.assert_close(merged, beside, rtol=1e-4, atol=1e-5)
+    swapped = attached_output(bank, others)
+    torch.testing.assert_close(swapped[0], beside[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(swapped[3], beside[3], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(swapped[1], beside[1], atol=1e-3)
+
+
 @pytest.mark.parametrize("wrong", [torch.ones(1, 3), torch.ones(0, 2), torch.tensor([[1.0, float("nan")]])])
 def test_wrong_strengths_are_refused(tiny_base: Base, wrong: torch.Tensor) -> None:
     adapter = trained_adapter(tiny_base)

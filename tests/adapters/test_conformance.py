@@ -119,6 +119,28 @@ def test_detaching_restores_bit_for_bit(toy: Base, adapter: Adapter) -> None:
 
 
 @pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0, 0.0], [1.0, 0.0], [0.0, 0.5], [0.0, 0.5]],
+        [[1.0, 0.0], [0.0, 0.0], [0.5, 0.7], [0.0, -1.0]],
+        [[0.6, 0.2]] * ROWS,
+    ],
+)
+def test_rows_with_merged_weights_are_the_side_path(
+    toy: Base, adapter: Adapter, variant: dict[str, Any], rows: list[list[float]]
+) -> None:
+    bank = AdapterBank(toy, [adapter, trained_adapter(toy, "other", seed=3, **({"conv_rank": 3} | variant))])
+    bank.weigh(torch.tensor(rows))
+    with bank.attached():
+        beside = draw(toy)
+        bank.merge_blocks(2**20)
+        torch.testing.assert_close(draw(toy), beside, **CLOSE)
+        bank.part_blocks()
+        assert torch.equal(draw(toy), beside)
+
+
+@pytest.mark.usefixtures("untouched")
 def test_an_exception_leaves_no_trace(toy: Base, adapter: Adapter) -> None:
     bare = draw(toy)
     bank = AdapterBank(toy, [adapter])

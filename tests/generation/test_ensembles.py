@@ -64,6 +64,24 @@ def test_a_bank_with_more_members_serves_fewer_and_old_ones_go() -> None:
     assert small.bytes == adapters[A].bytes
 
 
+def test_a_new_bank_takes_in_who_may_be_wanted_soon_and_only_the_last_one_keeps_merged_weights() -> None:
+    base = toy_base()
+    adapters = toy_adapters(base)
+    kept = Ensembles(base)
+    narrow = kept.get({A: adapters[A]})
+    with narrow.acting([{A: 1.0}] * 4):
+        alone = draw(base)
+    wide = kept.get({B: adapters[B]}, also=adapters)
+    assert wide is not narrow
+    assert kept.get({A: adapters[A]}) is kept.get({B: adapters[B]}) is wide
+    with wide.acting([{A: 1.0}] * 4):
+        torch.testing.assert_close(draw(base), alone, atol=1e-5, rtol=1e-4)
+    assert wide.bytes_merged > 0
+    other = Member("c", None, 2)
+    kept.get({other: adapters[A]})
+    assert wide.bytes_merged == 0
+
+
 def test_columns_have_one_order_and_adapters_one_number() -> None:
     base = toy_base()
     adapters = toy_adapters(base)

@@ -6,9 +6,10 @@ different set for every image of a batch, a grid, an exam: each is this one thin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -37,6 +38,45 @@ class _Slot:
     sides: tuple[Side, ...]
     columns: tuple[tuple[int, ...], ...]
 
+    def factors(self) -> dict[int, LayerFactors]:
+        """The current factors by the bank's adapter."""
+        return {
+            k: side.factors(position)
+            for side, columns in zip(self.sides, self.columns, strict=True)
+            for position, k in enumerate(columns)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Stance:
+    """How a bank acts: the mixes of its columns and the strengths S (B, K) of each part, what stands still, and the
+    layers that have merged weights for each of `blocks` rows."""
+
+    mixes: Mapping[Part, Mapping[tuple[int, ...], Mix | None]]
+    strengths: Mapping[Part, Tensor]
+    gate: Gate | None = None
+    blocks: Mapping[str, _Blocks] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """A layer's merged weights and biases for n blocks of equally many rows, one after another: (n, i, o) and
+    (n, 1, o) of a linear layer; of a 1x1 convolution, where every row is a block, (n, o, i) and (n, o, 1)."""
+
+    weights: Tensor
+    biases: Tensor | None
+    spatial: bool
+
+    def run(self, x: Tensor) -> Tensor:
+        """The layer for x (B, ..., i), B a multiple of n; of a convolution (n, i, H, W)."""
+        n = self.weights.shape[0]
+        if self.spatial:
+            return self._sum(self.weights, x.reshape(n, x.shape[1], -1)).view(n, -1, *x.shape[2:])
+        return self._sum(x.reshape(n, -1, x.shape[-1]), self.weights).view(*x.shape[:-1], -1)
+
+    def _sum(self, left: Tensor, right: Tensor) -> Tensor:
+        return torch.bmm(left, right) if self.biases is None else torch.baddbmm(self.biases, left, right)
+
 
 class AdapterBank(nn.Module):
     """K adapters beside the layers of a frozen base. Nothing happens to the base outside `attached` and `merged`.
@@ -55,9 +95,8 @@ class AdapterBank(nn.Module):
         self.to(base.device)
         self.requires_grad_(trainable)
         self._columns = {part: {c for s in self._slots if s.part == part for c in s.columns} for part in PARTS}
-        self._mixes: dict[Part, dict[tuple[int, ...], Mix | None]] = {}
-        self._gate: Gate | None = None
-        self._rows: dict[Part, int] = {}
+        self._stance = _Stance({}, {})
+        self._fixed: dict[str, Mapping[int, LayerFactors]] = {}
         self.weigh(torch.ones(1, len(adapters)))
 
     def weigh(self, strengths: Tensor, te_strengths: Tensor | None = None) -> None:
@@ -65,13 +104,46 @@ class AdapterBank(nn.Module):
 
         B is the pass's batch; one row serves any batch. Raises ValueError for another K, or a number not finite.
         """
-        self._mixes, self._rows = {}, {}
-        for part, given in zip(PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True):
-            S = self._checked(given)
-            self._rows[part] = S.shape[0]
-            self._mixes[part] = {
-                columns: mix_columns(S[:, list(columns)], self.base.device) for columns in self._columns[part]
-            }
+        given = (strengths, strengths if te_strengths is None else te_strengths)
+        checked = {part: self._checked(each) for part, each in zip(PARTS, given, strict=True)}
+        mixes = {
+            part: {columns: mix_columns(S[:, list(columns)], self.base.device) for columns in self._columns[part]}
+            for part, S in checked.items()
+        }
+        self._stance = _Stance(mixes, checked, self._stance.gate)
+
+    @torch.no_grad()
+    def merge_blocks(self, room: int) -> None:
+        """Give each block of rows with equal strengths merged weights of its own in the denoiser's linear layers and
+        1x1 convolutions, until the next `weigh`: rows with different adapters then cost what the bare base's cost.
+
+        Nothing happens where those weights would take more than `room` bytes, or the base is kept compressed.
+        """
+        S = self._stance.strengths["unet"]
+        slots = [slot for slot in self._slots if slot.part == "unet" and _is_product(slot.layer)]
+        if self.base.weights != "full" or S.shape[0] * sum(_weight(slot.layer).nbytes for slot in slots) > room:
+            return
+        length = _block_length(S)
+        rows: list[list[float]] = S[::length].tolist()
+        blocks = {slot.name: _merge_rows(slot, self._factors(slot), rows, length) for slot in slots}
+        self._stance = replace(self._stance, blocks=blocks)
+
+    @property
+    def bytes_merged(self) -> int:
+        """Memory of the weights of `merge_blocks`."""
+        return sum(blocks.weights.nbytes for blocks in self._stance.blocks.values())
+
+    def _factors(self, slot: _Slot) -> Mapping[int, LayerFactors]:
+        """The current factors at a layer; of a bank that nobody trains they are put together once."""
+        if next(self.parameters()).requires_grad:
+            return slot.factors()
+        if slot.name not in self._fixed:
+            self._fixed[slot.name] = slot.factors()
+        return self._fixed[slot.name]
+
+    def part_blocks(self) -> None:
+        """Forget the weights of `merge_blocks`: all rows go by the side path again."""
+        self._stance = replace(self._stance, blocks={})
 
     def _checked(self, strengths: Tensor) -> Tensor:
         S = strengths.detach().to("cpu", torch.float32)
@@ -123,26 +195,24 @@ class AdapterBank(nn.Module):
     @contextmanager
     def gated(self, gate: Gate | None) -> Iterator[None]:
         """Passes inside have parts of the one adapter that is active stand still; in training alone."""
-        before, self._gate = self._gate, gate
+        before = self._stance.gate
+        self._stance = replace(self._stance, gate=gate)
         try:
             yield
         finally:
-            self._gate = before
+            self._stance = replace(self._stance, gate=before)
 
     def remember(self) -> AbstractContextManager[None]:
         """A context in which the bank acts as it does now, for activations that are computed again later."""
-        return self._as_it_was(self._mixes, self._rows, self._gate)
+        return self._as_it_was(self._stance)
 
     @contextmanager
-    def _as_it_was(
-        self, mixes: dict[Part, dict[tuple[int, ...], Mix | None]], rows: dict[Part, int], gate: Gate | None
-    ) -> Iterator[None]:
-        now = self._mixes, self._rows, self._gate
-        self._mixes, self._rows, self._gate = mixes, rows, gate
+    def _as_it_was(self, stance: _Stance) -> Iterator[None]:
+        now, self._stance = self._stance, stance
         try:
             yield
         finally:
-            self._mixes, self._rows, self._gate = now
+            self._stance = now
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -165,14 +235,20 @@ class AdapterBank(nn.Module):
                 vars(slot.layer).pop("forward", None)
 
     def _run(self, slot: _Slot, original: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        mixes = self._mixes[slot.part]
+        stance = self._stance
+        mixes, gate, count = stance.mixes[slot.part], stance.gate, stance.strengths[slot.part].shape[0]
+        merged = stance.blocks.get(slot.name)
+        if merged is not None:
+            if count != x.shape[0]:
+                raise self._wrong_rows(slot, x)
+            return merged.run(x)
         if len(slot.sides) == 1:
             mix = mixes[slot.columns[0]]
-            if mix is None or (self._gate is not None and self._gate.skips(slot.name)):
+            if mix is None or (gate is not None and gate.skips(slot.name)):
                 return original(x)
-            if self._gate is not None:
-                mix = replace(mix, gate=self._gate, layer=slot.name)
-            if mix.rows is not None and self._rows[slot.part] != x.shape[0]:
+            if gate is not None:
+                mix = replace(mix, gate=gate, layer=slot.name)
+            if mix.rows is not None and count != x.shape[0]:
                 raise self._wrong_rows(slot, x)
             return slot.sides[0].run(original, x, mix)
         y = frozen = original(x)
@@ -180,13 +256,14 @@ class AdapterBank(nn.Module):
             mix = mixes[columns]
             if mix is None:
                 continue
-            if mix.rows is not None and self._rows[slot.part] != x.shape[0]:
+            if mix.rows is not None and count != x.shape[0]:
                 raise self._wrong_rows(slot, x)
             y = side.add(x, y, mix, frozen)
         return y
 
     def _wrong_rows(self, slot: _Slot, x: Tensor) -> ValueError:
-        return ValueError(f"weigh() gave {self._rows[slot.part]} rows, {slot.name} got a batch of {x.shape[0]}")
+        rows = self._stance.strengths[slot.part].shape[0]
+        return ValueError(f"weigh() gave {rows} rows, {slot.name} got a batch of {x.shape[0]}")
 
     @contextmanager
     def merged(self, strengths: Tensor, te_strengths: Tensor | None = None) -> Iterator[None]:
@@ -208,23 +285,15 @@ class AdapterBank(nn.Module):
         spare = {} if over is None else {id(place): value for place, value in over.weights}
         weights: list[tuple[nn.Parameter | Overlay, Tensor]] = []
         for slot in self._slots:
-            acting = [
-                (side.factors(position), rows[slot.part][k])
-                for side, columns in zip(slot.sides, slot.columns, strict=True)
-                for position, k in enumerate(columns)
-                if rows[slot.part][k] != 0.0
-            ]
+            acting = _acting(self._factors(slot), rows[slot.part])
             if not acting:
                 continue
             layer = cast(nn.Linear, slot.layer)
             place = weight_place(layer)
             weights.append((place, _add_deltas(layer.weight, acting, spare.get(id(place)))))
-            shifts = [(shift, s) for factors, s in acting if (shift := factors.delta_bias()) is not None]
-            if shifts:
-                moved = layer.bias.float()
-                for shift, strength in shifts:
-                    moved = moved.add(shift, alpha=strength)
-                weights.append((layer.bias, moved.to(layer.bias.dtype)))
+            moved = _add_shifts(layer.bias, acting)
+            if moved is not None and moved is not layer.bias:
+                weights.append((layer.bias, moved))
         return Merged(tuple(weights))
 
 
@@ -248,10 +317,21 @@ class Merged:
                 cast(Any, place).data = old
 
 
+def _acting(factors: Mapping[int, LayerFactors], strengths: Sequence[float]) -> list[tuple[LayerFactors, float]]:
+    """The factors of the adapters whose strength, in one row of S, is not 0; and that strength."""
+    return [(each, strengths[k]) for k, each in factors.items() if strengths[k] != 0.0]
+
+
 def _add_deltas(weight: Tensor, acting: Sequence[tuple[LayerFactors, float]], spare: Tensor | None) -> Tensor:
     """The weight plus strength x delta of each, summed in fp32."""
     fits = spare is not None and spare.dtype == torch.float32 and spare.shape == weight.shape
     total = spare if fits and spare is not None else torch.empty(weight.shape, device=weight.device)
+    _sum_up(total, weight, acting)
+    return total.to(weight.dtype)
+
+
+def _sum_up(total: Tensor, weight: Tensor, acting: Sequence[tuple[LayerFactors, float]]) -> None:
+    """Write the weight plus strength x delta of each into `total`, fp32."""
     total.copy_(weight)
     for factors, strength in acting:
         if isinstance(factors, LoraFactors):
@@ -259,7 +339,51 @@ def _add_deltas(weight: Tensor, acting: Sequence[tuple[LayerFactors, float]], sp
             matrix.addmm_(factors.up.flatten(1), factors.down.flatten(1), alpha=strength * factors.scale)
         else:
             total.add_(factors.delta_weight(weight), alpha=strength)
-    return total.to(weight.dtype)
+
+
+def _add_shifts(bias: Tensor | None, acting: Sequence[tuple[LayerFactors, float]]) -> Tensor | None:
+    """The bias plus strength x shift of each; the bias itself when nobody moves it."""
+    moved = bias
+    for factors, strength in acting:
+        shift = factors.delta_bias()
+        if shift is not None and moved is not None:
+            moved = moved.float().add(shift, alpha=strength)
+    return moved if moved is bias or bias is None or moved is None else moved.to(bias.dtype)
+
+
+def _block_length(S: Tensor) -> int:
+    """The largest number of rows into which all runs of equal rows of S can be cut."""
+    changes = (S[1:] != S[:-1]).any(dim=1).nonzero().flatten() + 1
+    return math.gcd(S.shape[0], *changes.tolist())
+
+
+def _is_product(layer: nn.Module) -> bool:
+    """Whether the layer is one matrix product at every token or pixel."""
+    if type(layer) is nn.Conv2d:
+        return layer.kernel_size == layer.stride == (1, 1) and layer.padding == (0, 0) and layer.groups == 1
+    return type(layer) is nn.Linear
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    return cast(Tensor, layer.weight)
+
+
+def _merge_rows(
+    slot: _Slot, factors: Mapping[int, LayerFactors], rows: Sequence[Sequence[float]], length: int
+) -> _Blocks:
+    """The layer's weights for blocks of `length` rows with these strengths."""
+    weight, bias = _weight(slot.layer), cast(Tensor | None, slot.layer.bias)
+    acting = [_acting(factors, row) for row in rows]
+    totals = torch.empty(len(rows), *weight.shape, device=weight.device)
+    for total, each in zip(totals, acting, strict=True):
+        _sum_up(total, weight, each)
+    weights = totals.flatten(2).to(weight.dtype)
+    moved = [_add_shifts(bias, each) for each in acting]
+    biases = None if bias is None else torch.stack(cast(list[Tensor], moved))
+    if isinstance(slot.layer, nn.Conv2d):
+        weights = weights.repeat_interleave(length, dim=0)
+        return _Blocks(weights, None if biases is None else biases.repeat_interleave(length, dim=0).unsqueeze(2), True)
+    return _Blocks(weights.transpose(1, 2), None if biases is None else biases.unsqueeze(1), False)
 
 
 def _touched(base: Base, adapters: Sequence[Adapter]) -> list[str]:

@@ -6,12 +6,14 @@ one pass is the size and the tiling.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from itertools import count
 
 import torch
 
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.bases.base import Base
 from lorasmith.events import Preview
 from lorasmith.generation.desk import Desk, Job, Shelf
@@ -25,6 +27,7 @@ from lorasmith.generation.sampling import Question, answer
 BATCH_SIZE = 8
 # One bank for all adapters in flight while they are few; else each pass has its own.
 SHARED_BANK = 16
+LATELY_BYTES = 128 * 2**20
 Ticket = Hashable
 
 
@@ -72,6 +75,7 @@ class Stepper:
         self._previewer = Previewer(self.desk.base) if previewer is None else previewer
         self._canvases: dict[Ticket, _Canvas] = {}
         self._ready: list[tuple[Ticket, Picture]] = []
+        self._lately: OrderedDict[Member, Adapter] = OrderedDict()
         self._clock = count()
         self._numbers = count()
 
@@ -156,6 +160,16 @@ class Stepper:
         return Advanced(tuple(ready), tuple(previews), tuple(canvas.ticket for canvas in chosen))
 
     def _ensemble(self, everybody: list[Job], wanted: list[Job]) -> Ensemble:
-        """A bank for the wanted jobs; for everybody in flight when that is not too many."""
-        members: set[Member] = {member for job in everybody for member in job.members}
-        return self.desk.ensemble(everybody if len(members) <= SHARED_BANK else wanted)
+        """A bank for the wanted jobs; for everybody in flight when that is not too many, and then for those that were
+        there lately too: pictures come and go, and for most of them no new bank is made."""
+        members = {member: adapter for job in everybody for member, adapter in job.members.items()}
+        if len(members) > SHARED_BANK:
+            return self.desk.ensemble(wanted)
+        for member, adapter in members.items():
+            self._lately[member] = adapter
+            self._lately.move_to_end(member)
+        while len(self._lately) > len(members) and (
+            len(self._lately) > SHARED_BANK or sum(adapter.bytes for adapter in self._lately.values()) > LATELY_BYTES
+        ):
+            self._lately.popitem(last=False)
+        return self.desk.ensembles.get(members, self._lately)

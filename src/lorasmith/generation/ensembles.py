@@ -16,6 +16,9 @@ from lorasmith.adapters.bank import AdapterBank, Merged
 from lorasmith.bases.base import Base
 
 BANK_BYTES = 512 * 2**20
+BLOCKS_BYTES = 256 * 2**20
+"""What merged weights for rows with different adapters may take: a small base's side paths cost more than its layers.
+"""
 _numbers = count()
 _identities: WeakKeyDictionary[Adapter, int] = WeakKeyDictionary()
 
@@ -55,7 +58,7 @@ class Ensemble:
         self.columns: Mapping[Member, int] = {member: column for column, member in enumerate(order)}
         self.bank = AdapterBank(base, [members[member] for member in order]) if order else None
         self.bytes = sum(adapter.bytes for adapter in members.values())
-        self._weighed: tuple[tuple[float, ...], ...] | None = None
+        self._weighed: tuple[tuple[tuple[float, ...], ...], int] | None = None
         self._merged: tuple[tuple[float, ...], Merged] | None = None
         self._made: tuple[tuple[float, ...], Merged] | None = None
 
@@ -63,17 +66,22 @@ class Ensemble:
         """The denoiser's passes inside have these strengths, one mapping for each row."""
         if self._merged is not None and all(self._row(row) == self._merged[0] for row in rows):
             return self._merged[1].applied()
-        return self.encoding(rows)
+        return self._beside(rows, BLOCKS_BYTES)
 
     def encoding(self, rows: Sequence[Mapping[Member, float]]) -> AbstractContextManager[None]:
-        """Passes inside have these strengths on the side path."""
+        """The text encoders' passes inside have these strengths."""
+        return self._beside(rows, 0)
+
+    def _beside(self, rows: Sequence[Mapping[Member, float]], room: int) -> AbstractContextManager[None]:
         if self.bank is None or not any(rows):
             return nullcontext()
         strengths = tuple(self._row(row) for row in rows)
-        if strengths != self._weighed:
+        if (strengths, room) != self._weighed:
             S = torch.tensor(strengths)
             self.bank.weigh(S, S)
-            self._weighed = strengths
+            if room:
+                self.bank.merge_blocks(room)
+            self._weighed = (strengths, room)
         return self.bank.attached()
 
     @contextmanager
@@ -96,7 +104,14 @@ class Ensemble:
 
     def release(self) -> None:
         """Give the memory of merged weights back."""
-        self._made = None
+        self._made = self._weighed = None
+        if self.bank is not None:
+            self.bank.part_blocks()
+
+    @property
+    def bytes_merged(self) -> int:
+        """Memory of merged weights, beside the factors."""
+        return 0 if self.bank is None else self.bank.bytes_merged
 
     def _row(self, strengths: Mapping[Member, float]) -> tuple[float, ...]:
         row = [0.0] * len(self.columns)
@@ -113,16 +128,28 @@ class Ensembles:
         self.capacity = capacity
         self._kept: OrderedDict[frozenset[Member], Ensemble] = OrderedDict()
 
-    def get(self, members: Mapping[Member, Adapter]) -> Ensemble:
-        """A bank that has all of them, perhaps others too. Raises AdapterError where one does not fit the base."""
+    def get(self, members: Mapping[Member, Adapter], also: Mapping[Member, Adapter] | None = None) -> Ensemble:
+        """A bank that has all of `members`, perhaps others too; a new one has those of `also`, which may be wanted
+        soon. Only this one keeps merged weights. Raises AdapterError where one does not fit the base."""
         wanted = frozenset(members)
         key = next((kept for kept in reversed(self._kept) if wanted <= kept), None)
         if key is None:
-            key, self._kept[wanted] = wanted, Ensemble(self.base, members)
+            everybody = {**(also or {}), **members}
+            key = frozenset(everybody)
+            self._kept = OrderedDict((kept, other) for kept, other in self._kept.items() if not kept <= key)
+            self._kept[key] = Ensemble(self.base, everybody)
         self._kept.move_to_end(key)
+        for other, ensemble in self._kept.items():
+            if other != key:
+                ensemble.release()
         while len(self._kept) > 1 and self.bytes > self.capacity:
             self._kept.popitem(last=False)
         return self._kept[key]
+
+    def release(self) -> None:
+        """Give the memory of all merged weights back."""
+        for ensemble in self._kept.values():
+            ensemble.release()
 
     @property
     def bytes(self) -> int:

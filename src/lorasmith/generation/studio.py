@@ -77,6 +77,7 @@ class Studio:
         pictures: dict[int, Picture] = {}
         done, began = 0, time.monotonic()
         with ExitStack() as lent:
+            lent.callback(self.desk.ensembles.release)
             for batch in batches:
                 self.desk.ensemble(jobs if shared else [jobs[index] for index in batch])  # one bank, not one an adapter
                 stepper = Stepper(self.base, None, len(batch), previews, self.desk, self._previewer)
@@ -86,7 +87,6 @@ class Studio:
                         stepper.add_job(jobs[index], index, None if drawing is None else replace(drawing, place=place))
                     if drawing is not None and drawing.merged:
                         ensemble = self.desk.ensemble([jobs[batch[0]]])
-                        lent.callback(ensemble.release)
                         merged.enter_context(ensemble.merged(jobs[batch[0]].steady or {}))
                     while len(stepper):
                         step = stepper.step(stop)
@@ -106,9 +106,9 @@ class Studio:
         for row in range(drawing.rows):
             stepper.add_job(job, row, replace(drawing, place=row))
         with ExitStack() as merged:
+            merged.callback(self.desk.ensembles.release)
             if drawing.merged and job.steady:
                 ensemble = self.desk.ensemble([job])
-                merged.callback(ensemble.release)
                 merged.enter_context(ensemble.merged(job.steady))
             found: dict[Ticket, Picture] = {}
             done = 0
