@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lorasmith.bases.base import Base, load_base
+from lorasmith.training import conditioning
 from lorasmith.training.conditioning import Conditioner
 
 LONG = ", ".join(["1girl", "red hair", "blue hat", "smile"] * 10)
@@ -80,3 +81,42 @@ def test_weights_multiply_their_tokens_and_the_mean_stays(tiny_base: Base) -> No
 def test_without_the_key_brackets_are_text(tiny_base: Base) -> None:
     conditioner = Conditioner(tiny_base, 1)
     assert not torch.equal(conditioner.tokens(["(red:1.5) hat"]), conditioner.tokens(["red hat"]))
+
+
+def test_a_context_is_remembered_from_the_second_asking_on(tiny_base: Base) -> None:
+    """Shuffled captions hardly ever come again: what is asked for once must not fill the memory."""
+    conditioner = Conditioner(tiny_base, 1)
+    asked: list[int] = []
+
+    def recall(*texts: str) -> torch.Tensor:
+        before = len(asked)
+        context = conditioner.recall(texts, lambda: asked.append(1)).hidden
+        encoded.append(len(asked) > before)
+        return context
+
+    encoded: list[bool] = []
+    first = recall("red hat", "blue hat")
+    second = recall("red hat")
+    third = recall("red hat")
+    recall("blue hat", "red hat")
+    recall("blue hat")
+    assert encoded == [True, True, False, True, False]
+    torch.testing.assert_close(second, first[:1], rtol=1e-5, atol=1e-6)
+    assert torch.equal(third, second)
+
+
+def test_what_is_remembered_is_bounded(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conditioning, "_TEXTS_LIMIT", 3)
+    one = Conditioner(tiny_base, 1).recall(["a"], lambda: None).hidden
+    monkeypatch.setattr(conditioning, "_MEMORY_LIMIT", 2 * one.nbytes)
+    conditioner = Conditioner(tiny_base, 1)
+    asked: list[str] = []
+    for _ in range(2):
+        for text in "abc":
+            conditioner.recall([text], lambda: None)
+    for text in "cba":
+        conditioner.recall([text], lambda text=text: asked.append(text))  # type: ignore[misc]
+    assert asked == ["a"]  # the first one had to go
+    for number in range(10):
+        conditioner.tokens([f"text {number}"])
+    assert len(conditioner._ids) <= 3

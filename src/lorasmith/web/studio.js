@@ -118,6 +118,7 @@ function addAdapter(name, strength = 1) {
     const use = make("button", { type: "button", textContent: words, title: "Put it into the prompt" });
     use.addEventListener("click", () => {
       if (!$("prompt").value.includes(words)) $("prompt").value = [words, $("prompt").value].filter(Boolean).join(", ");
+      showDoubles();
     });
     trigger.replaceChildren(...(words ? ["trigger: ", use] : []));
   };
@@ -129,7 +130,25 @@ function addAdapter(name, strength = 1) {
 
 function showSpread() {
   $("spread").hidden = document.querySelectorAll(".adapter").length === 0;
+  showDoubles();
 }
+
+// An adapter that is called twice acts with the sum of its strengths, which hardly anybody wants.
+function showDoubles() {
+  const tags = [...$("prompt").value.matchAll(/<(?:lora|lyco):([^:>]+)/gi)].map((tag) => tag[1].trim());
+  const listed = adapterRows().map((row) => row.name);
+  const called = document.querySelector("[name=spread]:checked").value === "each" ? new Set(listed) : listed;
+  const times = new Map();
+  for (const name of [...new Set(tags), ...called]) times.set(name, (times.get(name) || 0) + 1);
+  const twice = listed.filter((name, index) => times.get(name) > 1 && listed.indexOf(name) === index);
+  $("doubles").hidden = twice.length === 0;
+  $("doubles").textContent = `${twice.join(", ")}: called more than once, here or by a tag in the prompt; `
+    + "the strengths add up.";
+}
+
+$("prompt").addEventListener("input", showDoubles);
+$("adapters").addEventListener("change", showDoubles);
+$("spread").addEventListener("change", showDoubles);
 
 $("add-adapter").addEventListener("click", () => addAdapter());
 
