@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lorasmith.bases import hardware
 from lorasmith.bases.base import load_base, open_base
-from lorasmith.bases.hardware import Use, WideGroupNorm, choose_dtype, precision_of
+from lorasmith.bases.hardware import Use, WideGroupNorm, choose_dtype, precision_of, skip_divisions
 from lorasmith.events import StepDone, finish
 from lorasmith.generation.request import Request
 from lorasmith.generation.studio import Studio
@@ -68,6 +71,45 @@ def test_a_wide_group_norm_computes_in_fp32(dtype: torch.dtype) -> None:
     expected = F.group_norm(x.float(), 4, layer.weight.float(), layer.bias.float()).to(dtype)
     assert torch.equal(wide(x), expected)
     assert wide.weight is layer.weight
+
+
+def test_divisions_by_one_are_left_out_and_nothing_changes(tiny_base_folder: Path) -> None:
+    base = load_base(tiny_base_folder)
+    x, t, hidden = torch.randn(2, 4, 8, 8), torch.tensor([5, 500]), base.encode_tokens(torch.full((2, 77), 7)).hidden
+
+    def denoise() -> tuple[Tensor, Counter[str]]:
+        start = x.clone().requires_grad_()
+        with _Counting() as counted:
+            out = base.denoiser(start, t, encoder_hidden_states=hidden).sample
+            (gradient,) = torch.autograd.grad(out.square().sum(), start)
+        return torch.cat([out, gradient]), counted.calls
+
+    spared, calls = denoise()
+    scaled = [
+        (module, name)
+        for module in base.denoiser.modules()
+        for name in ("output_scale_factor", "rescale_output_factor")
+        if name in vars(module)
+    ]
+    assert len(scaled) > 10
+    for module, name in scaled:
+        setattr(module, name, 1.0)
+    plain, before = denoise()
+    assert torch.equal(spared, plain)
+    assert before["aten.div.Tensor"] - calls["aten.div.Tensor"] == 2 * len(scaled)  # forward and backward
+    scaled[0][0].output_scale_factor = 2.0
+    skip_divisions(base.denoiser)
+    assert scaled[0][0].output_scale_factor == 2.0
+
+
+class _Counting(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls[str(func)] += 1
+        return func(*args, **(kwargs or {}))
 
 
 def test_a_base_in_bf16_draws_what_it_draws_in_fp32(tiny_base_folder: Path) -> None:

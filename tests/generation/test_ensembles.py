@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.bank import Merged
 from lorasmith.bases.base import Base
 from lorasmith.generation.ensembles import Ensemble, Ensembles, Member, gather, identify
 from tests.adapters.drawing import trained_adapter
@@ -48,6 +52,33 @@ def test_merged_is_the_side_path_up_to_rounding_and_only_for_its_own_strengths()
             torch.testing.assert_close(draw(base), apart, atol=0, rtol=0)
     torch.testing.assert_close(merged, side, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(side, apart, atol=1e-2)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(0.3, True), (1e-3, False)])
+def test_weights_that_would_round_the_adapter_away_are_not_merged(size: float, fits: bool) -> None:
+    base = toy_base()
+    base.denoiser.to(torch.bfloat16)
+    adapter = trained_adapter(base, "a", size=size)
+    ensemble = Ensemble(base, {A: adapter})
+    assert ensemble.can_merge({A: 1.0}) is fits
+    assert ensemble.can_merge({A: 1.0}) is fits
+    assert ensemble.bank is not None
+    merged = ensemble.bank.merge(torch.ones(1))
+    change = {name: factors.delta_weight(base.module(name).weight.float()) for name, factors in adapter.layers.items()}
+    lost = sum(
+        float((place.data.float() + change[name] - value.float()).square().sum())
+        for name, place, value in ((name, base.module(name).weight, value) for name, value in _by_name(base, merged))
+    )
+    wanted = sum(float(each.square().sum()) for each in change.values())
+    assert merged.loss == pytest.approx((lost / wanted) ** 0.5, rel=1e-3)
+    base.denoiser.float()
+    assert Ensemble(base, {A: adapter}).can_merge({A: 1.0})
+
+
+def _by_name(base: Base, merged: Merged) -> Iterator[tuple[str, torch.Tensor]]:
+    places = {id(base.module(name).weight): name for name in base.targets}
+    for place, value in merged.weights:
+        yield places[id(place)], value
 
 
 def test_a_bank_with_more_members_serves_fewer_and_old_ones_go() -> None:

@@ -15,7 +15,6 @@ _CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capac
 _SCATTER = """
 import gc, sys
 sys.path[:0] = {path!r}
-import numpy  # small pieces among large ones, as of caches among activations
 from lorasmith.training.memory import return_memory
 
 def resident():
@@ -43,7 +42,9 @@ def test_memory_between_small_pieces_that_live_on_goes_back() -> None:
 
 
 def test_lack_of_memory_is_told_from_other_faults() -> None:
-    lack = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4294967296 bytes")
+    lack = RuntimeError(
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4294967296 bytes"
+    )
     assert is_lack_of_memory(lack)
     assert is_lack_of_memory(MemoryError())
     assert is_lack_of_memory(torch.OutOfMemoryError(_CUDA))
@@ -54,10 +55,10 @@ def test_lack_of_memory_is_told_from_other_faults() -> None:
 
 
 def test_only_what_helps_is_proposed() -> None:
-    many = describe_lack(MemoryError(), Recipe(batch_size=4, accumulate=2), 4)
+    many = describe_lack(MemoryError(), Recipe(epochs=1, batch_size=4, accumulate=2), 4)
     assert "batch_size = 2 with accumulate = 4" in str(many.hint)
     assert "checkpointing = true" in str(many.hint)
-    one = describe_lack(MemoryError(), Recipe(batch_size=1, checkpointing=True, weights="int8"), 1)
+    one = describe_lack(MemoryError(), Recipe(epochs=1, batch_size=1, checkpointing=True, weights="int8"), 1)
     assert "1 row at once" in one.message
     assert not any(word in str(one.hint) for word in ("batch_size", "checkpointing", "int8"))
 

@@ -117,11 +117,13 @@ class AdapterBank(nn.Module):
         """Give each block of rows with equal strengths merged weights of its own in the denoiser's linear layers and
         1x1 convolutions, until the next `weigh`: rows with different adapters then cost what the bare base's cost.
 
-        Nothing happens where those weights would take more than `room` bytes, or the base is kept compressed.
+        Nothing happens where those weights would take more than `room` bytes, or the base is not in fp32: in half
+        precision or compressed, a small change gets lost in the sum with its weight.
         """
         S = self._stance.strengths["unet"]
         slots = [slot for slot in self._slots if slot.part == "unet" and _is_product(slot.layer)]
-        if self.base.weights != "full" or S.shape[0] * sum(_weight(slot.layer).nbytes for slot in slots) > room:
+        exact = self.base.weights == "full" and self.base.dtype == torch.float32
+        if not exact or S.shape[0] * sum(_weight(slot.layer).nbytes for slot in slots) > room:
             return
         length = _block_length(S)
         rows: list[list[float]] = S[::length].tolist()
@@ -284,24 +286,35 @@ class AdapterBank(nn.Module):
         rows = {part: self._checked(given)[0].tolist() for part, given in by_part.items()}
         spare = {} if over is None else {id(place): value for place, value in over.weights}
         weights: list[tuple[nn.Parameter | Overlay, Tensor]] = []
+        lost = wanted = 0.0
         for slot in self._slots:
             acting = _acting(self._factors(slot), rows[slot.part])
             if not acting:
                 continue
             layer = cast(nn.Linear, slot.layer)
             place = weight_place(layer)
-            weights.append((place, _add_deltas(layer.weight, acting, spare.get(id(place)))))
+            exact = _add_deltas(layer.weight, acting, spare.get(id(place)))
+            value = exact.to(layer.weight.dtype)
+            weights.append((place, value))
+            if value.dtype != torch.float32:
+                lost += float((exact - value).square().sum())
+                wanted += float((exact - layer.weight).square().sum())
             moved = _add_shifts(layer.bias, acting)
             if moved is not None and moved is not layer.bias:
                 weights.append((layer.bias, moved))
-        return Merged(tuple(weights))
+        return Merged(tuple(weights), math.sqrt(lost / wanted) if wanted else 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """New values for some of the base's weights and biases: the place of each, and its value."""
+    """New values for some of the base's weights and biases: the place of each, and its value.
+
+    `loss`: the part of the wanted change that got lost when the weights were rounded, as a share of its norm; 0 in
+    fp32. A change that is small beside a weight in half precision is rounded away.
+    """
 
     weights: tuple[tuple[nn.Parameter | Overlay, Tensor], ...]
+    loss: float = 0.0
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -323,11 +336,11 @@ def _acting(factors: Mapping[int, LayerFactors], strengths: Sequence[float]) -> 
 
 
 def _add_deltas(weight: Tensor, acting: Sequence[tuple[LayerFactors, float]], spare: Tensor | None) -> Tensor:
-    """The weight plus strength x delta of each, summed in fp32."""
+    """The weight plus strength x delta of each, in fp32."""
     fits = spare is not None and spare.dtype == torch.float32 and spare.shape == weight.shape
     total = spare if fits and spare is not None else torch.empty(weight.shape, device=weight.device)
     _sum_up(total, weight, acting)
-    return total.to(weight.dtype)
+    return total
 
 
 def _sum_up(total: Tensor, weight: Tensor, acting: Sequence[tuple[LayerFactors, float]]) -> None:
@@ -377,7 +390,7 @@ def _merge_rows(
     totals = torch.empty(len(rows), *weight.shape, device=weight.device)
     for total, each in zip(totals, acting, strict=True):
         _sum_up(total, weight, each)
-    weights = totals.flatten(2).to(weight.dtype)
+    weights = totals.flatten(2)
     moved = [_add_shifts(bias, each) for each in acting]
     biases = None if bias is None else torch.stack(cast(list[Tensor], moved))
     if isinstance(slot.layer, nn.Conv2d):

@@ -19,6 +19,7 @@ BANK_BYTES = 512 * 2**20
 BLOCKS_BYTES = 256 * 2**20
 """What merged weights for rows with different adapters may take: a small base's side paths cost more than its layers.
 """
+MERGE_LOSS = 0.05
 _numbers = count()
 _identities: WeakKeyDictionary[Adapter, int] = WeakKeyDictionary()
 
@@ -61,6 +62,7 @@ class Ensemble:
         self._weighed: tuple[tuple[tuple[float, ...], ...], int] | None = None
         self._merged: tuple[tuple[float, ...], Merged] | None = None
         self._made: tuple[tuple[float, ...], Merged] | None = None
+        self._losses: dict[tuple[float, ...], float] = {}
 
     def acting(self, rows: Sequence[Mapping[Member, float]]) -> AbstractContextManager[None]:
         """The denoiser's passes inside have these strengths, one mapping for each row."""
@@ -84,23 +86,36 @@ class Ensemble:
             self._weighed = (strengths, room)
         return self.bank.attached()
 
+    def can_merge(self, strengths: Mapping[Member, float]) -> bool:
+        """Whether merged weights serve: not where rounding them loses more than `MERGE_LOSS` of what the adapters
+        change, so that the side path draws better."""
+        row = self._row(strengths)
+        if row not in self._losses:
+            self._losses[row] = self._merge(row).loss
+            if self._losses[row] > MERGE_LOSS:
+                self._made = None
+        return self._losses[row] <= MERGE_LOSS
+
     @contextmanager
     def merged(self, strengths: Mapping[Member, float]) -> Iterator[None]:
         """Inside, passes in which all rows have these strengths run on merged weights, at the bare base's speed.
 
         The merged weights are kept for the next time, until `release`.
         """
-        assert self.bank is not None
         row = self._row(strengths)
-        if self._made is None or self._made[0] != row:
-            over = None if self._made is None else self._made[1]
-            self._made = None
-            self._made = (row, self.bank.merge(torch.tensor(row), torch.zeros(len(row)), over))
-        self._merged = self._made
+        self._merged = (row, self._merge(row))
         try:
             yield
         finally:
             self._merged = None
+
+    def _merge(self, row: tuple[float, ...]) -> Merged:
+        assert self.bank is not None
+        if self._made is None or self._made[0] != row:
+            over = None if self._made is None else self._made[1]
+            self._made = None
+            self._made = (row, self.bank.merge(torch.tensor(row), torch.zeros(len(row)), over))
+        return self._made[1]
 
     def release(self) -> None:
         """Give the memory of merged weights back."""

@@ -83,11 +83,13 @@ class Studio:
                 stepper = Stepper(self.base, None, len(batch), previews, self.desk, self._previewer)
                 drawing = self._record([jobs[index] for index in batch], sets)
                 with ExitStack() as merged:
+                    if drawing is not None and drawing.merged:
+                        ensemble, strengths = self.desk.ensemble([jobs[batch[0]]]), jobs[batch[0]].steady or {}
+                        drawing = replace(drawing, merged=ensemble.can_merge(strengths))
+                        if drawing.merged:
+                            merged.enter_context(ensemble.merged(strengths))
                     for place, index in enumerate(batch):
                         stepper.add_job(jobs[index], index, None if drawing is None else replace(drawing, place=place))
-                    if drawing is not None and drawing.merged:
-                        ensemble = self.desk.ensemble([jobs[batch[0]]])
-                        merged.enter_context(ensemble.merged(jobs[batch[0]].steady or {}))
                     while len(stepper):
                         step = stepper.step(stop)
                         pictures.update({int(str(ticket)): picture for ticket, picture in step.finished})
