@@ -102,9 +102,9 @@ def test_divisions_by_one_are_left_out_and_nothing_changes(tiny_base_folder: Pat
     assert scaled[0][0].output_scale_factor == 2.0
 
 
-class _Counting(TorchDispatchMode):
+class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -13,7 +13,7 @@ from lorasmith.dataset.fingerprinting import measure_blur, remember_groups
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.reading import read_dataset
 from lorasmith.events import finish
-from lorasmith.images.fingerprints import Fingerprint
+from lorasmith.images.fingerprints import Fingerprint, fingerprint
 from lorasmith.images.looks import Look
 from tests.dataset.projects import make_project
 from tests.dataset.test_likeness import portrait
@@ -46,7 +46,7 @@ def test_blur_is_measured_once_until_the_images_change(tmp_path: Path, monkeypat
     sharp.save(folder / "sharp.png")
     sharp.filter(ImageFilter.GaussianBlur(6)).save(folder / "soft.png")
     looked: list[str] = []
-    plain = fingerprinting.fingerprint
+    plain = fingerprint
 
     def watched(path: Path) -> Fingerprint:
         looked.append(path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 import torch
@@ -64,21 +65,21 @@ def test_weights_that_would_round_the_adapter_away_are_not_merged(size: float, f
     assert ensemble.can_merge({A: 1.0}) is fits
     assert ensemble.bank is not None
     merged = ensemble.bank.merge(torch.ones(1))
-    change = {name: factors.delta_weight(base.module(name).weight.float()) for name, factors in adapter.layers.items()}
-    lost = sum(
-        float((place.data.float() + change[name] - value.float()).square().sum())
-        for name, place, value in ((name, base.module(name).weight, value) for name, value in _by_name(base, merged))
-    )
-    wanted = sum(float(each.square().sum()) for each in change.values())
+    lost = wanted = 0.0
+    for name, weight, value in _by_name(base, merged):
+        change = adapter.layers[name].delta_weight(weight.float())
+        lost += float((weight.float() + change - value.float()).square().sum())
+        wanted += float(change.square().sum())
     assert merged.loss == pytest.approx((lost / wanted) ** 0.5, rel=1e-3)
     base.denoiser.float()
     assert Ensemble(base, {A: adapter}).can_merge({A: 1.0})
 
 
-def _by_name(base: Base, merged: Merged) -> Iterator[tuple[str, torch.Tensor]]:
-    places = {id(base.module(name).weight): name for name in base.targets}
+def _by_name(base: Base, merged: Merged) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
+    """The layer's name, its weight as it is, and as it is to be."""
+    names = {id(base.module(name).weight): name for name in base.targets}
     for place, value in merged.weights:
-        yield places[id(place)], value
+        yield names[id(place)], cast(torch.Tensor, place), value
 
 
 def test_a_bank_with_more_members_serves_fewer_and_old_ones_go() -> None:
