@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.container import read_container
@@ -28,6 +30,19 @@ def test_what_comes_changes_and_goes_is_noticed(tmp_path: Path) -> None:
     os.utime(first, ns=(1, 1))
     (tmp_path / "bad.safetensors").unlink()
     assert [entry.alias for entry in found.entries()] == ["due"]
+
+
+def test_a_project_has_other_files_than_adapters(tmp_path: Path) -> None:
+    put(tmp_path / "runs", "zbk")
+    put(tmp_path / ".lorasmith" / "latents", "hidden")
+    (tmp_path / "state").mkdir()
+    save_file({"0.factors.unet": torch.zeros(2)}, tmp_path / "state" / "state.safetensors")
+    found = Catalogue([tmp_path])
+    assert found.names() == ["state", "zbk"]
+    state, adapter = found.entries()
+    assert adapter.problem is None
+    assert state.problem is not None
+    assert "no layer of an adapter" in state.problem
 
 
 def test_headers_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

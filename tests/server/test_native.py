@@ -164,6 +164,7 @@ def test_prompts_are_taken_apart_and_expanded(client: httpx.Client) -> None:
 
 
 def test_the_server_at_a_glance(client: httpx.Client) -> None:
+    read_events(client, submit(client)["id"])  # a picture, for which the base is loaded
     status = client.get("/api/v1/status").json()
     assert (status["base"], status["queued"], status["running"]) == ("doodle", 0, 0)
     assert client.get("/api/v1/bases").json()["bases"][0]["is_loaded"]

@@ -12,6 +12,10 @@ from lorasmith.errors import AdapterError, PromptError, near_names
 
 Stamp = tuple[int, int]
 
+_WORDS = ("lora", "lycoris", "hada_", "lokr_", "oft_", "ia3")
+"""One of these is in every layer's key of every adapter format."""
+_NO_LAYERS = "has no layer of an adapter: a base, a state to resume from, or something else."
+
 
 @dataclass(frozen=True)
 class AdapterEntry:
@@ -99,11 +103,10 @@ class Catalogue:
         """By stem: the file, and how it is called in its folder."""
         found: dict[str, tuple[Path, str]] = {}
         for folder in self.folders:
-            files = [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors"))
-            for file in files:
-                if not file.name.startswith("."):
-                    relative = file.name if folder.is_file() else file.relative_to(folder).as_posix()
-                    found.setdefault(file.stem, (file, relative))
+            for file in [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors")):
+                inside = Path(file.name) if folder.is_file() else file.relative_to(folder)
+                if not any(part.startswith(".") for part in inside.parts):  # a project's latents are no adapters
+                    found.setdefault(file.stem, (file, inside.as_posix()))
         return found
 
     def _read(self, files: Mapping[str, tuple[Path, str]]) -> list[AdapterEntry]:
@@ -120,7 +123,9 @@ class Catalogue:
         if known is not None and known[0] == stamp:
             return known[1]
         try:
-            metadata, problem = dict(read_container(file, AdapterError, "adapter").metadata), None
+            header = read_container(file, AdapterError, "adapter")
+            metadata = dict(header.metadata)
+            problem = None if any(word in key for key in header.tensors for word in _WORDS) else _NO_LAYERS
         except AdapterError as error:
             metadata, problem = {}, error.message
         entry = AdapterEntry(name, file, relative, stamp[0], metadata, problem)
