@@ -28,11 +28,15 @@ from lorasmith.tags.tagger import open_tagger, tag_images
 from lorasmith.training.loop import train
 
 IDENTITY = ("personas style", "side-swept hair", "turquoise hair", "tan skin")
-_TAGS = '\n[tags]\nsource = "tagger"\n'
+_TAGS = '\n[tags]\nsource = "tagger"\nfaithful = "faithful"\n'
 
 
 def make_cured(folder: Path) -> Path:
-    """The spoiled twin, as ``tag --tagger doodle`` and ``curate auto`` leave it, with the tagger's tags as captions."""
+    """The spoiled twin, as ``tag --tagger doodle`` and ``curate auto`` leave it, with the tagger's tags as captions.
+
+    The dial of T4 is where the captions by hand have it: hair, skin and style are the trigger's. That choice between
+    faithful and flexible is the maker's, and no tool's.
+    """
     make_spoiled(folder)
     file = folder / "lora.toml"
     file.write_text(file.read_text("utf-8") + _TAGS, "utf-8")

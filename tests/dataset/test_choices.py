@@ -84,6 +84,22 @@ def test_what_is_kept_is_spared(project: Project) -> None:
     assert cured.spared == ("b2.png",)
 
 
+def test_images_of_a_year_are_shown_once_unless_the_user_set_repeats(project: Project) -> None:
+    dataset = read(project)
+    (chosen,) = select_images(dataset, ["b2.png"])
+    record(project, [Decision(chosen.facts.sha256, "repeats", 7)])
+    year = Finding("D16", "warning", "2019 repeats.", "rename", NAMES, remedy=Remedy("show once", NAMES))
+    cured = cure(dataset, [finding(NAMES, ["a2.png"]), year], read_decisions(project))
+    assert [(each.name, each.verb, each.value) for each in cured.decisions] == [
+        ("a2.png", "reject", ("a1.png", "a3.png")),
+        ("a1.png", "repeats", 1),
+        ("a3.png", "repeats", 1),
+        ("c1.png", "repeats", 1),
+    ]
+    record(project, cured.decisions)
+    assert {item.name: item.repeats for item in read(project).items}["c1.png"] == 1
+
+
 def test_something_is_always_left(project: Project) -> None:
     dataset = read(project)
     record(project, cure(dataset, [finding(NAMES, NAMES)], read_decisions(project)).decisions)

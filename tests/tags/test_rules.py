@@ -309,7 +309,10 @@ def test_fused_tags_are_absorbed_but_not_counts_and_framing() -> None:
     assert work("fused", tags, others=others, fused=0.96) == ("zbk", "1girl", "portrait", "smile")
     assert work("fused", tags, others=others, fused=0.9) == ("zbk", "1girl", "portrait")
     assert work("fused", tags, others=others, fused=0.9, keep="smile") == ("zbk", "1girl", "portrait", "smile")
-    assert work("fused", tags, others=others) == tags, "off unless asked for"
+    assert work("fused", tags, others=others) == tags, "off for captions that somebody wrote, unless asked for"
+    assert work("fused", tags, "tagger", others=[tags] * 8) == ("zbk", "1girl", "portrait"), "on for a tagger's tags"
+    assert work("fused", tags, "tagger", others=[tags] * 8, fused=0) == tags
+    assert work("fused", tags, "tagger", others=[tags] * 6) == tags, "seven images say too little"
 
 
 def test_additions_are_not_repeated() -> None:

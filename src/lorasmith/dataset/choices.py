@@ -47,22 +47,28 @@ def keep_images(dataset: Dataset, chosen: Iterable[Item], reason: str = "") -> t
 
 def cure(dataset: Dataset, findings: Sequence[Finding], decided: Decisions) -> Cure:
     """The decisions that the remedies of `findings` ask for. Waived findings ask for nothing; an image that the user
-    keeps is spared; of what is left at least one image stays."""
+    keeps is spared, and so are repeats that the user set; of what is left at least one image stays."""
     by_name = {item.name: item for item in dataset.items}
     reasons: dict[str, str] = {}
     spared: dict[str, None] = {}
+    once: dict[str, Decision] = {}
     for finding in findings:
-        if finding.waived is not None or finding.remedy is None or finding.remedy.verb != "reject":
+        if finding.waived is not None or finding.remedy is None:
             continue
         for name in finding.remedy.images:
-            item = by_name.get(name)
+            item, why = by_name.get(name), f"{finding.rule}: {finding.message}"
             if item is None or name in reasons:
                 continue
-            if decided.about(item.facts.sha256).kept:
+            decision = decided.about(item.facts.sha256)
+            if finding.remedy.verb == "show once":
+                if decision.repeats is None:
+                    once[name] = Decision(item.facts.sha256, "repeats", 1, why, name=name)
+            elif decision.kept:
                 spared[name] = None
             elif len(reasons) + 1 < len(by_name):
-                reasons[name] = f"{finding.rule}: {finding.message}"
-    return Cure(_reject_with_reasons(dataset, by_name, reasons), tuple(spared))
+                reasons[name] = why
+    shown = tuple(decision for name, decision in once.items() if name not in reasons)
+    return Cure((*_reject_with_reasons(dataset, by_name, reasons), *shown), tuple(spared))
 
 
 def _reject_with_reasons(dataset: Dataset, by_name: dict[str, Item], reasons: dict[str, str]) -> tuple[Decision, ...]:

@@ -15,9 +15,9 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True)
 class Remedy:
-    """What ``lorasmith curate auto`` would do about a finding: a decision's `verb`, on these images."""
+    """What ``lorasmith curate auto`` would do about a finding: leave these images out, or show each once an epoch."""
 
-    verb: Literal["reject"]
+    verb: Literal["reject", "show once"]
     images: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Inspection:
     def removable(self) -> tuple[str, ...]:
         """The images that the standing findings' remedies would take out."""
         remedies = [finding.remedy for finding in self.findings if finding.remedy and finding.waived is None]
-        return tuple(dict.fromkeys(name for remedy in remedies for name in remedy.images))
+        return tuple(dict.fromkeys(name for each in remedies if each.verb == "reject" for name in each.images))
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``lorasmith inspect --json``; images are named by their path in the images folder."""

@@ -66,7 +66,11 @@ class TagsTable(TableModel):
     )
     rare_images: int = Field(15, ge=0, description="inconsistent features in fewer images keep their tags (T8)")
     consistent: Share = Field(0.5, description="a feature in this share of the images is consistent (T8, T6)")
-    fused: Share = Field(0.0, description="absorb tags that go with the trigger in this share of images; 0 is off")
+    fused: Share | None = Field(
+        None,
+        description="absorb tags that go with the trigger in this share of images (T4); 0 is off; "
+        "left out: 0.95 for a tagger's tags of eight images or more, off for your own captions",
+    )
     unify: TagList = Field((), description="features that get one tag of their own: hair, eyes (T6)")
 
     quality: TagList = Field(

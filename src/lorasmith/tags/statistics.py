@@ -8,11 +8,9 @@ from typing import Any
 
 from lorasmith.tags.knowledge import COUNTS, FEATURES, FRAMING, feature_of
 from lorasmith.tags.pipeline import Captioning, Desk
+from lorasmith.tags.rules.fused import FUSED
 from lorasmith.tags.typos import find_typos
 from lorasmith.tags.words import split_tags, tag_key
-
-FUSED = 0.95
-"""From this share of the trigger's images on a tag counts as fused with it, when [tags] fused says nothing."""
 
 
 @dataclass(frozen=True)

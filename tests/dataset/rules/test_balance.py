@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lorasmith.dataset.evidence import Evidence
+from lorasmith.dataset.findings import Remedy
 from lorasmith.dataset.rules.balance import RULE
 from tests.dataset.evidences import evidence, picture, pictures
 
@@ -39,6 +40,7 @@ def test_a_year_is_no_repeats() -> None:
     said = [*pictures(3), picture("x.png", folder="2019_holiday", repeats=2019)]
     warning, _ = RULE.check(evidence(said))
     assert (warning.level, warning.images) == ("warning", ("x.png",))
+    assert warning.remedy == Remedy("show once", ("x.png",))
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,8 @@ def auto(
 ) -> None:
     """Reject what inspect would: copies, blurs, strangers.
 
-    It is one step for curate undo. Images that you keep (curate keep) are spared.
+    Images of a folder that is named after a year (2019_holiday) are shown once an epoch, not 2019 times. It is one
+    step for curate undo. Images that you keep (curate keep) are spared.
 
     Example: lorasmith curate auto my-lora --dry-run
     """
@@ -309,10 +310,13 @@ def auto(
     if not decisions:
         say("There is nothing to do automatically.", style="green")
         say(f"What else was found: lorasmith inspect {project}")
-    elif dry_run:
-        say(f"\n{count_images(len(decisions))} would be rejected. Do it: lorasmith curate auto {project}")
+        return
+    rejected = sum(decision.verb == "reject" for decision in decisions)
+    once = f", {count_images(len(decisions) - rejected)} shown once an epoch" if rejected < len(decisions) else ""
+    if dry_run:
+        say(f"\n{count_images(rejected)} would be rejected{once}. Do it: lorasmith curate auto {project}")
     else:
-        say(f"\n{count_images(len(decisions))} rejected; their files stay.", style="green")
+        say(f"\n{count_images(rejected)} rejected{once}; their files stay.", style="green")
         say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
 
 

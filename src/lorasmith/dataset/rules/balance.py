@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from lorasmith.dataset.evidence import Evidence
-from lorasmith.dataset.findings import Finding, Rule
+from lorasmith.dataset.findings import Finding, Remedy, Rule
 
 YEAR_LIKE = 1000
 INFLUENCE = 2.0
@@ -22,8 +22,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     for folder, repeats in images:
         if repeats >= YEAR_LIKE:
             message = f"{folder}: the number before the underscore means {repeats} repeats of each image."
-            advice = "Rename the folder if that is a year or a count."
-            yield Finding("D16", "warning", message, advice, _members(evidence, folder))
+            advice = "Rename the folder if that is a year or a count; curate auto shows its images once an epoch."
+            names = _members(evidence, folder)
+            yield Finding("D16", "warning", message, advice, names, remedy=Remedy("show once", names))
     if len(images) > 1:
         shares = "; ".join(f"{group}: {told}" for group, told in read_shares(evidence).items())
         advice = "A folder's weight is images x repeats; change the number before its underscore to change it."

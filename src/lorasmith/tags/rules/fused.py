@@ -6,10 +6,13 @@ from lorasmith.tags.knowledge import COUNTS, FRAMING
 from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, matcher, tag_by_tag
 from lorasmith.tags.words import tag_key
 
+FUSED, _ENOUGH = 0.95, 8
+"""The share, and the images that it takes, where nothing is set."""
+
 
 def prepare(scene: Scene) -> Work | None:
     """Drop tags that stand in at least the share [tags] fused of the subject's images; counts and framing stay."""
-    least = scene.settings.fused
+    least = share_of(scene)
     if not least or len(scene.keys) < 2:
         return None
     spared = matcher(scene.settings.keep)
@@ -23,6 +26,13 @@ def prepare(scene: Scene) -> Work | None:
         return Ruling(tag, "dropped", f"in {share:.0%} of the images: one with the trigger")
 
     return tag_by_tag(judge)
+
+
+def share_of(scene: Scene) -> float:
+    """As set; else `FUSED` for a tagger's tags, who names what it sees, and off for captions that somebody wrote."""
+    if scene.settings.fused is not None:
+        return scene.settings.fused
+    return FUSED if scene.source == "tagger" and len(scene.keys) >= _ENOUGH else 0.0
 
 
 RULE = CaptionRule("fused", "T4", "nearly always there: one with the trigger", prepare)
