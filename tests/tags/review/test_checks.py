@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from lorasmith.dataset.lineage import Lineage
 from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project, open_project
+from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.review import CHECKS, RULE_IDS, Lore, review_tags
 from lorasmith.tags.store import ScoredTag, StoredTags, store, store_tagger
 from tests.dataset.projects import make_project, read
@@ -205,3 +206,16 @@ def test_the_parts_of_a_collage_may_differ(tmp_path: Path) -> None:
     made = replace(dataset.items[0], lineage=Lineage("collage", ("0" * 64,)))
     assert {finding.rule for finding in review_tags(project, dataset)} == {"T9"}
     assert review_tags(project, replace(dataset, items=(made,))) == ()
+
+
+@pytest.mark.parametrize(("tag", "place"), [("blue eyes", "balanced"), ("blonde hair", "faithful")])
+def test_the_advice_names_the_place_on_the_dial_that_absorbs_it(tmp_path: Path, tag: str, place: str) -> None:
+    project = make_project(tmp_path)
+    for number in range(6):
+        save_drawings(project.root / "images", 1, number, caption=f"zbk, {tag}")
+    (finding,) = [each for each in review_tags(project, read(project), Lore()) if each.rule == "T4"]
+    assert f'faithful = "{place}"' in finding.advice
+    dialled = make_project(tmp_path, f'[tags]\nfaithful = "{place}"\n')
+    dialled.file.write_text(f"{dialled.file.read_text('utf-8')}rare_images = 0\n", "utf-8")
+    captions = write_captions(open_project(tmp_path), read(dialled)).captions
+    assert set(captions.values()) == {"zbk"}

@@ -9,6 +9,7 @@ from lorasmith.tags.knowledge import FEATURES, UNIFIED, feature_of
 from lorasmith.tags.review.check import Case, TagCheck, images, listed
 from lorasmith.tags.rules.rule import matcher
 from lorasmith.tags.rules.unify import find_unified
+from lorasmith.tags.settings import FAITHFUL
 from lorasmith.tags.words import tag_key
 
 _NEARLY_ALL = 0.8
@@ -26,16 +27,22 @@ def check_absorbed(case: Case) -> Iterator[Finding]:
             continue
         shares = case.shares(items)
         own = frozenset(map(tag_key, scene.trigger))
-        left = [
-            f"{key} ({share:.0%})"
+        left = {
+            key: feature.level
             for key, share in sorted(shares.items(), key=lambda entry: (-entry[1], entry[0]))
-            if share >= _NEARLY_ALL and key not in own and not wanted(key) and feature_of(key, FEATURES[scene.subject])
-        ]
+            if share >= _NEARLY_ALL
+            and key not in own
+            and not wanted(key)
+            and (feature := feature_of(key, FEATURES[scene.subject])) is not None
+        }
         if left:
-            message = f"features of the subject stay in the captions: {listed(left)}."
+            place = next(name for name, value in FAITHFUL.items() if value >= max(left.values()))
+            message = (
+                f"features of the subject stay in the captions: {listed([f'{k} ({shares[k]:.0%})' for k in left])}."
+            )
             advice = (
-                "The trigger does not learn what captions say. Absorb them ([tags] faithful = 0.5, or absorb), or keep "
-                'them promptable on purpose ([tags] faithful = "flexible", or keep).'
+                f'The trigger does not learn what captions say. Absorb them ([tags] faithful = "{place}", or absorb), '
+                'or keep them promptable on purpose ([tags] faithful = "flexible", or keep).'
             )
             yield Finding("T4", "note", message, advice)
 
