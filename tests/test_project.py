@@ -55,6 +55,9 @@ def test_missing_folder_and_missing_file_are_different_errors(tmp_path: Path) ->
         open_project(tmp_path / "nowhere")
     with pytest.raises(ProjectError, match=r"no lora\.toml in this folder"):
         open_project(tmp_path)
+    (tmp_path / "photo.png").touch()
+    with pytest.raises(ProjectError, match=r"photo\.png: is a file, not a project's folder"):
+        open_project(tmp_path / "photo.png")
 
 
 def test_write_file_is_whole_or_nothing(tmp_path: Path) -> None:

@@ -148,6 +148,8 @@ def open_project(path: Path | str) -> Project:
         raise ProjectError(
             "no such folder.", where=root, hint="Make a project with: lorasmith new FOLDER --images IMAGES"
         )
+    if not root.is_dir():
+        raise ProjectError("is a file, not a project's folder.", where=root, hint=f"Give the folder of a {FILE_NAME}.")
     if not file.is_file():
         raise ProjectError(f"no {FILE_NAME} in this folder.", where=root, hint=f"Make one with: lorasmith new {root}")
     values = _read_toml(file)
