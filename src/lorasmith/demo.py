@@ -51,7 +51,7 @@ class Demo:
 
     def next_commands(self) -> tuple[str, ...]:
         """Commands worth trying now, ready to paste."""
-        call = f'"{self.trigger}, 1person, purple background <lora:{self.adapter.stem}:0.9>"'
+        call = f'"{self.trigger}, 1person, portrait, open eyes, smile, purple background <lora:{self.adapter.stem}>"'
         return (
             f"lorasmith generate {call} --n 4 --adapters {self.folder} --out {self.folder / 'pictures'}",
             f"lorasmith adapter show {self.adapter}",
