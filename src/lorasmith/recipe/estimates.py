@@ -62,7 +62,7 @@ GUIDED_ROWS = 2
 """Rows of a sampling step with guidance."""
 VALIDATION_ROWS = 4
 """Rows on which a held-out image is judged."""
-START_SECONDS = 6.0
+START_SECONDS = 11.0
 """Opening the program and the libraries, reading a small base, writing the adapter."""
 READING = 4e8
 """Bytes of weights that are read in a second, with their content hash."""
