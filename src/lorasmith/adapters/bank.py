@@ -94,6 +94,7 @@ class AdapterBank(nn.Module):
         self.layers = nn.ModuleDict({slot.name: nn.ModuleList(slot.sides) for slot in self._slots})
         self.to(base.device)
         self.requires_grad_(trainable)
+        self._trainable = trainable
         self._columns = {part: {c for s in self._slots if s.part == part for c in s.columns} for part in PARTS}
         self._stance = _Stance({}, {})
         self._fixed: dict[str, Mapping[int, LayerFactors]] = {}
@@ -137,7 +138,7 @@ class AdapterBank(nn.Module):
 
     def _factors(self, slot: _Slot) -> Mapping[int, LayerFactors]:
         """The current factors at a layer; of a bank that nobody trains they are put together once."""
-        if next(self.parameters()).requires_grad:
+        if self._trainable:
             return slot.factors()
         if slot.name not in self._fixed:
             self._fixed[slot.name] = slot.factors()
@@ -356,12 +357,14 @@ def _sum_up(total: Tensor, weight: Tensor, acting: Sequence[tuple[LayerFactors, 
 
 def _add_shifts(bias: Tensor | None, acting: Sequence[tuple[LayerFactors, float]]) -> Tensor | None:
     """The bias plus strength x shift of each; the bias itself when nobody moves it."""
-    moved = bias
-    for factors, strength in acting:
-        shift = factors.delta_bias()
-        if shift is not None and moved is not None:
-            moved = moved.float().add(shift, alpha=strength)
-    return moved if moved is bias or bias is None or moved is None else moved.to(bias.dtype)
+    shifts = [(shift, strength) for factors, strength in acting if (shift := factors.delta_bias()) is not None]
+    if not shifts:
+        return bias
+    assert bias is not None
+    moved = bias.float()
+    for shift, strength in shifts:
+        moved = moved.add(shift, alpha=strength)
+    return moved.to(bias.dtype)
 
 
 def _block_length(S: Tensor) -> int:

@@ -165,11 +165,14 @@ class Stepper:
         members = {member: adapter for job in everybody for member, adapter in job.members.items()}
         if len(members) > SHARED_BANK:
             return self.desk.ensemble(wanted)
+        newcomers = not members.keys() <= self._lately.keys()
         for member, adapter in members.items():
             self._lately[member] = adapter
             self._lately.move_to_end(member)
-        while len(self._lately) > len(members) and (
-            len(self._lately) > SHARED_BANK or sum(adapter.bytes for adapter in self._lately.values()) > LATELY_BYTES
-        ):
+        while newcomers and len(self._lately) > len(members) and self._is_crowded():
             self._lately.popitem(last=False)
         return self.desk.ensembles.get(members, self._lately)
+
+    def _is_crowded(self) -> bool:
+        bytes_held = sum(adapter.bytes for adapter in self._lately.values())
+        return len(self._lately) > SHARED_BANK or bytes_held > LATELY_BYTES

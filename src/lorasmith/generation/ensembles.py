@@ -146,17 +146,16 @@ class Ensembles:
     def get(self, members: Mapping[Member, Adapter], also: Mapping[Member, Adapter] | None = None) -> Ensemble:
         """A bank that has all of `members`, perhaps others too; a new one has those of `also`, which may be wanted
         soon. Only this one keeps merged weights. Raises AdapterError where one does not fit the base."""
-        wanted = frozenset(members)
+        wanted, last = frozenset(members), next(reversed(self._kept), None)
         key = next((kept for kept in reversed(self._kept) if wanted <= kept), None)
         if key is None:
             everybody = {**(also or {}), **members}
             key = frozenset(everybody)
             self._kept = OrderedDict((kept, other) for kept, other in self._kept.items() if not kept <= key)
             self._kept[key] = Ensemble(self.base, everybody)
+        if last is not None and last in self._kept and last != key:
+            self._kept[last].release()
         self._kept.move_to_end(key)
-        for other, ensemble in self._kept.items():
-            if other != key:
-                ensemble.release()
         while len(self._kept) > 1 and self.bytes > self.capacity:
             self._kept.popitem(last=False)
         return self._kept[key]

@@ -73,6 +73,10 @@ _REAL_REASONS = (
     "one kept token is the trigger, all others are shuffled, so that no order is learnt (T1)",
     "snapshots every tenth of the run: choose the best with the exam, when in doubt an earlier one (R2, R3)",
 )
+_DOODLE_PRESERVES = (
+    "both kinds of preservation: captions without the trigger, the base's own pictures and the empty prompt stay what "
+    "the base draws (C6); as many rows as are learnt"
+)
 _DOODLE_CALM = "min-SNR 5 evens out the timesteps; the rate falls along a cosine, so that the end is calm"
 _REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "*": {
@@ -86,15 +90,13 @@ _REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "*": (
             "rank 8, alpha 8, 320 steps, lr 3e-3 and 4e-3 with adamw: measured with the exam on the embedded base; "
             "the text encoder learns fast, for there the trigger is told from all other words",
-            "both kinds of preservation: captions without the trigger, the base's own pictures and the empty prompt "
-            "stay what the base draws (C6); as many rows as are learnt",
+            _DOODLE_PRESERVES,
             _DOODLE_CALM,
         ),
         "character": (
             "rank 8, alpha 8, 320 steps, lr 4e-3 and 2e-3 with adamw: measured with the exam on the embedded base; "
             "what the text encoder learns too fast costs expressions that no training image shows",
-            "both kinds of preservation: captions without the trigger, the base's own pictures and the empty prompt "
-            "stay what the base draws (C6); as many rows as are learnt",
+            _DOODLE_PRESERVES,
             _DOODLE_CALM,
         ),
         "style": (
