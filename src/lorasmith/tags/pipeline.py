@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, cast
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import ProjectError, UsageError, did_you_mean
@@ -216,13 +216,15 @@ def _without_collecting() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            gc.freeze()  # what was made joins the old objects, unsearched: together these two calls cost nothing
+            gc.unfreeze()
             gc.enable()
 
 
 def compute_captions(desk: Desk) -> Captioning:
     """The captions of all images on the desk, and how many each rule changed."""
     changed = dict.fromkeys((rule.name for rule in desk.rules), 0)
-    prepared: dict[int, list[Stage]] = {}
+    prepared: dict[int, list[_Stage]] = {}
     captions: dict[str, str] = {}
     finished: dict[str, Tags] = {}
     ahead = bool(desk.rules) and desk.rules[0] is thresholds.RULE  # the raw tags are from the thresholds on already
@@ -236,41 +238,36 @@ def compute_captions(desk: Desk) -> Captioning:
         if id(scene) not in prepared:
             prepared[id(scene)] = _stages(desk.rules[ahead:], scene)
         for stage in prepared[id(scene)]:
-            done = stage(tags, view)
-            if done is not None:
-                tags, names = done
-                for name in names:
-                    changed[name] += 1
+            if isinstance(stage, _Chain):
+                now = stage.apply(tags)
+                if now is not None:
+                    for name in stage.changers(tags):
+                        changed[name] += 1
+                    tags = now
+                continue
+            name, work = stage
+            outcome = work(tags, view)
+            if outcome is not None and outcome.tags != tags:
+                changed[name] += 1
+                tags = outcome.tags
         finished[item.name] = tags
         captions[item.name] = join_tags(tags)
     refuse_images(finished, (), desk.project.where("tags"))
     return Captioning(captions, tuple(RuleEffect(name, count) for name, count in changed.items()))
 
 
-Stage = Callable[[Tags, View], tuple[Tags, Collection[str]] | None]
-"""Rules at work on one image: the tags after them and the names of those that changed something; None for none."""
-
-
-def _stages(rules: Iterable[CaptionRule], scene: Scene) -> list[Stage]:
+def _stages(rules: Iterable[CaptionRule], scene: Scene) -> list[_Stage]:
     """The rules that have something to do in a scene. Neighbours that judge tag by tag become one stage, so that each
     distinct tag is led through them once."""
     works = [(rule.name, work) for rule in rules if (work := rule.prepare(scene)) is not None]
-    stages: list[Stage] = []
+    stages: list[_Stage] = []
     for alike, group in groupby(works, key=lambda entry: isinstance(entry[1], TagWork)):
         members = list(group)
         if alike:
             stages.append(_Chain([(name, work) for name, work in members if isinstance(work, TagWork)]))
         else:
-            stages += [_single(name, work) for name, work in members]
+            stages += members
     return stages
-
-
-def _single(name: str, work: Work) -> Stage:
-    def stage(tags: Tags, view: View) -> tuple[Tags, Collection[str]] | None:
-        outcome = work(tags, view)
-        return None if outcome is None or outcome.tags == tags else (outcome.tags, (name,))
-
-    return stage
 
 
 class _Chain(dict[str, str | None]):
@@ -295,14 +292,21 @@ class _Chain(dict[str, str | None]):
         self[tag] = now
         return now
 
-    def __call__(self, tags: Tags, view: View) -> tuple[Tags, Collection[str]] | None:
-        del view
+    def apply(self, tags: Tags) -> Tags | None:
+        """The tags after these rules; None when they are as before."""
         now = tuple(map(self.__getitem__, tags))
         if now == tags:
             return None
-        changers = self._changers
-        changed = set(chain.from_iterable(map(changers.__getitem__, changers.keys() & tags)))
-        return tuple([tag for tag in now if tag is not None]), changed
+        return tuple([tag for tag in now if tag is not None]) if None in now else cast(Tags, now)
+
+    def changers(self, tags: Tags) -> Collection[str]:
+        """The names of the rules that change any of these tags."""
+        found = [*map(self._changers.__getitem__, self._changers.keys() & tags)]
+        return found[0] if len(found) == 1 else set(chain.from_iterable(found))
+
+
+_Stage = _Chain | tuple[str, Work]
+"""What one image's tags go through at once: rules that judge tag by tag, or one rule with its name."""
 
 
 def explain_caption(project: Project, dataset: Dataset, image: str) -> Explanation:
