@@ -207,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lines = []
     doodle = load_base("doodle")
     shapes: list[tuple[str, Callable[[], Base], int, float, int]] = [
-        ("Doodle", lambda: doodle, 2 if quick else 8, 4.0, 1 if quick else 7)
+        ("Doodle", lambda: doodle, 2 if quick else 8, 4.0, 1 if quick else 15)
     ]
     if not quick:
         shapes.append(("true shape", lambda: true_shape(doodle), 2, 1.0, 3))

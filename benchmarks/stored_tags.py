@@ -11,14 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.timing import machine, ratio_line
+from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.images.opening import ImageFacts
 from lorasmith.project import Project, open_project
@@ -42,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         lines.write_text("".join(json.dumps([row.sha256, row.tagger, list(row.tags)]) + "\n" for row in rows))
         dataset = _dataset(rows)
         del rows
-        seconds = _alternate(
+        seconds = alternate(
             {
                 "read, as arrays": lambda: read_shelf(project),
                 "read, every tag": lambda: [list(tags.tags) for kept in read_stored(project).values() for tags in kept],
@@ -50,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
                 "raw tags": lambda: read_raw_tags(project, dataset),
             },
             rounds,
+            warmup=0,
+            clock=time.process_time,
         )
         size = (project.cache / "tags.sqlite").stat().st_size / lines.stat().st_size
     print(f"{images} images, {TAGS} tags each; {machine()}; processor seconds, medians of {rounds}")
@@ -60,17 +60,6 @@ def main(argv: list[str] | None = None) -> int:
     speed = seconds["JSON lines, every tag"] / seconds["raw tags"]
     print(ratio_line("JSON lines only decoded / raw tags of all images ready", speed, at_least=1))
     return 0
-
-
-def _alternate(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median processor seconds of each side over alternating calls."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, call in sides.items():
-            started = time.process_time()
-            call()
-            seconds[name].append(time.process_time() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def _read_lines(file: Path) -> dict[str, list[ScoredTag]]:

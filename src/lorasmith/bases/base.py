@@ -17,6 +17,7 @@ from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.folders import Parts, read_folder, weight_files
 from lorasmith.bases.hardware import Use, choose_device, choose_dtype, skip_divisions, suit_to_cpu
 from lorasmith.bases.hub import fetch_base, is_hub_id
+from lorasmith.bases.pointwise import multiply_pointwise
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
@@ -224,6 +225,7 @@ def load_base(
         parts = read_folder(path, dtype, weights)
         known = prediction or parts.schedule_config.get("prediction_type", "epsilon")
     skip_divisions(parts.denoiser)
+    multiply_pointwise(parts.denoiser)
     base = _assembled(EMBEDDED if embedded else _name(name_or_path, path), path, parts)
     base.weights = weights
     if known is None:

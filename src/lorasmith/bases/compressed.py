@@ -17,6 +17,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
+from lorasmith.bases.pointwise import Pointwise
 from lorasmith.recipe.precision import Weights
 
 ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "text_projection"})
@@ -88,7 +89,11 @@ class CompressedConv2d(_Compressed, nn.Conv2d):  # type: ignore[override]
         return cast(Tensor, self._conv_forward(input, self.weight, self.bias))
 
 
-_KINDS: dict[type[nn.Module], type[_Compressed]] = {nn.Linear: CompressedLinear, nn.Conv2d: CompressedConv2d}
+_KINDS: dict[type[nn.Module], type[_Compressed]] = {
+    nn.Linear: CompressedLinear,
+    nn.Conv2d: CompressedConv2d,
+    Pointwise: CompressedConv2d,
+}
 
 
 def compressible_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

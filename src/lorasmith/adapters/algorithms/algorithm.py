@@ -38,6 +38,11 @@ class Form:
 PLAIN = Form()
 
 
+PullBack = Callable[[Tensor], Mapping[str, Tensor]]
+"""From the gradient of a weight to those of the trained tensors that it was made with, by field; the gradient given is
+used up."""
+
+
 class LayerFactors(ABC):
     """The factors of one adapter on one layer: a frozen value, in fp32, with the shapes that its file has.
 
@@ -110,6 +115,16 @@ class LayerFactors(ABC):
     @abstractmethod
     def delta_weight(self, weight: Tensor) -> Tensor:
         """What strength 1 adds to the frozen weight: its shape, fp32. For merging, exporting, and as the oracle."""
+
+    @property
+    def pulls_back(self) -> bool:
+        """Whether there is an `onto`; where there is none, autograd finds the gradients."""
+        return False
+
+    def onto(self, weight: Tensor, strength: float) -> tuple[Tensor, PullBack]:
+        """The frozen weight plus strength x `delta_weight`, fp32, and what leads a gradient back to the trained
+        tensors; the products that both need are made once."""
+        raise NotImplementedError(f"{self.algorithm} leaves gradients to autograd")
 
     def delta_bias(self) -> Tensor | None:
         """What strength 1 adds to the layer's bias, (o,); None when it leaves the bias alone."""

@@ -19,6 +19,7 @@ from lorasmith.adapters.algorithms.algorithm import (
     Form,
     LayerFactors,
     Mix,
+    PullBack,
     Side,
     add_changes,
     convolve,
@@ -112,6 +113,27 @@ class LohaFactors(LayerFactors):
     def delta_weight(self, weight: Tensor) -> Tensor:
         one, two = _half(self.w1_a, self.w1_b, self.t1), _half(self.w2_a, self.w2_b, self.t2)
         return (self.scale * one * two).reshape(weight.shape).to(weight.device)
+
+    @property
+    def pulls_back(self) -> bool:
+        return self.t1 is None
+
+    def onto(self, weight: Tensor, strength: float) -> tuple[Tensor, PullBack]:
+        one, two = self.w1_a @ self.w1_b, self.w2_a @ self.w2_b
+        scale = strength * self.scale
+        total = torch.addcmul(weight.flatten(1), one, two, value=scale).view_as(weight)
+
+        def pull_back(gradient: Tensor) -> Mapping[str, Tensor]:
+            g = gradient.flatten(1)
+            of_one, of_two = two.mul_(g), one.mul_(g)
+            return {
+                "w1_a": (of_one @ self.w1_b.T).mul_(scale),
+                "w1_b": (self.w1_a.T @ of_one).mul_(scale),
+                "w2_a": (of_two @ self.w2_b.T).mul_(scale),
+                "w2_b": (self.w2_a.T @ of_two).mul_(scale),
+            }
+
+        return total, pull_back
 
     @classmethod
     def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:

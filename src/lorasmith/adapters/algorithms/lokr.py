@@ -9,7 +9,7 @@ Shapes: W1 (f1, f2), W2 (o / f1, i / f2[, kh, kw]).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, cast
 
@@ -22,11 +22,13 @@ from lorasmith.adapters.algorithms.algorithm import (
     Form,
     LayerFactors,
     Mix,
+    PullBack,
     Side,
     add_changes,
     convolve,
     read_alpha,
 )
+from lorasmith.adapters.algorithms.weights import WeightSide
 
 KEYS = ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")
 _LEGAL = tuple(
@@ -150,6 +152,35 @@ class LokrFactors(LayerFactors):
         product = torch.outer((self.scale * w1).flatten(), w2.flatten()).view(f1, f2, o2, i2, -1)
         return product.permute(0, 2, 1, 3, 4).reshape(weight.shape).to(weight.device)
 
+    @property
+    def pulls_back(self) -> bool:
+        return "t2" not in self.tensors
+
+    def onto(self, weight: Tensor, strength: float) -> tuple[Tensor, PullBack]:
+        t = self.tensors
+        w1, w2 = self.first(), self.second(weight.shape[2:])
+        (f1, f2), o2 = w1.shape, w2.shape[0]
+        scale = strength * self.scale
+        left, right = (scale * w1).view(f1, 1, f2, 1), w2.reshape(1, o2, 1, -1)
+        total = torch.addcmul(weight.reshape(f1, o2, f2, -1), left, right).view_as(weight)
+
+        def pull_back(gradient: Tensor) -> Mapping[str, Tensor]:
+            g = gradient.reshape(f1, o2, f2, -1).transpose(1, 2).reshape(f1 * f2, -1)
+            of_first = (g @ w2.flatten()).view(f1, f2).mul_(scale)
+            of_second = (scale * w1.flatten() @ g).view(o2, -1)
+            gradients: dict[str, Tensor] = {}
+            if "w1" in t:
+                gradients["w1"] = of_first
+            else:
+                gradients |= {"w1_a": of_first @ t["w1_b"].T, "w1_b": t["w1_a"].T @ of_first}
+            if "w2" in t:
+                gradients["w2"] = of_second.view(t["w2"].shape)
+            else:
+                gradients |= {"w2_a": of_second @ t["w2_b"].T, "w2_b": t["w2_a"].T @ of_second}
+            return gradients
+
+        return total, pull_back
+
     @classmethod
     def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
         return LokrSide(layer, stack)
@@ -165,8 +196,12 @@ def factorise(width: int, factor: int = -1) -> tuple[int, int]:
     return small, width // small
 
 
-class LokrSide(Side):
-    """The Kronecker vec trick: the large factor sees f2 (or f1) thin pieces, the small one mixes them."""
+class LokrSide(WeightSide):
+    """The Kronecker vec trick: the large factor sees f2 (or f1) thin pieces, the small one mixes them. In training
+    with one adapter, one operation on the sum of the weights is cheaper."""
+
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
+        return super().run(original, x, mix) if torch.is_grad_enabled() else Side.run(self, original, x, mix)
 
     def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
         return add_changes(x, y, mix, self._change)

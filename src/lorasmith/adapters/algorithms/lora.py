@@ -27,6 +27,7 @@ from lorasmith.adapters.algorithms.algorithm import (
     convolve,
     read_alpha,
 )
+from lorasmith.bases.pointwise import gradients, is_pointwise, is_quicker, multiply
 
 DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
 
@@ -237,13 +238,24 @@ class LoraConvSide(LoraSide):
             return add_changes(x, y, mix, lambda k, rows, _: self._change(k, rows))
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
-        layer = self.layer
-        h = convolve(layer, x, down)
+        h = convolve(self.layer, x, down)
         if mix.gate is not None:
             h = mix.gate.values(mix.layer, h)
         if isinstance(weights, Tensor):
             return y.add_(F.conv2d(h * weights[:, :, None, None], up))
         return y.add_(F.conv2d(h, up), alpha=weights)
+
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
+        stands_still = mix.gate is not None and mix.gate.network
+        if mix.blocks or stands_still or not (is_pointwise(self.layer) and is_quicker(x)):
+            return super().run(original, x, mix)
+        down, up = (factor.flatten(1) for factor in self._operands(mix, x.dtype))
+        weights = self._weights(mix, x)
+        if torch.is_grad_enabled() and (x.requires_grad or down.requires_grad):
+            y: Tensor = _fused_pointwise(x.flatten(2), self.layer, down, up, weights)
+        else:
+            y, _ = _pointwise_with_lora(x.flatten(2), self.layer, down, up, weights)
+        return y.view(x.shape[0], -1, *x.shape[2:])
 
     def _change(self, k: int, x: Tensor) -> Tensor:
         """What the adapter at k adds for these rows, at strength 1."""
@@ -307,4 +319,49 @@ class _LoraLinear(Function):
         return grad_x, None, grad_down, grad_up, None
 
 
+def _pointwise_with_lora(
+    x: Tensor, layer: nn.Conv2d, down: Tensor, up: Tensor, weights: float | Tensor
+) -> tuple[Tensor, Tensor]:
+    """x (B, i, P) through a 1x1 convolution, plus up (weights * (down x)), the second sum in place; and the
+    (row-)weighted down x."""
+    y = multiply(x, layer.weight.flatten(1), layer.bias)
+    h = multiply(x, down, None)
+    scale = 1.0
+    if isinstance(weights, Tensor):
+        h = h * weights.unsqueeze(2)
+    else:
+        scale = weights
+    y.baddbmm_(up.expand(x.shape[0], -1, -1), h, alpha=scale)
+    return y, h
+
+
+class _LoraPointwise(Function):
+    """`_LoraLinear` for a frozen 1x1 convolution; x (B, i, P)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Conv2d, down: Tensor, up: Tensor, weights: float | Tensor) -> Tensor:
+        y, h = _pointwise_with_lora(x, layer, down, up, weights)
+        ctx.layer, ctx.weights = layer, weights
+        ctx.save_for_backward(x, down, up, h)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, down, up, h = ctx.saved_tensors
+        need_x, _, need_down, need_up, _ = ctx.needs_input_grad
+        weights = ctx.weights
+        g = g.contiguous()
+        scale = 1.0 if isinstance(weights, Tensor) else weights
+        grad_h, grad_up = gradients(g, h, up, True, need_up)
+        assert grad_h is not None
+        grad_h = grad_h.mul_(weights.unsqueeze(2) if isinstance(weights, Tensor) else scale)
+        grad_x, _ = gradients(g, x, ctx.layer.weight.flatten(1), need_x, False)
+        _, grad_down = gradients(grad_h, x, down, False, need_down)
+        if grad_x is not None:
+            grad_x.baddbmm_(down.T.expand(x.shape[0], -1, -1), grad_h)
+        return grad_x, None, grad_down, grad_up if grad_up is None else grad_up.mul_(scale), None
+
+
 _fused: Any = _LoraLinear.apply
+_fused_pointwise: Any = _LoraPointwise.apply

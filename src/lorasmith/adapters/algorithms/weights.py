@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import Mix, Side, add_changes, convolve
+from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, PullBack, Side, add_changes, convolve
+from lorasmith.bases.pointwise import convolve_pointwise, gradients, is_pointwise, is_quicker
 
 Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 """From trained tensors to a weight and a bias."""
@@ -22,6 +23,8 @@ Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 
 def apply_weight(layer: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The layer's operation with another weight and bias."""
+    if is_pointwise(layer) and is_quicker(x):
+        return convolve_pointwise(x, weight, bias)
     if isinstance(layer, nn.Conv2d):
         return convolve(layer, x, weight, bias)
     return F.linear(x, weight, bias)
@@ -43,6 +46,10 @@ class WeightSide(Side):
             y = original(x)
             return self.add(x, y, mix, y)
         shared = mix.shared
+        if len(mix.active) == 1 and self._stack[mix.active[0]].pulls_back:
+            tensors = self._tensors(mix.active)
+            if _learns(x, tensors):
+                return cast(Tensor, _summed(layer, self._stack[mix.active[0]], shared[0], x, *tensors))
 
         def rebuild(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
             weight, bias = self._delta(mix.active, shared, tensors)
@@ -76,10 +83,48 @@ class WeightSide(Side):
         return weight, bias
 
     def _through(self, x: Tensor, rebuild: Rebuild, tensors: Sequence[Tensor]) -> Tensor:
-        if torch.is_grad_enabled() and (x.requires_grad or any(tensor.requires_grad for tensor in tensors)):
+        if _learns(x, tensors):
             return cast(Tensor, _rebuilt(self.layer, rebuild, x, *tensors))
         weight, bias = rebuild(tensors)
         return apply_weight(self.layer, x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
+
+
+def _learns(x: Tensor, tensors: Sequence[Tensor]) -> bool:
+    """Whether a gradient goes through here."""
+    return torch.is_grad_enabled() and (x.requires_grad or any(tensor.requires_grad for tensor in tensors))
+
+
+class _Summed(Function):
+    """A layer with the sum of its weight and one adapter's change, whose algorithm leads the gradient back itself."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, layer: nn.Module, factors: LayerFactors, strength: float, x: Tensor, *tensors: Tensor
+    ) -> Tensor:
+        ctx.layer, ctx.factors, ctx.strength = layer, factors, strength
+        ctx.save_for_backward(x, *tensors)
+        weight, _ = _onto(layer, factors, strength, tensors)
+        return apply_weight(layer, x, weight.to(x.dtype), cast(Tensor | None, layer.bias))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, *tensors = ctx.saved_tensors
+        weight, pull_back = _onto(ctx.layer, ctx.factors, ctx.strength, tensors)
+        need_x, needs = ctx.needs_input_grad[3], ctx.needs_input_grad[4:]
+        grad_x, grad_weight = _input_and_weight_gradients(ctx.layer, g, x, weight.to(x.dtype), need_x, any(needs))
+        if grad_weight is None:
+            return None, None, None, grad_x, *(None for _ in tensors)
+        gradients = pull_back(grad_weight.to(weight.dtype))
+        each = zip(ctx.factors.trained(), needs, strict=True)
+        return None, None, None, grad_x, *(gradients[field] if need else None for field, need in each)
+
+
+def _onto(
+    layer: nn.Module, factors: LayerFactors, strength: float, tensors: Sequence[Tensor]
+) -> tuple[Tensor, PullBack]:
+    current = factors.with_trained(dict(zip(factors.trained(), tensors, strict=True)))
+    return current.onto(cast(Tensor, layer.weight), strength)
 
 
 class _Rebuilt(Function):
@@ -120,6 +165,12 @@ class _Rebuilt(Function):
 def _input_and_weight_gradients(
     layer: nn.Module, g: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_weight: bool
 ) -> tuple[Tensor | None, Tensor | None]:
+    if is_pointwise(layer) and is_quicker(x):
+        grad_x, grad_weight = gradients(g.flatten(2), x.flatten(2), weight.flatten(1), need_x, need_weight)
+        return (
+            None if grad_x is None else grad_x.view_as(x),
+            None if grad_weight is None else grad_weight.view_as(weight),
+        )
     if isinstance(layer, nn.Conv2d):
         grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
             g, x, weight, None, layer.stride, layer.padding, layer.dilation, False, [0, 0], 1,
@@ -132,3 +183,4 @@ def _input_and_weight_gradients(
 
 
 _rebuilt: Any = _Rebuilt.apply
+_summed: Any = _Summed.apply
