@@ -41,6 +41,36 @@ def test_memory_between_small_pieces_that_live_on_goes_back() -> None:
     return_memory()  # here too it does no harm
 
 
+_REUSE = """
+import resource, sys
+sys.path[:0] = {path!r}
+import torch
+from lorasmith.training.memory import kept_blocks
+
+def step():
+    return len([torch.zeros(2_000_000) for _ in range(12)])
+
+def faults(context):
+    with context:
+        for _ in range(3):
+            step()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            step()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults(kept_blocks()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' C libraries have no such switch")
+def test_blocks_that_are_kept_need_no_new_pages() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", _REUSE.format(path=sys.path)], capture_output=True, text=True, check=True
+    )
+    assert int(told.stdout) < 50_000  # 20 times 12 blocks of 8 MB are 470,000 pages
+
+
 def test_lack_of_memory_is_told_from_other_faults() -> None:
     lack = RuntimeError(
         "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4294967296 bytes"

@@ -26,7 +26,14 @@ from lorasmith.training.distribution import Share, join_processes
 from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
 from lorasmith.training.material import gather_material, make_rows, make_validation
 from lorasmith.training.member import Member
-from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, return_memory, used_memory
+from lorasmith.training.memory import (
+    asked_memory,
+    describe_lack,
+    is_lack_of_memory,
+    kept_blocks,
+    return_memory,
+    used_memory,
+)
 from lorasmith.training.metadata import current_time
 from lorasmith.training.rows import RowSource
 from lorasmith.training.run import Run, create_run, found_run, latest_run
@@ -175,7 +182,7 @@ class _Session:
         saved = load_state(self._state_file) if self._state_file.exists() else None
         if saved is not None:
             self._check(saved)
-        with _threads(saved.threads if saved else torch.get_num_threads()):
+        with _threads(saved.threads if saved else torch.get_num_threads()), kept_blocks():
             self._team = yield from stoppable(_first_alone(self._build(), self._share), self._wish)
             for number, member in enumerate(self._members):
                 member.join(self._team.trainers[number], writes=self._share.writes)

@@ -305,17 +305,19 @@ class _LoraLinear(Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, down, up, h = ctx.saved_tensors
+        need_x, _, need_down, need_up, _ = ctx.needs_input_grad
         weights = ctx.weights
-        scale = 1.0 if isinstance(weights, Tensor) else weights
+        # NOTE: every call counts here; a model has hundreds of these layers, and most are small.
         g_2 = g.reshape(-1, g.shape[-1])
-        grad_up = (g_2.T @ h.reshape(-1, h.shape[-1])).mul_(scale) if ctx.needs_input_grad[3] else None
-        grad_h = F.linear(g, up.T)
-        grad_h = grad_h * _over_tokens(weights, grad_h) if isinstance(weights, Tensor) else grad_h.mul_(scale)
-        h_2 = grad_h.reshape(-1, grad_h.shape[-1])
-        grad_down = h_2.T @ x.reshape(-1, x.shape[-1]) if ctx.needs_input_grad[2] else None
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = (g_2 @ ctx.layer.weight).addmm_(h_2, down).reshape(x.shape)
+        grad_h = g_2.mm(up)
+        grad_up = g_2.T.mm(h.reshape(-1, h.shape[-1])) if need_up else None
+        if isinstance(weights, Tensor):
+            grad_h.view(h.shape).mul_(_over_tokens(weights, h))
+        elif weights != 1.0:
+            grad_h.mul_(weights)
+            grad_up = None if grad_up is None else grad_up.mul_(weights)
+        grad_down = grad_h.T.mm(x.reshape(-1, x.shape[-1])) if need_down else None
+        grad_x = g_2.mm(ctx.layer.weight).addmm_(grad_h, down).view(x.shape) if need_x else None
         return grad_x, None, grad_down, grad_up, None
 
 
@@ -352,15 +354,18 @@ class _LoraPointwise(Function):
         need_x, _, need_down, need_up, _ = ctx.needs_input_grad
         weights = ctx.weights
         g = g.contiguous()
-        scale = 1.0 if isinstance(weights, Tensor) else weights
         grad_h, grad_up = gradients(g, h, up, True, need_up)
         assert grad_h is not None
-        grad_h = grad_h.mul_(weights.unsqueeze(2) if isinstance(weights, Tensor) else scale)
+        if isinstance(weights, Tensor):
+            grad_h.mul_(weights.unsqueeze(2))
+        elif weights != 1.0:
+            grad_h.mul_(weights)
+            grad_up = None if grad_up is None else grad_up.mul_(weights)
         grad_x, _ = gradients(g, x, ctx.layer.weight.flatten(1), need_x, False)
         _, grad_down = gradients(grad_h, x, down, False, need_down)
         if grad_x is not None:
             grad_x.baddbmm_(down.T.expand(x.shape[0], -1, -1), grad_h)
-        return grad_x, None, grad_down, grad_up if grad_up is None else grad_up.mul_(scale), None
+        return grad_x, None, grad_down, grad_up, None
 
 
 _fused: Any = _LoraLinear.apply
