@@ -389,40 +389,16 @@ def _merge_rows(
     """The layer's weights for blocks of `length` rows with these strengths."""
     weight, bias = _weight(slot.layer), cast(Tensor | None, slot.layer.bias)
     acting = [_acting(factors, row) for row in rows]
-    products = _join_products(acting, weight)
-    if products is not None:
-        weights = torch.baddbmm(weight.flatten(1).expand(len(rows), -1, -1), *products)
-    else:
-        totals = torch.empty(len(rows), *weight.shape, device=weight.device)
-        for total, each in zip(totals, acting, strict=True):
-            _sum_up(total, weight, each)
-        weights = totals.flatten(2)
+    totals = torch.empty(len(rows), *weight.shape, device=weight.device)
+    for total, each in zip(totals, acting, strict=True):
+        _sum_up(total, weight, each)
+    weights = totals.flatten(2)
     moved = [_add_shifts(bias, each) for each in acting]
     biases = None if bias is None else torch.stack(cast(list[Tensor], moved))
     if isinstance(slot.layer, nn.Conv2d):
         weights = weights.repeat_interleave(length, dim=0)
         return _Blocks(weights, None if biases is None else biases.repeat_interleave(length, dim=0).unsqueeze(2), True)
     return _Blocks(weights.transpose(1, 2), None if biases is None else biases.unsqueeze(1), False)
-
-
-def _join_products(
-    acting: Sequence[Sequence[tuple[LayerFactors, float]]], weight: Tensor
-) -> tuple[Tensor, Tensor] | None:
-    """For n rows whose adapters are all LoRA: ups (n, o, R), with the strengths in them, and downs (n, R, i), joined
-    along the rank and padded with zeros to the largest R. None when there is another algorithm among them."""
-    if not all(isinstance(factors, LoraFactors) for row in acting for factors, _ in row):
-        return None
-    R = max(sum(factors.rank for factors, _ in row) for row in acting)
-    ups = torch.zeros(len(acting), weight.shape[0], R, device=weight.device)
-    downs = torch.zeros(len(acting), R, weight[0].numel(), device=weight.device)
-    for up_oR, down_Ri, row in zip(ups, downs, acting, strict=True):
-        end = 0
-        for factors, strength in row:
-            lora = cast(LoraFactors, factors)
-            start, end = end, end + lora.rank
-            torch.mul(lora.up.flatten(1), strength * lora.scale, out=up_oR[:, start:end])
-            down_Ri[start:end] = lora.down.flatten(1)
-    return ups, downs
 
 
 def _touched(base: Base, adapters: Sequence[Adapter]) -> list[str]:
