@@ -1,7 +1,8 @@
 """Measure a base folder: prompts drawn at random from the tag space, judged group by group.
 
-    python doodle/evaluate.py --prompts 1024 [--base work/base] [--sentences]
+    python doodle/evaluate.py --prompts 1024 [--base DIR] [--tagger DIR] [--sentences]
 
+The trained base in work/, or the shipped one where there is none; the prompts are those of validation renders.
 Writes work/evaluation/: figures.json and contact-sheet.png (64 prompts). Uses the product's own drawing code.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -17,6 +19,7 @@ from PIL import Image
 from world import BASE_STYLES, GROUPS, SIDE, WORK, shard, tag, tags
 
 from lorasmith.bases.base import open_base
+from lorasmith.bases.doodle import doodle_folder, tagger_folder
 from lorasmith.events import finish
 from lorasmith.exam.judges import TaggerJudge, exact_judge
 from lorasmith.generation.request import EMBEDDED_CFG, Request
@@ -56,6 +59,11 @@ def draw(studio: Studio, texts: list[str], steps: int, guidance: float, seed: in
     return [picture.image for picture in finish(studio.draw(requests))]
 
 
+def made_or_shipped(made: str, shipped: Callable[[], Path]) -> Path:
+    """A folder of the work folder; while there is none, the package's."""
+    return WORK / made if (WORK / made).is_dir() else shipped()
+
+
 def contact_sheet(images: list[Image.Image], columns: int = 16) -> Image.Image:
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * SIDE, rows * SIDE), "white")
@@ -83,8 +91,8 @@ def evaluate(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--base", type=Path, default=WORK / "base")
-    parser.add_argument("--tagger", type=Path, default=WORK / "tagger")
+    parser.add_argument("--base", type=Path, default=made_or_shipped("base", doodle_folder))
+    parser.add_argument("--tagger", type=Path, default=made_or_shipped("tagger", tagger_folder))
     parser.add_argument("--prompts", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=EMBEDDED_CFG)

@@ -22,12 +22,13 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Row:
-    """One picture to draw; `adapter` None means the bare base."""
+    """One picture to draw; `adapter` None means the bare base, `steps` None the exam's."""
 
     prompt: str
     seed: int
     adapter: Path | None
     strength: float = 1.0
+    steps: int | None = None
 
 
 class Artist(Protocol):
@@ -61,7 +62,7 @@ class StudioArtist:
             Request(
                 prompt=_with_network(row),
                 seed=row.seed,
-                steps=chosen.steps,
+                steps=row.steps or chosen.steps,
                 cfg=chosen.cfg,
                 sampler=chosen.sampler,
                 clip_skip=self._clip_skip,

@@ -171,9 +171,10 @@ def _answer_all(examinee: Examinee, chosen: Path, settings: ExamTable) -> Work[l
 def _draw_grid(examinee: Examinee, settings: ExamTable) -> Work[list[GridRow]]:
     """Snapshots x strengths on one prompt and seed, with the bare base as control (C1, C3)."""
     question = sheets.hit_sheet(examinee.subject, examinee.world, 1, settings.seed, sheets.SHOWING)[0]
-    rows = [Row(question.prompt, question.seed, None)]
+    steps = settings.grid_steps
+    rows = [Row(question.prompt, question.seed, None, steps=steps)]
     rows += [
-        Row(question.prompt, question.seed, snapshot, strength)
+        Row(question.prompt, question.seed, snapshot, strength, steps)
         for snapshot in examinee.snapshots
         for strength in settings.strengths
     ]

@@ -31,6 +31,8 @@ class ExamTable(TableModel):
     strength: float = Field(1.0, gt=0, le=4)
     strengths: tuple[float, ...] = (0.6, 0.8, 1.0)
     """Columns of the report's grid."""
+    grid_steps: int = Field(20, ge=1, le=1000)
+    """Steps of the grid's pictures, which people look at; those of `steps` are for the judge."""
     steps: int = Field(12, ge=1, le=1000)
     sampler: str = "DPM++ 2M"
     cfg: float | None = Field(None, ge=0, le=100)
