@@ -50,6 +50,10 @@ def test_figures_are_what_was_put_in(tmp_path: Path) -> None:
     assert seeds < {row.seed for row in artist.drawn if row.adapter is not None}
     stages = {event.stage for event in events if isinstance(event, Progress)}
     assert {"looking", "choosing", "examining", "grid"} <= stages
+    # The grid is for people: one prompt, the base and three snapshots at three strengths, in steps of its own.
+    shown = [row for row in artist.drawn if row.steps is not None]
+    assert len(shown) == 1 + 3 * 3
+    assert {row.steps for row in shown} == {20}
     for stage in ("choosing", "examining", "grid"):
         last = [event for event in events if isinstance(event, Progress) and event.stage == stage][-1]
         assert last.done == last.total
