@@ -116,7 +116,6 @@ class Desk:
     raw: Mapping[str, RawTags]
     rules: tuple[CaptionRule, ...]
     _scenes: dict[tuple[str | None, Source], Scene] = field(default_factory=dict, repr=False)
-    _unsaid: dict[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def poor(self) -> Mapping[str, str]:
@@ -158,17 +157,6 @@ class Desk:
         raw = self.raw[item.name]
         poor = self.poor.get(item.name, "")
         return View(item.name, raw.scores, raw.categories, raw.sentence, poor, is_collage(item))
-
-    def is_unsure(self, item: Item) -> bool:
-        """Whether the tagger gave the image tags that are under their thresholds."""
-        raw = self.raw[item.name]
-        if raw.source != "tagger" or not raw.scores:
-            return False
-        kinds = raw.categories  # one mapping for all images of a tagger
-        unsaid = self._unsaid.get(id(kinds))
-        if unsaid is None:
-            unsaid = self._unsaid[id(kinds)] = tuple(name for name, kind in kinds.items() if kind in _NO_TAGS)
-        return len(raw.scores) - sum(map(raw.scores.__contains__, unsaid)) > len(raw.tags)
 
     def start(self, item: Item) -> Tags:
         """The tags that the first rule sees: all that the tagger gave, or the caption's."""
@@ -232,7 +220,7 @@ def compute_captions(desk: Desk) -> Captioning:
         scene, view = desk.scene(item), desk.view(item)
         if ahead:
             tags = desk.raw[item.name].tags
-            changed[thresholds.RULE.name] += desk.is_unsure(item)
+            changed[thresholds.RULE.name] += desk.raw[item.name].unsure
         else:
             tags = desk.start(item)
         if id(scene) not in prepared:

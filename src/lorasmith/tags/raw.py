@@ -32,7 +32,8 @@ class RawTags:
     written in sentences itself. `scores` and `categories`: all that the tagger gave, by its own spelling, also below
     the thresholds and where the caption speaks; scores in 0..1. `ratings`: for the refusal only: every tagger's
     rating, and what was said of the image but is not in `tags`, so that no setting hides it. `imported`: the name of
-    the import that stands in for the image's own caption, empty when it does not.
+    the import that stands in for the image's own caption, empty when it does not. `unsure`: whether `tags` are a
+    tagger's, who gave more of them under the thresholds.
     """
 
     tags: tuple[str, ...]
@@ -42,6 +43,7 @@ class RawTags:
     categories: Mapping[str, int] = field(default_factory=dict)
     sentence: str | None = None
     imported: str = ""
+    unsure: bool = False
 
 
 def read_raw_tags(project: Project, dataset: Dataset, *, kohya_compat: bool = False) -> Mapping[str, RawTags]:
@@ -73,6 +75,7 @@ class _Sources:
         hidden = (shelf.scores >= _SURE) & ~rating & ~likely
         self._likely, self._hidden = shelf.sift(likely), shelf.sift(hidden)
         self._ratings = shelf.sift(rating)
+        self._counts = shelf.count(~unsaid)
 
     def _check_name(self, project: Project) -> None:
         """Raise ProjectError when [tags] `tagger` means none of those that are there."""
@@ -123,6 +126,7 @@ class _Sources:
             self._kinds[self._shelf.rows[row][1]] if row is not None else {},
             of_import or (None if in_words else sentence),
             said.imported.source if said.imported is not None and stands_in else "",
+            source == "tagger" and row is not None and self._counts[row] > len(tags),
         )
 
     def _row_of(self, rows: tuple[int, ...]) -> int | None:

@@ -103,14 +103,28 @@ class Shelf:
         counts = np.concatenate([[0], np.cumsum(wanted)])
         return [tuple(names[start:end]) for start, end in itertools.pairwise(counts[self._ends].tolist())]
 
+    def count(self, wanted: npt.NDArray[np.bool_]) -> list[int]:
+        """By row the number of tags for which `wanted`, as long as `numbers`, is true."""
+        counts = np.concatenate([[0], np.cumsum(wanted)])
+        numbers: list[int] = np.diff(counts[self._ends]).tolist()
+        return numbers
+
     def words(self) -> Iterator[tuple[str, int]]:
         """(name, category) by number."""
         return zip(self.names, self.categories.tolist(), strict=True)
 
-    def scored(self, row: int) -> dict[str, float]:
-        """The scores of one row by name."""
-        part = slice(self._ends[row], self._ends[row + 1])
-        return dict(zip(self._said[part], self._likely[part], strict=True))
+    def scored(self, row: int) -> Mapping[str, float]:
+        """The scores of one row by name, put together when one is asked for."""
+        return _Scores(self, row)
+
+    def part(self, row: int) -> slice:
+        """Where a row's tags are among all."""
+        return slice(self._ends[row], self._ends[row + 1])
+
+    def pairs(self, row: int) -> Iterator[tuple[str, float]]:
+        """(name, score) of the tags of one row."""
+        part = self.part(row)
+        return zip(self._said[part], self._likely[part], strict=True)
 
     @cached_property
     def _said(self) -> list[str]:
@@ -137,10 +151,31 @@ class Shelf:
 
     def tags(self, row: int) -> tuple[ScoredTag, ...]:
         """The tags of one row."""
-        part = slice(self._ends[row], self._ends[row + 1])
+        part = self.part(row)
         numbers = self.numbers[part]
         names = (self.names[number] for number in numbers.tolist())
         return tuple(map(ScoredTag, names, self.categories[numbers].tolist(), self.scores[part].tolist()))
+
+
+class _Scores(Mapping[str, float]):
+    """The scores of one row of a shelf: most are never looked at."""
+
+    def __init__(self, shelf: Shelf, row: int) -> None:
+        self._shelf, self._row = shelf, row
+
+    @cached_property
+    def _scores(self) -> Mapping[str, float]:
+        return dict(self._shelf.pairs(self._row))
+
+    def __getitem__(self, name: str) -> float:
+        return self._scores[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scores)
+
+    def __len__(self) -> int:
+        part = self._shelf.part(self._row)
+        return int(part.stop) - int(part.start)
 
 
 class _RowTags(Sequence[ScoredTag]):

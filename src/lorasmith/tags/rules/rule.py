@@ -190,11 +190,16 @@ def append(tags: Tags, added: Tags, why: str = "") -> Outcome | None:
 
 def put_first(tags: Tags, front: Tags, why: str = "") -> Outcome | None:
     """The outcome of putting `front` before all else, in its own spelling, each once."""
-    wanted, keys = set(map(tag_key, front)), list(map(tag_key, tags))
+    wanted, keys = _keys_of(front), list(map(tag_key, tags))
     if wanted.isdisjoint(keys):
         return Outcome(front + tags, lambda: tuple([Ruling(tag, "added", why) for tag in front]))
     after = front + tuple([tag for tag, key in zip(tags, keys, strict=True) if key not in wanted])
     return None if after == tags else Outcome(after, lambda: _tell_of_front(tags, front, wanted, why))
+
+
+@lru_cache(maxsize=256)
+def _keys_of(tags: Tags) -> frozenset[str]:
+    return frozenset(map(tag_key, tags))
 
 
 def _tell_of_front(tags: Tags, front: Tags, wanted: Collection[str], why: str) -> tuple[Ruling, ...]:
