@@ -118,6 +118,8 @@ class LoraSide(Side):
 
     def _operands(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """`down` and `up` of the active adapters, joined along the rank; kept while nobody trains them."""
+        if len(mix.active) == 1 and self.tensor(0, "down").requires_grad:
+            return self._pair(mix.active[0], dtype)
         return self._keep(("joined", mix.active, dtype), lambda: self._join(mix, dtype))
 
     def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
