@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lorasmith.adapters.algorithms.weights import _input_and_weight_gradients
 from lorasmith.bases.base import load_base
-from lorasmith.bases.pointwise import Pointwise, gradients, is_pointwise, is_quicker, multiply_pointwise
+from lorasmith.bases.pointwise import Pointwise, is_pointwise, is_quicker, multiply_pointwise
 
 X = torch.randn(3, 8, 6, 5, generator=torch.Generator().manual_seed(0))
 
@@ -40,10 +40,10 @@ def test_gradients_of_input_and_weight(layer: nn.Conv2d) -> None:
     y = torch.nn.functional.conv2d(x, weight)
     g = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
     expected = torch.autograd.grad(y, [x, weight], g)
-    grad_x, grad_weight = gradients(g.flatten(2), X.flatten(2), layer.weight.flatten(1), True, True)
-    torch.testing.assert_close(cast(Tensor, grad_x).view_as(x), expected[0])
-    torch.testing.assert_close(cast(Tensor, grad_weight).view_as(weight), expected[1], rtol=1e-4, atol=1e-5)
-    assert gradients(g.flatten(2), X.flatten(2), layer.weight.flatten(1), False, False) == (None, None)
+    grad_x, grad_weight = _input_and_weight_gradients(layer, g, X, layer.weight, True, True)
+    torch.testing.assert_close(grad_x, expected[0])
+    torch.testing.assert_close(grad_weight, expected[1], rtol=1e-4, atol=1e-5)
+    assert _input_and_weight_gradients(layer, g, X, layer.weight, False, False) == (None, None)
 
 
 @pytest.mark.parametrize(

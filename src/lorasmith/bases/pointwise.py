@@ -6,8 +6,6 @@ Shapes: B batch, i and o a layer's input and output channels, P = H * W pixels.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +36,12 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return torch.bmm(weights, x) if bias is None else torch.baddbmm(bias.unsqueeze(1), weights, x)
 
 
+def weight_gradient(g: Tensor, x: Tensor) -> Tensor:
+    """From the gradient g (B, o, P) of a product with x (B, i, P) to that of its weight (o, i). That of x is
+    `multiply(g, weight.T, None)`."""
+    return torch.bmm(g, x.transpose(1, 2)).sum(0)
+
+
 class Pointwise(nn.Conv2d):
     """A 1x1 convolution that multiplies where that is quicker."""
 
@@ -52,11 +56,3 @@ def multiply_pointwise(denoiser: nn.Module) -> None:
     for layer in denoiser.modules():
         if type(layer) is nn.Conv2d and is_pointwise(layer):
             layer.__class__ = Pointwise  # the same object, in its place
-
-
-def gradients(
-    g: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_weight: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """What leads back through `multiply`: from g (B, o, P) to those of x (B, i, P) and of the weight (o, i)."""
-    grad_x: Any = torch.bmm(weight.T.expand(x.shape[0], -1, -1), g) if need_x else None
-    return grad_x, torch.bmm(g, x.transpose(1, 2)).sum(0) if need_weight else None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, groupby
-from typing import Any, cast
+from typing import Any
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import ProjectError, UsageError, did_you_mean
@@ -285,7 +285,7 @@ class _Chain(dict[str, str | None]):
         now = tuple(map(self.__getitem__, tags))
         if now == tags:
             return None
-        return tuple([tag for tag in now if tag is not None]) if None in now else cast(Tags, now)
+        return tuple([tag for tag in now if tag is not None])
 
     def changers(self, tags: Tags) -> Collection[str]:
         """The names of the rules that change any of these tags."""

@@ -100,14 +100,17 @@ class Shelf:
     def sift(self, wanted: npt.NDArray[np.bool_]) -> list[tuple[str, ...]]:
         """By row the names of the tags for which `wanted`, as long as `numbers`, is true."""
         names = list(map(self.names.__getitem__, self.numbers[wanted].tolist()))
-        counts = np.concatenate([[0], np.cumsum(wanted)])
-        return [tuple(names[start:end]) for start, end in itertools.pairwise(counts[self._ends].tolist())]
+        return [tuple(names[start:end]) for start, end in itertools.pairwise(self._bounds(wanted).tolist())]
 
     def count(self, wanted: npt.NDArray[np.bool_]) -> list[int]:
         """By row the number of tags for which `wanted`, as long as `numbers`, is true."""
-        counts = np.concatenate([[0], np.cumsum(wanted)])
-        numbers: list[int] = np.diff(counts[self._ends]).tolist()
+        numbers: list[int] = np.diff(self._bounds(wanted)).tolist()
         return numbers
+
+    def _bounds(self, wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
+        """How many of the wanted tags come before each row, and how many there are."""
+        bounds: npt.NDArray[np.int_] = np.concatenate([[0], np.cumsum(wanted)])[self._ends]
+        return bounds
 
     def words(self) -> Iterator[tuple[str, int]]:
         """(name, category) by number."""

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -64,17 +65,21 @@ def asked_memory(fault: BaseException) -> str:
 def return_memory() -> None:
     """Give the system back what the C library holds on to between freed pieces. Long runs of small tensors among which
     a few live on would else spread over more and more pages."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries than glibc do it by themselves
-        if trim is not None:
-            trim(0)
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Any:
+    """A function of the C library; None where that is another than glibc, which does all this by itself."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 @contextmanager
 def kept_blocks() -> Iterator[None]:
     """Inside, the C library keeps freed blocks of up to 32 MB, which the next step asks for again, rather than give
     their pages back and get new, empty ones: a step of the embedded base takes 5 % less."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    mallopt = _of_glibc("mallopt")
     if mallopt is None:
         yield
         return

@@ -27,7 +27,7 @@ from lorasmith.adapters.algorithms.algorithm import (
     convolve,
     read_alpha,
 )
-from lorasmith.bases.pointwise import gradients, is_pointwise, is_quicker, multiply
+from lorasmith.bases.pointwise import is_pointwise, is_quicker, multiply, weight_gradient
 
 DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
 
@@ -118,13 +118,13 @@ class LoraSide(Side):
 
     def _operands(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """`down` and `up` of the active adapters, joined along the rank; kept while nobody trains them."""
-        if len(mix.active) == 1 and self.tensor(0, "down").requires_grad:
-            return self._pair(mix.active[0], dtype)
         return self._keep(("joined", mix.active, dtype), lambda: self._join(mix, dtype))
 
     def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        if len(mix.active) == 1:
+            return self._pair(mix.active[0], dtype)
         downs, ups = zip(*(self._pair(k, dtype) for k in mix.active), strict=True)
-        return (downs[0], ups[0]) if len(downs) == 1 else (torch.cat(downs, 0), torch.cat(ups, 1))
+        return torch.cat(downs, 0), torch.cat(ups, 1)
 
     def _pair(self, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """`down` and `up` of one adapter as it acts now."""
@@ -180,6 +180,8 @@ class LoraLinearSide(LoraSide):
             return super().run(original, x, mix)
         down, up = self._operands(mix, x.dtype)
         weights = self._weights(mix, x)
+        if isinstance(weights, Tensor):
+            weights = _over_tokens(weights, x)
         layer = self.layer
         if torch.is_grad_enabled() and (x.requires_grad or down.requires_grad):
             return cast(Tensor, _fused(x, layer, down, up, weights))
@@ -253,6 +255,8 @@ class LoraConvSide(LoraSide):
             return super().run(original, x, mix)
         down, up = (factor.flatten(1) for factor in self._operands(mix, x.dtype))
         weights = self._weights(mix, x)
+        if isinstance(weights, Tensor):
+            weights = weights.unsqueeze(2)
         if torch.is_grad_enabled() and (x.requires_grad or down.requires_grad):
             y: Tensor = _fused_pointwise(x.flatten(2), self.layer, down, up, weights)
         else:
@@ -275,17 +279,28 @@ def _over_tokens(weights: Tensor, h: Tensor) -> Tensor:
     return weights.reshape(weights.shape[0], *(1,) * (h.ndim - 2), weights.shape[1])
 
 
+def _weigh(h: Tensor, weights: float | Tensor) -> tuple[Tensor, float]:
+    """h with its weights by row in it, and the number that is left for the product with `up`."""
+    return (h * weights, 1.0) if isinstance(weights, Tensor) else (h, weights)
+
+
+def _weigh_back(grad_h: Tensor, grad_up: Tensor | None, weights: float | Tensor) -> None:
+    """Put the weights into the gradients, in place; those by row are in the h that `grad_up` was made with."""
+    if isinstance(weights, Tensor):
+        grad_h.mul_(weights)
+    elif weights != 1.0:
+        grad_h.mul_(weights)
+        if grad_up is not None:
+            grad_up.mul_(weights)
+
+
 def _linear_with_lora(
     x: Tensor, W: Tensor, b: Tensor | None, down: Tensor, up: Tensor, weights: float | Tensor
 ) -> tuple[Tensor, Tensor]:
-    """x W^T + b + weights * (x down^T) up^T, the second sum in place; and the (row-)weighted x down^T."""
+    """x W^T + b + weights * (x down^T) up^T, the second sum in place; and the (row-)weighted x down^T. `weights` is a
+    number, or multiplies x down^T."""
     y = F.linear(x, W, b)
-    h = F.linear(x, down)
-    scale = 1.0
-    if isinstance(weights, Tensor):
-        h = h * _over_tokens(weights, h)
-    else:
-        scale = weights
+    h, scale = _weigh(F.linear(x, down), weights)
     y.view(-1, y.shape[-1]).addmm_(h.reshape(-1, h.shape[-1]), up.T, alpha=scale)
     return y, h
 
@@ -308,16 +323,11 @@ class _LoraLinear(Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, down, up, h = ctx.saved_tensors
         need_x, _, need_down, need_up, _ = ctx.needs_input_grad
-        weights = ctx.weights
         # NOTE: every call counts here; a model has hundreds of these layers, and most are small.
         g_2 = g.reshape(-1, g.shape[-1])
         grad_h = g_2.mm(up)
         grad_up = g_2.T.mm(h.reshape(-1, h.shape[-1])) if need_up else None
-        if isinstance(weights, Tensor):
-            grad_h.view(h.shape).mul_(_over_tokens(weights, h))
-        elif weights != 1.0:
-            grad_h.mul_(weights)
-            grad_up = None if grad_up is None else grad_up.mul_(weights)
+        _weigh_back(grad_h.view(h.shape), grad_up, ctx.weights)
         grad_down = grad_h.T.mm(x.reshape(-1, x.shape[-1])) if need_down else None
         grad_x = g_2.mm(ctx.layer.weight).addmm_(grad_h, down).view(x.shape) if need_x else None
         return grad_x, None, grad_down, grad_up, None
@@ -327,14 +337,9 @@ def _pointwise_with_lora(
     x: Tensor, layer: nn.Conv2d, down: Tensor, up: Tensor, weights: float | Tensor
 ) -> tuple[Tensor, Tensor]:
     """x (B, i, P) through a 1x1 convolution, plus up (weights * (down x)), the second sum in place; and the
-    (row-)weighted down x."""
+    (row-)weighted down x. `weights` is a number, or multiplies down x."""
     y = multiply(x, layer.weight.flatten(1), layer.bias)
-    h = multiply(x, down, None)
-    scale = 1.0
-    if isinstance(weights, Tensor):
-        h = h * weights.unsqueeze(2)
-    else:
-        scale = weights
+    h, scale = _weigh(multiply(x, down, None), weights)
     y.baddbmm_(up.expand(x.shape[0], -1, -1), h, alpha=scale)
     return y, h
 
@@ -354,18 +359,14 @@ class _LoraPointwise(Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, down, up, h = ctx.saved_tensors
         need_x, _, need_down, need_up, _ = ctx.needs_input_grad
-        weights = ctx.weights
         g = g.contiguous()
-        grad_h, grad_up = gradients(g, h, up, True, need_up)
-        assert grad_h is not None
-        if isinstance(weights, Tensor):
-            grad_h.mul_(weights.unsqueeze(2))
-        elif weights != 1.0:
-            grad_h.mul_(weights)
-            grad_up = None if grad_up is None else grad_up.mul_(weights)
-        grad_x, _ = gradients(g, x, ctx.layer.weight.flatten(1), need_x, False)
-        _, grad_down = gradients(grad_h, x, down, False, need_down)
-        if grad_x is not None:
+        grad_h = multiply(g, up.T, None)
+        grad_up = weight_gradient(g, h) if need_up else None
+        _weigh_back(grad_h, grad_up, ctx.weights)
+        grad_down = weight_gradient(grad_h, x) if need_down else None
+        grad_x = None
+        if need_x:
+            grad_x = multiply(g, ctx.layer.weight.flatten(1).T, None)
             grad_x.baddbmm_(down.T.expand(x.shape[0], -1, -1), grad_h)
         return grad_x, None, grad_down, grad_up, None
 

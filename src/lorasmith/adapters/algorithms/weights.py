@@ -15,7 +15,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, PullBack, Side, add_changes, convolve
-from lorasmith.bases.pointwise import convolve_pointwise, gradients, is_pointwise, is_quicker
+from lorasmith.bases.pointwise import convolve_pointwise, is_pointwise, is_quicker, multiply, weight_gradient
 
 Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 """From trained tensors to a weight and a bias."""
@@ -166,11 +166,9 @@ def _input_and_weight_gradients(
     layer: nn.Module, g: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_weight: bool
 ) -> tuple[Tensor | None, Tensor | None]:
     if is_pointwise(layer) and is_quicker(x):
-        grad_x, grad_weight = gradients(g.flatten(2), x.flatten(2), weight.flatten(1), need_x, need_weight)
-        return (
-            None if grad_x is None else grad_x.view_as(x),
-            None if grad_weight is None else grad_weight.view_as(weight),
-        )
+        g_BoP, x_BiP = g.flatten(2), x.flatten(2)
+        grad_x = multiply(g_BoP, weight.flatten(1).T, None).view_as(x) if need_x else None
+        return grad_x, weight_gradient(g_BoP, x_BiP).view_as(weight) if need_weight else None
     if isinstance(layer, nn.Conv2d):
         grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
             g, x, weight, None, layer.stride, layer.padding, layer.dilation, False, [0, 0], 1,
