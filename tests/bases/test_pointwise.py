@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.weights import _input_and_weight_gradients
 from lorasmith.bases.base import load_base
 from lorasmith.bases.pointwise import Pointwise, is_pointwise, is_quicker, multiply_pointwise
 
@@ -33,17 +32,6 @@ def test_a_product_is_the_convolution_forward_and_backward(layer: nn.Conv2d) -> 
     for ours, theirs in zip(run(), expected, strict=True):
         assert ours.is_contiguous()
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-
-
-def test_gradients_of_input_and_weight(layer: nn.Conv2d) -> None:
-    x, weight = X.clone().requires_grad_(), layer.weight.clone().requires_grad_()
-    y = torch.nn.functional.conv2d(x, weight)
-    g = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
-    expected = torch.autograd.grad(y, [x, weight], g)
-    grad_x, grad_weight = _input_and_weight_gradients(layer, g, X, layer.weight, True, True)
-    torch.testing.assert_close(grad_x, expected[0])
-    torch.testing.assert_close(grad_weight, expected[1], rtol=1e-4, atol=1e-5)
-    assert _input_and_weight_gradients(layer, g, X, layer.weight, False, False) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lorasmith.adapters.algorithms.flow import Flow
 from lorasmith.adapters.gates import Gate
 
 
@@ -38,9 +39,8 @@ class Form:
 PLAIN = Form()
 
 
-PullBack = Callable[[Tensor], Mapping[str, Tensor]]
-"""From the gradient of a weight to those of the trained tensors that it was made with, by field; the gradient given is
-used up."""
+PullBack = Callable[[Flow], Mapping[str, Tensor]]
+"""From what comes back to a layer to the gradients of the trained tensors that its weight was made with, by field."""
 
 
 class LayerFactors(ABC):
@@ -229,6 +229,7 @@ class Side(nn.Module, ABC):
         self._live: tuple[dict[str, Tensor], ...] = tuple(
             dict(cast(nn.ParameterDict, each).items()) for each in self.trained
         )
+        self._alive = tuple(factors.with_trained(live) for factors, live in zip(self._stack, self._live, strict=True))
 
     @property
     def layer(self) -> Any:
@@ -241,7 +242,7 @@ class Side(nn.Module, ABC):
 
     def live_factors(self, position: int) -> LayerFactors:
         """The current factors of one adapter: the parameters themselves, for losses on them."""
-        return self._stack[position].with_trained(self._live[position])
+        return self._alive[position]
 
     def factors(self, position: int) -> LayerFactors:
         """The current factors of one adapter, detached."""

@@ -25,6 +25,7 @@ from lorasmith.adapters.algorithms.algorithm import (
     convolve,
     read_alpha,
 )
+from lorasmith.adapters.algorithms.flow import Flow
 from lorasmith.adapters.algorithms.weights import WeightSide
 
 PLAIN_KEYS = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
@@ -123,13 +124,14 @@ class LohaFactors(LayerFactors):
         scale = strength * self.scale
         total = torch.addcmul(weight.flatten(1), one, two, value=scale).view_as(weight)
 
-        def pull_back(gradient: Tensor) -> Mapping[str, Tensor]:
-            g = gradient.flatten(1)
+        def pull_back(flow: Flow) -> Mapping[str, Tensor]:
+            g = flow.weight_gradient().flatten(1).to(one.dtype)
             of_one, of_two = two.mul_(g), one.mul_(g)
+            # NOTE: a narrow product is quicker lying than standing, up to twice on CPUs.
             return {
-                "w1_a": (of_one @ self.w1_b.T).mul_(scale),
+                "w1_a": (self.w1_b @ of_one.T).mul_(scale).T,
                 "w1_b": (self.w1_a.T @ of_one).mul_(scale),
-                "w2_a": (of_two @ self.w2_b.T).mul_(scale),
+                "w2_a": (self.w2_b @ of_two.T).mul_(scale).T,
                 "w2_b": (self.w2_a.T @ of_two).mul_(scale),
             }
 

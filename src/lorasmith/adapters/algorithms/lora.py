@@ -326,7 +326,7 @@ class _LoraLinear(Function):
         # NOTE: every call counts here; a model has hundreds of these layers, and most are small.
         g_2 = g.reshape(-1, g.shape[-1])
         grad_h = g_2.mm(up)
-        grad_up = g_2.T.mm(h.reshape(-1, h.shape[-1])) if need_up else None
+        grad_up = h.reshape(-1, h.shape[-1]).T.mm(g_2).T if need_up else None  # lying: quicker than a standing one
         _weigh_back(grad_h.view(h.shape), grad_up, ctx.weights)
         grad_down = grad_h.T.mm(x.reshape(-1, x.shape[-1])) if need_down else None
         grad_x = g_2.mm(ctx.layer.weight).addmm_(grad_h, down).view(x.shape) if need_x else None

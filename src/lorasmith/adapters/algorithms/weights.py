@@ -1,6 +1,6 @@
 """The side path of every algorithm that has no cheaper one: one operation on W + delta W, rebuilt in the backward pass.
 
-The rebuilt weight is never kept for the backward pass: what is saved is the layer's input and the small factors.
+The rebuilt weight is not kept for the backward pass: what is saved is the layer's input and the small factors.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, PullBack, Side, add_changes, convolve
-from lorasmith.bases.pointwise import convolve_pointwise, is_pointwise, is_quicker, multiply, weight_gradient
+from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, Side, add_changes, convolve
+from lorasmith.adapters.algorithms.flow import Flow
+from lorasmith.bases.pointwise import convolve_pointwise, is_pointwise, is_quicker
 
 Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 """From trained tensors to a weight and a bias."""
@@ -49,7 +50,7 @@ class WeightSide(Side):
         if len(mix.active) == 1 and self._stack[mix.active[0]].pulls_back:
             tensors = self._tensors(mix.active)
             if _learns(x, tensors):
-                return cast(Tensor, _summed(layer, self._stack[mix.active[0]], shared[0], x, *tensors))
+                return cast(Tensor, _summed(layer, self.live_factors(mix.active[0]), shared[0], x, *tensors))
 
         def rebuild(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
             weight, bias = self._delta(mix.active, shared, tensors)
@@ -95,36 +96,37 @@ def _learns(x: Tensor, tensors: Sequence[Tensor]) -> bool:
 
 
 class _Summed(Function):
-    """A layer with the sum of its weight and one adapter's change, whose algorithm leads the gradient back itself."""
+    """A layer with the sum of its weight and one adapter's change, whose algorithm leads the gradient back itself.
+
+    A sum that is small beside the input, which is kept anyway, is kept too; any other is made again on the way back.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, layer: nn.Module, factors: LayerFactors, strength: float, x: Tensor, *tensors: Tensor
     ) -> Tensor:
+        made = factors.onto(cast(Tensor, layer.weight), strength)
         ctx.layer, ctx.factors, ctx.strength = layer, factors, strength
-        ctx.save_for_backward(x, *tensors)
-        weight, _ = _onto(layer, factors, strength, tensors)
-        return apply_weight(layer, x, weight.to(x.dtype), cast(Tensor | None, layer.bias))
+        ctx.kept = made if _KEPT_AT_MOST * made[0].numel() <= x.numel() else None
+        ctx.save_for_backward(x, *tensors)  # the factors' own, so that a change before the way back is noticed
+        return apply_weight(layer, x, made[0].to(x.dtype), cast(Tensor | None, layer.bias))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, *tensors = ctx.saved_tensors
-        weight, pull_back = _onto(ctx.layer, ctx.factors, ctx.strength, tensors)
+        x, *_ = ctx.saved_tensors
+        weight, pull_back = ctx.kept or ctx.factors.onto(ctx.layer.weight, ctx.strength)
+        ctx.kept = None  # pulling back uses it up
         need_x, needs = ctx.needs_input_grad[3], ctx.needs_input_grad[4:]
-        grad_x, grad_weight = _input_and_weight_gradients(ctx.layer, g, x, weight.to(x.dtype), need_x, any(needs))
-        if grad_weight is None:
-            return None, None, None, grad_x, *(None for _ in tensors)
-        gradients = pull_back(grad_weight.to(weight.dtype))
+        flow = Flow(ctx.layer, weight.to(x.dtype), g, x)
+        grad_x = flow.input_gradient() if need_x else None
+        gradients = pull_back(flow) if any(needs) else {}
         each = zip(ctx.factors.trained(), needs, strict=True)
         return None, None, None, grad_x, *(gradients[field] if need else None for field, need in each)
 
 
-def _onto(
-    layer: nn.Module, factors: LayerFactors, strength: float, tensors: Sequence[Tensor]
-) -> tuple[Tensor, PullBack]:
-    current = factors.with_trained(dict(zip(factors.trained(), tensors, strict=True)))
-    return current.onto(cast(Tensor, layer.weight), strength)
+_KEPT_AT_MOST = 4
+"""A sum is kept when this many of it are no more than the input."""
 
 
 class _Rebuilt(Function):
@@ -145,14 +147,12 @@ class _Rebuilt(Function):
         leaves = [tensor.detach().requires_grad_(need) for tensor, need in zip(tensors, needs, strict=True)]
         with torch.enable_grad():
             weight, bias = ctx.rebuild(leaves)
-        need_x, need_weight = ctx.needs_input_grad[2], weight.requires_grad
-        grad_x, grad_weight = _input_and_weight_gradients(
-            ctx.layer, g, x, weight.detach().to(x.dtype), need_x, need_weight
-        )
+        flow = Flow(ctx.layer, weight.detach().to(x.dtype), g, x)
+        grad_x = flow.input_gradient() if ctx.needs_input_grad[2] else None
         outputs, gradients = [], []
-        if need_weight:
+        if weight.requires_grad:
             outputs.append(weight)
-            gradients.append(cast(Tensor, grad_weight).to(weight.dtype))
+            gradients.append(flow.weight_gradient().to(weight.dtype))
         if bias is not None and bias.requires_grad:
             channels = 1 if isinstance(ctx.layer, nn.Conv2d) else g.ndim - 1
             outputs.append(bias)
@@ -160,24 +160,6 @@ class _Rebuilt(Function):
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
         found = iter(torch.autograd.grad(outputs, wanted, gradients, allow_unused=True) if outputs else ())
         return None, None, grad_x, *(next(found, None) if leaf.requires_grad else None for leaf in leaves)
-
-
-def _input_and_weight_gradients(
-    layer: nn.Module, g: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_weight: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    if is_pointwise(layer) and is_quicker(x):
-        g_BoP, x_BiP = g.flatten(2), x.flatten(2)
-        grad_x = multiply(g_BoP, weight.flatten(1).T, None).view_as(x) if need_x else None
-        return grad_x, weight_gradient(g_BoP, x_BiP).view_as(weight) if need_weight else None
-    if isinstance(layer, nn.Conv2d):
-        grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
-            g, x, weight, None, layer.stride, layer.padding, layer.dilation, False, [0, 0], 1,
-            [need_x, need_weight, False],
-        )  # fmt: skip
-        return grad_x, grad_weight
-    g_2 = g.reshape(-1, g.shape[-1])
-    grad_x = (g_2 @ weight).reshape(x.shape) if need_x else None
-    return grad_x, g_2.T @ x.reshape(-1, x.shape[-1]) if need_weight else None
 
 
 _rebuilt: Any = _Rebuilt.apply
