@@ -12,7 +12,7 @@ import pytest
 from lorasmith.project import SubjectKind
 from lorasmith.tags.rules import RULES
 from lorasmith.tags.rules.images import is_named
-from lorasmith.tags.rules.rule import Outcome, Ruling, Scene, Source, Tags, View, matcher
+from lorasmith.tags.rules.rule import Crowd, Outcome, Ruling, Scene, Source, Tags, View, matcher
 from lorasmith.tags.settings import TagsTable
 from lorasmith.tags.words import split_tags, tag_key
 
@@ -31,7 +31,7 @@ def rule_on(
     """The outcome of one rule for one image of a set; `others` are the tags of the rest of the set."""
     (wanted,) = (one for one in RULES if one.name == rule)
     table = TagsTable.model_validate(settings)
-    work = wanted.prepare(Scene(table, subject, trigger, source, lambda: (tags, *others), known))
+    work = wanted.prepare(Scene(table, subject, trigger, source, Crowd(lambda: (tags, *others)), known))
     return None if work is None else work(tags, view)
 
 

@@ -17,7 +17,7 @@ from lorasmith.tags.measures import find_poor, is_collage
 from lorasmith.tags.raw import RawTags, read_raw_tags
 from lorasmith.tags.refusal import refuse, refuse_images
 from lorasmith.tags.rules import RULES, thresholds
-from lorasmith.tags.rules.rule import CaptionRule, Fate, Ruling, Scene, Source, Tags, TagWork, View, Work
+from lorasmith.tags.rules.rule import CaptionRule, Crowd, Fate, Ruling, Scene, Source, Tags, TagWork, View, Work
 from lorasmith.tags.settings import TagsTable, read_settings
 from lorasmith.tags.store import QUALITY, RATING, read_vocabulary
 from lorasmith.tags.words import join_tags, split_tags, tag_key
@@ -135,19 +135,25 @@ class Desk:
             members.setdefault(item.member, []).append(item)
         return {name: tuple(items) for name, items in members.items()}
 
+    @cached_property
+    def _crowds(self) -> Mapping[str | None, Crowd]:
+        def crowd(items: Iterable[Item]) -> Crowd:
+            return Crowd(lambda: tuple([self.raw[item.name].tags for item in items]))
+
+        return {name: crowd(items) for name, items in self.members.items()}
+
     def scene(self, item: Item) -> Scene:
         """The scene of an image: its subject, and where its tags came from."""
         member, source = item.member, self.raw[item.name].source
         scene = self._scenes.get((member, source))
         if scene is None:
             trigger = self.project.bundle[member].trigger if member is not None else self.project.lora.trigger
-            items = self.members[member]
             scene = self._scenes[member, source] = Scene(
                 settings=self.settings,
                 subject=self.project.lora.subject,
                 trigger=split_tags(trigger),
                 source=source,
-                read_tags=lambda: tuple(self.raw[one.name].tags for one in items),
+                crowd=self._crowds[member],
                 known=self.known,
             )
         return scene
@@ -168,6 +174,21 @@ class Desk:
         return (*raw.tags, *unsure)
 
 
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Many small tuples and no cycles are about to be made: looking for cycles among them takes a seventh of it all."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.freeze()  # what was made joins the old objects, unsearched: together these two calls cost nothing
+            gc.unfreeze()
+            gc.enable()
+
+
+@_without_collecting()
 def open_desk(project: Project, dataset: Dataset, *, kohya_compat: bool = False) -> Desk:
     """Read what captions are computed from.
 
@@ -191,24 +212,10 @@ def write_captions(project: Project, dataset: Dataset) -> Captioning:
     Raises RefusedError when the dataset's raw tags combine minors with sexual content, whatever rules would drop;
     ProjectError for a wrong [tags] table.
     """
-    with _without_collecting():
-        return compute_captions(open_desk(project, dataset))
+    return compute_captions(open_desk(project, dataset))
 
 
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Many small tuples and no cycles are about to be made: looking for cycles among them takes a seventh of it all."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.freeze()  # what was made joins the old objects, unsearched: together these two calls cost nothing
-            gc.unfreeze()
-            gc.enable()
-
-
+@_without_collecting()
 def compute_captions(desk: Desk) -> Captioning:
     """The captions of all images on the desk, and how many each rule changed."""
     changed = dict.fromkeys((rule.name for rule in desk.rules), 0)
@@ -282,14 +289,12 @@ class _Chain(dict[str, str | None]):
 
     def apply(self, tags: Tags) -> Tags | None:
         """The tags after these rules; None when they are as before."""
-        now = tuple(map(self.__getitem__, tags))
-        if now == tags:
-            return None
-        return tuple([tag for tag in now if tag is not None])
+        now = tuple(filter(None, map(self.__getitem__, tags)))  # no tag is empty
+        return None if now == tags else now
 
     def changers(self, tags: Tags) -> Collection[str]:
         """The names of the rules that change any of these tags."""
-        found = [*map(self._changers.__getitem__, self._changers.keys() & tags)]
+        found = [*filter(None, map(self._changers.get, tags))]
         return found[0] if len(found) == 1 else set(chain.from_iterable(found))
 
 

@@ -23,17 +23,11 @@ def find_typos(trigger: str, captions: Sequence[Collection[str]], known: Collect
     without = [keys for keys in captions if right not in keys]
     if len(right) < 3 or not without or len(captions) - len(without) < _WRITTEN * len(captions):
         return {}
-    counts: dict[str, int] = {}
-    for keys in without:
-        for key in keys:
-            counts[key] = counts.get(key, 0) + 1
     near = {
         key
-        for key in counts
+        for key in frozenset[str]().union(*without)
         if key not in known and abs(len(key) - len(right)) <= most and edit_distance(key, right, most) <= most
     }
     if near:
-        for keys in captions:
-            if right in keys:
-                near.difference_update(keys)
-    return {key: counts[key] for key in sorted(near)}
+        near.difference_update(*(keys for keys in captions if right in keys))
+    return {key: sum(key in keys for keys in without) for key in sorted(near)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from sys import intern
 
 
 def split_tags(text: str) -> tuple[str, ...]:
@@ -14,7 +15,7 @@ def split_tags(text: str) -> tuple[str, ...]:
     line only). A sentence is split at its commas; `join_tags` puts it together again.
     """
     if _TIDY.fullmatch(text):
-        return tuple(text.split(", "))
+        return tuple(map(intern, text.split(", ")))  # the same tag in many captions is one string
     pieces = text.replace("\r", "\n").replace("\n", ",").split(",")
     return tuple(tag for piece in pieces if (tag := " ".join(piece.split())))
 

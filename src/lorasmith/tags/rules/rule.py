@@ -67,29 +67,46 @@ class View:
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """All images of one subject. `read_tags` gives the raw tags of each, from the thresholds on, whatever their
+    source."""
+
+    read_tags: Callable[[], tuple[Tags, ...]] = tuple
+
+    @cached_property
+    def keys(self) -> tuple[frozenset[str], ...]:
+        """The `tag_key`s of every image."""
+        return tuple([frozenset(map(tag_key, tags)) for tags in self.read_tags()])
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """In how many images each `tag_key` stands."""
+        return Counter(chain.from_iterable(self.keys))
+
+
+@dataclass(frozen=True)
 class Scene:
     """What is the same for all images of one subject whose tags have one `source`.
 
-    `trigger` are its tags; `names` the images; `read_tags` gives the raw tags of all images of the subject, each
-    list from the thresholds on, whatever their source; `known` are the keys of the tags that the tagger knows.
+    `trigger` are its tags; `crowd` all images of the subject; `known` the keys of the tags that the tagger knows.
     """
 
     settings: TagsTable
     subject: SubjectKind = SubjectKind.CHARACTER
     trigger: Tags = ()
     source: Source = "caption"
-    read_tags: Callable[[], tuple[Tags, ...]] = tuple
+    crowd: Crowd = Crowd()
     known: frozenset[str] = frozenset()
 
-    @cached_property
+    @property
     def keys(self) -> tuple[frozenset[str], ...]:
         """The `tag_key`s of every image of the subject."""
-        return tuple(frozenset(map(tag_key, tags)) for tags in self.read_tags())
+        return self.crowd.keys
 
-    @cached_property
+    @property
     def counts(self) -> Mapping[str, int]:
         """In how many images of the subject each `tag_key` stands."""
-        return Counter(chain.from_iterable(self.keys))
+        return self.crowd.counts
 
     @property
     def word(self) -> str:
