@@ -31,8 +31,9 @@ from tests.tiny import build_tiny_base
 GOLDEN = Path(__file__).parent / "golden"
 FAMILIES = ("doodle", "sd1", "sd2", "sdxl")
 # NOTE: measured on one processor: runs with as many threads give the same bits; two threads instead of one move a loss
-# or a norm of the tiny bases by at most 1.7e-7 of it. Six hundred times that is room for other processors, and still
-# less than a twentieth of what it does to a run when a quarter of its preserved captions become empty.
+# or a norm of the tiny bases by at most 1.7e-7 of it, of Doodle by 3.3e-7. Three hundred times that is room for other
+# processors, and still less than a twentieth of what it does to a run when a quarter of its preserved captions become
+# empty.
 TOLERANCE = 1e-4
 
 _COMMON = """
