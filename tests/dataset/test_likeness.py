@@ -177,6 +177,23 @@ def test_an_original_wins_over_its_mirror_image() -> None:
     assert (group.kind, group.keep, group.reason) == ("mirrored", "b.png", "equally good, the shorter name")
 
 
+@pytest.mark.parametrize(("others", "kept"), [(8, "z.png"), (0, "a.png")])
+def test_of_a_picture_and_its_mirror_image_the_one_that_is_turned_as_the_others_stays(others: int, kept: str) -> None:
+    """A bright side is on the left in all images but one, whose file is the larger."""
+
+    def lit(seed: int) -> Image.Image:
+        image = draw(seed)
+        image.paste("white", (0, 0, image.width // 3, image.height))
+        return image
+
+    original = portrait("z.png", lit(1))
+    flipped = replace(portrait("a.png", ImageOps.mirror(lit(1))), size=2000)
+    groups = group_images([original, flipped, *(portrait(f"other-{seed}", lit(seed)) for seed in range(2, 2 + others))])
+    (group,) = (group for group in groups if group.kind == "mirrored")
+    assert group.keep == kept
+    assert (group.reason == "turned as most of the others") is bool(others)
+
+
 def test_looks_are_asked_where_hashes_agree_only() -> None:
     asked: list[str] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -34,6 +34,10 @@ _CLOSE = math.log(1.05)
 """Sizes within 5 % of each other count as equal."""
 _BLUR_STEP, _MUCH_LARGER = 0.1, 1.3
 _SLACK, _AT_ONCE = 0.01, 1 << 16
+_LOOKS, _ASKED, _ENOUGH, _CLEARLY = 3, 1000, 6, 1.0
+"""How an image is turned: the part of its rank that is how it looks; how many images are asked at most and at least,
+and the bits by which their hashes have to be nearer on average (a person with hair to one side: 2 to 8)."""
+_TURNED = "turned as most of the others"
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,15 @@ def group_images(
     Groups are stars around the best image, so that chains of small changes do not run together. The best has the most
     pixels, then no blur, then a lossless format, then the larger file, then a caption, then the shorter name (copies
     are named after their original), then the first. Of a picture with and without borders the one without is better,
-    unless it is much smaller. Identical files are a group of their own ("same"), also when they are lesser copies in
-    another group. Pairs in `distinct` are no group.
+    unless it is much smaller. Of a picture and its mirror image, as large, as sharp and as lossless, the better one is
+    turned as the other images mostly are, where they tell. Identical files are a group of their own ("same"), also
+    when they are lesser copies in another group. Pairs in `distinct` are no group.
     """
     copies: dict[str, list[Portrait]] = {}
     for portrait in sorted(portraits, key=_rank):
         copies.setdefault(portrait.sha256, []).append(portrait)
     ranked = [same[0] for same in copies.values()]
+    hashes = [portrait.fingerprint.phash for portrait in ranked[:: len(ranked) // _ASKED + 1]]
     kin: dict[int, list[int]] = {}
     framed: set[str] = set()
     kind_of = cache(lambda one, other: _likeness(ranked[one], ranked[other]))  # pairs, the better one first
@@ -114,10 +120,14 @@ def group_images(
             if kind:
                 taken.add(place)
                 members.setdefault(kind, []).append(ranked[place])
+        turned = _is_turned(best, members, hashes)
+        if turned:
+            best, members = members["mirrored"][0], {"mirrored": [best]}
         groups += _clones(copies[best.sha256])
         for kind in _KINDS:
             if kind in members:
-                groups.append(_group(kind, best, [copy for one in members[kind] for copy in copies[one.sha256]]))
+                others = [copy for one in members[kind] for copy in copies[one.sha256]]
+                groups.append(_group(kind, best, others, _TURNED if turned else ""))
         for lesser in (portrait for kind in _KINDS for portrait in members.get(kind, ())):
             groups += _clones(copies[lesser.sha256])
     return tuple(groups)
@@ -136,8 +146,20 @@ def _framed(one: Portrait, other: Portrait) -> str:
     return (one if one.border > other.border else other).sha256
 
 
-def _group(kind: Likeness, best: Portrait, others: Sequence[Portrait]) -> Group:
-    return Group(kind, (best.name, *(other.name for other in others)), _reason(kind, best, min(others, key=_rank)))
+def _group(kind: Likeness, best: Portrait, others: Sequence[Portrait], reason: str = "") -> Group:
+    reason = reason or _reason(kind, best, min(others, key=_rank))
+    return Group(kind, (best.name, *(other.name for other in others)), reason)
+
+
+def _is_turned(best: Portrait, members: Mapping[Likeness, Sequence[Portrait]], hashes: Sequence[int]) -> bool:
+    """Whether the group is a picture and its mirror image, as good, and the other images are rather turned as the
+    latter is: their `hashes` are nearer to it. (Half of a hash's bits change when a picture is mirrored.)"""
+    lesser = [portrait for portraits in members.values() for portrait in portraits]
+    if len(lesser) != 1 or "mirrored" not in members or _rank(best)[:_LOOKS] != _rank(lesser[0])[:_LOOKS]:
+        return False
+    one, other = best.fingerprint.phash, lesser[0].fingerprint.phash
+    nearer = sum((one ^ each).bit_count() - (other ^ each).bit_count() for each in hashes)
+    return len(hashes) >= _ENOUGH and nearer >= _CLEARLY * len(hashes)
 
 
 def _rank(portrait: Portrait) -> tuple[int, int, bool, int, bool, int, str]:
