@@ -17,9 +17,11 @@ from lorasmith.recipe.estimates import (
     FORWARD,
     encoding_work,
     knows_pace,
+    read_opening,
     read_pace,
     start_seconds,
     work_per_step,
+    write_opening,
     write_pace,
 )
 from lorasmith.recipe.plan import Plan, make_plan
@@ -79,6 +81,17 @@ def test_a_measured_pace_decides_the_time(tmp_path: Path) -> None:
     plan = make_plan(recipe, dataset((512, 512, 1)), pace=read_pace(tmp_path, recipe))
     assert plan.seconds - plan.preparing == pytest.approx(3 * work_per_step(recipe, 1, 512 * 512) * 1e-6)
     assert plan.preparing == pytest.approx(start_seconds(recipe) + encoding_work(recipe, 512 * 512) * 1e-6)
+
+
+def test_a_measured_opening_takes_the_place_of_the_guess(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=3, batch_size=1)
+    assert read_opening(tmp_path, recipe) is None
+    write_pace(tmp_path, recipe, 1e-6)
+    write_opening(tmp_path, recipe, 50.0)
+    assert read_opening(tmp_path, recipe.model_copy(update={"base": "c"})) is None
+    plan = make_plan(recipe, dataset((512, 512, 1)), pace=1e-6, opening=read_opening(tmp_path, recipe))
+    assert plan.preparing == pytest.approx(50 * 1.05 + encoding_work(recipe, 512 * 512) * 1e-6)
+    assert read_pace(tmp_path, recipe) == 1e-6
 
 
 def test_the_pace_of_the_same_algorithm_comes_first(tmp_path: Path) -> None:

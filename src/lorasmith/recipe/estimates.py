@@ -62,8 +62,10 @@ GUIDED_ROWS = 2
 """Rows of a sampling step with guidance."""
 VALIDATION_ROWS = 4
 """Rows on which a held-out image is judged."""
-START_SECONDS = 11.0
+START_SECONDS = 10.0
 """Opening the program and the libraries, reading a small base, writing the adapter."""
+CLOSING = 0.05
+"""Writing the adapter and leaving, as a part of what opening took."""
 READING = 4e8
 """Bytes of weights that are read in a second, with their content hash."""
 
@@ -144,8 +146,11 @@ def validation_work(images: int, pixels: float) -> float:
     return FORWARD * VALIDATION_ROWS * images * pixels
 
 
-def start_seconds(recipe: Recipe) -> float:
-    """Seconds before and after the work: opening, reading the base, writing the adapter."""
+def start_seconds(recipe: Recipe, opening: float | None = None) -> float:
+    """Seconds before and after the work: opening, reading the base, writing the adapter; `opening` as `read_opening`
+    gives it."""
+    if opening is not None:
+        return opening * (1 + CLOSING)
     return START_SECONDS + FAMILY_COSTS[family_of(recipe.base)].weight_bytes / READING
 
 
@@ -218,6 +223,22 @@ def write_pace(cache: Path, recipe: Recipe, pace: float) -> None:
     """Remember the pace of a run for the next plan, by its base and the numbers that this computes in."""
     paces = _read_paces(cache) | {_pace_name(recipe): pace, _base_name(recipe): pace}
     write_file(cache / "pace.json", json.dumps(paces, indent=1))
+
+
+def read_opening(cache: Path, recipe: Recipe) -> float | None:
+    """Seconds that the last rehearsal took from the start of its process to an open base, of this base in these
+    numbers; None where there was none."""
+    seconds = _read_paces(cache).get(_opening_name(recipe))
+    return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+
+
+def write_opening(cache: Path, recipe: Recipe, seconds: float) -> None:
+    """Remember how long opening the program and the base took."""
+    write_file(cache / "pace.json", json.dumps(_read_paces(cache) | {_opening_name(recipe): seconds}, indent=1))
+
+
+def _opening_name(recipe: Recipe) -> str:
+    return f"opening {_base_name(recipe)}"
 
 
 def _base_name(recipe: Recipe) -> str:

@@ -115,9 +115,11 @@ class Plan:
         }
 
 
-def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None, held: int = 0) -> Plan:
-    """The plan of training `recipe` on `dataset`, with so many images `held` out beside it; `pace` as
-    `estimates.read_pace` gives it. Raises DatasetError."""
+def make_plan(
+    recipe: Recipe, dataset: Dataset, *, pace: float | None = None, opening: float | None = None, held: int = 0
+) -> Plan:
+    """The plan of training `recipe` on `dataset`, with so many images `held` out beside it; `pace` and `opening` as
+    `estimates.read_pace` and `read_opening` give them. Raises DatasetError."""
     if not dataset.items:
         raise DatasetError("there is no image to train on.")
     rules = recipe.bucket_rules
@@ -137,7 +139,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, *, pace: float | None = None, he
     epoch = sum(_epoch_work(recipe, length.factor * count, size) for size, count in rows.items())
     work = epoch * length.steps / length.steps_per_epoch
     aside = _work_aside(recipe, distinct, snapshots, length.epochs, length.steps, held)
-    preparing = start_seconds(recipe) + estimate_seconds(recipe, _preparing_work(recipe, distinct), pace)
+    preparing = start_seconds(recipe, opening) + estimate_seconds(recipe, _preparing_work(recipe, distinct), pace)
     return Plan(
         images=tuple(
             PlannedImage(

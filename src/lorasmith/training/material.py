@@ -15,7 +15,7 @@ from lorasmith.dataset.reading import Dataset, read_dataset
 from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
 from lorasmith.project import EMBEDDED, Project
-from lorasmith.recipe.estimates import read_pace
+from lorasmith.recipe.estimates import read_opening, read_pace
 from lorasmith.recipe.plan import Plan, PlannedImage, make_plan
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.validation import hold_out
@@ -74,7 +74,8 @@ def gather_material(project: Project, recipes: Sequence[Recipe]) -> Work[list[Ma
 
 def _plan(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, texts: Mapping[str, str]) -> Material:
     captions = tuple(texts[item.name] for item in dataset.items)
-    plan = make_plan(recipe, dataset, pace=read_pace(project.cache, recipe), held=len(held.items))
+    pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
+    plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     facts = [
         (image.name, item.facts.sha256, image.repeats, image.bucket, image.resized, caption, *(image.crop or ()))
         for image, item, caption in zip(plan.images, dataset.items, captions, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -71,24 +72,28 @@ def _plan(
     project: Project, recipe: Recipe, dataset: Dataset, held: int, rehearse: bool | None, *, told: bool
 ) -> tuple[Plan, Source]:
     """The plan, and where its time is from."""
-    from lorasmith.recipe.estimates import knows_pace, read_pace, write_pace
+    from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_opening, write_pace
     from lorasmith.recipe.plan import make_plan
 
-    pace = read_pace(project.cache, recipe)
-    plan = make_plan(recipe, dataset, pace=pace, held=held)
+    pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
+    plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=held)
     if rehearse is None:
         rehearse = not knows_pace(project.cache, recipe) and _is_soon_rehearsed(plan, recipe)
     if not rehearse:
         return plan, "a guess" if pace is None else "a run"
+    from lorasmith.cli import BEGUN
     from lorasmith.cli.rendering import say
     from lorasmith.training.loop import training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
 
     if told:
         say("timing a few steps on noise ...", style="dim")
-    pace = time_steps(recipe, plan, training_base(recipe), project.root)
+    base = training_base(recipe)
+    opening = time.perf_counter() - BEGUN
+    pace = time_steps(recipe, plan, base, project.root)
+    write_opening(project.cache, recipe, opening)
     write_pace(project.cache, recipe, pace)
-    return make_plan(recipe, dataset, pace=pace, held=held), "a rehearsal"
+    return make_plan(recipe, dataset, pace=pace, opening=opening, held=held), "a rehearsal"
 
 
 def _is_soon_rehearsed(plan: Plan, recipe: Recipe) -> bool:
