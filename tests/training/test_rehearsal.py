@@ -29,7 +29,7 @@ preserve.share = 0.5
 
 
 @pytest.mark.parametrize("kind", ["none", "differential", "prior", "images"])
-def test_the_median_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder: Path, tiny_base: Base) -> None:
+def test_the_mean_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder: Path, tiny_base: Base) -> None:
     """With a clock of its own: steps of 100 (the first), 1, 2, 9 seconds."""
     project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder))
     recipe = read_recipe(project, {"preserve.kind": f'"{kind}"'})
@@ -43,7 +43,7 @@ def test_the_median_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder
         pace = rehearse(recipe, material.plan, tiny_base, project.root, seconds=112.0, clock=lambda: next(ticks))
     finally:
         handle.remove()
-    assert pace == pytest.approx(2.0 / work_per_step(recipe, 3, 64 * 64))
+    assert pace == pytest.approx(4.0 / work_per_step(recipe, 3, 64 * 64))
     own = {"none": [3], "images": [5], "differential": [2, 5], "prior": [2, 5]}[kind]
     assert passes == own * 4
     assert all(torch.equal(was[name], tensor) for name, tensor in tiny_base.denoiser.state_dict().items())

@@ -54,8 +54,9 @@ def rehearse(
     seconds: float = 4.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Seconds per unit of work (`estimates.work_per_step`) of the recipe's own steps: a median over at least two
-    steps, more until about `seconds` are spent. Raises torch's error when memory does not suffice."""
+    """Seconds per unit of work (`estimates.work_per_step`) of the recipe's own steps: the mean of at least two steps,
+    for a run takes its slow ones too, more until about `seconds` are spent. Raises torch's error when memory does not
+    suffice."""
     bucket = Counter({each.size: each.batches for each in plan.buckets}).most_common(1)[0][0]
     visits = [Visit(number, 0) for number, image in enumerate(plan.images) if image.bucket == bucket]
     visits = [visits[place % len(visits)] for place in range(recipe.batch_size)]
@@ -76,4 +77,4 @@ def rehearse(
             team.advance({0: lesson})
             spent.append(clock() - begun)
     # The first step also makes what later ones find.
-    return statistics.median(spent[1:]) / work_per_step(recipe, recipe.batch_size, bucket[0] * bucket[1])
+    return statistics.fmean(spent[1:]) / work_per_step(recipe, recipe.batch_size, bucket[0] * bucket[1])
