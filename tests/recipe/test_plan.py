@@ -21,7 +21,6 @@ from lorasmith.recipe.estimates import (
     read_pace,
     start_seconds,
     work_per_step,
-    write_opening,
     write_pace,
 )
 from lorasmith.recipe.plan import Plan, make_plan
@@ -86,8 +85,7 @@ def test_a_measured_pace_decides_the_time(tmp_path: Path) -> None:
 def test_a_measured_opening_takes_the_place_of_the_guess(tmp_path: Path) -> None:
     recipe = Recipe(epochs=3, batch_size=1)
     assert read_opening(tmp_path, recipe) is None
-    write_pace(tmp_path, recipe, 1e-6)
-    write_opening(tmp_path, recipe, 50.0)
+    write_pace(tmp_path, recipe, 1e-6, 50.0)
     assert read_opening(tmp_path, recipe.model_copy(update={"base": "c"})) is None
     plan = make_plan(recipe, dataset((512, 512, 1)), pace=1e-6, opening=read_opening(tmp_path, recipe))
     assert plan.preparing == pytest.approx(50 * 1.05 + encoding_work(recipe, 512 * 512) * 1e-6)

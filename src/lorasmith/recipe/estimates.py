@@ -201,9 +201,7 @@ def _remembered(recipe: Recipe) -> int:
 def read_pace(cache: Path, recipe: Recipe) -> float | None:
     """Seconds per row-pixel of the last run or rehearsal on this base in these numbers, if possible of one with this
     algorithm and these switches; None where there was none."""
-    paces = _read_paces(cache)
-    found = (paces.get(name) for name in (_pace_name(recipe), _base_name(recipe)))
-    return next((float(pace) for pace in found if isinstance(pace, int | float) and pace > 0), None)
+    return _read_seconds(cache, _pace_name(recipe), _base_name(recipe))
 
 
 def knows_pace(cache: Path, recipe: Recipe) -> bool:
@@ -219,22 +217,26 @@ def _read_paces(cache: Path) -> dict[str, object]:
     return paces if isinstance(paces, dict) else {}
 
 
-def write_pace(cache: Path, recipe: Recipe, pace: float) -> None:
-    """Remember the pace of a run for the next plan, by its base and the numbers that this computes in."""
+def _read_seconds(cache: Path, *names: str) -> float | None:
+    """What is remembered under the first of these names that has anything."""
+    paces = _read_paces(cache)
+    found = (paces.get(name) for name in names)
+    return next((float(seconds) for seconds in found if isinstance(seconds, int | float) and seconds > 0), None)
+
+
+def write_pace(cache: Path, recipe: Recipe, pace: float, opening: float | None = None) -> None:
+    """Remember the pace of a run for the next plan, by its base and the numbers that this computes in; and how long
+    `opening` the program and the base took, where that was seen."""
     paces = _read_paces(cache) | {_pace_name(recipe): pace, _base_name(recipe): pace}
+    if opening is not None:
+        paces[_opening_name(recipe)] = opening
     write_file(cache / "pace.json", json.dumps(paces, indent=1))
 
 
 def read_opening(cache: Path, recipe: Recipe) -> float | None:
     """Seconds that the last rehearsal took from the start of its process to an open base, of this base in these
     numbers; None where there was none."""
-    seconds = _read_paces(cache).get(_opening_name(recipe))
-    return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
-
-
-def write_opening(cache: Path, recipe: Recipe, seconds: float) -> None:
-    """Remember how long opening the program and the base took."""
-    write_file(cache / "pace.json", json.dumps(_read_paces(cache) | {_opening_name(recipe): seconds}, indent=1))
+    return _read_seconds(cache, _opening_name(recipe))
 
 
 def _opening_name(recipe: Recipe) -> str:

@@ -40,7 +40,8 @@ PLAIN = Form()
 
 
 PullBack = Callable[[Flow], Mapping[str, Tensor]]
-"""From what comes back to a layer to the gradients of the trained tensors that its weight was made with, by field."""
+"""From what comes back to a layer to the gradients of the trained tensors that its weight was made with, by field. Once
+only: what was kept for it is used up."""
 
 
 class LayerFactors(ABC):
@@ -229,7 +230,9 @@ class Side(nn.Module, ABC):
         self._live: tuple[dict[str, Tensor], ...] = tuple(
             dict(cast(nn.ParameterDict, each).items()) for each in self.trained
         )
-        self._alive = tuple(factors.with_trained(live) for factors, live in zip(self._stack, self._live, strict=True))
+        self._live_factors = tuple(
+            factors.with_trained(live) for factors, live in zip(self._stack, self._live, strict=True)
+        )
 
     @property
     def layer(self) -> Any:
@@ -242,7 +245,7 @@ class Side(nn.Module, ABC):
 
     def live_factors(self, position: int) -> LayerFactors:
         """The current factors of one adapter: the parameters themselves, for losses on them."""
-        return self._alive[position]
+        return self._live_factors[position]
 
     def factors(self, position: int) -> LayerFactors:
         """The current factors of one adapter, detached."""

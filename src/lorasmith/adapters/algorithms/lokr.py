@@ -209,9 +209,7 @@ class LokrSide(WeightSide):
 
     def _change(self, k: int, x: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG002
         layer = self.layer
-        factors = cast(LokrFactors, self._stack[k]).with_trained(
-            {field: self.tensor(k, field) for field in self._stack[k].trained()}
-        )
+        factors = cast(LokrFactors, self.live_factors(k))
         w1 = (factors.scale * factors.first()).to(x.dtype)
         if isinstance(layer, nn.Conv2d):
             return _through_convolution(x, w1, factors.second(layer.kernel_size).to(x.dtype), layer)
@@ -225,8 +223,7 @@ _MOVE = 200
 def _is_lighter_in_pieces(flow: Flow, w1: Tensor, w2: Tensor) -> bool:
     """Whether the gradients are cheaper found piece by piece than from that of the whole weight."""
     (f1, f2), o2 = w1.shape, w2.shape[0]
-    channels = 1 if isinstance(flow.layer, nn.Conv2d) else flow.g.ndim - 1
-    o, i = flow.g.shape[channels], flow.x.shape[channels]
+    o, i = flow.weight.shape[:2]
     T, whole = flow.g.numel() // o, flow.weight.numel()
     pieces = f2 * o2 * (2 * w2[0].numel() + f1)
     return T * pieces + _MOVE * T * (o + i + f2 * o2) < T * whole + _MOVE * whole

@@ -1,6 +1,7 @@
 """The side path of every algorithm that has no cheaper one: one operation on W + delta W, rebuilt in the backward pass.
 
-The rebuilt weight is not kept for the backward pass: what is saved is the layer's input and the small factors.
+The rebuilt weight is not kept for the backward pass, unless it is small beside the layer's input: what is saved is that
+input and the small factors.
 """
 
 from __future__ import annotations

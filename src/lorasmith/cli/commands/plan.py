@@ -72,7 +72,7 @@ def _plan(
     project: Project, recipe: Recipe, dataset: Dataset, held: int, rehearse: bool | None, *, told: bool
 ) -> tuple[Plan, Source]:
     """The plan, and where its time is from."""
-    from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_opening, write_pace
+    from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_pace
     from lorasmith.recipe.plan import make_plan
 
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
@@ -91,8 +91,7 @@ def _plan(
     base = training_base(recipe)
     opening = time.perf_counter() - BEGUN
     pace = time_steps(recipe, plan, base, project.root)
-    write_opening(project.cache, recipe, opening)
-    write_pace(project.cache, recipe, pace)
+    write_pace(project.cache, recipe, pace, opening)
     return make_plan(recipe, dataset, pace=pace, opening=opening, held=held), "a rehearsal"
 
 
