@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorasmith.bases.base import Base, TextContext, load_base
-from lorasmith.generation.conditioning import Text, TextReader, encode_text, read_text, stretch, weigh_tokens
+from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.text.context import Context
+from lorasmith.generation.conditioning import Text, TextReader, encode_text, read_text, weigh_tokens
 from lorasmith.generation.ensembles import Ensemble, Member
 from tests.adapters.drawing import trained_adapter
 
@@ -17,7 +18,7 @@ def read(base: Base, text: str, te: tuple[tuple[Member, float], ...] = (), clip_
     return read_text(text, base, "original", None, clip_skip, te)
 
 
-def encode(base: Base, text: str, clip_skip: int = 1) -> TextContext:
+def encode(base: Base, text: str, clip_skip: int = 1) -> Context:
     return encode_text(base, Ensemble(base, {}), read(base, text, clip_skip=clip_skip))
 
 
@@ -75,14 +76,6 @@ def test_sdxl_carries_the_first_chunks_pooled_vector(family_folders: dict[str, P
     assert two.pooled is not None
     assert one.pooled is not None
     torch.testing.assert_close(two.pooled, one.pooled)
-
-
-def test_stretching_repeats_the_last_vector() -> None:
-    context = TextContext(torch.arange(6.0).view(1, 3, 2))
-    longer = stretch(context, 5)
-    assert longer.hidden.shape == (1, 5, 2)
-    assert longer.hidden[0, 3].tolist() == longer.hidden[0, 4].tolist() == [4.0, 5.0]
-    assert stretch(context, 3) is context
 
 
 @pytest.mark.parametrize("clip_skip", [1, 2])

@@ -20,6 +20,7 @@ from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.pointwise import multiply_pointwise
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
+from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
@@ -34,14 +35,6 @@ class TextEncoder:
     model: Any
     tokenizer: Any
     prefix: str
-
-
-@dataclass(frozen=True, eq=False)
-class TextContext:
-    """What the denoiser is told: `hidden` (B, T, D) and, for SDXL, `pooled` (B, P)."""
-
-    hidden: Tensor
-    pooled: Tensor | None = None
 
 
 @dataclass(eq=False)
@@ -130,7 +123,7 @@ class Base:
     def _shift(self) -> float:
         return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
 
-    def encode_tokens(self, ids_BT: Tensor, clip_skip: int = 1) -> TextContext:
+    def encode_tokens(self, ids_BT: Tensor, clip_skip: int = 1) -> Context:
         """Token ids of the first tokenizer, T = 77 with BOS and EOS, to what the denoiser is told. Differentiable.
 
         SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm, as A1111 does it.
@@ -145,15 +138,16 @@ class Base:
         if not 1 <= clip_skip <= layers:
             raise ValueError(f"clip skip {clip_skip}: this base has {layers} text layers")
         if clip_skip == 1:
-            return TextContext(model(ids).last_hidden_state)
+            return Context({"hidden": model(ids).last_hidden_state})
         states = model(ids, output_hidden_states=True).hidden_states
-        return TextContext(_text_root(model).final_layer_norm(states[-clip_skip]))
+        return Context({"hidden": _text_root(model).final_layer_norm(states[-clip_skip])})
 
-    def _encode_sdxl(self, ids: Tensor) -> TextContext:
+    def _encode_sdxl(self, ids: Tensor) -> Context:
         first, second = self.text_encoders
         hidden_1 = first.model(ids, output_hidden_states=True).hidden_states[-2]
         out = second.model(self.second_ids(ids), output_hidden_states=True)
-        return TextContext(torch.cat([hidden_1, out.hidden_states[-2]], dim=-1), pooled=out.text_embeds)
+        hidden = torch.cat([hidden_1, out.hidden_states[-2]], dim=-1)
+        return Context({"hidden": hidden, "pooled": out.text_embeds})
 
     def second_ids(self, ids_BT: Tensor) -> Tensor:
         """The ids as SDXL's second tokenizer pads them: the vocabularies are one, the padding after EOS is not."""
@@ -165,7 +159,7 @@ class Base:
         self,
         x_t: Tensor,
         t: Tensor,
-        context: TextContext,
+        context: Context,
         size: tuple[int, int] | None = None,
         framings: Sequence[Framing] | None = None,
     ) -> Tensor:

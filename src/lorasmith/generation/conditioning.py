@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lorasmith.bases.base import Base, TextContext
+from lorasmith.bases.base import Base
+from lorasmith.bases.text.context import Context
 from lorasmith.generation.chunks import Chunk, cut_chunks
 from lorasmith.generation.ensembles import Ensemble, Member
 from lorasmith.generation.request import Emphasis
@@ -52,9 +53,9 @@ class TextReader:
 
     def __init__(self, base: Base) -> None:
         self.base = base
-        self._kept: OrderedDict[Text, TextContext] = OrderedDict()
+        self._kept: OrderedDict[Text, Context] = OrderedDict()
 
-    def encode(self, text: Text, ensemble: Ensemble) -> TextContext:
+    def encode(self, text: Text, ensemble: Ensemble) -> Context:
         """The text's vectors (1, 77 x chunks, D), and for SDXL the first chunk's pooled ones."""
         if text not in self._kept:
             self._kept[text] = encode_text(self.base, ensemble, text)
@@ -65,7 +66,7 @@ class TextReader:
 
 
 @torch.inference_mode()
-def encode_text(base: Base, ensemble: Ensemble, text: Text) -> TextContext:
+def encode_text(base: Base, ensemble: Ensemble, text: Text) -> Context:
     """One text, through the text encoders with its adapters; each distinct chunk once."""
     distinct = list(dict.fromkeys(chunk.ids for chunk in text.chunks))
     hidden: list[Tensor] = []
@@ -81,7 +82,7 @@ def encode_text(base: Base, ensemble: Ensemble, text: Text) -> TextContext:
         weigh_tokens(hidden[place], chunk.weights, text.emphasis)
         for place, chunk in zip(places, text.chunks, strict=True)
     ]
-    return TextContext(torch.cat(weighed, dim=1), pooled[places[0]] if pooled else None)
+    return Context({"hidden": torch.cat(weighed, dim=1)} | ({"pooled": pooled[places[0]]} if pooled else {}))
 
 
 def weigh_tokens(hidden: Tensor, weights: Sequence[float], emphasis: Emphasis) -> Tensor:
@@ -93,12 +94,3 @@ def weigh_tokens(hidden: Tensor, weights: Sequence[float], emphasis: Emphasis) -
         # NOTE: over this chunk only, so that a picture does not depend on its neighbours in the batch.
         weighted = weighted * (hidden.mean() / weighted.mean())
     return weighted
-
-
-def stretch(context: TextContext, length: int) -> TextContext:
-    """The context with its last vector repeated up to `length` tokens, as A1111 aligns the parts of an AND."""
-    missing = length - context.hidden.shape[1]
-    if missing <= 0:
-        return context
-    last = context.hidden[:, -1:].expand(-1, missing, -1)
-    return TextContext(torch.cat([context.hidden, last], dim=1), context.pooled)

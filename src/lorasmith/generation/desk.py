@@ -14,7 +14,8 @@ from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.adapters.shelf import AdapterShelf
-from lorasmith.bases.base import Base, TextContext
+from lorasmith.bases.base import Base
+from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.samplers import Levels, count_evaluations
 from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.conditioning import Text, TextReader, read_text
@@ -197,7 +198,7 @@ class Desk:
         return tuple(self._guide(job, stage, ensemble) for stage in job.stages)
 
     def _guide(self, job: Job, stage: Stage, ensemble: Ensemble) -> Guidance:
-        def encode(schedule: Iterable[tuple[int, Text]]) -> tuple[tuple[int, TextContext], ...]:
+        def encode(schedule: Iterable[tuple[int, Text]]) -> tuple[tuple[int, Context], ...]:
             return tuple((end, self._texts.encode(text, ensemble)) for end, text in schedule)
 
         return Guidance(

@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lorasmith.bases.base import Base, TextContext
+from lorasmith.bases.base import Base
+from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.samplers import Levels, Look
 from lorasmith.errors import Stopped
-from lorasmith.generation.conditioning import stretch
 from lorasmith.generation.ensembles import Ensemble, Member
 
 Thing = TypeVar("Thing")
-Schedule = tuple[tuple[int, TextContext], ...]
+Schedule = tuple[tuple[int, Context], ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Question:
 class _Told:
     """A context in force, the factor of its output, and the length to which it is stretched."""
 
-    context: TextContext
+    context: Context
     factor: float
     length: int
 
@@ -89,12 +89,7 @@ def answer(
         for members in by_length.values():
             asked = [questions[picture] for picture, _ in members]
             sigmas = [question.look.sigma for question in asked]
-            contexts = [stretch(told.context, told.length) for _, told in members]
-            pooled = [context.pooled for context in contexts if context.pooled is not None]
-            context = TextContext(
-                torch.cat([context.hidden for context in contexts]).to(base.dtype),
-                torch.cat(pooled).to(base.dtype) if pooled else None,
-            )
+            context = Context.join([told.context.stretch(told.length) for _, told in members]).to(dtype=base.dtype)
             x = torch.cat([q.look.x / math.sqrt(q.look.sigma**2 + 1) for q in asked]).to(base.dtype)
             t = torch.tensor([levels.timestep(sigma) for sigma in sigmas], device=base.device)
             with ensemble.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
@@ -110,10 +105,10 @@ def answer(
 def _choose(guidance: Guidance, step: int) -> list[_Told]:
     """What a picture is told at `step`; what would count nothing is left out."""
     parts = [(weight * guidance.cfg, in_force(schedule, step)) for weight, schedule in guidance.parts]
-    longest = max(context.hidden.shape[1] for _, context in parts)
+    longest = max(context.length for _, context in parts)
     away = in_force(guidance.negative, step)
     told = [_Told(context, factor, longest) for factor, context in parts]
-    told.append(_Told(away, 1.0 - sum(factor for factor, _ in parts), away.hidden.shape[1]))
+    told.append(_Told(away, 1.0 - sum(factor for factor, _ in parts), away.length))
     return [each for each in told if each.factor != 0.0]
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lorasmith.bases.base import Base, TextContext
+from lorasmith.bases.base import Base
+from lorasmith.bases.text.context import Context
 from lorasmith.prompts.attention import parse_attention
 
 CHUNK = 75
@@ -30,7 +31,7 @@ class Conditioner:
         self._max_tokens = max_tokens
         self._weighted = weighted
         self._ids: dict[str, tuple[Tensor, Tensor]] = {}
-        self._contexts: OrderedDict[str, TextContext] = OrderedDict()
+        self._contexts: OrderedDict[str, Context] = OrderedDict()
         self._asked: set[str] = set()
         self._bytes = 0
 
@@ -44,7 +45,7 @@ class Conditioner:
             text = "".join(span.text for span in parse_attention(text))
         return len(self._base.text_encoders[0].tokenizer(text).input_ids) > self._max_tokens + 2
 
-    def encode(self, texts: Sequence[str]) -> TextContext:
+    def encode(self, texts: Sequence[str]) -> Context:
         """Contexts (B, T, D) through the text encoder as it now is, differentiable."""
         ids = self.tokens(texts)
         context = self._encode_chunks(ids) if self._max_tokens > CHUNK else self._encode(ids)
@@ -52,12 +53,13 @@ class Conditioner:
             return context
         weights = torch.stack([each for _, each in self._read(texts)]).to(context.hidden.device, context.hidden.dtype)
         weighed = context.hidden * weights.unsqueeze(-1)
-        return TextContext(weighed * _mean_ratio(context.hidden, weighed).to(weighed.dtype), context.pooled)
+        hidden = weighed * _mean_ratio(context.hidden, weighed).to(weighed.dtype)
+        return Context({**context.tensors, "hidden": hidden})
 
-    def _encode(self, ids: Tensor) -> TextContext:
+    def _encode(self, ids: Tensor) -> Context:
         return self._base.encode_tokens(ids, self._clip_skip)
 
-    def _encode_chunks(self, ids_BT: Tensor) -> TextContext:
+    def _encode_chunks(self, ids_BT: Tensor) -> Context:
         inner = ids_BT[:, 1:-1].reshape(len(ids_BT), -1, CHUNK).clone()
         B, count, _ = inner.shape
         bos, eos = self._ends
@@ -70,7 +72,7 @@ class Conditioner:
         context = self._encode(torch.cat([begin, inner, end], dim=2).flatten(0, 1))
         hidden = context.hidden.reshape(B, count, *context.hidden.shape[1:])
         joined = torch.cat([hidden[:, 0, :1], hidden[:, :, 1:-1].flatten(1, 2), hidden[:, -1, -1:]], dim=1)
-        return TextContext(joined, None if context.pooled is None else context.pooled[::count])
+        return Context({**context[::count].tensors, "hidden": joined})
 
     @property
     def _ends(self) -> tuple[int, int]:
@@ -108,37 +110,34 @@ class Conditioner:
         return torch.tensor(ids), torch.tensor(weights + [1.0] * missing)
 
     @torch.no_grad()
-    def recall(self, texts: Sequence[str], prepare: Callable[[], None]) -> TextContext:
+    def recall(self, texts: Sequence[str], prepare: Callable[[], None]) -> Context:
         """Contexts (B, T, D) of the frozen text encoder, remembered by text from the second time on: shuffled captions
         hardly ever come again, and would only fill the memory.
 
         `prepare` is called before new texts are encoded, to switch adapters off for them.
         """
         new = [text for text in dict.fromkeys(texts) if text not in self._contexts]
-        fresh: dict[str, TextContext] = {}
+        fresh: dict[str, Context] = {}
         if new:
             prepare()
             context = self.encode(new)
-            for number, text in enumerate(new):
-                pooled = None if context.pooled is None else context.pooled[number].clone()
-                fresh[text] = TextContext(context.hidden[number].clone(), pooled)
+            fresh = {text: context[number : number + 1].clone() for number, text in enumerate(new)}
         rows = [fresh.get(text) or self._contexts[text] for text in texts]
         for text, row in fresh.items():
             self._keep(text, row)
-        pooled_rows = [row.pooled for row in rows if row.pooled is not None]
-        return TextContext(torch.stack([row.hidden for row in rows]), torch.stack(pooled_rows) if pooled_rows else None)
+        return Context.join(rows)
 
-    def _keep(self, text: str, context: TextContext) -> None:
+    def _keep(self, text: str, context: Context) -> None:
         if text not in self._asked:
             if len(self._asked) >= _TEXTS_LIMIT:
                 self._asked.clear()
             self._asked.add(text)
             return
         self._contexts[text] = context
-        self._bytes += _size(context)
+        self._bytes += context.nbytes
         while self._bytes > _MEMORY_LIMIT:
             _, old = self._contexts.popitem(last=False)
-            self._bytes -= _size(old)
+            self._bytes -= old.nbytes
 
 
 def _mean_ratio(one: Tensor, other: Tensor) -> Tensor:
@@ -146,7 +145,3 @@ def _mean_ratio(one: Tensor, other: Tensor) -> Tensor:
     before, after = (hidden.float().mean(dim=(1, 2), keepdim=True) for hidden in (one, other))
     size = other.float().abs().mean(dim=(1, 2), keepdim=True)
     return torch.where(after.abs() > 1e-4 * size, before / after, 1.0)
-
-
-def _size(context: TextContext) -> int:
-    return context.hidden.nbytes + (0 if context.pooled is None else context.pooled.nbytes)

@@ -18,7 +18,8 @@ from torch.utils.checkpoint import checkpoint
 
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.gates import Gate
-from lorasmith.bases.base import Base, TextContext
+from lorasmith.bases.base import Base
+from lorasmith.bases.text.context import Context
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.framing import Framing, frame_whole
 from lorasmith.training.conditioning import Conditioner
@@ -89,7 +90,7 @@ class Passes:
             with _checkpointed(self._base.denoiser, self._bank) if again else nullcontext():
                 return self._base.denoise(x_t, t, context, first.size, framings).float()
 
-    def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> TextContext:
+    def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> Context:
         if not adapted:
             return self._conditioner.recall(captions, self._switch_off)
         self._bank.weigh(S)

@@ -1,0 +1,1 @@
+"""From texts to what a denoiser is told, for training and for drawing."""
