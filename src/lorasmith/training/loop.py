@@ -22,7 +22,7 @@ from lorasmith.project import Project, safe_name
 from lorasmith.recipe.estimates import work_per_step, write_pace
 from lorasmith.recipe.recipe import Recipe, differing_keys
 from lorasmith.recipe.sweep import Variant
-from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.conditioning import Conditioner, caption_options
 from lorasmith.training.inputs.reading import make_rows, make_validation, read_inputs
 from lorasmith.training.rows.source import RowSource
 from lorasmith.training.runs.folder import Run, create_run, found_run, latest_run
@@ -209,9 +209,7 @@ class _Training:
     def _build(self) -> Work[TrainerGroup]:
         recipes = [session.recipe for session in self._sessions]
         first = recipes[0]
-        conditioner = Conditioner(
-            self._base, first.clip_skip, max_tokens=first.caption.max_tokens, weighted=first.caption.weighted
-        )
+        conditioner = Conditioner(self._base, caption_options(first))
         rows: list[RowSource] = []
         for session in self._sessions:
             rows.append((yield from make_rows(self._project, session.recipe, session.inputs, self._base, conditioner)))
