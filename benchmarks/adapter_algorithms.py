@@ -29,7 +29,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import unet_targets
 from lorasmith.diffusion.schedule import schedule_from_config
-from lorasmith.training.memory import kept_blocks
+from lorasmith.training.steps.memory import kept_blocks
 
 RANK = 8
 GOALS = {"lora": (1.22, 1.5), "lokr": (1.50, 1.2), "loha": (1.65, 1.3)}

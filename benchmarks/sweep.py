@@ -27,9 +27,9 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import load_base
 from lorasmith.events import finish
 from lorasmith.project import open_project
+from lorasmith.recipe.sweep import read_sweep
 from lorasmith.training.loop import train, train_sweep
 from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
-from lorasmith.training.sweep import read_sweep
 
 COUNT = 8
 SETTINGS = """

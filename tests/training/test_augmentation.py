@@ -11,9 +11,9 @@ from PIL import Image
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
 from lorasmith.recipe.plan import PlannedImage
-from lorasmith.training.augmentation import FreshLatents, choose_corner, vary_colour
-from lorasmith.training.class_images import encode_class_images
-from lorasmith.training.latents import cache_latents
+from lorasmith.training.inputs.augmentation import FreshLatents, choose_corner, vary_colour
+from lorasmith.training.inputs.class_images import encode_class_images
+from lorasmith.training.inputs.latents import cache_latents
 
 
 def planned(path: Path) -> PlannedImage:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from lorasmith.training.averaging import Average
 from lorasmith.training.optimizers import FlatGroup
+from lorasmith.training.steps.averaging import Average
 
 
 def walk(kind: str, steps: int = 8) -> tuple[FlatGroup, Average]:

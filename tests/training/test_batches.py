@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from lorasmith.recipe.plan import PlannedImage
-from lorasmith.training.batches import Visit, epoch_batches, epoch_steps
+from lorasmith.training.rows.batches import Visit, epoch_batches, epoch_steps
 
 IMAGES = [
     PlannedImage(f"{number}.png", Path(f"{number}.png"), repeats, bucket, bucket)

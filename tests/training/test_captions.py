@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.training.captions import vary_caption
+from lorasmith.training.inputs.captions import vary_caption
 
 CAPTION = "zbk, a, b, c, d, e, f"
 SEPARATED = "zbk, a ||| b, c, d, e ||| last"

@@ -17,8 +17,8 @@ from lorasmith.diffusion.noise import key_generator
 from lorasmith.events import finish
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
-from lorasmith.training.rows import MicroBatch, Rows
-from lorasmith.training.team import pack_rows
+from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.steps.trainer_group import pack_rows
 from tests.projects import build_project
 
 RECIPE = """

@@ -12,7 +12,7 @@ from PIL import Image
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
 from lorasmith.recipe.plan import PlannedImage
-from lorasmith.training.latents import LatentCache, cache_latents, to_pixels
+from lorasmith.training.inputs.latents import LatentCache, cache_latents, to_pixels
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from lorasmith.adapters.surgery.blocks import block_of
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError, RecipeError
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.layers import LayerChoice
-from lorasmith.training.trainer import fresh_adapter, group_factors
+from lorasmith.training.steps.layers import LayerChoice
+from lorasmith.training.steps.trainer import fresh_adapter, group_factors
 
 
 def recipe(**values: Any) -> Recipe:

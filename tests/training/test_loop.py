@@ -26,8 +26,8 @@ from lorasmith.project import Project, write_file
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training import loop
 from lorasmith.training.loop import train
-from lorasmith.training.run import Run, latest_run
-from lorasmith.training.trainer import Trainer
+from lorasmith.training.runs.folder import Run, latest_run
+from lorasmith.training.steps.trainer import Trainer
 from tests.projects import build_project
 
 RECIPE = """
@@ -249,7 +249,7 @@ def test_a_full_disk_leaves_the_last_state(project: Project, tiny_base: Base, mo
             raise StorageError("cannot write: No space left on device.", where=path)
         return write_file(path, data)
 
-    monkeypatch.setattr("lorasmith.training.state.write_file", full)
+    monkeypatch.setattr("lorasmith.training.runs.state.write_file", full)
     with pytest.raises(StorageError, match="No space left"):
         run_all(project, tiny_base)
     monkeypatch.undo()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lorasmith.errors import DatasetError, LorasmithError
 from lorasmith.recipe.plan import PlannedImage
-from lorasmith.training.masks import MaskSource
+from lorasmith.training.inputs.masks import MaskSource
 
 
 def planned(path: Path) -> PlannedImage:
@@ -57,7 +57,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_masks_beyond_the_limit_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lorasmith.training.masks.MEMORY_LIMIT", 2 * 32 * 48)  # two masks
+    monkeypatch.setattr("lorasmith.training.inputs.masks.MEMORY_LIMIT", 2 * 32 * 48)  # two masks
     masks = MaskSource([picture(tmp_path / f"{n}.png", 100 * n) for n in range(3)], None, factor=8, outside=0)
     first = [masks.read(n, False, None) for n in range(3)]
     for n in range(2):

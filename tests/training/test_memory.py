@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, return_memory, used_memory
+from lorasmith.training.steps.memory import asked_memory, describe_lack, is_lack_of_memory, return_memory, used_memory
 
 _CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB of which 1.20 GiB is free."
 _SCATTER = """
 import gc, sys
 sys.path[:0] = {path!r}
-from lorasmith.training.memory import return_memory
+from lorasmith.training.steps.memory import return_memory
 
 def resident():
     with open("/proc/self/statm") as told:
@@ -45,7 +45,7 @@ _REUSE = """
 import resource, sys
 sys.path[:0] = {path!r}
 import torch
-from lorasmith.training.memory import kept_blocks
+from lorasmith.training.steps.memory import kept_blocks
 
 def step():
     return len([torch.zeros(2_000_000) for _ in range(12)])

@@ -7,7 +7,7 @@ from pathlib import Path
 from lorasmith.dataset.reading import Item
 from lorasmith.images.opening import ImageFacts
 from lorasmith.recipe.plan import PlannedImage
-from lorasmith.training.metadata import name_folders
+from lorasmith.training.runs.metadata import name_folders
 
 
 def test_a_folder_with_different_repeats_counts_as_several() -> None:

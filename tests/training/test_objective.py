@@ -16,9 +16,9 @@ from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import RecipeError
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.objective import Loss, Objective
-from lorasmith.training.passes import Passes, answer_together
-from lorasmith.training.rows import MicroBatch, Rows
+from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.steps.objective import Loss, Objective
+from lorasmith.training.steps.passes import Passes, answer_together
 
 
 def rows(count: int, seed: int, captions: tuple[str, ...]) -> Rows:

@@ -11,7 +11,7 @@ from lorasmith.bases.base import Base
 from lorasmith.events import finish
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import read_recipe
-from lorasmith.training.material import gather_material
+from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.rehearsal import rehearse
 from tests.projects import build_project
 
@@ -33,14 +33,14 @@ def test_the_mean_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder: 
     """With a clock of its own: steps of 100 (the first), 1, 2, 9 seconds."""
     project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder))
     recipe = read_recipe(project, {"preserve.kind": f'"{kind}"'})
-    (material,) = finish(gather_material(project, [recipe]))
+    (inputs,) = finish(read_inputs(project, [recipe]))
     ticks = iter([0.0, 100.0, 100.0, 101.0, 101.0, 103.0, 103.0, 112.0])
     before = tiny_base.denoiser.state_dict()
     was = {name: tensor.clone() for name, tensor in before.items()}
     passes: list[int] = []
     handle = tiny_base.denoiser.register_forward_pre_hook(lambda _, values: passes.append(len(values[0])))
     try:
-        pace = rehearse(recipe, material.plan, tiny_base, project.root, seconds=112.0, clock=lambda: next(ticks))
+        pace = rehearse(recipe, inputs.plan, tiny_base, project.root, seconds=112.0, clock=lambda: next(ticks))
     finally:
         handle.remove()
     assert pace == pytest.approx(4.0 / work_per_step(recipe, 3, 64 * 64))

@@ -16,7 +16,7 @@ from lorasmith.events import Done, Event, Note, SnapshotSaved, StepDone, finish
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
-from lorasmith.training.team import Team
+from lorasmith.training.steps.trainer_group import TrainerGroup
 from tests.projects import build_project
 
 RECIPE = """
@@ -108,7 +108,7 @@ def test_a_private_file_tells_only_what_readers_need(project: Project, tiny_base
 
 def lacking(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Passes of more than `most` rows have no memory."""
-    from lorasmith.training import passes
+    from lorasmith.training.steps import passes
 
     denoise = passes.Passes._denoise
 
@@ -144,6 +144,6 @@ def test_other_faults_of_torch_are_no_lack_of_memory(
     def broken(*_: Any) -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
-    monkeypatch.setattr(Team, "advance", broken)
+    monkeypatch.setattr(TrainerGroup, "advance", broken)
     with pytest.raises(RuntimeError, match="multiplied"):
         run_all(project, tiny_base, fit_memory="true")

@@ -14,9 +14,9 @@ from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError, TrainingError
 from lorasmith.events import Event, StepDone, SweepDone, finish
 from lorasmith.project import Project, open_project
+from lorasmith.recipe.sweep import read_sweep
 from lorasmith.training.loop import train, train_sweep
-from lorasmith.training.sweep import read_sweep
-from lorasmith.training.trainer import Trainer
+from lorasmith.training.steps.trainer import Trainer
 from tests.projects import build_project
 
 RECIPE = """

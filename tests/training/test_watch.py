@@ -12,8 +12,8 @@ import torch
 from lorasmith.errors import RecipeError
 from lorasmith.events import StepDone, Validated
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.memory import asked_memory, describe_lack, is_lack_of_memory, used_memory
-from lorasmith.training.watch import LossBands, Pace, TensorBoard
+from lorasmith.training.runs.watch import LossBands, Pace, TensorBoard
+from lorasmith.training.steps.memory import asked_memory, describe_lack, is_lack_of_memory, used_memory
 
 
 def test_bands_average_their_own_rows_and_come_back() -> None:

@@ -2,7 +2,7 @@
 
 A run is a function of its recipe, its dataset and its base: whether it was interrupted, and when, does not show in
 the adapter. What must be the same again for that stands in the state, and is checked. A sweep is the same loop with
-several members, whose rows share the passes through the base.
+several sessions, whose rows share the passes through the base.
 """
 
 from __future__ import annotations
@@ -21,12 +21,18 @@ from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, fini
 from lorasmith.project import Project, safe_name
 from lorasmith.recipe.estimates import work_per_step, write_pace
 from lorasmith.recipe.recipe import Recipe, differing_keys
+from lorasmith.recipe.sweep import Variant
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.distribution import Share, join_processes
-from lorasmith.training.interruption import StopWish, heed_interrupts, stoppable
-from lorasmith.training.material import gather_material, make_rows, make_validation
-from lorasmith.training.member import Member
-from lorasmith.training.memory import (
+from lorasmith.training.inputs.reading import make_rows, make_validation, read_inputs
+from lorasmith.training.rows.source import RowSource
+from lorasmith.training.runs.folder import Run, create_run, found_run, latest_run
+from lorasmith.training.runs.interruption import StopWish, heed_interrupts, stoppable
+from lorasmith.training.runs.metadata import current_time
+from lorasmith.training.runs.session import RunSession
+from lorasmith.training.runs.state import State, load_state, save_state
+from lorasmith.training.runs.sweep import SweepRun, create_sweep, latest_sweep, place_sweep
+from lorasmith.training.runs.watch import Pace
+from lorasmith.training.steps.memory import (
     asked_memory,
     describe_lack,
     is_lack_of_memory,
@@ -34,14 +40,9 @@ from lorasmith.training.memory import (
     return_memory,
     used_memory,
 )
-from lorasmith.training.metadata import current_time
-from lorasmith.training.rows import RowSource
-from lorasmith.training.run import Run, create_run, found_run, latest_run
-from lorasmith.training.start import start_adapter
-from lorasmith.training.state import State, load_state, save_state
-from lorasmith.training.sweep import SweepRun, Variant, create_sweep, latest_sweep, place_sweep
-from lorasmith.training.team import Lesson, Outcome, Team
-from lorasmith.training.watch import Pace
+from lorasmith.training.steps.process_group import ProcessGroup, join_processes
+from lorasmith.training.steps.start import start_adapter
+from lorasmith.training.steps.trainer_group import Outcome, StepBatches, TrainerGroup
 
 T = TypeVar("T")
 
@@ -65,31 +66,31 @@ def train(
     `run` is the run's folder: a new one by default, with `resume` the one started last. A complete run resumes to
     its own Done. Started by torchrun, every process takes its share of the rows and the first one writes and tells.
     Raises Stopped after Ctrl-C, when the state is saved; StorageError on a full disk, TrainingError when the loss
-    explodes, memory does not suffice or the run's material has changed, RecipeError when it shall go on with another
+    explodes, memory does not suffice or the run's inputs have changed, RecipeError when it shall go on with another
     recipe: the last good state is then on disk.
     """
-    with heed_interrupts() as wish, join_processes() as share:
-        material = (yield from stoppable(_first_alone(gather_material(project, [recipe]), share), wish))[0]
+    with heed_interrupts() as wish, join_processes() as processes:
+        inputs = (yield from stoppable(_first_alone(read_inputs(project, [recipe]), processes), wish))[0]
         chosen = _choose_run(project, recipe, run) if resume else None
-        if resume and chosen is None and share.writes:
+        if resume and chosen is None and processes.writes:
             yield Note("there is no run to go on with: starting a new one.")
         finished = chosen.done_event() if chosen else None
-        share.wait()
+        processes.barrier()
         if chosen is not None and finished is not None:
             done = _done_of(finished)
-            if share.writes:
+            if processes.writes:
                 yield Note(f"{chosen.path.name} is complete already.")
                 yield done
             return done
         base = base or training_base(recipe)
         _check_clip_skip(recipe, base)
         current = chosen
-        if current is None and share.writes:
-            current = create_run(project, recipe, material.plan, run)
-        place = Path(share.tell("" if current is None else str(current.path)))
+        if current is None and processes.writes:
+            current = create_run(project, recipe, inputs.plan, run)
+        place = Path(processes.broadcast("" if current is None else str(current.path)))
         current = current or Run(place, safe_name(project.lora.name))
-        members = [Member("", project, recipe, material, current, base)]
-        session = _Session(project, base, members, wish, share, place, current.state_file)
+        sessions = [RunSession("", project, recipe, inputs, current, base)]
+        session = _Training(project, base, sessions, wish, processes, place, current.state_file)
         yield from session.work()
         return session.results()[0]
 
@@ -108,14 +109,14 @@ def train_sweep(
     `run`, `resume` and what is raised: as `train`; TrainingError when none is left.
     """
     recipes = [variant.recipe for variant in variants]
-    with heed_interrupts() as wish, join_processes() as share:
-        materials = yield from stoppable(_first_alone(gather_material(project, recipes), share), wish)
+    with heed_interrupts() as wish, join_processes() as processes:
+        inputs = yield from stoppable(_first_alone(read_inputs(project, recipes), processes), wish)
         chosen = _choose_sweep(project, variants, run) if resume else None
-        if resume and chosen is None and share.writes:
+        if resume and chosen is None and processes.writes:
             yield Note("there is no sweep to go on with: starting a new one.")
-        share.wait()
+        processes.barrier()
         if chosen is not None and (finished := chosen.done()) is not None:
-            if share.writes:
+            if processes.writes:
                 yield Note(f"{chosen.path.name} is complete already.")
                 yield finished
             return finished
@@ -124,58 +125,62 @@ def train_sweep(
             _check_clip_skip(recipe, base)
         names = [variant.name for variant in variants]
         sweep = chosen or place_sweep(project, names, run)
-        sweep = place_sweep(project, names, Path(share.tell(str(sweep.path))))
-        if chosen is None and share.writes:
-            for variant, material in zip(variants, materials, strict=True):
-                found_run(sweep.runs[variant.name], variant.recipe, material.plan)
+        sweep = place_sweep(project, names, Path(processes.broadcast(str(sweep.path))))
+        if chosen is None and processes.writes:
+            for variant, each in zip(variants, inputs, strict=True):
+                found_run(sweep.runs[variant.name], variant.recipe, each.plan)
             create_sweep(sweep)
-        members = [
-            Member(variant.name, project, variant.recipe, material, sweep.runs[variant.name], base)
-            for variant, material in zip(variants, materials, strict=True)
+        sessions = [
+            RunSession(variant.name, project, variant.recipe, each, sweep.runs[variant.name], base)
+            for variant, each in zip(variants, inputs, strict=True)
         ]
-        session = _Session(project, base, members, wish, share, sweep.path, sweep.state_file)
+        session = _Training(project, base, sessions, wish, processes, sweep.path, sweep.state_file)
         yield from session.work()
         done = session.sweep_done()
-        if share.writes:
+        if processes.writes:
             sweep.write_done(done)
             yield done
         return done
 
 
-class _Session:
-    """One process's share of a run, of one member or of many."""
+class _Training:
+    """One process's share of a run, of one session or of many."""
 
     def __init__(
         self,
         project: Project,
         base: Base,
-        members: Sequence[Member],
+        sessions: Sequence[RunSession],
         wish: StopWish,
-        share: Share,
+        processes: ProcessGroup,
         place: Path,
         state_file: Path,
     ) -> None:
         self._project = project
         self._base = base
-        self._members = members
+        self._sessions = sessions
         self._wish = wish
-        self._share = share
+        self._processes = processes
         self._place = place
         self._state_file = state_file
         self._seconds = 0.0
         self._started_at = current_time()
 
     def results(self) -> list[Done]:
-        """What the members that came to their end made."""
-        return [member.done for member in self._members if member.done is not None]
+        """What the sessions that came to their end made."""
+        return [session.done for session in self._sessions if session.done is not None]
 
     def sweep_done(self) -> SweepDone:
         variants = {
-            member.name: {"adapter": str(member.done.adapter), "run": str(member.done.run), "loss": member.done.loss}
-            for member in self._members
-            if member.done is not None
+            session.name: {
+                "adapter": str(session.done.adapter),
+                "run": str(session.done.run),
+                "loss": session.done.loss,
+            }
+            for session in self._sessions
+            if session.done is not None
         }
-        failed = {member.name: member.fault for member in self._members if member.fault is not None}
+        failed = {session.name: session.fault for session in self._sessions if session.fault is not None}
         return SweepDone(self._place, round(self._seconds, 1), variants, failed)
 
     def work(self) -> Work[None]:
@@ -183,105 +188,105 @@ class _Session:
         if saved is not None:
             self._check(saved)
         with _threads(saved.threads if saved else torch.get_num_threads()), kept_blocks():
-            self._team = yield from stoppable(_first_alone(self._build(), self._share), self._wish)
-            for number, member in enumerate(self._members):
-                member.join(self._team.trainers[number], writes=self._share.writes)
+            self._group = yield from stoppable(_first_alone(self._build(), self._processes), self._wish)
+            for number, session in enumerate(self._sessions):
+                session.join(self._group.trainers[number], writes=self._processes.writes)
             if saved is not None:
                 self._restore(saved)
             try:
                 yield from self._quietly(self._train(saved))
             except (KeyboardInterrupt, GeneratorExit) as stop:
                 # Whoever draws the events was interrupted; a step that was under way has not changed the factors.
-                if self._team.is_whole:
+                if self._group.is_whole:
                     self._save_state()
                 if isinstance(stop, GeneratorExit):
                     raise
                 raise self._stopped() from None
             finally:
-                for member in self._members:
-                    member.close()
+                for session in self._sessions:
+                    session.close()
 
-    def _build(self) -> Work[Team]:
-        recipes = [member.recipe for member in self._members]
+    def _build(self) -> Work[TrainerGroup]:
+        recipes = [session.recipe for session in self._sessions]
         first = recipes[0]
         conditioner = Conditioner(
             self._base, first.clip_skip, max_tokens=first.caption.max_tokens, weighted=first.caption.weighted
         )
         rows: list[RowSource] = []
-        for member in self._members:
-            rows.append((yield from make_rows(self._project, member.recipe, member.material, self._base, conditioner)))
-            made = make_validation(self._project, member.recipe, member.material, self._base)
-            member.validation = yield from made
-        return Team(
+        for session in self._sessions:
+            rows.append((yield from make_rows(self._project, session.recipe, session.inputs, self._base, conditioner)))
+            made = make_validation(self._project, session.recipe, session.inputs, self._base)
+            session.validation = yield from made
+        return TrainerGroup(
             self._base,
             [start_adapter(self._base, recipe, self._project.root) for recipe in recipes],
             recipes,
             rows,
-            [member.plan.steps for member in self._members],
+            [session.plan.steps for session in self._sessions],
             conditioner,
-            share=self._share,
+            processes=self._processes,
         )
 
     def _restore(self, saved: State) -> None:
-        for number, (member, kept) in enumerate(zip(self._members, saved.members, strict=True)):
+        for number, (session, kept) in enumerate(zip(self._sessions, saved.sessions, strict=True)):
             prefix = f"{number}."
             tensors = {
                 key.removeprefix(prefix): value for key, value in saved.tensors.items() if key.startswith(prefix)
             }
-            member.restore(kept, tensors)
+            session.restore(kept, tensors)
         self._seconds, self._started_at = saved.seconds, saved.started_at
-        self._team.most_rows = saved.most_rows
+        self._group.most_rows = saved.most_rows
 
     def _train(self, saved: State | None) -> Work[None]:
-        for member in self._members:
-            member.open(self._seconds)
+        for session in self._sessions:
+            session.open(self._seconds)
         if saved is not None:
-            furthest = max(self._members, key=lambda member: member.step)
+            furthest = max(self._sessions, key=lambda session: session.step)
             note = Note(f"going on after step {furthest.step} of {furthest.plan.steps}.")
-            for member in self._members:
-                member.told(note)
+            for session in self._sessions:
+                session.log(note)
             yield note
         else:
             self._save_state()
         yield from self._steps()
         self._save_state()
-        for member in self._members:
-            if member.fault is None:
-                yield member.finish(self._seconds, self._started_at)
+        for session in self._sessions:
+            if session.fault is None:
+                yield session.finish(self._seconds, self._started_at)
 
     def _steps(self) -> Work[None]:
         due, returned, pace = time.monotonic() + SAVE_SECONDS, time.monotonic(), Pace()
-        while learning := {number: member for number, member in enumerate(self._members) if member.is_learning}:
+        while learning := {number: session for number, session in enumerate(self._sessions) if session.is_learning}:
             begun = time.monotonic()
-            lessons = {number: member.lesson() for number, member in learning.items()}
-            rates = {number: member.trainer.rates() for number, member in learning.items()}
-            outcomes = yield from self._advance(lessons)
+            batches = {number: session.batches() for number, session in learning.items()}
+            rates = {number: session.trainer.rates() for number, session in learning.items()}
+            outcomes = yield from self._advance(batches)
             spent = time.monotonic() - begun
             self._seconds += spent
-            rows = sum(len(batch.visits) for lesson in lessons.values() for batch in lesson.batches)
-            pace.count(spent, sum(_work(learning[number].recipe, lesson) for number, lesson in lessons.items()), rows)
-            remaining = max(member.plan.steps - member.step for member in learning.values())
+            rows = sum(len(batch.visits) for each in batches.values() for batch in each.batches)
+            pace.count(spent, sum(_work(learning[number].recipe, each) for number, each in batches.items()), rows)
+            remaining = max(session.plan.steps - session.step for session in learning.values())
             eta = pace.step_seconds * remaining
             memory = used_memory()
-            # NOTE: every member takes its step in before any is told of: whoever draws the events may end here.
-            told = {
-                number: member.note_step(outcomes[number], rates[number], eta, pace.rows_per_second, memory)
-                for number, member in learning.items()
+            # NOTE: every session takes its step in before any is told of: whoever draws the events may end here.
+            done = {
+                number: session.note_step(outcomes[number], rates[number], eta, pace.rows_per_second, memory)
+                for number, session in learning.items()
                 if outcomes[number].fault is None
             }
-            for number, member in learning.items():
+            for number, session in learning.items():
                 fault = outcomes[number].fault
                 if fault is not None:
-                    yield from self._leave_behind(member, fault)
+                    yield from self._leave_behind(session, fault)
                     continue
-                yield told[number]
-                if member.validation is not None and member.is_validation_due(self._seconds):
-                    loss, base_loss = self._team.validate(number, member.validation)
-                    yield member.told(Validated(member.step, loss, base_loss, variant=member.name))
-                if member.is_snapshot_due(self._seconds):
-                    yield from member.save_snapshot(self._seconds, self._started_at)
+                yield done[number]
+                if session.validation is not None and session.is_validation_due(self._seconds):
+                    loss, base_loss = self._group.validate(number, session.validation)
+                    yield session.log(Validated(session.step, loss, base_loss, variant=session.name))
+                if session.is_snapshot_due(self._seconds):
+                    yield from session.save_snapshot(self._seconds, self._started_at)
                     due = 0.0
-            if self._share.agree(self._wish.wished):
+            if self._processes.any(self._wish.wished):
                 self._save_state()
                 raise self._stopped()
             if time.monotonic() >= due:
@@ -289,54 +294,54 @@ class _Session:
             if time.monotonic() >= returned + RETURN_SECONDS:
                 returned = time.monotonic()
                 return_memory()
-        if pace.known and self._share.writes:
-            write_pace(self._project.cache, self._members[0].recipe, pace.per_row_pixel)
+        if pace.known and self._processes.writes:
+            write_pace(self._project.cache, self._sessions[0].recipe, pace.per_row_pixel)
 
-    def _advance(self, lessons: Mapping[int, Lesson]) -> Work[dict[int, Outcome]]:
+    def _advance(self, batches: Mapping[int, StepBatches]) -> Work[dict[int, Outcome]]:
         """A step; where memory does not suffice and the recipe allows it, with fewer rows at once."""
         while True:
             try:
-                return self._team.advance(lessons)
+                return self._group.advance(batches)
             except (RuntimeError, MemoryError) as fault:
                 if not is_lack_of_memory(fault):
                     raise
-                rows, recipe = self._team.largest(lessons), self._members[0].recipe
+                rows, recipe = self._group.largest(batches), self._sessions[0].recipe
                 error, asked = describe_lack(fault, recipe, rows), asked_memory(fault)
             if rows <= 1 or not recipe.fit_memory:
                 raise error
-            self._team.most_rows = -(-rows // 2)
+            self._group.most_rows = -(-rows // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             yield Note(
                 f"memory does not suffice for {rows} rows at once ({asked}): going on with "
-                f"{self._team.most_rows} at once.",
+                f"{self._group.most_rows} at once.",
                 "warning",
             )
 
-    def _leave_behind(self, member: Member, fault: TrainingError) -> Iterator[Event]:
-        """The only member's fault ends the run; others go on without theirs."""
-        if len(self._members) == 1:
+    def _leave_behind(self, session: RunSession, fault: TrainingError) -> Iterator[Event]:
+        """The only session's fault ends the run; others go on without theirs."""
+        if len(self._sessions) == 1:
             raise fault
-        member.fault = str(fault)
-        yield Note(f"{member.name} is left behind: {fault}", "warning")
-        if all(other.fault is not None for other in self._members):
+        session.fault = str(fault)
+        yield Note(f"{session.name} is left behind: {fault}", "warning")
+        if all(other.fault is not None for other in self._sessions):
             raise TrainingError("every variant has failed.", where=self._place, hint=str(fault))
 
     def _save_state(self) -> float:
         """Write the state; the time of the monotonic clock when it is due again."""
         begun = time.monotonic()
-        if self._share.writes:
+        if self._processes.writes:
             state = State(
                 seconds=self._seconds,
                 threads=torch.get_num_threads(),
                 base=self._base.content_hash,
                 started_at=self._started_at,
-                members=tuple(member.state() for member in self._members),
-                most_rows=self._team.most_rows,
+                sessions=tuple(session.state() for session in self._sessions),
+                most_rows=self._group.most_rows,
                 tensors={
                     f"{number}.{key}": tensor
-                    for number, member in enumerate(self._members)
-                    for key, tensor in member.trainer.tensors().items()
+                    for number, session in enumerate(self._sessions)
+                    for key, tensor in session.trainer.tensors().items()
                 },
             )
             save_state(self._state_file, state)
@@ -344,9 +349,9 @@ class _Session:
         return now + max(SAVE_SECONDS, SAVE_COST * (now - begun))
 
     def _check(self, saved: State) -> None:
-        if len(saved.members) != len(self._members) or any(
-            kept.dataset != member.material.fingerprint
-            for kept, member in zip(saved.members, self._members, strict=True)
+        if len(saved.sessions) != len(self._sessions) or any(
+            kept.dataset != session.inputs.fingerprint
+            for kept, session in zip(saved.sessions, self._sessions, strict=True)
         ):
             raise TrainingError(
                 "the images or captions have changed since this run was started.",
@@ -360,12 +365,12 @@ class _Session:
 
     def _quietly(self, work: Work[T]) -> Work[T]:
         """The work; only the first process tells of it."""
-        if self._share.writes:
+        if self._processes.writes:
             return (yield from work)
         return finish(work)
 
     def _stopped(self) -> Stopped:
-        furthest = max(self._members, key=lambda member: member.step)
+        furthest = max(self._sessions, key=lambda session: session.step)
         return Stopped(
             f"stopped after step {furthest.step} of {furthest.plan.steps}; the state is saved.",
             where=self._place,
@@ -373,15 +378,15 @@ class _Session:
         )
 
 
-def _first_alone(work: Work[T], share: Share) -> Work[T]:
+def _first_alone(work: Work[T], processes: ProcessGroup) -> Work[T]:
     """The first process does it while the others wait, and they then find what it has cached."""
-    if share.count == 1:
+    if processes.count == 1:
         return (yield from work)
-    if share.writes:
+    if processes.writes:
         result = yield from work
-        share.wait()
+        processes.barrier()
         return result
-    share.wait()
+    processes.barrier()
     return finish(work)
 
 
@@ -436,8 +441,8 @@ def _check_clip_skip(recipe: Recipe, base: Base) -> None:
         raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} has {layers} layers.")
 
 
-def _work(recipe: Recipe, lesson: Lesson) -> float:
-    return sum(work_per_step(recipe, len(batch.visits), batch.bucket[0] * batch.bucket[1]) for batch in lesson.batches)
+def _work(recipe: Recipe, batches: StepBatches) -> float:
+    return sum(work_per_step(recipe, len(batch.visits), batch.bucket[0] * batch.bucket[1]) for batch in batches.batches)
 
 
 @contextmanager

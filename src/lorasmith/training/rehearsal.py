@@ -16,13 +16,13 @@ from lorasmith.diffusion.noise import key_generator
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.batches import Batch, Visit
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.memory import kept_blocks
-from lorasmith.training.preservation import PriorPictures
-from lorasmith.training.rows import RowSource
-from lorasmith.training.start import start_adapter
-from lorasmith.training.team import Lesson, Team
+from lorasmith.training.inputs.preservation import PriorPictures
+from lorasmith.training.rows.batches import Batch, Visit
+from lorasmith.training.rows.source import RowSource
+from lorasmith.training.steps.memory import kept_blocks
+from lorasmith.training.steps.start import start_adapter
+from lorasmith.training.steps.trainer_group import StepBatches, TrainerGroup
 
 _CAPTION = "a picture"
 _MOST_STEPS = 25
@@ -68,13 +68,13 @@ def rehearse(
     conditioner = Conditioner(
         base, recipe.clip_skip, max_tokens=recipe.caption.max_tokens, weighted=recipe.caption.weighted
     )
-    team = Team(base, [start_adapter(base, recipe, root)], [recipe], [rows], [plan.steps], conditioner)
-    lesson = Lesson([Batch(bucket, tuple(visits))], 0)
+    group = TrainerGroup(base, [start_adapter(base, recipe, root)], [recipe], [rows], [plan.steps], conditioner)
+    batches = StepBatches([Batch(bucket, tuple(visits))], 0)
     spent: list[float] = []
     with kept_blocks():  # as in a run
         while len(spent) < 3 or (sum(spent) < seconds and len(spent) < _MOST_STEPS):
             begun = clock()
-            team.advance({0: lesson})
+            group.advance({0: batches})
             spent.append(clock() - begun)
     # The first step also makes what later ones find.
     return statistics.fmean(spent[1:]) / work_per_step(recipe, recipe.batch_size, bucket[0] * bucket[1])

@@ -36,7 +36,7 @@ def add(
     opened = open_project(project)
     overrides = split_overrides(assignments or [])
     if opened.table("sweep"):
-        from lorasmith.training.sweep import read_sweep
+        from lorasmith.recipe.sweep import read_sweep
 
         read_sweep(opened, overrides)
     else:

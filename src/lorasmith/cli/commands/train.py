@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from lorasmith.events import SweepDone
     from lorasmith.project import Project
-    from lorasmith.training.sweep import Variant
+    from lorasmith.recipe.sweep import Variant
 
 
 def command(
@@ -47,14 +47,14 @@ def command(
         raise ProjectError("there is no [sweep] table.", where=opened.file, hint="For example: [sweep] rank = [4, 8]")
     folder = None if run is None else run.resolve()
     if sweep is not False and opened.table("sweep"):
-        from lorasmith.training.sweep import read_sweep
+        from lorasmith.recipe.sweep import read_sweep
 
         _train_sweep(opened, read_sweep(opened, overrides), resume, folder, as_json)
         return
     recipe = read_recipe(opened, overrides)
 
-    from lorasmith.training.distribution import is_first
     from lorasmith.training.loop import train
+    from lorasmith.training.steps.process_group import is_first
 
     done = show(train(opened, recipe, resume=resume, run=folder), json_events=as_json)
     if not as_json and is_first():
@@ -64,8 +64,8 @@ def command(
 
 def _train_sweep(project: Project, variants: list[Variant], resume: bool, folder: Path | None, as_json: bool) -> None:
     from lorasmith.cli.rendering import show
-    from lorasmith.training.distribution import is_first
     from lorasmith.training.loop import train_sweep
+    from lorasmith.training.steps.process_group import is_first
 
     done = show(train_sweep(project, variants, resume=resume, run=folder), json_events=as_json)
     if not as_json and is_first():

@@ -17,19 +17,19 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.errors import TrainingError
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.batches import Batch
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.distribution import ALONE, Share
-from lorasmith.training.objective import Loss
-from lorasmith.training.passes import Passes, answer_together
-from lorasmith.training.rows import MicroBatch, RowSource
-from lorasmith.training.trainer import Trainer
-from lorasmith.training.validation import Validation
+from lorasmith.training.rows.batches import Batch
+from lorasmith.training.rows.source import MicroBatch, RowSource
+from lorasmith.training.steps.objective import Loss
+from lorasmith.training.steps.passes import Passes, answer_together
+from lorasmith.training.steps.process_group import ALONE, ProcessGroup
+from lorasmith.training.steps.trainer import Trainer
+from lorasmith.training.steps.validation import Validation
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What one trainer of a team is shown in a step: its micro-batches, of this epoch."""
+class StepBatches:
+    """What one trainer of a group is shown in a step: its micro-batches, of this epoch."""
 
     batches: Sequence[Batch]
     epoch: int
@@ -48,7 +48,7 @@ class Outcome:
     fault: TrainingError | None = None
 
 
-class Team:
+class TrainerGroup:
     """Trains `adapters` by their `recipes`, one a column of a bank.
 
     `most_rows` go through the base at once (None: all). What concerns factors alone, not rows, is no matter of a pass
@@ -64,11 +64,11 @@ class Team:
         steps: Sequence[int],
         conditioner: Conditioner,
         *,
-        share: Share = ALONE,
+        processes: ProcessGroup = ALONE,
     ) -> None:
         self._bank = AdapterBank(base, adapters, trainable=True)
         self._passes = Passes(base, self._bank, conditioner)
-        self._share = share
+        self._processes = processes
         self.most_rows: int | None = None
         self.trainers = [
             Trainer(self._bank, column, recipe, source, count)
@@ -80,8 +80,8 @@ class Team:
         """False while a step changes factors: then nothing may be saved."""
         return all(trainer.is_whole for trainer in self.trainers)
 
-    def advance(self, lessons: Mapping[int, Lesson]) -> dict[int, Outcome]:
-        """One step of the trainers that have a lesson, by their number. What explodes is told, and does not move.
+    def advance(self, batches: Mapping[int, StepBatches]) -> dict[int, Outcome]:
+        """One step of the trainers that are shown batches, by their number. What explodes is told, and does not move.
 
         Raises torch's error when memory does not suffice; no factors have changed then.
         """
@@ -89,14 +89,14 @@ class Team:
         self._bank.vary(*(trainer.variation() for trainer in self.trainers))
         try:
             with self._bank.attached():
-                for turn in range(max(len(lesson.batches) for lesson in lessons.values())):
-                    self._learn(lessons, turn, tally)
+                for turn in range(max(len(each.batches) for each in batches.values())):
+                    self._learn(batches, turn, tally)
         except BaseException:
             for trainer in self.trainers:
                 trainer.forget()
             raise
-        self._share.sum([group.grad for number in lessons for group in self.trainers[number].groups])
-        outcomes = tally.outcomes(lessons, self._share)
+        self._processes.sum([group.grad for number in batches for group in self.trainers[number].groups])
+        outcomes = tally.outcomes(batches, self._processes)
         return {number: self._finish(number, outcome) for number, outcome in outcomes.items()}
 
     def _finish(self, number: int, outcome: Outcome) -> Outcome:
@@ -107,36 +107,36 @@ class Team:
             return replace(outcome, fault=fault)
         return outcome
 
-    def largest(self, lessons: Mapping[int, Lesson]) -> int:
+    def largest(self, batches: Mapping[int, StepBatches]) -> int:
         """The most rows that a pass of this step has."""
         packs = (
             sum(part.rows for part in together.values())
-            for turn in range(max(len(lesson.batches) for lesson in lessons.values()))
-            for together in pack_rows(self._shown(lessons, turn), self.most_rows)
+            for turn in range(max(len(each.batches) for each in batches.values()))
+            for together in pack_rows(self._shown(batches, turn), self.most_rows)
         )
         return max(packs, default=0)
 
-    def _shown(self, lessons: Mapping[int, Lesson], turn: int) -> dict[int, MicroBatch]:
+    def _shown(self, batches: Mapping[int, StepBatches], turn: int) -> dict[int, MicroBatch]:
         """This process's share of the `turn`-th micro-batch of each trainer."""
-        shown: dict[int, MicroBatch] = {}
-        for number, lesson in lessons.items():
-            if turn < len(lesson.batches):
-                part = self._share.part(self.trainers[number].read(lesson.batches[turn], lesson.epoch))
+        parts: dict[int, MicroBatch] = {}
+        for number, each in batches.items():
+            if turn < len(each.batches):
+                part = self._processes.part(self.trainers[number].read(each.batches[turn], each.epoch))
                 if part is not None:
-                    shown[number] = part
-        return shown
+                    parts[number] = part
+        return parts
 
     def validate(self, number: int, validation: Validation) -> tuple[float, float]:
         """The loss of a trainer's adapter on held-out images, and the base's."""
         with self._bank.attached():
             return answer_together({number: validation.ask()}, self._passes)[number]
 
-    def _learn(self, lessons: Mapping[int, Lesson], turn: int, tally: _Tally) -> None:
+    def _learn(self, batches: Mapping[int, StepBatches], turn: int, tally: _Tally) -> None:
         """The gradients of the `turn`-th micro-batch of each trainer."""
-        for together in pack_rows(self._shown(lessons, turn), self.most_rows):
+        for together in pack_rows(self._shown(batches, turn), self.most_rows):
             asking = {number: self.trainers[number].ask(part) for number, part in together.items()}
             losses = answer_together(asking, self._passes)
-            totals = [loss.total / len(lessons[number].batches) for number, loss in losses.items()]
+            totals = [loss.total / len(batches[number].batches) for number, loss in losses.items()]
             torch.stack(totals).sum().backward()  # type: ignore[no-untyped-call]
             for number, loss in losses.items():
                 tally.add(number, loss, together[number].learned.t)
@@ -155,17 +155,17 @@ class _Tally:
         self._errors.setdefault(number, []).append(loss.rows.detach())
         self._timesteps.setdefault(number, []).append(timesteps)
 
-    def outcomes(self, lessons: Mapping[int, Lesson], share: Share) -> dict[int, Outcome]:
+    def outcomes(self, batches: Mapping[int, StepBatches], processes: ProcessGroup) -> dict[int, Outcome]:
         zero = torch.zeros(())
-        sums = torch.stack([torch.stack(self._learned.get(number, [zero])).sum().cpu() for number in lessons])
-        share.sum([sums])
+        sums = torch.stack([torch.stack(self._learned.get(number, [zero])).sum().cpu() for number in batches])
+        processes.sum([sums])
         return {
             number: Outcome(
-                float(total) / len(lesson.batches),
+                float(total) / len(each.batches),
                 tuple(torch.cat(self._timesteps.get(number, [zero.view(1)[:0].long()])).tolist()),
                 tuple(torch.cat(self._errors.get(number, [zero.view(1)[:0]])).tolist()),
             )
-            for (number, lesson), total in zip(lessons.items(), sums, strict=True)
+            for (number, each), total in zip(batches.items(), sums, strict=True)
         }
 
 

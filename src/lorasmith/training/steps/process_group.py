@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lorasmith.training.rows import MicroBatch
+from lorasmith.training.rows.source import MicroBatch
 
 
 @dataclass(frozen=True)
-class Share:
+class ProcessGroup:
     """This process's share: number `rank` of `count` processes."""
 
     rank: int
@@ -44,12 +44,12 @@ class Share:
             if sent is not tensor:
                 tensor.copy_(sent)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all processes are here."""
         if self.count > 1:
             torch.distributed.barrier()
 
-    def agree(self, wish: bool) -> bool:
+    def any(self, wish: bool) -> bool:
         """Whether any process wishes so."""
         if self.count == 1:
             return wish
@@ -57,7 +57,7 @@ class Share:
         self.sum([votes])
         return bool(votes)
 
-    def tell(self, text: str) -> str:
+    def broadcast(self, text: str) -> str:
         """The first process's text, in every process."""
         if self.count == 1:
             return text
@@ -66,7 +66,7 @@ class Share:
         return box[0]
 
 
-ALONE = Share(0, 1)
+ALONE = ProcessGroup(0, 1)
 
 
 def is_distributed() -> bool:
@@ -80,7 +80,7 @@ def is_first() -> bool:
 
 
 @contextmanager
-def join_processes() -> Iterator[Share]:
+def join_processes() -> Iterator[ProcessGroup]:
     """This process's share among those that torchrun started; alone without it.
 
     Meets over NCCL where every process has a GPU of its own, else over gloo.
@@ -94,6 +94,6 @@ def join_processes() -> Iterator[Share]:
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield Share(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        yield ProcessGroup(torch.distributed.get_rank(), torch.distributed.get_world_size())
     finally:
         torch.distributed.destroy_process_group()

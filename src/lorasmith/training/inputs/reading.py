@@ -21,14 +21,14 @@ from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.validation import hold_out
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.words import without_trigger
-from lorasmith.training.augmentation import FreshLatents
-from lorasmith.training.class_images import encode_class_images
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.latents import Latents, cache_latents
-from lorasmith.training.masks import MaskSource
-from lorasmith.training.preservation import PriorPictures
-from lorasmith.training.rows import RowSource
-from lorasmith.training.validation import Validation
+from lorasmith.training.inputs.augmentation import FreshLatents
+from lorasmith.training.inputs.class_images import encode_class_images
+from lorasmith.training.inputs.latents import Latents, cache_latents
+from lorasmith.training.inputs.masks import MaskSource
+from lorasmith.training.inputs.preservation import PriorPictures
+from lorasmith.training.rows.source import RowSource
+from lorasmith.training.steps.validation import Validation
 
 PLAIN_PROMPTS = 256
 
@@ -43,7 +43,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Material:
+class Inputs:
     """What is trained on: `captions` by image number of the plan; `fingerprint` of all of it."""
 
     dataset: Dataset
@@ -53,7 +53,7 @@ class Material:
     held: Held | None = None
 
 
-def gather_material(project: Project, recipes: Sequence[Recipe]) -> Work[list[Material]]:
+def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs]]:
     """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RefusedError."""
     provenance = project.provenance
     if provenance.real_person and not provenance.consent:
@@ -65,14 +65,14 @@ def gather_material(project: Project, recipes: Sequence[Recipe]) -> Work[list[Ma
     missing = [item.name for item in dataset.items if item.name not in captioning.captions]
     if missing:
         raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
-    materials = []
+    inputs = []
     for recipe in recipes:
         trained, held = yield from hold_out(project, recipe, dataset)
-        materials.append(_plan(project, recipe, trained, held, captioning.captions))
-    return materials
+        inputs.append(_plan(project, recipe, trained, held, captioning.captions))
+    return inputs
 
 
-def _plan(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, texts: Mapping[str, str]) -> Material:
+def _plan(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, texts: Mapping[str, str]) -> Inputs:
     captions = tuple(texts[item.name] for item in dataset.items)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
@@ -82,18 +82,18 @@ def _plan(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, tex
     ]
     fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     if not held.items:
-        return Material(dataset, plan, captions, fingerprint)
+        return Inputs(dataset, plan, captions, fingerprint)
     out = Held(
         make_plan(recipe, held).images,
         tuple(texts[item.name] for item in held.items),
         tuple(item.facts.sha256 for item in held.items),
     )
-    return Material(dataset, plan, captions, fingerprint, out)
+    return Inputs(dataset, plan, captions, fingerprint, out)
 
 
-def make_validation(project: Project, recipe: Recipe, material: Material, base: Base) -> Work[Validation | None]:
+def make_validation(project: Project, recipe: Recipe, inputs: Inputs, base: Base) -> Work[Validation | None]:
     """What tells the loss on the held-out images; None without any."""
-    held = material.held
+    held = inputs.held
     if held is None:
         return None
     latents = yield from cache_latents(held.images, held.hashes, base, project.cache / "latents", flips=False)
@@ -101,39 +101,39 @@ def make_validation(project: Project, recipe: Recipe, material: Material, base: 
 
 
 def make_rows(
-    project: Project, recipe: Recipe, material: Material, base: Base, conditioner: Conditioner
+    project: Project, recipe: Recipe, inputs: Inputs, base: Base, conditioner: Conditioner
 ) -> Work[RowSource]:
     """Cache the latents, draw what shall be preserved; what rows are made of then lies ready."""
-    images, augment = material.plan.images, recipe.augment
+    images, augment = inputs.plan.images, recipe.augment
     latents: Latents
     if augment.colour or augment.random_crop:
         latents = FreshLatents(images, base, colour=augment.colour, random_crop=augment.random_crop)
     else:
-        hashes = [item.facts.sha256 for item in material.dataset.items]
+        hashes = [item.facts.sha256 for item in inputs.dataset.items]
         latents = yield from cache_latents(images, hashes, base, project.cache / "latents", flips=recipe.flip)
-    cut = sum(conditioner.is_cut(caption) for caption in material.captions)
+    cut = sum(conditioner.is_cut(caption) for caption in inputs.captions)
     if cut:
         yield Note(f"{cut} captions are longer than the tokens that are read; the rest is cut.", "warning")
     pool = _plain_prompts(recipe, base)
-    prior = yield from _draw_prior(project, recipe, material, base, pool)
+    prior = yield from _draw_prior(project, recipe, inputs, base, pool)
     return RowSource(
         recipe,
         images,
-        material.captions,
+        inputs.captions,
         latents,
         trigger=project.lora.trigger,
         pool=pool,
         prior=prior,
-        masks=_find_masks(project, recipe, material, base),
+        masks=_find_masks(project, recipe, inputs, base),
     )
 
 
-def _find_masks(project: Project, recipe: Recipe, material: Material, base: Base) -> MaskSource | None:
+def _find_masks(project: Project, recipe: Recipe, inputs: Inputs, base: Base) -> MaskSource | None:
     table = recipe.loss
     if table.mask == "none":
         return None
     folder = project.root / Path(table.mask_folder).expanduser() if table.mask == "files" else None
-    return MaskSource(material.plan.images, folder, factor=base.vae_factor, outside=table.mask_outside)
+    return MaskSource(inputs.plan.images, folder, factor=base.vae_factor, outside=table.mask_outside)
 
 
 def _plain_prompts(recipe: Recipe, base: Base) -> tuple[str, ...]:
@@ -145,19 +145,19 @@ def _plain_prompts(recipe: Recipe, base: Base) -> tuple[str, ...]:
 
 
 def _draw_prior(
-    project: Project, recipe: Recipe, material: Material, base: Base, pool: Sequence[str]
+    project: Project, recipe: Recipe, inputs: Inputs, base: Base, pool: Sequence[str]
 ) -> Work[PriorPictures | None]:
     table = recipe.preserve
     if table.kind == "images":
-        sizes = [bucket.size for bucket in material.plan.buckets]
+        sizes = [bucket.size for bucket in inputs.plan.buckets]
         folder = project.root / Path(table.folder).expanduser()
         return (yield from encode_class_images(base, folder, sizes, table.pictures, recipe.seed))
     if not table.draws:
         return None
-    from lorasmith.training.pictures import draw_prior
+    from lorasmith.training.inputs.prior import draw_prior
 
-    prompts = pool or [without_trigger(caption, project.lora.trigger) for caption in material.captions]
-    sizes = [bucket.size for bucket in material.plan.buckets]
+    prompts = pool or [without_trigger(caption, project.lora.trigger) for caption in inputs.captions]
+    sizes = [bucket.size for bucket in inputs.plan.buckets]
     count = -(-table.pictures // len(sizes))
     folder = project.cache / "prior"
     return (yield from draw_prior(base, prompts, sizes, count, table.steps, recipe.seed, folder))

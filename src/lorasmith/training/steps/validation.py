@@ -15,9 +15,9 @@ from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.latents import LatentCache
-from lorasmith.training.passes import Asking, Pass
-from lorasmith.training.rows import MicroBatch, Rows
+from lorasmith.training.inputs.latents import LatentCache
+from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.steps.passes import Asking, Pass
 
 TIMESTEPS = (100, 350, 600, 850)
 

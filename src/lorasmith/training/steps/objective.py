@@ -16,8 +16,8 @@ from lorasmith.bases.base import Base
 from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
 from lorasmith.errors import RecipeError
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.passes import Asking, Pass
-from lorasmith.training.rows import MicroBatch, Rows
+from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.steps.passes import Asking, Pass
 
 
 @dataclass(frozen=True)

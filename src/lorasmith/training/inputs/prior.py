@@ -1,4 +1,4 @@
-"""Pictures that training has drawn: samples of a snapshot, and the base's own pictures to preserve."""
+"""Pictures that the base itself draws, to preserve what it makes of them."""
 
 from __future__ import annotations
 
@@ -16,38 +16,13 @@ from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.diffusion.noise import key_number
-from lorasmith.events import SampleDrawn, Work
-from lorasmith.generation.pictures import save_picture
+from lorasmith.events import Work
 from lorasmith.generation.request import Request, default_cfg
 from lorasmith.generation.studio import Studio
 from lorasmith.project import write_file
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.recipe import SampleTable
-from lorasmith.training.latents import encode_alone, to_pixels
-from lorasmith.training.preservation import PriorPictures
-
-
-def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: SampleTable, size: Size) -> Work[None]:
-    """Draw the recipe's sample prompts with a snapshot, one seed for all steps, to compare them.
-
-    The adapter is added to prompts that do not name it themselves.
-    """
-    studio = Studio(base, AdapterShelf([snapshot.parent]))
-    requests = [
-        Request(
-            prompt=f"{prompt} <lora:{snapshot.stem}:{table.strength:g}>",
-            seed=table.seed,
-            steps=table.steps,
-            width=size[0],
-            height=size[1],
-        )
-        for prompt in table.prompts
-    ]
-    pictures = yield from studio.draw(requests)
-    for number, (picture, prompt) in enumerate(zip(pictures, table.prompts, strict=True)):
-        path = folder / f"{step:08d}-{number:02d}.png"
-        save_picture(picture, path)
-        yield SampleDrawn(path, step, prompt)
+from lorasmith.training.inputs.latents import encode_alone, to_pixels
+from lorasmith.training.inputs.preservation import PriorPictures
 
 
 def draw_prior(

@@ -22,8 +22,8 @@ from lorasmith.images.opening import is_image_name, open_rgb
 from lorasmith.recipe.buckets import Size, cover
 from lorasmith.recipe.framing import Framing, frame_in_bucket
 from lorasmith.tags.refusal import refuse_images
-from lorasmith.training.latents import encode_alone, to_pixels
-from lorasmith.training.preservation import PriorPictures
+from lorasmith.training.inputs.latents import encode_alone, to_pixels
+from lorasmith.training.inputs.preservation import PriorPictures
 
 
 def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: int, seed: int) -> Work[PriorPictures]:

@@ -11,7 +11,7 @@ from lorasmith.adapters.files import load_adapter
 from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.trainer import fresh_adapter
+from lorasmith.training.steps.trainer import fresh_adapter
 
 
 def start_adapter(base: Base, recipe: Recipe, root: Path) -> Adapter:

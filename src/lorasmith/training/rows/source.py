@@ -16,12 +16,12 @@ from lorasmith.recipe.framing import Framing, frame_whole
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import without_trigger
-from lorasmith.training.augmentation import choose_corner
-from lorasmith.training.batches import Batch, Visit
-from lorasmith.training.captions import vary_caption
-from lorasmith.training.latents import Latents
-from lorasmith.training.masks import MaskSource
-from lorasmith.training.preservation import PriorPictures, choose_plain_caption, count_preserved, leave_blank
+from lorasmith.training.inputs.augmentation import choose_corner
+from lorasmith.training.inputs.captions import vary_caption
+from lorasmith.training.inputs.latents import Latents
+from lorasmith.training.inputs.masks import MaskSource
+from lorasmith.training.inputs.preservation import PriorPictures, choose_plain_caption, count_preserved, leave_blank
+from lorasmith.training.rows.batches import Batch, Visit
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from lorasmith.images.crops import cut
 from lorasmith.images.geometry import fit
 from lorasmith.images.opening import opened, upright
 from lorasmith.recipe.plan import PlannedImage
-from lorasmith.training.augmentation import Corner, crop_to_bucket
+from lorasmith.training.inputs.augmentation import Corner, crop_to_bucket
 
 MEMORY_LIMIT = 1 << 28
 """Bytes of masks kept at their pictures' size; what is beyond is read again at each visit."""

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lorasmith.adapters.algorithms.lora import LoraFactors
-from lorasmith.training.restraint import bound_norms, squared_norm
+from lorasmith.training.steps.weight_norm import bound_norms, squared_norm
 
 SHAPES = [((6, 5), (3, 5), (6, 3)), ((6, 4, 3, 3), (2, 4, 3, 3), (6, 2, 1, 1))]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lorasmith.errors import ProjectError, StorageError
-from lorasmith.events import Event
+from lorasmith.errors import ProjectError
 from lorasmith.project import Project, safe_name, write_file
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.recipe import Recipe, parse_recipe, write_recipe
@@ -102,50 +100,3 @@ def free_folder(runs: Path, name: str) -> Path:
         path = runs / f"{stem}-{number}"
         number += 1
     return path
-
-
-class EventLog:
-    """events.jsonl: one event a line, appended; `size` in bytes is what a resumed run goes back to."""
-
-    _FLUSH_EVERY = 1.0
-
-    def __init__(self, file: Path, size: int = 0) -> None:
-        self._file = file
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-            os.truncate(file, min(size, file.stat().st_size))
-            self._out = file.open("ab")
-        except OSError as fault:
-            raise self._full(fault) from fault
-        self._flushed = time.monotonic()
-
-    def append(self, event: Event) -> None:
-        """Add an event; it is on disk within about a second. Raises StorageError."""
-        try:
-            self._out.write((json.dumps(event.as_json(), ensure_ascii=False) + "\n").encode())
-            if time.monotonic() - self._flushed > self._FLUSH_EVERY:
-                self.flush()
-        except OSError as fault:
-            raise self._full(fault) from fault
-
-    def flush(self) -> int:
-        """Write everything out; the file's size."""
-        try:
-            self._out.flush()
-            self._flushed = time.monotonic()
-            return self._out.tell()
-        except OSError as fault:
-            raise self._full(fault) from fault
-
-    def close(self) -> None:
-        """Write out what can be written."""
-        try:
-            self._out.close()
-        except OSError as fault:
-            raise self._full(fault) from fault
-
-    def _full(self, fault: OSError) -> StorageError:
-        return StorageError(
-            f"cannot write: {fault.strerror}.", where=self._file, hint="Free some space, then go on with --resume."
-        )

@@ -18,7 +18,7 @@ VERSION = 2
 
 
 @dataclass(frozen=True)
-class MemberState:
+class SessionState:
     """Where one adapter of a run stands after `step` optimizer steps.
 
     `events` is the size of its events.jsonl in bytes; `dataset` the fingerprint of what it is trained on; `losses`
@@ -37,7 +37,7 @@ class MemberState:
 class State:
     """Where a run stands, and what must be the same again for it to go on bit for bit.
 
-    `tensors` are the factors in fp32 and the optimizers' memory, with the member's number before their name; `base`
+    `tensors` are the factors in fp32 and the optimizers' memory, with the session's number before their name; `base`
     is a content hash; `seconds` were spent training; `most_rows` went through the base at once (None: all).
     """
 
@@ -45,15 +45,15 @@ class State:
     threads: int
     base: str
     started_at: float
-    members: tuple[MemberState, ...]
+    sessions: tuple[SessionState, ...]
     most_rows: int | None = None
     tensors: Mapping[str, Tensor] = field(default_factory=dict, compare=False)
 
 
 def save_state(file: Path, state: State) -> None:
     """Write the state; the old one stays until the new one is whole. Raises StorageError."""
-    facts = {key: value for key, value in vars(state).items() if key not in ("tensors", "members")}
-    facts["members"] = [asdict(member) for member in state.members]
+    facts = {key: value for key, value in vars(state).items() if key not in ("tensors", "sessions")}
+    facts["members"] = [asdict(session) for session in state.sessions]
     tensors = {key: tensor.detach().to("cpu", copy=False).contiguous() for key, tensor in state.tensors.items()}
     write_file(file, save(tensors, {"state": json.dumps({"version": VERSION} | facts)}))
 
@@ -67,11 +67,11 @@ def load_state(file: Path) -> State:
         version = facts.pop("version")
         if version != VERSION:
             raise TrainingError(f"written by another version (state {version}, this one reads {VERSION}).", where=file)
-        members = tuple(
-            MemberState(**{**each, "losses": tuple(each["losses"]), "bands": tuple(map(tuple, each["bands"]))})
+        sessions = tuple(
+            SessionState(**{**each, "losses": tuple(each["losses"]), "bands": tuple(map(tuple, each["bands"]))})
             for each in facts.pop("members")
         )
-        return State(**facts, members=members, tensors=tensors)
+        return State(**facts, sessions=sessions, tensors=tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
         raise TrainingError(
             f"the state cannot be read ({fault}).", where=file, hint="Start again without --resume."

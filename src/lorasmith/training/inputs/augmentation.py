@@ -17,7 +17,7 @@ from lorasmith.diffusion.noise import key_number
 from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
 from lorasmith.recipe.plan import PlannedImage
-from lorasmith.training.latents import encode_alone, to_pixels
+from lorasmith.training.inputs.latents import encode_alone, to_pixels
 
 Corner = tuple[int, int]
 _HUE = round(255 * 8 / 180)

@@ -17,15 +17,15 @@ from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import TrainingError
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.averaging import Average
-from lorasmith.training.batches import Batch
-from lorasmith.training.layers import LayerChoice
-from lorasmith.training.objective import Loss, Objective
 from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
-from lorasmith.training.passes import Asking
 from lorasmith.training.rates import RateSchedule
-from lorasmith.training.restraint import bound_norms, squared_norm
-from lorasmith.training.rows import MicroBatch, RowSource
+from lorasmith.training.rows.batches import Batch
+from lorasmith.training.rows.source import MicroBatch, RowSource
+from lorasmith.training.steps.averaging import Average
+from lorasmith.training.steps.layers import LayerChoice
+from lorasmith.training.steps.objective import Loss, Objective
+from lorasmith.training.steps.passes import Asking
+from lorasmith.training.steps.weight_norm import bound_norms, squared_norm
 
 EXPLODED = 10.0
 """A loss that predicting nothing at all would give about a tenth of."""

@@ -17,26 +17,27 @@ from lorasmith.project import Project
 from lorasmith.recipe.durations import Moment
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.batches import Batch, epoch_batches, epoch_steps
-from lorasmith.training.material import Material
-from lorasmith.training.metadata import Making, describe_adapter, make_thumbnail
-from lorasmith.training.run import EventLog, Run
-from lorasmith.training.state import MemberState
-from lorasmith.training.team import Lesson, Outcome
-from lorasmith.training.trainer import Trainer
-from lorasmith.training.validation import Validation
-from lorasmith.training.watch import LossBands, TensorBoard
+from lorasmith.training.inputs.reading import Inputs
+from lorasmith.training.rows.batches import Batch, epoch_batches, epoch_steps
+from lorasmith.training.runs.event_log import EventLog
+from lorasmith.training.runs.folder import Run
+from lorasmith.training.runs.metadata import Making, describe_adapter, make_thumbnail
+from lorasmith.training.runs.state import SessionState
+from lorasmith.training.runs.watch import LossBands, TensorBoard
+from lorasmith.training.steps.trainer import Trainer
+from lorasmith.training.steps.trainer_group import Outcome, StepBatches
+from lorasmith.training.steps.validation import Validation
 
 _LOSS_WINDOW = 100
 
 
-class Member:
+class RunSession:
     """A run's folder, log and figures beside its trainer. `name` is "" for the only member, else the variant's."""
 
-    def __init__(self, name: str, project: Project, recipe: Recipe, material: Material, run: Run, base: Base) -> None:
+    def __init__(self, name: str, project: Project, recipe: Recipe, inputs: Inputs, run: Run, base: Base) -> None:
         self.name = name
         self.recipe = recipe
-        self.material = material
+        self.inputs = inputs
         self.run = run
         self.fault: str | None = None
         self.done: Done | None = None
@@ -54,7 +55,7 @@ class Member:
 
     @property
     def plan(self) -> Plan:
-        return self.material.plan
+        return self.inputs.plan
 
     @property
     def step(self) -> int:
@@ -70,7 +71,7 @@ class Member:
         self.trainer = trainer
         self._writes = writes
 
-    def restore(self, kept: MemberState, tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, kept: SessionState, tensors: Mapping[str, Tensor]) -> None:
         """Stand again where the state was taken. Raises TrainingError when it does not fit."""
         self.trainer.restore(kept.step, tensors)
         self._losses.extend(kept.losses)
@@ -93,24 +94,24 @@ class Member:
             if each is not None:
                 each.close()
 
-    def state(self) -> MemberState:
+    def state(self) -> SessionState:
         """All that the state must hold of it, besides tensors."""
-        return MemberState(
+        return SessionState(
             step=self.step,
             events=0 if self._log is None else self._log.flush(),
-            dataset=self.material.fingerprint,
+            dataset=self.inputs.fingerprint,
             losses=tuple(self._losses),
             bands=self._bands.state(),
             fault=self.fault,
         )
 
-    def lesson(self) -> Lesson:
+    def batches(self) -> StepBatches:
         """What its next step shows."""
         epoch, index = divmod(self.step, self.plan.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             every = epoch_batches(self.plan.images, self.recipe.batch_size, self.recipe.seed, epoch)
             self._epoch = epoch, epoch_steps(every, self.recipe.accumulate)
-        return Lesson(self._epoch[1][index], epoch)
+        return StepBatches(self._epoch[1][index], epoch)
 
     def note_step(
         self, outcome: Outcome, rates: dict[str, float], eta: float, rows_per_second: float, memory: int
@@ -130,7 +131,7 @@ class Member:
             memory=memory,
             variant=self.name,
         )
-        self.told(event)
+        self.log(event)
         return event
 
     def is_validation_due(self, seconds: float) -> bool:
@@ -154,19 +155,19 @@ class Member:
         by_epoch = self.recipe.save_every.unit == "epochs"
         label = f"{now.epoch:06d}" if by_epoch else f"step{now.step:08d}"
         path = self._save(self.run.snapshot_file(label), started_at)
-        yield self.told(SnapshotSaved(path, now.step, now.epoch))
+        yield self.log(SnapshotSaved(path, now.step, now.epoch))
         if self.recipe.keep_last:
             for old in self.run.snapshots()[: -self.recipe.keep_last]:
                 old.unlink(missing_ok=True)
         if not self.recipe.sample.prompts:
             return
-        from lorasmith.training.pictures import draw_samples
+        from lorasmith.training.runs.samples import draw_samples
 
         table, size = self.recipe.sample, self.recipe.resolution
         for event in draw_samples(self._base, path, self.run.samples, now.step, table, size):
             if isinstance(event, SampleDrawn):
                 self._sample = event.path
-            yield self.told(event)
+            yield self.log(event)
 
     def finish(self, seconds: float, started_at: float) -> Done:
         """Save the final adapter; the last event."""
@@ -174,10 +175,10 @@ class Member:
         self.done = Done(self.run.adapter_file, self.run.path, self.plan.steps, round(seconds, 1), mean)
         if self._writes:
             self._save(self.run.adapter_file, started_at)
-            self.told(self.done)
+            self.log(self.done)
         return self.done
 
-    def told(self, event: Event) -> Event:
+    def log(self, event: Event) -> Event:
         """Write an event into its log."""
         if self._log is not None:
             self._log.append(event)
@@ -191,15 +192,15 @@ class Member:
         making = Making(
             self._project,
             self.recipe,
-            self.material.dataset,
+            self.inputs.dataset,
             self.plan,
-            self.material.captions,
+            self.inputs.captions,
             self._base,
             self.trainer.optimizer_description,
-            session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.material.fingerprint}{started_at}{self.name}").hex,
+            session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.inputs.fingerprint}{started_at}{self.name}").hex,
             started_at=started_at,
             name=self.run.name,
-            held=0 if self.material.held is None else len(self.material.held.images),
+            held=0 if self.inputs.held is None else len(self.inputs.held.images),
         )
         thumbnail = "" if self.recipe.private else make_thumbnail(self._sample or self.plan.images[0].path)
         metadata = describe_adapter(making, adapter, step=now.step, epoch=now.epoch, thumbnail=thumbnail)

@@ -1,0 +1,1 @@
+"""Which images a step shows, and the rows that are made of them."""

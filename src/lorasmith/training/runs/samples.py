@@ -1,0 +1,37 @@
+"""Samples: pictures that are drawn with a snapshot along the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.bases.base import Base
+from lorasmith.events import SampleDrawn, Work
+from lorasmith.generation.pictures import save_picture
+from lorasmith.generation.request import Request
+from lorasmith.generation.studio import Studio
+from lorasmith.recipe.buckets import Size
+from lorasmith.recipe.recipe import SampleTable
+
+
+def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: SampleTable, size: Size) -> Work[None]:
+    """Draw the recipe's sample prompts with a snapshot, one seed for all steps, to compare them.
+
+    The adapter is added to prompts that do not name it themselves.
+    """
+    studio = Studio(base, AdapterShelf([snapshot.parent]))
+    requests = [
+        Request(
+            prompt=f"{prompt} <lora:{snapshot.stem}:{table.strength:g}>",
+            seed=table.seed,
+            steps=table.steps,
+            width=size[0],
+            height=size[1],
+        )
+        for prompt in table.prompts
+    ]
+    pictures = yield from studio.draw(requests)
+    for number, (picture, prompt) in enumerate(zip(pictures, table.prompts, strict=True)):
+        path = folder / f"{step:08d}-{number:02d}.png"
+        save_picture(picture, path)
+        yield SampleDrawn(path, step, prompt)

@@ -1,0 +1,1 @@
+"""One step: passes through the base, losses, gradients, and what becomes of the factors."""
