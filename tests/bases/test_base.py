@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.errors import BaseError
-from lorasmith.recipe.framing import Framing, frame_whole
 from tests.tiny import build_tiny_base, diffusers_pipeline
 
 FAMILIES = ("sd1", "sd2", "sdxl")

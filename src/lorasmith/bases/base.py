@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from lorasmith.bases.checkpoint import read_checkpoint
 from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.folders import Parts, read_folder, weight_files
+from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.hardware import Use, choose_device, choose_dtype, skip_divisions, suit_to_cpu
 from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.pointwise import multiply_pointwise
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
 from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
-from lorasmith.recipe.framing import Framing, frame_whole
-from lorasmith.recipe.precision import Precision, Weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from lorasmith.bases.compressed import compress_model
+from lorasmith.bases.precision import Weights
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.container import read_container
 from lorasmith.errors import BaseError
-from lorasmith.recipe.precision import Weights
 
 Family = Literal["sd1", "sd2", "sdxl"]
 UNSAFE = ("*.bin", "*.ckpt", "*.pt", "*.pth")
