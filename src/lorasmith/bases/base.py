@@ -14,10 +14,13 @@ from torch import Tensor, nn
 
 from lorasmith.bases.checkpoint import read_checkpoint
 from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.folders import Parts, read_folder, weight_files
+from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.hardware import Use, choose_device, choose_dtype, skip_divisions, suit_to_cpu
 from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.pointwise import multiply_pointwise
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
 from lorasmith.bases.text.clip import ClipPromptEncoder, encode_one, encode_two
@@ -27,8 +30,6 @@ from lorasmith.bases.text.options import PLAIN_TEXT, TextOptions
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
-from lorasmith.recipe.framing import Framing, frame_whole
-from lorasmith.recipe.precision import Precision, Weights
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class Base:
 
     name: str
     folder: Path
-    family: str
+    family: Family
     denoiser: Any
     text_encoders: tuple[TextEncoder, ...]
     vae: Any
@@ -55,7 +56,7 @@ class Base:
     @cached_property
     def layers(self) -> Mapping[str, TargetLayer]:
         """`targets`, and after them the normalisation layers that belong to them."""
-        norms = norm_targets(self.targets.values(), stability_names=self.family == "sdxl")
+        norms = norm_targets(self.targets.values(), stability_names=self.family.name == "sdxl")
         return {**self.targets, **{target.name: target for target in norms}}
 
     def module(self, name: str) -> nn.Module:
@@ -140,7 +141,7 @@ class Base:
         at the latents' own.
         """
         added: dict[str, Tensor] | None = None
-        if self.family == "sdxl":
+        if self.family.name == "sdxl":
             assert context.pooled is not None, "SDXL needs the pooled text"
             added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size, framings)}
         out = self.denoiser(x_t, t, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False)
@@ -196,7 +197,7 @@ def load_base(
     if known is None:
         known = probe_prediction(base)
     config = dict(parts.schedule_config) | {"prediction_type": known}
-    if path.is_file() and parts.family == "sdxl" and known == "v_prediction":
+    if path.is_file() and parts.family.name == "sdxl" and known == "v_prediction":
         config["rescale_betas_zero_snr"] = True  # as all SDXL models that predict velocity are trained
     base.noise_schedule = schedule_from_config(config)
     return base
@@ -242,12 +243,12 @@ def _assembled(name: str, path: Path, parts: Parts) -> Base:
         denoiser=parts.denoiser,
         text_encoders=tuple(
             TextEncoder(model, tokenizer, prefix)
-            for (_, model, tokenizer), prefix in zip(parts.text, text_prefixes(parts.family), strict=True)
+            for (_, model, tokenizer), prefix in zip(parts.text, text_prefixes(parts.family.name), strict=True)
         ),
         vae=parts.vae,
         noise_schedule=schedule_from_config(parts.schedule_config),
         resolution=int(parts.denoiser.config.sample_size) * _vae_factor(parts.vae),
-        targets=family_targets(parts.family, parts.denoiser.config, depths),
+        targets=family_targets(parts.family.name, parts.denoiser.config, depths),
     )
 
 
