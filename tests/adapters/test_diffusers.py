@@ -56,7 +56,7 @@ def pipeline_of(base: Base) -> Any:
     for suffix, encoder in zip(("", "_2"), base.text_encoders, strict=False):
         parts |= {f"text_encoder{suffix}": encoder.model, f"tokenizer{suffix}": encoder.tokenizer}
     with quiet_libraries():
-        if base.family == "sdxl":
+        if base.family.name == "sdxl":
             pipeline = StableDiffusionXLPipeline(**parts, add_watermarker=False, force_zeros_for_empty_prompt=False)
         else:
             more = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
@@ -67,10 +67,9 @@ def pipeline_of(base: Base) -> Any:
 
 def output(base: Base) -> Tensor:
     """What the denoiser says about noise, told the prompt through the text encoders."""
-    tokens = base.text_encoders[0].tokenizer([PROMPT], padding="max_length", max_length=77)["input_ids"]
     x = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        return base.denoise(x, torch.tensor([600]), base.encode_tokens(torch.tensor(tokens)))
+        return base.denoise(x, torch.tensor([600]), base.encode([PROMPT]))
 
 
 def adapter_file(folder: Path, base: Base, **more: Any) -> Path:
