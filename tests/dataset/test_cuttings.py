@@ -14,7 +14,7 @@ from lorasmith.dataset.inspection import inspect
 from lorasmith.events import finish
 from lorasmith.images.keypoints import take_keypoints
 from lorasmith.images.looks import take_look
-from lorasmith.images.opening import describe_base
+from lorasmith.images.opening import look_at
 from lorasmith.project import Project
 from tests.dataset.projects import make_project, read
 from tests.images.test_keypoints import detailed, part
@@ -86,7 +86,7 @@ def test_a_pair_that_is_called_distinct_and_a_missing_extra(project: Project, mo
     with monkeypatch.context() as without:
         without.setattr("lorasmith.dataset.inspection.can_see", lambda: False)
         assert groups(project) == []
-    one, other = (describe_base(project.root / "images" / name).sha256 for name in ("1.png", "cut.png"))
+    one, other = (look_at(project.root / "images" / name).sha256 for name in ("1.png", "cut.png"))
     record(project, [Decision(one, "distinct", other)])
     assert groups(project) == []
 
@@ -100,7 +100,7 @@ def test_a_decided_crop_is_what_is_compared(project: Project) -> None:
     sheet.paste(detailed(5), (0, 0))
     sheet.paste(part(detailed(2), BOX), (500, 400))
     sheet.save(images / "sheet.png")
-    sha = describe_base(images / "sheet.png").sha256
+    sha = look_at(images / "sheet.png").sha256
     record(project, [Decision(sha, "crop", (500, 400, 884, 688))])
     assert groups(project) == [("2.png", "sheet.png")]
     record(project, [Decision(sha, "crop", (0, 0, 500, 480))])

@@ -16,7 +16,7 @@ from lorasmith.dataset.inspection import Inspection, inspect
 from lorasmith.dataset.lineage import Lineage, add_lineage
 from lorasmith.errors import ProjectError
 from lorasmith.events import finish
-from lorasmith.images.opening import describe_base
+from lorasmith.images.opening import look_at
 from lorasmith.project import Project
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import draw, save_drawings
@@ -87,7 +87,7 @@ def test_altered_copies_are_no_duplicates_but_adopted_pictures_may_be(project: P
     for name, seed, operation in (("altered.png", 3, "quality"), ("adopted.png", 4, "adopt")):
         target = project.made / name
         draw(seed, (64, 64)).save(target, compress_level=1)
-        add_lineage(project, describe_base(target).sha256, Lineage(operation, ()))
+        add_lineage(project, look_at(target).sha256, Lineage(operation, ()))
     inspection = examine(project)
     assert [set(group.images) for group in inspection.groups] == [{"004.png", "made/adopted.png"}]
     assert "made/altered.png" not in inspection.evidence.blur
@@ -97,11 +97,11 @@ def test_decisions_are_heard(project: Project) -> None:
     images = project.root / "images"
     draw(51).filter(ImageFilter.GaussianBlur(3)).save(images / "soft.png")
     assert "soft.png" in examine(project).removable
-    record(project, [Decision(describe_base(images / "soft.png").sha256, "keep")])
+    record(project, [Decision(look_at(images / "soft.png").sha256, "keep")])
     kept = examine(project)
     assert kept.evidence.kept == {"soft.png"}
     assert kept.removable == ()
-    record(project, [Decision(describe_base(images / "003.png").sha256, "reject")])
+    record(project, [Decision(look_at(images / "003.png").sha256, "reject")])
     assert examine(project).as_json()["rejected"] == ["003.png"]
 
 
@@ -110,7 +110,7 @@ def test_two_images_that_are_no_duplicates_stay_apart(project: Project) -> None:
     draw(50).save(images / "big.png")
     draw(50).save(images / "copy.jpg", quality=40)
     assert examine(project).groups != ()
-    one, other = (describe_base(images / name).sha256 for name in ("big.png", "copy.jpg"))
+    one, other = (look_at(images / name).sha256 for name in ("big.png", "copy.jpg"))
     record(project, [Decision(one, "distinct", other)])
     assert examine(project).groups == ()
 

@@ -14,7 +14,7 @@ from lorasmith.dataset.lineage import Lineage, add_lineage
 from lorasmith.dataset.reading import read_all
 from lorasmith.errors import DatasetError, ProjectError
 from lorasmith.events import finish
-from lorasmith.images.opening import ImageFacts, describe_base
+from lorasmith.images.opening import ImageFacts, look_at
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import draw, save_drawings
 
@@ -126,9 +126,9 @@ def test_a_second_reading_opens_no_unchanged_file(tmp_path: Path, monkeypatch: p
 
     def watched(path: Path) -> ImageFacts:
         opened.append(path)
-        return describe_base(path)
+        return look_at(path)
 
-    monkeypatch.setattr("lorasmith.dataset.reading.describe_base", watched)
+    monkeypatch.setattr("lorasmith.dataset.reading.look_at", watched)
     assert read(project) == first
     assert opened == []
     draw(77, (32, 48)).save(files[1])
@@ -168,7 +168,7 @@ def test_nothing_to_read_is_an_error_with_a_way_out(tmp_path: Path, make: object
 
 
 def sha(path: Path) -> str:
-    return describe_base(path).sha256
+    return look_at(path).sha256
 
 
 def test_decisions_are_applied_and_follow_the_content(tmp_path: Path) -> None:

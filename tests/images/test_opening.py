@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from lorasmith.errors import ImageError
-from lorasmith.images.opening import describe_base, is_image_name, open_rgb, open_small
+from lorasmith.images.opening import is_image_name, look_at, open_rgb, open_small
 from tests.images.drawings import draw
 
 
 def test_facts_of_a_picture(tmp_path: Path) -> None:
     file = tmp_path / "a.PNG"
     draw(1, (96, 64)).save(file)
-    facts = describe_base(file)
+    facts = look_at(file)
     assert (facts.width, facts.height, facts.format) == (96, 64, "png")
     assert facts.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -31,7 +31,7 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     lying = Image.new("RGB", (64, 32), "white")
     lying.paste("red", (0, 0, 32, 32))
     lying.save(file, exif=exif, quality=95)
-    facts = describe_base(file)
+    facts = look_at(file)
     assert (facts.width, facts.height) == (32, 64)
     standing = np.asarray(open_rgb(file))
     assert standing.shape == (64, 32, 3)
@@ -45,7 +45,7 @@ def test_other_formats_are_turned_too(tmp_path: Path, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 8
     draw(2, (64, 32)).save(file, kind, exif=exif)
-    facts = describe_base(file)
+    facts = look_at(file)
     assert (facts.width, facts.height, facts.format) == (32, 64, kind.lower())
     assert open_rgb(file).size == (32, 64)
 
@@ -54,7 +54,7 @@ def test_other_formats_are_turned_too(tmp_path: Path, kind: str) -> None:
 def test_a_very_long_picture_is_a_picture(tmp_path: Path, sides: tuple[int, int]) -> None:
     file = tmp_path / "long.png"
     Image.new("L", sides, 7).save(file)
-    facts = describe_base(file)
+    facts = look_at(file)
     assert (facts.width, facts.height) == sides
 
 
@@ -93,7 +93,7 @@ def test_first_frame_of_a_gif(tmp_path: Path) -> None:
     file = tmp_path / "moving.gif"
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     frames[0].save(file, save_all=True, append_images=frames[1:])
-    assert describe_base(file).format == "gif"
+    assert look_at(file).format == "gif"
     assert np.asarray(open_rgb(file))[0, 0].tolist() == [255, 0, 0]
 
 
@@ -152,7 +152,7 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, spoil: object, re
     assert callable(spoil)
     spoil(file)
     with pytest.raises(ImageError, match=reason) as caught:
-        describe_base(file)
+        look_at(file)
     assert "spoilt.png" in str(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_what_blocks_or_starts_programs_is_not_opened(tmp_path: Path, make: obje
     file = tmp_path / "trap.png"
     assert callable(make)
     make(file)
-    for act in (describe_base, open_rgb):
+    for act in (look_at, open_rgb):
         with pytest.raises(ImageError, match=reason):
             act(file)
 

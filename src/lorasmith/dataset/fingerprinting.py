@@ -151,13 +151,11 @@ def _unpack(known: list[Any]) -> Fingerprint:
     return Fingerprint(phash, mirrored, blur, Exposure(*exposure), inner, (left, top, right, bottom), *rest)
 
 
-def _remembered_look(
-    index: Index, measure: str, item: Item, describe_base: Callable[[Item], Look]
-) -> Callable[[], Look]:
+def _remembered_look(index: Index, measure: str, item: Item, look_at: Callable[[Item], Look]) -> Callable[[], Look]:
     """The 64-pixel view of an image, made when first asked for and kept in the index."""
 
     def give() -> Look:
-        known = remember(index, measure, item, lambda: describe_base(item).tobytes())
+        known = remember(index, measure, item, lambda: look_at(item).tobytes())
         return np.frombuffer(known, np.uint8).reshape(LOOK_SIDE, LOOK_SIDE, 3)
 
     return give

@@ -15,7 +15,7 @@ from lorasmith.dataset.roles import folder_role
 from lorasmith.dataset.settings import image_roots
 from lorasmith.errors import DatasetError, ImageError, ProjectError, did_you_mean
 from lorasmith.events import Event, Progress, Work
-from lorasmith.images.opening import ImageFacts, describe_base
+from lorasmith.images.opening import ImageFacts, look_at
 from lorasmith.project import Project
 
 MADE = "made"
@@ -179,7 +179,7 @@ def _facts(index: Index, path: Path) -> ImageFacts:
         raise ImageError(f"cannot be opened: {fault.strerror}.", where=path) from None
     known = index.known(_TOPIC, path, stat)
     if known is None:
-        facts = describe_base(path)
+        facts = look_at(path)
         index.learn(_TOPIC, path, stat, [facts.width, facts.height, facts.format, facts.sha256])
         return facts
     width, height, kind, sha256 = known

@@ -46,7 +46,7 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS
 
 
-def describe_base(path: Path | str) -> ImageFacts:
+def look_at(path: Path | str) -> ImageFacts:
     """The facts of a file that was decoded to its last byte. Raises ImageError (no image, truncated, bomb).
 
     JPEG is decoded at an eighth of its size: every byte is read, at a fraction of the cost.
