@@ -20,7 +20,7 @@ from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.adapters.surgery.respelling import respell
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.events import finish
 from lorasmith.generation.request import Request
 from lorasmith.generation.studio import Studio
