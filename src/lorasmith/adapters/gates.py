@@ -61,6 +61,6 @@ class Gate:
         """(B, *shape) of 0 for what is left out, and of what keeps the mean for the rest."""
         chunks = 1 if layer.startswith("lora_unet") else self.text_rows
         # The first chunk draws what a text without others would.
-        keys = [(seed, layer, word, *([chunk] if chunk else [])) for seed in self.seeds for chunk in range(chunks)]
-        drawn = [torch.rand(shape, generator=key_generator(*key)) for key in keys]
+        keys = [(seed, (chunk,) if chunk else ()) for seed in self.seeds for chunk in range(chunks)]
+        drawn = [torch.rand(shape, generator=key_generator(seed, layer, word, *more)) for seed, more in keys]
         return (torch.stack(drawn) >= share).float() / (1 - share)
