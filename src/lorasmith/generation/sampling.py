@@ -19,7 +19,7 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.samplers import Levels, Look
 from lorasmith.errors import Stopped
-from lorasmith.generation.ensembles import Ensemble, Member
+from lorasmith.generation.adapter_sets import AdapterSet, Member
 
 Thing = TypeVar("Thing")
 Schedule = tuple[tuple[int, Context], ...]
@@ -68,7 +68,7 @@ class _Told:
 def answer(
     base: Base,
     levels: Levels,
-    ensemble: Ensemble,
+    adapter_set: AdapterSet,
     questions: Sequence[Question],
     stop: Callable[[], bool] | None = None,
 ) -> list[Tensor]:
@@ -92,7 +92,7 @@ def answer(
             context = Context.join([told.context.stretch(told.length) for _, told in members]).to(dtype=base.dtype)
             x = torch.cat([q.look.x / math.sqrt(q.look.sigma**2 + 1) for q in asked]).to(base.dtype)
             t = torch.tensor([levels.timestep(sigma) for sigma in sigmas], device=base.device)
-            with ensemble.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
+            with adapter_set.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
                 output = base.denoise(x, t, context, asked[0].size)
             for (picture, told), row in zip(members, torch.split(output.float(), 1), strict=True):
                 guided[picture].add_(row, alpha=told.factor)
