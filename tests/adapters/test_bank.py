@@ -359,11 +359,11 @@ def test_what_a_bank_keeps_from_inference_serves_training_through_it(tiny_base: 
             bank.weigh(S)
             with bank.attached():
                 context = tiny_base.encode_tokens(torch.full((2, 77), 7))
-                drawn = tiny_base.denoise(x, torch.tensor([5, 5]), context)
+                drawn = tiny_base.denoise(x, torch.tensor([0.005, 0.005]), context)
         start = x.clone().requires_grad_()
         with bank.attached():
             context = tiny_base.encode_tokens(torch.full((2, 77), 7))
-            out = tiny_base.denoise(start, torch.tensor([5, 5]), context)
+            out = tiny_base.denoise(start, torch.tensor([0.005, 0.005]), context)
         torch.testing.assert_close(out, drawn, rtol=1e-4, atol=1e-5)
         (gradient,) = torch.autograd.grad(out.square().sum(), start)
         assert float(gradient.abs().sum()) > 0

@@ -70,7 +70,7 @@ def output(base: Base) -> Tensor:
     tokens = base.text_encoders[0].tokenizer([PROMPT], padding="max_length", max_length=77)["input_ids"]
     x = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        return base.denoise(x, torch.tensor([600]), base.encode_tokens(torch.tensor(tokens)))
+        return base.denoise(x, torch.tensor([0.6]), base.encode_tokens(torch.tensor(tokens)))
 
 
 def adapter_file(folder: Path, base: Base, **more: Any) -> Path:

@@ -20,7 +20,7 @@ from lorasmith.bases.folders import Parts
 from lorasmith.bases.original import Source, unet_sources, vae_sources
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.container import Header, read_container
-from lorasmith.diffusion.schedule import Prediction
+from lorasmith.diffusion.parametrisation import Prediction
 from lorasmith.errors import BaseError
 from lorasmith.recipe.precision import Weights
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lorasmith.diffusion.schedule import Prediction
+from lorasmith.diffusion.parametrisation import Prediction
 
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
 
 SIDE = 16
 BORDER = 0.5
+LAST = 0.999
+"""The noisiest step of a table of a thousand."""
 
 
 @torch.no_grad()
@@ -24,9 +26,8 @@ def probe_prediction(base: Base) -> Prediction:
     """
     encoder = base.text_encoders[0].tokenizer
     ids = torch.tensor(encoder([""], padding="max_length", max_length=encoder.model_max_length)["input_ids"])
-    steps = len(base.noise_schedule.alphas_cumprod)
     noise = torch.randn(1, base.latent_channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     x_t = noise.to(base.device, base.dtype)
-    out = base.denoise(x_t, torch.tensor([steps - 1], device=base.device), base.encode_tokens(ids))
+    out = base.denoise(x_t, torch.tensor([LAST]), base.encode_tokens(ids))
     alike = torch.corrcoef(torch.stack([noise.flatten(), out.float().cpu().flatten()]))[0, 1]
     return "epsilon" if float(alike) > BORDER else "v_prediction"
