@@ -33,8 +33,8 @@ from lorasmith.events import finish
 from lorasmith.generation.request import Request
 from lorasmith.generation.studio import Studio
 from lorasmith.server.metrics import resident_bytes
-from lorasmith.server.running import build_server
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.uvicorn_server import build_server
 
 CLIENTS, ADAPTERS, BATCH, SIDE = 32, 8, 8, 128
 GREATEST_GROWTH = 1.1

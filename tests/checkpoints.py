@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lorasmith.bases.anatomy import Anatomy, TextAnatomy
 from lorasmith.bases.checkpoint import empty_models, part_sources
+from lorasmith.bases.families import find_family
 from lorasmith.bases.original import CLIP, OPEN_CLIP, SDXL_CLIP, SDXL_OPEN_CLIP, Source
 
 SD: dict[str, Any] = {
@@ -104,7 +105,7 @@ def anatomy_of(family: str, sizes: Mapping[str, Any], vae: tuple[int, ...] = (32
         owner, prefix = ("text_encoder_2", SDXL_OPEN_CLIP) if xl else ("text_encoder", OPEN_CLIP)
         texts.append(TextAnatomy(owner, config, "open_clip", prefix, "!"))
     return Anatomy(
-        family=family,  # type: ignore[arg-type]
+        family=find_family(family),
         unet=shared | sizes["unet"],
         vae={
             "block_out_channels": vae,
@@ -144,7 +145,7 @@ def original_tensors(anatomy: Anatomy, seed: int | None = 0) -> dict[str, Tensor
     Layers that the models leave out (SD 2's last text layer) and keys that nobody reads are there too.
     """
     generator = None if seed is None else torch.Generator().manual_seed(seed)
-    if anatomy.family == "sd2":
+    if anatomy.family.name == "sd2":
         text = anatomy.text[0]
         more = dict(text.config) | {"num_hidden_layers": text.config["num_hidden_layers"] + 1}
         anatomy = replace(anatomy, text=(replace(text, config=more),))
@@ -154,9 +155,9 @@ def original_tensors(anatomy: Anatomy, seed: int | None = 0) -> dict[str, Tensor
         for key, source in part_sources(anatomy, part, model).items():
             put(tensors, source, random_weight(key, tuple(state[key].shape), generator))
     for key in ("model_ema.decay", "betas", f"{CLIP}text_model.embeddings.position_ids"):
-        if anatomy.family == "sd1":
+        if anatomy.family.name == "sd1":
             tensors[key] = torch.zeros(1)
-    if anatomy.family != "sd1":
+    if anatomy.family.name != "sd1":
         tensors[f"{anatomy.text[-1].prefix}logit_scale"] = torch.zeros(())
     return tensors
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import build_project
+
 SOURCE = Path(__file__).parents[1] / "src" / "lorasmith"
 
 LAYERS = (
@@ -23,11 +25,11 @@ LAYERS = (
     "images",
     "dataset",
     "tags",
-    "recipe",
     "prompts",
     "diffusion",
     "bases",
     "adapters",
+    "recipe",
     "generation",
     "training",
     "exam",
@@ -120,6 +122,26 @@ def test_help_imports_nothing_heavy() -> None:
         "try:\n    main(['--help'])\n"
         "except SystemExit as stop:\n    assert not stop.code, stop.code\n"
         "heavy = sorted(set(sys.modules) & {'torch', 'diffusers', 'transformers', 'onnxruntime', 'numpy', 'PIL'})\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_recipe_and_a_plan_import_no_torch(tmp_path: Path) -> None:
+    project = build_project(tmp_path)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from lorasmith.dataset.reading import read_dataset\n"
+        "from lorasmith.events import finish\n"
+        "from lorasmith.project import open_project\n"
+        "from lorasmith.recipe.plan import make_plan\n"
+        "from lorasmith.recipe.recipe import read_recipe\n"
+        f"project = open_project(Path({str(project.root)!r}))\n"
+        "plan = make_plan(read_recipe(project), finish(read_dataset(project)))\n"
+        "assert plan.steps > 0 and plan.bytes > 0\n"
+        f"heavy = sorted(set(sys.modules) & {set(HEAVY)!r})\n"
         "assert not heavy, heavy\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -105,7 +105,7 @@ def _train(project: Project) -> Work[Path]:
     """Train, or go on training, or take the finished adapter."""
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.training.loop import train
-    from lorasmith.training.runs.folder import latest_run
+    from lorasmith.training.runs.run_set import latest_run
 
     recipe = read_recipe(project)
     done = yield from train(project, recipe, resume=latest_run(project) is not None)

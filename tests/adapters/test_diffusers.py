@@ -56,7 +56,7 @@ def pipeline_of(base: Base) -> Any:
     for suffix, encoder in zip(("", "_2"), base.text_encoders, strict=False):
         parts |= {f"text_encoder{suffix}": encoder.model, f"tokenizer{suffix}": encoder.tokenizer}
     with quiet_libraries():
-        if base.family == "sdxl":
+        if base.family.name == "sdxl":
             pipeline = StableDiffusionXLPipeline(**parts, add_watermarker=False, force_zeros_for_empty_prompt=False)
         else:
             more = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}

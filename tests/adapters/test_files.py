@@ -341,7 +341,7 @@ def drawn_by(pipeline: Any, base: Base) -> Tensor:
 
     x, t = noisy_latents()
     with torch.no_grad():
-        if base.family == "sdxl":
+        if base.family.name == "sdxl":
             hidden, _, pooled, _ = pipeline.encode_prompt(
                 list(PROMPTS), device="cpu", do_classifier_free_guidance=False
             )

@@ -21,6 +21,7 @@ from lorasmith.adapters.surgery.insertion import insert
 from lorasmith.adapters.surgery.merging import merge, to_lora
 from lorasmith.adapters.surgery.products import Cut, shorten
 from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.families import find_family
 from lorasmith.bases.stored import open_stored
 from lorasmith.errors import AdapterError, StorageError, UsageError
 from lorasmith.events import finish
@@ -165,7 +166,7 @@ class TestCheckpoints:
             for name in tiny_base.layers:
                 torch.testing.assert_close(merged.module(name).weight, tiny_base.module(name).weight)
         with pytest.raises(AdapterError, match="sd2"):
-            finish(extract(open_stored(out), replace(open_stored(out), family="sd2"), Cut(), name="x"))
+            finish(extract(open_stored(out), replace(open_stored(out), family=find_family("sd2")), Cut(), name="x"))
 
     def test_an_interrupted_merge_leaves_nothing(self, file: Path, tmp_path: Path) -> None:
         base = load_base(file, prediction="epsilon")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.bases.base import Base
+from lorasmith.bases.families import find_family
 from lorasmith.bases.targets import Group, Kind, TargetLayer
 from lorasmith.diffusion.parametrisation import Discrete
 
@@ -88,7 +89,7 @@ def toy_base() -> Base:
         for path, (kind, group) in _PATHS.items()
     ]
     schedule = Discrete(torch.linspace(0.99, 0.01, 10), "epsilon")
-    return Base("toy", Path(), "sd1", denoiser, (), None, schedule, 64, {t.name: t for t in targets})
+    return Base("toy", Path(), find_family("sd1"), denoiser, (), None, schedule, 64, {t.name: t for t in targets})
 
 
 @torch.no_grad()

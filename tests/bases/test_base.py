@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.errors import BaseError
-from lorasmith.recipe.framing import Framing, frame_whole
 from tests.tiny import build_tiny_base, diffusers_pipeline
 
 FAMILIES = ("sd1", "sd2", "sdxl")
@@ -34,7 +34,7 @@ def family_base(request: pytest.FixtureRequest, family_folders: dict[str, Path])
 def test_family_and_sizes(family_folders: dict[str, Path]) -> None:
     for family, folder in family_folders.items():
         base = load_base(folder)
-        assert base.family == family
+        assert base.family.name == family
         assert (base.resolution, base.latent_channels, base.vae_factor) == (64, 4, 8)
         assert base.parametrisation.prediction == ("v_prediction" if family == "sd2" else "epsilon")
         assert [encoder.prefix for encoder in base.text_encoders] == (
@@ -54,14 +54,14 @@ def test_every_target_is_a_live_frozen_layer(family_base: Base) -> None:
 
 
 def test_text_and_denoiser_agree_with_the_pipeline(family_base: Base, family_folders: dict[str, Path]) -> None:
-    pipeline = diffusers_pipeline(family_folders[family_base.family])
+    pipeline = diffusers_pipeline(family_folders[family_base.family.name])
     prompts = ["zbk, red hair", "blue hat, smile"]
     context = family_base.encode_tokens(tokens(family_base, *prompts))
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     t = torch.tensor([0.01, 0.8])
     with torch.no_grad():
         out = family_base.denoise(x, t, context)
-        if family_base.family == "sdxl":
+        if family_base.family.name == "sdxl":
             hidden, _, pooled, _ = pipeline.encode_prompt(prompts, device="cpu", do_classifier_free_guidance=False)
             assert context.pooled is not None
             torch.testing.assert_close(context.pooled, pooled)
@@ -138,13 +138,13 @@ def test_text_is_differentiable(tiny_base: Base) -> None:
 
 
 def test_images_round_through_both_kinds_of_vae(family_base: Base, family_folders: dict[str, Path]) -> None:
-    vae: Any = diffusers_pipeline(family_folders[family_base.family]).vae
+    vae: Any = diffusers_pipeline(family_folders[family_base.family.name]).vae
     pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     z = family_base.encode_images(pixels)
     assert z.shape == (2, 4, 8, 8)
     assert torch.equal(z, family_base.encode_images(pixels))
     with torch.no_grad():
-        if family_base.family == "sd1":
+        if family_base.family.name == "sd1":
             raw = vae.encode(pixels).latents
         else:
             raw = vae.encode(pixels).latent_dist.mean

@@ -68,7 +68,7 @@ def test_every_weight_is_where_the_library_s_converters_look_for_it(family: str,
     from diffusers.loaders import single_file_utils as oracle
 
     base = load_base(checkpoints[family], prediction="epsilon")
-    assert (base.family, base.name) == (family, f"small-{family}")
+    assert (base.family.name, base.name) == (family, f"small-{family}")
     stored = load_file(checkpoints[family])
     unet = oracle.convert_ldm_unet_checkpoint(dict(stored), dict(base.denoiser.config))
     vae = oracle.convert_ldm_vae_checkpoint(dict(stored), dict(base.vae.config))

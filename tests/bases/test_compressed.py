@@ -25,11 +25,11 @@ from lorasmith.bases.compressed import (
     turn_compressed,
     weight_storage,
 )
+from lorasmith.bases.precision import Weights
 from lorasmith.events import StepDone, finish
 from lorasmith.generation.request import Request
 from lorasmith.generation.studio import Studio
 from lorasmith.recipe.estimates import COMPRESSED_SHARE, FAMILY_COSTS, estimate_memory
-from lorasmith.recipe.precision import Weights
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.loop import train
 from tests.adapters import drawing

@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lorasmith.bases import hardware
 from lorasmith.bases.base import load_base, open_base
 from lorasmith.bases.hardware import Use, WideGroupNorm, choose_dtype, precision_of, skip_divisions
+from lorasmith.bases.precision import Precision
 from lorasmith.events import StepDone, finish
 from lorasmith.generation.request import Request
 from lorasmith.generation.studio import Studio
-from lorasmith.recipe.precision import Precision
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from tests.projects import build_project

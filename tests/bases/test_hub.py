@@ -22,7 +22,7 @@ def test_a_cached_base_needs_no_network(hub_cache: Path, tiny_base_folder: Path)
     shutil.copytree(tiny_base_folder, folder)
     assert fetch_base("owner/tiny") == folder
     base = load_base("owner/tiny")
-    assert (base.name, base.family, base.folder) == ("tiny", "sd1", folder)
+    assert (base.name, base.family.name, base.folder) == ("tiny", "sd1", folder)
 
 
 def test_offline_without_a_cache(hub_cache: Path) -> None:

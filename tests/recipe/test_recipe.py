@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from lorasmith.bases.detection import family_of
 from lorasmith.errors import RecipeError
 from lorasmith.project import SubjectKind
 from lorasmith.recipe.durations import Duration
-from lorasmith.recipe.family import family_of
 from lorasmith.recipe.presets import PRESETS, explain_preset, preset
 from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, write_recipe
 from tests.projects import build_project

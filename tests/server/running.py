@@ -19,8 +19,8 @@ from lorasmith.generation.pictures import Picture
 from lorasmith.server.bases import BaseEntry
 from lorasmith.server.engine import Engine, InputPath, Moved, Round, request_of
 from lorasmith.server.orders import Order
-from lorasmith.server.running import Running, build_server
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.uvicorn_server import UvicornServer, build_server
 
 
 class PlainEngine:
@@ -96,7 +96,7 @@ class Plain:
 
 
 @contextmanager
-def running(settings: ServerSettings, loader: Any = None) -> Iterator[tuple[httpx.Client, Running]]:
+def running(settings: ServerSettings, loader: Any = None) -> Iterator[tuple[httpx.Client, UvicornServer]]:
     """A started server and a client of it."""
     server = build_server(replace(settings, port=0), loader=loader)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import load_base
-from lorasmith.server.running import Running
+from lorasmith.server.uvicorn_server import UvicornServer
 from tests.adapters.drawing import trained_adapter
 from tests.server.running import Plain, plain_settings, running, wait_for
 
@@ -29,7 +29,9 @@ SMALL = {"steps": 2, "width": 64, "height": 64}
 
 
 @pytest.fixture(scope="module")
-def server(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Running]]:
+def server(
+    tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[httpx.Client, UvicornServer]]:
     folder = tmp_path_factory.mktemp("served")
     adapters = folder / "adapters"
     adapters.mkdir()
@@ -41,7 +43,7 @@ def server(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def api(server: tuple[httpx.Client, Running]) -> Any:
+def api(server: tuple[httpx.Client, UvicornServer]) -> Any:
     url = httpx.URL(server[1].address)
     return webuiapi.WebUIApi(host=url.host, port=url.port, username="anybody", password=TOKEN)
 
@@ -143,7 +145,7 @@ def test_png_info_and_extras(api: Any) -> None:
     ],
 )
 def test_wrong_and_unknown(
-    server: tuple[httpx.Client, Running], changes: dict[str, Any], status: int, names: str
+    server: tuple[httpx.Client, UvicornServer], changes: dict[str, Any], status: int, names: str
 ) -> None:
     answer = server[0].post("/sdapi/v1/txt2img", json={"prompt": "red", "sampler_name": "Euler", **SMALL, **changes})
     assert answer.status_code == status, answer.text
@@ -153,7 +155,7 @@ def test_wrong_and_unknown(
 @pytest.mark.parametrize(
     "image", ["https://example.org/a.png", "data:image/png;base64,AAAA", "???", "file:///etc/passwd"]
 )
-def test_what_is_no_picture(server: tuple[httpx.Client, Running], image: str) -> None:
+def test_what_is_no_picture(server: tuple[httpx.Client, UvicornServer], image: str) -> None:
     for path, body in (("img2img", {"init_images": [image], **SMALL}), ("png-info", {"image": image})):
         answer = server[0].post(f"/sdapi/v1/{path}", json=body)
         assert answer.status_code == 422

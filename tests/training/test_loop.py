@@ -24,9 +24,10 @@ from lorasmith.errors import RecipeError, Stopped, StorageError, TrainingError
 from lorasmith.events import Done, Event, SnapshotSaved, StepDone, finish
 from lorasmith.project import Project, write_file
 from lorasmith.recipe.recipe import read_recipe
-from lorasmith.training import loop
+from lorasmith.training import step_loop
 from lorasmith.training.loop import train
-from lorasmith.training.runs.folder import Run, latest_run
+from lorasmith.training.runs.folder import Run
+from lorasmith.training.runs.run_set import latest_run
 from lorasmith.training.steps.trainer import Trainer
 from tests.projects import build_project
 
@@ -61,9 +62,9 @@ def same_tensors(one: Path, other: Path) -> bool:
 
 
 def only_run(project: Project) -> Run:
-    run = latest_run(project)
-    assert run is not None
-    return run
+    runs = latest_run(project)
+    assert runs is not None
+    return runs.runs[""]
 
 
 def test_a_run_leaves_what_it_promises(project: Project, tiny_base: Base) -> None:
@@ -200,7 +201,8 @@ def test_resuming_refuses_other_captions(project: Project, tiny_base: Base) -> N
 
 def test_a_damaged_state_is_named(project: Project, tiny_base: Base) -> None:
     run = stopped_run(project, tiny_base)
-    run.state_file.write_bytes(run.state_file.read_bytes()[:100])
+    file = run.path / "state" / "state.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(TrainingError, match="state cannot be read"):
         run_all(project, tiny_base, resume=True)
 
@@ -262,8 +264,8 @@ import sys, torch
 from lorasmith.events import finish
 from lorasmith.project import open_project
 from lorasmith.recipe.recipe import read_recipe
-from lorasmith.training import loop
-loop.SAVE_SECONDS = 0.05
+from lorasmith.training import loop, step_loop
+step_loop.SAVE_SECONDS = 0.05
 torch.set_num_threads(1)
 project = open_project(sys.argv[1])
 recipe = read_recipe(project, {"epochs": "40"})
@@ -288,7 +290,7 @@ def test_kill_at_random_moments_does_not_show(
     project: Project, tiny_base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five times kill -9: while caching, between steps, inside them, while saving; then to the end."""
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.05)
+    monkeypatch.setattr(step_loop, "SAVE_SECONDS", 0.05)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -305,7 +307,7 @@ def test_kill_at_random_moments_does_not_show(
     assert all(killed)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     run = only_run(project)
-    assert run.done_event() is not None
+    assert run.done() is not None
     assert len(list(project.runs.iterdir())) == 1
     assert same_tensors(whole_adapter, run.adapter_file)
     steps = [json.loads(line) for line in run.events_file.read_text().splitlines()]

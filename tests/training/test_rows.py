@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from lorasmith.bases.base import Base
+from lorasmith.bases.framing import frame_in_bucket, frame_whole
 from lorasmith.events import finish
-from lorasmith.recipe.framing import frame_in_bucket, frame_whole
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.inputs.preservation import leave_blank

@@ -18,6 +18,7 @@ from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.algorithms.norm import NormFactors
 from lorasmith.adapters.algorithms.tucker import TuckerFactors
 from lorasmith.bases.base import Base
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError, did_you_mean
 
@@ -132,7 +133,7 @@ class Layered(Protocol):
     """What an adapter is fitted to: a loaded base, or its weights on disk."""
 
     name: str
-    family: str
+    family: Family
 
     @property
     def layers(self) -> Mapping[str, TargetLayer]: ...

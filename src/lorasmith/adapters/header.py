@@ -23,12 +23,13 @@ LEGACY_BEGIN, LEGACY_LENGTH = 0x100000, 0x10000
 MODEL_HASH, LEGACY_HASH = "sshs_model_hash", "sshs_legacy_hash"
 ARCHITECTURES = {
     "sd1": "stable-diffusion-v1/lora",
+    "doodle": "stable-diffusion-v1/lora",
     "sd2": "stable-diffusion-v2-512/lora",
     "sd2v": "stable-diffusion-v2-768-v/lora",
     "sdxl": "stable-diffusion-xl-v1-base/lora",
 }
 LYCORIS = {"lora": "locon", "tucker": "locon", "oft": "diag-oft"}
-VERSIONS = {"sd1": "sd_v1", "sd2": "sd_v2", "sd2v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
+VERSIONS = {"sd1": "sd_v1", "doodle": "sd_v1", "sd2": "sd_v2", "sd2v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
 
 
 def build_header(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -50,7 +51,7 @@ def network_facts(adapter: Adapter, base: Base) -> dict[str, Any]:
     args = {"conv_dim": str(conv[0])} if len(conv) == 1 else {}
     module, algo = _network_module(adapter)
     return {
-        "ss_v2": base.family == "sd2",
+        "ss_v2": base.family.name == "sd2",
         "ss_base_model_version": VERSIONS[family],
         "ss_network_module": module,
         "ss_network_dim": adapter.rank,
@@ -92,7 +93,9 @@ def modelspec(
     fields = {
         "sai_model_spec": "1.0.1",
         "architecture": ARCHITECTURES[_version_key(base)],
-        "implementation": "https://github.com/Stability-AI/generative-models" if base.family == "sdxl" else "diffusers",
+        "implementation": "https://github.com/Stability-AI/generative-models"
+        if base.family.name == "sdxl"
+        else "diffusers",
         "title": title,
         "resolution": f"{width}x{height}",
         "date": when.replace(tzinfo=None, microsecond=0).isoformat(),
@@ -105,8 +108,8 @@ def modelspec(
 
 
 def _version_key(base: Base) -> str:
-    v = base.family == "sd2" and base.parametrisation.prediction == "v_prediction"
-    return "sd2v" if v else base.family
+    v = base.family.name == "sd2" and base.parametrisation.prediction == "v_prediction"
+    return "sd2v" if v else base.family.name
 
 
 def payload_hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import yaml
 
-from lorasmith.bases.folders import Family
+from lorasmith.bases.families import find_family
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.original import (
     CLIP,
     OPEN_CLIP,
@@ -114,15 +115,15 @@ def _family(shapes: Shapes, where: Path) -> Family:
         raise BaseError(f"is {what}: its UNet takes {first[1]} channels.", where=where, hint=_SUPPORTED)
     if not any(key.startswith(VAE) for key in shapes):
         raise BaseError("holds no VAE.", where=where, hint="Take a version of the model with its VAE baked in.")
-    starts: dict[str, Family] = {SDXL_OPEN_CLIP: "sdxl", CLIP: "sd1", OPEN_CLIP: "sd2"}
-    family = next((family for start, family in starts.items() if any(key.startswith(start) for key in shapes)), None)
-    if family is None:
+    starts = {SDXL_OPEN_CLIP: "sdxl", CLIP: "sd1", OPEN_CLIP: "sd2"}
+    name = next((name for start, name in starts.items() if any(key.startswith(start) for key in shapes)), None)
+    if name is None:
         raise BaseError("holds no text encoder of a known family.", where=where, hint=_SUPPORTED)
     labelled = f"{UNET}label_emb.0.0.weight" in shapes
-    if labelled != (family == "sdxl"):
+    if labelled != (name == "sdxl"):
         what = "conditions that its family does not have" if labelled else "no size conditions, unlike SDXL"
         raise BaseError(f"its UNet takes {what}.", where=where, hint=_SUPPORTED)
-    return family
+    return find_family(name)
 
 
 def _unet(shapes: Shapes, family: Family) -> dict[str, Any]:
@@ -131,12 +132,12 @@ def _unet(shapes: Shapes, family: Family) -> dict[str, Any]:
     def shape(key: str) -> tuple[int, ...]:
         return shapes[f"{UNET}{key}"]
 
-    levels = 3 if family == "sdxl" else 4
+    levels = 3 if family.name == "sdxl" else 4
     widths = tuple(shape(f"input_blocks.{1 + 3 * level}.0.in_layers.2.weight")[0] for level in range(levels))
-    attention = "input_blocks.4.1" if family == "sdxl" else "input_blocks.1.1"
-    heads = (SD1_HEADS,) * levels if family == "sd1" else tuple(max(1, width // HEAD_WIDTH) for width in widths)
+    attention = "input_blocks.4.1" if family.name == "sdxl" else "input_blocks.1.1"
+    heads = (SD1_HEADS,) * levels if family.name == "sd1" else tuple(max(1, width // HEAD_WIDTH) for width in widths)
     config: dict[str, Any] = {
-        "sample_size": 128 if family == "sdxl" else 64,
+        "sample_size": 128 if family.name == "sdxl" else 64,
         "in_channels": 4,
         "out_channels": 4,
         "block_out_channels": widths,
@@ -145,7 +146,7 @@ def _unet(shapes: Shapes, family: Family) -> dict[str, Any]:
         "cross_attention_dim": shape(f"{attention}.transformer_blocks.0.attn2.to_k.weight")[1],
         "use_linear_projection": len(shape(f"{attention}.proj_in.weight")) == 2,
     }
-    if family != "sdxl":
+    if family.name != "sdxl":
         return config | {
             "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
             "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
@@ -172,18 +173,18 @@ def _vae(shapes: Shapes, family: Family) -> dict[str, Any]:
         "layers_per_block": 2,
         "latent_channels": shapes[f"{VAE}post_quant_conv.weight"][0],
         "norm_num_groups": 32,
-        "sample_size": 1024 if family == "sdxl" else 512,
-        "scaling_factor": 0.13025 if family == "sdxl" else 0.18215,
-        "force_upcast": family == "sdxl",
+        "sample_size": 1024 if family.name == "sdxl" else 512,
+        "scaling_factor": 0.13025 if family.name == "sdxl" else 0.18215,
+        "force_upcast": family.name == "sdxl",
     }
 
 
 def _texts(shapes: Shapes, family: Family) -> tuple[TextAnatomy, ...]:
-    if family == "sd2":
+    if family.name == "sd2":
         # What reaches the UNet is the last layer but one: as in diffusers, the last is not loaded.
         return (_open_clip(shapes, OPEN_CLIP, "text_encoder", unused=1),)
-    clip = _clip(shapes, CLIP if family == "sd1" else SDXL_CLIP)
-    return (clip,) if family == "sd1" else (clip, _open_clip(shapes, SDXL_OPEN_CLIP, "text_encoder_2", unused=0))
+    clip = _clip(shapes, CLIP if family.name == "sd1" else SDXL_CLIP)
+    return (clip,) if family.name == "sd1" else (clip, _open_clip(shapes, SDXL_OPEN_CLIP, "text_encoder_2", unused=0))
 
 
 def _clip(shapes: Shapes, start: str) -> TextAnatomy:

@@ -14,18 +14,19 @@ from torch import Tensor, nn
 
 from lorasmith.bases.checkpoint import read_checkpoint
 from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.folders import Parts, read_folder, weight_files
+from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.hardware import Use, choose_device, choose_dtype, skip_divisions, suit_to_cpu
 from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.pointwise import multiply_pointwise
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
 from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.parametrisation import Parametrisation, Prediction, parametrisation_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
-from lorasmith.recipe.framing import Framing, frame_whole
-from lorasmith.recipe.precision import Precision, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Base:
 
     name: str
     folder: Path
-    family: str
+    family: Family
     denoiser: Any
     text_encoders: tuple[TextEncoder, ...]
     vae: Any
@@ -61,7 +62,7 @@ class Base:
     @cached_property
     def layers(self) -> Mapping[str, TargetLayer]:
         """`targets`, and after them the normalisation layers that belong to them."""
-        norms = norm_targets(self.targets.values(), stability_names=self.family == "sdxl")
+        norms = norm_targets(self.targets.values(), stability_names=self.family.name == "sdxl")
         return {**self.targets, **{target.name: target for target in norms}}
 
     def module(self, name: str) -> nn.Module:
@@ -131,7 +132,7 @@ class Base:
         is ignored, as in sd-scripts. Raises ValueError when the encoder has fewer layers.
         """
         ids = ids_BT.to(self.device)
-        if self.family == "sdxl":
+        if self.family.name == "sdxl":
             return self._encode_sdxl(ids)
         model = self.text_encoders[0].model
         layers = int(model.config.num_hidden_layers)
@@ -169,7 +170,7 @@ class Base:
         at the latents' own.
         """
         added: dict[str, Tensor] | None = None
-        if self.family == "sdxl":
+        if self.family.name == "sdxl":
             assert context.pooled is not None, "SDXL needs the pooled text"
             added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size, framings)}
         moment = self.parametrisation.model_time(t).to(x_t.device)
@@ -228,7 +229,7 @@ def load_base(
     if known is None:
         known = probe_prediction(base)
     config = dict(parts.schedule_config) | {"prediction_type": known}
-    if path.is_file() and parts.family == "sdxl" and known == "v_prediction":
+    if path.is_file() and parts.family.name == "sdxl" and known == "v_prediction":
         config["rescale_betas_zero_snr"] = True  # as all SDXL models that predict velocity are trained
     base.parametrisation = parametrisation_from_config(config)
     return base
@@ -274,12 +275,12 @@ def _assembled(name: str, path: Path, parts: Parts) -> Base:
         denoiser=parts.denoiser,
         text_encoders=tuple(
             TextEncoder(model, tokenizer, prefix)
-            for (_, model, tokenizer), prefix in zip(parts.text, text_prefixes(parts.family), strict=True)
+            for (_, model, tokenizer), prefix in zip(parts.text, text_prefixes(parts.family.name), strict=True)
         ),
         vae=parts.vae,
         parametrisation=parametrisation_from_config(parts.schedule_config),
         resolution=int(parts.denoiser.config.sample_size) * _vae_factor(parts.vae),
-        targets=family_targets(parts.family, parts.denoiser.config, depths),
+        targets=family_targets(parts.family.name, parts.denoiser.config, depths),
     )
 
 

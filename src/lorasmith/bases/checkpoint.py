@@ -18,11 +18,11 @@ from lorasmith.bases.clip import SIZE, clip_tokenizer
 from lorasmith.bases.compressed import compress, compressible_layers, turn_compressed
 from lorasmith.bases.folders import Parts
 from lorasmith.bases.original import Source, unet_sources, vae_sources
+from lorasmith.bases.precision import Weights
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.container import Header, read_container
 from lorasmith.diffusion.parametrisation import Prediction
 from lorasmith.errors import BaseError
-from lorasmith.recipe.precision import Weights
 
 Read = Callable[[str], Tensor]
 

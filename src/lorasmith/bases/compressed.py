@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
 from lorasmith.bases.pointwise import Pointwise
-from lorasmith.recipe.precision import Weights
+from lorasmith.bases.precision import Weights
 
 ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "text_projection"})
 """Parts of a model that stay as they are: all else passes through them, and they are small."""

@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from lorasmith.bases.compressed import compress_model
+from lorasmith.bases.families import find_family
+from lorasmith.bases.families.family import Family
+from lorasmith.bases.precision import Weights
 from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.container import read_container
 from lorasmith.errors import BaseError
-from lorasmith.recipe.precision import Weights
 
-Family = Literal["sd1", "sd2", "sdxl"]
 UNSAFE = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 M = TypeVar("M")
 
@@ -45,10 +46,12 @@ def family_of(folder: Path) -> Family:
     if config.get("addition_embed_type") == "text_time":
         if not (folder / "text_encoder_2").is_dir() or not (folder / "text_encoder").is_dir():
             raise BaseError("an SDXL model needs text_encoder and text_encoder_2.", where=folder)
-        return "sdxl"
+        return find_family("sdxl")
     if config.get("addition_embed_type") is not None or config.get("encoder_hid_dim_type") is not None:
         raise BaseError("its UNet takes conditions that no supported family has.", where=folder)
-    return "sd2" if config.get("use_linear_projection") else "sd1"
+    if (config.get("in_channels"), config.get("cross_attention_dim")) == (8, 128):
+        return find_family("doodle")
+    return find_family("sd2" if config.get("use_linear_projection") else "sd1")
 
 
 def read_folder(folder: Path, dtype: torch.dtype, weights: Weights = "full") -> Parts:
@@ -66,7 +69,7 @@ def read_folder(folder: Path, dtype: torch.dtype, weights: Weights = "full") -> 
         raise BaseError("this model has a transformer, not a UNet.", where=folder, hint="Supported: SD 1, SD 2, SDXL.")
     family = family_of(folder)
     owners = [("text_encoder", "tokenizer")]
-    if family == "sdxl":
+    if family.name == "sdxl":
         owners.append(("text_encoder_2", "tokenizer_2"))
     text_classes = (CLIPTextModel, CLIPTextModelWithProjection)
     text = tuple(

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.recipe.precision import Precision
+from lorasmith.bases.precision import Precision
 
 Use = Literal["training", "drawing", "exam"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

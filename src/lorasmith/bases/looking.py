@@ -27,7 +27,7 @@ def look_at(name_or_path: str, probe: bool = False) -> dict[str, Any]:
     return {
         "path": str(stored.path),
         "name": stored.name,
-        "family": stored.family,
+        "family": stored.family.name,
         "prediction": prediction,
         "layers": {
             "unet": sum(target.part == "unet" for target in weights),

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lorasmith.bases.clip import vocabulary
+from lorasmith.bases.detection import locate_base
 from lorasmith.bases.doodle import doodle_folder, world
 from lorasmith.bases.hub import cached_base, is_hub_id
 from lorasmith.bases.world import read_world
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED, Project
-from lorasmith.recipe.family import locate_base
 from lorasmith.tags.review import Lore
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lorasmith.bases.anatomy import dissect
 from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.folders import family_of, read_config
 from lorasmith.bases.hub import fetch_base, is_hub_id
 from lorasmith.bases.original import Source, unet_sources
@@ -44,7 +45,7 @@ class StoredBase:
 
     name: str
     path: Path
-    family: str
+    family: Family
     layers: Mapping[str, TargetLayer]
     places: Mapping[tuple[str, str], Place]
     headers: Mapping[Path, Header]
@@ -107,7 +108,7 @@ def _of_file(path: Path) -> StoredBase:
     header = read_container(path, BaseError, "a base")
     anatomy = dissect(header, path)
     layers = family_layers(
-        anatomy.family, anatomy.unet, [int(text.config["num_hidden_layers"]) for text in anatomy.text]
+        anatomy.family.name, anatomy.unet, [int(text.config["num_hidden_layers"]) for text in anatomy.text]
     )
     texts = {text.owner: text for text in anatomy.text}
     keys: dict[str, list[str]] = {}
@@ -128,9 +129,9 @@ def _of_file(path: Path) -> StoredBase:
 
 def _of_folder(path: Path) -> StoredBase:
     family = family_of(path)
-    owners = ("text_encoder", "text_encoder_2") if family == "sdxl" else ("text_encoder",)
+    owners = ("text_encoder", "text_encoder_2") if family.name == "sdxl" else ("text_encoder",)
     depths = [int(read_config(path, owner)["num_hidden_layers"]) for owner in owners]
-    layers = family_layers(family, read_config(path, "unet"), depths)
+    layers = family_layers(family.name, read_config(path, "unet"), depths)
     headers: dict[Path, Header] = {}
     where: dict[tuple[str, str], Path] = {}
     for owner in ("unet", *owners):

@@ -6,8 +6,8 @@ from typing import Annotated, cast, get_args
 
 import typer
 
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import UsageError, did_you_mean
-from lorasmith.recipe.precision import Precision, Weights
 
 PrecisionOption = Annotated[
     str, typer.Option(metavar="NUMBERS", help="Of the base: auto, fp32, bf16 or fp16. auto: half on a GPU, else fp32.")

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import ExamError
 from lorasmith.project import Project
-from lorasmith.recipe.precision import Precision, Weights
 from lorasmith.schema import TableModel, read_table
 
 

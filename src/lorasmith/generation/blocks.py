@@ -34,7 +34,7 @@ def split_by_blocks(adapter: Adapter, weights: tuple[float, ...], base: Base) ->
 
     Raises PromptError when the weights are another family's, AdapterError when the adapter does not fit the base.
     """
-    is_xl = base.family == "sdxl"
+    is_xl = base.family.name == "sdxl"
     if (len(weights) in XL_LAYOUTS) != is_xl:
         fitting = [str(number) for number in LAYOUTS if (number in XL_LAYOUTS) == is_xl]
         raise PromptError(

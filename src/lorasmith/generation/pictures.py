@@ -12,12 +12,12 @@ from typing import Any, get_args
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import ImageError, StorageError, UsageError
 from lorasmith.generation.infotext import read_infotext
 from lorasmith.generation.request import Hires, InitImage, Request, Variation, hash_pixels
 from lorasmith.project import write_file
 from lorasmith.prompts.networks import Network
-from lorasmith.recipe.precision import Precision, Weights
 
 INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"

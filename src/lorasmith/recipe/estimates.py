@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lorasmith.bases.detection import family_of
 from lorasmith.project import write_file
-from lorasmith.recipe.family import family_of
 from lorasmith.recipe.recipe import Recipe
 
 FLOPS_PER_CORE = 2.5e10

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lorasmith.bases.framing import Framing, frame_in_bucket
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.images.crops import Box
@@ -21,7 +22,6 @@ from lorasmith.recipe.estimates import (
     validation_work,
     work_per_step,
 )
-from lorasmith.recipe.framing import Framing, frame_in_bucket
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.steps import ceil_div, solve_length
 

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 import tomlkit
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
+from lorasmith.bases.detection import family_of, locate_base
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import RecipeError
 from lorasmith.project import Project
 from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
-from lorasmith.recipe.family import family_of, locate_base
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
-from lorasmith.recipe.precision import Precision, Weights
 from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
 from lorasmith.schema import TableModel, read_table
 

@@ -17,9 +17,8 @@ from starlette.middleware.cors import CORSMiddleware
 from lorasmith import __version__
 from lorasmith.errors import LorasmithError
 from lorasmith.server import native, webui
-from lorasmith.server.faults import BusyError, MissingError, fault_json
+from lorasmith.server.errors import BusyError, MissingError, error_document, error_json
 from lorasmith.server.guard import Guard
-from lorasmith.server.jobs import error_json
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
 from lorasmith.web import read_page
@@ -118,16 +117,16 @@ def _add_error_handlers(app: FastAPI) -> None:
         faults = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in fault.errors()]
         first = faults[0] if faults else {"loc": [], "msg": "cannot be read"}
         where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-        error = fault_json("FieldError", str(first["msg"]), 422, where)
+        error = error_document("FieldError", str(first["msg"]), 422, where)
         return JSONResponse({"error": error, "detail": faults}, 422)
 
     @app.exception_handler(HTTPException)
     async def tell_http(_: Request, fault: HTTPException) -> JSONResponse:
-        error = fault_json("HTTPError", str(fault.detail), fault.status_code)
+        error = error_document("HTTPError", str(fault.detail), fault.status_code)
         return JSONResponse({"error": error, "detail": fault.detail}, fault.status_code, fault.headers)
 
     @app.exception_handler(Exception)
     async def tell_bug(request: Request, fault: Exception) -> JSONResponse:
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=fault)
-        error = fault_json(type(fault).__name__, "a fault of the server.", 500)
+        error = error_document(type(fault).__name__, "a fault of the server.", 500)
         return JSONResponse({"error": error, "detail": error["message"]}, 500)

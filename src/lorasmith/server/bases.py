@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lorasmith.project import EMBEDDED
-from lorasmith.server.faults import FieldError
+from lorasmith.server.errors import FieldError
 
 
 @dataclass(frozen=True)

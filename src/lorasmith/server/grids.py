@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lorasmith.errors import LorasmithError, RefusedError
 from lorasmith.server.bases import find_base
-from lorasmith.server.faults import FieldError
+from lorasmith.server.errors import FieldError
 from lorasmith.server.orders import Hires, Order, Variation
 
 if TYPE_CHECKING:

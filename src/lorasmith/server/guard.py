@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lorasmith.server.faults import fault_json
+from lorasmith.server.errors import error_document
 from lorasmith.server.metrics import Metrics
 from lorasmith.server.settings import ServerSettings, is_loopback
 
@@ -177,7 +177,7 @@ def _is_preflight(scope: Scope, headers: MutableMapping[str, str], origins: tupl
 
 
 async def _answer(send: Send, code: int, message: str) -> None:
-    body = json.dumps({"error": fault_json("Refused", message, code), "detail": message}).encode("utf-8")
+    body = json.dumps({"error": error_document("Refused", message, code), "detail": message}).encode("utf-8")
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode("ascii"))]
     if code == 401:
         headers.append((b"www-authenticate", b'Basic realm="lorasmith", charset="UTF-8"'))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lorasmith.errors import ImageError
 from lorasmith.project import write_file
-from lorasmith.server.faults import FieldError
+from lorasmith.server.errors import FieldError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lorasmith.errors import LorasmithError
-from lorasmith.server.faults import fault_json
 from lorasmith.server.orders import FINAL, Order, State
 
 if TYPE_CHECKING:
@@ -157,8 +155,3 @@ def new_job(
     job = Job(secrets.token_hex(16), client, face, kind, keep=keep, attached=attached, detail=dict(detail or {}))
     job.items = [Item(job, number, order) for number, order in enumerate(orders)]
     return job
-
-
-def error_json(error: LorasmithError) -> dict[str, Any]:
-    """An error as every face shows it."""
-    return fault_json(type(error).__name__, error.message, error.http_status, error.where, error.hint)

@@ -15,7 +15,7 @@ from lorasmith import __version__
 from lorasmith.prompts import Network, parse
 from lorasmith.server import schemas
 from lorasmith.server.bases import find_base
-from lorasmith.server.faults import FieldError, MissingError
+from lorasmith.server.errors import FieldError, MissingError
 from lorasmith.server.grids import GridPlan, plan_grid
 from lorasmith.server.inputs import keep_input
 from lorasmith.server.jobs import Job, Reader, new_job

@@ -1,4 +1,4 @@
-"""The service: jobs wait in one fair line, one worker draws them, they are kept, and who listens is told.
+"""The service: jobs wait in one fair queue, one worker draws them, they are kept, and who listens is told.
 
 All methods may be called from any thread. Nothing heavy is imported until the first picture is drawn.
 """
@@ -21,14 +21,14 @@ from lorasmith.errors import LorasmithError, StorageError
 from lorasmith.prompts import parse
 from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.server.bases import BaseEntry, find_base, list_bases
-from lorasmith.server.faults import BusyError, FieldError, MissingError
-from lorasmith.server.jobs import Item, Job, Reader, Result, error_json
-from lorasmith.server.line import FairLine
+from lorasmith.server.errors import BusyError, FieldError, MissingError, error_json
+from lorasmith.server.fair_queue import FairQueue
+from lorasmith.server.jobs import Item, Job, Reader, Result
 from lorasmith.server.metrics import Metrics, resident_bytes
 from lorasmith.server.orders import FINAL, Order, State
-from lorasmith.server.pace import Pace
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import JobRow, PictureRow, Store
+from lorasmith.server.throughput import Throughput
 from lorasmith.tags.refusal import refuse
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ class Service:
         self.started = time.time()
         self.metrics = Metrics()
         self.lock = threading.Condition(threading.RLock())
-        self.line: FairLine[Item] = FairLine(self.limits.queue, self.limits.queue_per_client)
+        self.queue: FairQueue[Item] = FairQueue(self.limits.queue, self.limits.queue_per_client)
         self.live: dict[str, Job] = {}
         self.running: list[Item] = []
         self.closing = False
         self.loaded_base: str | None = None
         self.base_hashes: dict[str, str] = {}
         self.previews_until = 0.0
-        self._pace = Pace(time.monotonic)
+        self._throughput = Throughput(time.monotonic)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="lorasmith-keeper")
         self._worker: threading.Thread | None = None
         self._declare_metrics()
@@ -83,7 +83,7 @@ class Service:
                 continue
             self.store.mark_job(job.id, job.state)
             self.live[job.id] = job
-            self.line.put(item for item in job.items if item.state == "queued")
+            self.queue.put(item for item in job.items if item.state == "queued")
         self.store.drop_inputs(self.store.inputs())
         self._worker = Worker(self, self._loader)
         self._worker.start()
@@ -95,7 +95,7 @@ class Service:
             if self.closing:
                 return
             self.closing = True
-            for item in self.line.remove(lambda item: item.job.face == "webui"):
+            for item in self.queue.remove(lambda item: item.job.face == "webui"):
                 self._end(item, "cancelled", error=error_json(BusyError(_STOPPING, retry_after=10)))
             for job in list(self.live.values()):
                 if job.face == "native":
@@ -173,16 +173,16 @@ class Service:
         return width * height
 
     def submit(self, job: Job) -> Job:
-        """Put a job into the line, and into the records when it is one of our own. Raises BusyError."""
+        """Put a job into the queue, and into the records when it is one of our own. Raises BusyError."""
         with self.lock:
             if self.closing:
                 raise BusyError(_STOPPING, retry_after=10)
-            self.line.check(job.client, len(job.items), self.seconds_each())
+            self.queue.check(job.client, len(job.items), self.seconds_each())
             if job.face == "native":
                 orders = [item.order for item in job.items]
                 self.store.add_job(job.id, job.client, job.face, job.kind, orders, job.detail)
             self.live[job.id] = job
-            self.line.put(job.items)
+            self.queue.put(job.items)
             self.lock.notify_all()
         self.metrics.add("lorasmith_jobs_total", face=job.face)
         return job
@@ -213,7 +213,7 @@ class Service:
         with self.lock:
             if not only_running:
                 job.cancelled = True
-                self.line.remove(lambda item: item.job is job)
+                self.queue.remove(lambda item: item.job is job)
             for item in job.items:
                 if item.state == "running" or (item.state == "queued" and not only_running):
                     self._end(item, "cancelled")
@@ -247,10 +247,10 @@ class Service:
     def take(self, fits: Callable[[Item], bool]) -> Item | None:
         """The next picture in turn that fits, marked as running."""
         with self.lock:
-            item = self.line.take(fits)
+            item = self.queue.take(fits)
             if item is not None:
                 if not self.running:
-                    self._pace.begin()
+                    self._throughput.begin()
                 is_first = item.job.state == "queued"
                 item.state = "running"
                 self.running.append(item)
@@ -305,7 +305,7 @@ class Service:
         with self.lock:
             if item.state != "running":
                 return
-            self._pace.finish()
+            self._throughput.finish()
             self._end(item, "done", result)
 
     def _write(self, item: Item, picture: Picture) -> Result:
@@ -447,7 +447,7 @@ class Service:
     def seconds_each(self) -> float:
         """Seconds of drawing for each picture, lately; 1 before there was one."""
         with self.lock:
-            return self._pace.seconds or 1.0
+            return self._throughput.seconds or 1.0
 
     def default_base(self) -> BaseEntry:
         """What is drawn with when a request names none: the option of the web UI face, else the first one."""
@@ -462,14 +462,14 @@ class Service:
         """The server at a glance."""
         with self.lock:
             return {
-                "queued": len(self.line),
+                "queued": len(self.queue),
                 "running": len(self.running),
-                "clients_waiting": self.line.clients,
+                "clients_waiting": self.queue.clients,
                 "jobs": len(self.live),
                 "pictures": self.store.count_pictures(),
                 "base": self.loaded_base,
                 "default_base": self.default_base().name,
-                "seconds_per_picture": round(self.seconds_each(), 4) if self._pace.seconds else None,
+                "seconds_per_picture": round(self.seconds_each(), 4) if self._throughput.seconds else None,
                 "uptime": round(time.time() - self.started, 1),
                 "stopping": self.closing,
                 "limits": asdict(self.limits),
@@ -487,7 +487,7 @@ class Service:
         count("lorasmith_drawing_seconds_total", "Time in which something was being drawn.")
         count("lorasmith_records_lost_total", "What could not be written to the records, for want of space.")
         count("lorasmith_base_loads_total", "How often a base was loaded.")
-        gauge("lorasmith_queue_length", "Pictures that wait.", lambda: float(len(self.line)))
+        gauge("lorasmith_queue_length", "Pictures that wait.", lambda: float(len(self.queue)))
         gauge("lorasmith_pictures_running", "Pictures in the making.", lambda: float(len(self.running)))
         gauge("lorasmith_pictures_kept", "Pictures in the records.", lambda: float(self.store.count_pictures()))
         gauge("lorasmith_base_loaded", "1 when a base is in memory.", lambda: float(self.loaded_base is not None))

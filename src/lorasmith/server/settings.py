@@ -6,9 +6,9 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import UsageError
 from lorasmith.project import EMBEDDED
-from lorasmith.recipe.precision import Precision, Weights
 
 DEFAULT_PORT = 7860
 LEAST_TOKEN = 8

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lorasmith import __version__
 from lorasmith.project import EMBEDDED
 from lorasmith.server.bases import BaseEntry, find_base
-from lorasmith.server.faults import FieldError
+from lorasmith.server.errors import FieldError
 from lorasmith.server.inputs import decode_base64, keep_image, keep_input, open_bytes
 from lorasmith.server.jobs import Item, Job, new_job
 from lorasmith.server.metrics import resident_bytes

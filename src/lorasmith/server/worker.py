@@ -1,4 +1,4 @@
-"""The worker: one thread that loads bases and draws what the line gives it, together wherever that is possible."""
+"""The worker: one thread that loads bases and draws what the queue gives it, together wherever that is possible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREVIEW_EVERY = 0.4
 
 
 class Worker(threading.Thread):
-    """Takes pictures from the service's line while there is room in the engine, and steps the engine.
+    """Takes pictures from the service's queue while there is room in the engine, and steps the engine.
 
     One base is in memory at a time. Pictures of other company wait until those in the making are done.
     """
@@ -55,7 +55,7 @@ class Worker(threading.Thread):
             self._preload()
         while True:
             with service.lock:
-                while not (service.closing or self._drawing or len(service.line)):
+                while not (service.closing or self._drawing or len(service.queue)):
                     service.lock.wait()
                 if service.closing:
                     self._deadline = self._deadline or time.monotonic() + service.settings.grace

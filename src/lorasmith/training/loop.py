@@ -1,56 +1,22 @@
-"""The training loop as a stream of events: prepare, train, save along the way, resume exactly.
-
-A run is a function of its recipe, its dataset and its base: whether it was interrupted, and when, does not show in
-the adapter. What must be the same again for that stands in the state, and is checked. A sweep is the same loop with
-several sessions, whose rows share the passes through the base.
-"""
+"""Training from a recipe to an adapter file, as a stream of events; a run is a sweep of one."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-import torch
 
 from lorasmith.bases.base import Base, open_base
-from lorasmith.errors import RecipeError, Stopped, TrainingError
-from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, finish
-from lorasmith.project import Project, safe_name
-from lorasmith.recipe.estimates import work_per_step, write_pace
-from lorasmith.recipe.recipe import Recipe, differing_keys
+from lorasmith.errors import RecipeError
+from lorasmith.events import Done, Note, SweepDone, Work
+from lorasmith.project import Project
+from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.sweep import Variant
-from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.inputs.reading import make_rows, make_validation, read_inputs
-from lorasmith.training.rows.source import RowSource
-from lorasmith.training.runs.folder import Run, create_run, found_run, latest_run
-from lorasmith.training.runs.interruption import StopWish, heed_interrupts, stoppable
-from lorasmith.training.runs.metadata import current_time
+from lorasmith.training.inputs.reading import read_inputs
+from lorasmith.training.runs.interruption import heed_interrupts, stoppable
+from lorasmith.training.runs.run_set import RunSet, latest_run, latest_sweep, place_runs
 from lorasmith.training.runs.session import RunSession
-from lorasmith.training.runs.state import State, load_state, save_state
-from lorasmith.training.runs.sweep import SweepRun, create_sweep, latest_sweep, place_sweep
-from lorasmith.training.runs.watch import Pace
-from lorasmith.training.steps.memory import (
-    asked_memory,
-    describe_lack,
-    is_lack_of_memory,
-    kept_blocks,
-    return_memory,
-    used_memory,
-)
-from lorasmith.training.steps.process_group import ProcessGroup, join_processes
-from lorasmith.training.steps.start import start_adapter
-from lorasmith.training.steps.trainer_group import Outcome, StepBatches, TrainerGroup
-
-T = TypeVar("T")
-
-SAVE_SECONDS = 30.0
-RETURN_SECONDS = 5.0
-"""So often memory is given back to the system: it takes 3 ms, and between 30 s a small run's pages grew by a half."""
-SAVE_COST = 50
-"""The state is saved every so many seconds, or so many times what saving takes, whichever is longer."""
+from lorasmith.training.step_loop import StepLoop
+from lorasmith.training.steps.process_group import first_alone, join_processes
 
 
 def train(
@@ -69,30 +35,9 @@ def train(
     explodes, memory does not suffice or the run's inputs have changed, RecipeError when it shall go on with another
     recipe: the last good state is then on disk.
     """
-    with heed_interrupts() as wish, join_processes() as processes:
-        inputs = (yield from stoppable(_first_alone(read_inputs(project, [recipe]), processes), wish))[0]
-        chosen = _choose_run(project, recipe, run) if resume else None
-        if resume and chosen is None and processes.writes:
-            yield Note("there is no run to go on with: starting a new one.")
-        finished = chosen.done_event() if chosen else None
-        processes.barrier()
-        if chosen is not None and finished is not None:
-            done = _done_of(finished)
-            if processes.writes:
-                yield Note(f"{chosen.path.name} is complete already.")
-                yield done
-            return done
-        base = base or training_base(recipe)
-        _check_clip_skip(recipe, base)
-        current = chosen
-        if current is None and processes.writes:
-            current = create_run(project, recipe, inputs.plan, run)
-        place = Path(processes.broadcast("" if current is None else str(current.path)))
-        current = current or Run(place, safe_name(project.lora.name))
-        sessions = [RunSession("", project, recipe, inputs, current, base)]
-        session = _Training(project, base, sessions, wish, processes, place, current.state_file)
-        yield from session.work()
-        return session.results()[0]
+    done = yield from _train(project, [Variant("", recipe)], run, resume, base)
+    assert isinstance(done, Done)
+    return done
 
 
 def train_sweep(
@@ -108,14 +53,25 @@ def train_sweep(
     Each becomes, but for rounding, what it would by itself. One that explodes is left behind and told at the end.
     `run`, `resume` and what is raised: as `train`; TrainingError when none is left.
     """
+    done = yield from _train(project, variants, run, resume, base)
+    assert isinstance(done, SweepDone)
+    return done
+
+
+def _train(
+    project: Project, variants: Sequence[Variant], path: Path | None, resume: bool, base: Base | None
+) -> Work[Done | SweepDone]:
+    """The one road: the last event, which is told, is `Done` for a run by itself and `SweepDone` for a sweep."""
     recipes = [variant.recipe for variant in variants]
+    names = [variant.name for variant in variants]
     with heed_interrupts() as wish, join_processes() as processes:
-        inputs = yield from stoppable(_first_alone(read_inputs(project, recipes), processes), wish)
-        chosen = _choose_sweep(project, variants, run) if resume else None
+        inputs = yield from stoppable(first_alone(read_inputs(project, recipes), processes), wish)
+        chosen = _choose_runs(project, variants, path) if resume else None
+        finished = None if chosen is None else chosen.done()
         if resume and chosen is None and processes.writes:
-            yield Note("there is no sweep to go on with: starting a new one.")
+            yield Note(f"there is no {'run' if names == [''] else 'sweep'} to go on with: starting a new one.")
         processes.barrier()
-        if chosen is not None and (finished := chosen.done()) is not None:
+        if chosen is not None and finished is not None:
             if processes.writes:
                 yield Note(f"{chosen.path.name} is complete already.")
                 yield finished
@@ -123,271 +79,19 @@ def train_sweep(
         base = base or training_base(recipes[0])
         for recipe in recipes:
             _check_clip_skip(recipe, base)
-        names = [variant.name for variant in variants]
-        sweep = chosen or place_sweep(project, names, run)
-        sweep = place_sweep(project, names, Path(processes.broadcast(str(sweep.path))))
+        runs = chosen or place_runs(project, names, path)
+        runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None and processes.writes:
-            for variant, each in zip(variants, inputs, strict=True):
-                found_run(sweep.runs[variant.name], variant.recipe, each.plan)
-            create_sweep(sweep)
+            runs.create(variants, [each.plan for each in inputs])
         sessions = [
-            RunSession(variant.name, project, variant.recipe, each, sweep.runs[variant.name], base)
+            RunSession(variant.name, project, variant.recipe, each, runs.runs[variant.name], base)
             for variant, each in zip(variants, inputs, strict=True)
         ]
-        session = _Training(project, base, sessions, wish, processes, sweep.path, sweep.state_file)
-        yield from session.work()
-        done = session.sweep_done()
-        if processes.writes:
-            sweep.write_done(done)
+        done = yield from StepLoop(project, base, sessions, wish, processes, runs).work()
+        if isinstance(done, SweepDone) and processes.writes:
+            runs.write_done(done)
             yield done
         return done
-
-
-class _Training:
-    """One process's share of a run, of one session or of many."""
-
-    def __init__(
-        self,
-        project: Project,
-        base: Base,
-        sessions: Sequence[RunSession],
-        wish: StopWish,
-        processes: ProcessGroup,
-        place: Path,
-        state_file: Path,
-    ) -> None:
-        self._project = project
-        self._base = base
-        self._sessions = sessions
-        self._wish = wish
-        self._processes = processes
-        self._place = place
-        self._state_file = state_file
-        self._seconds = 0.0
-        self._started_at = current_time()
-
-    def results(self) -> list[Done]:
-        """What the sessions that came to their end made."""
-        return [session.done for session in self._sessions if session.done is not None]
-
-    def sweep_done(self) -> SweepDone:
-        variants = {
-            session.name: {
-                "adapter": str(session.done.adapter),
-                "run": str(session.done.run),
-                "loss": session.done.loss,
-            }
-            for session in self._sessions
-            if session.done is not None
-        }
-        failed = {session.name: session.fault for session in self._sessions if session.fault is not None}
-        return SweepDone(self._place, round(self._seconds, 1), variants, failed)
-
-    def work(self) -> Work[None]:
-        saved = load_state(self._state_file) if self._state_file.exists() else None
-        if saved is not None:
-            self._check(saved)
-        with _threads(saved.threads if saved else torch.get_num_threads()), kept_blocks():
-            self._group = yield from stoppable(_first_alone(self._build(), self._processes), self._wish)
-            for number, session in enumerate(self._sessions):
-                session.join(self._group.trainers[number], writes=self._processes.writes)
-            if saved is not None:
-                self._restore(saved)
-            try:
-                yield from self._quietly(self._train(saved))
-            except (KeyboardInterrupt, GeneratorExit) as stop:
-                # Whoever draws the events was interrupted; a step that was under way has not changed the factors.
-                if self._group.is_whole:
-                    self._save_state()
-                if isinstance(stop, GeneratorExit):
-                    raise
-                raise self._stopped() from None
-            finally:
-                for session in self._sessions:
-                    session.close()
-
-    def _build(self) -> Work[TrainerGroup]:
-        recipes = [session.recipe for session in self._sessions]
-        first = recipes[0]
-        conditioner = Conditioner(
-            self._base, first.clip_skip, max_tokens=first.caption.max_tokens, weighted=first.caption.weighted
-        )
-        rows: list[RowSource] = []
-        for session in self._sessions:
-            rows.append((yield from make_rows(self._project, session.recipe, session.inputs, self._base, conditioner)))
-            made = make_validation(self._project, session.recipe, session.inputs, self._base)
-            session.validation = yield from made
-        return TrainerGroup(
-            self._base,
-            [start_adapter(self._base, recipe, self._project.root) for recipe in recipes],
-            recipes,
-            rows,
-            [session.plan.steps for session in self._sessions],
-            conditioner,
-            processes=self._processes,
-        )
-
-    def _restore(self, saved: State) -> None:
-        for number, (session, kept) in enumerate(zip(self._sessions, saved.sessions, strict=True)):
-            prefix = f"{number}."
-            tensors = {
-                key.removeprefix(prefix): value for key, value in saved.tensors.items() if key.startswith(prefix)
-            }
-            session.restore(kept, tensors)
-        self._seconds, self._started_at = saved.seconds, saved.started_at
-        self._group.most_rows = saved.most_rows
-
-    def _train(self, saved: State | None) -> Work[None]:
-        for session in self._sessions:
-            session.open(self._seconds)
-        if saved is not None:
-            furthest = max(self._sessions, key=lambda session: session.step)
-            note = Note(f"going on after step {furthest.step} of {furthest.plan.steps}.")
-            for session in self._sessions:
-                session.log(note)
-            yield note
-        else:
-            self._save_state()
-        yield from self._steps()
-        self._save_state()
-        for session in self._sessions:
-            if session.fault is None:
-                yield session.finish(self._seconds, self._started_at)
-
-    def _steps(self) -> Work[None]:
-        due, returned, pace = time.monotonic() + SAVE_SECONDS, time.monotonic(), Pace()
-        while learning := {number: session for number, session in enumerate(self._sessions) if session.is_learning}:
-            begun = time.monotonic()
-            batches = {number: session.batches() for number, session in learning.items()}
-            rates = {number: session.trainer.rates() for number, session in learning.items()}
-            outcomes = yield from self._advance(batches)
-            spent = time.monotonic() - begun
-            self._seconds += spent
-            rows = sum(len(batch.visits) for each in batches.values() for batch in each.batches)
-            pace.count(spent, sum(_work(learning[number].recipe, each) for number, each in batches.items()), rows)
-            remaining = max(session.plan.steps - session.step for session in learning.values())
-            eta = pace.step_seconds * remaining
-            memory = used_memory()
-            # NOTE: every session takes its step in before any is told of: whoever draws the events may end here.
-            done = {
-                number: session.note_step(outcomes[number], rates[number], eta, pace.rows_per_second, memory)
-                for number, session in learning.items()
-                if outcomes[number].fault is None
-            }
-            for number, session in learning.items():
-                fault = outcomes[number].fault
-                if fault is not None:
-                    yield from self._leave_behind(session, fault)
-                    continue
-                yield done[number]
-                if session.validation is not None and session.is_validation_due(self._seconds):
-                    loss, base_loss = self._group.validate(number, session.validation)
-                    yield session.log(Validated(session.step, loss, base_loss, variant=session.name))
-                if session.is_snapshot_due(self._seconds):
-                    yield from session.save_snapshot(self._seconds, self._started_at)
-                    due = 0.0
-            if self._processes.any(self._wish.wished):
-                self._save_state()
-                raise self._stopped()
-            if time.monotonic() >= due:
-                due = self._save_state()
-            if time.monotonic() >= returned + RETURN_SECONDS:
-                returned = time.monotonic()
-                return_memory()
-        if pace.known and self._processes.writes:
-            write_pace(self._project.cache, self._sessions[0].recipe, pace.per_row_pixel)
-
-    def _advance(self, batches: Mapping[int, StepBatches]) -> Work[dict[int, Outcome]]:
-        """A step; where memory does not suffice and the recipe allows it, with fewer rows at once."""
-        while True:
-            try:
-                return self._group.advance(batches)
-            except (RuntimeError, MemoryError) as fault:
-                if not is_lack_of_memory(fault):
-                    raise
-                rows, recipe = self._group.largest(batches), self._sessions[0].recipe
-                error, asked = describe_lack(fault, recipe, rows), asked_memory(fault)
-            if rows <= 1 or not recipe.fit_memory:
-                raise error
-            self._group.most_rows = -(-rows // 2)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            yield Note(
-                f"memory does not suffice for {rows} rows at once ({asked}): going on with "
-                f"{self._group.most_rows} at once.",
-                "warning",
-            )
-
-    def _leave_behind(self, session: RunSession, fault: TrainingError) -> Iterator[Event]:
-        """The only session's fault ends the run; others go on without theirs."""
-        if len(self._sessions) == 1:
-            raise fault
-        session.fault = str(fault)
-        yield Note(f"{session.name} is left behind: {fault}", "warning")
-        if all(other.fault is not None for other in self._sessions):
-            raise TrainingError("every variant has failed.", where=self._place, hint=str(fault))
-
-    def _save_state(self) -> float:
-        """Write the state; the time of the monotonic clock when it is due again."""
-        begun = time.monotonic()
-        if self._processes.writes:
-            state = State(
-                seconds=self._seconds,
-                threads=torch.get_num_threads(),
-                base=self._base.content_hash,
-                started_at=self._started_at,
-                sessions=tuple(session.state() for session in self._sessions),
-                most_rows=self._group.most_rows,
-                tensors={
-                    f"{number}.{key}": tensor
-                    for number, session in enumerate(self._sessions)
-                    for key, tensor in session.trainer.tensors().items()
-                },
-            )
-            save_state(self._state_file, state)
-        now = time.monotonic()
-        return now + max(SAVE_SECONDS, SAVE_COST * (now - begun))
-
-    def _check(self, saved: State) -> None:
-        if len(saved.sessions) != len(self._sessions) or any(
-            kept.dataset != session.inputs.fingerprint
-            for kept, session in zip(saved.sessions, self._sessions, strict=True)
-        ):
-            raise TrainingError(
-                "the images or captions have changed since this run was started.",
-                where=self._place,
-                hint="Start a new run without --resume, or put them back.",
-            )
-        if saved.base != self._base.content_hash:
-            raise TrainingError(
-                f"the base {self._base.name} is not the one that this run was started with.", where=self._place
-            )
-
-    def _quietly(self, work: Work[T]) -> Work[T]:
-        """The work; only the first process tells of it."""
-        if self._processes.writes:
-            return (yield from work)
-        return finish(work)
-
-    def _stopped(self) -> Stopped:
-        furthest = max(self._sessions, key=lambda session: session.step)
-        return Stopped(
-            f"stopped after step {furthest.step} of {furthest.plan.steps}; the state is saved.",
-            where=self._place,
-            hint=f"Go on with: lorasmith train {self._project.root} --resume",
-        )
-
-
-def _first_alone(work: Work[T], processes: ProcessGroup) -> Work[T]:
-    """The first process does it while the others wait, and they then find what it has cached."""
-    if processes.count == 1:
-        return (yield from work)
-    if processes.writes:
-        result = yield from work
-        processes.barrier()
-        return result
-    processes.barrier()
-    return finish(work)
 
 
 def training_base(recipe: Recipe) -> Base:
@@ -395,62 +99,20 @@ def training_base(recipe: Recipe) -> Base:
     return open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
 
 
-def _choose_run(project: Project, recipe: Recipe, path: Path | None) -> Run | None:
-    """The run to go on with; None when there is none. Raises RecipeError when its recipe is another."""
-    run = Run(path, safe_name(project.lora.name)) if path is not None else latest_run(project)
-    if run is None or not run.recipe_file.exists():
-        return None
-    _check_recipe(run, recipe)
-    return run
-
-
-def _choose_sweep(project: Project, variants: Sequence[Variant], path: Path | None) -> SweepRun | None:
-    """The sweep to go on with; None when there is none. Raises RecipeError when it is another."""
+def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | None) -> RunSet | None:
+    """The runs to go on with; None when there are none. Raises RecipeError when their recipes are others."""
     names = [variant.name for variant in variants]
-    sweep = place_sweep(project, names, path) if path is not None else latest_sweep(project)
-    if sweep is None or not sweep.is_founded:
+    if path is not None:
+        runs: RunSet | None = place_runs(project, names, path)
+    else:
+        runs = latest_run(project) if names == [""] else latest_sweep(project)
+    if runs is None or not runs.exists:
         return None
-    if list(sweep.runs) != names:
-        raise RecipeError(
-            f"this sweep was started with other variants: {', '.join(sweep.runs)}.",
-            where=sweep.path,
-            hint="Give the old [sweep] to go on, or start a new one without --resume.",
-        )
-    for variant in variants:
-        _check_recipe(sweep.runs[variant.name], variant.recipe)
-    return sweep
-
-
-def _check_recipe(run: Run, recipe: Recipe) -> None:
-    if differing := differing_keys(run.recipe(), recipe):
-        raise RecipeError(
-            f"this run was started with another recipe: {'; '.join(differing)}.",
-            where=run.path,
-            hint="Give the old values to go on, or start a new run without --resume.",
-        )
-
-
-def _done_of(event: dict[str, object]) -> Done:
-    values: dict[str, Any] = {key: event[key] for key in ("steps", "seconds", "loss")}
-    return Done(adapter=Path(str(event["adapter"])), run=Path(str(event["run"])), **values)
+    runs.check(variants)
+    return runs
 
 
 def _check_clip_skip(recipe: Recipe, base: Base) -> None:
     layers = min(int(encoder.model.config.num_hidden_layers) for encoder in base.text_encoders)
     if recipe.clip_skip > layers:
         raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} has {layers} layers.")
-
-
-def _work(recipe: Recipe, batches: StepBatches) -> float:
-    return sum(work_per_step(recipe, len(batch.visits), batch.bucket[0] * batch.bucket[1]) for batch in batches.batches)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with `count` threads: sums are only the same again with the same number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

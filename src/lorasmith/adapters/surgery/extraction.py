@@ -66,8 +66,8 @@ def extract(
     even = len({factors.rank for factors in layers.values()}) == 1
     facts = {
         "ss_output_name": name,
-        "ss_v2": base.family == "sd2",
-        "ss_base_model_version": VERSIONS[base.family],
+        "ss_v2": base.family.name == "sd2",
+        "ss_base_model_version": VERSIONS[base.family.name],
         "ss_network_module": "networks.lora",
         "ss_network_dim": adapter.rank if even else "Dynamic",
         "ss_network_alpha": adapter.alpha if even else "Dynamic",
@@ -75,7 +75,7 @@ def extract(
         "ss_sd_model_name": base.name,
         "ss_training_comment": f"extracted: {tuned.name} minus {base.name}",
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": ARCHITECTURES[base.family],
+        "modelspec.architecture": ARCHITECTURES[base.family.name],
         "modelspec.title": name,
     }
     return Operation(replace(adapter, metadata=build_header(facts)), math.sqrt(lost / whole), errors)

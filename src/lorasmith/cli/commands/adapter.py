@@ -261,7 +261,7 @@ def _insert(files: list[str], out: Path, into: str, as_json: bool) -> None:
     watch(insert(stored, [load_adapter(path) for path in paths], strengths, out), as_json)
     size = out.stat().st_size if out.is_file() else sum(each.stat().st_size for each in out.rglob("*"))
     if as_json:
-        print_json({"path": str(out), "base": stored.name, "family": stored.family, "bytes": size})
+        print_json({"path": str(out), "base": stored.name, "family": stored.family.name, "bytes": size})
         return
     say(f"{out}: {stored.name} with {', '.join(path.stem for path in paths)} inside, {size:,} bytes")
     say(f"  next     lorasmith generate 'a prompt' --base {out}")

@@ -16,10 +16,10 @@ from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
+    from lorasmith.bases.precision import Precision, Weights
     from lorasmith.generation.grids.drawing import OpenStudio
     from lorasmith.generation.request import Request
     from lorasmith.generation.studio import Studio
-    from lorasmith.recipe.precision import Precision, Weights
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
 #: Longer work is asked about first, where somebody can answer.

@@ -43,10 +43,10 @@ def command(
 
     Example: lorasmith plan my-lora --set resolution=768 --set epochs=10
     """
+    from lorasmith.bases.detection import family_of
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.project import open_project
-    from lorasmith.recipe.family import family_of
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.presets import explain_preset
     from lorasmith.recipe.recipe import read_recipe

@@ -56,8 +56,8 @@ def command(
             "the server needs FastAPI and uvicorn.", hint="Install them with: pip install lorasmith[server]"
         )
     from lorasmith.cli.commands.generate import find_shelf
-    from lorasmith.server.running import serve
     from lorasmith.server.settings import Limits, ServerSettings
+    from lorasmith.server.uvicorn_server import serve
 
     if queue < 1:
         raise UsageError(f"--queue {queue}: at least one picture.")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.bases.base import Base
+from lorasmith.bases.framing import Framing, frame_in_bucket
 from lorasmith.dataset.folders import class_words
 from lorasmith.diffusion.noise import key_number
 from lorasmith.errors import DatasetError
@@ -20,7 +21,6 @@ from lorasmith.events import Progress, Work
 from lorasmith.images.geometry import fit
 from lorasmith.images.opening import is_image_name, open_rgb
 from lorasmith.recipe.buckets import Size, cover
-from lorasmith.recipe.framing import Framing, frame_in_bucket
 from lorasmith.tags.refusal import refuse_images
 from lorasmith.training.inputs.latents import encode_alone, to_pixels
 from lorasmith.training.inputs.preservation import PriorPictures

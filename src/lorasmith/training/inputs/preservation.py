@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from lorasmith.bases.framing import Framing
 from lorasmith.diffusion.noise import key_number
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.framing import Framing
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
 from lorasmith.diffusion.timesteps import TIMESTEPS, TimestepRange
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.framing import Framing, frame_whole
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import without_trigger

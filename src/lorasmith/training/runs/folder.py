@@ -6,12 +6,14 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lorasmith.errors import ProjectError
-from lorasmith.project import Project, safe_name, write_file
+from lorasmith.errors import ProjectError, RecipeError
+from lorasmith.events import Done
+from lorasmith.project import write_file
 from lorasmith.recipe.plan import Plan
-from lorasmith.recipe.recipe import Recipe, parse_recipe, write_recipe
+from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, write_recipe
+
+RECIPE_FILE = "recipe.toml"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Run:
 
     @property
     def recipe_file(self) -> Path:
-        return self.path / "recipe.toml"
+        return self.path / RECIPE_FILE
 
     @property
     def plan_file(self) -> Path:
@@ -32,10 +34,6 @@ class Run:
     @property
     def events_file(self) -> Path:
         return self.path / "events.jsonl"
-
-    @property
-    def state_file(self) -> Path:
-        return self.path / "state" / "state.safetensors"
 
     @property
     def samples(self) -> Path:
@@ -59,36 +57,34 @@ class Run:
         """The resolved recipe that the run was started with. Raises RecipeError."""
         return parse_recipe(self.recipe_file.read_text("utf-8"), where=str(self.recipe_file))
 
-    def done_event(self) -> dict[str, Any] | None:
+    def check_recipe(self, recipe: Recipe) -> None:
+        """Raises RecipeError when this is not the recipe that the run was started with."""
+        if differing := differing_keys(self.recipe(), recipe):
+            raise RecipeError(
+                f"this run was started with another recipe: {'; '.join(differing)}.",
+                where=self.path,
+                hint="Give the old values to go on, or start a new run without --resume.",
+            )
+
+    def done(self) -> Done | None:
         """The last event when the run is complete, else None."""
         try:
             lines = self.events_file.read_text("utf-8").splitlines()
             last = json.loads(lines[-1]) if lines else {}
-        except (OSError, ValueError):
+            if last["event"] != "done":
+                return None
+            return Done(Path(last["adapter"]), Path(last["run"]), last["steps"], last["seconds"], last["loss"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return last if isinstance(last, dict) and last.get("event") == "done" else None
 
 
-def create_run(project: Project, recipe: Recipe, plan: Plan, path: Path | None = None) -> Run:
-    """A new run folder with its recipe and plan in it. Raises ProjectError if `path` is a run already."""
-    name = safe_name(project.lora.name)
-    return found_run(Run(path or free_folder(project.runs, name), name), recipe, plan)
-
-
-def found_run(run: Run, recipe: Recipe, plan: Plan) -> Run:
+def create_run(run: Run, recipe: Recipe, plan: Plan) -> None:
     """Put recipe and plan into a run's folder. Raises ProjectError if it is a run already."""
     if run.recipe_file.exists():
         raise ProjectError("there is a run in this folder already.", where=run.path, hint="Go on with it: --resume")
     write_file(run.plan_file, json.dumps(plan.as_json(), indent=1))
     # The recipe comes last: a folder is a run once it has one.
     write_file(run.recipe_file, write_recipe(recipe))
-    return run
-
-
-def latest_run(project: Project) -> Run | None:
-    """The run that was started last, or None."""
-    folders = sorted(file.parent for file in project.runs.glob("*/recipe.toml"))
-    return Run(folders[-1], safe_name(project.lora.name)) if folders else None
 
 
 def free_folder(runs: Path, name: str) -> Path:

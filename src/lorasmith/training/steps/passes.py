@@ -19,9 +19,9 @@ from torch.utils.checkpoint import checkpoint
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.gates import Gate
 from lorasmith.bases.base import Base
+from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.text.context import Context
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.framing import Framing, frame_whole
 from lorasmith.training.conditioning import Conditioner
 
 T = TypeVar("T")

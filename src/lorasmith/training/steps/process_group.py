@@ -10,11 +10,15 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from lorasmith.events import Work, finish
 from lorasmith.training.rows.source import MicroBatch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -97,3 +101,15 @@ def join_processes() -> Iterator[ProcessGroup]:
         yield ProcessGroup(torch.distributed.get_rank(), torch.distributed.get_world_size())
     finally:
         torch.distributed.destroy_process_group()
+
+
+def first_alone(work: Work[T], processes: ProcessGroup) -> Work[T]:
+    """The first process does it while the others wait, and they then find what it has cached."""
+    if processes.count == 1:
+        return (yield from work)
+    if processes.writes:
+        result = yield from work
+        processes.barrier()
+        return result
+    processes.barrier()
+    return finish(work)

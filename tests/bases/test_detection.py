@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from lorasmith.recipe.family import family_of, locate_base
+from lorasmith.bases.detection import family_of, locate_base
 
 
 def checkpoint(path: Path, key: str) -> Path:

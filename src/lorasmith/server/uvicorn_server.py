@@ -1,4 +1,4 @@
-"""Running the application: one uvicorn server that closes its doors before it goes."""
+"""UvicornServer the application: one uvicorn server that closes its doors before it goes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than clients usually keep theirs."""
 
 
-class Running(uvicorn.Server):
+class UvicornServer(uvicorn.Server):
     """At the first signal the service's doors close, so that streams end and waiting clients are told; what is in the
     making gets its grace. A second signal ends at once."""
 
@@ -53,7 +53,9 @@ class Running(uvicorn.Server):
         self.should_exit = True
 
 
-def build_server(settings: ServerSettings, ready: Callable[[str], None] | None = None, loader: Any = None) -> Running:
+def build_server(
+    settings: ServerSettings, ready: Callable[[str], None] | None = None, loader: Any = None
+) -> UvicornServer:
     """A server that is not running yet; `ready` is called with its address when it listens. Raises StorageError."""
     app = create_app(settings, loader)
     config = uvicorn.Config(
@@ -69,7 +71,7 @@ def build_server(settings: ServerSettings, ready: Callable[[str], None] | None =
         ws="none",
         lifespan="on",
     )
-    return Running(config, app.state.service, ready)
+    return UvicornServer(config, app.state.service, ready)
 
 
 def serve(settings: ServerSettings, ready: Callable[[str], None] | None = None) -> None:

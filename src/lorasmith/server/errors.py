@@ -31,8 +31,13 @@ class FieldError(LorasmithError):
     http_status = 422
 
 
-def fault_json(
+def error_document(
     kind: str, message: str, status: int, where: str | None = None, hint: str | None = None
 ) -> dict[str, Any]:
-    """A fault as every answer and every record shows it."""
+    """What is wrong, as every answer and every record shows it."""
     return {"kind": kind, "message": message, "where": where, "hint": hint, "status": status}
+
+
+def error_json(error: LorasmithError) -> dict[str, Any]:
+    """An error as every answer and every record shows it."""
+    return error_document(type(error).__name__, error.message, error.http_status, error.where, error.hint)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 LAST = 32
 
 
-class Pace:
+class Throughput:
     """Seconds of drawing for each of the last pictures. Pictures of one batch come together: the first to come took the
     time of all, the others none, and the mean is right. Time with nothing to draw does not count.
     """

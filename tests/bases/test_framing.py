@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lorasmith.recipe.framing import Framing, frame_in_bucket, frame_whole
+from lorasmith.bases.framing import Framing, frame_in_bucket, frame_whole
 
 CASES = [
     # original, bucket, flipped, (original height, width, top, left, target height, width)

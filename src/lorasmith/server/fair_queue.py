@@ -1,4 +1,4 @@
-"""The line of pictures that wait: clients take turns, each of them first come first served, and it has an end."""
+"""The queue of pictures that wait: clients take turns, each of them first come first served, and it has an end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
-from lorasmith.server.faults import BusyError
+from lorasmith.server.errors import BusyError
 
 
 class Waiting(Protocol):
-    """What can stand in the line."""
+    """What can stand in the queue."""
 
     @property
     def client(self) -> str: ...
@@ -21,7 +21,7 @@ SEARCHED = 8
 """How deep into one client's own pictures a fitting one is looked for."""
 
 
-class FairLine(Generic[T]):
+class FairQueue(Generic[T]):
     """Waiting things by client. Not thread-safe: its owner locks.
 
     `take` goes round the clients; who was served goes to the end. A thing that does not fit may be passed by others,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lorasmith.recipe.buckets import Size
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
