@@ -142,7 +142,7 @@ def test_training_moves_the_adapter_towards_another_output(tiny_base: Base) -> N
     )
     optimizer = torch.optim.AdamW([*bank.factors("unet"), *bank.factors("te")], lr=5e-3)
     ids = torch.tensor(tiny_base.text_encoders[0].tokenizer(["zbk"], padding="max_length", max_length=77)["input_ids"])
-    x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([300])
+    x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0.3])
     losses = []
     for _ in range(20):
         with bank.attached():
@@ -167,7 +167,7 @@ def test_a_sweep_trains_each_adapter_on_its_own_rows(tiny_base: Base) -> None:
     """One-hot rows: an adapter's gradient is that of its own sample alone (design.md 3)."""
     adapters = [trained_adapter(tiny_base, f"s{k}", rank=k + 2, seed=k, text_encoder=False) for k in range(ROWS)]
     x = torch.randn(ROWS, 4, 8, 8, generator=torch.Generator().manual_seed(5))
-    t = torch.full((ROWS,), 400)
+    t = torch.full((ROWS,), 0.4)
     with torch.no_grad():
         hidden = tiny_base.encode_tokens(torch.full((ROWS, 77), 7))
 
