@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.doodle import world
-from lorasmith.bases.world import random_prompts, read_world
+from lorasmith.bases.tag_space import random_prompts, read_tag_space
 from lorasmith.dataset.reading import Dataset, read_dataset
 from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
@@ -141,7 +141,7 @@ def _plain_prompts(recipe: Recipe, base: Base) -> tuple[str, ...]:
     table = recipe.preserve
     if table.prompts or table.kind == "none" or base.name != EMBEDDED:
         return table.prompts
-    return random_prompts(read_world(world()), PLAIN_PROMPTS, recipe.seed)
+    return random_prompts(read_tag_space(world()), PLAIN_PROMPTS, recipe.seed)
 
 
 def _draw_prior(
