@@ -9,17 +9,21 @@ from collections.abc import Iterable
 class LorasmithError(Exception):
     """An error that a user can act on. Faces print ``str(error)``; nobody needs a traceback.
 
-    `message` says what is wrong, with its value; `where` names the file, key or line; `hint` says what to do.
+    `message` says what is wrong, with its value; `where` names the file, key or line; `hint` says what to do; `field`
+    is the dotted name of the value that is wrong, where it is one of a description's ("hires.scale").
     """
 
     exit_code = 1
     http_status = 500
 
-    def __init__(self, message: str, *, where: object = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, where: object = None, hint: str | None = None, field: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.where = None if where is None else str(where)
         self.hint = hint
+        self.field = field
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
