@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.doodle import world
-from lorasmith.bases.world import random_prompts, read_world
+from lorasmith.bases.tag_space import random_prompts, read_tag_space
 from lorasmith.events import Note, Work
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.recipe.recipe import Recipe
@@ -64,7 +64,7 @@ def _plain_prompts(recipe: Recipe, base: Base) -> tuple[str, ...]:
     table = recipe.preserve
     if table.prompts or table.kind == "none" or base.name != EMBEDDED:
         return table.prompts
-    return random_prompts(read_world(world()), PLAIN_PROMPTS, recipe.seed)
+    return random_prompts(read_tag_space(world()), PLAIN_PROMPTS, recipe.seed)
 
 
 def _draw_prior(

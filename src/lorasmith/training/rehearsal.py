@@ -16,7 +16,7 @@ from lorasmith.diffusion.noise import key_generator
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.conditioning import Conditioner, caption_options
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.preservation import PriorPictures
 from lorasmith.training.rows.batches import Batch, Visit
@@ -69,9 +69,7 @@ def rehearse(
     preserves = recipe.preserve.draws or recipe.preserve.kind == "images"
     prior = PriorPictures({bucket: noise_latents(base, 1, bucket)}, {bucket: (_CAPTION,)}) if preserves else None
     rows = RowSource(recipe, _Noise(base), prior=prior)
-    conditioner = Conditioner(
-        base, recipe.clip_skip, max_tokens=recipe.caption.max_tokens, weighted=recipe.caption.weighted
-    )
+    conditioner = Conditioner(base, caption_options(recipe))
     group = TrainerGroup(base, [start_adapter(base, recipe, root)], [recipe], [rows], [plan.steps], conditioner)
     batches = StepBatches([Batch(bucket, tuple(visits))], 0)
     spent: list[float] = []
