@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         server = build_server(replace(settings, port=0))
         thread = threading.Thread(target=server.run)
         thread.start()
-        while not server.started or server.service.loaded_base is None:
+        while not server.started or server.service.worker.base is None:
             time.sleep(0.05)
         crowd = Crowd(server.address, tags, steps)
         crowd.start()

@@ -61,10 +61,8 @@ def noisy_latents() -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def draw(base: Base, rows: slice = slice(None)) -> Tensor:
     """The denoiser's output for the chosen rows, each with its own prompt, latents and timestep."""
-    tokenizer = base.text_encoders[0].tokenizer
-    ids = torch.tensor(tokenizer(list(PROMPTS), padding="max_length", max_length=77)["input_ids"])
     x, t = noisy_latents()
-    return base.denoise(x[rows], t[rows], base.encode_tokens(ids[rows]))
+    return base.denoise(x[rows], t[rows], base.encode(PROMPTS[rows]))
 
 
 def state_of(base: Base) -> dict[str, Tensor]:

@@ -141,12 +141,11 @@ def test_training_moves_the_adapter_towards_another_output(tiny_base: Base) -> N
         trainable=True,
     )
     optimizer = torch.optim.AdamW([*bank.factors("unet"), *bank.factors("te")], lr=5e-3)
-    ids = torch.tensor(tiny_base.text_encoders[0].tokenizer(["zbk"], padding="max_length", max_length=77)["input_ids"])
     x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([300])
     losses = []
     for _ in range(20):
         with bank.attached():
-            out = tiny_base.denoise(x, t, tiny_base.encode_tokens(ids))
+            out = tiny_base.denoise(x, t, tiny_base.encode(["zbk"]))
         loss = (out - x).square().mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -169,7 +168,7 @@ def test_a_sweep_trains_each_adapter_on_its_own_rows(tiny_base: Base) -> None:
     x = torch.randn(ROWS, 4, 8, 8, generator=torch.Generator().manual_seed(5))
     t = torch.full((ROWS,), 400)
     with torch.no_grad():
-        hidden = tiny_base.encode_tokens(torch.full((ROWS, 77), 7))
+        hidden = tiny_base.encode(["hat"] * ROWS)
 
     def gradients(which: list[int], rows: torch.Tensor) -> list[torch.Tensor]:
         bank = AdapterBank(tiny_base, [adapters[k] for k in which], trainable=True)
@@ -358,11 +357,11 @@ def test_what_a_bank_keeps_from_inference_serves_training_through_it(tiny_base: 
         with torch.inference_mode():
             bank.set_strengths(S)
             with bank.attached():
-                context = tiny_base.encode_tokens(torch.full((2, 77), 7))
+                context = tiny_base.encode(["hat"] * 2)
                 drawn = tiny_base.denoise(x, torch.tensor([5, 5]), context)
         start = x.clone().requires_grad_()
         with bank.attached():
-            context = tiny_base.encode_tokens(torch.full((2, 77), 7))
+            context = tiny_base.encode(["hat"] * 2)
             out = tiny_base.denoise(start, torch.tensor([5, 5]), context)
         torch.testing.assert_close(out, drawn, rtol=1e-4, atol=1e-5)
         (gradient,) = torch.autograd.grad(out.square().sum(), start)

@@ -20,7 +20,7 @@ from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.adapters.surgery.respelling import respell
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.events import finish
 from lorasmith.generation.request import Request
 from lorasmith.generation.studio import Studio
@@ -67,10 +67,9 @@ def pipeline_of(base: Base) -> Any:
 
 def output(base: Base) -> Tensor:
     """What the denoiser says about noise, told the prompt through the text encoders."""
-    tokens = base.text_encoders[0].tokenizer([PROMPT], padding="max_length", max_length=77)["input_ids"]
     x = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        return base.denoise(x, torch.tensor([600]), base.encode_tokens(torch.tensor(tokens)))
+        return base.denoise(x, torch.tensor([600]), base.encode([PROMPT]))
 
 
 def adapter_file(folder: Path, base: Base, **more: Any) -> Path:

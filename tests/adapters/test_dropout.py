@@ -44,6 +44,23 @@ def test_network_dropout_leaves_out_inner_values() -> None:
     assert Dropout(T, SEEDS, 0, rank=0.1).values("lora_unet_a", h) is h
 
 
+def test_the_chunks_of_a_text_draw_apart_and_the_first_as_ever() -> None:
+    chunked, plain = (
+        Dropout(T, SEEDS, 0, rank=0.5, network=0.5, text_rows=3),
+        Dropout(T, SEEDS, 0, rank=0.5, network=0.5),
+    )
+    ranks, alone = chunked.ranks("lora_te_a", 100), plain.ranks("lora_te_a", 100)
+    assert ranks is not None
+    assert alone is not None
+    assert ranks.shape == (12, 100)
+    assert torch.equal(ranks[::3], alone)
+    assert not torch.equal(ranks[1::3], ranks[::3])
+    assert chunked.values("lora_te_a", torch.ones(12, 77, 4)).shape == (12, 77, 4)
+    on_the_denoiser = chunked.ranks("lora_unet_a", 100)
+    assert on_the_denoiser is not None
+    assert on_the_denoiser.shape == (4, 100)
+
+
 def test_module_dropout_skips_its_share_of_layers() -> None:
     layers = [f"lora_unet_{number}" for number in range(2000)]
     skipped = sum(Dropout(T, SEEDS, 9, module=0.3).skips(layer) for layer in layers)

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.framing import Framing, frame_whole
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
+from lorasmith.bases.text.clip import second_ids
+from lorasmith.bases.text.options import TextOptions
 from lorasmith.errors import BaseError
 from tests.tiny import build_tiny_base, diffusers_pipeline
 
@@ -24,6 +26,10 @@ FAMILIES = ("sd1", "sd2", "sdxl")
 def tokens(base: Base, *prompts: str) -> Tensor:
     tokenizer = base.text_encoders[0].tokenizer
     return torch.tensor(tokenizer(list(prompts), padding="max_length", max_length=77)["input_ids"])
+
+
+def skipping(clip_skip: int) -> TextOptions:
+    return TextOptions(clip_skip=clip_skip)
 
 
 @pytest.fixture(params=FAMILIES)
@@ -56,7 +62,7 @@ def test_every_target_is_a_live_frozen_layer(family_base: Base) -> None:
 def test_text_and_denoiser_agree_with_the_pipeline(family_base: Base, family_folders: dict[str, Path]) -> None:
     pipeline = diffusers_pipeline(family_folders[family_base.family.name])
     prompts = ["zbk, red hair", "blue hat, smile"]
-    context = family_base.encode_tokens(tokens(family_base, *prompts))
+    context = family_base.encode(prompts)
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     t = torch.tensor([10, 800])
     with torch.no_grad():
@@ -77,7 +83,7 @@ def test_text_and_denoiser_agree_with_the_pipeline(family_base: Base, family_fol
 
 def test_sdxl_is_told_the_size(family_folders: dict[str, Path]) -> None:
     base = load_base(family_folders["sdxl"])
-    context = base.encode_tokens(tokens(base, "hat"))
+    context = base.encode(["hat"])
     x, t = torch.randn(1, 4, 8, 8), torch.tensor([500])
     with torch.no_grad():
         own, same, other = (base.denoise(x, t, context, size) for size in (None, (64, 64), (64, 128)))
@@ -88,7 +94,7 @@ def test_sdxl_is_told_the_size(family_folders: dict[str, Path]) -> None:
 
 def test_sdxl_is_told_each_rows_framing(family_folders: dict[str, Path]) -> None:
     base = load_base(family_folders["sdxl"])
-    context = base.encode_tokens(torch.cat([tokens(base, "hat")] * 2))
+    context = base.encode(["hat"] * 2)
     x, t = torch.randn(1, 4, 8, 8).expand(2, 4, 8, 8), torch.tensor([500, 500])
     cut = Framing((600, 1000), (51, 0), (64, 64))
     assert base._time_ids(x, None, [frame_whole((64, 64)), cut]).tolist() == [
@@ -104,17 +110,18 @@ def test_sdxl_is_told_each_rows_framing(family_folders: dict[str, Path]) -> None
 
 def test_clip_skip_takes_an_earlier_state_and_norms_it(family_folders: dict[str, Path]) -> None:
     base = load_base(family_folders["sd1"])
-    ids = tokens(base, "1girl, smile")
+    texts = ["1girl, smile"]
+    ids = tokens(base, *texts)
     model = base.text_encoders[0].model
     with torch.no_grad():
         states = model(ids, output_hidden_states=True).hidden_states
         for skip in (1, 2, 3):
             torch.testing.assert_close(
-                base.encode_tokens(ids, skip).hidden, model.final_layer_norm(states[-skip]), rtol=0, atol=1e-6
+                base.encode(texts, skipping(skip)).hidden, model.final_layer_norm(states[-skip]), rtol=0, atol=1e-6
             )
-    assert not torch.allclose(base.encode_tokens(ids, 1).hidden, base.encode_tokens(ids, 2).hidden)
+    assert not torch.allclose(base.encode(texts, skipping(1)).hidden, base.encode(texts, skipping(2)).hidden)
     with pytest.raises(ValueError, match="3 text layers"):
-        base.encode_tokens(ids, 4)
+        base.encode(texts, skipping(4))
 
 
 def test_sdxl_ignores_clip_skip_and_pads_its_second_encoder_with_its_own_token(
@@ -122,17 +129,18 @@ def test_sdxl_ignores_clip_skip_and_pads_its_second_encoder_with_its_own_token(
 ) -> None:
     base = load_base(family_folders["sdxl"])
     ids = tokens(base, "red hat")
-    assert torch.equal(base.encode_tokens(ids, 1).hidden, base.encode_tokens(ids, 2).hidden)
+    one, two = (base.encode(["red hat"], skipping(skip)) for skip in (1, 2))
+    assert torch.equal(one.hidden, two.hidden)
     second = base.text_encoders[1].tokenizer
     expected = second(["red hat"], padding="max_length", max_length=77)["input_ids"]
-    assert base.second_ids(ids).tolist() == expected
-    assert base.second_ids(ids).tolist() != ids.tolist()
+    assert second_ids(base.text_encoders, ids).tolist() == expected
+    assert second_ids(base.text_encoders, ids).tolist() != ids.tolist()
 
 
 def test_text_is_differentiable(tiny_base: Base) -> None:
     embedding = tiny_base.text_encoders[0].model.embeddings.token_embedding
     embedding.weight.requires_grad_(True)
-    loss = tiny_base.encode_tokens(tokens(tiny_base, "zbk")).hidden.square().sum()
+    loss = tiny_base.encode(["zbk"]).hidden.square().sum()
     (gradient,) = torch.autograd.grad(loss, embedding.weight)
     assert float(gradient.abs().sum()) > 0
 

@@ -87,7 +87,7 @@ def test_the_embedded_base_computes_what_it_did_to_the_stated_error() -> None:
     x = torch.randn(2, base.latent_channels, 16, 16, generator=torch.Generator().manual_seed(1))
     t = torch.tensor([100, 700])
     with torch.no_grad():
-        context = base.encode_tokens(torch.full((2, 77), base.text_encoders[0].tokenizer.eos_token_id))
+        context = base.encode(["", ""])
     with torch.no_grad():
         expected = base.denoise(x, t, context)
     whole = {path: cast(Tensor, layer.weight) for path, layer in compressible_layers(base.denoiser)}
@@ -138,10 +138,10 @@ def test_it_computes_in_the_numbers_that_were_asked_for(tiny_base_folder: Path) 
     for one, other in zip(layers, compressed_layers(exact.denoiser), strict=True):
         assert torch.equal(one.weight, other.weight.bfloat16())
     x, t = drawing.noisy_latents()
-    ids = torch.full((4, 77), 3)
+    texts = ["red hat"] * 4
     with torch.no_grad():
-        expected = full.denoise(x, t, full.encode_tokens(ids))
-        found = half.denoise(x.bfloat16(), t, half.encode_tokens(ids))
+        expected = full.denoise(x, t, full.encode(texts))
+        found = half.denoise(x.bfloat16(), t, half.encode(texts))
     assert error(found, expected) < 0.03
 
 

@@ -16,7 +16,7 @@ from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.errors import LorasmithError, PromptError, RefusedError
 from lorasmith.events import Event, Note, Progress, finish
 from lorasmith.generation.desk import cut_ranks

@@ -17,7 +17,8 @@ from PIL import Image
 from lorasmith.errors import LorasmithError, UsageError
 from lorasmith.generation.pictures import Picture
 from lorasmith.server.bases import BaseEntry
-from lorasmith.server.engine import Engine, InputPath, Moved, Round, request_of
+from lorasmith.server.engine import request_of
+from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
 from lorasmith.server.orders import Order
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.uvicorn_server import UvicornServer, build_server

@@ -181,7 +181,7 @@ def test_joining_cancelling_turning_away(tmp_path: Path) -> None:
     with running(plain_settings(tmp_path, limits=limits, batch_size=2), loader) as (client, server):
         service = server.service
         first = submit(client, count=2)
-        wait_for(lambda: len(service.running) == 2)
+        wait_for(lambda: len(service.board.running) == 2)
         waiting = submit(client, count=4)
         full = client.post("/api/v1/jobs", json={"prompt": "one more"})
         assert full.status_code == 429
@@ -214,8 +214,8 @@ def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
     settings = plain_settings(tmp_path, batch_size=1, grace=0.0)
     with running(settings, loader) as (client, server):
         job = submit(client, count=2, seed=4)
-        wait_for(lambda: len(server.service.running) == 1)
-        server.service.close_doors()
+        wait_for(lambda: len(server.service.board.running) == 1)
+        server.service.board.close()
         late = client.post("/api/v1/jobs", json={"prompt": "late"})
         assert late.status_code == 503
         assert client.get("/health").json() == {"status": "stopping"}
@@ -237,17 +237,17 @@ def test_jobs_of_a_state_are_found_behind_newer_ones(tmp_path: Path) -> None:
 
     with running(settings, loader) as (client, server):
         first = submit(client)
-        wait_for(lambda: len(server.service.running) == 1)
+        wait_for(lambda: len(server.service.board.running) == 1)
         second = submit(client)
         third = submit(client)
         assert client.delete(f"/api/v1/jobs/{third['id']}").json()["state"] == "cancelled"
         assert ask(client, "running") == [first["id"]]
         assert ask(client, "queued") == [second["id"]]
         assert ask(client, "cancelled") == [third["id"]]
-        server.service.close_doors()
+        server.service.board.close()
     loader.gate.clear()
     with running(settings, loader) as (client, server):  # the one that was in the making waits again
-        wait_for(lambda: len(server.service.running) == 1)
+        wait_for(lambda: len(server.service.board.running) == 1)
         assert ask(client, "running") == [first["id"]]
         assert ask(client, "queued") == [second["id"]]
 
@@ -258,7 +258,7 @@ def test_a_full_disk_fails_pictures_and_not_the_server(tmp_path: Path) -> None:
     with running(plain_settings(tmp_path), loader) as (client, server):
         store = server.service.store
         job = submit(client, count=12, width=512, height=512, prompt="x" * 2000)
-        wait_for(lambda: len(server.service.running) == 8)
+        wait_for(lambda: len(server.service.board.running) == 8)
         fill_disk(store)
         loader.gate.set()
         events = read_events(client, job["id"])

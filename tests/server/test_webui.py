@@ -170,9 +170,9 @@ def test_a_client_that_leaves_and_one_that_interrupts(tmp_path: Path) -> None:
         body = {"prompt": "long", "sampler_name": "Euler", "steps": 200, "width": 64, "height": 64}
         leaver = HTTPConnection(client.base_url.host, client.base_url.port or 0)
         leaver.request("POST", "/sdapi/v1/txt2img", json.dumps(body), {"content-type": "application/json"})
-        wait_for(lambda: bool(service.running) and loader.engine is not None)
+        wait_for(lambda: bool(service.board.running) and loader.engine is not None)
         leaver.close()
-        wait_for(lambda: not service.live and not service.running)
+        wait_for(lambda: not service.board.live and not service.board.running)
         assert loader.engine is not None
         loader.gate.set()
         wait_for(lambda: loader.engine is not None and loader.engine.active == 0)

@@ -12,6 +12,7 @@ import torch
 from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.text.options import PLAIN_TEXT
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import RecipeError
 from lorasmith.recipe.recipe import Recipe
@@ -43,7 +44,7 @@ def recipe(**values: Any) -> Recipe:
 
 
 def loss_of(objective: Objective, base: Base, bank: AdapterBank, batch: MicroBatch) -> Loss:
-    return answer_together({0: objective.ask(batch)}, Passes(base, bank, Conditioner(base, clip_skip=1)))[0]
+    return answer_together({0: objective.ask(batch)}, Passes(base, bank, Conditioner(base, PLAIN_TEXT)))[0]
 
 
 @pytest.mark.parametrize("trains_text", [True, False])
@@ -63,12 +64,11 @@ def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: fl
     def error(row: int, part: Rows, learned: bool) -> torch.Tensor:
         x_0, noise, t = part.x_0[row : row + 1], part.noise[row : row + 1], part.t[row : row + 1]
         x_t = schedule.add_noise(x_0, noise, t)
-        ids = Conditioner(base, clip_skip=1).tokens([part.captions[row]])
-        frozen = base.encode_tokens(ids)
+        frozen = base.encode([part.captions[row]])
         target = schedule.target(x_0, noise, t) if learned else base.denoise(x_t, t, frozen, (64, 64))
         with bank.attached():
             bank.set_strengths(torch.ones(1, 1))
-            context = base.encode_tokens(ids) if trains_text else frozen
+            context = base.encode([part.captions[row]]) if trains_text else frozen
             output = base.denoise(x_t, t, context, (64, 64))
         snr = schedule.snr(t)[0]
         weight = snr.clamp(max=gamma) / snr if gamma else 1.0

@@ -23,6 +23,7 @@ class Dropout:
     Shares in [0, 1): `network` of the values between the two factors, `rank` of a layer's ranks per row, `module` of
     the layers per pass (all as sd-scripts; what stays is scaled up, but for whole layers). `least` > 0: on the
     denoiser the ranks from floor((r - least) * (T - t) / T) + least on are left out (T-LoRA, Soboleva et al. 2025).
+    `text_rows`: so many rows of a text encoder's pass, the chunks of its text, belong to each row; each draws its own.
     """
 
     t: Tensor
@@ -32,6 +33,7 @@ class Dropout:
     rank: float = 0.0
     module: float = 0.0
     least: int = 0
+    text_rows: int = 1
 
     def skips(self, layer: str) -> bool:
         """Whether the whole layer is left out."""
@@ -57,5 +59,8 @@ class Dropout:
 
     def _kept(self, layer: str, shape: tuple[int, ...], share: float, word: str) -> Tensor:
         """(B, *shape) of 0 for what is left out, and of what keeps the mean for the rest."""
-        drawn = [torch.rand(shape, generator=key_generator(seed, layer, word)) for seed in self.seeds]
+        chunks = 1 if layer.startswith("lora_unet") else self.text_rows
+        # The first chunk draws what a text without others would.
+        keys = [(seed, (chunk,) if chunk else ()) for seed in self.seeds for chunk in range(chunks)]
+        drawn = [torch.rand(shape, generator=key_generator(seed, layer, word, *more)) for seed, more in keys]
         return (torch.stack(drawn) >= share).float() / (1 - share)

@@ -23,19 +23,13 @@ from lorasmith.bases.pointwise import multiply_pointwise
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
+from lorasmith.bases.text.clip import ClipPromptEncoder, encode_one, encode_two
 from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
+from lorasmith.bases.text.options import PLAIN_TEXT, TextOptions
 from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
-
-
-@dataclass(frozen=True, eq=False)
-class TextEncoder:
-    """A CLIP text encoder, its tokenizer, and the prefix of its layers' names in adapter files."""
-
-    model: Any
-    tokenizer: Any
-    prefix: str
 
 
 @dataclass(eq=False)
@@ -70,8 +64,7 @@ class Base:
         if name not in self._modules:
             target = self.layers[name]
             owners = {"unet": self.denoiser} | {
-                f"text_encoder{'' if i == 0 else '_2'}": _text_root(encoder.model)
-                for i, encoder in enumerate(self.text_encoders)
+                f"text_encoder{'' if i == 0 else '_2'}": encoder.root for i, encoder in enumerate(self.text_encoders)
             }
             path = target.path.removeprefix("text_model.") if target.part == "te" else target.path
             try:
@@ -124,37 +117,15 @@ class Base:
     def _shift(self) -> float:
         return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
 
-    def encode_tokens(self, ids_BT: Tensor, clip_skip: int = 1) -> Context:
-        """Token ids of the first tokenizer, T = 77 with BOS and EOS, to what the denoiser is told. Differentiable.
+    @cached_property
+    def prompt_encoder(self) -> PromptEncoder:
+        """How the family's text encoders read texts."""
+        return ClipPromptEncoder(self.text_encoders, encode_two if len(self.text_encoders) == 2 else encode_one)
 
-        SD 1 and 2: the `clip_skip`-th hidden state from the end, then the final layer norm, as A1111 does it.
-        SDXL: both encoders' penultimate states, without norm, and the second one's projected EOS state; `clip_skip`
-        is ignored, as in sd-scripts. Raises ValueError when the encoder has fewer layers.
-        """
-        ids = ids_BT.to(self.device)
-        if self.family.name == "sdxl":
-            return self._encode_sdxl(ids)
-        model = self.text_encoders[0].model
-        layers = int(model.config.num_hidden_layers)
-        if not 1 <= clip_skip <= layers:
-            raise ValueError(f"clip skip {clip_skip}: this base has {layers} text layers")
-        if clip_skip == 1:
-            return Context({"hidden": model(ids).last_hidden_state})
-        states = model(ids, output_hidden_states=True).hidden_states
-        return Context({"hidden": _text_root(model).final_layer_norm(states[-clip_skip])})
-
-    def _encode_sdxl(self, ids: Tensor) -> Context:
-        first, second = self.text_encoders
-        hidden_1 = first.model(ids, output_hidden_states=True).hidden_states[-2]
-        out = second.model(self.second_ids(ids), output_hidden_states=True)
-        hidden = torch.cat([hidden_1, out.hidden_states[-2]], dim=-1)
-        return Context({"hidden": hidden, "pooled": out.text_embeds})
-
-    def second_ids(self, ids_BT: Tensor) -> Tensor:
-        """The ids as SDXL's second tokenizer pads them: the vocabularies are one, the padding after EOS is not."""
-        first, second = (encoder.tokenizer for encoder in self.text_encoders)
-        after_end = (ids_BT == first.eos_token_id).long().cumsum(dim=1) - (ids_BT == first.eos_token_id).long() > 0
-        return ids_BT.masked_fill(after_end, second.pad_token_id)
+    def encode(self, texts: Sequence[str], options: TextOptions = PLAIN_TEXT) -> Context:
+        """What the denoiser is told of each text: a row for each, differentiable. Raises ValueError for options that
+        the text encoders cannot follow."""
+        return self.prompt_encoder.encode(self.prompt_encoder.tokenize(texts, options), options)
 
     def denoise(
         self,
@@ -283,8 +254,3 @@ def _assembled(name: str, path: Path, parts: Parts) -> Base:
 
 def _vae_factor(vae: Any) -> int:
     return int(2 ** (len(vae.config.block_out_channels) - 1))
-
-
-def _text_root(model: Any) -> Any:
-    """The module with `embeddings`, `encoder`, `final_layer_norm`: transformers 5 flattened one class only."""
-    return getattr(model, "text_model", model)

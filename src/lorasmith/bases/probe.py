@@ -22,11 +22,9 @@ def probe_prediction(base: Base) -> Prediction:
     There x_t is the noise, so that a noise predictor's output correlates with it by almost 1; a velocity predictor's
     is the negative of its guess at the clean picture, and does not (Salimans & Ho 2022, section 4).
     """
-    encoder = base.text_encoders[0].tokenizer
-    ids = torch.tensor(encoder([""], padding="max_length", max_length=encoder.model_max_length)["input_ids"])
     steps = len(base.noise_schedule.alphas_cumprod)
     noise = torch.randn(1, base.latent_channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     x_t = noise.to(base.device, base.dtype)
-    out = base.denoise(x_t, torch.tensor([steps - 1], device=base.device), base.encode_tokens(ids))
+    out = base.denoise(x_t, torch.tensor([steps - 1], device=base.device), base.encode([""]))
     alike = torch.corrcoef(torch.stack([noise.flatten(), out.float().cpu().flatten()]))[0, 1]
     return "epsilon" if float(alike) > BORDER else "v_prediction"

@@ -16,6 +16,7 @@ from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.samplers import Levels, count_evaluations
 from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.conditioning import Text, TextReader, read_text
@@ -59,14 +60,14 @@ class Stage:
     calls: tuple[_Call, ...]
 
     def pattern(self, cfg: float) -> tuple[tuple[int, ...], ...]:
-        """The rows that it needs in each step, by their length in chunks: stages of one pattern fill passes alike."""
+        """The rows that it needs in each step, by their length: stages of one pattern fill passes alike."""
         found = []
         for step in range(self.skipped + 1, self.total + 1):
-            told = [(weight * cfg, len(in_force(schedule, step).chunks)) for weight, schedule in self.parts]
+            told = [(weight * cfg, in_force(schedule, step).length) for weight, schedule in self.parts]
             longest = max(length for _, length in told)
             rows = [longest for factor, _ in told if factor != 0.0]
             if 1.0 - sum(factor for factor, _ in told) != 0.0:
-                rows.append(len(in_force(self.negative, step).chunks))
+                rows.append(in_force(self.negative, step).length)
             found.append(tuple(rows))
         return tuple(found)
 
@@ -162,11 +163,10 @@ class Desk:
         )
         acting = tuple(sorted(te.items(), key=lambda item: item[0].order))
 
+        options = TextOptions("a1111", emphasis=settings.emphasis, clip_skip=settings.clip_skip, compat=request.compat)
+
         def read(schedule: Iterable[tuple[int, str]]) -> tuple[tuple[int, Text], ...]:
-            return tuple(
-                (end, read_text(each, self.base, settings.emphasis, request.compat, settings.clip_skip, acting))
-                for end, each in schedule
-            )
+            return tuple((end, read_text(each, self.base, options, acting)) for end, each in schedule)
 
         return Stage(
             total=total,

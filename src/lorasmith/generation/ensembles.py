@@ -71,9 +71,9 @@ class Ensemble:
             return self._merged[1].applied()
         return self._beside(rows, BLOCKS_BYTES)
 
-    def encoding(self, rows: Sequence[Mapping[Member, float]]) -> AbstractContextManager[None]:
-        """The text encoders' passes inside have these strengths."""
-        return self._beside(rows, 0)
+    def encoding(self, strengths: Mapping[Member, float]) -> AbstractContextManager[None]:
+        """The text encoders' passes inside have these strengths in every row."""
+        return self._beside([strengths], 0)
 
     def _beside(self, rows: Sequence[Mapping[Member, float]], room: int) -> AbstractContextManager[None]:
         if self.bank is None or not any(rows):

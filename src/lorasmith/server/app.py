@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -19,19 +18,17 @@ from lorasmith.errors import LorasmithError
 from lorasmith.server import native, webui
 from lorasmith.server.errors import BusyError, MissingError, error_document, error_json
 from lorasmith.server.guard import Guard
+from lorasmith.server.interfaces import Loader
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
 from lorasmith.web import read_page
-
-if TYPE_CHECKING:
-    from lorasmith.server.worker import Loader
 
 _LOG = logging.getLogger("lorasmith.server")
 _ABOUT = """Draw with adapters over HTTP. Two faces stand on one queue: `/api/v1` is our own, typed, with jobs, events
 and per-picture adapters; `/sdapi/v1` is the one that Stable Diffusion web UI clients speak.
 
 With a token every request needs `Authorization: Bearer TOKEN` (or basic auth with the token as password). Every error
-answers `{"error": {"kind", "message", "where", "hint", "status"}, "detail": ...}`."""
+answers `{"error": {"kind", "message", "where", "field", "hint", "status"}, "detail": ...}`."""
 
 
 def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAPI:
@@ -39,7 +36,7 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
 
     `loader` gives an engine on a base; left out, the real one. Raises StorageError when the data folder is unusable.
     """
-    service = Service(settings, loader)
+    service = Service(settings, [native.POLICY], loader)
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
@@ -78,7 +75,7 @@ def _add_pages(app: FastAPI, service: Service) -> None:
     @app.get("/health", tags=["server"])
     async def get_health() -> dict[str, str]:
         """That the server lives; answered without a token."""
-        return {"status": "stopping" if service.closing else "ok"}
+        return {"status": "stopping" if service.board.closing else "ok"}
 
     @app.get("/metrics", tags=["server"], response_class=PlainTextResponse)
     def get_metrics() -> PlainTextResponse:

@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
-
-from PIL import Image
+from collections.abc import Hashable
 
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import open_base
 from lorasmith.errors import LorasmithError
 from lorasmith.generation.batching import Stepper
-from lorasmith.generation.pictures import Picture
 from lorasmith.generation.request import Hires, InitImage, Request, Variation, settle
 from lorasmith.images.opening import open_rgb
 from lorasmith.server.bases import BaseEntry
+from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
 from lorasmith.server.orders import Order
 from lorasmith.server.settings import ServerSettings
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A picture that is `step` of `steps` far; `preview` where one was made."""
-
-    ticket: Hashable
-    step: int
-    steps: int
-    preview: Image.Image | None = None
-
-
-@dataclass(frozen=True)
-class Round:
-    """What one step brought: what moved on, and what is finished."""
-
-    moved: tuple[Moved, ...] = ()
-    finished: tuple[tuple[Hashable, Picture], ...] = ()
-    failed: tuple[tuple[Hashable, LorasmithError], ...] = ()
-
-
-class Engine(Protocol):
-    """Draws the orders that were added, together, one step at a time; lives in one thread."""
-
-    @property
-    def active(self) -> int:
-        """How many pictures are in the making."""
-
-    def company(self, order: Order) -> Hashable:
-        """Orders with equal company are drawn together. Raises LorasmithError for what cannot be drawn at all."""
-
-    def add(self, ticket: Hashable, order: Order) -> int:
-        """Take an order in; gives its steps. Raises LorasmithError, and nothing is added."""
-
-    def step(self, previews: bool) -> Round:
-        """One step of everything in the making."""
-
-    def remove(self, ticket: Hashable) -> None:
-        """Give up a picture."""
-
-
-InputPath = Callable[[str], Path]
 
 
 def request_of(order: Order, input_path: InputPath) -> Request:

@@ -17,10 +17,6 @@ from lorasmith.server.errors import FieldError
 from lorasmith.server.orders import Hires, Order, Variation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from PIL.Image import Image
-
     from lorasmith.generation.grids.axes import Axis
     from lorasmith.generation.request import Request
     from lorasmith.server.service import Service
@@ -46,10 +42,9 @@ def plan_grid(
 
     axes = [_read(name, text, control) if text else STILL for name, text in (("x", x), ("y", y), ("z", z))]
     count = len(axes[0]) * len(axes[1]) * len(axes[2])
-    if count > service.limits.cells:
-        raise FieldError(f"{count} cells, the most are {service.limits.cells}.", where="x")
+    service.admission.check_cells(count, "x")
     if adapter is not None:
-        service.check_adapters(adapter)
+        service.admission.check_adapters(adapter)
     start = Draft(_request(order), order.base, adapter)
     orders: dict[Order, int] = {}
     places: list[int | str] = []
@@ -59,7 +54,7 @@ def plan_grid(
                 try:
                     draft = deep(down(across(start)))
                     cell = _order(draft.finished(), order, find_base(service.bases, draft.base).name)
-                    service.check_order(cell)
+                    service.admission.check_order(cell)
                     places.append(orders.setdefault(cell, len(orders)))
                 except RefusedError:
                     raise
@@ -125,26 +120,3 @@ def _order(request: Request, like: Order, base: str) -> Order:
         start=like.start,
         base=base,
     )
-
-
-def draw_sheets(detail: dict[str, Any], shown: dict[int, Path | str], title: str) -> list[Image]:
-    """The finished sheets, one for each place on the z axis; `shown` are files or reasons by the pictures' numbers."""
-    from lorasmith.generation.sheets import draw_sheet
-    from lorasmith.images.opening import open_rgb
-
-    axes, places = detail["axes"], detail["places"]
-    across, down = len(axes["x"]), len(axes["y"])
-    sheets = []
-    for page in range(len(axes["z"])):
-        cells: list[list[Image | str]] = []
-        for row in range(down):
-            first = (page * down + row) * across
-            line: list[Image | str] = []
-            for place in places[first : first + across]:
-                found = place if isinstance(place, str) else shown.get(place, "not drawn")
-                line.append(found if isinstance(found, str) else open_rgb(found))
-            cells.append(line)
-        note = axes["z"][page]
-        rows = axes["y"] if any(axes["y"]) else ()
-        sheets.append(draw_sheet(cells, axes["x"], rows, title, note))
-    return sheets

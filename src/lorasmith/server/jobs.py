@@ -1,25 +1,39 @@
-"""Jobs in the making: what was ordered, how far each picture is, and who listens."""
+"""Jobs in the making: what was asked for, how far each picture is, and what its face promises of it."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lorasmith.server.orders import FINAL, Order, State
+from lorasmith.server.readers import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from PIL.Image import Image
 
-Face = Literal["native", "webui"]
-UNREAD = 256
-"""Events that a reader may be behind; older progress is dropped, nothing else."""
+
+@dataclass(frozen=True)
+class JobPolicy:
+    """What a face promises of its jobs.
+
+    - `recorded`: they stand in the records, can be asked for by their id, and go on after a restart; others are
+      cancelled when the server closes.
+    - `keeps_pictures`: their pictures are kept.
+    - `awaited`: a client waits for the pictures themselves. Their bytes are held for it, an interrupted picture is
+      held as far as it came, and the client can interrupt whatever it waits for.
+    - `hangs_on_readers`: they are cancelled when the last reader leaves.
+    """
+
+    face: str
+    recorded: bool
+    keeps_pictures: bool
+    awaited: bool = False
+    hangs_on_readers: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,73 +66,26 @@ class Item:
         return self.job.client
 
     @property
-    def share(self) -> float:
+    def progress(self) -> float:
         """How much of it is done, 0 to 1."""
         if self.state in FINAL:
             return 1.0
         return self.step / self.steps if self.steps else 0.0
 
 
-class Reader:
-    """One listener of a job, on an event loop; events come from other threads."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._events: deque[dict[str, Any]] = deque()
-        self._some = asyncio.Event()
-        self.wants_previews = False
-
-    def push(self, event: dict[str, Any]) -> None:
-        """Give an event, from any thread; nothing happens when the loop is gone."""
-        try:
-            self._loop.call_soon_threadsafe(self._accept, event)
-        except RuntimeError:
-            return
-
-    def _accept(self, event: dict[str, Any]) -> None:
-        if len(self._events) >= UNREAD:
-            stale = next((e for e in self._events if e["event"] in ("progress", "preview")), None)
-            if stale is not None:
-                self._events.remove(stale)
-        self._events.append(event)
-        self._some.set()
-
-    async def events(self, idle: float = 15.0) -> AsyncIterator[dict[str, Any]]:
-        """Everything in order up to the "finished" event; ``{"event": "idle"}`` after `idle` seconds of nothing."""
-        while True:
-            while self._events:
-                event = self._events.popleft()
-                yield event
-                if event["event"] == "finished":
-                    return
-            self._some.clear()
-            try:
-                await asyncio.wait_for(self._some.wait(), idle)
-            except TimeoutError:
-                yield {"event": "idle"}
-
-    async def finished(self) -> None:
-        """Return when the job is final."""
-        async for event in self.events():
-            if event["event"] == "finished":
-                return
-
-
 @dataclass(eq=False)
 class Job:
-    """What a client asked for at once. Owned by the service, which locks."""
+    """What a client asked for at once. Owned by the board, which locks."""
 
     id: str
     client: str
-    face: Face
+    policy: JobPolicy
     kind: str
     items: list[Item] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
-    keep: bool = True
-    attached: bool = False
     created: float = field(default_factory=time.time)
     cancelled: bool = False
-    closing: bool = False
+    completing: bool = False
     readers: list[Reader] = field(default_factory=list)
 
     @property
@@ -126,15 +93,16 @@ class Job:
         states = [item.state for item in self.items]
         if any(state not in FINAL for state in states):
             return "running" if any(state != "queued" for state in states) else "queued"
-        if self.closing:  # all pictures are there, what is made of them is not
+        if self.completing:  # all pictures are there, what is made of them is not
             return "running"
         if self.cancelled:
             return "cancelled"
         return "done" if any(state == "done" for state in states) else "failed"
 
     @property
-    def share(self) -> float:
-        return sum(item.share for item in self.items) / max(1, len(self.items))
+    def progress(self) -> float:
+        """How much of it is done, 0 to 1."""
+        return sum(item.progress for item in self.items) / max(1, len(self.items))
 
     def tell(self, event: dict[str, Any]) -> None:
         """Pass an event to everybody who listens."""
@@ -144,14 +112,12 @@ class Job:
 
 def new_job(
     client: str,
-    face: Face,
+    policy: JobPolicy,
     orders: Sequence[Order],
     kind: str = "pictures",
-    keep: bool = True,
-    attached: bool = False,
     detail: Mapping[str, Any] | None = None,
 ) -> Job:
     """A job with an id that nobody can guess."""
-    job = Job(secrets.token_hex(16), client, face, kind, keep=keep, attached=attached, detail=dict(detail or {}))
+    job = Job(secrets.token_hex(16), client, policy, kind, detail=dict(detail or {}))
     job.items = [Item(job, number, order) for number, order in enumerate(orders)]
     return job

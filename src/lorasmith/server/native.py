@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any
 
@@ -18,11 +19,15 @@ from lorasmith.server.bases import find_base
 from lorasmith.server.errors import FieldError, MissingError
 from lorasmith.server.grids import GridPlan, plan_grid
 from lorasmith.server.inputs import keep_input
-from lorasmith.server.jobs import Job, Reader, new_job
+from lorasmith.server.job_json import row_json
+from lorasmith.server.jobs import Job, JobPolicy, new_job
+from lorasmith.server.keeper import GRID
 from lorasmith.server.orders import GREATEST_SEED, Order, Start, State
-from lorasmith.server.service import Service, row_json
+from lorasmith.server.readers import Reader
+from lorasmith.server.service import Service
 from lorasmith.server.store import PictureRow
 
+POLICY = JobPolicy("native", recorded=True, keeps_pictures=True)
 MOST_JOBS, MOST_PICTURES = 500, 500
 _ERRORS: dict[int | str, dict[str, Any]] = {
     422: {"model": schemas.ErrorAnswer, "description": "A value is wrong, or the prompt is refused."},
@@ -89,9 +94,9 @@ def get_bases(service: TheService) -> dict[str, Any]:
         "bases": [
             {
                 "name": entry.name,
-                "is_loaded": entry.name == service.loaded_base,
+                "is_loaded": entry.name == service.worker.base,
                 "is_default": entry.name == default,
-                "hash": service.base_hashes.get(entry.name),
+                "hash": service.worker.hashes.get(entry.name),
             }
             for entry in service.bases
         ]
@@ -125,7 +130,7 @@ async def post_job(
     """Draw one picture, or `count` of them with seeds that count on. The answer comes at once; follow the job by its
     events, or ask for it again."""
     orders = await run_in_threadpool(_orders, service, [body], body.count)
-    return await _submit(service, new_job(client, "native", orders, attached=body.attached), response)
+    return await _submit(service, new_job(client, _policy(body.attached), orders), response)
 
 
 @router.post(
@@ -143,7 +148,7 @@ async def post_batch(
     steps and sampler agree; adapters may differ."""
     merged = [merge_requests(body.shared, each) for each in body.pictures]
     orders = await run_in_threadpool(_orders, service, merged)
-    return await _submit(service, new_job(client, "native", orders, "batch", attached=body.attached), response)
+    return await _submit(service, new_job(client, _policy(body.attached), orders, "batch"), response)
 
 
 @router.post(
@@ -157,11 +162,11 @@ async def post_grid(
 
     def plan() -> GridPlan:
         order = order_of(service, body)
-        service.check_order(order)
+        service.admission.check_order(order)
         return plan_grid(service, order, body.x, body.y, body.z, body.adapter, body.control)
 
     planned = await run_in_threadpool(plan)
-    return await _submit(service, new_job(client, "native", planned.orders, "grid", detail=planned.detail), response)
+    return await _submit(service, new_job(client, POLICY, planned.orders, GRID, planned.detail), response)
 
 
 @router.get("/jobs", response_model=schemas.JobsAnswer, tags=["jobs"])
@@ -177,7 +182,7 @@ def get_jobs(
 
 
 def _current(service: Service, job: dict[str, Any]) -> dict[str, Any]:
-    return service.job_json(job["id"]) if service.find_live(job["id"]) is not None else job
+    return service.job_json(job["id"]) if service.board.find(job["id"]) is not None else job
 
 
 @router.get("/jobs/{job}", response_model=schemas.JobAnswer, responses={404: _ERRORS[404]}, tags=["jobs"])
@@ -189,9 +194,9 @@ def get_job(job: JobId, service: TheService) -> dict[str, Any]:
 @router.delete("/jobs/{job}", response_model=schemas.JobAnswer, responses={404: _ERRORS[404]}, tags=["jobs"])
 def delete_job(job: JobId, service: TheService) -> dict[str, Any]:
     """Cancel what is not finished of a job. Pictures that are finished stay."""
-    live = service.find_live(job)
-    if live is not None and live.face == "native":
-        service.cancel(live)
+    live = service.board.find(job)
+    if live is not None:
+        service.board.cancel(live)
     return service.job_json(job)
 
 
@@ -208,12 +213,12 @@ async def get_events(
 ) -> StreamingResponse:
     """Server-sent events of a job until it is finished: state, progress, preview, done, failed, cancelled, finished.
     The data are JSON; `image` is the picture's number in the job."""
-    live = service.find_live(job)
-    if live is None or live.face != "native":
+    live = service.board.find(job)
+    if live is None:
         document = await run_in_threadpool(service.job_json, job)
-        finished = {"event": "finished", "state": document["state"], "stopping": service.closing}
+        finished = {"event": "finished", "state": document["state"], "stopping": service.board.closing}
         return StreamingResponse(iter([_event(finished)]), media_type="text/event-stream", headers=_SSE)
-    reader = service.listen(live, previews)
+    reader = service.board.listen(live, previews)
     return StreamingResponse(_stream(service, live, reader), media_type="text/event-stream", headers=_SSE)
 
 
@@ -222,15 +227,19 @@ async def _stream(service: Service, job: Job, reader: Reader) -> AsyncIterator[s
         async for event in reader.events():
             yield ": idle\n\n" if event["event"] == "idle" else _event(event)
     finally:
-        service.leave(job, reader)
+        service.board.leave(job, reader)
 
 
 def _event(event: dict[str, Any]) -> str:
     return f"event: {event['event']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
+def _policy(attached: bool) -> JobPolicy:
+    return replace(POLICY, hangs_on_readers=attached)
+
+
 async def _submit(service: Service, job: Job, response: Response) -> dict[str, Any]:
-    await run_in_threadpool(service.submit, job)
+    await run_in_threadpool(service.board.add, job)
     response.headers["location"] = f"/api/v1/jobs/{job.id}"
     return service.job_json(job.id)
 
@@ -337,8 +346,8 @@ async def redo_picture(
     row = await run_in_threadpool(_find_picture, service, picture)
     if row.order is None:
         raise FieldError("a grid's sheet is not drawn again; its cells can be.", where="picture")
-    await run_in_threadpool(service.check_order, row.order)
-    return await _submit(service, new_job(client, "native", [row.order], detail={"redo": picture}), response)
+    await run_in_threadpool(service.admission.check_order, row.order)
+    return await _submit(service, new_job(client, POLICY, [row.order], detail={"redo": picture}), response)
 
 
 def _find_picture(service: Service, picture: str) -> PictureRow:
@@ -384,13 +393,11 @@ def merge_requests(shared: schemas.PictureRequest, own: schemas.PictureRequest) 
 
 def _orders(service: Service, requests: list[schemas.PictureRequest], count: int = 1) -> list[Order]:
     """Checked orders; pictures to start from are kept. Raises FieldError, PromptError, RefusedError."""
-    most = service.limits.pictures
-    if len(requests) * count > most:
-        raise FieldError(f"{len(requests) * count} pictures, the most are {most}.", where="count")
+    service.admission.check_count(len(requests) * count, "count")
     orders = []
     for request in requests:
         order = order_of(service, request)
-        service.check_order(order)
+        service.admission.check_order(order)
         orders += list(_count_on(order, count))
     return orders
 

@@ -20,7 +20,7 @@ KEEP_ALIVE = 75
 
 
 class UvicornServer(uvicorn.Server):
-    """At the first signal the service's doors close, so that streams end and waiting clients are told; what is in the
+    """At the first signal the job board closes, so that streams end and waiting clients are told; what is in the
     making gets its grace. A second signal ends at once."""
 
     def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[str], None] | None = None) -> None:
@@ -44,12 +44,12 @@ class UvicornServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called for SIGINT and SIGTERM, in the middle of whatever the main thread does: the doors close beside it."""
-        threading.Thread(target=self.service.close_doors, daemon=True).start()
+        threading.Thread(target=self.service.board.close, daemon=True).start()
         super().handle_exit(sig, frame)
 
     def stop(self) -> None:
         """The same from another thread."""
-        self.service.close_doors()
+        self.service.board.close()
         self.should_exit = True
 
 

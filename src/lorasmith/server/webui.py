@@ -13,6 +13,7 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,16 +25,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lorasmith import __version__
 from lorasmith.project import EMBEDDED
 from lorasmith.server.bases import BaseEntry, find_base
+from lorasmith.server.encoding import png_bytes
 from lorasmith.server.errors import FieldError
 from lorasmith.server.inputs import decode_base64, keep_image, keep_input, open_bytes
-from lorasmith.server.jobs import Item, Job, new_job
+from lorasmith.server.jobs import Item, Job, JobPolicy, new_job
 from lorasmith.server.metrics import resident_bytes
 from lorasmith.server.native import TheClient, TheService, list_choices
 from lorasmith.server.orders import FINAL, GREATEST_SEED, Hires, Order, Start, Variation
 from lorasmith.server.schemas import random_seed
-from lorasmith.server.service import Service, png_bytes
+from lorasmith.server.service import Service
 
 router = APIRouter(prefix="/sdapi/v1", tags=["web UI clients"])
+POLICY = JobPolicy("webui", recorded=False, keeps_pictures=False, awaited=True)
 
 LEAVING = 499
 """The status that nobody reads: the client went away."""
@@ -154,8 +157,7 @@ async def img2img(body: Img2Img, request: Request, service: TheService, client: 
 def _orders(service: Service, body: Txt2Img | Img2Img, source: Img2Img | None) -> list[Order]:
     """One order a picture. Raises FieldError, HTTPException, PromptError, RefusedError."""
     count = body.batch_size * body.n_iter
-    if count > service.limits.pictures:
-        raise FieldError(f"{count} pictures, the most are {service.limits.pictures}.", where="batch_size")
+    service.admission.check_count(count, "batch_size")
     if body.script_name:
         raise FieldError(f"script '{body.script_name}' not found.", where="script_name")
     for name in body.alwayson_scripts:
@@ -190,7 +192,7 @@ def _orders(service: Service, body: Txt2Img | Img2Img, source: Img2Img | None) -
         )
         for index in range(count)
     ]
-    service.check_order(orders[0])
+    service.admission.check_order(orders[0])
     return orders
 
 
@@ -294,9 +296,9 @@ def _starts(service: Service, body: Img2Img) -> list[Start]:
 async def _draw(
     body: Txt2Img | Img2Img, orders: Sequence[Order], request: Request, service: Service, client: str
 ) -> dict[str, Any]:
-    job = new_job(client, "webui", orders, keep=body.save_images)
-    reader = service.listen(job)
-    service.submit(job)
+    job = new_job(client, replace(POLICY, keeps_pictures=body.save_images), orders)
+    reader = service.board.listen(job)
+    service.board.add(job)
     done = asyncio.ensure_future(reader.finished())
     gone = asyncio.ensure_future(_gone(request))
     try:
@@ -306,9 +308,9 @@ async def _draw(
     finally:
         gone.cancel()
         done.cancel()
-        service.leave(job, reader)
+        service.board.leave(job, reader)
         if job.state not in FINAL:
-            service.cancel(job)
+            service.board.cancel(job)
     for item in job.items:
         if item.error is not None:
             raise HTTPException(int(item.error.get("status", 500)), _spell(item.error))
@@ -375,7 +377,7 @@ def _info(body: Txt2Img | Img2Img, job: Job, service: Service) -> dict[str, Any]
         "restore_faces": False,
         "face_restoration_model": None,
         "sd_model_name": first.base,
-        "sd_model_hash": service.base_hashes.get(first.base, "")[:10],
+        "sd_model_hash": service.worker.hashes.get(first.base, "")[:10],
         "sd_vae_name": None,
         "sd_vae_hash": None,
         "denoising_strength": body.denoising_strength if first.start or first.hires else None,
@@ -399,12 +401,12 @@ async def get_progress(
 ) -> dict[str, Any]:
     """How far the job in the making is (this client's first), with a picture of it unless that is not wanted."""
     if not skip_current_image:
-        service.ask_for_previews()
-    with service.lock:
-        jobs = list(service.live.values())
+        service.board.ask_for_previews()
+    with service.board.lock:
+        jobs = list(service.board.live.values())
         started = [job for job in jobs if any(item.state == "running" for item in job.items)] or jobs
         job = next((job for job in started if job.client == client), started[0] if started else None)
-        share = 0.0 if job is None else job.share
+        share = 0.0 if job is None else job.progress
         item = None if job is None else next((each for each in job.items if each.state == "running"), None)
         step, steps = (0, 0) if item is None else (item.step, item.steps)
         preview = None if item is None or skip_current_image else item.preview
@@ -416,7 +418,7 @@ async def get_progress(
         "state": {
             "skipped": False,
             "interrupted": False,
-            "stopping_generation": service.closing,
+            "stopping_generation": service.board.closing,
             "job": "" if job is None else f"{number + 1} of {len(job.items)}",
             "job_count": len(jobs),
             "job_timestamp": "0" if job is None else time.strftime("%Y%m%d%H%M%S", time.localtime(job.created)),
@@ -436,14 +438,14 @@ def _png_base64(image: Any) -> str:
 @router.post("/interrupt")
 def interrupt(service: TheService, client: TheClient) -> dict[str, Any]:
     """Give up this client's jobs that are in the making; each answers with what it has."""
-    service.cancel_client(client)
+    service.board.interrupt(client)
     return {}
 
 
 @router.post("/skip")
 def skip(service: TheService, client: TheClient) -> dict[str, Any]:
     """Give up the pictures in the making; the rest of their jobs goes on."""
-    service.cancel_client(client, only_running=True)
+    service.board.interrupt(client, only_running=True)
     return {}
 
 
@@ -456,7 +458,7 @@ def get_options(service: TheService) -> dict[str, Any]:
     base = service.default_base()
     return {
         "sd_model_checkpoint": base.name,
-        "sd_checkpoint_hash": service.base_hashes.get(base.name, ""),
+        "sd_checkpoint_hash": service.worker.hashes.get(base.name, ""),
         "CLIP_stop_at_last_layers": service.options.get("CLIP_stop_at_last_layers", 1),
         "emphasis": service.options.get("emphasis", "Original"),
         "samples_format": "png",
@@ -489,8 +491,8 @@ def get_models(service: TheService) -> list[dict[str, Any]]:
         {
             "title": entry.name,
             "model_name": entry.name,
-            "hash": service.base_hashes.get(entry.name, "")[:10] or None,
-            "sha256": service.base_hashes.get(entry.name),
+            "hash": service.worker.hashes.get(entry.name, "")[:10] or None,
+            "sha256": service.worker.hashes.get(entry.name),
             "filename": entry.name,
             "config": None,
         }

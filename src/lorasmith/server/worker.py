@@ -1,4 +1,5 @@
-"""The worker: one thread that loads bases and draws what the queue gives it, together wherever that is possible."""
+"""The worker of this process: one thread that loads bases and draws what the board gives it, together wherever that is
+possible."""
 
 from __future__ import annotations
 
@@ -6,92 +7,99 @@ import gc
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 from lorasmith.errors import LorasmithError
-from lorasmith.server.bases import find_base
+from lorasmith.server.bases import BaseEntry, find_base
+from lorasmith.server.interfaces import Engine, InputPath, Loader, WorkSource
 from lorasmith.server.jobs import Item
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from lorasmith.server.bases import BaseEntry
-    from lorasmith.server.engine import Engine, InputPath
-    from lorasmith.server.service import Service
-    from lorasmith.server.settings import ServerSettings
-
-    Loader = Callable[[BaseEntry, ServerSettings, InputPath], tuple[Engine, str]]
+from lorasmith.server.metrics import Metrics
+from lorasmith.server.settings import ServerSettings
 
 _LOG = logging.getLogger("lorasmith.server")
 PREVIEW_EVERY = 0.4
 """Seconds between previews, while somebody looks."""
 
 
-class Worker(threading.Thread):
-    """Takes pictures from the service's queue while there is room in the engine, and steps the engine.
+class EngineWorker:
+    """A thread that takes pictures while there is room in its engine, and steps the engine.
 
     One base is in memory at a time. Pictures of other company wait until those in the making are done.
     """
 
-    def __init__(self, service: Service, loader: Loader | None = None) -> None:
-        super().__init__(name="lorasmith-worker", daemon=True)
-        self._service = service
+    def __init__(
+        self,
+        bases: Sequence[BaseEntry],
+        settings: ServerSettings,
+        input_path: InputPath,
+        metrics: Metrics,
+        loader: Loader | None = None,
+    ) -> None:
+        self.base: str | None = None
+        self.hashes: dict[str, str] = {}
+        self._bases = bases
+        self._settings = settings
+        self._input_path = input_path
+        self._metrics = metrics
         self._loader = loader
+        self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
         self._drawing: list[Item] = []
         self._deadline: float | None = None
         self._last_preview = 0.0
 
-    def run(self) -> None:
-        """Until the service closes and nothing is in the making, or its grace is over."""
-        try:
-            self._work()
-        finally:
-            self._service.dismiss()
+    def start(self, source: WorkSource, preload: str | None = None) -> None:
+        self._thread = threading.Thread(target=self._run, args=(source, preload), name="lorasmith-worker", daemon=True)
+        self._thread.start()
 
-    def _work(self) -> None:
-        service = self._service
-        if service.settings.preload:
-            self._preload()
+    def join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, source: WorkSource, preload: str | None) -> None:
+        try:
+            if preload is not None:
+                self._preload(preload)
+            self._work(source)
+        finally:
+            source.dismiss()
+
+    def _work(self, source: WorkSource) -> None:
         while True:
-            with service.lock:
-                while not (service.closing or self._drawing or len(service.queue)):
-                    service.lock.wait()
-                if service.closing:
-                    self._deadline = self._deadline or time.monotonic() + service.settings.grace
-                    if not self._drawing or time.monotonic() > self._deadline:
-                        return
+            if not self._drawing:
+                source.wait()
+            if source.closing:
+                self._deadline = self._deadline or time.monotonic() + self._settings.grace
+                if not self._drawing or time.monotonic() > self._deadline:
+                    return
             try:
                 self._drop_cancelled()
-                if not service.closing:
-                    self._fill()
-                self._step()
+                self._fill(source)
+                self._step(source)
             except Exception as fault:  # whatever breaks, the server goes on with the next picture
                 _LOG.exception("drawing failed")
-                self._give_up(fault)
+                self._give_up(source, fault)
 
-    def _preload(self) -> None:
+    def _preload(self, name: str) -> None:
         try:
-            self._load(self._service.default_base().name)
+            self._load(name)
         except LorasmithError as error:
             _LOG.warning("%s", error)
 
     def _load(self, name: str) -> Engine:
-        service = self._service
-        if self._engine is not None and service.loaded_base == name:
+        if self._engine is not None and self.base == name:
             return self._engine
-        self._engine, service.loaded_base = None, None
+        self._engine, self.base = None, None
         gc.collect()
-        entry = find_base(service.bases, name)
-        if self._loader is not None:
-            engine, content_hash = self._loader(entry, service.settings, service.store.input_path)
-        else:
+        entry = find_base(self._bases, name)
+        if self._loader is None:
             from lorasmith.server.engine import load_engine
 
-            engine, content_hash = load_engine(entry, service.settings, service.store.input_path)
-        service.metrics.add("lorasmith_base_loads_total")
-        service.base_hashes[entry.name] = content_hash
-        self._engine, service.loaded_base = engine, entry.name
+            self._loader = load_engine
+        engine, self.hashes[entry.name] = self._loader(entry, self._settings, self._input_path)
+        self._metrics.add("lorasmith_base_loads_total")
+        self._engine, self.base = engine, entry.name
         return engine
 
     def _drop_cancelled(self) -> None:
@@ -100,11 +108,10 @@ class Worker(threading.Thread):
             if self._engine is not None:
                 self._engine.remove(item)
 
-    def _fill(self) -> None:
+    def _fill(self, source: WorkSource) -> None:
         """Take pictures in while there is room; one that cannot be drawn fails at once."""
-        service = self._service
-        while self._engine is None or self._engine.active < service.settings.batch_size:
-            item = service.take(self._fits if self._drawing else lambda _: True)
+        while self._engine is None or self._engine.active < self._settings.batch_size:
+            item = source.take(self._fits if self._drawing else lambda _: True)
             if item is None:
                 return
             try:
@@ -112,18 +119,18 @@ class Worker(threading.Thread):
                 self._company(engine, item)
                 steps = engine.add(item, item.order)
             except LorasmithError as error:
-                service.fail(item, error)
+                source.fail(item, error)
                 continue
             except Exception as fault:
-                service.fail(item, LorasmithError(f"drawing failed: {fault}."))
+                source.fail(item, LorasmithError(f"drawing failed: {fault}."))
                 raise
             self._drawing.append(item)
-            service.begin(item, steps)
+            source.begin(item, steps)
 
     def _fits(self, item: Item) -> bool:
         """Whether a picture can join those in the making. One that cannot be drawn at all is taken out, to fail."""
         assert self._engine is not None
-        if item.order.base != self._service.loaded_base:
+        if item.order.base != self.base:
             return False
         try:
             company = self._company(self._engine, item)
@@ -137,35 +144,34 @@ class Worker(threading.Thread):
             item.company = engine.company(item.order)
         return item.company
 
-    def _step(self) -> None:
-        engine, service = self._engine, self._service
+    def _step(self, source: WorkSource) -> None:
+        engine = self._engine
         if engine is None or not engine.active:
             return
         now = time.monotonic()
-        previews = now - self._last_preview >= PREVIEW_EVERY and service.wants_previews()
+        previews = now - self._last_preview >= PREVIEW_EVERY and source.wants_previews()
         if previews:
             self._last_preview = now
         together = engine.active
         done = engine.step(previews)
-        service.metrics.add("lorasmith_rounds_total")
-        service.metrics.add("lorasmith_steps_total", together)
-        service.metrics.add("lorasmith_drawing_seconds_total", time.monotonic() - now)
+        self._metrics.add("lorasmith_rounds_total")
+        self._metrics.add("lorasmith_steps_total", together)
+        self._metrics.add("lorasmith_drawing_seconds_total", time.monotonic() - now)
         for moved in done.moved:
-            service.move(_item(moved.ticket), moved.step, moved.steps, moved.preview)
+            source.move(_item(moved.ticket), moved.step, moved.steps, moved.preview)
         for ticket, error in done.failed:
             self._drawing.remove(_item(ticket))
-            service.fail(_item(ticket), error)
+            source.fail(_item(ticket), error)
         for ticket, picture in done.finished:
             self._drawing.remove(_item(ticket))
-            service.finish(_item(ticket), picture)
+            source.finish(_item(ticket), picture)
 
-    def _give_up(self, fault: Exception) -> None:
+    def _give_up(self, source: WorkSource, fault: Exception) -> None:
         """Everything in the making fails, and the base is loaded anew for the next picture."""
-        service = self._service
-        self._engine, service.loaded_base = None, None
+        self._engine, self.base = None, None
         error = fault if isinstance(fault, LorasmithError) else LorasmithError(f"drawing failed: {fault}.")
         for item in self._drawing:
-            service.fail(item, error)
+            source.fail(item, error)
         self._drawing.clear()
         gc.collect()
 

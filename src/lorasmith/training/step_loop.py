@@ -20,8 +20,8 @@ from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, fini
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import work_per_step, write_pace
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.inputs.reading import make_rows, make_validation
+from lorasmith.training.conditioning import Conditioner, caption_options
+from lorasmith.training.preparation import make_rows, make_validation
 from lorasmith.training.rows.source import RowSource
 from lorasmith.training.runs.interruption import StopWish, stoppable
 from lorasmith.training.runs.metadata import current_time
@@ -109,9 +109,7 @@ class StepLoop:
     def _build(self) -> Work[TrainerGroup]:
         recipes = [session.recipe for session in self._sessions]
         first = recipes[0]
-        conditioner = Conditioner(
-            self._base, first.clip_skip, max_tokens=first.caption.max_tokens, weighted=first.caption.weighted
-        )
+        conditioner = Conditioner(self._base, caption_options(first))
         rows: list[RowSource] = []
         for session in self._sessions:
             rows.append((yield from make_rows(self._project, session.recipe, session.inputs, self._base, conditioner)))

@@ -16,7 +16,7 @@ from lorasmith.errors import BaseError, LorasmithError, PromptError, UsageError
 
 if TYPE_CHECKING:
     from lorasmith.adapters.cache import AdapterCache
-    from lorasmith.generation.chunks import Chunk
+    from lorasmith.bases.text.chunks import Chunk
     from lorasmith.prompts import ParsedPrompt
 
 
@@ -220,7 +220,7 @@ def _trigger(shelf: AdapterCache, name: str) -> str:
 
 def _chunks(prompt: ParsedPrompt, base: str) -> list[Chunk] | None:
     """The chunks of every sub-prompt's first text; None where the base's words are not at hand."""
-    from lorasmith.generation.chunks import cut_chunks
+    from lorasmith.bases.text.chunks import cut_chunks
     from lorasmith.prompts import parse_attention
 
     tokenizer = _tokenizer(base)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -83,7 +83,8 @@ class Passes:
         captions = [caption for each in passes for caption in each.captions]
         framings = [row for each in passes for row in each.framings or [frame_whole(each.size)] * len(each.captions)]
         S = self._strengths(columns, passes)
-        with torch.set_grad_enabled(first.adapted), self._bank.with_dropout(first.dropout):
+        dropout = None if first.dropout is None else replace(first.dropout, text_rows=self._conditioner.rows_per_text)
+        with torch.set_grad_enabled(first.adapted), self._bank.with_dropout(dropout):
             context = self._context(captions, first.adapted and first.adapted_text, S)
             self._bank.set_strengths(S if first.adapted else torch.zeros_like(S))
             again = first.adapted and any(each.checkpointing for each in passes)
@@ -93,7 +94,8 @@ class Passes:
     def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> Context:
         if not adapted:
             return self._conditioner.recall(captions, self._switch_off)
-        self._bank.set_strengths(S)
+        # A row of the text encoders' passes is a chunk of a caption.
+        self._bank.set_strengths(S, S if len(S) == 1 else S.repeat_interleave(self._conditioner.rows_per_text, dim=0))
         return self._conditioner.encode(captions)
 
     def _switch_off(self) -> None:

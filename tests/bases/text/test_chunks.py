@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lorasmith.generation.chunks import Chunk, cut_chunks
+from lorasmith.bases.text.chunks import Chunk, cut_chunks
 from lorasmith.prompts import parse_attention
 from tests.tiny import tiny_tokenizer
 

@@ -1,0 +1,71 @@
+"""A text encoder that reads a long text in one piece. Shapes: B rows, T tokens, D width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from lorasmith.bases.text.chunks import Chunk, Tokens, token_ids
+from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.emphasis import read_spans, weigh_chunk
+from lorasmith.bases.text.encoder import TextEncoder
+from lorasmith.bases.text.options import TextOptions
+
+
+class LongPromptEncoder:
+    """Reads up to `limit` tokens at once, whatever the chunking; vectors past a text's end are 0 and masked.
+
+    Weights multiply the tokens' vectors; CLIP's rules (chunks, BREAK, clip skip) have no meaning here.
+    """
+
+    def __init__(self, encoder: TextEncoder, limit: int) -> None:
+        self._encoder = encoder
+        self._limit = limit
+
+    def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
+        """Each text as one chunk of at least one id."""
+        return [(self._read(text, options, self._limit),) for text in texts]
+
+    def _read(self, text: str, options: TextOptions, limit: int) -> Chunk:
+        tokenizer = self._encoder.tokenizer
+        ids: list[int] = []
+        weights: list[float] = []
+        for span in read_spans(text, options.emphasis, options.compat):
+            piece = [] if span.is_break else token_ids(span.text, tokenizer)
+            ids += piece
+            weights += [span.weight] * len(piece)
+        end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.pad_token_id
+        ids, weights = [*ids[: limit - 1], end], [*weights[: limit - 1], 1.0]
+        return Chunk(tuple(ids), tuple(weights))
+
+    def is_cut(self, text: str, options: TextOptions) -> bool:
+        """Whether the text is longer than the limit."""
+        # A token is a character at least, and may be a byte.
+        return len(text.encode()) >= self._limit and len(self._read(text, options, 2**31).ids) > self._limit
+
+    def rows_per_text(self, options: TextOptions) -> int:  # noqa: ARG002
+        """One."""
+        return 1
+
+    def encode(self, tokens: Sequence[Tokens], options: TextOptions) -> Context:
+        """The last hidden states (B, T, D) and the mask (B, T); T is of the longest text."""
+        model = self._encoder.model
+        device = next(model.parameters()).device
+        chunks = [chunk for (chunk,) in tokens]
+        longest = max(len(chunk.ids) for chunk in chunks)
+        ids = [[*chunk.ids, *[0] * (longest - len(chunk.ids))] for chunk in chunks]
+        lengths = torch.tensor([len(chunk.ids) for chunk in chunks], device=device)
+        mask = torch.arange(longest, device=device) < lengths.unsqueeze(1)
+        out = model(input_ids=torch.tensor(ids, device=device), attention_mask=mask.long())
+        hidden = out.last_hidden_state * mask.unsqueeze(-1)
+        if options.emphasis != "none":
+            rows = [
+                torch.cat(
+                    [weigh_chunk(row[:, : len(chunk.ids)], chunk.weights, options.emphasis), row[:, len(chunk.ids) :]],
+                    dim=1,
+                )
+                for row, chunk in zip(torch.split(hidden, 1), chunks, strict=True)
+            ]
+            hidden = torch.cat(rows)
+        return Context({"hidden": hidden}, mask)

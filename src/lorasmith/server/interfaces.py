@@ -1,0 +1,118 @@
+"""The two borders behind the job board: a worker, which draws what the board gives it, and the engine inside one.
+
+The worker here is a thread (`worker.EngineWorker`); what draws elsewhere can stand in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lorasmith.errors import LorasmithError
+from lorasmith.server.bases import BaseEntry
+from lorasmith.server.jobs import Item
+from lorasmith.server.orders import Order
+from lorasmith.server.settings import ServerSettings
+
+if TYPE_CHECKING:  # what draws is not imported before the first picture
+    from PIL.Image import Image
+
+    from lorasmith.generation.pictures import Picture
+
+
+class WorkSource(Protocol):
+    """Where a worker's pictures come from, and where it tells what becomes of them. Safe from any thread."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing more is given out."""
+
+    def wait(self) -> None:
+        """Return when a picture waits or the source closes."""
+
+    def take(self, fits: Callable[[Item], bool]) -> Item | None:
+        """The next picture in turn that fits; it is the worker's until that says `fail` or `finish`, or finds that it
+        is running no more."""
+
+    def begin(self, item: Item, steps: int) -> None:
+        """A picture is in the making."""
+
+    def move(self, item: Item, step: int, steps: int, preview: Image | None) -> None:
+        """A picture came a step further."""
+
+    def fail(self, item: Item, error: LorasmithError) -> None:
+        """A picture cannot be drawn."""
+
+    def finish(self, item: Item, picture: Picture) -> None:
+        """A picture is drawn."""
+
+    def wants_previews(self) -> bool:
+        """Whether anybody looks at pictures in the making."""
+
+    def dismiss(self) -> None:
+        """The worker goes: what it has not drawn will not be drawn."""
+
+
+class Worker(Protocol):
+    """A body that draws what a source gives it, until that closes."""
+
+    @property
+    def base(self) -> str | None:
+        """The name of the base in memory."""
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """The content hashes of the bases that were loaded so far, by name."""
+
+    def start(self, source: WorkSource, preload: str | None = None) -> None:
+        """Begin, with a base in memory if one is named."""
+
+    def join(self) -> None:
+        """Return when the source has closed and nothing is in the making, or the grace is over."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A picture that is `step` of `steps` far; `preview` where one was made."""
+
+    ticket: Hashable
+    step: int
+    steps: int
+    preview: Image | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one step brought: what moved on, and what is finished."""
+
+    moved: tuple[Moved, ...] = ()
+    finished: tuple[tuple[Hashable, Picture], ...] = ()
+    failed: tuple[tuple[Hashable, LorasmithError], ...] = ()
+
+
+class Engine(Protocol):
+    """Draws the orders that were added, together, one step at a time; lives in one thread."""
+
+    @property
+    def active(self) -> int:
+        """How many pictures are in the making."""
+
+    def company(self, order: Order) -> Hashable:
+        """Orders with equal company are drawn together. Raises LorasmithError for what cannot be drawn at all."""
+
+    def add(self, ticket: Hashable, order: Order) -> int:
+        """Take an order in; gives its steps. Raises LorasmithError, and nothing is added."""
+
+    def step(self, previews: bool) -> Round:
+        """One step of everything in the making."""
+
+    def remove(self, ticket: Hashable) -> None:
+        """Give up a picture."""
+
+
+InputPath = Callable[[str], Path]
+"""Where the file of a picture lies that orders start from, by its hash."""
+Loader = Callable[[BaseEntry, ServerSettings, InputPath], tuple[Engine, str]]
+"""Gives an engine on a base, and the base's content hash. Raises LorasmithError."""

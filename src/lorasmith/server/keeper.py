@@ -1,0 +1,128 @@
+"""Pictures that are drawn: encoded, written, put into the records, by a thread of its own, so that drawing goes on."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lorasmith.errors import LorasmithError
+from lorasmith.server.encoding import jpeg_bytes, png_bytes
+from lorasmith.server.jobs import Item, Job, Result
+from lorasmith.server.sheets import draw_sheets
+from lorasmith.server.store import PictureRow, Store
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from lorasmith.generation.pictures import Picture
+
+THUMBNAIL = 256
+GRID = "grid"
+"""The kind of job whose pictures are put on sheets."""
+
+
+class PictureKeeper:
+    """Keeps pictures one after another. A full disk fails a picture, and nothing else."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lorasmith-keeper")
+
+    def keep(self, item: Item, picture: Picture, then: Callable[[Item, Result | LorasmithError], None]) -> None:
+        """Encode a picture, and keep it when its job's policy says so; `then` is told what came of it."""
+        self._thread.submit(self._keep, item, picture, then)
+
+    def completes(self, job: Job) -> bool:
+        """Whether something is made of a job's pictures when all are there."""
+        return job.kind == GRID and not job.cancelled
+
+    def complete(self, job: Job, then: Callable[[Job], None]) -> None:
+        """Make of a job's pictures what is to be made of them."""
+        self._thread.submit(self._draw_sheets, job, then)
+
+    def after_all(self, call: Callable[[], None]) -> None:
+        """Call when all that was given so far is kept."""
+        self._thread.submit(call)
+
+    def stop(self) -> None:
+        """Return when all that was given is kept."""
+        self._thread.shutdown(wait=True)
+
+    def _keep(self, item: Item, picture: Picture, then: Callable[[Item, Result | LorasmithError], None]) -> None:
+        if item.state != "running":
+            return
+        try:
+            then(item, self._write(item, picture))
+        except LorasmithError as error:
+            then(item, error)
+        except Exception as fault:  # the client must be told, whatever it was
+            then(item, LorasmithError(f"the picture could not be written: {fault}."))
+
+    def _write(self, item: Item, picture: Picture) -> Result:
+        from lorasmith.generation.pictures import encode_picture
+
+        png = encode_picture(picture)
+        document = picture.as_json()
+        policy = item.job.policy
+        kept = None
+        if policy.keeps_pictures:
+            row = PictureRow(
+                id=secrets.token_hex(16),
+                job=item.job.id if policy.recorded else None,
+                number=item.number,
+                created=time.time(),
+                width=picture.image.width,
+                height=picture.image.height,
+                seed=picture.request.seed,
+                prompt=picture.request.prompt,
+                base=picture.base_name,
+                document=document,
+                infotext=picture.infotext,
+                bytes=len(png),
+                kind="picture",
+                order=item.order,
+            )
+            self._store.add_picture(row, png, jpeg_bytes(picture.image, THUMBNAIL))
+            kept = row.id
+        return Result(png if policy.awaited else None, kept, picture.infotext, document)
+
+    def _draw_sheets(self, job: Job, then: Callable[[Job], None]) -> None:
+        """The sheets of a grid whose pictures are all there."""
+        try:
+            shown = {item.number: self._shown(item) for item in job.items}
+            sheets = draw_sheets(job.detail, shown, job.items[0].order.prompt)
+            job.detail["sheets"] = [self._write_sheet(job, page, sheet) for page, sheet in enumerate(sheets)]
+        except Exception as fault:  # the cells are there; a sheet that cannot be drawn must not hold them back
+            job.detail["problem"] = f"the sheet could not be drawn: {fault}"
+        then(job)
+
+    def _shown(self, item: Item) -> Path | str:
+        if item.result is not None and item.result.picture is not None:
+            return self._store.picture_path(item.result.picture)
+        return str((item.error or {}).get("message", item.state))
+
+    def _write_sheet(self, job: Job, page: int, sheet: Image) -> str:
+        png = png_bytes(sheet)
+        order = job.items[0].order
+        row = PictureRow(
+            id=secrets.token_hex(16),
+            job=job.id,
+            number=page,
+            created=time.time(),
+            width=sheet.width,
+            height=sheet.height,
+            seed=order.seed,
+            prompt=order.prompt,
+            base=order.base,
+            document={"grid": job.detail},
+            infotext="",
+            bytes=len(png),
+            kind="grid",
+            order=None,
+        )
+        self._store.add_picture(row, png, jpeg_bytes(sheet, THUMBNAIL))
+        return row.id
