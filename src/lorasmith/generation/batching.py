@@ -136,9 +136,7 @@ class Stepper:
         tasks = [canvas.task for canvas in chosen]
         adapter_set = self._adapter_set([canvas.task for canvas in self._canvases.values()], tasks)
         try:
-            answers = answer(
-                self.preparer.base, self.preparer.levels, adapter_set, [canvas.question for canvas in chosen], stop
-            )
+            answers = answer(self.preparer.base, adapter_set, [canvas.question for canvas in chosen], stop)
         except BaseException:
             self._ready = ready
             raise

@@ -12,8 +12,8 @@ from PIL import Image
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.header import addnet_hash
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.options import TextOptions
@@ -31,7 +31,7 @@ from lorasmith.tags.refusal import refuse
 
 
 class AdapterSource(Protocol):
-    """Where adapters come from by name; `lorasmith.adapters.shelf.AdapterShelf` is one."""
+    """Where adapters come from by name; `lorasmith.adapters.cache.AdapterCache` is one."""
 
     def get(self, name: str) -> Adapter: ...
 
@@ -104,8 +104,8 @@ class Preparer:
 
     def __init__(self, base: Base, adapters: AdapterSource | None = None) -> None:
         self.base = base
-        self.adapters: AdapterSource = AdapterShelf([]) if adapters is None else adapters
-        self.levels = Levels(base.noise_schedule)
+        self.adapters: AdapterSource = AdapterCache([]) if adapters is None else adapters
+        self.levels = Levels(base.parametrisation)
         self.banks = BankCache(base)
         self._texts = TextReader(base)
         self._hashes: dict[tuple[Path, int, int], str] = {}

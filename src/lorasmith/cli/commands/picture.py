@@ -70,11 +70,11 @@ def redo(
     shelf = find_shelf(adapters)
     import torch
 
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
     from lorasmith.generation.pipeline import Pipeline
 
     loaded = _load_base(told, base)
-    pipeline = Pipeline(loaded, AdapterShelf(shelf))
+    pipeline = Pipeline(loaded, AdapterCache(shelf))
     drawing = told.drawing or Drawing()
     if drawing.threads:
         torch.set_num_threads(drawing.threads)

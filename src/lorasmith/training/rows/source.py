@@ -11,11 +11,9 @@ from torch import Tensor
 
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
-from lorasmith.diffusion.timesteps import TimestepRange
+from lorasmith.diffusion.timesteps import TIMESTEPS, TimestepRange
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.tags.words import without_trigger
 from lorasmith.training.inputs.augmentation import choose_corner
 from lorasmith.training.inputs.captions import vary_caption
 from lorasmith.training.inputs.latents import Latents
@@ -26,7 +24,7 @@ from lorasmith.training.rows.batches import Batch, Visit
 
 @dataclass(frozen=True)
 class Rows:
-    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), timesteps `t` (B,) long, captions.
+    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), times `t` (B,) in [0, 1], captions.
 
     `seeds`: a number of its own for each row, for what is drawn later. `perturbation` (B, C, H, W): noise that the
     denoiser sees and is not asked for. `mask` (B, 1, H, W) in [0, 1]: where the loss counts. `framings`: what SDXL is
@@ -102,18 +100,12 @@ class RowSource:
     def __init__(
         self,
         recipe: Recipe,
-        images: Sequence[PlannedImage],
-        captions: Sequence[str],
         latents: Latents,
         *,
-        trigger: str,
         pool: Sequence[str] = (),
         prior: PriorPictures | None = None,
         masks: MaskSource | None = None,
     ) -> None:
-        self._images = images
-        self._captions = captions
-        self._plain = [without_trigger(caption, trigger) for caption in captions]
         self._latents = latents
         self._pool = pool
         self._prior = prior
@@ -134,14 +126,13 @@ class RowSource:
         x_0 = torch.stack([self._latent(visit, key) for visit, key in zip(batch.visits, keys, strict=True)])
         captions = [self._caption_of(v, k, epoch) for v, k in zip(batch.visits, keys, strict=True)]
         framings = [
-            self._images[visit.image].framing(flipped=self._flipped(key))
-            for visit, key in zip(batch.visits, keys, strict=True)
+            visit.image.framing(flipped=self._flipped(key)) for visit, key in zip(batch.visits, keys, strict=True)
         ]
         learned = replace(self._rows(x_0, keys, captions, framings), mask=self._mask(batch, keys))
         return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
-        return (self._seed, epoch, self._images[visit.image].name, visit.visit)
+        return (self._seed, epoch, visit.image.name, visit.visit)
 
     def _latent(self, visit: Visit, key: tuple[int | str, ...]) -> Tensor:
         return self._latents.read(visit.image, self._flipped(key), *key)
@@ -154,7 +145,7 @@ class RowSource:
             return None
         masks = []
         for visit, key in zip(batch.visits, keys, strict=True):
-            corner = choose_corner(self._images[visit.image], *key) if self._random_crop else None
+            corner = choose_corner(visit.image, *key) if self._random_crop else None
             masks.append(self._masks.read(visit.image, self._flipped(key), corner))
         return torch.stack(masks)
 
@@ -163,7 +154,7 @@ class RowSource:
         if table.dropout_every and (epoch + 1) % table.dropout_every == 0:
             return ""
         return vary_caption(
-            self._captions[visit.image],
+            visit.image.caption,
             *key,
             shuffle=table.shuffle,
             keep_tokens=table.keep_tokens,
@@ -180,7 +171,7 @@ class RowSource:
         framings: Sequence[Framing],
     ) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
-        t = torch.tensor([self._timesteps.draw(generator) for generator in generators])
+        t = torch.tensor([self._timesteps.draw(generator) for generator in generators]) / TIMESTEPS
         noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
         extra = [self._noise.perturb(row, generator) for row, generator in zip(x_0, generators, strict=True)]
         perturbations = [each for each in extra if each is not None]
@@ -221,7 +212,7 @@ class RowSource:
         keys, visits = keys[:count], batch.visits[:count]
         pool = () if self._prior is not None else self._pool
         captions = [
-            choose_plain_caption(self._plain[visit.image], pool, *key) for visit, key in zip(visits, keys, strict=True)
+            choose_plain_caption(visit.image.plain, pool, *key) for visit, key in zip(visits, keys, strict=True)
         ]
         shuffled = [vary_caption(text, *key, "plain", shuffle=self._caption.shuffle)
                     for text, key in zip(captions, keys, strict=True)]  # fmt: skip
