@@ -113,12 +113,12 @@ def pipeline_of(base: Base) -> Any:
 
 def drawing(base: Base, folder: Path, steps: int, cfg: float, rounds: int) -> dict[str, float]:
     """Median seconds of eight pictures: bare, one adapter, eight adapters; and one after another by diffusers."""
-    pipeline = Pipeline(base, AdapterCache([folder]))
+    lorasmith = Pipeline(base, AdapterCache([folder]))
     pipeline = pipeline_of(base)
 
     def ours(tags: Sequence[str]) -> Callable[[], object]:
         requests = [Request(f"a face {tag}", seed=i, steps=steps, cfg=cfg) for i, tag in enumerate(tags)]
-        return lambda: finish(pipeline.draw(requests))
+        return lambda: finish(lorasmith.draw(requests))
 
     def theirs() -> None:
         for number in range(COUNT):
