@@ -137,7 +137,7 @@ def mixed_batch(rounds: int) -> dict[str, float]:
     unet = small_unet()
     base = base_of(unet)
     bank = AdapterBank(base, adapters(base, 8))
-    bank.weigh(torch.eye(8))
+    bank.set_strengths(torch.eye(8))
     single = AdapterBank(base, adapters(base, 1))
     (x, t, hidden), (x_1, t_1, hidden_1) = inputs(8), inputs(1)
 

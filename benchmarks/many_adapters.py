@@ -23,10 +23,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.adapter import Adapter, new_adapter
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import load_adapter, save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, TextEncoder, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.targets import text_targets, unet_targets
 from lorasmith.events import finish
 from lorasmith.generation.ensembles import Ensemble, Member, identify
@@ -113,7 +113,7 @@ def pipeline_of(base: Base) -> Any:
 
 def drawing(base: Base, folder: Path, steps: int, cfg: float, rounds: int) -> dict[str, float]:
     """Median seconds of eight pictures: bare, one adapter, eight adapters; and one after another by diffusers."""
-    studio = Studio(base, AdapterShelf([folder]))
+    studio = Studio(base, AdapterCache([folder]))
     pipeline = pipeline_of(base)
 
     def ours(tags: Sequence[str]) -> Callable[[], object]:

@@ -26,8 +26,8 @@ import torch
 
 from benchmarks.timing import machine, ratio_line
 from lorasmith.adapters.adapter import Adapter, new_adapter
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, load_base
 from lorasmith.events import finish
 from lorasmith.generation.request import Request
@@ -76,7 +76,7 @@ def apart(work: Callable[[], T]) -> T:
 def draw_offline(folder: Path, tags: Sequence[str], seconds: float, steps: int) -> float:
     """Pictures a second in full batches."""
     base = load_base("doodle")
-    studio = Studio(base, AdapterShelf([folder]), BATCH)
+    studio = Studio(base, AdapterCache([folder]), BATCH)
     finish(studio.draw([Request(f"1girl, smile{tag}", seed=1, steps=steps) for tag in tags[:BATCH]]))
     drawn, start = 0, time.monotonic()
     while time.monotonic() - start < seconds:

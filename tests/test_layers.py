@@ -15,6 +15,7 @@ from tests.projects import build_project
 SOURCE = Path(__file__).parents[1] / "src" / "lorasmith"
 
 LAYERS = (
+    "remedies",
     "errors",
     "events",
     "schema",
@@ -42,6 +43,7 @@ LAYERS = (
     "cli",
 )
 TORCH_FREE = (
+    "remedies",
     "errors",
     "events",
     "schema",

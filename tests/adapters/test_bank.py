@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
-from lorasmith.adapters.algorithms.algorithm import Side, mix_columns
+from lorasmith.adapters.algorithms.algorithm import LayerAdapter, read_strengths
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import AdapterError
@@ -18,7 +18,7 @@ from tests.adapters.drawing import ROWS, draw, state_of, trained_adapter
 
 
 def attached_output(bank: AdapterBank, strengths: torch.Tensor, te: torch.Tensor | None = None) -> torch.Tensor:
-    bank.weigh(strengths, te)
+    bank.set_strengths(strengths, te)
     with bank.attached():
         return draw(bank.base)
 
@@ -89,7 +89,7 @@ def test_wrong_strengths_are_refused(tiny_base: Base, wrong: torch.Tensor) -> No
     adapter = trained_adapter(tiny_base)
     bank = AdapterBank(tiny_base, [adapter, adapter])
     with pytest.raises(ValueError, match="strength"):
-        bank.weigh(wrong)
+        bank.set_strengths(wrong)
 
 
 def test_two_banks_at_once_are_refused_and_leave_no_trace(tiny_base: Base) -> None:
@@ -172,7 +172,7 @@ def test_a_sweep_trains_each_adapter_on_its_own_rows(tiny_base: Base) -> None:
 
     def gradients(which: list[int], rows: torch.Tensor) -> list[torch.Tensor]:
         bank = AdapterBank(tiny_base, [adapters[k] for k in which], trainable=True)
-        bank.weigh(rows)
+        bank.set_strengths(rows)
         with bank.attached():
             out = tiny_base.denoise(x[which], t[which], hidden[which])
         mine = [tensor for k in range(len(which)) for tensor in _tensors(bank, k)]
@@ -186,7 +186,7 @@ def test_a_sweep_trains_each_adapter_on_its_own_rows(tiny_base: Base) -> None:
 
 
 def _tensors(bank: AdapterBank, k: int) -> list[torch.nn.Parameter]:
-    sides = [cast(Side, of_layer[0]) for of_layer in cast(Any, bank.layers).values()]
+    sides = [cast(LayerAdapter, of_layer[0]) for of_layer in cast(Any, bank.layers).values()]
     return [tensor for side in sides for tensor in side.trained[k].parameters()]
 
 
@@ -312,17 +312,17 @@ def _new(base: Base, seed: int = 0, **changes: Any) -> Adapter:
     return new_adapter(base, generator=torch.Generator().manual_seed(seed), **values)
 
 
-class TestMix:
+class TestStrengths:
     def test_all_zero_is_no_mix(self) -> None:
-        assert mix_columns(torch.zeros(3, 2), torch.device("cpu")) is None
+        assert read_strengths(torch.zeros(3, 2), torch.device("cpu")) is None
 
     def test_equal_rows_share(self) -> None:
-        mix = mix_columns(torch.tensor([[0.0, 0.5, 2.0]] * 3), torch.device("cpu"))
+        mix = read_strengths(torch.tensor([[0.0, 0.5, 2.0]] * 3), torch.device("cpu"))
         assert mix is not None
         assert (mix.active, mix.shared, mix.rows) == ((1, 2), (0.5, 2.0), None)
 
     def test_sparse_rows_pick(self) -> None:
-        mix = mix_columns(torch.eye(6).flip(0) * 0.5, torch.device("cpu"))
+        mix = read_strengths(torch.eye(6).flip(0) * 0.5, torch.device("cpu"))
         assert mix is not None
         assert not mix.blocks
         assert mix.index is not None
@@ -337,12 +337,12 @@ class TestMix:
             (torch.eye(3).repeat(2, 1), False),
             (torch.tensor([[1.0, 0], [1, 0], [0, 1]]), False),
         ):
-            mix = mix_columns(S, torch.device("cpu"))
+            mix = read_strengths(S, torch.device("cpu"))
             assert mix is not None
             assert mix.blocks == blocks, S
 
     def test_dense_rows_join(self) -> None:
-        mix = mix_columns(torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.device("cpu"))
+        mix = read_strengths(torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.device("cpu"))
         assert mix is not None
         assert mix.index is None
         assert mix.rows is not None
@@ -355,7 +355,7 @@ def test_what_a_bank_keeps_from_inference_serves_training_through_it(tiny_base: 
     x = torch.randn(2, 4, 8, 8)
     for S in (torch.tensor([[1.0, 0.5, 0.0, 0.0]]), torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1.0]])):
         with torch.inference_mode():
-            bank.weigh(S)
+            bank.set_strengths(S)
             with bank.attached():
                 context = tiny_base.encode(["hat"] * 2)
                 drawn = tiny_base.denoise(x, torch.tensor([5, 5]), context)

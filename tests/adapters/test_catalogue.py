@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.container import read_container
 from lorasmith.errors import PromptError
-from tests.adapters.test_shelf import put
+from tests.adapters.test_cache import put
 
 
 def test_what_comes_changes_and_goes_is_noticed(tmp_path: Path) -> None:

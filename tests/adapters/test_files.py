@@ -30,7 +30,7 @@ from lorasmith.adapters.header import (
     network_facts,
 )
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.errors import AdapterError, StorageError
 from tests.adapters.drawing import draw, noisy_latents, trained_adapter
 from tests.tiny import diffusers_pipeline

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import mix_columns
+from lorasmith.adapters.algorithms.algorithm import read_strengths
 from lorasmith.adapters.files import load_adapter
 
 lycoris = pytest.importorskip("lycoris.modules")
@@ -90,8 +90,8 @@ def test_a_file_acts_like_the_forward_pass(case: str, tmp_path: Path) -> None:
         assert factors.algorithm == algorithm
         assert factors.shape_fault(ours.weight) is None  # type: ignore[arg-type]
         assert {f"lora_unet_x.{key}" for key in factors.to_tensors()} == tensors.keys()
-        side = ALGORITHMS[algorithm].side(ours, [factors])
-        mix = mix_columns(torch.ones(1, 1), torch.device("cpu"))
+        side = ALGORITHMS[algorithm].layer_adapter(ours, [factors])
+        mix = read_strengths(torch.ones(1, 1), torch.device("cpu"))
         assert mix is not None
         assert float((theirs - bare).abs().max()) > 1e-3
         torch.testing.assert_close(side.run(ours, x, mix), theirs, rtol=1e-4, atol=2e-5)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.framing import Framing, frame_whole
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.text.clip import second_ids
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.errors import BaseError

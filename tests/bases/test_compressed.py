@@ -174,7 +174,7 @@ def test_every_algorithm_acts_as_on_the_widened_weights(toys: tuple[Base, Base],
         with bank.attached():
             drawn = _learn(base)
         gradients = [cast(Tensor, factor.grad) for factor in bank.factors("unet")]
-        bank.weigh(torch.zeros(1, 1))
+        bank.set_strengths(torch.zeros(1, 1))
         with bank.attached():
             assert torch.equal(draw(base), bare)
         assert torch.equal(draw(base), bare)

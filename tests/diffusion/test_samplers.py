@@ -12,15 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from lorasmith.diffusion.names import SAMPLERS, SCHEDULES, find_sampler, find_schedule
 from lorasmith.diffusion.samplers import (
-    SAMPLERS,
-    SCHEDULES,
+    METHODS,
     Levels,
     begin,
     count_evaluations,
     falling_levels,
-    find_sampler,
-    find_schedule,
     finish_latents,
     start,
 )
@@ -64,6 +62,10 @@ def walk(
 def wavy(x: Tensor, sigma: float) -> Tensor:
     """A model whose answer depends on x and sigma: no sampler is exact on it."""
     return torch.tanh(x / (sigma + 1)) * 0.8 + 0.1 * torch.sin(x)
+
+
+def test_every_method_has_a_name_and_every_name_a_method() -> None:
+    assert {sampler.method for sampler in SAMPLERS.values()} == set(METHODS)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

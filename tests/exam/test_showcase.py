@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
 from lorasmith.errors import UsageError
 from lorasmith.events import finish
@@ -55,7 +55,7 @@ def test_columns_share_prompts_or_vary_them() -> None:
 def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) -> None:
     file = tmp_path / "zbk.safetensors"
     save_adapter(file, trained_adapter(tiny_base, rank=2), torch.float32)
-    studio = Studio(tiny_base, AdapterShelf([file]))
+    studio = Studio(tiny_base, AdapterCache([file]))
     folder = tmp_path / "show"
     plan = Plan(TEMPLATE, COLUMNS, 3, REQUEST, strength=0.5)
     showcase = finish(draw_showcase(plan, lambda _: studio, folder))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import PromptError, Stopped
 from lorasmith.events import finish
@@ -27,18 +27,18 @@ def tiny_base(tiny_base_folder: Path) -> Base:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, tiny_base: Base) -> AdapterShelf:
+def shelf(tmp_path: Path, tiny_base: Base) -> AdapterCache:
     for seed, algorithm in enumerate(("lora", "loha")):
         adapter = trained_adapter(tiny_base, algorithm=algorithm, rank=2, seed=seed)
         save_adapter(tmp_path / f"{algorithm}.safetensors", adapter, torch.float32)
-    return AdapterShelf([tmp_path])
+    return AdapterCache([tmp_path])
 
 
 def distance(a: Picture, b: Picture) -> int:
     return int(np.abs(np.asarray(a.image, int) - np.asarray(b.image, int)).max())
 
 
-def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterCache) -> None:
     requests = {
         "plain": Request("red", seed=1, steps=4),
         "adapted": Request("red <lora:lora:0.9>", seed=2, steps=3, sampler="Euler a"),
@@ -81,7 +81,7 @@ def test_nobody_waits_for_ever(tiny_base: Base) -> None:
     assert stepper.progress(0) == (2, 3)
 
 
-def test_a_wrong_request_disturbs_nobody(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_a_wrong_request_disturbs_nobody(tiny_base: Base, shelf: AdapterCache) -> None:
     stepper = Stepper(tiny_base, shelf)
     stepper.add(Request("red", steps=1), "a")
     with pytest.raises(PromptError, match="unknown"):
@@ -93,7 +93,7 @@ def test_a_wrong_request_disturbs_nobody(tiny_base: Base, shelf: AdapterShelf) -
     assert stepper.step().finished == ()
 
 
-def test_stopping_within_a_pass_leaves_everything_as_it_was(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_stopping_within_a_pass_leaves_everything_as_it_was(tiny_base: Base, shelf: AdapterCache) -> None:
     stepper = Stepper(tiny_base, shelf)
     request = Request("red <lora:lora>", seed=3, steps=2, tiling=True)
     stepper.add(request, "a")

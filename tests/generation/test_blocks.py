@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import PromptError
 from lorasmith.events import finish
@@ -75,7 +75,7 @@ def test_layouts_belong_to_families(tiny_base: Base, family_folders: dict[str, P
 @pytest.fixture
 def studio(tmp_path: Path, tiny_base: Base) -> Studio:
     save_adapter(tmp_path / "a.safetensors", trained_adapter(tiny_base, rank=2, size=0.3), torch.float32)
-    return Studio(tiny_base, AdapterShelf([tmp_path]))
+    return Studio(tiny_base, AdapterCache([tmp_path]))
 
 
 def draw(studio: Studio, *tags: str, steps: int = 4) -> list[Picture]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.bank import Merged
+from lorasmith.adapters.merged import Merged
 from lorasmith.bases.base import Base
 from lorasmith.generation.ensembles import Ensemble, Ensembles, Member, gather, identify
 from tests.adapters.drawing import trained_adapter

@@ -12,11 +12,11 @@ import torch
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.header import addnet_hash
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.errors import LorasmithError, PromptError, RefusedError
 from lorasmith.events import Event, Note, Progress, finish
 from lorasmith.generation.desk import cut_ranks
@@ -35,11 +35,11 @@ def tiny_base(tiny_base_folder: Path) -> Base:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, tiny_base: Base) -> AdapterShelf:
+def shelf(tmp_path: Path, tiny_base: Base) -> AdapterCache:
     for seed, name in enumerate(("first", "second")):
         adapter = replace(trained_adapter(tiny_base, rank=4, alpha=4.0, seed=seed), name=name)
         save_adapter(tmp_path / f"{name}.safetensors", adapter, torch.float32)
-    return AdapterShelf([tmp_path])
+    return AdapterCache([tmp_path])
 
 
 def draw(studio: Studio, *requests: Request) -> list[Picture]:
@@ -51,7 +51,7 @@ def distance(a: Picture, b: Picture) -> int:
     return int(np.abs(np.asarray(a.image, int) - np.asarray(b.image, int)).max())
 
 
-def test_every_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_every_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, shelf: AdapterCache) -> None:
     studio = Studio(tiny_base, shelf)
     requests = [
         Request("red hair <lora:first:0.8>", seed=1, steps=STEPS, sampler="Euler a"),
@@ -69,7 +69,7 @@ def test_every_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, sh
     assert min(distance(a, b) for i, a in enumerate(together) for b in together[:i]) > 5
 
 
-def test_the_base_is_untouched_between_steps_and_after(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_the_base_is_untouched_between_steps_and_after(tiny_base: Base, shelf: AdapterCache) -> None:
     before = {name: tensor.clone() for name, tensor in tiny_base.denoiser.state_dict().items()}
     work = Studio(tiny_base, shelf).draw([Request("red <lora:first>", steps=STEPS)])
     for _ in work:
@@ -98,7 +98,7 @@ def test_without_adapters_it_is_the_pipelines_own_picture(tiny_base: Base, tiny_
     assert int(np.abs(np.asarray(ours.image, int) - np.asarray(theirs, int)).max()) <= 1
 
 
-def test_strengths_and_merging_agree(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_strengths_and_merging_agree(tiny_base: Base, shelf: AdapterCache) -> None:
     studio = Studio(tiny_base, shelf)
     called, bare, none = draw(
         studio,
@@ -113,13 +113,13 @@ def test_strengths_and_merging_agree(tiny_base: Base, shelf: AdapterShelf) -> No
     assert distance(called, merged) <= 1
 
 
-def test_text_and_denoiser_strengths_are_apart(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_text_and_denoiser_strengths_are_apart(tiny_base: Base, shelf: AdapterCache) -> None:
     prompts = ["red", "red <lora:first:1:0>", "red <lora:first:0:1>", "red <lora:first>"]
     pictures = draw(Studio(tiny_base, shelf), *(Request(prompt, steps=STEPS) for prompt in prompts))
     assert min(distance(a, b) for i, a in enumerate(pictures) for b in pictures[:i]) > 1
 
 
-def test_repeats_sum(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_repeats_sum(tiny_base: Base, shelf: AdapterCache) -> None:
     twice, once = draw(
         Studio(tiny_base, shelf),
         Request("red  <lora:first:0.25><lora:first:0.5>", steps=STEPS),
@@ -165,7 +165,7 @@ def test_order_batches_and_progress(tiny_base: Base) -> None:
 
 
 def test_many_adapters_have_a_bank_for_each_batch(
-    tiny_base: Base, shelf: AdapterShelf, monkeypatch: pytest.MonkeyPatch
+    tiny_base: Base, shelf: AdapterCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lorasmith.generation.batching.SHARED_BANK", 1)
     monkeypatch.setattr("lorasmith.generation.studio.SHARED_BANK", 1)
@@ -177,7 +177,7 @@ def test_many_adapters_have_a_bank_for_each_batch(
         assert distance(ours, theirs) <= 1
 
 
-def test_a_changed_file_is_drawn_with(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_a_changed_file_is_drawn_with(tiny_base: Base, shelf: AdapterCache) -> None:
     studio = Studio(tiny_base, shelf)
     request = Request("red <lora:first>", steps=2)
     (before,) = draw(studio, request)
@@ -197,7 +197,7 @@ def test_a_changed_file_is_drawn_with(tiny_base: Base, shelf: AdapterShelf) -> N
     ],
 )
 def test_wrong_prompts(
-    tiny_base: Base, shelf: AdapterShelf, prompt: str, kind: type[LorasmithError], message: str
+    tiny_base: Base, shelf: AdapterCache, prompt: str, kind: type[LorasmithError], message: str
 ) -> None:
     studio = Studio(tiny_base, shelf)
     with pytest.raises(kind, match=message):
@@ -220,7 +220,7 @@ def test_refused_prompts(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> No
     assert shown == ["r(e)d AND [a:bl[u]e:1]", "red", " a", " blue"]
 
 
-def test_tags_in_the_negative_prompt_do_nothing_and_are_told(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_tags_in_the_negative_prompt_do_nothing_and_are_told(tiny_base: Base, shelf: AdapterCache) -> None:
     notes: list[Event] = []
     work = Studio(tiny_base, shelf).draw([Request("red", "hat<lora:nobody:x>", steps=2)])
     (tagged,) = finish(work, notes.append)
@@ -229,7 +229,7 @@ def test_tags_in_the_negative_prompt_do_nothing_and_are_told(tiny_base: Base, sh
     assert any(isinstance(event, Note) and event.rule == "U1" for event in notes)
 
 
-def test_pictures_say_which_adapters_acted(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_pictures_say_which_adapters_acted(tiny_base: Base, shelf: AdapterCache) -> None:
     (picture,) = draw(Studio(tiny_base, shelf), Request("red <lora:first:0.5> <lora:second:0>", steps=2))
     digest = addnet_hash(shelf.path("first"))
     assert [(used.network.name, used.hash) for used in picture.networks] == [("first", digest)]

@@ -51,7 +51,7 @@ def test_groups_learn_at_their_rates(tiny_base: Base) -> None:
     )
     bank = AdapterBank(tiny_base, [fresh_adapter(tiny_base, values)], trainable=True)
     rates, factors = group_factors(bank, 0, LayerChoice(tiny_base, values))
-    blocks = {block_of(name) for name, _, _ in bank.sides(0)}
+    blocks = {block_of(name) for name, _, _ in bank.layer_adapters(0)}
     assert blocks >= {"IN01", "M00", "TE"}
     assert rates["text_encoder"] == pytest.approx(1e-4)
     assert rates["text_encoder up"] == pytest.approx(16e-4)

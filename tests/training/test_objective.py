@@ -67,7 +67,7 @@ def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: fl
         frozen = base.encode([part.captions[row]])
         target = schedule.target(x_0, noise, t) if learned else base.denoise(x_t, t, frozen, (64, 64))
         with bank.attached():
-            bank.weigh(torch.ones(1, 1))
+            bank.set_strengths(torch.ones(1, 1))
             context = base.encode([part.captions[row]]) if trains_text else frozen
             output = base.denoise(x_t, t, context, (64, 64))
         snr = schedule.snr(t)[0]
@@ -139,7 +139,7 @@ def test_checkpointing_changes_nothing_but_memory(tiny_base: Base) -> None:
         objective = Objective(tiny_base, recipe(checkpointing=again, dropout=table, rank_by_timestep=1))
         with bank.attached():
             loss = loss_of(objective, tiny_base, bank, noisy_batch())
-            bank.weigh(torch.zeros(1, 1))  # as another adapter's pass would leave it
+            bank.set_strengths(torch.zeros(1, 1))  # as another adapter's pass would leave it
             loss.total.backward()  # type: ignore[no-untyped-call]
         gradients.append([factor.grad for factor in bank.factors("unet")])
     assert not tiny_base.denoiser.is_gradient_checkpointing

@@ -16,7 +16,8 @@ from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.inputs.preservation import leave_blank
 from lorasmith.training.inputs.prior import draw_prior
-from lorasmith.training.inputs.reading import make_rows, read_inputs
+from lorasmith.training.inputs.reading import read_inputs
+from lorasmith.training.preparation import make_rows
 from lorasmith.training.rows.batches import Batch, Visit
 from tests.projects import build_project
 
@@ -55,7 +56,7 @@ def test_blank_rows_are_preserved_with_the_empty_caption(
         )
         (inputs,) = finish(read_inputs(project, [recipe]))
         rows = finish(make_rows(project, recipe, inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
-        batch = Batch(inputs.plan.images[0].bucket, (Visit(0, 0), Visit(0, 1)))
+        batch = Batch(inputs.images[0].bucket, (Visit(inputs.images[0], 0), Visit(inputs.images[0], 1)))
         preserved = rows.read(batch, 0).preserved
         assert preserved is not None
         captions[blank] = preserved.captions
@@ -106,7 +107,7 @@ def test_rows_carry_what_sdxl_is_told_of_their_pictures(
     (inputs,) = finish(read_inputs(project, [recipe]))
     rows = finish(make_rows(project, recipe, inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
     bucket = inputs.plan.images[0].bucket
-    batch = Batch(bucket, tuple(Visit(0, visit) for visit in range(16)))
+    batch = Batch(bucket, tuple(Visit(inputs.images[0], visit) for visit in range(16)))
     micro = rows.read(batch, 0)
     plain, mirrored = (frame_in_bucket((96, 200), bucket, flipped=flipped) for flipped in (False, True))
     assert bucket == (64, 64)
@@ -130,7 +131,7 @@ def test_both_preserves_own_pictures_without_the_trigger_and_those_of_the_base(
     recipe = read_recipe(project, {f"preserve.{key}": value for key, value in table.items()})
     (inputs,) = finish(read_inputs(project, [recipe]))
     rows = finish(make_rows(project, recipe, inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
-    batch = Batch(inputs.plan.images[0].bucket, tuple(Visit(0, visit) for visit in range(3)))
+    batch = Batch(inputs.plan.images[0].bucket, tuple(Visit(inputs.images[0], visit) for visit in range(3)))
     read = rows.read(batch, 0)
     assert read.preserved is not None
     own, other = read.preserved.part(0, 1), read.learned

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors
+from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerFactors, Options
 from lorasmith.adapters.algorithms.dora import INNER, DoraFactors
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.algorithms.norm import NormFactors
@@ -70,7 +70,7 @@ def new_adapter(
     text_encoder: bool,
     generator: torch.Generator,
     groups: Collection[str] = ("attention", "mlp"),
-    form: Form = PLAIN,
+    options: Options = PLAIN,
     dora: bool = False,
     rank_stabilised: bool = False,
     norms: bool = False,
@@ -116,10 +116,10 @@ def new_adapter(
         if rank_stabilised:
             own_alpha *= math.sqrt(own_rank)
         kind = ALGORITHMS[algorithm]
-        if kind is LoraFactors and form.tucker and target.kind == "conv3":
+        if kind is LoraFactors and options.tucker and target.kind == "conv3":
             kind = TuckerFactors
         try:
-            factors = kind.initial(weight, own_rank, own_alpha, generator, form)
+            factors = kind.initial(weight, own_rank, own_alpha, generator, options)
         except ValueError as fault:
             raise AdapterError(f"{algorithm} does not fit {target.name}: {fault}.", where=base.name) from None
         layers[target.name] = DoraFactors.over(factors, weight) if dora else factors

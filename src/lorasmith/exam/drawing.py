@@ -41,7 +41,7 @@ class StudioArtist:
     """Draws with the product's own studio."""
 
     def __init__(self, base: Base, snapshots: Sequence[Path], settings: ExamTable, clip_skip: int = 1) -> None:
-        from lorasmith.adapters.shelf import AdapterShelf
+        from lorasmith.adapters.cache import AdapterCache
         from lorasmith.generation.studio import Studio
 
         stems = [path.stem for path in snapshots]
@@ -52,7 +52,7 @@ class StudioArtist:
             )
         self._settings = settings
         self._clip_skip = clip_skip
-        self._studio = Studio(base, AdapterShelf(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
+        self._studio = Studio(base, AdapterCache(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
 
     def draw(self, rows: Sequence[Row]) -> list[Image]:
         from lorasmith.generation.request import Request

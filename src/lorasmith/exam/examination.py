@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.bases.world import World
+from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.exam import questions as sheets
@@ -43,7 +43,7 @@ class Examinee:
     snapshots: tuple[Path, ...]
     training: tuple[Image, ...]
     judge: Judge
-    world: World | None
+    world: TagSpace | None
     artist: Artist
 
 
@@ -66,7 +66,7 @@ def examine(
     artist: Artist,
     settings: ExamTable,
     judge: Judge,
-    world: World | None,
+    world: TagSpace | None,
 ) -> Work[Verdict]:
     """Examine `snapshots` (in training order) of the project's adapter. Raises ExamError."""
     if not snapshots:
@@ -83,7 +83,7 @@ def examine(
 
 
 def look_at_training_set(
-    project: Project, settings: ExamTable, judge: Judge, world: World | None
+    project: Project, settings: ExamTable, judge: Judge, world: TagSpace | None
 ) -> Work[tuple[Subject, tuple[Image, ...]]]:
     """Captions and judged images of the training set, read as a subject; the images come back small."""
     from lorasmith.dataset.reading import read_dataset

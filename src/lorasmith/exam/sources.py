@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorasmith.adapters.runs import newest_adapters
-from lorasmith.bases.world import World, read_world
+from lorasmith.bases.tag_space import TagSpace, read_tag_space
 from lorasmith.errors import ExamError
 from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
@@ -41,7 +41,7 @@ def newest_snapshots(project: Project) -> list[Path]:
 
 def find_judge(
     project: Project, settings: ExamTable, base: str, captions: Sequence[str] = ()
-) -> tuple[Judge, World | None]:
+) -> tuple[Judge, TagSpace | None]:
     """The judge that [exam] names and the world of `base`, if it has one. Raises ExamError.
 
     `captions`: all tags that a tag judge shall look for besides [exam] identity and ask.
@@ -77,9 +77,9 @@ def caption_tags(project: Project) -> Work[tuple[str, ...]]:
     )
 
 
-def _world(base: str) -> World | None:
+def _world(base: str) -> TagSpace | None:
     if base != EMBEDDED:
         return None
     from lorasmith.bases.doodle import world
 
-    return read_world(world())
+    return read_tag_space(world())

@@ -12,8 +12,8 @@ from PIL import Image
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.header import addnet_hash
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.options import TextOptions
@@ -31,7 +31,7 @@ from lorasmith.tags.refusal import refuse
 
 
 class Shelf(Protocol):
-    """Where adapters come from by name; `lorasmith.adapters.shelf.AdapterShelf` is one."""
+    """Where adapters come from by name; `lorasmith.adapters.cache.AdapterCache` is one."""
 
     def get(self, name: str) -> Adapter: ...
 
@@ -104,7 +104,7 @@ class Desk:
 
     def __init__(self, base: Base, shelf: Shelf | None = None) -> None:
         self.base = base
-        self.shelf: Shelf = AdapterShelf([]) if shelf is None else shelf
+        self.shelf: Shelf = AdapterCache([]) if shelf is None else shelf
         self.levels = Levels(base.noise_schedule)
         self.ensembles = Ensembles(base)
         self._texts = TextReader(base)

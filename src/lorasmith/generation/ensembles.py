@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 import torch
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.bank import AdapterBank, Merged
+from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.merged import Merged
 from lorasmith.bases.base import Base
 
 BANK_BYTES = 512 * 2**20
@@ -80,7 +81,7 @@ class Ensemble:
         strengths = tuple(self._row(row) for row in rows)
         if (strengths, room) != self._weighed:
             S = torch.tensor(strengths)
-            self.bank.weigh(S, S)
+            self.bank.set_strengths(S, S)
             if room:
                 self.bank.merge_blocks(room)
             self._weighed = (strengths, room)

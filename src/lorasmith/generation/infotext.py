@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from lorasmith import __version__
-from lorasmith.diffusion.samplers import SAMPLERS, SCHEDULES, WEB_AUTOMATIC
+from lorasmith.diffusion.names import SAMPLERS, SCHEDULES, WEB_AUTOMATIC
 from lorasmith.generation.request import EMPHASES, UPSCALERS, Hires, Request, Settings, Variation
 
 HASH_DIGITS = 12

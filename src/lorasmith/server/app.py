@@ -28,7 +28,7 @@ _ABOUT = """Draw with adapters over HTTP. Two faces stand on one queue: `/api/v1
 and per-picture adapters; `/sdapi/v1` is the one that Stable Diffusion web UI clients speak.
 
 With a token every request needs `Authorization: Bearer TOKEN` (or basic auth with the token as password). Every error
-answers `{"error": {"kind", "message", "where", "hint", "status"}, "detail": ...}`."""
+answers `{"error": {"kind", "message", "where", "field", "hint", "status"}, "detail": ...}`."""
 
 
 def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAPI:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import open_base
 from lorasmith.errors import LorasmithError
 from lorasmith.generation.batching import Stepper
@@ -112,5 +112,5 @@ class StepperEngine:
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
     base = open_base(entry.source, settings.precision, weights=settings.weights)
-    stepper = Stepper(base, AdapterShelf(settings.adapters), settings.batch_size)
+    stepper = Stepper(base, AdapterCache(settings.adapters), settings.batch_size)
     return StepperEngine(stepper, input_path), base.content_hash

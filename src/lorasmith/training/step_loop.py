@@ -21,7 +21,7 @@ from lorasmith.project import Project
 from lorasmith.recipe.estimates import work_per_step, write_pace
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner, caption_options
-from lorasmith.training.inputs.reading import make_rows, make_validation
+from lorasmith.training.preparation import make_rows, make_validation
 from lorasmith.training.rows.source import RowSource
 from lorasmith.training.runs.interruption import StopWish, stoppable
 from lorasmith.training.runs.metadata import current_time

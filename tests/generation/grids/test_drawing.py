@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
 from lorasmith.errors import BaseError, RefusedError, StorageError, UsageError
 from lorasmith.events import Event, Note, Progress, finish
@@ -45,7 +45,7 @@ def studio(tmp_path: Path, tiny_base: Base) -> Studio:
     for seed, name in enumerate(("early", "late")):
         adapter = trained_adapter(tiny_base, rank=2, alpha=2.0, seed=seed)
         save_adapter(tmp_path / "adapters" / f"{name}.safetensors", adapter, torch.float32)
-    return Studio(tiny_base, AdapterShelf([tmp_path / "adapters"]), batch_size=4)
+    return Studio(tiny_base, AdapterCache([tmp_path / "adapters"]), batch_size=4)
 
 
 def order_of(

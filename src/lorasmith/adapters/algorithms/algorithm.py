@@ -1,4 +1,4 @@
-"""What an adapter algorithm is: the factors of one layer, and the side path that applies a stack of them.
+"""What an adapter algorithm is: the factors of one layer, and what applies a stack of them beside the layer.
 
 Every algorithm here is *additive given the base's output*: its change of a layer's output is a function of the
 layer's input, frozen weight and frozen output; so the changes of several adapters, weighted per sample, sum up.
@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.flow import Flow
-from lorasmith.adapters.gates import Gate
+from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
+from lorasmith.adapters.dropout import Dropout
 
 
 @dataclass(frozen=True)
-class Form:
+class Options:
     """What a new adapter's factors shall look like, besides rank and alpha; each algorithm reads what concerns it.
 
     `tucker`: convolutions with a small core kernel between two 1x1 ones (LoRA, LoHa, LoKr). `factor`: LoKr's first
@@ -36,10 +36,10 @@ class Form:
     block: int = 1
 
 
-PLAIN = Form()
+PLAIN = Options()
 
 
-PullBack = Callable[[Flow], Mapping[str, Tensor]]
+PullBack = Callable[[LayerGradients], Mapping[str, Tensor]]
 """From what comes back to a layer to the gradients of the trained tensors that its weight was made with, by field. Once
 only: what was kept for it is used up."""
 
@@ -67,7 +67,9 @@ class LayerFactors(ABC):
 
     @classmethod
     @abstractmethod
-    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+    def initial(
+        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
+    ) -> Self:
         """New factors for a layer with this frozen weight, without effect yet."""
 
     @classmethod
@@ -117,6 +119,10 @@ class LayerFactors(ABC):
     def delta_weight(self, weight: Tensor) -> Tensor:
         """What strength 1 adds to the frozen weight: its shape, fp32. For merging, exporting, and as the oracle."""
 
+    def add_to(self, total: Tensor, weight: Tensor, strength: float) -> None:
+        """Add strength x `delta_weight` of the frozen weight to `total`, which has its shape, fp32; in place."""
+        total.add_(self.delta_weight(weight), alpha=strength)
+
     @property
     def pulls_back(self) -> bool:
         """Whether there is an `onto`; where there is none, autograd finds the gradients."""
@@ -133,8 +139,8 @@ class LayerFactors(ABC):
 
     @classmethod
     @abstractmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        """The side path of a stack of factors on a live layer."""
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        """What applies a stack of factors beside a live layer."""
 
 
 def spoken(shape: Sequence[int | None]) -> str:
@@ -151,13 +157,13 @@ def read_alpha(tensors: Mapping[str, Tensor], rank: int) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Mix:
+class Strengths:
     """How much of each adapter of a stack each sample gets: the columns of S that concern the stack.
 
     `active` are the stack positions with a nonzero weight anywhere. When all rows agree, `shared` holds a strength
     for each of them and `rows` is None. Else `rows` is (B, active) and, when each row has few nonzero weights,
     `index` (B, m) and `picked` (B, m) name and weigh only those. `blocks`: the active ones' rows are equally many,
-    stand together, in order, and are theirs alone (a sweep). `gate` is what stands still on this `layer`.
+    stand together, in order, and are theirs alone (a sweep). `dropout` is what is left out on this `layer`.
     """
 
     active: tuple[int, ...]
@@ -166,7 +172,7 @@ class Mix:
     index: Tensor | None = None
     picked: Tensor | None = None
     blocks: bool = False
-    gate: Gate | None = None
+    dropout: Dropout | None = None
     layer: str = ""
     _kept: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
 
@@ -180,7 +186,7 @@ class Mix:
         return rows, self.keep(("weights", j), lambda: column[rows])
 
     def keep(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
-        """What was once derived from this mix; most layers derive the same."""
+        """What was once derived from these strengths; most layers derive the same."""
         if key not in self._kept:
             with torch.inference_mode(False):
                 self._kept[key] = make()
@@ -188,24 +194,24 @@ class Mix:
 
 
 @torch.inference_mode(False)
-def mix_columns(strengths: Tensor, device: torch.device) -> Mix | None:
-    """The Mix of a matrix (B, n); None when it is all zero and the base alone speaks."""
+def read_strengths(strengths: Tensor, device: torch.device) -> Strengths | None:
+    """The Strengths of a matrix (B, n); None when it is all zero and the base alone speaks."""
     S = strengths.detach().to("cpu", torch.float32, copy=True)
     active = tuple(int(column) for column in (S != 0).any(dim=0).nonzero().flatten())
     if not active:
         return None
     chosen = S[:, list(active)]
     if bool((chosen == chosen[:1]).all()):
-        return Mix(active, tuple(float(value) for value in chosen[0]))
+        return Strengths(active, tuple(float(value) for value in chosen[0]))
     rows = chosen.to(device)
     most = int((chosen != 0).sum(dim=1).max())
     if most == 1 and _are_blocks(chosen):
-        return Mix(active, None, rows, blocks=True)
+        return Strengths(active, None, rows, blocks=True)
     if len(active) <= 2 * most + 1:
-        return Mix(active, None, rows)
+        return Strengths(active, None, rows)
     picked, index = chosen.abs().topk(most, dim=1)
     picked = chosen.gather(1, index)
-    return Mix(active, None, rows, index.to(device), picked.to(device))
+    return Strengths(active, None, rows, index.to(device), picked.to(device))
 
 
 def _are_blocks(chosen: Tensor) -> bool:
@@ -214,7 +220,7 @@ def _are_blocks(chosen: Tensor) -> bool:
     return B % count == 0 and bool(((chosen != 0) == torch.eye(count).repeat_interleave(B // count, dim=0)).all())
 
 
-class Side(nn.Module, ABC):
+class LayerAdapter(nn.Module, ABC):
     """A stack of n adapters of one algorithm on one layer. Its parameters are the factors, in fp32."""
 
     def __init__(self, layer: nn.Module, stack: Sequence[LayerFactors]) -> None:
@@ -253,19 +259,19 @@ class Side(nn.Module, ABC):
         return self._stack[position].with_trained(current)
 
     @abstractmethod
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:
         """`y`, the output so far, plus the mixed changes for the input `x`; `y` may be changed in place.
 
-        `frozen` is the layer's own output. It is `y` itself for the first side; sides that read it come first.
+        `frozen` is the layer's own output. It is `y` itself for the first in a layer; those that read it come first.
         """
 
     reads_output: ClassVar[bool] = False
     """Does `add` need `frozen` to be the layer's own output?"""
 
-    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
-        """The whole layer with its changes, where this side is the only one; a faster form may be given."""
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, strengths: Strengths) -> Tensor:
+        """The whole layer with its changes, where this is the only one; a faster form may be given."""
         y = original(x)
-        return self.add(x, y, mix, y)
+        return self.add(x, y, strengths, y)
 
     def vary(self, shares: Sequence[float]) -> None:
         """Before a training step: a random number of [0, 1) for each adapter of the stack, for what an algorithm
@@ -280,10 +286,12 @@ def convolve(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None = 
     return F.conv2d(x, weight, bias, layer.stride, padding, layer.dilation)
 
 
-def add_changes(x: Tensor, y: Tensor, mix: Mix, change: Callable[[int, Tensor, Tensor | None], Tensor]) -> Tensor:
+def add_changes(
+    x: Tensor, y: Tensor, strengths: Strengths, change: Callable[[int, Tensor, Tensor | None], Tensor]
+) -> Tensor:
     """`y` plus, for every active adapter, strength * change(position in the stack, its rows of x, their numbers)."""
-    for j, k in enumerate(mix.active):
-        rows, weights = mix.share(j)
+    for j, k in enumerate(strengths.active):
+        rows, weights = strengths.share(j)
         if rows is None or not isinstance(weights, Tensor):
             y = y.add(change(k, x, None), alpha=cast(float, weights))
             continue

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form
+from lorasmith.adapters.algorithms.algorithm import PLAIN, Options
 from lorasmith.adapters.algorithms.oft import OftFactors
 
 
@@ -26,7 +26,7 @@ class BoftFactors(OftFactors):
         rank: int,
         alpha: float,  # noqa: ARG003
         generator: torch.Generator,  # noqa: ARG003
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """Zero, all stages; even blocks of at most `rank`, or of the smallest side that leaves a power of two."""
         o = weight.shape[0]

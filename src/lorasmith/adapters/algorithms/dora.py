@@ -17,12 +17,20 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes, convolve
+from lorasmith.adapters.algorithms.algorithm import (
+    PLAIN,
+    LayerAdapter,
+    LayerFactors,
+    Options,
+    Strengths,
+    add_changes,
+    convolve,
+)
 from lorasmith.adapters.algorithms.loha import LohaFactors
 from lorasmith.adapters.algorithms.lokr import LokrFactors
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.algorithms.tucker import TuckerFactors
-from lorasmith.adapters.algorithms.weights import WeightSide
+from lorasmith.adapters.algorithms.weights import WeightAdapter
 from lorasmith.bases.compressed import weight_storage
 
 MAGNITUDE = "dora_scale"
@@ -51,9 +59,11 @@ class DoraFactors(LayerFactors):
         return self.magnitude.shape[0] != 1 or self.inner.extent[0] == 1
 
     @classmethod
-    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+    def initial(
+        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
+    ) -> Self:
         """Over LoRA."""
-        return cls.over(LoraFactors.initial(weight, rank, alpha, generator, form), weight)
+        return cls.over(LoraFactors.initial(weight, rank, alpha, generator, options), weight)
 
     @classmethod
     def over(cls, inner: LayerFactors, weight: Tensor) -> Self:
@@ -103,9 +113,9 @@ class DoraFactors(LayerFactors):
         return moved * (m / _norm(moved, self.on_output)) - W
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
         thin = all(isinstance(factors.inner, LoraFactors) and factors.on_output for factors in stack)
-        return DoraOutputSide(layer, stack) if thin else WeightSide(layer, stack)
+        return DoraOutputAdapter(layer, stack) if thin else WeightAdapter(layer, stack)
 
 
 def _norm_shape(weight: Tensor, on_output: bool) -> tuple[int, ...]:
@@ -124,7 +134,7 @@ def _root(squares: Tensor) -> Tensor:
     return squares.clamp_min(1e-24).sqrt()
 
 
-class DoraOutputSide(Side):
+class DoraOutputAdapter(LayerAdapter):
     """DoRA over LoRA: a gain on the layer's own output, and a LoRA under the same gain."""
 
     reads_output = True
@@ -135,7 +145,7 @@ class DoraOutputSide(Side):
         super().__init__(layer, shaped)
         self._known: tuple[Tensor, Tensor] | None = None
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:
         layer = self.layer
         convolves = isinstance(layer, nn.Conv2d)
         if layer.bias is not None:
@@ -151,7 +161,7 @@ class DoraOutputSide(Side):
             h = convolve(layer, x_rows, down.to(x.dtype))
             return torch.addcmul(F.conv2d(h, up[:, :, None, None]), own, more[:, None, None])
 
-        return add_changes(x, y, mix, change)
+        return add_changes(x, y, strengths, change)
 
     def _parts(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
         """`down` as the layer has it, `up` (o, r) with its scale, and the gain m / ||W + d|| (o,)."""

@@ -14,8 +14,8 @@ from typing import ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, Side
-from lorasmith.adapters.algorithms.lora import LoraConvSide, LoraFactors, LoraLinearSide, LoraSide
+from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, Options
+from lorasmith.adapters.algorithms.lora import LoraAdapter, LoraConvAdapter, LoraFactors, LoraLinearAdapter
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,22 +27,24 @@ class DyloraFactors(LoraFactors):
     block: int = 1
 
     @classmethod
-    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+    def initial(
+        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
+    ) -> Self:
         plain = LoraFactors.initial(weight, rank, alpha, generator)
-        return cls(plain.down, plain.up, plain.alpha, form.block)
+        return cls(plain.down, plain.up, plain.alpha, options.block)
 
     @classmethod
     def claims(cls, suffixes: frozenset[str]) -> bool:  # noqa: ARG003 - a file does not tell how it was trained
         return False
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        kind = DyloraConvSide if isinstance(layer, nn.Conv2d) else DyloraLinearSide
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        kind = DyloraConvAdapter if isinstance(layer, nn.Conv2d) else DyloraLinearAdapter
         return kind(layer, [factors.shaped_like(cast(nn.Linear, layer).weight) for factors in stack])
 
 
-class _Drawn(LoraSide):
-    """LoRA's side cut to the ranks drawn last; whole until `vary` is called."""
+class _Drawn(LoraAdapter):
+    """LoRA's cut to the ranks drawn last; whole until `vary` is called."""
 
     _before: tuple[int, ...] = ()
 
@@ -64,9 +66,9 @@ class _Drawn(LoraSide):
         return live if not before else torch.cat([tensor.narrow(dim, 0, before).detach(), live], dim)
 
 
-class DyloraLinearSide(_Drawn, LoraLinearSide):
+class DyloraLinearAdapter(_Drawn, LoraLinearAdapter):
     """Beside a linear layer."""
 
 
-class DyloraConvSide(_Drawn, LoraConvSide):
+class DyloraConvAdapter(_Drawn, LoraConvAdapter):
     """Beside a convolution."""

@@ -12,8 +12,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Side
-from lorasmith.adapters.algorithms.weights import WeightSide
+from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options
+from lorasmith.adapters.algorithms.weights import WeightAdapter
 
 DIFF, DIFF_B = "diff", "diff_b"
 
@@ -40,7 +40,7 @@ class FullFactors(LayerFactors):
         rank: int,  # noqa: ARG003
         alpha: float,  # noqa: ARG003
         generator: torch.Generator,  # noqa: ARG003
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """Zero; no bias, which a layer may lack."""
         return cls(torch.zeros(weight.shape))
@@ -82,5 +82,5 @@ class FullFactors(LayerFactors):
         return self.diff_b
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        return WeightSide(layer, stack)
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        return WeightAdapter(layer, stack)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Side, read_alpha
-from lorasmith.adapters.algorithms.weights import WeightSide
+from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options, read_alpha
+from lorasmith.adapters.algorithms.weights import WeightAdapter
 
 KEYS = ("a1", "a2", "b1", "b2")
 _SUFFIXES = frozenset(f"{key}.weight" for key in KEYS)
@@ -40,7 +40,7 @@ class GloraFactors(LayerFactors):
         rank: int,
         alpha: float,
         generator: torch.Generator,
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """`a1`, `b1` Kaiming-uniform, `a2`, `b2` zero."""
         o, i, *kernel = weight.shape
@@ -90,5 +90,5 @@ class GloraFactors(LayerFactors):
         return (turned + added) * self.scale
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        return WeightSide(layer, stack)
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        return WeightAdapter(layer, stack)

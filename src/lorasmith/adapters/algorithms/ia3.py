@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes
+from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options, Strengths, add_changes
 from lorasmith.adapters.algorithms.weights import apply_weight
 
 
@@ -37,7 +37,7 @@ class Ia3Factors(LayerFactors):
         rank: int,  # noqa: ARG003
         alpha: float,  # noqa: ARG003
         generator: torch.Generator,  # noqa: ARG003
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """Zero, on the output."""
         o = weight.shape[0]
@@ -80,51 +80,51 @@ class Ia3Factors(LayerFactors):
         return weight.float() * self.weight.to(weight.device).view(shape)
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
         if all(factors.on_input for factors in stack):
-            return Ia3InputSide(layer, stack)
+            return Ia3InputAdapter(layer, stack)
         if any(factors.on_input for factors in stack):
-            return Ia3MixedSide(layer, stack)
-        return Ia3OutputSide(layer, stack)
+            return Ia3MixedAdapter(layer, stack)
+        return Ia3OutputAdapter(layer, stack)
 
 
-class _Ia3Side(Side):
-    def _scales(self, mix: Mix, like: Tensor) -> Tensor:
+class _Ia3Adapter(LayerAdapter):
+    def _scales(self, strengths: Strengths, like: Tensor) -> Tensor:
         """The sum of strength * w over the active adapters, shaped to multiply `like`: (rows or 1, ..., channels)."""
-        w = torch.stack([self.tensor(k, "weight").flatten() for k in mix.active])
-        rows = torch.tensor([mix.shared], device=w.device) if mix.rows is None else mix.rows
+        w = torch.stack([self.tensor(k, "weight").flatten() for k in strengths.active])
+        rows = torch.tensor([strengths.shared], device=w.device) if strengths.rows is None else strengths.rows
         mixed = (rows @ w).to(like.dtype)
         if isinstance(self.layer, nn.Conv2d):
             return mixed[:, :, None, None]
         return mixed.reshape(mixed.shape[0], *(1,) * (like.ndim - 2), mixed.shape[1])
 
 
-class Ia3OutputSide(_Ia3Side):
+class Ia3OutputAdapter(_Ia3Adapter):
     """A scale of what the layer gives, less its bias."""
 
     reads_output = True
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
         bias = self.layer.bias
         if bias is not None:
             frozen = frozen - (bias[:, None, None] if isinstance(self.layer, nn.Conv2d) else bias)
-        return torch.addcmul(y, frozen, self._scales(mix, frozen))
+        return torch.addcmul(y, frozen, self._scales(strengths, frozen))
 
 
-class Ia3InputSide(_Ia3Side):
+class Ia3InputAdapter(_Ia3Adapter):
     """A scale of what the layer gets: one run of the layer when nothing else acts on it."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
-        return y + apply_weight(self.layer, x * self._scales(mix, x), self.layer.weight, None)
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        return y + apply_weight(self.layer, x * self._scales(strengths, x), self.layer.weight, None)
 
-    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
-        return original(torch.addcmul(x, x, self._scales(mix, x)))
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, strengths: Strengths) -> Tensor:
+        return original(torch.addcmul(x, x, self._scales(strengths, x)))
 
 
-class Ia3MixedSide(Side):
+class Ia3MixedAdapter(LayerAdapter):
     """Some of the stack on the input, some on the output: each for itself."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
         layer = self.layer
         convolves = isinstance(layer, nn.Conv2d)
 
@@ -135,4 +135,4 @@ class Ia3MixedSide(Side):
                 return apply_weight(layer, x_rows * w, layer.weight, None)
             return cast(Tensor, apply_weight(layer, x_rows, layer.weight, None) * w)
 
-        return add_changes(x, y, mix, change)
+        return add_changes(x, y, strengths, change)

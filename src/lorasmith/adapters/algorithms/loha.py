@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from lorasmith.adapters.algorithms.algorithm import (
     PLAIN,
-    Form,
+    LayerAdapter,
     LayerFactors,
-    Mix,
+    Options,
     PullBack,
-    Side,
+    Strengths,
     add_changes,
     convolve,
     read_alpha,
 )
-from lorasmith.adapters.algorithms.flow import Flow
-from lorasmith.adapters.algorithms.weights import WeightSide
+from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
+from lorasmith.adapters.algorithms.weights import WeightAdapter
 
 PLAIN_KEYS = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
 CORES = ("hada_t1", "hada_t2")
@@ -51,14 +51,16 @@ class LohaFactors(LayerFactors):
         return int(self.w1_b.shape[0])
 
     @classmethod
-    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+    def initial(
+        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
+    ) -> Self:
         """Normal, `b` with 1, `w1_a` and the cores with 0.1; `w2_a` zero: as lycoris."""
 
         def normal(std: float, *shape: int) -> Tensor:
             return torch.randn(*shape, generator=generator) * std
 
         o, i = weight.shape[:2]
-        if form.tucker and weight[0, 0].numel() > 1:
+        if options.tucker and weight[0, 0].numel() > 1:
             kernel = tuple(weight.shape[2:])
             t1, t2 = normal(0.1, rank, rank, *kernel), normal(0.1, rank, rank, *kernel)
             w1_b, w1_a, w2_b = normal(1, rank, i), normal(0.1, rank, o), normal(1, rank, i)
@@ -124,8 +126,8 @@ class LohaFactors(LayerFactors):
         scale = strength * self.scale
         total = torch.addcmul(weight.flatten(1), one, two, value=scale).view_as(weight)
 
-        def pull_back(flow: Flow) -> Mapping[str, Tensor]:
-            g = flow.weight_gradient().flatten(1).to(one.dtype)
+        def pull_back(layer_gradients: LayerGradients) -> Mapping[str, Tensor]:
+            g = layer_gradients.weight_gradient().flatten(1).to(one.dtype)
             of_one, of_two = two.mul_(g), one.mul_(g)
             # NOTE: a narrow product is quicker lying than standing, up to twice on CPUs.
             return {
@@ -138,13 +140,13 @@ class LohaFactors(LayerFactors):
         return total, pull_back
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
         o, n = cast(nn.Linear, layer).weight.flatten(1).shape
         # Thin products cost 3 r^2 (o + n) per position in a training step, one more full gradient o n.
         thin = all(
             factors.t1 is None and 3 * factors.w2_b.shape[0] * factors.rank * (o + n) < o * n for factors in stack
         )
-        return LohaThinSide(layer, stack) if thin else WeightSide(layer, stack)
+        return LohaThinAdapter(layer, stack) if thin else WeightAdapter(layer, stack)
 
 
 def _half(a: Tensor, b: Tensor, core: Tensor | None) -> Tensor:
@@ -153,11 +155,11 @@ def _half(a: Tensor, b: Tensor, core: Tensor | None) -> Tensor:
     return torch.einsum("rphw,ro->ophw", torch.einsum("rqhw,qp->rphw", core, b), a)
 
 
-class LohaThinSide(Side):
+class LohaThinAdapter(LayerAdapter):
     """LoHa as a LoRA of rank r^2."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
-        return add_changes(x, y, mix, self._change)
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        return add_changes(x, y, strengths, self._change)
 
     def _change(self, k: int, x: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG002
         layer, factors = self.layer, cast(LohaFactors, self._stack[k])

@@ -19,17 +19,17 @@ from torch import Tensor, nn
 
 from lorasmith.adapters.algorithms.algorithm import (
     PLAIN,
-    Form,
+    LayerAdapter,
     LayerFactors,
-    Mix,
+    Options,
     PullBack,
-    Side,
+    Strengths,
     add_changes,
     convolve,
     read_alpha,
 )
-from lorasmith.adapters.algorithms.flow import Flow
-from lorasmith.adapters.algorithms.weights import WeightSide, apply_weight
+from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
+from lorasmith.adapters.algorithms.weights import WeightAdapter, apply_weight
 
 KEYS = ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")
 _LEGAL = tuple(
@@ -62,22 +62,24 @@ class LokrFactors(LayerFactors):
         return 1.0 if {"w1", "w2"} <= self.tensors.keys() else super().scale
 
     @classmethod
-    def initial(cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, form: Form = PLAIN) -> Self:
+    def initial(
+        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
+    ) -> Self:
         """Kaiming-uniform but for the tensor that makes it zero; decomposed where that is smaller, as lycoris."""
 
         def uniform(*shape: int) -> Tensor:
             return nn.init.kaiming_uniform_(torch.empty(*shape), a=math.sqrt(5), generator=generator)
 
-        (f1, o2), (f2, i2) = factorise(weight.shape[0], form.factor), factorise(weight.shape[1], form.factor)
+        (f1, o2), (f2, i2) = factorise(weight.shape[0], options.factor), factorise(weight.shape[1], options.factor)
         kernel = tuple(weight.shape[2:])
         tensors: dict[str, Tensor] = {}
-        if form.both and not form.full and rank < max(f1, f2) / 2:
+        if options.both and not options.full and rank < max(f1, f2) / 2:
             tensors |= {"w1_a": uniform(f1, rank), "w1_b": uniform(rank, f2)}
         else:
             tensors["w1"] = uniform(f1, f2)
-        if form.full or rank >= max(o2, i2) / 2:
+        if options.full or rank >= max(o2, i2) / 2:
             tensors["w2"] = torch.zeros(o2, i2, *kernel)
-        elif form.tucker and math.prod(kernel) > 1:
+        elif options.tucker and math.prod(kernel) > 1:
             tensors |= {"w2_a": uniform(rank, o2), "w2_b": torch.zeros(rank, i2), "t2": uniform(rank, rank, *kernel)}
         else:
             tensors |= {"w2_a": uniform(o2, rank), "w2_b": torch.zeros(rank, i2 * math.prod(kernel))}
@@ -165,9 +167,9 @@ class LokrFactors(LayerFactors):
         left, right = (scale * w1).view(f1, 1, f2, 1), w2.reshape(1, o2, 1, -1)
         total = torch.addcmul(weight.reshape(f1, o2, f2, -1), left, right).view_as(weight)
 
-        def pull_back(flow: Flow) -> Mapping[str, Tensor]:
-            pull = _pull_from_pieces if _is_lighter_in_pieces(flow, w1, w2) else _pull_from_whole
-            of_first, of_second = (gradient.mul_(scale).to(w1.dtype) for gradient in pull(flow, w1, w2))
+        def pull_back(layer_gradients: LayerGradients) -> Mapping[str, Tensor]:
+            pull = _pull_from_pieces if _is_lighter_in_pieces(layer_gradients, w1, w2) else _pull_from_whole
+            of_first, of_second = (gradient.mul_(scale).to(w1.dtype) for gradient in pull(layer_gradients, w1, w2))
             of_second = of_second.view(o2, -1)
             gradients: dict[str, Tensor] = {}
             if "w1" in t:
@@ -183,8 +185,8 @@ class LokrFactors(LayerFactors):
         return total, pull_back
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        return LokrSide(layer, stack)
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        return LokrAdapter(layer, stack)
 
 
 def factorise(width: int, factor: int = -1) -> tuple[int, int]:
@@ -197,15 +199,19 @@ def factorise(width: int, factor: int = -1) -> tuple[int, int]:
     return small, width // small
 
 
-class LokrSide(WeightSide):
+class LokrAdapter(WeightAdapter):
     """The Kronecker vec trick: the large factor sees f2 (or f1) thin pieces, the small one mixes them. In training
     with one adapter, one operation on the sum of the weights is cheaper."""
 
-    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
-        return super().run(original, x, mix) if torch.is_grad_enabled() else Side.run(self, original, x, mix)
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, strengths: Strengths) -> Tensor:
+        return (
+            super().run(original, x, strengths)
+            if torch.is_grad_enabled()
+            else LayerAdapter.run(self, original, x, strengths)
+        )
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
-        return add_changes(x, y, mix, self._change)
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        return add_changes(x, y, strengths, self._change)
 
     def _change(self, k: int, x: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG002
         layer = self.layer
@@ -220,38 +226,38 @@ _MOVE = 200
 """What moving a number costs, in multiplications: of two ways back the lighter one is taken. Measured on CPUs."""
 
 
-def _is_lighter_in_pieces(flow: Flow, w1: Tensor, w2: Tensor) -> bool:
+def _is_lighter_in_pieces(layer_gradients: LayerGradients, w1: Tensor, w2: Tensor) -> bool:
     """Whether the gradients are cheaper found piece by piece than from that of the whole weight."""
     (f1, f2), o2 = w1.shape, w2.shape[0]
-    o, i = flow.weight.shape[:2]
-    T, whole = flow.g.numel() // o, flow.weight.numel()
+    o, i = layer_gradients.weight.shape[:2]
+    T, whole = layer_gradients.g.numel() // o, layer_gradients.weight.numel()
     pieces = f2 * o2 * (2 * w2[0].numel() + f1)
     return T * pieces + _MOVE * T * (o + i + f2 * o2) < T * whole + _MOVE * whole
 
 
-def _pull_from_whole(flow: Flow, w1: Tensor, w2: Tensor) -> tuple[Tensor, Tensor]:
+def _pull_from_whole(layer_gradients: LayerGradients, w1: Tensor, w2: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of `w1` and `w2`, of their Kronecker product's."""
     (f1, f2), o2 = w1.shape, w2.shape[0]
-    g = flow.weight_gradient().to(w1.dtype).view(f1, o2, f2, -1).transpose(1, 2).reshape(f1 * f2, -1)
+    g = layer_gradients.weight_gradient().to(w1.dtype).view(f1, o2, f2, -1).transpose(1, 2).reshape(f1 * f2, -1)
     return (g @ w2.flatten()).view(f1, f2), w1.flatten() @ g
 
 
-def _pull_from_pieces(flow: Flow, w1: Tensor, w2: Tensor) -> tuple[Tensor, Tensor]:
+def _pull_from_pieces(layer_gradients: LayerGradients, w1: Tensor, w2: Tensor) -> tuple[Tensor, Tensor]:
     """The same by the vec trick: the whole weight's gradient is never made."""
     (f1, f2), o2 = w1.shape, w2.shape[0]
-    w1, w2 = w1.to(flow.x.dtype), w2.to(flow.x.dtype)
-    if isinstance(flow.layer, nn.Conv2d):
-        g = flow.g.reshape(flow.g.shape[0], f1, -1)
-        pieces = flow.x.reshape(-1, w2.shape[1], *flow.x.shape[2:])
-        h = apply_weight(flow.layer, pieces, w2, None).reshape(-1, f2, g.shape[2])
+    w1, w2 = w1.to(layer_gradients.x.dtype), w2.to(layer_gradients.x.dtype)
+    if isinstance(layer_gradients.layer, nn.Conv2d):
+        g = layer_gradients.g.reshape(layer_gradients.g.shape[0], f1, -1)
+        pieces = layer_gradients.x.reshape(-1, w2.shape[1], *layer_gradients.x.shape[2:])
+        h = apply_weight(layer_gradients.layer, pieces, w2, None).reshape(-1, f2, g.shape[2])
         of_first = torch.bmm(g, h.transpose(1, 2)).sum(0)
-        mixed = torch.matmul(w1.T, g).view(-1, o2, *flow.g.shape[2:])
+        mixed = torch.matmul(w1.T, g).view(-1, o2, *layer_gradients.g.shape[2:])
     else:
-        g, pieces = flow.g.reshape(-1, f1, o2), flow.x.reshape(-1, f2, w2.shape[1])
-        h = apply_weight(flow.layer, pieces, w2, None)
+        g, pieces = layer_gradients.g.reshape(-1, f1, o2), layer_gradients.x.reshape(-1, f2, w2.shape[1])
+        h = apply_weight(layer_gradients.layer, pieces, w2, None)
         of_first = g.transpose(0, 1).reshape(f1, -1) @ h.transpose(0, 1).reshape(f2, -1).T
         mixed = torch.matmul(w1.T, g)
-    return of_first, Flow(flow.layer, w2, mixed, pieces).weight_gradient()
+    return of_first, LayerGradients(layer_gradients.layer, w2, mixed, pieces).weight_gradient()
 
 
 def _through_linear(x: Tensor, w1: Tensor, w2: Tensor) -> Tensor:

@@ -19,10 +19,10 @@ from torch.autograd.function import once_differentiable
 
 from lorasmith.adapters.algorithms.algorithm import (
     PLAIN,
-    Form,
+    LayerAdapter,
     LayerFactors,
-    Mix,
-    Side,
+    Options,
+    Strengths,
     add_changes,
     convolve,
     read_alpha,
@@ -53,7 +53,7 @@ class LoraFactors(LayerFactors):
         rank: int,
         alpha: float,
         generator: torch.Generator,
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """`down` Kaiming-uniform with a = sqrt(5), as torch and sd-scripts initialise theirs; `up` zero."""
         down = torch.empty(rank, *weight.shape[1:])
@@ -91,11 +91,15 @@ class LoraFactors(LayerFactors):
         delta = self.scale * (self.up.flatten(1) @ self.down.flatten(1))
         return delta.reshape(weight.shape).to(weight.device)
 
+    def add_to(self, total: Tensor, weight: Tensor, strength: float) -> None:  # noqa: ARG002
+        matrix = total.view(total.shape[0], -1)
+        matrix.addmm_(self.up.flatten(1), self.down.flatten(1), alpha=strength * self.scale)
+
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
         if isinstance(layer, nn.Conv2d):
-            return LoraConvSide(layer, [factors.shaped_like(layer.weight) for factors in stack])
-        return LoraLinearSide(layer, [factors.shaped_like(cast(nn.Linear, layer).weight) for factors in stack])
+            return LoraConvAdapter(layer, [factors.shaped_like(layer.weight) for factors in stack])
+        return LoraLinearAdapter(layer, [factors.shaped_like(cast(nn.Linear, layer).weight) for factors in stack])
 
     def shaped_like(self, weight: Tensor) -> Self:
         """Between a linear layer and a 1x1 convolution, which files of different bases write either way."""
@@ -107,7 +111,7 @@ class LoraFactors(LayerFactors):
         )
 
 
-class LoraSide(Side):
+class LoraAdapter(LayerAdapter):
     """What linear layers and convolutions share: the operands of the adapters that are active together."""
 
     def __init__(self, layer: nn.Module, stack: Sequence[LoraFactors]) -> None:
@@ -116,14 +120,14 @@ class LoraSide(Side):
         self._ranks = tuple(factors.rank for factors in stack)
         self._kept: dict[Any, tuple[Tensor, Tensor]] = {}
 
-    def _operands(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _operands(self, strengths: Strengths, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """`down` and `up` of the active adapters, joined along the rank; kept while nobody trains them."""
-        return self._keep(("joined", mix.active, dtype), lambda: self._join(mix, dtype))
+        return self._keep(("joined", strengths.active, dtype), lambda: self._join(strengths, dtype))
 
-    def _join(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        if len(mix.active) == 1:
-            return self._pair(mix.active[0], dtype)
-        downs, ups = zip(*(self._pair(k, dtype) for k in mix.active), strict=True)
+    def _join(self, strengths: Strengths, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        if len(strengths.active) == 1:
+            return self._pair(strengths.active[0], dtype)
+        downs, ups = zip(*(self._pair(k, dtype) for k in strengths.active), strict=True)
         return torch.cat(downs, 0), torch.cat(ups, 1)
 
     def _pair(self, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -140,46 +144,54 @@ class LoraSide(Side):
                 self._kept[key] = make()
         return self._kept[key]
 
-    def _weights(self, mix: Mix, like: Tensor) -> float | Tensor:
+    def _weights(self, strengths: Strengths, like: Tensor) -> float | Tensor:
         """strength x scale: one number when one adapter acts alike on all rows, else (rows or 1, R)."""
-        if mix.shared is not None and len(mix.active) == 1:
-            strength = mix.shared[0] * self._scales[mix.active[0]]
-            live = None if mix.gate is None else mix.gate.ranks(mix.layer, self._ranks[mix.active[0]])
+        if strengths.shared is not None and len(strengths.active) == 1:
+            strength = strengths.shared[0] * self._scales[strengths.active[0]]
+            live = (
+                None
+                if strengths.dropout is None
+                else strengths.dropout.ranks(strengths.layer, self._ranks[strengths.active[0]])
+            )
             return strength if live is None else strength * live.to(like.device, like.dtype)
-        scales = tuple(self._scales[k] for k in mix.active)
-        ranks = tuple(self._ranks[k] for k in mix.active)
+        scales = tuple(self._scales[k] for k in strengths.active)
+        ranks = tuple(self._ranks[k] for k in strengths.active)
 
         def spread() -> Tensor:
-            rows = torch.tensor([mix.shared]) if mix.rows is None else mix.rows
+            rows = torch.tensor([strengths.shared]) if strengths.rows is None else strengths.rows
             scaled = rows * torch.tensor(scales, device=rows.device)
             each = torch.tensor(ranks, device=rows.device)
             return scaled.repeat_interleave(each, dim=1).to(like.device, like.dtype)
 
-        return mix.keep(("spread", scales, ranks, like.dtype), spread)
+        return strengths.keep(("spread", scales, ranks, like.dtype), spread)
 
 
-class LoraLinearSide(LoraSide):
+class LoraLinearAdapter(LoraAdapter):
     """LoRA beside a linear layer whose input is (B, i) or (B, T, i)."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
-        if mix.blocks:
-            return self._add_blocks(x, y, mix)
-        if mix.index is not None:
-            return self._add_picked(x, y, mix)
-        down, up = self._operands(mix, x.dtype)
-        weights = self._weights(mix, x)
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        if strengths.blocks:
+            return self._add_blocks(x, y, strengths)
+        if strengths.index is not None:
+            return self._add_picked(x, y, strengths)
+        down, up = self._operands(strengths, x.dtype)
+        weights = self._weights(strengths, x)
         h = F.linear(x, down)
-        if mix.gate is not None:
-            h = mix.gate.values(mix.layer, h)
+        if strengths.dropout is not None:
+            h = strengths.dropout.values(strengths.layer, h)
         if isinstance(weights, Tensor):
             return y + F.linear(h * _over_tokens(weights, h), up)
         return y.add(F.linear(h, up), alpha=weights)
 
-    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
-        if mix.blocks or mix.index is not None or (mix.gate is not None and mix.gate.network):
-            return super().run(original, x, mix)
-        down, up = self._operands(mix, x.dtype)
-        weights = self._weights(mix, x)
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, strengths: Strengths) -> Tensor:
+        if (
+            strengths.blocks
+            or strengths.index is not None
+            or (strengths.dropout is not None and strengths.dropout.network)
+        ):
+            return super().run(original, x, strengths)
+        down, up = self._operands(strengths, x.dtype)
+        weights = self._weights(strengths, x)
         if isinstance(weights, Tensor):
             weights = _over_tokens(weights, x)
         layer = self.layer
@@ -188,73 +200,73 @@ class LoraLinearSide(LoraSide):
         y, _ = _linear_with_lora(x, layer.weight, layer.bias, down, up, weights)
         return y
 
-    def _add_blocks(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+    def _add_blocks(self, x: Tensor, y: Tensor, strengths: Strengths) -> Tensor:
         """Every adapter acts on its own block of rows alone: one batched product for all, no row is copied."""
-        assert mix.rows is not None
-        n = len(mix.active)
-        down, up = self._keep(("padded", mix.active, x.dtype), lambda: self._pad(mix, x.dtype))
-        scales = tuple(self._scales[k] for k in mix.active)
+        assert strengths.rows is not None
+        n = len(strengths.active)
+        down, up = self._keep(("padded", strengths.active, x.dtype), lambda: self._pad(strengths, x.dtype))
+        scales = tuple(self._scales[k] for k in strengths.active)
 
         def spread() -> Tensor:
-            assert mix.rows is not None
-            each = mix.rows.sum(dim=1).view(n, -1) * torch.tensor(scales, device=x.device).unsqueeze(1)
+            assert strengths.rows is not None
+            each = strengths.rows.sum(dim=1).view(n, -1) * torch.tensor(scales, device=x.device).unsqueeze(1)
             tokens = x.numel() // (x.shape[0] * x.shape[-1])
             return each.repeat_interleave(tokens, dim=1).unsqueeze(2).to(x.dtype)
 
-        weights = mix.keep(("blocks", scales, x.numel() // x.shape[-1], x.dtype), spread)
+        weights = strengths.keep(("blocks", scales, x.numel() // x.shape[-1], x.dtype), spread)
         h = torch.bmm(x.reshape(n, -1, x.shape[-1]), down.transpose(1, 2)) * weights
         return torch.baddbmm(y.reshape(n, -1, y.shape[-1]), h, up).reshape(y.shape)
 
-    def _add_picked(self, x: Tensor, y: Tensor, mix: Mix) -> Tensor:
+    def _add_picked(self, x: Tensor, y: Tensor, strengths: Strengths) -> Tensor:
         """Each row picks its own m of many adapters: gathered factors, padded to one rank; exact."""
-        assert mix.index is not None
-        down, up = self._keep(("padded", mix.active, x.dtype), lambda: self._pad(mix, x.dtype))
-        scales = tuple(self._scales[k] for k in mix.active)
-        B, m = mix.index.shape
+        assert strengths.index is not None
+        down, up = self._keep(("padded", strengths.active, x.dtype), lambda: self._pad(strengths, x.dtype))
+        scales = tuple(self._scales[k] for k in strengths.active)
+        B, m = strengths.index.shape
         r = down.shape[1]
 
         def spread() -> Tensor:
-            assert mix.picked is not None
-            scaled = mix.picked * torch.tensor(scales, device=x.device)[mix.index]
+            assert strengths.picked is not None
+            scaled = strengths.picked * torch.tensor(scales, device=x.device)[strengths.index]
             return scaled.repeat_interleave(r, dim=1).to(x.dtype).unsqueeze(1)
 
-        weights = mix.keep(("picked", scales, r, x.dtype), spread)
-        down_B = down[mix.index].reshape(B, m * r, -1)
-        up_B = up[mix.index].reshape(B, m * r, -1)
+        weights = strengths.keep(("picked", scales, r, x.dtype), spread)
+        down_B = down[strengths.index].reshape(B, m * r, -1)
+        up_B = up[strengths.index].reshape(B, m * r, -1)
         x_BTi = x.reshape(B, -1, x.shape[-1])
         h = torch.bmm(x_BTi, down_B.transpose(1, 2)) * weights
         return torch.baddbmm(y.reshape(B, -1, y.shape[-1]), h, up_B).reshape(y.shape)
 
-    def _pad(self, mix: Mix, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _pad(self, strengths: Strengths, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """(n, r, i) and (n, r, o), r the largest rank; the rows past an adapter's own rank are zero."""
-        pairs = [self._pair(k, dtype) for k in mix.active]
+        pairs = [self._pair(k, dtype) for k in strengths.active]
         r = max(down.shape[0] for down, _ in pairs)
         downs = [_pad_rows(down, r) for down, _ in pairs]
         ups = [_pad_rows(up.T, r) for _, up in pairs]
         return torch.stack(downs), torch.stack(ups)
 
 
-class LoraConvSide(LoraSide):
+class LoraConvAdapter(LoraAdapter):
     """LoRA beside a convolution: its own kernel down to the rank, 1x1 up."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
-        if mix.blocks:
-            return add_changes(x, y, mix, lambda k, rows, _: self._change(k, rows))
-        down, up = self._operands(mix, x.dtype)
-        weights = self._weights(mix, x)
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        if strengths.blocks:
+            return add_changes(x, y, strengths, lambda k, rows, _: self._change(k, rows))
+        down, up = self._operands(strengths, x.dtype)
+        weights = self._weights(strengths, x)
         h = convolve(self.layer, x, down)
-        if mix.gate is not None:
-            h = mix.gate.values(mix.layer, h)
+        if strengths.dropout is not None:
+            h = strengths.dropout.values(strengths.layer, h)
         if isinstance(weights, Tensor):
             return y.add_(F.conv2d(h * weights[:, :, None, None], up))
         return y.add_(F.conv2d(h, up), alpha=weights)
 
-    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
-        stands_still = mix.gate is not None and mix.gate.network
-        if mix.blocks or stands_still or not (is_pointwise(self.layer) and is_quicker(x)):
-            return super().run(original, x, mix)
-        down, up = (factor.flatten(1) for factor in self._operands(mix, x.dtype))
-        weights = self._weights(mix, x)
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, strengths: Strengths) -> Tensor:
+        stands_still = strengths.dropout is not None and strengths.dropout.network
+        if strengths.blocks or stands_still or not (is_pointwise(self.layer) and is_quicker(x)):
+            return super().run(original, x, strengths)
+        down, up = (factor.flatten(1) for factor in self._operands(strengths, x.dtype))
+        weights = self._weights(strengths, x)
         if isinstance(weights, Tensor):
             weights = weights.unsqueeze(2)
         if torch.is_grad_enabled() and (x.requires_grad or down.requires_grad):

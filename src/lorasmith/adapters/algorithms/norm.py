@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Mix, Side, add_changes
+from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options, Strengths, add_changes
 
 W_NORM, B_NORM = "w_norm", "b_norm"
 
@@ -36,7 +36,7 @@ class NormFactors(LayerFactors):
         rank: int,  # noqa: ARG003
         alpha: float,  # noqa: ARG003
         generator: torch.Generator,  # noqa: ARG003
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """Zero."""
         return cls(torch.zeros(weight.shape), torch.zeros(weight.shape))
@@ -73,15 +73,15 @@ class NormFactors(LayerFactors):
         return self.b_norm
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        return NormSide(layer, stack)
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        return NormAdapter(layer, stack)
 
 
-class NormSide(Side):
+class NormAdapter(LayerAdapter):
     """The normalised input under another scale and shift, beside the layer."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
-        return add_changes(x, y, mix, self._change)
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        return add_changes(x, y, strengths, self._change)
 
     def _change(self, k: int, x: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG002
         layer, fields = self.layer, self._stack[k].trained()

@@ -15,9 +15,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors, Side
+from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options
 from lorasmith.adapters.algorithms.lokr import factorise
-from lorasmith.adapters.algorithms.weights import WeightSide
+from lorasmith.adapters.algorithms.weights import WeightAdapter
 
 BLOCKS, RESCALE, CONSTRAINT = "oft_blocks", "rescale", "alpha"
 
@@ -45,7 +45,7 @@ class OftFactors(LayerFactors):
         rank: int,
         alpha: float,  # noqa: ARG003
         generator: torch.Generator,  # noqa: ARG003
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """Zero, with blocks of about `rank`."""
         b, n = factorise(weight.shape[0], rank)
@@ -115,5 +115,5 @@ class OftFactors(LayerFactors):
         return torch.matmul(R.transpose(1, 2), W.view(n, b, -1)).reshape(W.shape)
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        return WeightSide(layer, stack)
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        return WeightAdapter(layer, stack)

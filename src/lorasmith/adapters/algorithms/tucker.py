@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from lorasmith.adapters.algorithms.algorithm import (
     PLAIN,
-    Form,
+    LayerAdapter,
     LayerFactors,
-    Mix,
-    Side,
+    Options,
+    Strengths,
     add_changes,
     convolve,
     read_alpha,
@@ -51,7 +51,7 @@ class TuckerFactors(LayerFactors):
         rank: int,
         alpha: float,
         generator: torch.Generator,
-        form: Form = PLAIN,  # noqa: ARG003
+        options: Options = PLAIN,  # noqa: ARG003
     ) -> Self:
         """`down` and `mid` Kaiming-uniform, `up` zero. A layer without a kernel gets a core of 1x1."""
         kernel = tuple(weight.shape[2:]) or (1, 1)
@@ -93,15 +93,15 @@ class TuckerFactors(LayerFactors):
         return delta.reshape(weight.shape).to(weight.device)
 
     @classmethod
-    def side(cls, layer: nn.Module, stack: Sequence[Self]) -> Side:
-        return TuckerSide(layer, stack)
+    def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
+        return TuckerAdapter(layer, stack)
 
 
-class TuckerSide(Side):
+class TuckerAdapter(LayerAdapter):
     """Three thin convolutions beside the layer; on a linear layer three thin products."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
-        return add_changes(x, y, mix, self._change)
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
+        return add_changes(x, y, strengths, self._change)
 
     def _change(self, k: int, x: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG002
         layer, scale = self.layer, cast(TuckerFactors, self._stack[k]).scale

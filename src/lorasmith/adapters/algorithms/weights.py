@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import LayerFactors, Mix, Side, add_changes, convolve
-from lorasmith.adapters.algorithms.flow import Flow
+from lorasmith.adapters.algorithms.algorithm import LayerAdapter, LayerFactors, Strengths, add_changes, convolve
+from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
 from lorasmith.bases.pointwise import convolve_pointwise, is_pointwise, is_quicker
 
 Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]
@@ -32,34 +32,34 @@ def apply_weight(layer: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | Non
     return F.linear(x, weight, bias)
 
 
-class WeightSide(Side):
+class WeightAdapter(LayerAdapter):
     """Any stack on a linear layer or a convolution."""
 
-    def add(self, x: Tensor, y: Tensor, mix: Mix, frozen: Tensor) -> Tensor:  # noqa: ARG002
+    def add(self, x: Tensor, y: Tensor, strengths: Strengths, frozen: Tensor) -> Tensor:  # noqa: ARG002
         def change(k: int, x_rows: Tensor, rows: Tensor | None) -> Tensor:  # noqa: ARG001
             return self._through(x_rows, lambda tensors: self._delta([k], [1.0], tensors), self._tensors([k]))
 
-        return add_changes(x, y, mix, change)
+        return add_changes(x, y, strengths, change)
 
-    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, mix: Mix) -> Tensor:
+    def run(self, original: Callable[[Tensor], Tensor], x: Tensor, strengths: Strengths) -> Tensor:
         layer = self.layer
         # NOTE: a sum with a half-precision weight would lose the delta; beside the layer it keeps its own precision.
-        if mix.shared is None or layer.weight.dtype != torch.float32:
+        if strengths.shared is None or layer.weight.dtype != torch.float32:
             y = original(x)
-            return self.add(x, y, mix, y)
-        shared = mix.shared
-        if len(mix.active) == 1 and self._stack[mix.active[0]].pulls_back:
-            tensors = self._tensors(mix.active)
+            return self.add(x, y, strengths, y)
+        shared = strengths.shared
+        if len(strengths.active) == 1 and self._stack[strengths.active[0]].pulls_back:
+            tensors = self._tensors(strengths.active)
             if _learns(x, tensors):
-                return cast(Tensor, _summed(layer, self.live_factors(mix.active[0]), shared[0], x, *tensors))
+                return cast(Tensor, _summed(layer, self.live_factors(strengths.active[0]), shared[0], x, *tensors))
 
         def rebuild(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-            weight, bias = self._delta(mix.active, shared, tensors)
+            weight, bias = self._delta(strengths.active, shared, tensors)
             if bias is None:
                 return layer.weight + weight, layer.bias
             return layer.weight + weight, bias if layer.bias is None else layer.bias + bias
 
-        return self._through(x, rebuild, self._tensors(mix.active))
+        return self._through(x, rebuild, self._tensors(strengths.active))
 
     def _tensors(self, active: Sequence[int]) -> list[Tensor]:
         return [self.tensor(k, field) for k in active for field in self._stack[k].trained()]
@@ -119,9 +119,9 @@ class _Summed(Function):
         weight, pull_back = ctx.kept or ctx.factors.onto(ctx.layer.weight, ctx.strength)
         ctx.kept = None  # pulling back uses it up
         need_x, needs = ctx.needs_input_grad[3], ctx.needs_input_grad[4:]
-        flow = Flow(ctx.layer, weight.to(x.dtype), g, x)
-        grad_x = flow.input_gradient() if need_x else None
-        gradients = pull_back(flow) if any(needs) else {}
+        layer_gradients = LayerGradients(ctx.layer, weight.to(x.dtype), g, x)
+        grad_x = layer_gradients.input_gradient() if need_x else None
+        gradients = pull_back(layer_gradients) if any(needs) else {}
         each = zip(ctx.factors.trained(), needs, strict=True)
         return None, None, None, grad_x, *(gradients[field] if need else None for field, need in each)
 
@@ -148,12 +148,12 @@ class _Rebuilt(Function):
         leaves = [tensor.detach().requires_grad_(need) for tensor, need in zip(tensors, needs, strict=True)]
         with torch.enable_grad():
             weight, bias = ctx.rebuild(leaves)
-        flow = Flow(ctx.layer, weight.detach().to(x.dtype), g, x)
-        grad_x = flow.input_gradient() if ctx.needs_input_grad[2] else None
+        layer_gradients = LayerGradients(ctx.layer, weight.detach().to(x.dtype), g, x)
+        grad_x = layer_gradients.input_gradient() if ctx.needs_input_grad[2] else None
         outputs, gradients = [], []
         if weight.requires_grad:
             outputs.append(weight)
-            gradients.append(flow.weight_gradient().to(weight.dtype))
+            gradients.append(layer_gradients.weight_gradient().to(weight.dtype))
         if bias is not None and bias.requires_grad:
             channels = 1 if isinstance(ctx.layer, nn.Conv2d) else g.ndim - 1
             outputs.append(bias)

@@ -280,7 +280,7 @@ def auto(
 
     Example: lorasmith curate auto my-lora --dry-run
     """
-    from lorasmith.bases.lore import read_lore
+    from lorasmith.bases.vocabulary import read_vocabulary
     from lorasmith.dataset.choices import cure
     from lorasmith.dataset.decisions import read_decisions, record
     from lorasmith.dataset.reading import read_dataset
@@ -295,7 +295,7 @@ def auto(
             raise UsageError(f"--rule {name}: no such rule.", hint=f"Rules: {', '.join(known)}.")
     opened = open_project(project)
     dataset = show(read_dataset(opened), as_json)
-    findings = show(inspect_project(opened, dataset, read_lore(opened)), as_json).findings
+    findings = show(inspect_project(opened, dataset, read_vocabulary(opened)), as_json).findings
     if rules:
         findings = tuple(finding for finding in findings if finding.rule in rules)
     cured = cure(dataset, findings, read_decisions(opened))

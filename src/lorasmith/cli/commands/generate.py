@@ -102,7 +102,7 @@ def command(
     second_pass = read_hires(hires, hires_steps, denoising, upscaler)
     folders = find_shelf(adapters)
     numbers, form = read_precision(precision), read_weights(weights)
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.generation.grids.drawing import sign
     from lorasmith.generation.request import Request
@@ -137,7 +137,7 @@ def command(
         )
         for text, own in prompts
     ]
-    studio = Studio(open_base(base, numbers, weights=form), AdapterShelf(folders), mixed=False)
+    studio = Studio(open_base(base, numbers, weights=form), AdapterCache(folders), mixed=False)
     for request in requests:
         studio.check(request)
     drawn = []

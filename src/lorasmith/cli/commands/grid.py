@@ -179,11 +179,11 @@ def studios(files: list[Path], precision: Precision = "auto", weights: Weights =
     bases need not fit into memory together."""
     import gc
 
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.generation.studio import Studio
 
-    shelf = AdapterShelf(files)
+    shelf = AdapterCache(files)
     kept: dict[str, Studio] = {}
 
     def open_studio(base: str) -> Studio:

@@ -46,7 +46,7 @@ def command(
     """
     from dataclasses import replace
 
-    from lorasmith.bases.lore import read_lore
+    from lorasmith.bases.vocabulary import read_vocabulary
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.page import write_page
     from lorasmith.dataset.reading import read_dataset
@@ -56,8 +56,8 @@ def command(
 
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
-    lore = replace(read_lore(opened), library=read_library(_find_adapters(adapters), opened.lora.name))
-    inspection = show(inspect_project(opened, dataset, lore), json)
+    vocabulary = replace(read_vocabulary(opened), library=read_library(_find_adapters(adapters), opened.lora.name))
+    inspection = show(inspect_project(opened, dataset, vocabulary), json)
     page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))

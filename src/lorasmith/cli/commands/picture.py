@@ -70,11 +70,11 @@ def redo(
     shelf = find_shelf(adapters)
     import torch
 
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
     from lorasmith.generation.studio import Studio
 
     loaded = _load_base(told, base)
-    studio = Studio(loaded, AdapterShelf(shelf))
+    studio = Studio(loaded, AdapterCache(shelf))
     drawing = told.drawing or Drawing()
     if drawing.threads:
         torch.set_num_threads(drawing.threads)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.diffusion.noise import key_number
@@ -49,7 +49,7 @@ def draw_prior(
 
 def _draw_latents(base: Base, prompts: Sequence[str], size: Size, steps: int, seed: int) -> Work[Tensor]:
     """Latents (n, C, H, W) float32 of pictures drawn by the bare base."""
-    studio = Studio(base, AdapterShelf([]))
+    studio = Studio(base, AdapterCache([]))
     requests = [
         Request(prompt=prompt, seed=key_number(seed, size[0], size[1], number, "prior") % 2**31,
                 width=size[0], height=size[1], steps=steps)

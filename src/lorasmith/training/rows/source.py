@@ -13,9 +13,7 @@ from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
 from lorasmith.diffusion.timesteps import TimestepRange
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.tags.words import without_trigger
 from lorasmith.training.inputs.augmentation import choose_corner
 from lorasmith.training.inputs.captions import vary_caption
 from lorasmith.training.inputs.latents import Latents
@@ -102,18 +100,12 @@ class RowSource:
     def __init__(
         self,
         recipe: Recipe,
-        images: Sequence[PlannedImage],
-        captions: Sequence[str],
         latents: Latents,
         *,
-        trigger: str,
         pool: Sequence[str] = (),
         prior: PriorPictures | None = None,
         masks: MaskSource | None = None,
     ) -> None:
-        self._images = images
-        self._captions = captions
-        self._plain = [without_trigger(caption, trigger) for caption in captions]
         self._latents = latents
         self._pool = pool
         self._prior = prior
@@ -134,14 +126,13 @@ class RowSource:
         x_0 = torch.stack([self._latent(visit, key) for visit, key in zip(batch.visits, keys, strict=True)])
         captions = [self._caption_of(v, k, epoch) for v, k in zip(batch.visits, keys, strict=True)]
         framings = [
-            self._images[visit.image].framing(flipped=self._flipped(key))
-            for visit, key in zip(batch.visits, keys, strict=True)
+            visit.image.framing(flipped=self._flipped(key)) for visit, key in zip(batch.visits, keys, strict=True)
         ]
         learned = replace(self._rows(x_0, keys, captions, framings), mask=self._mask(batch, keys))
         return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
-        return (self._seed, epoch, self._images[visit.image].name, visit.visit)
+        return (self._seed, epoch, visit.image.name, visit.visit)
 
     def _latent(self, visit: Visit, key: tuple[int | str, ...]) -> Tensor:
         return self._latents.read(visit.image, self._flipped(key), *key)
@@ -154,7 +145,7 @@ class RowSource:
             return None
         masks = []
         for visit, key in zip(batch.visits, keys, strict=True):
-            corner = choose_corner(self._images[visit.image], *key) if self._random_crop else None
+            corner = choose_corner(visit.image, *key) if self._random_crop else None
             masks.append(self._masks.read(visit.image, self._flipped(key), corner))
         return torch.stack(masks)
 
@@ -163,7 +154,7 @@ class RowSource:
         if table.dropout_every and (epoch + 1) % table.dropout_every == 0:
             return ""
         return vary_caption(
-            self._captions[visit.image],
+            visit.image.caption,
             *key,
             shuffle=table.shuffle,
             keep_tokens=table.keep_tokens,
@@ -221,7 +212,7 @@ class RowSource:
         keys, visits = keys[:count], batch.visits[:count]
         pool = () if self._prior is not None else self._pool
         captions = [
-            choose_plain_caption(self._plain[visit.image], pool, *key) for visit, key in zip(visits, keys, strict=True)
+            choose_plain_caption(visit.image.plain, pool, *key) for visit, key in zip(visits, keys, strict=True)
         ]
         shuffled = [vary_caption(text, *key, "plain", shuffle=self._caption.shuffle)
                     for text, key in zip(captions, keys, strict=True)]  # fmt: skip

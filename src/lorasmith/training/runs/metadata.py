@@ -18,12 +18,12 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
-from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.images.opening import open_rgb
 from lorasmith.project import Project
-from lorasmith.recipe.plan import Plan, PlannedImage
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import split_tags
+from lorasmith.training.inputs.images import TrainingImage
+from lorasmith.training.inputs.reading import Inputs
 from lorasmith.training.rates import RateSchedule
 
 THUMBNAIL_SIDE = 256
@@ -40,19 +40,16 @@ PRIVATE_KEYS = (
 
 @dataclass(frozen=True)
 class Making:
-    """All that a run knows and a file should tell. `captions` are by image number of the plan; `name` is the file's."""
+    """All that a run knows and a file should tell; `name` is the file's."""
 
     project: Project
     recipe: Recipe
-    dataset: Dataset
-    plan: Plan
-    captions: Sequence[str]
+    inputs: Inputs
     base: Base
     optimizer: str
     session: str
     started_at: float
     name: str
-    held: int = 0
 
 
 def current_time() -> float:
@@ -136,7 +133,7 @@ def _conv_arguments(recipe: Recipe) -> dict[str, str]:
 
 
 def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dict[str, Any]:
-    recipe, plan = making.recipe, making.plan
+    recipe, plan = making.recipe, making.inputs.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
     noise, loss = recipe.noise, recipe.loss
     dropout = recipe.dropout
@@ -157,7 +154,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_lr_warmup_steps": schedule.warmup_steps,
         "ss_max_grad_norm": recipe.max_grad_norm,
         "ss_num_train_images": sum(image.repeats for image in plan.images),
-        "ss_num_validation_images": making.held,
+        "ss_num_validation_images": len(making.inputs.held_out),
         "ss_num_reg_images": 0,
         "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
         "ss_num_epochs": plan.epochs,
@@ -200,11 +197,11 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
 
 def _dataset_facts(making: Making) -> dict[str, Any]:
     recipe, rules = making.recipe, making.recipe.bucket_rules
-    folders = name_folders(making.dataset.items, making.plan.images)
-    counts: dict[str, Counter[str]] = {folder: Counter() for folder in folders}
+    images = making.inputs.trained
+    counts: dict[str, Counter[str]] = {}
     directories: dict[str, dict[str, int]] = {}
-    for folder, image, caption in zip(folders, making.plan.images, making.captions, strict=True):
-        counts[folder].update(tag.lower() for tag in split_tags(caption))
+    for folder, image in zip(name_folders(images), images, strict=True):
+        counts.setdefault(folder, Counter()).update(tag.lower() for tag in split_tags(image.caption))
         directory = directories.setdefault(folder, {"n_repeats": image.repeats, "img_count": 0})
         directory["img_count"] += 1
     return {
@@ -213,7 +210,7 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
         "ss_bucket_no_upscale": recipe.bucket.no_upscale,
         "ss_min_bucket_reso": rules.smallest,
         "ss_max_bucket_reso": rules.largest,
-        "ss_bucket_info": _bucket_info(making.dataset.items, making.plan.images) if recipe.bucket.enabled else None,
+        "ss_bucket_info": _bucket_info(images) if recipe.bucket.enabled else None,
         "ss_color_aug": recipe.augment.colour,
         "ss_flip_aug": recipe.flip,
         "ss_random_crop": recipe.augment.random_crop,
@@ -225,19 +222,17 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
     }
 
 
-def _bucket_info(items: Sequence[Item], images: Sequence[PlannedImage]) -> Mapping[str, Any]:
+def _bucket_info(images: Sequence[TrainingImage]) -> Mapping[str, Any]:
     rows = Counter(image.bucket for image in images for _ in range(image.repeats))
-    errors = [
-        abs(item.size[0] / item.size[1] - image.bucket[0] / image.bucket[1])
-        for item, image in zip(items, images, strict=True)
-    ]
+    sizes = [(image.original or image.bucket, image.bucket) for image in images]
+    errors = [abs(size[0] / size[1] - bucket[0] / bucket[1]) for size, bucket in sizes]
     buckets = {str(number): {"resolution": list(size), "count": rows[size]} for number, size in enumerate(sorted(rows))}
     return {"buckets": buckets, "mean_img_ar_error": sum(errors) / len(errors)}
 
 
-def name_folders(items: Sequence[Item], images: Sequence[PlannedImage]) -> list[str]:
+def name_folders(images: Sequence[TrainingImage]) -> list[str]:
     """The folder of each image; one whose images have different repeats counts as an `N_name` folder for each."""
-    names = [_folder_name(item) for item in items]
+    names = [_folder_name(image) for image in images]
     repeats: dict[str, set[int]] = {}
     for name, image in zip(names, images, strict=True):
         repeats.setdefault(name, set()).add(image.repeats)
@@ -247,6 +242,6 @@ def name_folders(items: Sequence[Item], images: Sequence[PlannedImage]) -> list[
     ]
 
 
-def _folder_name(item: Item) -> str:
+def _folder_name(image: TrainingImage) -> str:
     """The name of the folder that holds the image; nothing above it leaves the user's machine."""
-    return item.folder or item.path.parent.name
+    return image.folder or image.path.parent.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import Base
 from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
@@ -19,7 +19,7 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: Sam
 
     The adapter is added to prompts that do not name it themselves.
     """
-    studio = Studio(base, AdapterShelf([snapshot.parent]))
+    studio = Studio(base, AdapterCache([snapshot.parent]))
     requests = [
         Request(
             prompt=f"{prompt} <lora:{snapshot.stem}:{table.strength:g}>",

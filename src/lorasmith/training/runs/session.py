@@ -109,7 +109,7 @@ class RunSession:
         """What its next step shows."""
         epoch, index = divmod(self.step, self.plan.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
-            every = epoch_batches(self.plan.images, self.recipe.batch_size, self.recipe.seed, epoch)
+            every = epoch_batches(self.inputs.trained, self.recipe.batch_size, self.recipe.seed, epoch)
             self._epoch = epoch, epoch_steps(every, self.recipe.accumulate)
         return StepBatches(self._epoch[1][index], epoch)
 
@@ -192,17 +192,14 @@ class RunSession:
         making = Making(
             self._project,
             self.recipe,
-            self.inputs.dataset,
-            self.plan,
-            self.inputs.captions,
+            self.inputs,
             self._base,
             self.trainer.optimizer_description,
             session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.inputs.fingerprint}{started_at}{self.name}").hex,
             started_at=started_at,
             name=self.run.name,
-            held=0 if self.inputs.held is None else len(self.inputs.held.images),
         )
-        thumbnail = "" if self.recipe.private else make_thumbnail(self._sample or self.plan.images[0].path)
+        thumbnail = "" if self.recipe.private else make_thumbnail(self._sample or self.inputs.images[0].path)
         metadata = describe_adapter(making, adapter, step=now.step, epoch=now.epoch, thumbnail=thumbnail)
         return save_adapter(path, replace(adapter, metadata=metadata))
 

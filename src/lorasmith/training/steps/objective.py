@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.gates import Gate
+from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
 from lorasmith.errors import RecipeError
@@ -86,7 +86,7 @@ class Objective:
             captions,
             batch.bucket,
             adapted_text=self._trains_text,
-            gate=self._gate(t, seeds, batch.key),
+            dropout=self._draw_dropout(t, seeds, batch.key),
             checkpointing=self._checkpointing,
             framings=framings,
         )
@@ -119,11 +119,11 @@ class Objective:
         weights = self._weights.at(self._own_schedule, t)
         return losses if weights is None else losses * self._send(weights)
 
-    def _gate(self, t: Tensor, seeds: tuple[int, ...], key: int) -> Gate | None:
+    def _draw_dropout(self, t: Tensor, seeds: tuple[int, ...], key: int) -> Dropout | None:
         dropout = self._dropout
         if not (dropout.network or dropout.rank or dropout.module or self._least_rank):
             return None
-        return Gate(
+        return Dropout(
             t, seeds, key, network=dropout.network, rank=dropout.rank, module=dropout.module, least=self._least_rank
         )
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
-from lorasmith.adapters.algorithms.algorithm import Form
+from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
@@ -135,14 +135,14 @@ class Trainer:
         weight = self._recipe.delta_norm
         if not weight:
             return
-        for _, side, place in self._bank.sides(self._column):
-            penalty = weight * squared_norm(side.live_factors(place), side.layer.weight)
+        for _, layer_adapter, place in self._bank.layer_adapters(self._column):
+            penalty = weight * squared_norm(layer_adapter.live_factors(place), layer_adapter.layer.weight)
             penalty.backward()  # type: ignore[no-untyped-call]
 
     def _bound(self) -> None:
         if self._recipe.max_weight_norm:
-            sides = self._bank.sides(self._column)
-            live = ((side.layer, side.live_factors(place)) for _, side, place in sides)
+            found = self._bank.layer_adapters(self._column)
+            live = ((layer_adapter.layer, layer_adapter.live_factors(place)) for _, layer_adapter, place in found)
             bound_norms(
                 ((layer, each) for layer, each in live if isinstance(each, LoraFactors)), self._recipe.max_weight_norm
             )
@@ -163,8 +163,8 @@ def group_factors(
     """The full learning rates and the trained tensors by group."""
     rates: dict[str, float] = {}
     factors: dict[str, list[nn.Parameter]] = {}
-    for name, side, place in bank.sides(column):
-        for field, parameter in cast(nn.ParameterDict, side.trained[place]).items():
+    for name, layer_adapter, place in bank.layer_adapters(column):
+        for field, parameter in cast(nn.ParameterDict, layer_adapter.trained[place]).items():
             group, rate = choice.group(name, field)
             rates[group] = rate
             factors.setdefault(group, []).append(parameter)
@@ -185,7 +185,7 @@ def fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
         fit=LayerChoice(base, recipe).fit,
         generator=key_generator(recipe.seed, "factors"),
         groups=recipe.layers,
-        form=Form(
+        options=Options(
             tucker=recipe.conv.tucker,
             factor=recipe.lokr.factor,
             full=recipe.lokr.full,

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.recipe.plan import PlannedImage
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import LatentCache
 from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.steps.passes import Asking, Pass
@@ -25,15 +25,10 @@ TIMESTEPS = (100, 350, 600, 850)
 class Validation:
     """Asks for the losses of held-out images; plain means of squared errors, whatever the recipe's loss is."""
 
-    def __init__(
-        self, base: Base, recipe: Recipe, images: Sequence[PlannedImage], captions: Sequence[str], latents: LatentCache
-    ) -> None:
+    def __init__(self, base: Base, recipe: Recipe, images: Sequence[TrainingImage], latents: LatentCache) -> None:
         self._base = base
         self._trains_text = recipe.trains_text
-        self._batches = [
-            _rows(image, caption, latents.read(number), recipe.seed)
-            for number, (image, caption) in enumerate(zip(images, captions, strict=True))
-        ]
+        self._batches = [_rows(image, latents.read(image), recipe.seed) for image in images]
         self._base_loss: float | None = None
 
     def ask(self) -> Asking[tuple[float, float]]:
@@ -63,7 +58,7 @@ class Validation:
         return float(torch.stack(losses).mean())
 
 
-def _rows(image: PlannedImage, caption: str, x_0: Tensor, seed: int) -> MicroBatch:
+def _rows(image: TrainingImage, x_0: Tensor, seed: int) -> MicroBatch:
     """One image at all timesteps."""
     noise = [
         torch.randn(tuple(x_0.shape), generator=key_generator(seed, "validation", image.name, t)) for t in TIMESTEPS
@@ -73,7 +68,7 @@ def _rows(image: PlannedImage, caption: str, x_0: Tensor, seed: int) -> MicroBat
         x_0.expand(count, *x_0.shape),
         torch.stack(noise),
         torch.tensor(TIMESTEPS),
-        (caption,) * count,
+        (image.caption,) * count,
         framings=(image.framing(),) * count,
     )
     return MicroBatch(image.bucket, rows, None)

@@ -25,7 +25,7 @@ ORDER = ("style", "shot", "hair", "hair colour", "skin", "eyes", "mouth", "acces
 
 
 @dataclass(frozen=True)
-class WorldGroup:
+class TagGroup:
     """One group: tag -> the styles in which it can be drawn (None: in all)."""
 
     name: str
@@ -52,10 +52,10 @@ class Hiding:
 
 
 @dataclass(frozen=True)
-class World:
+class TagSpace:
     """The groups in prompt order; `always` are the tags that stand in every prompt."""
 
-    groups: Mapping[str, WorldGroup]
+    groups: Mapping[str, TagGroup]
     always: tuple[str, ...] = ()
     style_group: str = "style"
     hidings: tuple[Hiding, ...] = ()
@@ -103,13 +103,13 @@ class World:
         return (*first, *self.always, *rest)
 
 
-def random_prompts(world: World, count: int, seed: int) -> tuple[str, ...]:
+def random_prompts(world: TagSpace, count: int, seed: int) -> tuple[str, ...]:
     """`count` random valid prompts of the world, a function of `seed`."""
     random = np.random.default_rng(seed)
     return tuple(join_tags(world.prompt(world.draw(random))) for _ in range(count))
 
 
-def read_world(document: Mapping[str, Any]) -> World:
+def read_tag_space(document: Mapping[str, Any]) -> TagSpace:
     """The embedded base's world.json, without what is held out of its training. Raises BaseError on another form.
 
     Styles with their parts and colours, palettes, and what hides what; `doodle/README.md` describes the file.
@@ -120,7 +120,7 @@ def read_world(document: Mapping[str, Any]) -> World:
         raise BaseError(f"the base's world.json is not in the known form ({fault!r}).") from fault
 
 
-def _read(document: Mapping[str, Any]) -> World:
+def _read(document: Mapping[str, Any]) -> TagSpace:
     styles = [spec for spec in document["styles"].values() if not spec.get("held_out")]
     tags: dict[str, dict[str, set[str] | None]] = {
         "style": {spec["tag"]: None for spec in styles},
@@ -138,7 +138,7 @@ def _read(document: Mapping[str, Any]) -> World:
                 _add(tags, group, f"{colour} {NOUNS[group]}", spec["tag"])
     tags["background"] = {f"{colour} background": None for colour in document["palettes"]["background"]}
     groups = {
-        name: WorldGroup(name, _frozen(entry), name in optional) for name, entry in sorted(tags.items(), key=_place)
+        name: TagGroup(name, _frozen(entry), name in optional) for name, entry in sorted(tags.items(), key=_place)
     }
     hidings = [Hiding(tag, frozenset(covered)) for tag, covered in document["hides"].items()]
     hidings += [
@@ -149,7 +149,7 @@ def _read(document: Mapping[str, Any]) -> World:
     for entry in document.get("hides_in_style", ()):
         style = frozenset({document["styles"][entry["style"]]["tag"]})
         hidings.append(Hiding(entry["value"], frozenset(entry["groups"]), style, frozenset(entry.get("unless", ()))))
-    return World(groups, tuple(document.get("always", ("1person",))), "style", tuple(hidings))
+    return TagSpace(groups, tuple(document.get("always", ("1person",))), "style", tuple(hidings))
 
 
 def _add(tags: dict[str, dict[str, set[str] | None]], group: str, tag: str, style: str) -> None:

@@ -12,7 +12,7 @@ from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.stored import StoredBase, open_stored
 
 
-def look_at(name_or_path: str, probe: bool = False) -> dict[str, Any]:
+def describe_base(name_or_path: str, probe: bool = False) -> dict[str, Any]:
     """JSON-ready facts of a base. `prediction` is null when the file does not say; `probe` loads it and asks it.
 
     Raises BaseError when it is no base that is supported.

@@ -10,24 +10,24 @@ from lorasmith.bases.clip import vocabulary
 from lorasmith.bases.detection import locate_base
 from lorasmith.bases.doodle import doodle_folder, world
 from lorasmith.bases.hub import cached_base, is_hub_id
-from lorasmith.bases.world import read_world
+from lorasmith.bases.tag_space import read_tag_space
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED, Project
-from lorasmith.tags.review import Lore
+from lorasmith.tags.review import Vocabulary
 
 
-def read_lore(project: Project) -> Lore:
+def read_vocabulary(project: Project) -> Vocabulary:
     """The words of the project's base: its tokenizer's vocabulary, and the tags of its world if it has one.
 
     What is not there, or cannot be read, is left empty: loading the base will say what is wrong with it.
     """
     if project.lora.base != EMBEDDED:
-        return Lore(_tokens(locate_base(project.lora.base, project.root)))
+        return Vocabulary(_tokens(locate_base(project.lora.base, project.root)))
     try:
         tokens = read_tokens(doodle_folder())
     except BaseError:
         tokens = {}
-    return Lore(tokens, read_tags())
+    return Vocabulary(tokens, read_tags())
 
 
 def _tokens(base: str) -> Mapping[str, int]:
@@ -55,5 +55,5 @@ def read_tokens(folder: Path) -> Mapping[str, int]:
 
 def read_tags() -> frozenset[str]:
     """All tags of the embedded base's world. Raises BaseError when the installation is damaged."""
-    known = read_world(world())
+    known = read_tag_space(world())
     return frozenset(known.always).union(*(group.tags for group in known.groups.values()))

@@ -13,7 +13,7 @@ from lorasmith.adapters.files import load_adapter
 DEFAULT_BYTES = 512 * 2**20
 
 
-class AdapterShelf:
+class AdapterCache:
     """Adapters by the names of the catalogue of `folders`.
 
     Loaded factors are kept up to `capacity` bytes, the least recently used go first; a file changed on disk is read

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lorasmith.bases import lore
-from lorasmith.bases.lore import read_lore, read_tags, read_tokens
+from lorasmith.bases import vocabulary
+from lorasmith.bases.vocabulary import read_tags, read_tokens, read_vocabulary
 from lorasmith.errors import BaseError
 from lorasmith.project import open_project
 from lorasmith.tags.knowledge import is_common
@@ -45,8 +45,8 @@ def test_a_vocabulary_in_one_file_with_the_rest_of_the_tokenizer(tmp_path: Path)
 
 def test_the_embedded_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save_tokens(tmp_path / "weights", json.dumps(TOKENS))
-    monkeypatch.setattr(lore, "doodle_folder", lambda: folder)
-    known = read_lore(make_project(tmp_path / "project"))
+    monkeypatch.setattr(vocabulary, "doodle_folder", lambda: folder)
+    known = read_vocabulary(make_project(tmp_path / "project"))
     assert (known.tokens, known.tags) == (TOKENS, read_tags())
 
 
@@ -54,8 +54,8 @@ def test_an_embedded_base_without_weights_still_has_its_world(tmp_path: Path, mo
     def missing() -> Path:
         raise BaseError("missing")
 
-    monkeypatch.setattr(lore, "doodle_folder", missing)
-    known = read_lore(make_project(tmp_path))
+    monkeypatch.setattr(vocabulary, "doodle_folder", missing)
+    known = read_vocabulary(make_project(tmp_path))
     assert (known.tokens, known.tags) == ({}, read_tags())
 
 
@@ -63,7 +63,7 @@ def test_a_base_folder_has_words_and_no_world(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     save_tokens(project.root / "base", json.dumps(TOKENS))
     project.file.write_text(project.file.read_text("utf-8") + 'base = "base"\n', "utf-8")
-    known = read_lore(open_project(project.root))
+    known = read_vocabulary(open_project(project.root))
     assert (known.tokens, set(known.tags)) == (TOKENS, set())
 
 
@@ -71,6 +71,6 @@ def test_a_trigger_out_of_the_world_is_found(tmp_path: Path) -> None:
     trigger = min(tag for tag in read_tags() if not is_common(tag))
     project = make_project(tmp_path, trigger=trigger)
     save_drawings(project.root / "images", 1, caption="smile")
-    messages = [finding.message for finding in review_tags(project, read(project), read_lore(project))]
+    messages = [finding.message for finding in review_tags(project, read(project), read_vocabulary(project))]
     assert f'the trigger "{trigger}" is a tag that the base knows already.' in messages
     assert not any("knows already" in finding.message for finding in review_tags(project, read(project)))

@@ -1,7 +1,7 @@
-"""Gates: parts of an adapter that stand still for a row or a pass while it learns. B rows, r ranks of a layer.
+"""Dropout: parts of an adapter that are left out for a row or a pass while it learns. B rows, r ranks of a layer.
 
-What is left out is a function of keys (of the row, of the pass, of the layer's name), so that a gate drawn twice, as
-gradient checkpointing does, or on another machine's share of the rows, is the same gate.
+What is left out is a function of keys (of the row, of the pass, of the layer's name), so that one drawn twice, as
+gradient checkpointing does, or on another machine's share of the rows, is the same.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ TIMESTEPS = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
+class Dropout:
     """Over the rows of one pass: timesteps `t` (B,), a key for each row in `seeds`, one for the pass in `key`.
 
     Shares in [0, 1): `network` of the values between the two factors, `rank` of a layer's ranks per row, `module` of
     the layers per pass (all as sd-scripts; what stays is scaled up, but for whole layers). `least` > 0: on the
-    denoiser the ranks from floor((r - least) * (T - t) / T) + least on stand still (T-LoRA, Soboleva et al. 2025).
+    denoiser the ranks from floor((r - least) * (T - t) / T) + least on are left out (T-LoRA, Soboleva et al. 2025).
+    `text_rows`: so many rows of a text encoder's pass, the chunks of its text, belong to each row; each draws its own.
     """
 
     t: Tensor
@@ -32,6 +33,7 @@ class Gate:
     rank: float = 0.0
     module: float = 0.0
     least: int = 0
+    text_rows: int = 1
 
     def skips(self, layer: str) -> bool:
         """Whether the whole layer is left out."""
@@ -57,5 +59,8 @@ class Gate:
 
     def _kept(self, layer: str, shape: tuple[int, ...], share: float, word: str) -> Tensor:
         """(B, *shape) of 0 for what is left out, and of what keeps the mean for the rest."""
-        drawn = [torch.rand(shape, generator=key_generator(seed, layer, word)) for seed in self.seeds]
+        chunks = 1 if layer.startswith("lora_unet") else self.text_rows
+        # The first chunk draws what a text without others would.
+        keys = [(seed, (chunk,) if chunk else ()) for seed in self.seeds for chunk in range(chunks)]
+        drawn = [torch.rand(shape, generator=key_generator(seed, layer, word, *more)) for seed, more in keys]
         return (torch.stack(drawn) >= share).float() / (1 - share)

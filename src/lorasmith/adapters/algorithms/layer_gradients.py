@@ -12,7 +12,7 @@ from lorasmith.bases.pointwise import is_pointwise, is_quicker, multiply, weight
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class LayerGradients:
     """What comes back to a linear layer or convolution that took `x` through `weight`: `g`, its output's gradient.
 
     `layer` tells stride and padding; `weight` may be another than the layer's own, and all have the same numbers.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lorasmith.bases.doodle import world
-from lorasmith.bases.world import random_prompts, read_world
+from lorasmith.bases.tag_space import random_prompts, read_tag_space
 from lorasmith.errors import BaseError
 from lorasmith.exam.judges import Group
 from lorasmith.exam.questions import REPORTING, flexibility_sheet, hit_sheet
@@ -44,7 +44,7 @@ DOCUMENT: dict[str, Any] = {
         "three": {"tag": "three style", "held_out": True, "parts": {}, "colours": {}},
     },
 }
-WORLD = read_world(DOCUMENT)
+WORLD = read_tag_space(DOCUMENT)
 
 
 def test_what_is_held_out_is_not_part_of_the_world() -> None:
@@ -84,7 +84,7 @@ def test_hidden_are_what_is_covered_cut_off_or_not_of_the_style() -> None:
 
 
 def test_the_embedded_bases_own_world_can_be_read() -> None:
-    own = read_world(world())
+    own = read_tag_space(world())
     assert len(own.styles()) >= 4
     assert {"style", "shot", "hair", "skin", "mouth", "background"} <= set(own.groups)
     random = np.random.default_rng(1)
@@ -93,7 +93,7 @@ def test_the_embedded_bases_own_world_can_be_read() -> None:
 
 def test_another_form_is_refused() -> None:
     with pytest.raises(BaseError, match=r"world\.json is not in the known form"):
-        read_world({"groups": {}})
+        read_tag_space({"groups": {}})
 
 
 def _turbaned() -> Subject:
@@ -154,7 +154,7 @@ def test_random_prompts_are_a_function_of_their_seed() -> None:
 
 
 def test_what_is_hidden_in_one_style_only() -> None:
-    own = read_world(world())
+    own = read_tag_space(world())
     glasses = {"style": "personas style", "accessory": "glasses", "eyes": "wink"}
     assert "eyes" in own.hidden(glasses)
     assert "eyes" not in own.hidden(glasses | {"style": "micah style"})

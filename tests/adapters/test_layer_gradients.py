@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.algorithms.algorithm import LayerFactors
-from lorasmith.adapters.algorithms.flow import Flow
+from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
 from lorasmith.adapters.algorithms.loha import LohaFactors
 from lorasmith.adapters.algorithms.lokr import (
     LokrFactors,
@@ -28,26 +28,28 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 @pytest.fixture(params=LAYERS)
-def flow(request: pytest.FixtureRequest) -> Flow:
+def layer_gradients(request: pytest.FixtureRequest) -> LayerGradients:
     torch.manual_seed(3)
     make, shape = LAYERS[request.param]
     layer = make().requires_grad_(False)
     x, weight = torch.randn(shape), layer.get_parameter("weight")
-    return Flow(layer, weight, torch.randn(layer(x).shape), x)
+    return LayerGradients(layer, weight, torch.randn(layer(x).shape), x)
 
 
-def test_gradients_of_input_and_weight(flow: Flow) -> None:
-    x, weight = flow.x.clone().requires_grad_(), flow.weight.clone().requires_grad_()
-    y = apply_weight(flow.layer, x, weight, None)
-    expected = torch.autograd.grad(y, [x, weight], flow.g)
-    torch.testing.assert_close(flow.input_gradient(), expected[0], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(flow.weight_gradient(), expected[1], rtol=1e-4, atol=1e-4)
+def test_gradients_of_input_and_weight(layer_gradients: LayerGradients) -> None:
+    x, weight = layer_gradients.x.clone().requires_grad_(), layer_gradients.weight.clone().requires_grad_()
+    y = apply_weight(layer_gradients.layer, x, weight, None)
+    expected = torch.autograd.grad(y, [x, weight], layer_gradients.g)
+    torch.testing.assert_close(layer_gradients.input_gradient(), expected[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer_gradients.weight_gradient(), expected[1], rtol=1e-4, atol=1e-4)
 
 
-def test_lokr_in_pieces_is_lokr_from_the_whole(flow: Flow) -> None:
-    factors = LokrFactors.initial(flow.weight, 8, 8.0, torch.Generator().manual_seed(0))
-    w1, w2 = factors.first(), torch.randn(factors.second(flow.weight.shape[2:]).shape)
-    for pieces, whole in zip(_pull_from_pieces(flow, w1, w2), _pull_from_whole(flow, w1, w2), strict=True):
+def test_lokr_in_pieces_is_lokr_from_the_whole(layer_gradients: LayerGradients) -> None:
+    factors = LokrFactors.initial(layer_gradients.weight, 8, 8.0, torch.Generator().manual_seed(0))
+    w1, w2 = factors.first(), torch.randn(factors.second(layer_gradients.weight.shape[2:]).shape)
+    for pieces, whole in zip(
+        _pull_from_pieces(layer_gradients, w1, w2), _pull_from_whole(layer_gradients, w1, w2), strict=True
+    ):
         torch.testing.assert_close(pieces.flatten(), whole.flatten(), rtol=1e-4, atol=1e-3)
 
 
@@ -55,8 +57,8 @@ def test_lokr_in_pieces_is_lokr_from_the_whole(flow: Flow) -> None:
 def test_lokr_takes_the_lighter_way(rows: int, pieces: bool) -> None:
     layer = nn.Linear(64, 64).requires_grad_(False)
     x: Tensor = torch.zeros(rows, 64)
-    flow = Flow(layer, layer.weight, torch.zeros(rows, 64), x)
-    assert _is_lighter_in_pieces(flow, torch.zeros(8, 8), torch.zeros(8, 8)) is pieces
+    layer_gradients = LayerGradients(layer, layer.weight, torch.zeros(rows, 64), x)
+    assert _is_lighter_in_pieces(layer_gradients, torch.zeros(8, 8), torch.zeros(8, 8)) is pieces
 
 
 @pytest.mark.parametrize("rows", [8, 4096], ids=["made again", "kept"])
