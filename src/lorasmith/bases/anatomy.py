@@ -27,7 +27,7 @@ from lorasmith.bases.original import (
     open_clip_sources,
 )
 from lorasmith.container import Header
-from lorasmith.diffusion.schedule import Prediction
+from lorasmith.diffusion.parametrisation import Prediction
 from lorasmith.errors import BaseError
 
 HEAD_WIDTH = 64  # of every attention but those of SD 1's UNet, which has 8 heads

@@ -136,7 +136,7 @@ class Stepper:
         jobs = [canvas.job for canvas in chosen]
         ensemble = self._ensemble([canvas.job for canvas in self._canvases.values()], jobs)
         try:
-            answers = answer(self.desk.base, self.desk.levels, ensemble, [canvas.question for canvas in chosen], stop)
+            answers = answer(self.desk.base, ensemble, [canvas.question for canvas in chosen], stop)
         except BaseException:
             self._ready = ready
             raise

@@ -105,7 +105,7 @@ class Desk:
     def __init__(self, base: Base, shelf: Shelf | None = None) -> None:
         self.base = base
         self.shelf: Shelf = AdapterCache([]) if shelf is None else shelf
-        self.levels = Levels(base.noise_schedule)
+        self.levels = Levels(base.parametrisation)
         self.ensembles = Ensembles(base)
         self._texts = TextReader(base)
         self._hashes: dict[tuple[Path, int, int], str] = {}
