@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lorasmith.bases.detection import family_of
-from lorasmith.project import write_file
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.storage.files import write_file
 
 FLOPS_PER_CORE = 2.5e10
 """A common processor core in float32, half of what its data sheet says."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lorasmith.errors import ImageError
-from lorasmith.project import write_file
 from lorasmith.server.errors import FieldError
+from lorasmith.storage.files import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image

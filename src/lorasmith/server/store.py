@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import StorageError
-from lorasmith.project import write_file
 from lorasmith.server.orders import Order, State
+from lorasmith.storage.database import Schema, open_database, transaction
+from lorasmith.storage.files import write_file
 
 FILE_NAME = "server.sqlite"
 JOBS_KEPT = 10_000
@@ -65,6 +66,13 @@ MIGRATIONS: tuple[str, ...] = (
     create index picture_by_image on picture (json_extract(wanted, '$.start.image'));
     create index picture_by_mask on picture (json_extract(wanted, '$.start.mask'));
     """,
+)
+_SCHEMA = Schema(
+    title="the server's records",
+    migrations=MIGRATIONS,
+    hint="Free some space, move the file away, or give another --data folder.",
+    shared=True,
+    seconds=5.0,
 )
 
 
@@ -121,21 +129,10 @@ class Store:
         self.folder = folder
         self._lock = threading.RLock()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(folder / FILE_NAME, check_same_thread=False, isolation_level=None)
-            self._db.execute("pragma journal_mode = wal")
+            self._db = open_database(folder / FILE_NAME, _SCHEMA, threads=True)
             self._db.execute("pragma synchronous = normal")
-            self._db.execute("pragma foreign_keys = on")
-            self._db.execute("pragma busy_timeout = 5000")
-            migrate(self._db)
-        except OSError as fault:
-            raise StorageError(f"cannot write: {fault.strerror}.", where=folder) from fault
-        except sqlite3.Error as fault:
-            raise StorageError(
-                f"the server's records cannot be opened: {fault}.",
-                where=folder / FILE_NAME,
-                hint="Free some space, move the file away, or give another --data folder.",
-            ) from fault
+        except (OSError, sqlite3.Error) as fault:
+            raise _SCHEMA.error(fault, folder / FILE_NAME, "opened") from fault
 
     def close(self) -> None:
         with self._lock:
@@ -145,20 +142,10 @@ class Store:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                self._db.execute("begin immediate")
-                try:
+                with transaction(self._db):
                     yield self._db
-                    self._db.execute("commit")
-                except BaseException:
-                    if self._db.in_transaction:  # where the disk is full, SQLite may have rolled back by itself
-                        self._db.execute("rollback")
-                    raise
             except sqlite3.Error as fault:
-                raise StorageError(
-                    f"the server's records cannot be written: {fault}.",
-                    where=self.folder / FILE_NAME,
-                    hint="Free some space.",
-                ) from fault
+                raise _SCHEMA.error(fault, self.folder / FILE_NAME, "written") from fault
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -355,12 +342,3 @@ def _picture_row(row: tuple[Any, ...]) -> PictureRow:
     order = Order.model_validate_json(wanted) if wanted else None
     known = json.loads(document)
     return PictureRow(name, job, number, created, width, height, seed, prompt, base, known, infotext, size, kind, order)
-
-
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring the tables up to date; each migration whole or not at all. A file of a newer version is refused."""
-    (version,) = db.execute("pragma user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise sqlite3.DatabaseError(f"they are of a newer version ({version}, known are {len(MIGRATIONS)})")
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        db.executescript(f"begin immediate; {script}; pragma user_version = {number}; commit;")

@@ -18,8 +18,8 @@ from lorasmith.adapters.spellings import fit_names, split_for_peft, to_diffusers
 from lorasmith.bases.stored import open_stored
 from lorasmith.bases.targets import STANDARD, TargetLayer, standard_layers
 from lorasmith.errors import AdapterError
-from lorasmith.project import write_file
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
 
 CONFIG = "adapter_config.json"
 MODEL = "adapter_model.safetensors"

@@ -77,11 +77,12 @@ def export(
     import json
 
     from lorasmith.errors import UsageError
-    from lorasmith.project import open_project, write_file
+    from lorasmith.project import open_project
     from lorasmith.recipe.exchange.hub import to_hub
     from lorasmith.recipe.exchange.writing import to_kohya
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.storage.files import write_file
 
     if kohya == hub:
         raise UsageError("say for whom: --kohya or --hub.")

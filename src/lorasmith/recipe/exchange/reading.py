@@ -14,13 +14,14 @@ from tomlkit.exceptions import TOMLKitError
 
 from lorasmith.container import read_container
 from lorasmith.errors import RecipeError
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
 from lorasmith.recipe.exchange.hub import from_hub, is_hub_recipe
 from lorasmith.recipe.exchange.imported import Imported
 from lorasmith.recipe.exchange.kohya import from_arguments, literal
 from lorasmith.recipe.exchange.terms import TERMS
 from lorasmith.recipe.presets import superseded
 from lorasmith.recipe.recipe import Recipe, read_recipe
+from lorasmith.storage.files import write_file
 
 MAX_BYTES = 10_000_000
 _FACTS = {
