@@ -12,7 +12,8 @@ import re
 from collections.abc import Collection, Mapping
 
 from lorasmith import __version__
-from lorasmith.diffusion.names import SAMPLERS, SCHEDULES, WEB_AUTOMATIC
+from lorasmith.diffusion.samplers import SAMPLERS, WEB_AUTOMATIC
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.request import EMPHASES, UPSCALERS, Hires, Request, Settings, Variation
 
 HASH_DIGITS = 12
@@ -154,7 +155,7 @@ def read_infotext(text: str) -> Request:
 def _read_schedule(text: str | None, sampler: str) -> str:
     if text == "Automatic":
         return WEB_AUTOMATIC.get(sampler, text)
-    return _name(text, SCHEDULES, "Automatic")
+    return _name(text, SCHEDULE_NAMES, "Automatic")
 
 
 def _read_variation(values: Mapping[str, str]) -> Variation | None:

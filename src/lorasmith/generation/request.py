@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeVar
 from PIL import Image
 
 from lorasmith.bases.base import Base
-from lorasmith.diffusion.names import find_sampler, find_schedule
+from lorasmith.diffusion.samplers import find_sampler
+from lorasmith.diffusion.sigmas import find_schedule
 from lorasmith.errors import UsageError, did_you_mean
 from lorasmith.project import EMBEDDED
 from lorasmith.prompts.compatibility import Compat, read_compat
@@ -138,7 +139,7 @@ class Request:
 
     `cfg`, `width` and `height` default to the base's own; sizes are pixels. `emphasis` is how weights act on the
     text's vectors; `compat` is the prompt's dialect (`lorasmith.prompts.compatibility`). `schedule` is how the
-    sampler's noise levels fall (`lorasmith.diffusion.names.SCHEDULES`); `eta` how much noise an ancestral
+    sampler's noise levels fall (`lorasmith.diffusion.sigmas.SCHEDULES`); `eta` how much noise an ancestral
     sampler, or DDIM, puts back (None: the sampler's own, 1 and 0). `tiling` makes the edges meet.
     """
 

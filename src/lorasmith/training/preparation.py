@@ -51,6 +51,7 @@ def make_rows(
     return RowSource(
         recipe,
         latents,
+        base.parametrisation,
         pool=pool,
         prior=prior,
         masks=None

@@ -68,7 +68,7 @@ def rehearse(
     visits = [visits[place % len(visits)] for place in range(recipe.batch_size)]
     preserves = recipe.preserve.draws or recipe.preserve.kind == "images"
     prior = PriorPictures({bucket: noise_latents(base, 1, bucket)}, {bucket: (_CAPTION,)}) if preserves else None
-    rows = RowSource(recipe, _Noise(base), prior=prior)
+    rows = RowSource(recipe, _Noise(base), base.parametrisation, prior=prior)
     conditioner = Conditioner(base, caption_options(recipe))
     group = TrainerGroup(base, [start_adapter(base, recipe, root)], [recipe], [rows], [plan.steps], conditioner)
     batches = StepBatches([Batch(bucket, tuple(visits))], 0)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
-from lorasmith.diffusion.timesteps import TIMESTEPS, TimestepRange
+from lorasmith.diffusion.parametrisation import Parametrisation
+from lorasmith.diffusion.timesteps import TimestepSampling
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.inputs.augmentation import choose_corner
@@ -101,12 +102,14 @@ class RowSource:
         self,
         recipe: Recipe,
         latents: Latents,
+        parametrisation: Parametrisation,
         *,
         pool: Sequence[str] = (),
         prior: PriorPictures | None = None,
         masks: MaskSource | None = None,
     ) -> None:
         self._latents = latents
+        self._parametrisation = parametrisation
         self._pool = pool
         self._prior = prior
         self._seed = recipe.seed
@@ -114,7 +117,7 @@ class RowSource:
         self._random_crop = recipe.augment.random_crop
         self._noise = NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"}))
         span = recipe.timesteps
-        self._timesteps = TimestepRange(span.min, span.max, span.sampling, span.mean, span.std)
+        self._timesteps = TimestepSampling(span.min, span.max, span.sampling, span.mean, span.std)
         self._flip = recipe.flip
         self._caption = recipe.caption
         self._preserves_own = recipe.preserve.kind == "both"
@@ -128,7 +131,7 @@ class RowSource:
         framings = [
             visit.image.framing(flipped=self._flipped(key)) for visit, key in zip(batch.visits, keys, strict=True)
         ]
-        learned = replace(self._rows(x_0, keys, captions, framings), mask=self._mask(batch, keys))
+        learned = replace(self._rows(batch.bucket, x_0, keys, captions, framings), mask=self._mask(batch, keys))
         return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
@@ -165,13 +168,15 @@ class RowSource:
 
     def _rows(
         self,
+        bucket: Size,
         x_0: Tensor,
         keys: Sequence[tuple[int | str, ...]],
         captions: Sequence[str],
         framings: Sequence[Framing],
     ) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
-        t = torch.tensor([self._timesteps.draw(generator) for generator in generators]) / TIMESTEPS
+        sample_t = self._parametrisation.sample_t
+        t = torch.tensor([sample_t(self._timesteps, generator, bucket) for generator in generators])
         noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
         extra = [self._noise.perturb(row, generator) for row, generator in zip(x_0, generators, strict=True)]
         perturbations = [each for each in extra if each is not None]
@@ -205,7 +210,7 @@ class RowSource:
         own_keys = [(*key, "prior") for key in keys]
         framings = self._prior.framings.get(batch.bucket, (frame_whole(batch.bucket),) * len(prompts))
         texts = self._blanked([prompts[n] for n in chosen], keys)
-        return self._rows(latents[chosen], own_keys, texts, [framings[n] for n in chosen])
+        return self._rows(batch.bucket, latents[chosen], own_keys, texts, [framings[n] for n in chosen])
 
     def _without_trigger(self, count: int, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows:
         """The first rows of `learned` with captions that lack the trigger."""
