@@ -85,12 +85,13 @@ def _plan(
     from lorasmith.cli.rendering import say
     from lorasmith.training.loop import training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
+    from lorasmith.training.unpacking import unpack
 
     if told:
         say("timing a few steps on noise ...", style="dim")
     base = training_base(recipe)
     opening = time.perf_counter() - BEGUN
-    pace = time_steps(recipe, plan, base, project.root)
+    pace = time_steps(unpack(recipe), plan, base, project.root)
     write_pace(project.cache, recipe, pace, opening)
     return make_plan(recipe, dataset, pace=pace, opening=opening, held=held), "a rehearsal"
 
