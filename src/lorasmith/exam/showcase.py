@@ -22,7 +22,7 @@ from lorasmith.events import Work
 from lorasmith.exam.contact import BAD, GOOD, PLAIN, small
 from lorasmith.exam.figures import Figure, wilson
 from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft, label_base
-from lorasmith.generation.grids.drawing import Cell, OpenStudio, Order, Wanted, check_drafts, draw_order
+from lorasmith.generation.grids.drawing import Cell, OpenPipeline, Order, Wanted, check_drafts, draw_order
 from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.marks import KIND, read_record
 from lorasmith.generation.grids.page import Shown, Side, address, draw_page
@@ -112,7 +112,7 @@ class Judged:
         }
 
 
-def draw_showcase(plan: Plan, open_studio: OpenStudio, folder: Path) -> Work[Showcase]:
+def draw_showcase(plan: Plan, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
     """Draw what is not there yet; a picture that cannot be drawn says why.
 
     Raises PromptError, RefusedError, and UsageError for a folder that holds other things.
@@ -129,12 +129,12 @@ def draw_showcase(plan: Plan, open_studio: OpenStudio, folder: Path) -> Work[Sho
             request = replace(plan.request, prompt=made.prompt, seed=made.seed)
             drafts.append(Draft(request, column.base, column.adapter, plan.strength, plan.strength, origin=made))
             labels.append(f"{column.label} {number + 1:02d}")
-    places = yield from check_drafts(drafts, labels, open_studio, folder)
+    places = yield from check_drafts(drafts, labels, open_pipeline, folder)
     each = len(places) // len(plan.columns)
     x = Axis("picture", tuple(str(number + 1) for number in range(each)), STILL.edits * each)
     y = Axis("column", tuple(column.label for column in plan.columns), STILL.edits * len(plan.columns))
     order = Order(replace(plan.request, prompt=plan.template.text), x, y, STILL, folder, places)
-    grid = yield from draw_order(order, open_studio)
+    grid = yield from draw_order(order, open_pipeline)
     showcase = Showcase(plan, folder, tuple(grid.page(0)))
     _write_record(showcase, places)
     return showcase

@@ -8,8 +8,8 @@ from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import Base
 from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
 from lorasmith.training.settings import SampleSettings
 
 
@@ -18,7 +18,7 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: 
 
     The adapter is added to prompts that do not name it themselves.
     """
-    studio = Studio(base, AdapterCache([snapshot.parent]))
+    pipeline = Pipeline(base, AdapterCache([snapshot.parent]))
     requests = [
         Request(
             prompt=f"{prompt} <lora:{snapshot.stem}:{settings.strength:g}>",
@@ -29,7 +29,7 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: 
         )
         for prompt in settings.prompts
     ]
-    pictures = yield from studio.draw(requests)
+    pictures = yield from pipeline.draw(requests)
     for number, (picture, prompt) in enumerate(zip(pictures, settings.prompts, strict=True)):
         path = folder / f"{step:08d}-{number:02d}.png"
         save_picture(picture, path)
