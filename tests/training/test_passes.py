@@ -30,7 +30,7 @@ def make_recipe(**values: Any) -> Recipe:
 def make_rows(captions: tuple[str, ...], seed: int = 1) -> Rows:
     generator = key_generator(seed)
     x_0, noise = (torch.randn((len(captions), 4, 8, 8), generator=generator) for _ in range(2))
-    t = torch.randint(0, 1000, (len(captions),), generator=generator)
+    t = torch.randint(0, 1000, (len(captions),), generator=generator) / 1000
     return Rows(x_0, noise, t, captions, seeds=tuple(range(len(captions))))
 
 
