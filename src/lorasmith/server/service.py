@@ -101,8 +101,9 @@ class Service:
         return next((entry for entry in self.bases if entry.name == chosen), self.bases[0])
 
     def set_option(self, name: str, value: object) -> None:
-        self.options[name] = value
+        """Set an option for all clients, for good. Raises StorageError, and it is as it was."""
         self.store.set_option(name, value)
+        self.options[name] = value
 
     def status(self) -> dict[str, Any]:
         """The server at a glance."""
