@@ -18,8 +18,8 @@ from lorasmith.bases.base import load_base, open_base
 from lorasmith.bases.hardware import Use, WideGroupNorm, choose_dtype, precision_of, skip_divisions
 from lorasmith.bases.precision import Precision
 from lorasmith.events import StepDone, finish
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from tests.projects import build_project
@@ -126,12 +126,12 @@ def test_a_base_in_bf16_draws_what_it_draws_in_fp32(tiny_base_folder: Path) -> N
 
 
 def test_a_picture_says_in_which_numbers_it_was_drawn(tiny_base_folder: Path) -> None:
-    studio = Studio(open_base(tiny_base_folder, "bf16"))
+    pipeline = Pipeline(open_base(tiny_base_folder, "bf16"))
     request = Request("red", seed=3, steps=2)
-    (picture,) = finish(studio.draw([request]))
+    (picture,) = finish(pipeline.draw([request]))
     assert picture.drawing is not None
     assert picture.drawing.precision == "bf16"
-    again = finish(studio.redraw(picture.request, picture.drawing))
+    again = finish(pipeline.redraw(picture.request, picture.drawing))
     assert again.image.tobytes() == picture.image.tobytes()
 
 

@@ -18,7 +18,7 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.samplers import Look
 from lorasmith.errors import Stopped
-from lorasmith.generation.ensembles import Ensemble, Member
+from lorasmith.generation.adapter_sets import AdapterSet, Member
 
 Thing = TypeVar("Thing")
 Schedule = tuple[tuple[int, Context], ...]
@@ -66,7 +66,7 @@ class _Told:
 @torch.inference_mode()
 def answer(
     base: Base,
-    ensemble: Ensemble,
+    adapter_set: AdapterSet,
     questions: Sequence[Question],
     stop: Callable[[], bool] | None = None,
 ) -> list[Tensor]:
@@ -90,7 +90,7 @@ def answer(
             context = Context.join([told.context.stretch(told.length) for _, told in members]).to(dtype=base.dtype)
             x = torch.cat([q.look.x / base.parametrisation.spread(q.look.sigma) for q in asked]).to(base.dtype)
             t = torch.tensor([base.parametrisation.time(sigma) for sigma in sigmas], dtype=torch.float64)
-            with ensemble.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
+            with adapter_set.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
                 output = base.denoise(x, t, context, asked[0].size)
             for (picture, told), row in zip(members, torch.split(output.float(), 1), strict=True):
                 guided[picture].add_(row, alpha=told.factor)
