@@ -18,6 +18,7 @@ from lorasmith.bases.base import Base
 from lorasmith.errors import Stopped, TrainingError
 from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, finish
 from lorasmith.project import Project
+from lorasmith.remedies import Action, Do, Give, Sentence
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.preparation import make_rows, make_validation
 from lorasmith.training.rows.source import RowSource
@@ -251,7 +252,7 @@ class StepLoop:
             raise TrainingError(
                 "the images or captions have changed since this run was started.",
                 where=self._runs.path,
-                hint="Start a new run without --resume, or put them back.",
+                remedy=Sentence("Start a new run without ", Give("resume"), ", or put them back."),
             )
         if saved.base != self._base.content_hash:
             raise TrainingError(
@@ -269,7 +270,8 @@ class StepLoop:
         return Stopped(
             f"stopped after step {furthest.step} of {furthest.plan.steps}; the state is saved.",
             where=self._runs.path,
-            hint=f"Go on with: lorasmith train {self._project.root} --resume",
+            hint="Go on with:",
+            remedy=Do(Action.TRAIN, project=self._project.root, resume=True),
         )
 
 
