@@ -63,7 +63,7 @@ def facts_of(base: Base) -> BaseFacts:
         resolution=base.resolution,
         cfg=default_cfg(base),
         factor=base.vae_factor,
-        text_layers=int(base.text_encoders[0].model.config.num_hidden_layers),
+        text_layers=base.prompt_encoder.most_clip_skip,
     )
 
 
