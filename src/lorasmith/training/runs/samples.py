@@ -9,7 +9,7 @@ from lorasmith.bases.base import Base
 from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.training.settings import SampleSettings
 
 
@@ -19,8 +19,8 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: 
     The adapter is added to prompts that do not name it themselves.
     """
     pipeline = Pipeline(base, AdapterCache([snapshot.parent]))
-    requests = [
-        Request(
+    specs = [
+        PictureSpec(
             prompt=f"{prompt} <lora:{snapshot.stem}:{settings.strength:g}>",
             seed=settings.seed,
             steps=settings.steps,
@@ -29,7 +29,7 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: 
         )
         for prompt in settings.prompts
     ]
-    pictures = yield from pipeline.draw(requests)
+    pictures = yield from pipeline.draw(specs)
     for number, (picture, prompt) in enumerate(zip(pictures, settings.prompts, strict=True)):
         path = folder / f"{step:08d}-{number:02d}.png"
         save_picture(picture, path)
