@@ -71,7 +71,7 @@ def test_a_picture_over_another_one_is_restored_from_where_that_lies(tiny_base: 
     (redrawn,) = finish(Pipeline(tiny_base).draw([again]))
     assert redrawn.image.tobytes() == picture.image.tobytes()
     (tmp_path / "start.png").rename(tmp_path / "moved.png")
-    with pytest.raises(ImageError, match="Say where it is now with --init FILE"):
+    with pytest.raises(ImageError, match="Say where it is now with init = FILE"):
         file.restore()
     assert file.restore(tmp_path / "moved.png") == again
     Image.new("RGB", (64, 64)).save(tmp_path / "moved.png")

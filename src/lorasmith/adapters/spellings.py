@@ -22,6 +22,7 @@ from lorasmith.adapters.algorithms.dora import DoraFactors
 from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
+from lorasmith.remedies import Action, Do
 
 OWNERS = {"unet.": "lora_unet_", "text_encoder.": "lora_te_", "text_encoder_2.": "lora_te2_"}
 PEFT_ROOT = "base_model.model."
@@ -92,7 +93,8 @@ def to_diffusers_keys(adapter: Adapter, layers: Mapping[str, TargetLayer]) -> di
             raise AdapterError(
                 f"{name} is a {factors.algorithm}, which has no spelling in diffusers.",
                 where=adapter.name,
-                hint="Make a plain LoRA of it first: lorasmith adapter convert FILE --out NEW",
+                hint="Make a plain LoRA of it first:",
+                remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
             )
         path = f"{target.owner}.{target.path}"
         tensors[f"{path}.lora_A.weight"] = factors.down

@@ -33,6 +33,7 @@ from lorasmith.generation.sheets import contact_sheet
 from lorasmith.project import write_file
 from lorasmith.prompts import split_networks
 from lorasmith.prompts.dynamic import Expansion, Method, Seeds, Template, expand
+from lorasmith.remedies import Action, Do
 
 RECORD, MARKS, SHEET, PAGE = "showcase.json", "marks.json", "sheet.png", "index.html"
 WORTHY = 0.8  # C2
@@ -172,7 +173,8 @@ def write_marks(folder: Path, marks: Mapping[str, str]) -> None:
 def read_all_marks(folder: Path) -> dict[str, str]:
     """The marks by picture key; of pictures that are gone none. Raises UsageError."""
     if not (folder / RECORD).is_file():
-        raise UsageError("is no showcase.", where=folder, hint="Draw one: lorasmith showcase TEMPLATE --adapter FILE")
+        remedy = Do(Action.SHOWCASE, template="TEMPLATE", adapter="FILE")
+        raise UsageError("is no showcase.", where=folder, hint="Draw one:", remedy=remedy)
     keys = {picture.get("key") for picture in read_record(folder / RECORD).get("pictures", [])}
     if not (folder / MARKS).is_file():
         return {}

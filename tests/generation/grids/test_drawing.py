@@ -230,7 +230,7 @@ def test_large_sheets_are_scaled_with_a_note(
     small = finish(publish(grid), seen.append)
     assert whole.scale == 1
     assert 0.5 <= small.scale < 1
-    assert any(isinstance(event, Note) and "--full-size" in event.message for event in seen)
+    assert any(isinstance(event, Note) and "full_size writes them whole" in event.message for event in seen)
     with Image.open(small.sheets[0]) as sheet:
         assert sheet.width < 450
 
