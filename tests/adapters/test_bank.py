@@ -142,7 +142,7 @@ def test_training_moves_the_adapter_towards_another_output(tiny_base: Base) -> N
         trainable=True,
     )
     optimizer = torch.optim.AdamW([*bank.factors("unet"), *bank.factors("te")], lr=5e-3)
-    x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([300])
+    x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0.3])
     losses = []
     for _ in range(20):
         with bank.attached():
@@ -167,7 +167,7 @@ def test_a_sweep_trains_each_adapter_on_its_own_rows(tiny_base: Base) -> None:
     """One-hot rows: an adapter's gradient is that of its own sample alone (design.md 3)."""
     adapters = [trained_adapter(tiny_base, f"s{k}", rank=k + 2, seed=k, text_encoder=False) for k in range(ROWS)]
     x = torch.randn(ROWS, 4, 8, 8, generator=torch.Generator().manual_seed(5))
-    t = torch.full((ROWS,), 400)
+    t = torch.full((ROWS,), 0.4)
     with torch.no_grad():
         hidden = tiny_base.encode(["hat"] * ROWS)
 
@@ -359,11 +359,11 @@ def test_what_a_bank_keeps_from_inference_serves_training_through_it(tiny_base: 
             bank.set_strengths(S)
             with bank.attached():
                 context = tiny_base.encode(["hat"] * 2)
-                drawn = tiny_base.denoise(x, torch.tensor([5, 5]), context)
+                drawn = tiny_base.denoise(x, torch.tensor([0.005, 0.005]), context)
         start = x.clone().requires_grad_()
         with bank.attached():
             context = tiny_base.encode(["hat"] * 2)
-            out = tiny_base.denoise(start, torch.tensor([5, 5]), context)
+            out = tiny_base.denoise(start, torch.tensor([0.005, 0.005]), context)
         torch.testing.assert_close(out, drawn, rtol=1e-4, atol=1e-5)
         (gradient,) = torch.autograd.grad(out.square().sum(), start)
         assert float(gradient.abs().sum()) > 0

@@ -22,8 +22,8 @@ from lorasmith.adapters.surgery.respelling import respell
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.events import finish
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
 from tests.adapters.drawing import state_of, trained_adapter
 from tests.checkpoints import write_checkpoint
 
@@ -69,7 +69,7 @@ def output(base: Base) -> Tensor:
     """What the denoiser says about noise, told the prompt through the text encoders."""
     x = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        return base.denoise(x, torch.tensor([600]), base.encode([PROMPT]))
+        return base.denoise(x, torch.tensor([0.6]), base.encode([PROMPT]))
 
 
 def adapter_file(folder: Path, base: Base, **more: Any) -> Path:
@@ -88,7 +88,7 @@ def test_an_adapter_of_ours_draws_the_same_in_diffusers(family: str, tmp_path: P
         expected = output(base)
     assert float((expected - bare).abs().max()) > 0.01
     request = Request(f"{PROMPT} <lora:ours:1>", seed=5, steps=2, cfg=3.0, width=64, height=64)
-    (ours,) = finish(Studio(base, AdapterCache([file])).draw([request]))
+    (ours,) = finish(Pipeline(base, AdapterCache([file])).draw([request]))
 
     pipeline = pipeline_of(base)
     with complaints() as said:

@@ -346,9 +346,9 @@ def drawn_by(pipeline: Any, base: Base) -> Tensor:
                 list(PROMPTS), device="cpu", do_classifier_free_guidance=False
             )
             added = {"text_embeds": pooled, "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]]).expand(len(t), 6)}
-            return pipeline.unet(x, t, hidden, added_cond_kwargs=added).sample  # type: ignore[no-any-return]
+            return pipeline.unet(x, 1000 * t, hidden, added_cond_kwargs=added).sample  # type: ignore[no-any-return]
         hidden, _ = pipeline.encode_prompt(list(PROMPTS), "cpu", 1, do_classifier_free_guidance=False)
-        return pipeline.unet(x, t, hidden).sample  # type: ignore[no-any-return]
+        return pipeline.unet(x, 1000 * t, hidden).sample  # type: ignore[no-any-return]
 
 
 def _by_suffix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

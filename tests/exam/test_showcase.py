@@ -28,8 +28,8 @@ from lorasmith.exam.showcase import (
 )
 from lorasmith.generation.grids.drawing import CELLS
 from lorasmith.generation.pictures import read_picture
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
 from lorasmith.prompts.dynamic import read_template
 from tests.adapters.drawing import trained_adapter
 
@@ -55,10 +55,10 @@ def test_columns_share_prompts_or_vary_them() -> None:
 def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) -> None:
     file = tmp_path / "zbk.safetensors"
     save_adapter(file, trained_adapter(tiny_base, rank=2), torch.float32)
-    studio = Studio(tiny_base, AdapterCache([file]))
+    pipeline = Pipeline(tiny_base, AdapterCache([file]))
     folder = tmp_path / "show"
     plan = Plan(TEMPLATE, COLUMNS, 3, REQUEST, strength=0.5)
-    showcase = finish(draw_showcase(plan, lambda _: studio, folder))
+    showcase = finish(draw_showcase(plan, lambda _: pipeline, folder))
     cell = showcase.cells[0][1]
     assert cell.path is not None
     told = read_picture(cell.path)
@@ -94,7 +94,7 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
 
     # Drawn again nothing is new, and the marks stay.
     before = {path: path.stat().st_mtime_ns for path in (folder / CELLS).iterdir()}
-    finish(draw_showcase(plan, lambda _: studio, folder))
+    finish(draw_showcase(plan, lambda _: pipeline, folder))
     assert {path: path.stat().st_mtime_ns for path in (folder / CELLS).iterdir()} == before
     assert len(read_all_marks(folder)) == 4
     assert json.loads((folder / RECORD).read_text("utf-8"))["id"] == data["id"]
@@ -103,7 +103,7 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
 
     twice = Plan(read_template("zbk <lora:zbk:1>"), COLUMNS, 1, REQUEST)
     with pytest.raises(UsageError, match="calls zbk itself"):
-        finish(draw_showcase(twice, lambda _: studio, folder))
+        finish(draw_showcase(twice, lambda _: pipeline, folder))
 
 
 def test_what_the_rules_say(tmp_path: Path) -> None:

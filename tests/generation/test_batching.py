@@ -15,8 +15,8 @@ from lorasmith.errors import PromptError, Stopped
 from lorasmith.events import finish
 from lorasmith.generation.batching import Stepper
 from lorasmith.generation.pictures import Picture
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Hires, Request
-from lorasmith.generation.studio import Studio
 from tests.adapters.drawing import trained_adapter
 
 
@@ -67,7 +67,7 @@ def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterCach
     assert set(found) == set(requests) - {"left"}
     assert {"plain", "stacked"} <= previewed
     for ticket, picture in found.items():
-        (alone,) = finish(Studio(tiny_base, shelf).draw([requests[str(ticket)]]))
+        (alone,) = finish(Pipeline(tiny_base, shelf).draw([requests[str(ticket)]]))
         assert distance(alone, picture) <= 1
         assert picture.drawing is None
     assert distance(found["plain"], found["adapted"]) > 5
@@ -112,5 +112,5 @@ def test_stopping_within_a_pass_leaves_everything_as_it_was(tiny_base: Base, she
     assert {m.padding_mode for m in tiny_base.denoiser.modules() if isinstance(m, torch.nn.Conv2d)} == {"zeros"}
     stepper.step()
     ((_, picture),) = stepper.step().finished
-    (alone,) = finish(Studio(tiny_base, shelf).draw([request]))
+    (alone,) = finish(Pipeline(tiny_base, shelf).draw([request]))
     assert distance(alone, picture) <= 1

@@ -15,8 +15,8 @@ from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
 from lorasmith.generation import painting
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
 from tests.adapters.drawing import state_of, trained_adapter
 
 TOLERANCE = 1e-4
@@ -51,7 +51,7 @@ def requests() -> list[Request]:
     return [Request(f"red {tag}", seed=seed, steps=2, sampler="Euler a") for seed, tag in enumerate(["", *tags])]
 
 
-def pixels_of(studio: Studio, *wanted: Request) -> list[Tensor]:
+def pixels_of(pipeline: Pipeline, *wanted: Request) -> list[Tensor]:
     """What is drawn, before it is rounded to bytes."""
     kept: list[Tensor] = []
 
@@ -61,7 +61,7 @@ def pixels_of(studio: Studio, *wanted: Request) -> list[Tensor]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(painting, "to_image", keep)
-        finish(studio.draw(wanted))
+        finish(pipeline.draw(wanted))
     return kept
 
 
@@ -69,9 +69,9 @@ def test_a_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, shelf:
     before = state_of(tiny_base)
     wanted = requests()
     assert len(wanted) > 10
-    together = pixels_of(Studio(tiny_base, shelf, batch_size=len(wanted)), *wanted)
+    together = pixels_of(Pipeline(tiny_base, shelf, batch_size=len(wanted)), *wanted)
     for request, picture in zip(wanted, together, strict=True):
-        (alone,) = pixels_of(Studio(tiny_base, shelf), request)
+        (alone,) = pixels_of(Pipeline(tiny_base, shelf), request)
         assert float((picture - alone).abs().max()) <= TOLERANCE, request.prompt
     apart = [float((a - b).abs().max()) for index, a in enumerate(together) for b in together[:index]]
     assert min(apart) > 100 * TOLERANCE
@@ -83,12 +83,12 @@ def test_many_of_one_set_are_merged_and_equal(tiny_base: Base, shelf: DictShelf)
     """Eight pictures of one set run on merged weights; seven of them on the side path."""
     before = state_of(tiny_base)
     wanted = [Request("red <lora:lora:0.8> <lora:loha:-0.6>", seed=seed, steps=2) for seed in range(8)]
-    studio = Studio(tiny_base, shelf)
-    merged = pixels_of(studio, *wanted)
-    side = pixels_of(studio, *wanted[:7])
+    pipeline = Pipeline(tiny_base, shelf)
+    merged = pixels_of(pipeline, *wanted)
+    side = pixels_of(pipeline, *wanted[:7])
     for ours, theirs in zip(merged, side, strict=False):
         torch.testing.assert_close(ours, theirs, atol=TOLERANCE, rtol=0)
-    drawing = finish(studio.draw(wanted))[7].drawing
+    drawing = finish(pipeline.draw(wanted))[7].drawing
     assert drawing is not None
     assert (drawing.rows, drawing.place, drawing.merged) == (8, 7, True)
     after = state_of(tiny_base)

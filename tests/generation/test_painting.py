@@ -12,12 +12,12 @@ from PIL import Image
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Preview, Progress, finish
-from lorasmith.generation.desk import count_init_steps
 from lorasmith.generation.noise import first_noise, turn
 from lorasmith.generation.painting import fit_image
 from lorasmith.generation.pictures import Picture
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.prepare import count_init_steps
 from lorasmith.generation.request import Hires, InitImage, Request, Variation
-from lorasmith.generation.studio import Studio
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def tiny_base(tiny_base_folder: Path) -> Base:
 
 
 def draw(base: Base, *requests: Request) -> list[Picture]:
-    return finish(Studio(base).draw(requests))
+    return finish(Pipeline(base).draw(requests))
 
 
 def pixels(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
@@ -84,7 +84,7 @@ def test_a_second_pass_is_larger_and_keeps_what_it_shall(tiny_base: Base, upscal
         Request("red", seed=3, steps=4, hires=Hires(1.5, steps=2, denoising=denoising, upscaler=upscaler))
         for denoising in (0.0, 0.6)
     ]
-    kept, redrawn = finish(Studio(tiny_base).draw(requests), seen.append)
+    kept, redrawn = finish(Pipeline(tiny_base).draw(requests), seen.append)
     assert kept.image.size == redrawn.image.size == (96, 96)
     (first,) = draw(tiny_base, Request("red", seed=3, steps=4))
     if upscaler == "Lanczos":
@@ -123,9 +123,9 @@ def test_variations_lie_between_two_seeds(tiny_base: Base) -> None:
 
 def test_tiles_have_no_seam(tiny_base: Base) -> None:
     """A tiled picture whose noise is turned round is the tiled picture turned round."""
-    studio = Studio(tiny_base)
-    (tiled,) = finish(studio.draw([Request("red", seed=2, steps=3, tiling=True)]))
-    (plain,) = finish(studio.draw([Request("red", seed=2, steps=3)]))
+    pipeline = Pipeline(tiny_base)
+    (tiled,) = finish(pipeline.draw([Request("red", seed=2, steps=3, tiling=True)]))
+    (plain,) = finish(pipeline.draw([Request("red", seed=2, steps=3)]))
     assert tiled.image.tobytes() != plain.image.tobytes()
 
     def rolled(*words: object) -> tuple[torch.Tensor, torch.Generator]:
@@ -134,7 +134,7 @@ def test_tiles_have_no_seam(tiny_base: Base) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lorasmith.generation.painting.first_noise", rolled)
-        (moved,) = finish(studio.draw([Request("red", seed=2, steps=3, tiling=True)]))
+        (moved,) = finish(pipeline.draw([Request("red", seed=2, steps=3, tiling=True)]))
     back = np.roll(pixels(moved.image), -32, axis=1)
     assert np.abs(back - pixels(tiled.image)).max() <= 1
 
@@ -142,7 +142,7 @@ def test_tiles_have_no_seam(tiny_base: Base) -> None:
 def test_previews_come_on_the_way(tiny_base: Base) -> None:
     seen: list[object] = []
     pictures = finish(
-        Studio(tiny_base).draw([Request("red", seed=1, steps=4), Request("blue", seed=2, steps=4)], previews=2),
+        Pipeline(tiny_base).draw([Request("red", seed=1, steps=4), Request("blue", seed=2, steps=4)], previews=2),
         seen.append,
     )
     previews = [event for event in seen if isinstance(event, Preview)]
@@ -191,4 +191,4 @@ def _decoded(base: Base, z: torch.Tensor) -> Image.Image:
 )
 def test_wrong_values(tiny_base: Base, values: dict[str, object], message: str) -> None:
     with pytest.raises(LorasmithError, match=message):
-        Studio(tiny_base).check(Request("a", **values))  # type: ignore[arg-type]
+        Pipeline(tiny_base).check(Request("a", **values))  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ from lorasmith.errors import ImageError, UsageError
 from lorasmith.events import finish
 from lorasmith.generation.infotext import read_infotext, split_infotext, write_infotext
 from lorasmith.generation.pictures import claim_free_path, read_init, read_picture, save_picture
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Hires, Request, Variation, settle
-from lorasmith.generation.studio import Studio
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ WAYS = {
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_a_picture_tells_how_to_draw_it_again(tiny_base: Base, tmp_path: Path, way: str, suffix: str) -> None:
     request = WAYS[way]
-    (picture,) = finish(Studio(tiny_base).draw([request]))
+    (picture,) = finish(Pipeline(tiny_base).draw([request]))
     found = read_picture(save_picture(picture, tmp_path / f"a{suffix}"))
     assert found.request == picture.request
     assert found.infotext == picture.infotext
@@ -55,7 +55,7 @@ def test_a_picture_tells_how_to_draw_it_again(tiny_base: Base, tmp_path: Path, w
         assert saved.convert("RGB").tobytes() == picture.image.tobytes()
     drawing = found.drawing
     assert drawing is not None
-    again = finish(Studio(tiny_base).redraw(found.restore(), drawing))
+    again = finish(Pipeline(tiny_base).redraw(found.restore(), drawing))
     assert again.image.tobytes() == picture.image.tobytes()
     assert found.pixels == again.as_json()["pixels"]
 
@@ -64,14 +64,14 @@ def test_a_picture_over_another_one_is_restored_from_where_that_lies(tiny_base: 
     Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / "start.png")
     Image.linear_gradient("L").resize((64, 64)).save(tmp_path / "mask.png")
     init = read_init(tmp_path / "start.png", 0.5, tmp_path / "mask.png")
-    (picture,) = finish(Studio(tiny_base).draw([Request("red", steps=3, init=init)]))
+    (picture,) = finish(Pipeline(tiny_base).draw([Request("red", steps=3, init=init)]))
     file = read_picture(save_picture(picture, tmp_path / "out.png"))
     again = file.restore()
     assert again == picture.request
-    (redrawn,) = finish(Studio(tiny_base).draw([again]))
+    (redrawn,) = finish(Pipeline(tiny_base).draw([again]))
     assert redrawn.image.tobytes() == picture.image.tobytes()
     (tmp_path / "start.png").rename(tmp_path / "moved.png")
-    with pytest.raises(ImageError, match="Say where it is now with --init FILE"):
+    with pytest.raises(ImageError, match="Say where it is now with init = FILE"):
         file.restore()
     assert file.restore(tmp_path / "moved.png") == again
     Image.new("RGB", (64, 64)).save(tmp_path / "moved.png")
@@ -109,7 +109,7 @@ def test_a_strange_recipe_is_no_recipe(tmp_path: Path, document: str) -> None:
 
 
 def test_unknown_kinds_of_pictures_are_refused(tiny_base: Base, tmp_path: Path) -> None:
-    (picture,) = finish(Studio(tiny_base).draw([Request("red", steps=1)]))
+    (picture,) = finish(Pipeline(tiny_base).draw([Request("red", steps=1)]))
     with pytest.raises(UsageError, match="Known: "):
         save_picture(picture, tmp_path / "a.gif")
     long = replace(picture, infotext="long " * 20_000)

@@ -25,7 +25,7 @@ from lorasmith.training.steps.passes import Passes, answer_together
 def rows(count: int, seed: int, captions: tuple[str, ...]) -> Rows:
     generator = key_generator(seed)
     x_0, noise = (torch.randn((count, 4, 8, 8), generator=generator) for _ in range(2))
-    return Rows(x_0, noise, torch.randint(0, 1000, (count,), generator=generator), captions)
+    return Rows(x_0, noise, torch.randint(0, 1000, (count,), generator=generator) / 1000, captions)
 
 
 def bank_with_effect(base: Base) -> AdapterBank:
@@ -59,11 +59,11 @@ def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: fl
     with bank.attached():
         loss = loss_of(objective, base, bank, batch)
 
-    schedule = base.noise_schedule
+    schedule = base.parametrisation
 
     def error(row: int, part: Rows, learned: bool) -> torch.Tensor:
         x_0, noise, t = part.x_0[row : row + 1], part.noise[row : row + 1], part.t[row : row + 1]
-        x_t = schedule.add_noise(x_0, noise, t)
+        x_t = schedule.noised(x_0, noise, t)
         frozen = base.encode([part.captions[row]])
         target = schedule.target(x_0, noise, t) if learned else base.denoise(x_t, t, frozen, (64, 64))
         with bank.attached():

@@ -96,7 +96,7 @@ def modelspec(
         "title": title,
         "resolution": f"{width}x{height}",
         "date": when.replace(tzinfo=None, microsecond=0).isoformat(),
-        "prediction_type": "v" if base.noise_schedule.prediction == "v_prediction" else "epsilon",
+        "prediction_type": "v" if base.parametrisation.prediction == "v_prediction" else "epsilon",
         "trigger_phrase": trigger,
         "thumbnail": thumbnail,
         **more,
@@ -105,7 +105,7 @@ def modelspec(
 
 
 def _version_key(base: Base) -> str:
-    v = base.family.name == "sd2" and base.noise_schedule.prediction == "v_prediction"
+    v = base.family.name == "sd2" and base.parametrisation.prediction == "v_prediction"
     return "sd2v" if v else base.family.name
 
 

@@ -20,6 +20,7 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
+from lorasmith.remedies import Action, Do
 
 OWNERS = {"unet.": "lora_unet_", "text_encoder.": "lora_te_", "text_encoder_2.": "lora_te2_"}
 PEFT_ROOT = "base_model.model."
@@ -88,7 +89,8 @@ def to_diffusers_keys(adapter: Adapter, layers: Mapping[str, TargetLayer]) -> di
             raise AdapterError(
                 f"{name} is a {' over '.join(factors.parts)}, which has no spelling in diffusers.",
                 where=adapter.name,
-                hint="Make a plain LoRA of it first: lorasmith adapter convert FILE --out NEW",
+                hint="Make a plain LoRA of it first:",
+                remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
             )
         tensors |= {f"{target.owner}.{target.path}.{suffix}": tensor for suffix, tensor in spelt.items()}
     return tensors

@@ -21,7 +21,7 @@ from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.original import Source, unet_sources, vae_sources
 from lorasmith.bases.precision import Weights
 from lorasmith.container import Header, read_container
-from lorasmith.diffusion.schedule import Prediction
+from lorasmith.diffusion.parametrisation import Prediction
 from lorasmith.errors import BaseError
 
 Read = Callable[[str], Tensor]

@@ -19,10 +19,8 @@ import torch
 from torch import Tensor
 
 from lorasmith.diffusion.names import SAMPLERS, find_sampler, find_schedule
-from lorasmith.diffusion.schedule import NoiseSchedule
+from lorasmith.diffusion.parametrisation import Discrete, Parametrisation
 
-# A terminal alpha-bar of exactly 0 has no finite sigma; diffusers puts the same number in its place.
-_LEAST_ALPHA = 2.0**-24
 RHO = 7.0
 
 
@@ -43,10 +41,9 @@ Course = Generator[Look, Tensor, Tensor]
 class Levels:
     """The noise levels of a base: from timesteps to sigma and back, with straight lines between the logarithms."""
 
-    def __init__(self, noise_schedule: NoiseSchedule) -> None:
-        alphas = noise_schedule.alphas_cumprod.double().cpu().clamp(min=_LEAST_ALPHA)
-        self.prediction = noise_schedule.prediction
-        self.sigmas = ((1 - alphas) / alphas).sqrt()
+    def __init__(self, parametrisation: Parametrisation) -> None:
+        assert isinstance(parametrisation, Discrete)
+        self.sigmas = parametrisation.sigmas
         self._logs = self.sigmas.log()
 
     @property
@@ -68,21 +65,6 @@ class Levels:
         high = min(low + 1, self.count - 1)
         part = t - low
         return math.exp((1 - part) * float(self._logs[low]) + part * float(self._logs[high]))
-
-    def timestep(self, sigma: float) -> float:
-        """The timestep of a level; whole where it is one of the base's own."""
-        log = math.log(max(sigma, 1e-10))
-        high = int(torch.searchsorted(self._logs, log).clamp(1, self.count - 1))
-        before, after = float(self._logs[high - 1]), float(self._logs[high])
-        t = high - 1 + min(1.0, max(0.0, (log - before) / (after - before)))
-        return float(round(t)) if abs(t - round(t)) < 1e-5 else t
-
-    def clean(self, output: Tensor, x: Tensor, sigma: float) -> Tensor:
-        """The x_0 that the denoiser's output implies, in fp32."""
-        if self.prediction == "epsilon":
-            return x - sigma * output
-        spread = sigma**2 + 1
-        return x / spread - output * (sigma / math.sqrt(spread))
 
 
 def falling_levels(schedule: str, sampler: str, levels: Levels, steps: int) -> list[float]:

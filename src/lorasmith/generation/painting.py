@@ -15,15 +15,15 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.samplers import Draw, Levels, begin, falling_levels, finish_latents, start
-from lorasmith.generation.desk import Job, Stage
 from lorasmith.generation.noise import first_noise
+from lorasmith.generation.prepare import PictureTask, Stage
 from lorasmith.generation.request import LATENT_UPSCALERS, PIXEL_UPSCALERS, Hires, InitImage, Resize
 from lorasmith.generation.sampling import Guidance, Question, tiled
 
 Course = Generator[Question, Tensor, Image.Image]
 
 
-def paint(base: Base, levels: Levels, job: Job, guidances: Sequence[Guidance]) -> Course:
+def paint(base: Base, levels: Levels, job: PictureTask, guidances: Sequence[Guidance]) -> Course:
     """Draw the job's picture; `guidances` are what it is told in each of its stages."""
     request, settings = job.request, job.settings
     painter = _Painter(base, levels, job)
@@ -38,7 +38,7 @@ def paint(base: Base, levels: Levels, job: Job, guidances: Sequence[Guidance]) -
 class _Painter:
     """The parts of a course that several kinds of pictures share."""
 
-    def __init__(self, base: Base, levels: Levels, job: Job) -> None:
+    def __init__(self, base: Base, levels: Levels, job: PictureTask) -> None:
         self.base, self.levels, self.job = base, levels, job
 
     def draw_new(self, stage: Stage, guidance: Guidance) -> Generator[Question, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from lorasmith.generation.infotext import read_infotext
 from lorasmith.generation.request import Hires, InitImage, Request, Variation, hash_pixels
 from lorasmith.project import write_file
 from lorasmith.prompts.networks import Network
+from lorasmith.remedies import Give, Sentence
 
 INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"
@@ -140,9 +141,9 @@ class PictureFile:
             return self.request
         told = values.get("mask")
         found = read_init(
-            _lost("picture it was drawn over", init, values.get("path"), "--init"),
+            _lost("picture it was drawn over", init, values.get("path"), "init"),
             strength=float(values.get("strength", 0.75)),
-            mask=None if told is None else _lost("mask it was drawn with", mask, told.get("path"), "--mask"),
+            mask=None if told is None else _lost("mask it was drawn with", mask, told.get("path"), "mask"),
             resize=values.get("resize", "crop"),
         )
         for what, path, mine, theirs in (
@@ -154,10 +155,11 @@ class PictureFile:
         return replace(self.request, init=found)
 
 
-def _lost(what: str, given: Path | None, recorded: object, option: str) -> Path:
+def _lost(what: str, given: Path | None, recorded: object, field: str) -> Path:
     path = given if given is not None else Path(recorded) if isinstance(recorded, str) else None
     if path is None or not path.is_file():
-        raise ImageError(f"the {what} is not there.", where=path, hint=f"Say where it is now with {option} FILE.")
+        remedy = Sentence("Say where it is now with ", Give(field, "FILE"), ".")
+        raise ImageError(f"the {what} is not there.", where=path, remedy=remedy)
     return path
 
 

@@ -287,7 +287,7 @@ def default_cfg(base: Base) -> float:
 
 def text_layers(base: Base) -> int:
     """How far back `clip_skip` may reach: the layers of the first text encoder."""
-    return int(base.text_encoders[0].model.config.num_hidden_layers)
+    return base.prompt_encoder.most_clip_skip
 
 
 def _within(word: str, value: int, least: int, most: int) -> int:

@@ -1,7 +1,7 @@
 """The recipe: every setting of a training run, typed, with ranges. Unknown keys are refused (style habit 4).
 
 A recipe is the preset of (kind of subject, family of the base), overlaid with `[recipe]` of lora.toml, overlaid
-with `--set`. It is frozen; stages unpack what they need and know nothing of it otherwise.
+by what is set for one run. It is frozen; stages unpack what they need and know nothing of it otherwise.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
 from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
+from lorasmith.remedies import Give
 from lorasmith.schema import StrictTable, read_table
 
 PIXEL_STEP = 8
@@ -526,7 +527,7 @@ class Recipe(StrictTable):
 def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) -> Recipe:
     """The project's resolved recipe. Raises RecipeError listing every fault.
 
-    `overrides` are `--set` pairs relative to `[recipe]`, values as TOML.
+    `overrides` are key and value pairs relative to `[recipe]`, values as TOML.
     """
     given = overlay(dict(project.table("recipe")), nest_overrides(overrides or {}))
     base = given.get("base", project.lora.base)
@@ -538,7 +539,7 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     if isinstance(name, str) and name != start["optimizer"]["name"]:
         start = overlay(start, OPTIMIZER_PRESETS.get(name, {}))
     values = overlay(start, given) | {"base": base}
-    where = project.where("recipe") + (" with --set" if overrides else "")
+    where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
     return read_table(Recipe, values, where=where, error=RecipeError)
 
 

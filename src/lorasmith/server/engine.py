@@ -72,7 +72,7 @@ class StepperEngine:
 
     def company(self, order: Order) -> Hashable:
         plain = request_of(order.model_copy(update={"start": None}), self._input_path)
-        _, settings = settle(plain, self._stepper.desk.base)
+        _, settings = settle(plain, self._stepper.preparer.base)
         return settings.width, settings.height, order.tiling, order.hires is None
 
     def add(self, ticket: Hashable, order: Order) -> int:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from lorasmith.errors import LorasmithError
 from lorasmith.server.encoding import jpeg_bytes, png_bytes
 from lorasmith.server.jobs import Item, Job, Result
+from lorasmith.server.rows import PictureRow
 from lorasmith.server.sheets import draw_sheets
-from lorasmith.server.store import PictureRow, Store
+from lorasmith.server.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image

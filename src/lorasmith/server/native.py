@@ -24,8 +24,8 @@ from lorasmith.server.jobs import Job, JobPolicy, new_job
 from lorasmith.server.keeper import GRID
 from lorasmith.server.orders import GREATEST_SEED, Order, Start, State
 from lorasmith.server.readers import Reader
+from lorasmith.server.rows import PictureRow
 from lorasmith.server.service import Service
-from lorasmith.server.store import PictureRow
 
 POLICY = JobPolicy("native", recorded=True, keeps_pictures=True)
 MOST_JOBS, MOST_PICTURES = 500, 500

@@ -113,6 +113,6 @@ def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | Non
 
 
 def _check_clip_skip(recipe: Recipe, base: Base) -> None:
-    layers = min(int(encoder.model.config.num_hidden_layers) for encoder in base.text_encoders)
+    layers = base.prompt_encoder.most_clip_skip
     if recipe.clip_skip > layers:
         raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} has {layers} layers.")

@@ -105,8 +105,8 @@ def command(
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.generation.grids.drawing import sign
+    from lorasmith.generation.pipeline import Pipeline
     from lorasmith.generation.request import Request
-    from lorasmith.generation.studio import Studio
 
     first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
     start = _read_init(init, strength, mask, resize)
@@ -137,14 +137,14 @@ def command(
         )
         for text, own in prompts
     ]
-    studio = Studio(open_base(base, numbers, weights=form), AdapterCache(folders), mixed=False)
+    pipeline = Pipeline(open_base(base, numbers, weights=form), AdapterCache(folders), mixed=False)
     for request in requests:
-        studio.check(request)
+        pipeline.check(request)
     drawn = []
     with _previewed(out, preview) as see:
-        for begin in range(0, n, studio.batch_size):  # saved batch by batch: stopping keeps what is finished
-            part = requests[begin : begin + studio.batch_size]
-            for index, picture in enumerate(show(see(studio.draw(part, preview)), as_json), begin):
+        for begin in range(0, n, pipeline.batch_size):  # saved batch by batch: stopping keeps what is finished
+            part = requests[begin : begin + pipeline.batch_size]
+            for index, picture in enumerate(show(see(pipeline.draw(part, preview)), as_json), begin):
                 path = save_free(sign(picture, made[index]) if made else picture, out, kind)
                 drawn.append({"path": path, "seed": picture.request.seed, "prompt": picture.request.prompt})
     if as_json:

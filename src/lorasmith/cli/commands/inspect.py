@@ -167,8 +167,6 @@ def _level(finding: Finding) -> RenderableType:
 def _body(finding: Finding, folder: Path) -> RenderableType:
     from rich.text import Text
 
-    from lorasmith.dataset.folders import as_argument
-
     message = finding.sentence
     unnamed = [name for name in finding.images if name not in message]
     if unnamed:
@@ -177,8 +175,7 @@ def _body(finding: Finding, folder: Path) -> RenderableType:
     if finding.waived is not None:
         text.append(f"\n{finding.waived}", style="dim italic")
     else:
-        advice = finding.advice.replace(" PROJECT", f" {as_argument(folder)}")
-        text.append(f"\n-> {advice}", style="dim")
+        text.append(f"\n-> {finding.advice_on(folder)}", style="dim")
     return text
 
 

@@ -71,14 +71,14 @@ def redo(
     import torch
 
     from lorasmith.adapters.cache import AdapterCache
-    from lorasmith.generation.studio import Studio
+    from lorasmith.generation.pipeline import Pipeline
 
     loaded = _load_base(told, base)
-    studio = Studio(loaded, AdapterCache(shelf))
+    pipeline = Pipeline(loaded, AdapterCache(shelf))
     drawing = told.drawing or Drawing()
     if drawing.threads:
         torch.set_num_threads(drawing.threads)
-    picture = show(studio.redraw(request, drawing), as_json)
+    picture = show(pipeline.redraw(request, drawing), as_json)
     _check_adapters(told, picture)
     path = save_free(replace(picture, origin=(told.document or {}).get("origin")), out)
     verdict = _compare(told, picture)

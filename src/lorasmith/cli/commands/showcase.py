@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.commands.generate import read_size
-from lorasmith.cli.commands.grid import base_of, check_folder_name, find_adapters, name_folder, studios
+from lorasmith.cli.commands.grid import base_of, check_folder_name, find_adapters, name_folder, pipelines
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
@@ -88,7 +88,7 @@ def draw(
     )
     facts = [template, (columns, seed, strength, mode, vary, plan.request.as_json())]
     folder = out / (name or name_folder(template, facts, "showcase"))
-    showcase = show(draw_showcase(plan, studios(files), folder), as_json)
+    showcase = show(draw_showcase(plan, pipelines(files), folder), as_json)
     sheet, page = publish_showcase(folder)
     cells = [cell for row in showcase.cells for cell in row]
     if as_json:

@@ -20,8 +20,8 @@ from lorasmith.errors import LorasmithError, RefusedError
 from lorasmith.events import Event, Note, Progress, Work, eta
 from lorasmith.generation.grids.axes import STILL, Axis, Draft
 from lorasmith.generation.pictures import Picture, read_picture, save_picture
+from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.request import Request, settle
-from lorasmith.generation.studio import Studio
 from lorasmith.project import EMBEDDED, safe_name
 from lorasmith.prompts import split_networks
 from lorasmith.prompts.dynamic import Expansion
@@ -29,7 +29,7 @@ from lorasmith.prompts.dynamic import Expansion
 CELLS = "cells"
 KEY_DIGITS = 16
 LONGEST_NAME = 60
-OpenStudio = Callable[[str], Studio]
+OpenPipeline = Callable[[str], Pipeline]
 T = TypeVar("T")
 
 
@@ -106,7 +106,7 @@ def take_order(
     request: Request,
     x: Axis,
     y: Axis,
-    open_studio: OpenStudio,
+    open_pipeline: OpenPipeline,
     folder: Path,
     *,
     z: Axis = STILL,
@@ -115,9 +115,9 @@ def take_order(
 ) -> Work[Order]:
     """Check every cell and find what has been drawn before; nothing is drawn.
 
-    `open_studio` gives the studio of a base by name; it is asked base after base, and no studio is held on to when
-    the next is asked for. `adapter` is the one that a strength axis acts on when no axis
-    names adapters. A cell that cannot be drawn says why; a refused prompt refuses all (RefusedError).
+    `open_pipeline` gives the pipeline of a base by name; it is asked base after base, and no pipeline is held on to
+    when the next is asked for. `adapter` is the one that a strength axis acts on when no axis names adapters. A cell
+    that cannot be drawn says why; a refused prompt refuses all (RefusedError).
     """
     start = Draft(request, base, adapter)
     drafts: list[Draft | str] = []
@@ -131,12 +131,12 @@ def take_order(
                 except LorasmithError as fault:
                     drafts.append(str(fault))
     labels = [" ".join(filter(None, (c, b, a))) for c in z.labels for b in y.labels for a in x.labels]
-    places = yield from check_drafts(drafts, labels, open_studio, folder)
+    places = yield from check_drafts(drafts, labels, open_pipeline, folder)
     return Order(request, x, y, z, folder, places)
 
 
 def check_drafts(
-    drafts: Sequence[Draft | str], labels: Sequence[str], open_studio: OpenStudio, folder: Path
+    drafts: Sequence[Draft | str], labels: Sequence[str], open_pipeline: OpenPipeline, folder: Path
 ) -> Work[tuple[Wanted | str, ...]]:
     """For each draft its picture, drawn before or not, or the reason why there can be none; a text is a reason.
 
@@ -150,7 +150,7 @@ def check_drafts(
     for name in bases:
         mine = [(at, draft) for at, draft in enumerate(drafts) if isinstance(draft, Draft) and draft.base == name]
         try:
-            clerk = _Clerk(name, open_studio(name), folder / CELLS, there, new)
+            clerk = _Clerk(name, open_pipeline(name), folder / CELLS, there, new)
         except LorasmithError as fault:
             for at, _ in mine:
                 places[at] = str(fault)
@@ -163,7 +163,7 @@ def check_drafts(
     return tuple(places)
 
 
-def draw_order(order: Order, open_studio: OpenStudio) -> Work[Grid]:
+def draw_order(order: Order, open_pipeline: OpenPipeline) -> Work[Grid]:
     """Draw what is missing, each batch saved as soon as it is drawn: stopping keeps what is finished.
 
     A picture that fails while it is drawn says why; the others are drawn. Raises StorageError, RefusedError.
@@ -174,22 +174,22 @@ def draw_order(order: Order, open_studio: OpenStudio) -> Work[Grid]:
     for name in dict.fromkeys(wanted.base for wanted in missing):
         mine = [wanted for wanted in missing if wanted.base == name]
         try:
-            studio = open_studio(name)
+            pipeline = open_pipeline(name)
         except LorasmithError as fault:
             errors.update(dict.fromkeys((wanted.key for wanted in mine), str(fault)))
             continue
-        for batch in batches_of(mine, studio):
-            yield from _draw_batch(studio, batch, pace, errors)
-        del studio  # before the next base is loaded
+        for batch in batches_of(mine, pipeline):
+            yield from _draw_batch(pipeline, batch, pace, errors)
+        del pipeline  # before the next base is loaded
     return Grid(order.request, order.x, order.y, order.z, order.folder, tuple(_cells(order, errors)))
 
 
-def batches_of(wanted: Sequence[Wanted], studio: Studio) -> Iterator[list[Wanted]]:
+def batches_of(wanted: Sequence[Wanted], pipeline: Pipeline) -> Iterator[list[Wanted]]:
     """Pictures of one base that go through the denoiser together, a batch at a time."""
     groups: dict[tuple[object, ...], list[Wanted]] = {}
     for each in wanted:
-        groups.setdefault(settle(each.request, studio.base)[1].company, []).append(each)
-    size = studio.batch_size
+        groups.setdefault(settle(each.request, pipeline.base)[1].company, []).append(each)
+    size = pipeline.batch_size
     for group in groups.values():
         for start in range(0, len(group), size):
             yield group[start : start + size]
@@ -218,7 +218,7 @@ class _Clerk:
     """Checks drafts for one base; equal requests once."""
 
     base: str
-    studio: Studio
+    pipeline: Pipeline
     cells: Path
     there: dict[str, Path]
     new: dict[str, Path]
@@ -238,9 +238,9 @@ class _Clerk:
 
     def _check(self, request: Request, label: str, origin: Expansion | None) -> Wanted | str:
         try:
-            self.studio.check(request)
-            settled, _ = settle(request, self.studio.base)
-            key = picture_key(settled, self.studio.base.content_hash, self._hash)
+            self.pipeline.check(request)
+            settled, _ = settle(request, self.pipeline.base)
+            key = picture_key(settled, self.pipeline.base.content_hash, self._hash)
         except RefusedError:
             raise
         except LorasmithError as fault:
@@ -254,7 +254,7 @@ class _Clerk:
 
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
-            self._hashes[name] = addnet_hash(self.studio.shelf.path(name))
+            self._hashes[name] = addnet_hash(self.pipeline.adapters.path(name))
         return self._hashes[name]
 
 
@@ -271,17 +271,17 @@ class _Pace:
         return Progress("drawing", round(done), self.total, eta(self.start, done, self.total))
 
 
-def _draw_batch(studio: Studio, batch: list[Wanted], pace: _Pace, errors: dict[str, str]) -> Work[None]:
+def _draw_batch(pipeline: Pipeline, batch: list[Wanted], pace: _Pace, errors: dict[str, str]) -> Work[None]:
     steps = sum(wanted.request.steps for wanted in batch)
     try:
-        pictures = yield from _follow(studio.draw([wanted.request for wanted in batch]), pace, steps)
+        pictures = yield from _follow(pipeline.draw([wanted.request for wanted in batch]), pace, steps)
     except RefusedError:
         raise
     except (LorasmithError, RuntimeError, MemoryError) as fault:
         # NOTE: torch says "out of memory" by RuntimeError; a picture alone may still fit where a batch did not.
         if len(batch) > 1:
             for wanted in batch:
-                yield from _draw_batch(studio, [wanted], pace, errors)
+                yield from _draw_batch(pipeline, [wanted], pace, errors)
             return
         errors[batch[0].key] = " ".join(str(fault).split())[:300] or type(fault).__name__
     else:

@@ -29,6 +29,7 @@ from lorasmith.generation.pictures import INFOTEXT_KEY
 from lorasmith.generation.request import Request
 from lorasmith.generation.sheets import Table, plan_table, shown_size
 from lorasmith.project import write_file
+from lorasmith.remedies import Give
 
 RECORD = "grid.json"
 PAGE = "index.html"
@@ -123,9 +124,8 @@ def _write_sheets(
     pages = len(grid.z)
     scale = 1.0 if full_size else _scale(cell, len(grid.x), len(grid.y))
     if scale < 1:
-        yield Note(
-            f"the grid is large: its sheets show the cells at {scale:.0%} of their size. --full-size writes them whole."
-        )
+        small = f"the grid is large: its sheets show the cells at {scale:.0%} of their size."
+        yield Note(f"{small} {Give('full_size')} writes them whole.")
     side = (max(1, round(cell[0] * scale)), max(1, round(cell[1] * scale)))
     sheets = []
     for index in range(pages):

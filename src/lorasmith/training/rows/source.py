@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
-from lorasmith.diffusion.timesteps import TimestepRange
+from lorasmith.diffusion.timesteps import TIMESTEPS, TimestepRange
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.inputs.augmentation import choose_corner
@@ -24,7 +24,7 @@ from lorasmith.training.rows.batches import Batch, Visit
 
 @dataclass(frozen=True)
 class Rows:
-    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), timesteps `t` (B,) long, captions.
+    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), times `t` (B,) in [0, 1], captions.
 
     `seeds`: a number of its own for each row, for what is drawn later. `perturbation` (B, C, H, W): noise that the
     denoiser sees and is not asked for. `mask` (B, 1, H, W) in [0, 1]: where the loss counts. `framings`: what SDXL is
@@ -171,7 +171,7 @@ class RowSource:
         framings: Sequence[Framing],
     ) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
-        t = torch.tensor([self._timesteps.draw(generator) for generator in generators])
+        t = torch.tensor([self._timesteps.draw(generator) for generator in generators]) / TIMESTEPS
         noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
         extra = [self._noise.perturb(row, generator) for row, generator in zip(x_0, generators, strict=True)]
         perturbations = [each for each in extra if each is not None]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """Rows for the denoiser: noisy latents `x_t` (B, C, H, W), `t` (B,) long, captions, the picture's size.
+    """Rows for the denoiser: noisy latents `x_t` (B, C, H, W), times `t` (B,) in [0, 1], captions, the picture's size.
 
     `adapted`: with the adapter; else the bare base, without a gradient. `adapted_text`: the text encoder too.
     `framings`: what SDXL is told of each row; none: pictures of that size. `dropout`: parts of the adapter that are

@@ -15,6 +15,7 @@ from torch import Tensor
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
+from lorasmith.diffusion.timesteps import whole_timesteps
 from lorasmith.errors import TrainingError
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
@@ -139,7 +140,7 @@ class TrainerGroup:
             totals = [loss.total / len(batches[number].batches) for number, loss in losses.items()]
             torch.stack(totals).sum().backward()  # type: ignore[no-untyped-call]
             for number, loss in losses.items():
-                tally.add(number, loss, together[number].learned.t)
+                tally.add(number, loss, whole_timesteps(together[number].learned.t))
 
 
 class _Tally:

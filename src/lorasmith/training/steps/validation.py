@@ -13,13 +13,14 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
+from lorasmith.diffusion.timesteps import TIMESTEPS
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import LatentCache
 from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.steps.passes import Asking, Pass
 
-TIMESTEPS = (100, 350, 600, 850)
+VALIDATED = (100, 350, 600, 850)
 
 
 class Validation:
@@ -39,15 +40,14 @@ class Validation:
 
     def _mean(self, *, adapted: bool) -> Asking[float]:
         losses: list[Tensor] = []
-        schedule = self._base.noise_schedule
+        parametrisation = self._base.parametrisation
         for batch in self._batches:
             rows = batch.learned
-            x_t = schedule.add_noise(rows.x_0, rows.noise, rows.t).to(self._base.device, self._base.dtype)
-            target = schedule.target(rows.x_0, rows.noise, rows.t).to(self._base.device)
-            t = rows.t.to(self._base.device)
+            x_t = parametrisation.noised(rows.x_0, rows.noise, rows.t).to(self._base.device, self._base.dtype)
+            target = parametrisation.target(rows.x_0, rows.noise, rows.t).to(self._base.device)
             output = yield Pass(
                 x_t,
-                t,
+                rows.t,
                 rows.captions,
                 batch.bucket,
                 adapted=adapted,
@@ -61,13 +61,13 @@ class Validation:
 def _rows(image: TrainingImage, x_0: Tensor, seed: int) -> MicroBatch:
     """One image at all timesteps."""
     noise = [
-        torch.randn(tuple(x_0.shape), generator=key_generator(seed, "validation", image.name, t)) for t in TIMESTEPS
+        torch.randn(tuple(x_0.shape), generator=key_generator(seed, "validation", image.name, t)) for t in VALIDATED
     ]
-    count = len(TIMESTEPS)
+    count = len(VALIDATED)
     rows = Rows(
         x_0.expand(count, *x_0.shape),
         torch.stack(noise),
-        torch.tensor(TIMESTEPS),
+        torch.tensor(VALIDATED) / TIMESTEPS,
         (image.caption,) * count,
         framings=(image.framing(),) * count,
     )

@@ -1,4 +1,4 @@
-"""The desk: reads requests, looks everything up, and says what each picture is told; at the end it signs pictures."""
+"""Requests made ready to be drawn: everything looked up, texts encoded; and the record that goes with each picture."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.samplers import Levels, count_evaluations
+from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
 from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.conditioning import Text, TextReader, read_text
-from lorasmith.generation.ensembles import Ensemble, Ensembles, Member, gather, identify
 from lorasmith.generation.infotext import write_infotext
 from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
 from lorasmith.generation.request import Request, Settings, settle
@@ -29,7 +29,7 @@ from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.tags.refusal import refuse
 
 
-class Shelf(Protocol):
+class AdapterSource(Protocol):
     """Where adapters come from by name; `lorasmith.adapters.cache.AdapterCache` is one."""
 
     def get(self, name: str) -> Adapter: ...
@@ -72,7 +72,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class PictureTask:
     """A request with everything looked up: nothing can be missing once drawing starts."""
 
     request: Request
@@ -98,19 +98,19 @@ class Job:
         return rows[0] if level and all(row == rows[0] for row in rows) else None
 
 
-class Desk:
-    """Reads requests for one base with the adapters of a shelf; keeps banks and encoded texts for the next ones."""
+class Preparer:
+    """Reads requests for one base with the adapters of a source; keeps banks and encoded texts for the next ones."""
 
-    def __init__(self, base: Base, shelf: Shelf | None = None) -> None:
+    def __init__(self, base: Base, adapters: AdapterSource | None = None) -> None:
         self.base = base
-        self.shelf: Shelf = AdapterCache([]) if shelf is None else shelf
-        self.levels = Levels(base.noise_schedule)
-        self.ensembles = Ensembles(base)
+        self.adapters: AdapterSource = AdapterCache([]) if adapters is None else adapters
+        self.levels = Levels(base.parametrisation)
+        self.banks = BankCache(base)
         self._texts = TextReader(base)
         self._hashes: dict[tuple[Path, int, int], str] = {}
         self._parts: WeakKeyDictionary[Adapter, dict[tuple[object, ...], dict[float, Adapter]]] = WeakKeyDictionary()
 
-    def read(self, request: Request, loaded: dict[str, Adapter] | None = None) -> Job:
+    def prepare(self, request: Request, loaded: dict[str, Adapter] | None = None) -> PictureTask:
         """The request looked up; `loaded` keeps adapters that several requests call. Raises PromptError, UsageError,
         AdapterError, RefusedError."""
         loaded = {} if loaded is None else loaded
@@ -125,7 +125,7 @@ class Desk:
             tags = tags or plain != away
             prompt = settled.prompt if hires.prompt is None else hires.prompt
             stages.append(self._stage(settled, settings, prompt, plain, loaded, hires.steps or settings.steps))
-        return Job(settled, settings, tuple(stages), tags)
+        return PictureTask(settled, settings, tuple(stages), tags)
 
     def _stage(
         self,
@@ -142,7 +142,7 @@ class Desk:
             raise unknown_tag_error(prompt.unknown[0])
         for network in prompt.networks:
             if network.name not in loaded:
-                loaded[network.name] = self.shelf.get(network.name)
+                loaded[network.name] = self.adapters.get(network.name)
         total = settings.steps
         skipped = 0 if request.init is None else total - count_init_steps(total, request.init.strength)
         if hires_steps is not None:
@@ -188,44 +188,44 @@ class Desk:
             for share, part in kept[key].items()
         )
 
-    def ensemble(self, jobs: Iterable[Job]) -> Ensemble:
-        """A bank with all the jobs' adapters. Raises AdapterError where one does not fit the base."""
-        return self.ensembles.get({member: adapter for job in jobs for member, adapter in job.members.items()})
+    def adapter_set(self, tasks: Iterable[PictureTask]) -> AdapterSet:
+        """A bank with all the tasks' adapters. Raises AdapterError where one does not fit the base."""
+        return self.banks.get({member: adapter for task in tasks for member, adapter in task.members.items()})
 
-    def tell(self, job: Job, ensemble: Ensemble) -> tuple[Guidance, ...]:
+    def guide(self, task: PictureTask, adapter_set: AdapterSet) -> tuple[Guidance, ...]:
         """What the picture is told in each of its passes; its texts are encoded here."""
-        return tuple(self._guide(job, stage, ensemble) for stage in job.stages)
+        return tuple(self._guide(task, stage, adapter_set) for stage in task.stages)
 
-    def _guide(self, job: Job, stage: Stage, ensemble: Ensemble) -> Guidance:
+    def _guide(self, task: PictureTask, stage: Stage, adapter_set: AdapterSet) -> Guidance:
         def encode(schedule: Iterable[tuple[int, Text]]) -> tuple[tuple[int, Context], ...]:
-            return tuple((end, self._texts.encode(text, ensemble)) for end, text in schedule)
+            return tuple((end, self._texts.encode(text, adapter_set)) for end, text in schedule)
 
         return Guidance(
             parts=tuple((weight, encode(schedule)) for weight, schedule in stage.parts),
             negative=encode(stage.negative),
-            cfg=job.settings.cfg,
+            cfg=task.settings.cfg,
             strengths=_strengths(stage),
         )
 
-    def sign(self, job: Job, image: Image.Image, drawing: Drawing | None = None) -> Picture:
+    def finish(self, task: PictureTask, image: Image.Image, drawing: Drawing | None = None) -> Picture:
         """The finished picture with its recipes."""
         used: dict[Network, UsedAdapter] = {}
-        for network in dict.fromkeys(call.network for stage in job.stages for call in stage.calls if call.members):
+        for network in dict.fromkeys(call.network for stage in task.stages for call in stage.calls if call.members):
             used[network] = UsedAdapter(network, self._hash(network.name))
         known = {each.network.name: each.hash for each in used.values() if each.hash is not None}
         base = self.base
         return Picture(
             image=image,
-            request=job.request,
+            request=task.request,
             networks=tuple(used.values()),
             base_name=base.name,
             base_hash=base.content_hash,
-            infotext=write_infotext(job.request, job.settings, base.name, base.content_hash, known),
+            infotext=write_infotext(task.request, task.settings, base.name, base.content_hash, known),
             drawing=drawing,
         )
 
     def _hash(self, name: str) -> str | None:
-        path = self.shelf.path(name)
+        path = self.adapters.path(name)
         if not path.is_file():
             return None
         status = path.stat()

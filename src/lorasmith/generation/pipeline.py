@@ -1,4 +1,4 @@
-"""The studio: many requests in, pictures out; each picture has its own prompt, seed, adapters and strengths.
+"""Many requests in, pictures out; each picture has its own prompt, seed, adapters and strengths.
 
 A picture drawn in a batch equals the picture drawn alone, up to rounding. Adapters act on what guides away from the
 negative prompt too, as if they were merged.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import torch
@@ -20,8 +20,8 @@ from lorasmith.bases.hardware import precision_of
 from lorasmith.errors import UsageError
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Ticket
-from lorasmith.generation.desk import Desk, Job, Shelf
 from lorasmith.generation.pictures import Drawing, Picture
+from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
 from lorasmith.generation.previews import Previewer
 from lorasmith.generation.request import Request
 
@@ -30,32 +30,32 @@ MERGE_FROM = 8
 NOTE_TAGS = "an adapter tag in a negative prompt has no effect."
 
 
-class Studio:
-    """Draws on one base with the adapters of a shelf. `batch_size` is the number of pictures drawn together.
+class Pipeline:
+    """Draws on one base with the adapters of a source. `batch_size` is the number of pictures drawn together.
 
     With `mixed` pictures with different adapters share batches; without, a batch has one set, and each picture can be
     drawn again from its own file to the bit.
     """
 
     def __init__(
-        self, base: Base, shelf: Shelf | None = None, batch_size: int = BATCH_SIZE, mixed: bool = True
+        self, base: Base, adapters: AdapterSource | None = None, batch_size: int = BATCH_SIZE, mixed: bool = True
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch size {batch_size} is less than 1.")
         self.base = base
-        self.desk = Desk(base, shelf)
+        self.preparer = Preparer(base, adapters)
         self.batch_size = batch_size
         self.mixed = mixed
         self._previewer = Previewer(base)
 
     @property
-    def shelf(self) -> Shelf:
+    def adapters(self) -> AdapterSource:
         """Where adapters come from."""
-        return self.desk.shelf
+        return self.preparer.adapters
 
     def check(self, request: Request) -> None:
         """Raise what drawing this request would: PromptError, UsageError, AdapterError, RefusedError."""
-        self.desk.read(request)
+        self.preparer.prepare(request)
 
     def draw(
         self, requests: Sequence[Request], previews: int = 0, stop: Callable[[], bool] | None = None
@@ -67,29 +67,24 @@ class Studio:
         is asked within a step too, and raises Stopped. Raises PromptError, UsageError, AdapterError, RefusedError.
         """
         loaded: dict[str, Adapter] = {}
-        jobs = [self.desk.read(request, loaded) for request in requests]
-        if any(job.tags_in_negative for job in jobs):
+        tasks = [self.preparer.prepare(request, loaded) for request in requests]
+        if any(task.tags_in_negative for task in tasks):
             yield Note(NOTE_TAGS, level="warning", rule="U1")
-        batches = self._batches(jobs)
-        sets: Counter[object] = Counter(_adapters(job) for job in jobs)
-        shared = len({member for job in jobs for member in job.members}) <= SHARED_BANK
-        total = sum(max(jobs[index].evaluations for index in batch) for batch in batches)
+        batches = self._batches(tasks)
+        sets: Counter[object] = Counter(_adapters(task) for task in tasks)
+        shared = len({member for task in tasks for member in task.members}) <= SHARED_BANK
+        total = sum(max(tasks[index].evaluations for index in batch) for batch in batches)
         pictures: dict[int, Picture] = {}
         done, began = 0, time.monotonic()
         with ExitStack() as lent:
-            lent.callback(self.desk.ensembles.release)
+            lent.callback(self.preparer.banks.release)
             for batch in batches:
-                self.desk.ensemble(jobs if shared else [jobs[index] for index in batch])  # one bank, not one an adapter
-                stepper = Stepper(self.base, None, len(batch), previews, self.desk, self._previewer)
-                drawing = self._record([jobs[index] for index in batch], sets)
-                with ExitStack() as merged:
-                    if drawing is not None and drawing.merged:
-                        ensemble, strengths = self.desk.ensemble([jobs[batch[0]]]), jobs[batch[0]].steady or {}
-                        drawing = replace(drawing, merged=ensemble.can_merge(strengths))
-                        if drawing.merged:
-                            merged.enter_context(ensemble.merged(strengths))
-                    for place, index in enumerate(batch):
-                        stepper.add_job(jobs[index], index, None if drawing is None else replace(drawing, place=place))
+                together = [tasks[index] for index in batch]
+                self.preparer.adapter_set(tasks if shared else together)  # one bank, not one an adapter
+                stepper = Stepper(self.base, None, len(batch), previews, self.preparer, self._previewer)
+                with self._merging(together[0], self._record(together, sets)) as drawing:
+                    for place, (index, task) in enumerate(zip(batch, together, strict=True)):
+                        stepper.add_task(task, index, None if drawing is None else replace(drawing, place=place))
                     while len(stepper):
                         step = stepper.step(stop)
                         pictures.update({int(str(ticket)): picture for ticket, picture in step.finished})
@@ -98,20 +93,20 @@ class Studio:
                         if step.moved:
                             done += 1
                             yield Progress("drawing", done, total, eta(began, done, total))
-        return [pictures[index] for index in range(len(jobs))]
+        return [pictures[index] for index in range(len(tasks))]
 
     def redraw(self, request: Request, drawing: Drawing) -> Work[Picture]:
         """The picture of a request in a batch of the recorded shape, so that every sum rounds as it did then."""
-        job = self.desk.read(request)
-        stepper = Stepper(self.base, None, drawing.rows, 0, self.desk)
+        task = self.preparer.prepare(request)
+        stepper = Stepper(self.base, None, drawing.rows, 0, self.preparer)
         began = time.monotonic()
         for row in range(drawing.rows):
-            stepper.add_job(job, row, replace(drawing, place=row))
+            stepper.add_task(task, row, replace(drawing, place=row))
         with ExitStack() as merged:
-            merged.callback(self.desk.ensembles.release)
-            if drawing.merged and job.steady:
-                ensemble = self.desk.ensemble([job])
-                merged.enter_context(ensemble.merged(job.steady))
+            merged.callback(self.preparer.banks.release)
+            if drawing.merged and task.steady:
+                adapter_set = self.preparer.adapter_set([task])
+                merged.enter_context(adapter_set.merged(task.steady))
             found: dict[Ticket, Picture] = {}
             done = 0
             while len(stepper):
@@ -119,17 +114,30 @@ class Studio:
                 found.update(step.finished)
                 if step.moved:
                     done += 1
-                    yield Progress("drawing", done, job.evaluations, eta(began, done, job.evaluations))
+                    yield Progress("drawing", done, task.evaluations, eta(began, done, task.evaluations))
         return found[drawing.place]
 
-    def _record(self, batch: Sequence[Job], sets: Mapping[object, int]) -> Drawing | None:
+    @contextmanager
+    def _merging(self, task: PictureTask, drawing: Drawing | None) -> Iterator[Drawing | None]:
+        """Merged weights, where they are wanted and serve; gives how pictures are drawn inside."""
+        if drawing is None or not drawing.merged:
+            yield drawing
+            return
+        adapter_set, strengths = self.preparer.adapter_set([task]), task.steady or {}
+        if not adapter_set.can_merge(strengths):
+            yield replace(drawing, merged=False)
+            return
+        with adapter_set.merged(strengths):
+            yield drawing
+
+    def _record(self, batch: Sequence[PictureTask], sets: Mapping[object, int]) -> Drawing | None:
         """How a picture of this batch is drawn; None when that depends on its neighbours' adapters.
 
         `sets` says how many pictures of the call have the same adapters: many are worth merging, unless
         the base is kept compressed, which merged weights are not.
         """
         adapters = _adapters(batch[0])
-        if any(_adapters(job) != adapters for job in batch):
+        if any(_adapters(task) != adapters for task in batch):
             return None
         merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM and self.base.weights == "full"
         return Drawing(
@@ -140,16 +148,16 @@ class Studio:
             weights=self.base.weights,
         )
 
-    def _batches(self, jobs: Sequence[Job]) -> list[list[int]]:
+    def _batches(self, tasks: Sequence[PictureTask]) -> list[list[int]]:
         """Which requests are drawn together: those that need the same passes; many of one steady set by themselves."""
         groups: dict[object, list[int]] = {}
-        for index, job in enumerate(jobs):
-            groups.setdefault(_company(job), []).append(index)
+        for index, task in enumerate(tasks):
+            groups.setdefault(_company(task), []).append(index)
         batches: list[list[int]] = []
         for group in groups.values():
             by_set: dict[object, list[int]] = {}
             for index in group:
-                by_set.setdefault(_adapters(jobs[index]), []).append(index)
+                by_set.setdefault(_adapters(tasks[index]), []).append(index)
             together: list[int] = []
             for same in by_set.values():
                 if self.mixed and len(same) < MERGE_FROM:
@@ -163,11 +171,11 @@ class Studio:
         return [list(group[start : start + self.batch_size]) for start in range(0, len(group), self.batch_size)]
 
 
-def _company(job: Job) -> tuple[object, ...]:
+def _company(task: PictureTask) -> tuple[object, ...]:
     """Jobs with equal company take the same passes, row by row, from the first step to the last."""
-    return (*job.settings.company, *(stage.pattern(job.settings.cfg) for stage in job.stages))
+    return (*task.settings.company, *(stage.pattern(task.settings.cfg) for stage in task.stages))
 
 
-def _adapters(job: Job) -> tuple[object, ...]:
+def _adapters(task: PictureTask) -> tuple[object, ...]:
     """The adapters of all passes with their strengths in the denoiser."""
-    return tuple((member, call.network) for stage in job.stages for call in stage.calls for member, _ in call.members)
+    return tuple((member, call.network) for stage in task.stages for call in stage.calls for member, _ in call.members)

@@ -11,7 +11,7 @@ import torch
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.merged import Merged
 from lorasmith.bases.base import Base
-from lorasmith.generation.ensembles import Ensemble, Ensembles, Member, gather, identify
+from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
 from tests.adapters.drawing import trained_adapter
 from tests.adapters.toy import draw, toy_base
 
@@ -26,12 +26,12 @@ def test_a_thousand_switches_leave_the_base_as_it_was() -> None:
     base = toy_base()
     before = {name: tensor.clone() for name, tensor in base.denoiser.state_dict().items()}
     bare = draw(base)
-    ensemble = Ensemble(base, toy_adapters(base))
+    adapter_set = AdapterSet(base, toy_adapters(base))
     for turn in range(500):
         strengths = {A: 1.0 - turn % 3, B: 0.5 * (turn % 2)}
-        with ensemble.merged(strengths), ensemble.acting([strengths] * 4):
+        with adapter_set.merged(strengths), adapter_set.acting([strengths] * 4):
             pass
-        with ensemble.acting([{A: 1.0}, {B: -1.0}, {}, {A: 0.5, B: 2.0}]):
+        with adapter_set.acting([{A: 1.0}, {B: -1.0}, {}, {A: 0.5, B: 2.0}]):
             pass
     assert all(torch.equal(before[name], tensor) for name, tensor in base.denoiser.state_dict().items())
     assert torch.equal(draw(base), bare)
@@ -39,17 +39,17 @@ def test_a_thousand_switches_leave_the_base_as_it_was() -> None:
 
 def test_merged_is_the_side_path_up_to_rounding_and_only_for_its_own_strengths() -> None:
     base = toy_base()
-    ensemble = Ensemble(base, toy_adapters(base))
+    adapter_set = AdapterSet(base, toy_adapters(base))
     strengths, other = {A: 0.7, B: -1.2}, {A: 0.2}
-    with ensemble.acting([strengths] * 4):
+    with adapter_set.acting([strengths] * 4):
         side = draw(base)
-    with ensemble.acting([other] * 4):
+    with adapter_set.acting([other] * 4):
         apart = draw(base)
-    with ensemble.merged(strengths):
+    with adapter_set.merged(strengths):
         assert torch.equal(draw(base), draw(toy_base()))
-        with ensemble.acting([strengths] * 4):
+        with adapter_set.acting([strengths] * 4):
             merged = draw(base)
-        with ensemble.acting([other] * 4):
+        with adapter_set.acting([other] * 4):
             torch.testing.assert_close(draw(base), apart, atol=0, rtol=0)
     torch.testing.assert_close(merged, side, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(side, apart, atol=1e-2)
@@ -60,11 +60,11 @@ def test_weights_that_would_round_the_adapter_away_are_not_merged(size: float, f
     base = toy_base()
     base.denoiser.to(torch.bfloat16)
     adapter = trained_adapter(base, "a", size=size)
-    ensemble = Ensemble(base, {A: adapter})
-    assert ensemble.can_merge({A: 1.0}) is fits
-    assert ensemble.can_merge({A: 1.0}) is fits
-    assert ensemble.bank is not None
-    merged = ensemble.bank.merge(torch.ones(1))
+    adapter_set = AdapterSet(base, {A: adapter})
+    assert adapter_set.can_merge({A: 1.0}) is fits
+    assert adapter_set.can_merge({A: 1.0}) is fits
+    assert adapter_set.bank is not None
+    merged = adapter_set.bank.merge(torch.ones(1))
     lost = wanted = 0.0
     for name, weight, value in _by_name(base, merged):
         change = adapter.layers[name].delta_weight(weight.float())
@@ -72,7 +72,7 @@ def test_weights_that_would_round_the_adapter_away_are_not_merged(size: float, f
         wanted += float(change.square().sum())
     assert merged.loss == pytest.approx((lost / wanted) ** 0.5, rel=1e-3)
     base.denoiser.float()
-    assert Ensemble(base, {A: adapter}).can_merge({A: 1.0})
+    assert AdapterSet(base, {A: adapter}).can_merge({A: 1.0})
 
 
 def _by_name(base: Base, merged: Merged) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
@@ -85,10 +85,10 @@ def _by_name(base: Base, merged: Merged) -> Iterator[tuple[str, torch.Tensor, to
 def test_a_bank_with_more_members_serves_fewer_and_old_ones_go() -> None:
     base = toy_base()
     adapters = toy_adapters(base)
-    kept = Ensembles(base)
+    kept = BankCache(base)
     both = kept.get(adapters)
     assert kept.get({A: adapters[A]}) is both
-    small = Ensembles(base, capacity=1)
+    small = BankCache(base, capacity=1)
     first = small.get({A: adapters[A]})
     assert small.get({A: adapters[A]}) is first
     small.get({B: adapters[B]})
@@ -99,7 +99,7 @@ def test_a_bank_with_more_members_serves_fewer_and_old_ones_go() -> None:
 def test_a_new_bank_takes_in_who_may_be_wanted_soon_and_only_the_last_one_keeps_merged_weights() -> None:
     base = toy_base()
     adapters = toy_adapters(base)
-    kept = Ensembles(base)
+    kept = BankCache(base)
     narrow = kept.get({A: adapters[A]})
     with narrow.acting([{A: 1.0}] * 4):
         alone = draw(base)
@@ -118,7 +118,7 @@ def test_columns_have_one_order_and_adapters_one_number() -> None:
     base = toy_base()
     adapters = toy_adapters(base)
     turned = dict(reversed(adapters.items()))
-    assert Ensemble(base, adapters).columns == Ensemble(base, turned).columns
+    assert AdapterSet(base, adapters).columns == AdapterSet(base, turned).columns
     first, second = adapters.values()
     assert identify(first) == identify(first) != identify(second)
     assert gather([(A, 0.5), (B, 1.0), (A, 0.25)]) == {A: 0.75, B: 1.0}

@@ -52,7 +52,7 @@ def identify(adapter: Adapter) -> int:
     return _identities[adapter]
 
 
-class Ensemble:
+class AdapterSet:
     """A bank and which of its columns is whose."""
 
     def __init__(self, base: Base, members: Mapping[Member, Adapter]) -> None:
@@ -136,15 +136,15 @@ class Ensemble:
         return tuple(row)
 
 
-class Ensembles:
+class BankCache:
     """Banks by their members; the least recently used go first when all together hold more than `capacity` bytes."""
 
     def __init__(self, base: Base, capacity: int = BANK_BYTES) -> None:
         self.base = base
         self.capacity = capacity
-        self._kept: OrderedDict[frozenset[Member], Ensemble] = OrderedDict()
+        self._kept: OrderedDict[frozenset[Member], AdapterSet] = OrderedDict()
 
-    def get(self, members: Mapping[Member, Adapter], also: Mapping[Member, Adapter] | None = None) -> Ensemble:
+    def get(self, members: Mapping[Member, Adapter], also: Mapping[Member, Adapter] | None = None) -> AdapterSet:
         """A bank that has all of `members`, perhaps others too; a new one has those of `also`, which may be wanted
         soon. Only this one keeps merged weights. Raises AdapterError where one does not fit the base."""
         wanted, last = frozenset(members), next(reversed(self._kept), None)
@@ -153,7 +153,7 @@ class Ensembles:
             everybody = {**(also or {}), **members}
             key = frozenset(everybody)
             self._kept = OrderedDict((kept, other) for kept, other in self._kept.items() if not kept <= key)
-            self._kept[key] = Ensemble(self.base, everybody)
+            self._kept[key] = AdapterSet(self.base, everybody)
         if last is not None and last in self._kept and last != key:
             self._kept[last].release()
         self._kept.move_to_end(key)
@@ -163,13 +163,13 @@ class Ensembles:
 
     def release(self) -> None:
         """Give the memory of all merged weights back."""
-        for ensemble in self._kept.values():
-            ensemble.release()
+        for adapter_set in self._kept.values():
+            adapter_set.release()
 
     @property
     def bytes(self) -> int:
         """Memory of the banks' factors."""
-        return sum(ensemble.bytes for ensemble in self._kept.values())
+        return sum(adapter_set.bytes for adapter_set in self._kept.values())
 
 
 def gather(parts: Iterable[tuple[Member, float]]) -> dict[Member, float]:
