@@ -107,7 +107,7 @@ def get_bases(service: TheService) -> dict[str, Any]:
 def list_choices() -> dict[str, list[str]]:
     """Samplers, schedules and upscalers. The first call imports what draws."""
     from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
-    from lorasmith.generation.request import UPSCALERS
+    from lorasmith.generation.spec import UPSCALERS
 
     return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULES), "upscalers": list(UPSCALERS)}
 
