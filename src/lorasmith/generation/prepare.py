@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 from PIL import Image
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
@@ -247,14 +246,7 @@ def cut_ranks(adapter: Adapter, dyn: int | None) -> Adapter:
     """The first `dyn` ranks of a plain LoRA at the full rank's scale; other algorithms stay whole, as in A1111."""
     if dyn is None:
         return adapter
-    layers = {
-        name: replace(
-            factors, down=factors.down[:dyn], up=factors.up[:, :dyn], alpha=factors.scale * min(dyn, factors.rank)
-        )
-        if isinstance(factors, LoraFactors)
-        else factors
-        for name, factors in adapter.layers.items()
-    }
+    layers = {name: factors.first_ranks(dyn) for name, factors in adapter.layers.items()}
     return replace(adapter, layers=layers)
 
 

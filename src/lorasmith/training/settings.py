@@ -131,6 +131,7 @@ class NetworkSettings:
     conv_alpha: float | None
     groups: tuple[str, ...]
     options: Options
+    tucker: bool
     dora: bool
     rank_stabilised: bool
     norms: bool

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from lorasmith.adapters.algorithms.algorithm import Options
+from lorasmith.adapters.algorithms.dylora import DyloraOptions
+from lorasmith.adapters.algorithms.lokr import LokrOptions
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import TimestepRange
@@ -106,19 +108,21 @@ def _network(recipe: Recipe) -> NetworkSettings:
         conv_rank=recipe.conv.rank,
         conv_alpha=recipe.conv.alpha,
         groups=recipe.layers,
-        options=Options(
-            tucker=recipe.conv.tucker,
-            factor=recipe.lokr.factor,
-            full=recipe.lokr.full,
-            both=recipe.lokr.both,
-            block=recipe.dylora_block,
-        ),
+        options=_algorithm_options(recipe),
+        tucker=recipe.conv.tucker,
         dora=recipe.dora,
         rank_stabilised=recipe.rank_stabilised,
         norms=recipe.norms,
         trains_text=recipe.trains_text,
         init=recipe.init,
     )
+
+
+def _algorithm_options(recipe: Recipe) -> Options:
+    """The options of the recipe's algorithm."""
+    if recipe.algorithm == "lokr":
+        return LokrOptions(**recipe.lokr.model_dump())
+    return DyloraOptions(block=recipe.dylora_block) if recipe.algorithm == "dylora" else Options()
 
 
 def _layers(recipe: Recipe) -> LayerSettings:

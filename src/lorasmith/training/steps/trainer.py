@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
@@ -24,7 +23,7 @@ from lorasmith.training.steps.averaging import Average
 from lorasmith.training.steps.layers import LayerChoice
 from lorasmith.training.steps.objective import Loss, Objective
 from lorasmith.training.steps.passes import Asking
-from lorasmith.training.steps.weight_norm import bound_norms, squared_norm
+from lorasmith.training.steps.weight_norm import bound_norms
 
 EXPLODED = 10.0
 """A loss that predicting nothing at all would give about a tenth of."""
@@ -135,15 +134,14 @@ class Trainer:
         if not weight:
             return
         for _, layer_adapter, place in self._bank.layer_adapters(self._column):
-            penalty = weight * squared_norm(layer_adapter.live_factors(place), layer_adapter.layer.weight)
+            penalty = weight * layer_adapter.live_factors(place).squared_norm(layer_adapter.layer.weight)
             penalty.backward()  # type: ignore[no-untyped-call]
 
     def _bound(self) -> None:
         most = self._settings.optimizer.max_weight_norm
         if most:
             found = self._bank.layer_adapters(self._column)
-            live = ((layer_adapter.layer, layer_adapter.live_factors(place)) for _, layer_adapter, place in found)
-            bound_norms(((layer, each) for layer, each in live if isinstance(each, LoraFactors)), most)
+            bound_norms(((each.layer.weight, each.live_factors(place)) for _, each, place in found), most)
 
     def _check(self, loss: float, norm: float) -> None:
         where = f"step {self.step + 1}"
@@ -185,6 +183,7 @@ def fresh_adapter(base: Base, settings: RunSettings) -> Adapter:
         generator=key_generator(settings.seed, "factors"),
         groups=network.groups,
         options=network.options,
+        tucker=network.tucker,
         dora=network.dora,
         rank_stabilised=network.rank_stabilised,
         norms=network.norms,
