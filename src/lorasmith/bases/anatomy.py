@@ -84,7 +84,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 _PARTS_HINT = "Give the whole checkpoint, or the model's diffusers folder."
 _OTHERS: tuple[tuple[str, str, str], ...] = (
     # (pattern of a key, what has one, what to do)
-    (r"lora_(up|down|A|B)|\.(hada|lokr)_w|oft_blocks|dora_scale", "an adapter, not a base", "Give its base as --base."),
+    (
+        r"lora_(up|down|A|B)|\.(hada|lokr)_w|oft_blocks|dora_scale",
+        "an adapter, not a base",
+        "Give the base that it is for.",
+    ),
     (r"^control_model\.|^controlnet_", "a ControlNet", ""),
     (r"motion_module", "an AnimateDiff motion module", ""),
     (r"time_stack|time_mixer", "Stable Video Diffusion", ""),

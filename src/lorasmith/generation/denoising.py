@@ -20,21 +20,21 @@ from lorasmith.generation.denoise_calls import DenoiseCall, Guidance, tiled
 from lorasmith.generation.noise import first_noise
 from lorasmith.generation.pixels import cover_latents, fit_image, to_image
 from lorasmith.generation.prepare import PictureTask, Stage
-from lorasmith.generation.request import LATENT_UPSCALERS, PIXEL_UPSCALERS, Hires, InitImage
+from lorasmith.generation.spec import LATENT_UPSCALERS, PIXEL_UPSCALERS, Hires, InitImage
 
 Denoising = Generator[DenoiseCall, Tensor, Image.Image]
 
 
 def denoise(base: Base, task: PictureTask, guidances: Sequence[Guidance]) -> Denoising:
     """Draw the task's picture; `guidances` are what it is told in each of its stages."""
-    request, settings = task.request, task.settings
+    spec = task.spec
     passes = _Passes(base, task)
-    if request.init is None:
+    if spec.init is None:
         z = yield from passes.draw_new(task.stages[0], guidances[0])
-        if settings.hires_size is None or request.hires is None:
+        if spec.hires_size is None or spec.hires is None:
             return passes.develop(z)
-        return (yield from passes.draw_larger(z, request.hires, settings.hires_size, task.stages[1], guidances[1]))
-    return (yield from passes.draw_over(request.init, task.stages[0], guidances[0]))
+        return (yield from passes.draw_larger(z, spec.hires, spec.hires_size, task.stages[1], guidances[1]))
+    return (yield from passes.draw_over(spec.init, task.stages[0], guidances[0]))
 
 
 class _Passes:
@@ -45,17 +45,17 @@ class _Passes:
 
     def draw_new(self, stage: Stage, guidance: Guidance) -> Generator[DenoiseCall, Tensor, Tensor]:
         """Latents from noise."""
-        settings = self.task.settings
-        size = (settings.width, settings.height)
+        spec = self.task.spec
+        size = (spec.width, spec.height)
         noise, draw = self._noise(size)
         sigmas = self._sigmas(stage.total, size)
-        x = start(settings.sampler, noise, sigmas[0], self.base.parametrisation.spread(sigmas[0]))
+        x = start(spec.sampler, noise, sigmas[0], self.base.parametrisation.spread(sigmas[0]))
         return (yield from self._walk(x, sigmas, draw, stage, guidance, size))
 
     def draw_over(self, init: InitImage, stage: Stage, guidance: Guidance) -> Denoising:
         """A picture drawn over another one; where the mask is black that one stays to the pixel."""
-        settings = self.task.settings
-        size = (settings.width, settings.height)
+        spec = self.task.spec
+        size = (spec.width, spec.height)
         given = fit_image(init.image.convert("RGB"), size, init.resize)
         mask = None if init.mask is None else fit_image(init.mask.convert("L"), size, init.resize)
         if stage.skipped == stage.total:
@@ -80,7 +80,7 @@ class _Passes:
             mode, antialias = LATENT_UPSCALERS[hires.upscaler]
             z_0 = cover_latents(z, (size[0] // factor, size[1] // factor), mode, antialias)
         else:
-            larger = fit_image(self.develop(z), size, "crop", PIXEL_UPSCALERS[hires.upscaler])
+            larger = fit_image(self.develop(z), size, "crop", Image.Resampling[PIXEL_UPSCALERS[hires.upscaler]])
             if stage.skipped == stage.total:
                 return larger
             z_0 = self._encode(larger)
@@ -94,26 +94,26 @@ class _Passes:
 
     def develop(self, z: Tensor) -> Image.Image:
         """Latents to a picture."""
-        with tiled(self.base.vae, self.task.settings.tiling):
+        with tiled(self.base.vae, self.task.spec.tiling):
             pixels = self.base.decode_latents(z.to(self.base.dtype)).float()
         return to_image(pixels)
 
     def _encode(self, image: Image.Image) -> Tensor:
         raw = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(1, *image.size[::-1], 3)
         pixels = raw.permute(0, 3, 1, 2).float() / 127.5 - 1
-        with tiled(self.base.vae, self.task.settings.tiling):
+        with tiled(self.base.vae, self.task.spec.tiling):
             return self.base.encode_images(pixels).float()
 
     def _noise(self, size: tuple[int, int]) -> tuple[Tensor, Callable[[], Tensor]]:
         """The first noise of a pass, and where more of it comes from."""
         factor, device = self.base.vae_factor, self.base.device
         shape = (self.base.latent_channels, size[1] // factor, size[0] // factor)
-        noise, more = first_noise(shape, self.task.settings.seed, self.task.request.variation)
+        noise, more = first_noise(shape, self.task.spec.seed, self.task.spec.variation)
         return noise.to(device), lambda: torch.randn((1, *shape), generator=more).to(device)
 
     def _sigmas(self, steps: int, size: tuple[int, int]) -> list[float]:
-        settings, table = self.task.settings, self.base.parametrisation.sigma_table(size)
-        return get_sigmas(settings.schedule, settings.sampler, table, steps)
+        spec, table = self.task.spec, self.base.parametrisation.sigma_table(size)
+        return get_sigmas(spec.schedule, spec.sampler, table, steps)
 
     def _walk(
         self,
@@ -128,13 +128,13 @@ class _Passes:
     ) -> Generator[DenoiseCall, Tensor, Tensor]:
         """From latents at `sigmas[0]` to clean ones; with `share` only that share of them is drawn, the rest is
         `z_0`."""
-        settings = self.task.settings
-        eta = SAMPLERS[settings.sampler].eta if settings.eta is None else settings.eta
+        spec = self.task.spec
+        eta = SAMPLERS[spec.sampler].eta if spec.eta is None else spec.eta
         is_flow = self.base.parametrisation.sigma_table(size).flow
-        walk = begin(settings.sampler, x, Run(sigmas, draw, eta, is_flow))
+        walk = begin(spec.sampler, x, Run(sigmas, draw, eta, is_flow))
         noisy = next(walk)
         while True:
-            x_0 = yield DenoiseCall(noisy, guidance, stage.skipped + noisy.step + 1, size, settings.tiling)
+            x_0 = yield DenoiseCall(noisy, guidance, stage.skipped + noisy.step + 1, size, spec.tiling)
             if share is not None and z_0 is not None:
                 x_0 = share * x_0 + (1 - share) * z_0
             try:

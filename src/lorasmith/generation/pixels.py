@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from lorasmith.generation.request import Resize
+from lorasmith.generation.spec import Resize
 
 
 def to_image(pixels_1CHW: Tensor) -> Image.Image:
