@@ -154,11 +154,12 @@ def plan_training(
         return PlannedRun(plan, recipe, "a guess" if pace is None else "a run")
     from lorasmith.training.loop import training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
+    from lorasmith.training.unpacking import unpack
 
     yield Note("timing a few steps on noise ...")
     base = training_base(recipe)
     opening = time.perf_counter() - begun
-    pace = time_steps(recipe, plan, base, project.root)
+    pace = time_steps(unpack(recipe), plan, base, project.root)
     write_pace(project.cache, recipe, pace, opening)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     return PlannedRun(plan, recipe, "a rehearsal")
