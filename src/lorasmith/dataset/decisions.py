@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -158,15 +158,15 @@ def _alone(project: Project) -> Iterator[None]:
 
     Where there are no locks, or no cache folder can be made, it goes on without.
     """
-    with ExitStack() as held:
-        try:
-            project.cache.mkdir(parents=True, exist_ok=True)
-            held.enter_context(hold(project.cache / _LOCK, _PATIENCE))
-        except OSError:
-            pass
-        except HeldError as fault:
-            message = f"{fault.whose} has been deciding on images for a while."
-            raise DatasetError(message, where=project.curation, hint="Wait for it, then run this again.") from None
+    try:
+        project.cache.mkdir(parents=True, exist_ok=True)
+        lock: AbstractContextManager[object] = hold(project.cache / _LOCK, _PATIENCE)
+    except OSError:
+        lock = nullcontext()
+    except HeldError as fault:
+        message = f"{fault.whose} has been deciding on images for a while."
+        raise DatasetError(message, where=project.curation, hint="Wait for it, then run this again.") from None
+    with lock:
         yield
 
 

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -217,14 +217,14 @@ def _environment(device: str) -> Mapping[str, str]:
 @contextmanager
 def _hold(file: Path, device: str) -> Iterator[int]:
     """Hold the device's lock; its descriptor. Raises BusyError."""
-    with ExitStack() as held:
-        try:
-            lock = held.enter_context(hold(file))
-        except (HeldError, OSError) as fault:
-            who = f" ({fault.whose})" if isinstance(fault, HeldError) and fault.holder else ""
-            raise BusyError(
-                f"the device {device} has a worker already{who}, or a job that ends itself now.",
-                where=file,
-                remedy=Sentence("Wait a moment, or name another device with ", Give("device"), "."),
-            ) from None
-        yield lock
+    try:
+        lock = hold(file)
+    except HeldError as fault:
+        who = f" ({fault.whose})" if fault.process else ""
+        raise BusyError(
+            f"the device {device} has a worker already{who}, or a job that ends itself now.",
+            where=file,
+            remedy=Sentence("Wait a moment, or name another device with ", Give("device"), "."),
+        ) from None
+    with lock:
+        yield lock.fileno()

@@ -7,11 +7,11 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-#: The byte that is locked where systems lock bytes: far behind the words, so that others can read those.
 _FAR = 1 << 30
+"""Where a file is locked on systems on which nobody can read what is locked."""
 _PAUSE = 0.05
 
 if sys.platform == "win32":
@@ -32,51 +32,42 @@ else:
 
 
 class HeldError(Exception):
-    """Another process holds the lock: `holder` is its number, or None where it has not said so."""
+    """Another process holds the file; `process` is its id where that can be read."""
 
-    def __init__(self, holder: int | None) -> None:
-        super().__init__(f"held by {holder}")
-        self.holder = holder
+    def __init__(self, process: int | None) -> None:
+        super().__init__(f"held by process {process}")
+        self.process = process
 
     @property
     def whose(self) -> str:
         """``process 123``, or ``another process``."""
-        return "another process" if self.holder is None else f"process {self.holder}"
+        return "another process" if self.process is None else f"process {self.process}"
 
 
-@contextlib.contextmanager
-def hold(file: Path, wait: float = 0.0) -> Iterator[int]:
-    """Hold the lock of `file`, which is made; gives its descriptor (a child that inherits it holds the lock, too).
+def hold(file: Path, wait: float = 0.0) -> BinaryIO:
+    """Lock a file until it is closed or this process ends, however it ends; its id stands in the file.
 
-    Tries for `wait` seconds. Raises HeldError, or OSError where files cannot be locked.
+    A child that inherits the descriptor holds it, too. Tries for `wait` seconds. Raises HeldError when another has it,
+    OSError when it cannot be opened. Where files cannot be locked, nobody is kept out.
     """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        deadline = time.monotonic() + wait
-        while True:
-            try:
-                _lock(descriptor)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise HeldError(_holder(descriptor)) from None
+    held = file.open("a+b")
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            _lock(held.fileno())
+            break
+        except BlockingIOError:
+            if time.monotonic() < deadline:
                 time.sleep(_PAUSE)
-        _write_holder(descriptor)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _write_holder(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, str(os.getpid()).encode("ascii"))
-
-
-def _holder(descriptor: int) -> int | None:
-    try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return int(os.read(descriptor, 32))
-    except (OSError, ValueError):
-        return None
+                continue
+            held.seek(0)
+            known = held.read(32).strip()
+            held.close()
+            raise HeldError(int(known) if known.isdigit() else None) from None
+        except OSError:
+            return held
+    with contextlib.suppress(OSError):  # a full disk: then nobody learns who holds it
+        held.truncate(0)
+        held.write(b"%d" % os.getpid())
+        held.flush()
+    return held
