@@ -106,10 +106,11 @@ def get_bases(service: TheService) -> dict[str, Any]:
 @cache
 def list_choices() -> dict[str, list[str]]:
     """Samplers, schedules and upscalers. The first call imports what draws."""
-    from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
-    from lorasmith.generation.request import UPSCALERS
+    from lorasmith.diffusion.samplers import SAMPLERS
+    from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
+    from lorasmith.generation.spec import UPSCALERS
 
-    return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULES), "upscalers": list(UPSCALERS)}
+    return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULE_NAMES), "upscalers": list(UPSCALERS)}
 
 
 @router.get("/choices", response_model=schemas.ChoicesAnswer, tags=["choices"])

@@ -44,20 +44,13 @@ def command(
 
     Example: lorasmith inspect my-lora --html look.html
     """
-    from dataclasses import replace
-
-    from lorasmith.bases.vocabulary import read_vocabulary
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.page import write_page
-    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.face.stages import inspect_images
     from lorasmith.project import open_project
-    from lorasmith.tags.inspection import inspect_project
-    from lorasmith.tags.library import read_library
 
     opened = open_project(project)
-    dataset = show(read_dataset(opened), json)
-    vocabulary = replace(read_vocabulary(opened), library=read_library(_find_adapters(adapters), opened.lora.name))
-    inspection = show(inspect_project(opened, dataset, vocabulary), json)
+    dataset, inspection = show(inspect_images(opened, _find_adapters(adapters)), json)
     page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))
