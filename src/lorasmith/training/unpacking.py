@@ -8,9 +8,9 @@ from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.adapters.algorithms.dylora import DyloraOptions
 from lorasmith.adapters.algorithms.lokr import LokrOptions
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.losses import WEIGHTS, ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
-from lorasmith.diffusion.timesteps import TimestepSampling
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
+from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.settings import (
@@ -85,7 +85,9 @@ def _rows(recipe: Recipe) -> RowSettings:
         flip=recipe.flip,
         random_crop=recipe.augment.random_crop,
         noise=NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"})),
-        timesteps=TimestepSampling(span.min, span.max, span.sampling, span.mean, span.std),
+        timesteps=TimestepSampling(
+            span.min, span.max, span.sampling, span.mean, span.std, SizeShift() if span.shift == "size" else span.shift
+        ),
         caption=CaptionSettings(
             caption.shuffle,
             caption.keep_tokens,
@@ -144,7 +146,7 @@ def _loss(recipe: Recipe) -> LossSettings:
     loss, dropout = recipe.loss, recipe.dropout
     return LossSettings(
         measure=ErrorMeasure(loss.kind, loss.huber_c, loss.huber_scale, loss.huber_schedule),
-        weights=TimestepWeights(loss.min_snr_gamma, loss.scale_v, loss.v_like, loss.debiased, loss.p2_gamma),
+        weights=TimestepWeights({name: getattr(loss, name) for name in WEIGHTS}),
         renormalises=loss.mask_renormalise,
         zero_terminal_snr=recipe.noise.zero_terminal_snr,
         trains_text=recipe.trains_text,
