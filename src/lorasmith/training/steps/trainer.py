@@ -17,9 +17,11 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import TrainingError
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.flat import FlatGroup, clip_gradients
+from lorasmith.optimizers.rates import RateSchedule
+from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
-from lorasmith.training.rates import RateSchedule
 from lorasmith.training.rows.batches import Batch
 from lorasmith.training.rows.source import MicroBatch, RowSource
 from lorasmith.training.steps.averaging import Average
@@ -45,19 +47,16 @@ class Trainer:
         self._full_rates, factors = group_factors(bank, column, LayerChoice(bank.base, recipe))
         self._groups = [FlatGroup(name, some) for name, some in factors.items()]
         table = recipe.optimizer
-        self._optimizer = build_optimizer(
-            table.name,
-            self._groups,
-            weight_decay=table.weight_decay,
-            betas=table.betas,
-            relative=table.relative,
-            growth=table.growth,
-        )
+        entry = OPTIMIZERS[table.name]
+        own = {key: getattr(table, key) for key in entry.options.model_fields}
+        self._optimizer = entry.make(self._groups, **own)
         average = recipe.average
         self._average = Average(self._groups, average.kind, decay=average.decay, share=average.share, steps=steps)
         self._objective = Objective(bank.base, recipe)
         shape = recipe.schedule
-        self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.cycles, shape.power)
+        schedule = SCHEDULES[shape.name].options
+        options = schedule(**{key: getattr(shape, key) for key in schedule.model_fields})
+        self._schedule = RateSchedule(shape.name, steps, shape.warmup, options)
         self.step = 0
         self.is_whole = True
         """False while a step changes the factors: then nothing may be saved."""
