@@ -66,7 +66,7 @@ def step_of(bank: AdapterBank, rows: int) -> Callable[[], None]:
     """A training step of the bank's adapters, a row each."""
     unet = bank.base.denoiser
     groups = [[FlatGroup("unet", bank.factors("unet", column))] for column in range(rows)]
-    optimizers = [OPTIMIZERS["adamw"].make(each, weight_decay=0.01) for each in groups]
+    optimizers = [OPTIMIZERS["adamw"].make(each) for each in groups]
     x, t, hidden = inputs(rows)
 
     def step() -> None:

@@ -32,7 +32,7 @@ def test_steps_lower_the_loss(algorithm: str, optimizer: str) -> None:
     base = toy_base()
     bank = AdapterBank(base, [fresh(algorithm=algorithm)], trainable=True)
     group = FlatGroup("unet", bank.factors("unet"))
-    steps = OPTIMIZERS[optimizer].make([group], weight_decay=0.0)
+    steps = OPTIMIZERS[optimizer].make([group], OPTIMIZERS[optimizer].options(weight_decay=0.0))
     x, t = torch.randn(4, 8, 8, 8), torch.randn(4, 10)
     target = base.denoiser(x, t) + 0.3 * torch.randn(4, 16, 24)
     losses = []

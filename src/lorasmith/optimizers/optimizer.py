@@ -102,10 +102,11 @@ class OptimizerEntry:
     averages: bool = False
     words: OptimizerWords = OptimizerWords()
 
-    def make(self, groups: Sequence[FlatGroup], **options: Any) -> Optimizer:
-        """The optimizer of these groups. Raises RecipeError when its library cannot be used."""
+    def make(self, groups: Sequence[FlatGroup], options: OptimizerOptions | None = None) -> Optimizer:
+        """The optimizer of these groups, with the entry's own options or their defaults. Raises RecipeError when its
+        library cannot be used."""
         self.require()
-        return self.build(groups, self.options(**options))
+        return self.build(groups, self.options() if options is None else options)
 
     def require(self) -> None:
         """Raises RecipeError when the library that it needs is not installed."""
