@@ -183,7 +183,7 @@ def get_jobs(
 
 
 def _current(service: Service, job: dict[str, Any]) -> dict[str, Any]:
-    return service.job_json(job["id"]) if service.board.find(job["id"]) is not None else job
+    return service.job_json(job["id"]) if service.find_job(job["id"]) is not None else job
 
 
 @router.get("/jobs/{job}", response_model=schemas.JobAnswer, responses={404: _ERRORS[404]}, tags=["jobs"])

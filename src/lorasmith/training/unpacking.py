@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TypeVar
 
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.adapters.algorithms.dylora import DyloraOptions
@@ -11,8 +12,11 @@ from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.losses import WEIGHTS, ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.schema import TableModel
 from lorasmith.training.settings import (
     AverageSettings,
     CaptionSettings,
@@ -31,6 +35,8 @@ from lorasmith.training.settings import (
     ScheduleSettings,
 )
 
+T = TypeVar("T", bound=TableModel)
+
 
 def unpack(recipe: Recipe) -> RunSettings:
     """What every stage is told."""
@@ -46,7 +52,7 @@ def unpack(recipe: Recipe) -> RunSettings:
         layers=_layers(recipe),
         loss=_loss(recipe),
         optimizer=_optimizer(recipe),
-        schedule=ScheduleSettings(schedule.name, schedule.warmup, schedule.cycles, schedule.power),
+        schedule=ScheduleSettings(schedule.name, schedule.warmup, _own(SCHEDULES[schedule.name].options, schedule)),
         average=AverageSettings(average.kind, average.decay, average.share),
         saving=_saving(recipe),
         memory=_memory(recipe),
@@ -161,14 +167,16 @@ def _optimizer(recipe: Recipe) -> OptimizerSettings:
     table = recipe.optimizer
     return OptimizerSettings(
         name=table.name,
-        weight_decay=table.weight_decay,
-        betas=table.betas,
-        relative=table.relative,
-        growth=table.growth,
+        options=_own(OPTIMIZERS[table.name].options, table),
         max_grad_norm=recipe.max_grad_norm,
         max_weight_norm=recipe.max_weight_norm,
         delta_norm=recipe.delta_norm,
     )
+
+
+def _own(kind: type[T], table: TableModel) -> T:
+    """Those of a table's values that are an entry's options."""
+    return kind(**{key: getattr(table, key) for key in kind.model_fields})
 
 
 def _saving(recipe: Recipe) -> SaveSettings:
