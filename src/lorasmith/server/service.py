@@ -74,6 +74,7 @@ class Service:
         for row in self.store.unfinished():
             if row.face in self._faces:
                 self.board.revive(row, self._faces[row.face])
+        self.store.remove_partials()
         self.inputs.tidy()
         self.worker.start(self.board, self.default_base().name if self.settings.preload else None)
 
