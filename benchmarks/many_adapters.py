@@ -31,7 +31,7 @@ from lorasmith.bases.targets import text_targets, unet_targets
 from lorasmith.events import finish
 from lorasmith.generation.adapter_sets import AdapterSet, Member, identify
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 
 COUNT = 8
 RANK = 16
@@ -117,8 +117,8 @@ def drawing(base: Base, folder: Path, steps: int, cfg: float, rounds: int) -> di
     pipeline = pipeline_of(base)
 
     def ours(tags: Sequence[str]) -> Callable[[], object]:
-        requests = [Request(f"a face {tag}", seed=i, steps=steps, cfg=cfg) for i, tag in enumerate(tags)]
-        return lambda: finish(lorasmith.draw(requests))
+        specs = [PictureSpec(f"a face {tag}", seed=i, steps=steps, cfg=cfg) for i, tag in enumerate(tags)]
+        return lambda: finish(lorasmith.draw(specs))
 
     def theirs() -> None:
         for number in range(COUNT):

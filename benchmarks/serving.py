@@ -31,7 +31,7 @@ from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base, load_base
 from lorasmith.events import finish
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.metrics import resident_bytes
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.uvicorn_server import build_server
@@ -77,14 +77,14 @@ def draw_offline(folder: Path, tags: Sequence[str], seconds: float, steps: int) 
     """Pictures a second in full batches."""
     base = load_base("doodle")
     pipeline = Pipeline(base, AdapterCache([folder]), BATCH)
-    finish(pipeline.draw([Request(f"1girl, smile{tag}", seed=1, steps=steps) for tag in tags[:BATCH]]))
+    finish(pipeline.draw([PictureSpec(f"1girl, smile{tag}", seed=1, steps=steps) for tag in tags[:BATCH]]))
     drawn, start = 0, time.monotonic()
     while time.monotonic() - start < seconds:
-        requests = [
-            Request(f"1girl, smile{tags[(drawn + index) % len(tags)]}", seed=drawn + index, steps=steps)
+        specs = [
+            PictureSpec(f"1girl, smile{tags[(drawn + index) % len(tags)]}", seed=drawn + index, steps=steps)
             for index in range(BATCH)
         ]
-        drawn += len(finish(pipeline.draw(requests)))
+        drawn += len(finish(pipeline.draw(specs)))
     return drawn / (time.monotonic() - start)
 
 

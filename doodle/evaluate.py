@@ -22,8 +22,9 @@ from lorasmith.bases.base import open_base
 from lorasmith.bases.doodle import doodle_folder, tagger_folder
 from lorasmith.events import finish
 from lorasmith.exam.judges import TaggerJudge, exact_judge
+from lorasmith.generation.checks import EMBEDDED_CFG
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import EMBEDDED_CFG, Request
+from lorasmith.generation.spec import PictureSpec
 
 Seen = dict[str, str]
 
@@ -55,8 +56,8 @@ def figures(wanted: list[Seen], found: list[dict[str, str | None]]) -> dict[str,
 
 def draw(pipeline: Pipeline, texts: list[str], steps: int, guidance: float, seed: int) -> list[Image.Image]:
     """One picture a prompt, each with its own seed."""
-    requests = [Request(text, seed=seed + index, steps=steps, cfg=guidance) for index, text in enumerate(texts)]
-    return [picture.image for picture in finish(pipeline.draw(requests))]
+    specs = [PictureSpec(text, seed=seed + index, steps=steps, cfg=guidance) for index, text in enumerate(texts)]
+    return [picture.image for picture in finish(pipeline.draw(specs))]
 
 
 def made_or_shipped(made: str, shipped: Callable[[], Path]) -> Path:

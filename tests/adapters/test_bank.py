@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
-from lorasmith.adapters.algorithms.algorithm import LayerAdapter, read_strengths
 from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.layers.factors import LayerAdapter
+from lorasmith.adapters.layers.strengths import read_strengths
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import AdapterError
 from tests.adapters.drawing import ROWS, draw, state_of, trained_adapter

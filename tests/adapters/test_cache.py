@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
 from lorasmith.errors import AdapterError, PromptError

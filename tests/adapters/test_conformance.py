@@ -13,11 +13,12 @@ from torch import nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.adapters.algorithms.dora import DoraFactors
-from lorasmith.adapters.algorithms.dylora import DyloraFactors
-from lorasmith.adapters.algorithms.lokr import LokrFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.dora.factors import DoraFactors
+from lorasmith.adapters.algorithms.dylora import DyloraOptions
+from lorasmith.adapters.algorithms.dylora.factors import DyloraFactors
+from lorasmith.adapters.algorithms.lokr import LokrOptions
+from lorasmith.adapters.algorithms.lokr.factors import LokrFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import load_adapter, read_tensors, save_adapter
 from lorasmith.bases.base import Base
@@ -29,23 +30,24 @@ CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 
 def test_there_are_algorithms() -> None:
     assert "lora" in ALGORITHMS
-    assert all(name == factors.algorithm for name, factors in ALGORITHMS.items())
+    assert all(name == each.name == each.kind.algorithm for name, each in ALGORITHMS.items())
+    assert all(each.on_norms == each.kind.on_norms for each in ALGORITHMS.values())
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {"algorithm": name} for name in ALGORITHMS},
     "rslora": {"rank_stabilised": True},
-    "lora-tucker-norms": {"options": Options(tucker=True), "norms": True},
+    "lora-tucker-norms": {"tucker": True, "norms": True},
     "dora-tucker": {"algorithm": "tucker", "dora": True},
     "dora-loha": {"algorithm": "loha", "dora": True},
     "dora-lokr": {"algorithm": "lokr", "dora": True},
-    "loha-tucker": {"algorithm": "loha", "options": Options(tucker=True)},
+    "loha-tucker": {"algorithm": "loha", "tucker": True},
     "loha-thin": {"algorithm": "loha", "rank": 1, "conv_rank": 1},
-    "lokr-factor": {"algorithm": "lokr", "options": Options(factor=4)},
-    "lokr-tucker": {"algorithm": "lokr", "rank": 2, "conv_rank": 2, "options": Options(tucker=True)},
-    "lokr-full": {"algorithm": "lokr", "options": Options(full=True)},
-    "lokr-both": {"algorithm": "lokr", "rank": 1, "conv_rank": 1, "options": Options(both=True, factor=8)},
-    "dylora-block": {"algorithm": "dylora", "options": Options(block=2)},
+    "lokr-factor": {"algorithm": "lokr", "options": LokrOptions(factor=4)},
+    "lokr-tucker": {"algorithm": "lokr", "rank": 2, "conv_rank": 2, "tucker": True},
+    "lokr-full": {"algorithm": "lokr", "options": LokrOptions(full=True)},
+    "lokr-both": {"algorithm": "lokr", "rank": 1, "conv_rank": 1, "options": LokrOptions(both=True, factor=8)},
+    "dylora-block": {"algorithm": "dylora", "options": DyloraOptions(block=2)},
 }
 
 

@@ -23,7 +23,7 @@ from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.events import finish
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from tests.adapters.drawing import state_of, trained_adapter
 from tests.checkpoints import write_checkpoint
 
@@ -87,8 +87,8 @@ def test_an_adapter_of_ours_draws_the_same_in_diffusers(family: str, tmp_path: P
     with AdapterBank(base, [adapter]).attached():
         expected = output(base)
     assert float((expected - bare).abs().max()) > 0.01
-    request = Request(f"{PROMPT} <lora:ours:1>", seed=5, steps=2, cfg=3.0, width=64, height=64)
-    (ours,) = finish(Pipeline(base, AdapterCache([file])).draw([request]))
+    spec = PictureSpec(f"{PROMPT} <lora:ours:1>", seed=5, steps=2, cfg=3.0, width=64, height=64)
+    (ours,) = finish(Pipeline(base, AdapterCache([file])).draw([spec]))
 
     pipeline = pipeline_of(base)
     with complaints() as said:

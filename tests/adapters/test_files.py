@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.container import DTYPES, read_header, serialise
 from lorasmith.adapters.files import load_adapter, read_tensors, save_adapter

@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
-from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
-from lorasmith.adapters.algorithms.loha import LohaFactors
-from lorasmith.adapters.algorithms.lokr import (
+from lorasmith.adapters.algorithms.loha.factors import LohaFactors
+from lorasmith.adapters.algorithms.lokr.factors import (
     LokrFactors,
     _is_lighter_in_pieces,
     _pull_from_pieces,
     _pull_from_whole,
 )
-from lorasmith.adapters.algorithms.weights import _summed, apply_weight
+from lorasmith.adapters.layers.factors import Fresh, LayerFactors
+from lorasmith.adapters.layers.layer_gradients import LayerGradients
+from lorasmith.adapters.layers.weights import _summed, apply_weight
 
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(24, 32), (2, 5, 24)),
@@ -45,7 +45,7 @@ def test_gradients_of_input_and_weight(layer_gradients: LayerGradients) -> None:
 
 
 def test_lokr_in_pieces_is_lokr_from_the_whole(layer_gradients: LayerGradients) -> None:
-    factors = LokrFactors.initial(layer_gradients.weight, 8, 8.0, torch.Generator().manual_seed(0))
+    factors = LokrFactors.initial(layer_gradients.weight, Fresh(8, 8.0, torch.Generator().manual_seed(0)))
     w1, w2 = factors.first(), torch.randn(factors.second(layer_gradients.weight.shape[2:]).shape)
     for pieces, whole in zip(
         _pull_from_pieces(layer_gradients, w1, w2), _pull_from_whole(layer_gradients, w1, w2), strict=True
@@ -66,7 +66,7 @@ def test_lokr_takes_the_lighter_way(rows: int, pieces: bool) -> None:
 def test_the_way_back_can_be_gone_twice(algorithm: type[LayerFactors], rows: int) -> None:
     layer = nn.Linear(64, 64).requires_grad_(False)
 
-    factors = algorithm.initial(layer.weight, 8, 8.0, torch.Generator().manual_seed(0))
+    factors = algorithm.initial(layer.weight, Fresh(8, 8.0, torch.Generator().manual_seed(0)))
     generator = torch.Generator().manual_seed(1)
     factors = factors.with_trained({k: torch.randn(v.shape, generator=generator) for k, v in factors.trained().items()})
     tensors = [tensor.requires_grad_() for tensor in factors.trained().values()]

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import read_header
 from lorasmith.adapters.surgery.blocks import block_of, block_strength, read_blocks
@@ -31,9 +30,9 @@ from tests.checkpoints import write_checkpoint
 
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {},
-    "tucker": {"options": Options(tucker=True)},
+    "tucker": {"tucker": True},
     "loha": {"algorithm": "loha"},
-    "loha tucker": {"algorithm": "loha", "options": Options(tucker=True)},
+    "loha tucker": {"algorithm": "loha", "tucker": True},
     "lokr": {"algorithm": "lokr", "rank": 2, "conv_rank": 2},
     "full": {"algorithm": "full"},
     "dora": {"algorithm": "dora"},

@@ -28,7 +28,7 @@ from lorasmith.bases.compressed import (
 from lorasmith.bases.precision import Weights
 from lorasmith.events import StepDone, finish
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.recipe.estimates import COMPRESSED_SHARE, FAMILY_COSTS, estimate_memory
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.loop import train
@@ -263,13 +263,13 @@ def test_an_adapter_learnt_on_a_compressed_base_is_like_one_learnt_on_the_full_b
 
 def test_a_picture_says_how_the_weights_were_kept_and_is_never_merged(tiny_base_folder: Path) -> None:
     pipeline = Pipeline(open_base(tiny_base_folder, "fp32", weights="fp8"))
-    (picture,) = finish(pipeline.draw([Request("red", seed=3, steps=2)]))
+    (picture,) = finish(pipeline.draw([PictureSpec("red", seed=3, steps=2)]))
     assert picture.drawing is not None
     assert (picture.drawing.weights, picture.drawing.merged) == ("fp8", False)
-    again = finish(pipeline.redraw(picture.request, picture.drawing))
+    again = finish(pipeline.redraw(picture.spec, picture.drawing))
     assert again.image.tobytes() == picture.image.tobytes()
     full = Pipeline(open_base(tiny_base_folder, "fp32"))
-    assert finish(full.redraw(picture.request, picture.drawing)).image.tobytes() != picture.image.tobytes()
+    assert finish(full.redraw(picture.spec, picture.drawing)).image.tobytes() != picture.image.tobytes()
 
 
 def test_the_plan_s_memory_knows_of_it() -> None:

@@ -19,7 +19,7 @@ from lorasmith.bases.hardware import Use, WideGroupNorm, choose_dtype, precision
 from lorasmith.bases.precision import Precision
 from lorasmith.events import StepDone, finish
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from tests.projects import build_project
@@ -127,11 +127,11 @@ def test_a_base_in_bf16_draws_what_it_draws_in_fp32(tiny_base_folder: Path) -> N
 
 def test_a_picture_says_in_which_numbers_it_was_drawn(tiny_base_folder: Path) -> None:
     pipeline = Pipeline(open_base(tiny_base_folder, "bf16"))
-    request = Request("red", seed=3, steps=2)
-    (picture,) = finish(pipeline.draw([request]))
+    spec = PictureSpec("red", seed=3, steps=2)
+    (picture,) = finish(pipeline.draw([spec]))
     assert picture.drawing is not None
     assert picture.drawing.precision == "bf16"
-    again = finish(pipeline.redraw(picture.request, picture.drawing))
+    again = finish(pipeline.redraw(picture.spec, picture.drawing))
     assert again.image.tobytes() == picture.image.tobytes()
 
 

@@ -29,12 +29,12 @@ from lorasmith.exam.showcase import (
 from lorasmith.generation.grids.drawing import CELLS
 from lorasmith.generation.pictures import read_picture
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts.dynamic import read_template
 from tests.adapters.drawing import trained_adapter
 
 TEMPLATE = read_template("zbk, {red|blue} {hat|hair}, {smile|1girl|background}")
-REQUEST = Request("", steps=1)
+REQUEST = PictureSpec("", steps=1)
 COLUMNS = (Column("models/tiny", "zbk"), Column("models/tiny", None))
 
 
@@ -65,8 +65,8 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
     expected = plan.expansions(0)[1]
     assert told.document is not None
     assert told.document["origin"] == expected.as_json()
-    assert told.request is not None
-    assert told.request.prompt == f"{expected.prompt} <lora:zbk:0.5>"
+    assert told.spec is not None
+    assert told.spec.prompt == f"{expected.prompt} <lora:zbk:0.5>"
     assert f"Template: {json.dumps(TEMPLATE.text)}, Template seed: 1" in (told.infotext or "")
 
     with pytest.raises(UsageError, match="no picture 7"):

@@ -16,7 +16,7 @@ from lorasmith.events import finish
 from lorasmith.generation.blocks import LAYOUTS, split_by_blocks
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts.networks import BLOCK_COUNTS
 from tests.adapters.drawing import trained_adapter
 
@@ -79,7 +79,7 @@ def pipeline(tmp_path: Path, tiny_base: Base) -> Pipeline:
 
 
 def draw(pipeline: Pipeline, *tags: str, steps: int = 4) -> list[Picture]:
-    return finish(pipeline.draw([Request(f"red {tag}", steps=steps, seed=1) for tag in tags]))
+    return finish(pipeline.draw([PictureSpec(f"red {tag}", steps=steps, seed=1) for tag in tags]))
 
 
 def distance(a: Picture, b: Picture) -> int:
@@ -105,7 +105,7 @@ def test_steps_have_the_strengths_that_the_tag_says(pipeline: Pipeline) -> None:
 def test_a_window_is_the_adapter_in_those_steps_only(pipeline: Pipeline) -> None:
     (early,) = draw(pipeline, "<lora:a:0:0.8:end=2>", steps=4)
     preparer = pipeline.preparer
-    job = preparer.prepare(Request("red <lora:a:0:0.8:end=2>", steps=4, seed=1))
+    job = preparer.prepare(PictureSpec("red <lora:a:0:0.8:end=2>", steps=4, seed=1))
     (strengths,) = preparer.guide(job, preparer.adapter_set([job]))[0].strengths.values()
     assert strengths == (0.8, 0.8, 0.0, 0.0)
     assert early.networks[0].network.end is not None

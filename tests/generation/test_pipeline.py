@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
@@ -22,7 +22,7 @@ from lorasmith.events import Event, Note, Progress, finish
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.prepare import cut_ranks
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from tests.adapters.drawing import trained_adapter
 
 STEPS = 3
@@ -42,8 +42,8 @@ def shelf(tmp_path: Path, tiny_base: Base) -> AdapterCache:
     return AdapterCache([tmp_path])
 
 
-def draw(pipeline: Pipeline, *requests: Request) -> list[Picture]:
-    return finish(pipeline.draw(requests))
+def draw(pipeline: Pipeline, *specs: PictureSpec) -> list[Picture]:
+    return finish(pipeline.draw(specs))
 
 
 def distance(a: Picture, b: Picture) -> int:
@@ -53,25 +53,27 @@ def distance(a: Picture, b: Picture) -> int:
 
 def test_every_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, shelf: AdapterCache) -> None:
     pipeline = Pipeline(tiny_base, shelf)
-    requests = [
-        Request("red hair <lora:first:0.8>", seed=1, steps=STEPS, sampler="Euler a"),
-        Request("blue hat", "smile", seed=2, steps=STEPS, sampler="Euler a", cfg=3.0),
-        Request("red BREAK hat <lora:second:-1> <lora:first:te=0.5:unet=1>", seed=3, steps=STEPS, sampler="Euler a"),
-        Request("[red:blue:2] hair AND hat :0.5", seed=4, steps=STEPS, sampler="Euler a"),
-        Request("zbk <lora:first:1>", seed=5, steps=STEPS, sampler="Euler a", cfg=1.0),
+    specs = [
+        PictureSpec("red hair <lora:first:0.8>", seed=1, steps=STEPS, sampler="Euler a"),
+        PictureSpec("blue hat", "smile", seed=2, steps=STEPS, sampler="Euler a", cfg=3.0),
+        PictureSpec(
+            "red BREAK hat <lora:second:-1> <lora:first:te=0.5:unet=1>", seed=3, steps=STEPS, sampler="Euler a"
+        ),
+        PictureSpec("[red:blue:2] hair AND hat :0.5", seed=4, steps=STEPS, sampler="Euler a"),
+        PictureSpec("zbk <lora:first:1>", seed=5, steps=STEPS, sampler="Euler a", cfg=1.0),
     ]
-    together = draw(pipeline, *requests)
+    together = draw(pipeline, *specs)
     assert len(together) == 5
-    for request, picture in zip(requests, together, strict=True):
-        (alone,) = draw(Pipeline(tiny_base, shelf), request)
+    for spec, picture in zip(specs, together, strict=True):
+        (alone,) = draw(Pipeline(tiny_base, shelf), spec)
         assert distance(alone, picture) <= 1
-        assert picture.request.prompt == request.prompt
+        assert picture.spec.prompt == spec.prompt
     assert min(distance(a, b) for i, a in enumerate(together) for b in together[:i]) > 5
 
 
 def test_the_base_is_untouched_between_steps_and_after(tiny_base: Base, shelf: AdapterCache) -> None:
     before = {name: tensor.clone() for name, tensor in tiny_base.denoiser.state_dict().items()}
-    work = Pipeline(tiny_base, shelf).draw([Request("red <lora:first>", steps=STEPS)])
+    work = Pipeline(tiny_base, shelf).draw([PictureSpec("red <lora:first>", steps=STEPS)])
     for _ in work:
         assert not any("forward" in vars(tiny_base.module(name)) for name in tiny_base.targets)
         assert not torch.is_inference_mode_enabled()
@@ -94,7 +96,7 @@ def test_without_adapters_it_is_the_pipelines_own_picture(tiny_base: Base, tiny_
             width=64,
             generator=torch.Generator().manual_seed(9),
         ).images[0]
-    (ours,) = draw(Pipeline(tiny_base), Request("red hair, smile", "hat", seed=9, steps=4, cfg=5.0))
+    (ours,) = draw(Pipeline(tiny_base), PictureSpec("red hair, smile", "hat", seed=9, steps=4, cfg=5.0))
     assert int(np.abs(np.asarray(ours.image, int) - np.asarray(theirs, int)).max()) <= 1
 
 
@@ -102,28 +104,28 @@ def test_strengths_and_merging_agree(tiny_base: Base, shelf: AdapterCache) -> No
     pipeline = Pipeline(tiny_base, shelf)
     called, bare, none = draw(
         pipeline,
-        Request("red hat <lora:first:0.7>", steps=STEPS),
-        Request("red hat ", steps=STEPS),
-        Request("red hat <lora:first:0>", steps=STEPS),
+        PictureSpec("red hat <lora:first:0.7>", steps=STEPS),
+        PictureSpec("red hat ", steps=STEPS),
+        PictureSpec("red hat <lora:first:0>", steps=STEPS),
     )
     assert distance(bare, none) == 0
     assert distance(called, bare) > 5
     with AdapterBank(tiny_base, [shelf.get("first")]).merged(torch.tensor([0.7])):
-        (merged,) = draw(Pipeline(tiny_base), Request("red hat ", steps=STEPS))
+        (merged,) = draw(Pipeline(tiny_base), PictureSpec("red hat ", steps=STEPS))
     assert distance(called, merged) <= 1
 
 
 def test_text_and_denoiser_strengths_are_apart(tiny_base: Base, shelf: AdapterCache) -> None:
     prompts = ["red", "red <lora:first:1:0>", "red <lora:first:0:1>", "red <lora:first>"]
-    pictures = draw(Pipeline(tiny_base, shelf), *(Request(prompt, steps=STEPS) for prompt in prompts))
+    pictures = draw(Pipeline(tiny_base, shelf), *(PictureSpec(prompt, steps=STEPS) for prompt in prompts))
     assert min(distance(a, b) for i, a in enumerate(pictures) for b in pictures[:i]) > 1
 
 
 def test_repeats_sum(tiny_base: Base, shelf: AdapterCache) -> None:
     twice, once = draw(
         Pipeline(tiny_base, shelf),
-        Request("red  <lora:first:0.25><lora:first:0.5>", steps=STEPS),
-        Request("red  <lora:first:0.75>", steps=STEPS),
+        PictureSpec("red  <lora:first:0.25><lora:first:0.5>", steps=STEPS),
+        PictureSpec("red  <lora:first:0.75>", steps=STEPS),
     )
     assert distance(twice, once) == 0
 
@@ -132,17 +134,19 @@ def test_a_schedule_switches_after_its_step(tiny_base: Base) -> None:
     pipeline = Pipeline(tiny_base)
     switched, never, at_once, second = draw(
         pipeline,
-        *(Request(text, steps=STEPS) for text in ("[red:blue:2]", "[red:blue:3]", "[red:blue:0]", "blue")),
+        *(PictureSpec(text, steps=STEPS) for text in ("[red:blue:2]", "[red:blue:3]", "[red:blue:0]", "blue")),
     )
     assert distance(at_once, second) == 0
-    (first,) = draw(pipeline, Request("red", steps=STEPS))
+    (first,) = draw(pipeline, PictureSpec("red", steps=STEPS))
     assert distance(never, first) == 0
     assert distance(switched, never) > 0 < distance(switched, at_once)
 
 
 def test_and_with_one_part_of_weight_nought_is_the_other_part(tiny_base: Base) -> None:
     both, one = draw(
-        Pipeline(tiny_base), Request("red AND blue :0", steps=STEPS, cfg=3.0), Request("red", steps=STEPS, cfg=3.0)
+        Pipeline(tiny_base),
+        PictureSpec("red AND blue :0", steps=STEPS, cfg=3.0),
+        PictureSpec("red", steps=STEPS, cfg=3.0),
     )
     assert distance(both, one) <= 1
 
@@ -150,16 +154,18 @@ def test_and_with_one_part_of_weight_nought_is_the_other_part(tiny_base: Base) -
 @pytest.mark.parametrize("family", ["sd2", "sdxl"])
 def test_other_families(family_folders: dict[str, Path], family: str) -> None:
     pipeline = Pipeline(load_base(family_folders[family]))
-    a, b = draw(pipeline, Request("red hat", steps=2, width=72), Request("(blue:1.4) hat BREAK red", steps=2, width=72))
+    a, b = draw(
+        pipeline, PictureSpec("red hat", steps=2, width=72), PictureSpec("(blue:1.4) hat BREAK red", steps=2, width=72)
+    )
     assert a.image.size == (72, 64)
     assert distance(a, b) > 0
 
 
 def test_order_batches_and_progress(tiny_base: Base) -> None:
     seen: list[Event] = []
-    requests = [Request("red", seed=i, steps=1 + i % 2) for i in range(5)]
-    pictures = finish(Pipeline(tiny_base, batch_size=2).draw(requests), seen.append)
-    assert [picture.request.seed for picture in pictures] == [0, 1, 2, 3, 4]
+    specs = [PictureSpec("red", seed=i, steps=1 + i % 2) for i in range(5)]
+    pictures = finish(Pipeline(tiny_base, batch_size=2).draw(specs), seen.append)
+    assert [picture.spec.seed for picture in pictures] == [0, 1, 2, 3, 4]
     done = [event.done for event in seen if isinstance(event, Progress)]
     assert done == list(range(1, 1 + 2 * 1 + 1 * 2))
 
@@ -170,20 +176,20 @@ def test_many_adapters_have_a_bank_for_each_batch(
     monkeypatch.setattr("lorasmith.generation.batching.SHARED_BANK", 1)
     monkeypatch.setattr("lorasmith.generation.pipeline.SHARED_BANK", 1)
     apart = Pipeline(tiny_base, shelf, batch_size=1)
-    requests = [Request(f"red <lora:{name}>", steps=2) for name in ("first", "second")]
-    pictures = draw(apart, *requests)
+    specs = [PictureSpec(f"red <lora:{name}>", steps=2) for name in ("first", "second")]
+    pictures = draw(apart, *specs)
     monkeypatch.undo()
-    for ours, theirs in zip(pictures, draw(Pipeline(tiny_base, shelf), *requests), strict=True):
+    for ours, theirs in zip(pictures, draw(Pipeline(tiny_base, shelf), *specs), strict=True):
         assert distance(ours, theirs) <= 1
 
 
 def test_a_changed_file_is_drawn_with(tiny_base: Base, shelf: AdapterCache) -> None:
     pipeline = Pipeline(tiny_base, shelf)
-    request = Request("red <lora:first>", steps=2)
-    (before,) = draw(pipeline, request)
+    spec = PictureSpec("red <lora:first>", steps=2)
+    (before,) = draw(pipeline, spec)
     other = trained_adapter(tiny_base, rank=2, alpha=2.0, seed=77)
     save_adapter(shelf.path("first"), other, torch.float32)
-    (after,) = draw(pipeline, request)
+    (after,) = draw(pipeline, spec)
     assert distance(before, after) > 0
 
 
@@ -201,9 +207,9 @@ def test_wrong_prompts(
 ) -> None:
     pipeline = Pipeline(tiny_base, shelf)
     with pytest.raises(kind, match=message):
-        pipeline.check(Request(prompt))
+        pipeline.check(PictureSpec(prompt))
     with pytest.raises(kind, match=message):
-        draw(pipeline, Request("fine"), Request(prompt))
+        draw(pipeline, PictureSpec("fine"), PictureSpec(prompt))
 
 
 def test_refused_prompts(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,21 +222,21 @@ def test_refused_prompts(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("lorasmith.generation.prepare.refuse", refuse)
     with pytest.raises(RefusedError):
-        draw(Pipeline(tiny_base), Request("r(e)d AND [a:bl[u]e:1]", "never shown"))
+        draw(Pipeline(tiny_base), PictureSpec("r(e)d AND [a:bl[u]e:1]", "never shown"))
     assert shown == ["r(e)d AND [a:bl[u]e:1]", "red", " a", " blue"]
 
 
 def test_tags_in_the_negative_prompt_do_nothing_and_are_told(tiny_base: Base, shelf: AdapterCache) -> None:
     notes: list[Event] = []
-    work = Pipeline(tiny_base, shelf).draw([Request("red", "hat<lora:nobody:x>", steps=2)])
+    work = Pipeline(tiny_base, shelf).draw([PictureSpec("red", "hat<lora:nobody:x>", steps=2)])
     (tagged,) = finish(work, notes.append)
-    (plain,) = draw(Pipeline(tiny_base), Request("red", "hat", steps=2))
+    (plain,) = draw(Pipeline(tiny_base), PictureSpec("red", "hat", steps=2))
     assert distance(tagged, plain) == 0
     assert any(isinstance(event, Note) and event.rule == "U1" for event in notes)
 
 
 def test_pictures_say_which_adapters_acted(tiny_base: Base, shelf: AdapterCache) -> None:
-    (picture,) = draw(Pipeline(tiny_base, shelf), Request("red <lora:first:0.5> <lora:second:0>", steps=2))
+    (picture,) = draw(Pipeline(tiny_base, shelf), PictureSpec("red <lora:first:0.5> <lora:second:0>", steps=2))
     digest = addnet_hash(shelf.path("first"))
     assert [(used.network.name, used.hash) for used in picture.networks] == [("first", digest)]
     assert f'Lora hashes: "first: {digest[:12]}"' in picture.infotext

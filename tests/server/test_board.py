@@ -18,8 +18,8 @@ from lorasmith.server.errors import BusyError
 from lorasmith.server.interfaces import Worker, WorkSource
 from lorasmith.server.jobs import Item, Job, JobPolicy, new_job
 from lorasmith.server.orders import Order
+from lorasmith.server.rows import JobRow
 from lorasmith.server.service import Service
-from lorasmith.server.store import JobRow
 from tests.server.running import Plain, plain_settings, wait_for
 
 POLICIES = [

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
-from lorasmith.adapters.algorithms.algorithm import LayerAdapter, LayerFactors, Strengths, read_strengths
 from lorasmith.adapters.dropout import Dropout
+from lorasmith.adapters.layers.factors import LayerAdapter, LayerFactors
+from lorasmith.adapters.layers.strengths import Strengths, read_strengths
 from lorasmith.adapters.merged import (
     Merged,
     MergedRows,

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.bases.compressed import Overlay
 from lorasmith.bases.pointwise import is_pointwise
 

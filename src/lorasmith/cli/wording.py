@@ -26,14 +26,26 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
             {"project": "{}", "snapshots": "--snapshots {}", "pictures": "--pictures {}"},
         ),
         Action.EXPAND: ("prompt expand", {"template": "{}"}),
-        Action.GENERATE: ("generate", {"prompt": '"{}"'}),
+        Action.GENERATE: (
+            "generate",
+            {"prompt": '"{}"', "n": "--n {}", "adapters": "--adapters {}", "out": "--out {}"},
+        ),
         Action.GRID: ("grid", {"prompt": '"{}"'}),
         Action.INSPECT: ("inspect", {"project": "{}"}),
         Action.KEEP: ("curate keep", {"project": "{}", "images": '"{}"'}),
         Action.LABEL: ("curate label", {"project": "{}", "image": "{}", "facet": '--as "{}"'}),
         Action.LIST_DECISIONS: ("curate log", {"project": "{}"}),
         Action.LIST_JOBS: ("queue list", {}),
-        Action.NEW: ("new", {"project": "{}", "images": "--images {}"}),
+        Action.NEW: (
+            "new",
+            {
+                "project": "{}",
+                "subject": "--subject {}",
+                "name": "--name {}",
+                "trigger": "--trigger {}",
+                "images": "--images {}",
+            },
+        ),
         Action.PLAN: ("plan", {"project": "{}"}),
         Action.REPEAT: ("curate repeats", {"project": "{}", "image": "{}", "times": "--times {}"}),
         Action.RUN_JOBS: ("queue run", {}),
@@ -45,7 +57,7 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
             {"project": "{}", "tagger": "--tagger {}", "explain": "--explain {}", "write": "--write"},
         ),
         Action.TIDY: ("curate auto", {"project": "{}"}),
-        Action.TRAIN: ("train", {"project": "{}", "resume": "--resume"}),
+        Action.TRAIN: ("train", {"project": "{}", "set": "--set {}", "resume": "--resume"}),
         Action.UNDO: ("curate undo", {"project": "{}"}),
     }
 )

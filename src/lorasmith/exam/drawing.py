@@ -55,11 +55,11 @@ class PipelineArtist:
         self._pipeline = Pipeline(base, AdapterCache(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
 
     def draw(self, rows: Sequence[Row]) -> list[Image]:
-        from lorasmith.generation.request import Request
+        from lorasmith.generation.spec import PictureSpec
 
         chosen = self._settings
-        requests = [
-            Request(
+        specs = [
+            PictureSpec(
                 prompt=_with_network(row),
                 seed=row.seed,
                 steps=row.steps or chosen.steps,
@@ -69,7 +69,7 @@ class PipelineArtist:
             )
             for row in rows
         ]
-        return [picture.image for picture in finish(self._pipeline.draw(requests))]
+        return [picture.image for picture in finish(self._pipeline.draw(specs))]
 
 
 def _with_network(row: Row) -> str:

@@ -29,6 +29,7 @@ from lorasmith.exam.subject import Subject, read_subject
 from lorasmith.exam.verdict import Verdict, judge_figures
 from lorasmith.generation.sheets import draw_sheet
 from lorasmith.project import Project, safe_name, write_file
+from lorasmith.remedies import Action, Do
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,7 +71,9 @@ def examine(
 ) -> Work[Verdict]:
     """Examine `snapshots` (in training order) of the project's adapter. Raises ExamError."""
     if not snapshots:
-        raise ExamError("there is no adapter to examine.", where=project.root, hint="Make one: lorasmith train")
+        raise ExamError(
+            "there is no adapter to examine.", where=project.root, hint="Make one:", remedy=Do(Action.TRAIN)
+        )
     subject, training = yield from look_at_training_set(project, settings, judge, world)
     traits = ", ".join(subject.identity.values())
     yield Note(f"The subject, as the judge sees it: {traits}.")

@@ -12,6 +12,7 @@ from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
 from lorasmith.exam.settings import ExamTable
 from lorasmith.project import EMBEDDED, FILE_NAME, Project, open_project
+from lorasmith.remedies import Action, Do
 from lorasmith.tags.words import split_tags, without_trigger
 
 
@@ -27,7 +28,8 @@ def find_project(path: Path) -> tuple[Project, Path | None]:
     raise ExamError(
         "this adapter lies in no project, so nobody knows what it should have learnt.",
         where=path,
-        hint="Say which: lorasmith exam PROJECT --snapshots FILE",
+        hint="Say which:",
+        remedy=Do(Action.EXAMINE, project="PROJECT", snapshots="FILE"),
     )
 
 
@@ -36,7 +38,7 @@ def newest_snapshots(project: Project) -> list[Path]:
     found = newest_adapters(project.runs)
     if found:
         return found
-    raise ExamError("no adapter was trained yet.", where=project.root, hint=f"lorasmith train {project.root}")
+    raise ExamError("no adapter was trained yet.", where=project.root, remedy=Do(Action.TRAIN, project=project.root))
 
 
 def find_judge(

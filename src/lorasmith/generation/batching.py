@@ -21,8 +21,8 @@ from lorasmith.generation.painting import Course, paint
 from lorasmith.generation.pictures import Drawing, Picture
 from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
 from lorasmith.generation.previews import Previewer
-from lorasmith.generation.request import Request
 from lorasmith.generation.sampling import Question, answer
+from lorasmith.generation.spec import PictureSpec
 
 BATCH_SIZE = 8
 # One bank for all adapters in flight while they are few; else each pass has its own.
@@ -93,14 +93,14 @@ class Stepper:
         canvas = self._canvases[ticket]
         return canvas.done, canvas.task.evaluations
 
-    def add(self, request: Request, ticket: Ticket) -> None:
+    def add(self, spec: PictureSpec, ticket: Ticket) -> None:
         """Let a picture join. Raises PromptError, UsageError, AdapterError, RefusedError, and ValueError for a ticket
         that is in flight already; the others are not disturbed."""
-        self.add_task(self.preparer.prepare(request), ticket)
+        self.add_task(self.preparer.prepare(spec), ticket)
 
     @torch.inference_mode()
     def add_task(self, task: PictureTask, ticket: Ticket, drawing: Drawing | None = None) -> None:
-        """Let a picture join whose request was read already; `drawing` is what to record in it."""
+        """Let a picture join whose spec was read already; `drawing` is what to record in it."""
         if ticket in self._canvases or any(ticket == other for other, _ in self._ready):
             raise ValueError(f"ticket {ticket!r} is in flight already")
         adapter_set = self._adapter_set([*(canvas.task for canvas in self._canvases.values()), task], [task])

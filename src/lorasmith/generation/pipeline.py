@@ -1,4 +1,4 @@
-"""Many requests in, pictures out; each picture has its own prompt, seed, adapters and strengths.
+"""Many specs in, pictures out; each picture has its own prompt, seed, adapters and strengths.
 
 A picture drawn in a batch equals the picture drawn alone, up to rounding. Adapters act on what guides away from the
 negative prompt too, as if they were merged.
@@ -23,7 +23,7 @@ from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Tick
 from lorasmith.generation.pictures import Drawing, Picture
 from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
 from lorasmith.generation.previews import Previewer
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 
 # From so many pictures with one steady set of adapters on, these are merged: it costs about one pass of a few rows.
 MERGE_FROM = 8
@@ -53,21 +53,21 @@ class Pipeline:
         """Where adapters come from."""
         return self.preparer.adapters
 
-    def check(self, request: Request) -> None:
-        """Raise what drawing this request would: PromptError, UsageError, AdapterError, RefusedError."""
-        self.preparer.prepare(request)
+    def check(self, spec: PictureSpec) -> None:
+        """Raise what drawing this spec would: PromptError, UsageError, AdapterError, RefusedError."""
+        self.preparer.prepare(spec)
 
     def draw(
-        self, requests: Sequence[Request], previews: int = 0, stop: Callable[[], bool] | None = None
+        self, specs: Sequence[PictureSpec], previews: int = 0, stop: Callable[[], bool] | None = None
     ) -> Work[list[Picture]]:
-        """Draw the requests; compatible ones go through the denoiser together. Pictures are in the requests' order.
+        """Draw the specs; compatible ones go through the denoiser together. Pictures are in the specs' order.
 
-        All requests are checked before the first one is drawn. Yields progress after each step, and with `previews`
+        All specs are checked before the first one is drawn. Yields progress after each step, and with `previews`
         = n a Preview of each picture every n steps. Closing the work between two steps leaves nothing behind; `stop`
         is asked within a step too, and raises Stopped. Raises PromptError, UsageError, AdapterError, RefusedError.
         """
         loaded: dict[str, Adapter] = {}
-        tasks = [self.preparer.prepare(request, loaded) for request in requests]
+        tasks = [self.preparer.prepare(spec, loaded) for spec in specs]
         if any(task.tags_in_negative for task in tasks):
             yield Note(NOTE_TAGS, level="warning", rule="U1")
         batches = self._batches(tasks)
@@ -95,9 +95,9 @@ class Pipeline:
                             yield Progress("drawing", done, total, eta(began, done, total))
         return [pictures[index] for index in range(len(tasks))]
 
-    def redraw(self, request: Request, drawing: Drawing) -> Work[Picture]:
-        """The picture of a request in a batch of the recorded shape, so that every sum rounds as it did then."""
-        task = self.preparer.prepare(request)
+    def redraw(self, spec: PictureSpec, drawing: Drawing) -> Work[Picture]:
+        """The picture of a spec in a batch of the recorded shape, so that every sum rounds as it did then."""
+        task = self.preparer.prepare(spec)
         stepper = Stepper(self.base, None, drawing.rows, 0, self.preparer)
         began = time.monotonic()
         for row in range(drawing.rows):
@@ -149,7 +149,7 @@ class Pipeline:
         )
 
     def _batches(self, tasks: Sequence[PictureTask]) -> list[list[int]]:
-        """Which requests are drawn together: those that need the same passes; many of one steady set by themselves."""
+        """Which specs are drawn together: those that need the same passes; many of one steady set by themselves."""
         groups: dict[object, list[int]] = {}
         for index, task in enumerate(tasks):
             groups.setdefault(_company(task), []).append(index)
@@ -173,7 +173,7 @@ class Pipeline:
 
 def _company(task: PictureTask) -> tuple[object, ...]:
     """Jobs with equal company take the same passes, row by row, from the first step to the last."""
-    return (*task.settings.company, *(stage.pattern(task.settings.cfg) for stage in task.stages))
+    return (*task.spec.company, *(stage.pattern(task.spec.cfg) for stage in task.stages))
 
 
 def _adapters(task: PictureTask) -> tuple[object, ...]:

@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 from PIL import Image
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
@@ -20,11 +19,12 @@ from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.samplers import Levels, count_evaluations
 from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
 from lorasmith.generation.blocks import split_by_blocks
+from lorasmith.generation.checks import SettledSpec, settle
 from lorasmith.generation.conditioning import Text, TextReader, read_text
 from lorasmith.generation.infotext import write_infotext
 from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
-from lorasmith.generation.request import Request, Settings, settle
 from lorasmith.generation.sampling import Guidance, in_force
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import Network, SubPrompt, parse, parse_attention, parse_schedule, split_networks
 from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.tags.refusal import refuse
@@ -74,10 +74,9 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class PictureTask:
-    """A request with everything looked up: nothing can be missing once drawing starts."""
+    """A spec with everything looked up: nothing can be missing once drawing starts."""
 
-    request: Request
-    settings: Settings
+    spec: SettledSpec
     stages: tuple[Stage, ...]
     tags_in_negative: bool
 
@@ -88,7 +87,7 @@ class PictureTask:
     @property
     def evaluations(self) -> int:
         """How many passes of the denoiser it takes part in."""
-        return sum(count_evaluations(self.settings.sampler, stage.total - stage.skipped) for stage in self.stages)
+        return sum(count_evaluations(self.spec.sampler, stage.total - stage.skipped) for stage in self.stages)
 
     @property
     def steady(self) -> dict[Member, float] | None:
@@ -100,7 +99,7 @@ class PictureTask:
 
 
 class Preparer:
-    """Reads requests for one base with the adapters of a source; keeps banks and encoded texts for the next ones."""
+    """Reads specs for one base with the adapters of a source; keeps banks and encoded texts for the next ones."""
 
     def __init__(self, base: Base, adapters: AdapterSource | None = None) -> None:
         self.base = base
@@ -111,13 +110,13 @@ class Preparer:
         self._hashes: dict[tuple[Path, int, int], str] = {}
         self._parts: WeakKeyDictionary[Adapter, dict[tuple[object, ...], dict[float, Adapter]]] = WeakKeyDictionary()
 
-    def prepare(self, request: Request, loaded: dict[str, Adapter] | None = None) -> PictureTask:
-        """The request looked up; `loaded` keeps adapters that several requests call. Raises PromptError, UsageError,
+    def prepare(self, spec: PictureSpec, loaded: dict[str, Adapter] | None = None) -> PictureTask:
+        """The spec looked up; `loaded` keeps adapters that several specs call. Raises PromptError, UsageError,
         AdapterError, RefusedError."""
         loaded = {} if loaded is None else loaded
-        settled, settings = settle(request, self.base)
+        settled = settle(spec, self.base)
         negative = split_networks(settled.negative, "a1111").text
-        stages = [self._stage(settled, settings, settled.prompt, negative, loaded, None)]
+        stages = [self._stage(settled, settled.prompt, negative, loaded, None)]
         hires = settled.hires
         tags = negative != settled.negative
         if hires is not None:
@@ -125,30 +124,29 @@ class Preparer:
             plain = split_networks(away, "a1111").text
             tags = tags or plain != away
             prompt = settled.prompt if hires.prompt is None else hires.prompt
-            stages.append(self._stage(settled, settings, prompt, plain, loaded, hires.steps or settings.steps))
-        return PictureTask(settled, settings, tuple(stages), tags)
+            stages.append(self._stage(settled, prompt, plain, loaded, hires.steps or settled.steps))
+        return PictureTask(settled, tuple(stages), tags)
 
     def _stage(
         self,
-        request: Request,
-        settings: Settings,
+        spec: SettledSpec,
         text: str,
         negative: str,
         loaded: dict[str, Adapter],
         hires_steps: int | None,
     ) -> Stage:
-        prompt = parse(text, settings.steps, request.compat, hires_steps)
-        refuse([text, *_plain_texts(prompt.subprompts, settings)], "prompt")
+        prompt = parse(text, spec.steps, spec.compat, hires_steps)
+        refuse([text, *_plain_texts(prompt.subprompts, spec)], "prompt")
         if prompt.unknown:
             raise unknown_tag_error(prompt.unknown[0])
         for network in prompt.networks:
             if network.name not in loaded:
                 loaded[network.name] = self.adapters.get(network.name)
-        total = settings.steps
-        skipped = 0 if request.init is None else total - count_init_steps(total, request.init.strength)
+        total = spec.steps
+        skipped = 0 if spec.init is None else total - count_init_steps(total, spec.init.strength)
         if hires_steps is not None:
-            assert request.hires is not None
-            total, skipped = hires_steps, 0 if request.hires.denoising > 0 else hires_steps
+            assert spec.hires is not None
+            total, skipped = hires_steps, 0 if spec.hires.denoising > 0 else hires_steps
         calls = tuple(
             _Call(network, self._members(network, loaded[network.name]))
             for network in prompt.networks
@@ -163,7 +161,7 @@ class Preparer:
         )
         acting = tuple(sorted(te.items(), key=lambda item: item[0].order))
 
-        options = TextOptions("a1111", emphasis=settings.emphasis, clip_skip=settings.clip_skip, compat=request.compat)
+        options = TextOptions("a1111", emphasis=spec.emphasis, clip_skip=spec.clip_skip, compat=spec.compat)
 
         def read(schedule: Iterable[tuple[int, str]]) -> tuple[tuple[int, Text], ...]:
             return tuple((end, read_text(each, self.base, options, acting)) for end, each in schedule)
@@ -172,7 +170,7 @@ class Preparer:
             total=total,
             skipped=skipped,
             parts=tuple((part.weight, read(part.schedule)) for part in prompt.subprompts),
-            negative=read(parse_schedule(negative, settings.steps, hires_steps)),
+            negative=read(parse_schedule(negative, spec.steps, hires_steps)),
             calls=calls,
         )
 
@@ -204,7 +202,7 @@ class Preparer:
         return Guidance(
             parts=tuple((weight, encode(schedule)) for weight, schedule in stage.parts),
             negative=encode(stage.negative),
-            cfg=task.settings.cfg,
+            cfg=task.spec.cfg,
             strengths=_strengths(stage),
         )
 
@@ -217,11 +215,11 @@ class Preparer:
         base = self.base
         return Picture(
             image=image,
-            request=task.request,
+            spec=task.spec,
             networks=tuple(used.values()),
             base_name=base.name,
             base_hash=base.content_hash,
-            infotext=write_infotext(task.request, task.settings, base.name, base.content_hash, known),
+            infotext=write_infotext(task.spec, base.name, base.content_hash, known),
             drawing=drawing,
         )
 
@@ -248,14 +246,7 @@ def cut_ranks(adapter: Adapter, dyn: int | None) -> Adapter:
     """The first `dyn` ranks of a plain LoRA at the full rank's scale; other algorithms stay whole, as in A1111."""
     if dyn is None:
         return adapter
-    layers = {
-        name: replace(
-            factors, down=factors.down[:dyn], up=factors.up[:, :dyn], alpha=factors.scale * min(dyn, factors.rank)
-        )
-        if isinstance(factors, LoraFactors)
-        else factors
-        for name, factors in adapter.layers.items()
-    }
+    layers = {name: factors.first_ranks(dyn) for name, factors in adapter.layers.items()}
     return replace(adapter, layers=layers)
 
 
@@ -276,9 +267,9 @@ def _has_text_layers(adapter: Adapter) -> bool:
     return any(not name.startswith("lora_unet") for name in adapter.layers)
 
 
-def _plain_texts(parts: Sequence[SubPrompt], settings: Settings) -> list[str]:
+def _plain_texts(parts: Sequence[SubPrompt], spec: SettledSpec) -> list[str]:
     """What the text encoders will read, without the brackets that could hide a word from the refusal."""
     texts = dict.fromkeys(text for part in parts for _, text in part.schedule)
-    if settings.emphasis == "none":
+    if spec.emphasis == "none":
         return list(texts)
     return ["".join(span.text for span in parse_attention(text)) for text in texts]

@@ -20,6 +20,7 @@ from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, fini
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import work_per_step, write_pace
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.remedies import Action, Do, Give, Sentence
 from lorasmith.training.conditioning import Conditioner, caption_options
 from lorasmith.training.preparation import make_rows, make_validation
 from lorasmith.training.rows.source import RowSource
@@ -254,7 +255,7 @@ class StepLoop:
             raise TrainingError(
                 "the images or captions have changed since this run was started.",
                 where=self._runs.path,
-                hint="Start a new run without --resume, or put them back.",
+                remedy=Sentence("Start a new run without ", Give("resume"), ", or put them back."),
             )
         if saved.base != self._base.content_hash:
             raise TrainingError(
@@ -272,7 +273,8 @@ class StepLoop:
         return Stopped(
             f"stopped after step {furthest.step} of {furthest.plan.steps}; the state is saved.",
             where=self._runs.path,
-            hint=f"Go on with: lorasmith train {self._project.root} --resume",
+            hint="Go on with:",
+            remedy=Do(Action.TRAIN, project=self._project.root, resume=True),
         )
 
 

@@ -34,10 +34,10 @@ from lorasmith.generation.grids.marks import Marks, copy_kept, find_folder, read
 from lorasmith.generation.grids.publishing import RECORD, publish, tell_settings
 from lorasmith.generation.pictures import Picture, read_picture
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from tests.adapters.drawing import trained_adapter
 
-REQUEST = Request("red hat", seed=3, steps=2)
+REQUEST = PictureSpec("red hat", seed=3, steps=2)
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def pipeline(tmp_path: Path, tiny_base: Base) -> Pipeline:
 
 
 def order_of(
-    pipeline: Pipeline, folder: Path, x: Axis, y: Axis = STILL, z: Axis = STILL, request: Request = REQUEST
+    pipeline: Pipeline, folder: Path, x: Axis, y: Axis = STILL, z: Axis = STILL, spec: PictureSpec = REQUEST
 ) -> Order:
-    return finish(take_order(request, x, y, lambda _: pipeline, folder, z=z, adapter="late"))
+    return finish(take_order(spec, x, y, lambda _: pipeline, folder, z=z, adapter="late"))
 
 
 def drawn(pipeline: Pipeline, order: Order, seen: list[Event] | None = None) -> Grid:
@@ -67,7 +67,7 @@ def test_snapshots_by_strengths_with_control_drawn_once_and_kept(pipeline: Pipel
     assert [(cell.x, cell.y) for cell in grid.cells[:3]] == [
         *((CONTROL, "early"), ("strength 0.5", "early"), ("strength 1", "early")),
     ]
-    assert [cell.request.prompt for cell in grid.cells if cell.request] == [
+    assert [cell.spec.prompt for cell in grid.cells if cell.spec] == [
         *("red hat", "red hat <lora:early:0.5>", "red hat <lora:early:1>"),
         *("red hat", "red hat <lora:late:0.5>", "red hat <lora:late:1>"),
     ]
@@ -106,7 +106,7 @@ def test_failing_cells_say_why_and_the_others_are_drawn(pipeline: Pipeline, tmp_
     assert [cell.error is None for cell in grid.cells] == [True, False, False, False, False, False, False, False]
     assert "neither in the prompt" in (grid.cells[1].error or "")
     assert "Did you mean late" in (grid.cells[2].error or "")
-    assert "steps = 0" in (grid.cells[4].error or "")
+    assert "steps: 0" in (grid.cells[4].error or "")
     assert grid.page(1)[0][0] is grid.cells[4]
 
 
@@ -115,10 +115,10 @@ def test_a_picture_that_fails_while_it_is_drawn_fails_alone(
 ) -> None:
     draw = pipeline.draw
 
-    def fail(requests: Sequence[Request]) -> Generator[Event, None, list[Picture]]:
-        if any(request.seed == 2 for request in requests):
+    def fail(specs: Sequence[PictureSpec]) -> Generator[Event, None, list[Picture]]:
+        if any(spec.seed == 2 for spec in specs):
             raise RuntimeError("out of memory")
-        return (yield from draw(requests))
+        return (yield from draw(specs))
 
     monkeypatch.setattr(pipeline, "draw", fail)
     grid = drawn(pipeline, order_of(pipeline, tmp_path, field_axis("seed", [1, 2, 3])))
@@ -136,7 +136,7 @@ def test_stopping_keeps_what_is_drawn(pipeline: Pipeline, tmp_path: Path) -> Non
 
 
 def test_a_refused_prompt_refuses_the_grid(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_request: Request) -> None:
+    def refuse(_spec: PictureSpec) -> None:
         raise RefusedError("refused", where="prompt")
 
     monkeypatch.setattr(pipeline, "check", refuse)
@@ -171,7 +171,7 @@ def test_a_published_grid_and_its_favourites(pipeline: Pipeline, tmp_path: Path)
     record = json.loads(published.record.read_text("utf-8"))
     assert (record["title"], record["x"]["labels"]) == ("A </script> title", [CONTROL, "strength 1"])
     assert len(record["cells"]) == 8
-    assert "steps = 0" in record["cells"][4]["error"]
+    assert "steps: 0" in record["cells"][4]["error"]
     page = published.page.read_text("utf-8")
     assert page.count("</script>") == 2
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
@@ -191,9 +191,9 @@ def test_a_published_grid_and_its_favourites(pipeline: Pipeline, tmp_path: Path)
     for _ in range(2):  # a second time changes nothing
         ((source, copy),) = copy_kept(told, folder, RECORD, tmp_path / "kept")
         assert copy.read_bytes() == source.read_bytes()
-    request = read_picture(copy).request
-    assert request is not None
-    assert (request.seed, request.prompt) == (2, "red hat <lora:late:1>")
+    spec = read_picture(copy).spec
+    assert spec is not None
+    assert (spec.seed, spec.prompt) == (2, "red hat <lora:late:1>")
 
     # Drawn again the grid is the same one, so that marks in the browser stay; old sheets go.
     again = finish(publish(drawn(pipeline, order_of(pipeline, folder, strength_axis([1.0]))), embed=True))
@@ -230,14 +230,14 @@ def test_large_sheets_are_scaled_with_a_note(
     small = finish(publish(grid), seen.append)
     assert whole.scale == 1
     assert 0.5 <= small.scale < 1
-    assert any(isinstance(event, Note) and "--full-size" in event.message for event in seen)
+    assert any(isinstance(event, Note) and "full_size writes them whole" in event.message for event in seen)
     with Image.open(small.sheets[0]) as sheet:
         assert sheet.width < 450
 
 
 def test_settings_that_all_cells_share(pipeline: Pipeline, tmp_path: Path) -> None:
     order = order_of(pipeline, tmp_path, field_axis("seed", [1, 2]))
-    assert tell_settings(wanted.request for wanted in order.pictures) == "2 steps · DDIM · cfg 7 · 64x64"
+    assert tell_settings(wanted.spec for wanted in order.pictures) == "2 steps · DDIM · cfg 7 · 64x64"
     assert tell_settings([]) == ""
 
 

@@ -220,7 +220,7 @@ def test_the_advice_names_the_place_on_the_dial_that_absorbs_it(tmp_path: Path, 
     for number in range(6):
         save_drawings(project.root / "images", 1, number, caption=f"zbk, {tag}")
     (finding,) = [each for each in review_tags(project, read(project), Vocabulary()) if each.rule == "T4"]
-    assert f'faithful = "{place}"' in finding.advice
+    assert f'faithful = "{place}"' in str(finding.advice)
     dialled = make_project(tmp_path, f'[tags]\nfaithful = "{place}"\n')
     dialled.file.write_text(f"{dialled.file.read_text('utf-8')}rare_images = 0\n", "utf-8")
     captions = write_captions(open_project(tmp_path), read(dialled)).captions

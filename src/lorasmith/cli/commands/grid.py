@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lorasmith.bases.precision import Precision, Weights
     from lorasmith.generation.grids.drawing import OpenPipeline
     from lorasmith.generation.pipeline import Pipeline
-    from lorasmith.generation.request import Request
+    from lorasmith.generation.spec import PictureSpec
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
 #: Longer work is asked about first, where somebody can answer.
@@ -64,7 +64,7 @@ def draw(
     negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the request: hires.scale=2."),
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of a picture: hires.scale=2."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Above the grid; the prompt if none.")] = None,
     name: Annotated[
@@ -95,7 +95,7 @@ def draw(
     from lorasmith.generation.grids.folders import claim_folder, find_identity
     from lorasmith.generation.grids.publishing import RECORD, publish
     from lorasmith.generation.grids.typed import read_axis
-    from lorasmith.generation.request import Request
+    from lorasmith.generation.spec import PictureSpec
 
     if not files and x is None:
         raise UsageError(
@@ -106,16 +106,16 @@ def draw(
     pages = read_axis(z, control) if z else STILL
     if y and not z and len(names) > 1 and "adapter" not in (columns.title, rows.title):
         pages = adapter_axis(names, _label_all(files))
-    request = _set_fields(Request(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
+    spec = _set_fields(PictureSpec(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
     where = base or (base_of(files[-1]) if files else "doodle")
-    facts = [request.as_json(), (x or strengths, y, z, *map(str, files), where)]
-    folder = out / (name or name_folder(request.prompt, facts, "grid"))
+    facts = [spec.as_json(), (x or strengths, y, z, *map(str, files), where)]
+    folder = out / (name or name_folder(spec.prompt, facts, "grid"))
     check_folder_name(name)
     find_identity(folder, RECORD)
     open_pipeline = pipelines(files, read_precision(precision), read_weights(weights))
     order = show(
         take_order(
-            request, columns, rows, open_pipeline, folder, z=pages, adapter=names[-1] if names else None, base=where
+            spec, columns, rows, open_pipeline, folder, z=pages, adapter=names[-1] if names else None, base=where
         ),
         as_json,
     )
@@ -245,7 +245,7 @@ def _label_all(files: list[Path]) -> list[str]:
     return labels
 
 
-def _set_fields(request: Request, settings: list[str]) -> Request:
+def _set_fields(spec: PictureSpec, settings: list[str]) -> PictureSpec:
     from lorasmith.generation.grids.fields import read_field, set_field
 
     for setting in settings:
@@ -255,8 +255,8 @@ def _set_fields(request: Request, settings: list[str]) -> Request:
         values = read_field(field.strip(), [value.strip()])
         if len(values) != 1:
             raise UsageError(f'--set "{setting}" gives {len(values)} values.', hint="Make it an axis: --y.")
-        request = set_field(request, field.strip(), values[0])
-    return request
+        spec = set_field(spec, field.strip(), values[0])
+    return spec
 
 
 def check_folder_name(name: str | None) -> None:

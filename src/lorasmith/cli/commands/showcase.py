@@ -67,7 +67,7 @@ def draw(
     bases = base or [base_of(files[-1]) if files else "doodle"]
     width, height = read_size(size)
     from lorasmith.exam.showcase import Column, Plan, draw_showcase, judge, publish_showcase
-    from lorasmith.generation.request import Request
+    from lorasmith.generation.spec import PictureSpec
     from lorasmith.prompts.dynamic import Wildcards, read_template
 
     names: list[str | None] = [file.stem for file in files]
@@ -80,13 +80,13 @@ def draw(
         template=read_template(template, Wildcards(wildcards)),
         columns=columns,
         n=n,
-        request=Request("", negative, seed, steps, cfg, sampler, width, height),
+        spec=PictureSpec("", negative, seed, steps, cfg, sampler, width, height),
         strength=strength,
         mode=mode,  # type: ignore[arg-type]
         seed=seed,
         vary=vary,
     )
-    facts = [template, (columns, seed, strength, mode, vary, plan.request.as_json())]
+    facts = [template, (columns, seed, strength, mode, vary, plan.spec.as_json())]
     folder = out / (name or name_folder(template, facts, "showcase"))
     showcase = show(draw_showcase(plan, pipelines(files), folder), as_json)
     sheet, page = publish_showcase(folder)

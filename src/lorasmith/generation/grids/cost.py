@@ -56,7 +56,7 @@ def count_cost(order: Order) -> Cost:
         impossible=sum(isinstance(place, str) for place in order.places),
         pictures=len(pictures),
         kept=len(pictures) - len(missing),
-        steps=sum(wanted.request.steps for wanted in missing),
+        steps=sum(wanted.spec.steps for wanted in missing),
     )
 
 
@@ -69,7 +69,7 @@ def measure_cost(order: Order, open_pipeline: OpenPipeline, clock: Callable[[], 
     for name in dict.fromkeys(wanted.base for wanted in order.missing):
         pipeline = open_pipeline(name)
         batches = list(batches_of([wanted for wanted in order.missing if wanted.base == name], pipeline))
-        trial = [replace(wanted.request, steps=2, hires=None) for wanted in batches[0]]
+        trial = [replace(wanted.spec, steps=2, hires=None) for wanted in batches[0]]
         times: list[tuple[float, float]] = []
         with contextlib.suppress(LorasmithError, RuntimeError), contextlib.closing(pipeline.draw(trial)) as work:
             for event in work:
@@ -81,7 +81,7 @@ def measure_cost(order: Order, open_pipeline: OpenPipeline, clock: Callable[[], 
             return cost  # what is wrong with the batch is told when it is drawn
         (first, one), (last, two) = times[0], times[-1]
         pace = (last - first) / max(two - one, 0.5) / len(trial)
-        seconds += pace * sum(wanted.request.steps for batch in batches for wanted in batch)
+        seconds += pace * sum(wanted.spec.steps for batch in batches for wanted in batch)
         del pipeline  # before the next base is loaded
     return replace(cost, seconds=seconds)
 

@@ -1,4 +1,4 @@
-"""Checks of tags and captions (T1 to T14, and P1 for real persons): findings for `lorasmith inspect`."""
+"""Checks of tags and captions (T1 to T14, and P1 for real persons): findings of an inspection."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from lorasmith.bases.base import Base
 from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.recipe import SampleTable
 
@@ -20,8 +20,8 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: Sam
     The adapter is added to prompts that do not name it themselves.
     """
     pipeline = Pipeline(base, AdapterCache([snapshot.parent]))
-    requests = [
-        Request(
+    specs = [
+        PictureSpec(
             prompt=f"{prompt} <lora:{snapshot.stem}:{table.strength:g}>",
             seed=table.seed,
             steps=table.steps,
@@ -30,7 +30,7 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: Sam
         )
         for prompt in table.prompts
     ]
-    pictures = yield from pipeline.draw(requests)
+    pictures = yield from pipeline.draw(specs)
     for number, (picture, prompt) in enumerate(zip(pictures, table.prompts, strict=True)):
         path = folder / f"{step:08d}-{number:02d}.png"
         save_picture(picture, path)

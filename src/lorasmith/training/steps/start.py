@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
-from lorasmith.adapters.algorithms.algorithm import LayerFactors, spoken
 from lorasmith.adapters.files import load_adapter
+from lorasmith.adapters.layers.factors import LayerFactors, spoken
 from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError
 from lorasmith.recipe.recipe import Recipe

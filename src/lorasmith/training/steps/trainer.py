@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.dylora import DyloraOptions
+from lorasmith.adapters.algorithms.lokr import LokrOptions
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
@@ -25,7 +26,7 @@ from lorasmith.training.steps.averaging import Average
 from lorasmith.training.steps.layers import LayerChoice
 from lorasmith.training.steps.objective import Loss, Objective
 from lorasmith.training.steps.passes import Asking
-from lorasmith.training.steps.weight_norm import bound_norms, squared_norm
+from lorasmith.training.steps.weight_norm import bound_norms
 
 EXPLODED = 10.0
 """A loss that predicting nothing at all would give about a tenth of."""
@@ -136,15 +137,15 @@ class Trainer:
         if not weight:
             return
         for _, layer_adapter, place in self._bank.layer_adapters(self._column):
-            penalty = weight * squared_norm(layer_adapter.live_factors(place), layer_adapter.layer.weight)
+            penalty = weight * layer_adapter.live_factors(place).squared_norm(layer_adapter.layer.weight)
             penalty.backward()  # type: ignore[no-untyped-call]
 
     def _bound(self) -> None:
         if self._recipe.max_weight_norm:
             found = self._bank.layer_adapters(self._column)
-            live = ((layer_adapter.layer, layer_adapter.live_factors(place)) for _, layer_adapter, place in found)
             bound_norms(
-                ((layer, each) for layer, each in live if isinstance(each, LoraFactors)), self._recipe.max_weight_norm
+                ((each.layer.weight, each.live_factors(place)) for _, each, place in found),
+                self._recipe.max_weight_norm,
             )
 
     def _check(self, loss: float, norm: float) -> None:
@@ -171,6 +172,13 @@ def group_factors(
     return rates, factors
 
 
+def _own_options(recipe: Recipe) -> Options:
+    """The options of the recipe's algorithm."""
+    if recipe.algorithm == "lokr":
+        return LokrOptions(**recipe.lokr.model_dump())
+    return DyloraOptions(block=recipe.dylora_block) if recipe.algorithm == "dylora" else Options()
+
+
 def fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
     """The adapter that a recipe starts from. Raises RecipeError, AdapterError."""
     return new_adapter(
@@ -185,13 +193,8 @@ def fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
         fit=LayerChoice(base, recipe).fit,
         generator=key_generator(recipe.seed, "factors"),
         groups=recipe.layers,
-        options=Options(
-            tucker=recipe.conv.tucker,
-            factor=recipe.lokr.factor,
-            full=recipe.lokr.full,
-            both=recipe.lokr.both,
-            block=recipe.dylora_block,
-        ),
+        options=_own_options(recipe),
+        tucker=recipe.conv.tucker,
         dora=recipe.dora,
         rank_stabilised=recipe.rank_stabilised,
         norms=recipe.norms,

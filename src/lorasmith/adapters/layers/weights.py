@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import LayerAdapter, LayerFactors, Strengths, add_changes, convolve
-from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
+from lorasmith.adapters.layers.changes import add_changes, convolve
+from lorasmith.adapters.layers.factors import LayerAdapter, LayerFactors
+from lorasmith.adapters.layers.layer_gradients import LayerGradients
+from lorasmith.adapters.layers.strengths import Strengths
 from lorasmith.bases.pointwise import convolve_pointwise, is_pointwise, is_quicker
 
 Rebuild = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor | None]]

@@ -6,6 +6,7 @@ r^2 whose factors are the halves' column-wise and row-wise Kronecker products: t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, cast
@@ -14,19 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import (
-    PLAIN,
-    LayerAdapter,
-    LayerFactors,
-    Options,
-    PullBack,
-    Strengths,
-    add_changes,
-    convolve,
-    read_alpha,
-)
-from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
-from lorasmith.adapters.algorithms.weights import WeightAdapter
+from lorasmith.adapters.layers.changes import add_changes, convolve
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors, PullBack, read_alpha
+from lorasmith.adapters.layers.layer_gradients import LayerGradients
+from lorasmith.adapters.layers.strengths import Strengths
+from lorasmith.adapters.layers.weights import WeightAdapter
 
 PLAIN_KEYS = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
 CORES = ("hada_t1", "hada_t2")
@@ -37,6 +30,8 @@ class LohaFactors(LayerFactors):
     """`w1_a`, `w2_a` (o, r); `w1_b`, `w2_b` (r, i * kh * kw). With cores (r, r, kh, kw): a (r, o), b (r, i)."""
 
     algorithm: ClassVar[str] = "loha"
+    proportional = False
+    flattens = True
 
     w1_a: Tensor
     w1_b: Tensor
@@ -51,28 +46,26 @@ class LohaFactors(LayerFactors):
         return int(self.w1_b.shape[0])
 
     @classmethod
-    def initial(
-        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """Normal, `b` with 1, `w1_a` and the cores with 0.1; `w2_a` zero: as lycoris."""
 
         def normal(std: float, *shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator) * std
+            return torch.randn(*shape, generator=fresh.generator) * std
 
-        o, i = weight.shape[:2]
-        if options.tucker and weight[0, 0].numel() > 1:
+        o, i, rank = *weight.shape[:2], fresh.rank
+        if fresh.tucker and weight[0, 0].numel() > 1:
             kernel = tuple(weight.shape[2:])
             t1, t2 = normal(0.1, rank, rank, *kernel), normal(0.1, rank, rank, *kernel)
             w1_b, w1_a, w2_b = normal(1, rank, i), normal(0.1, rank, o), normal(1, rank, i)
-            return cls(w1_a, w1_b, torch.zeros(rank, o), w2_b, float(alpha), t1, t2)
+            return cls(w1_a, w1_b, torch.zeros(rank, o), w2_b, float(fresh.alpha), t1, t2)
         n = weight[0].numel()
         w1_b, w1_a, w2_b = normal(1, rank, n), normal(0.1, o, rank), normal(1, rank, n)
-        return cls(w1_a, w1_b, torch.zeros(o, rank), w2_b, float(alpha))
+        return cls(w1_a, w1_b, torch.zeros(o, rank), w2_b, float(fresh.alpha))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        rest = suffixes - set(PLAIN_KEYS) - {"alpha"}
-        return set(PLAIN_KEYS) <= suffixes and rest in (frozenset(), frozenset(CORES))
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        rest = tensors.keys() - set(PLAIN_KEYS) - {"alpha"}
+        return set(PLAIN_KEYS) <= tensors.keys() and rest in (frozenset(), frozenset(CORES))
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -116,6 +109,13 @@ class LohaFactors(LayerFactors):
     def delta_weight(self, weight: Tensor) -> Tensor:
         one, two = _half(self.w1_a, self.w1_b, self.t1), _half(self.w2_a, self.w2_b, self.t2)
         return (self.scale * one * two).reshape(weight.shape).to(weight.device)
+
+    def as_product(self, shape: tuple[int, ...], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """A product of rank r^2, where that is less than the layer's sides."""
+        if self.t1 is not None or self.w2_b.shape[0] * self.rank >= min(shape[0], math.prod(shape[1:])):
+            return super().as_product(shape, weight)
+        up = (self.w1_a.unsqueeze(2) * self.w2_a.unsqueeze(1)).flatten(1) * self.scale
+        return up, (self.w1_b.unsqueeze(1) * self.w2_b).flatten(0, 1)
 
     @property
     def pulls_back(self) -> bool:

@@ -17,16 +17,9 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import (
-    PLAIN,
-    LayerAdapter,
-    LayerFactors,
-    Options,
-    Strengths,
-    add_changes,
-    convolve,
-    read_alpha,
-)
+from lorasmith.adapters.layers.changes import add_changes, convolve
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors, read_alpha
+from lorasmith.adapters.layers.strengths import Strengths
 from lorasmith.bases.pointwise import is_pointwise, is_quicker, multiply, weight_gradient
 
 DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
@@ -37,6 +30,7 @@ class LoraFactors(LayerFactors):
     """`down` (r, i) or (r, i, kh, kw); `up` (o, r) or (o, r, 1, 1)."""
 
     algorithm: ClassVar[str] = "lora"
+    proportional = False
 
     down: Tensor
     up: Tensor
@@ -47,22 +41,15 @@ class LoraFactors(LayerFactors):
         return int(self.down.shape[0])
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,
-        alpha: float,
-        generator: torch.Generator,
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """`down` Kaiming-uniform with a = sqrt(5), as torch and sd-scripts initialise theirs; `up` zero."""
-        down = torch.empty(rank, *weight.shape[1:])
-        nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
-        return cls(down, torch.zeros(weight.shape[0], rank, *(1,) * (weight.ndim - 2)), float(alpha))
+        down = torch.empty(fresh.rank, *weight.shape[1:])
+        nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=fresh.generator)
+        return cls(down, torch.zeros(weight.shape[0], fresh.rank, *(1,) * (weight.ndim - 2)), float(fresh.alpha))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return {DOWN, UP} <= suffixes <= {DOWN, UP, ALPHA}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return {DOWN, UP} <= tensors.keys() <= {DOWN, UP, ALPHA}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -90,6 +77,35 @@ class LoraFactors(LayerFactors):
     def delta_weight(self, weight: Tensor) -> Tensor:
         delta = self.scale * (self.up.flatten(1) @ self.down.flatten(1))
         return delta.reshape(weight.shape).to(weight.device)
+
+    def as_product(self, shape: tuple[int, ...], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        return self.up.flatten(1) * self.scale, self.down.flatten(1)
+
+    def as_peft(self) -> dict[str, Tensor] | None:
+        return {"lora_A.weight": self.down, "lora_B.weight": self.up * self.scale}
+
+    def first_ranks(self, count: int) -> Self:
+        alpha = self.scale * min(count, self.rank)
+        return replace(self, down=self.down[:count], up=self.up[:, :count], alpha=alpha)
+
+    def squared_norm(self, weight: Tensor) -> Tensor:  # noqa: ARG002
+        """By products of rank x rank: delta W is never built."""
+        up, down = self.up.flatten(1), self.down.flatten(1)
+        return self.scale**2 * ((up.T @ up) * (down @ down.T)).sum()
+
+    def bound(self, weight: Tensor, most: float) -> bool:
+        """Both factors by sqrt(most / norm), as sd-scripts' scale weight norms."""
+        norm = float(self.squared_norm(weight).clamp(min=0).sqrt())
+        if norm <= most:
+            return False
+        root = (most / norm) ** 0.5
+        self.up.mul_(root)
+        self.down.mul_(root)
+        return True
+
+    @property
+    def near_output(self) -> frozenset[str]:
+        return frozenset(("up",))
 
     def add_to(self, total: Tensor, weight: Tensor, strength: float) -> None:  # noqa: ARG002
         matrix = total.view(total.shape[0], -1)

@@ -14,17 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import (
-    PLAIN,
-    LayerAdapter,
-    LayerFactors,
-    Options,
-    Strengths,
-    add_changes,
-    convolve,
-    read_alpha,
-)
-from lorasmith.adapters.algorithms.lora import ALPHA, DOWN, UP
+from lorasmith.adapters.algorithms.lora.factors import ALPHA, DOWN, UP
+from lorasmith.adapters.layers.changes import add_changes, convolve
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors, read_alpha
+from lorasmith.adapters.layers.strengths import Strengths
 
 MID = "lora_mid.weight"
 
@@ -34,6 +27,7 @@ class TuckerFactors(LayerFactors):
     """`down` (r, i, 1, 1), `mid` (r, r, kh, kw), `up` (o, r, 1, 1)."""
 
     algorithm: ClassVar[str] = "tucker"
+    proportional = False
 
     down: Tensor
     mid: Tensor
@@ -45,24 +39,17 @@ class TuckerFactors(LayerFactors):
         return int(self.down.shape[0])
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,
-        alpha: float,
-        generator: torch.Generator,
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """`down` and `mid` Kaiming-uniform, `up` zero. A layer without a kernel gets a core of 1x1."""
         kernel = tuple(weight.shape[2:]) or (1, 1)
-        down, mid = torch.empty(rank, weight.shape[1], 1, 1), torch.empty(rank, rank, *kernel)
+        down, mid = torch.empty(fresh.rank, weight.shape[1], 1, 1), torch.empty(fresh.rank, fresh.rank, *kernel)
         for tensor in (down, mid):
-            nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), generator=generator)
-        return cls(down, mid, torch.zeros(weight.shape[0], rank, 1, 1), float(alpha))
+            nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), generator=fresh.generator)
+        return cls(down, mid, torch.zeros(weight.shape[0], fresh.rank, 1, 1), float(fresh.alpha))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return {DOWN, MID, UP} <= suffixes <= {DOWN, MID, UP, ALPHA}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return {DOWN, MID, UP} <= tensors.keys() <= {DOWN, MID, UP, ALPHA}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -91,6 +78,14 @@ class TuckerFactors(LayerFactors):
         inner = torch.einsum("pqhw,qi->pihw", self.mid, self.down.flatten(1))
         delta = self.scale * torch.einsum("op,pihw->oihw", self.up.flatten(1), inner)
         return delta.reshape(weight.shape).to(weight.device)
+
+    def as_product(self, shape: tuple[int, ...], weight: Tensor | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        inner = torch.einsum("pqhw,qi->pihw", self.mid, self.down.flatten(1)).flatten(1)
+        return self.up.flatten(1) * self.scale, inner
+
+    @property
+    def near_output(self) -> frozenset[str]:
+        return frozenset(("up",))
 
     @classmethod
     def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:

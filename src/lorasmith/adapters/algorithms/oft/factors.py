@@ -15,9 +15,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options
-from lorasmith.adapters.algorithms.lokr import factorise
-from lorasmith.adapters.algorithms.weights import WeightAdapter
+from lorasmith.adapters.layers.divisors import factorise
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors
+from lorasmith.adapters.layers.weights import WeightAdapter
 
 BLOCKS, RESCALE, CONSTRAINT = "oft_blocks", "rescale", "alpha"
 
@@ -39,29 +39,22 @@ class OftFactors(LayerFactors):
         return int(self.blocks.shape[-1])
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,
-        alpha: float,  # noqa: ARG003
-        generator: torch.Generator,  # noqa: ARG003
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """Zero, with blocks of about `rank`."""
-        b, n = factorise(weight.shape[0], rank)
+        b, n = factorise(weight.shape[0], fresh.rank)
         return cls(torch.zeros(n, b, b))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return {BLOCKS} <= suffixes <= {BLOCKS, RESCALE, CONSTRAINT}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return cls._has_blocks(tensors) and tensors[BLOCKS].ndim != 4  # those are a butterfly's
+
+    @classmethod
+    def _has_blocks(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return {BLOCKS} <= tensors.keys() <= {BLOCKS, RESCALE, CONSTRAINT}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         blocks = tensors[BLOCKS].float()
-        if blocks.ndim == 4 and cls is OftFactors:
-            from lorasmith.adapters.algorithms.boft import BoftFactors
-
-            return BoftFactors.from_tensors(tensors)  # type: ignore[return-value]
         if blocks.ndim not in (3, 4) or blocks.shape[-1] != blocks.shape[-2] or min(blocks.shape) < 1:
             raise ValueError(f"oft_blocks have the shape {tuple(blocks.shape)}")
         rescale = tensors.get(RESCALE)

@@ -12,8 +12,10 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options, Strengths, add_changes
-from lorasmith.adapters.algorithms.weights import apply_weight
+from lorasmith.adapters.layers.changes import add_changes
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors
+from lorasmith.adapters.layers.strengths import Strengths
+from lorasmith.adapters.layers.weights import apply_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +33,14 @@ class Ia3Factors(LayerFactors):
         return 1
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,  # noqa: ARG003
-        alpha: float,  # noqa: ARG003
-        generator: torch.Generator,  # noqa: ARG003
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:  # noqa: ARG003
         """Zero, on the output."""
         o = weight.shape[0]
         return cls(torch.zeros(o) if weight.ndim == 2 else torch.zeros(1, o, *(1,) * (weight.ndim - 2)))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return suffixes == {"weight", "on_input"}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return tensors.keys() == {"weight", "on_input"}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:

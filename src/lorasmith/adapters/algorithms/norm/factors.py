@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options, Strengths, add_changes
+from lorasmith.adapters.layers.changes import add_changes
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors
+from lorasmith.adapters.layers.strengths import Strengths
 
 W_NORM, B_NORM = "w_norm", "b_norm"
 
@@ -20,6 +22,7 @@ class NormFactors(LayerFactors):
     """`w_norm` (c,) and `b_norm` (c,), or None."""
 
     algorithm: ClassVar[str] = "norm"
+    on_norms = True
 
     w_norm: Tensor
     b_norm: Tensor | None = None
@@ -30,20 +33,13 @@ class NormFactors(LayerFactors):
         return 1
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,  # noqa: ARG003
-        alpha: float,  # noqa: ARG003
-        generator: torch.Generator,  # noqa: ARG003
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:  # noqa: ARG003
         """Zero."""
         return cls(torch.zeros(weight.shape), torch.zeros(weight.shape))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return {W_NORM} <= suffixes <= {W_NORM, B_NORM}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return {W_NORM} <= tensors.keys() <= {W_NORM, B_NORM}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:

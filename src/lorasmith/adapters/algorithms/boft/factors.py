@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Options
-from lorasmith.adapters.algorithms.oft import OftFactors
+from lorasmith.adapters.algorithms.oft.factors import BLOCKS, OftFactors
+from lorasmith.adapters.layers.factors import Fresh
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,26 +20,19 @@ class BoftFactors(OftFactors):
     algorithm: ClassVar[str] = "boft"
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,
-        alpha: float,  # noqa: ARG003
-        generator: torch.Generator,  # noqa: ARG003
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """Zero, all stages; even blocks of at most `rank`, or of the smallest side that leaves a power of two."""
         o = weight.shape[0]
         sides = [b for b in range(2, o + 1, 2) if o % b == 0 and (o // b).bit_count() == 1]
         if not sides:
             raise ValueError(f"{o} channels make no butterfly")
-        b = max((b for b in sides if b <= rank), default=min(sides))
+        b = max((b for b in sides if b <= fresh.rank), default=min(sides))
         n = o // b
         return cls(torch.zeros(max(n.bit_length(), 1), n, b, b))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:  # noqa: ARG003 - by the shape of the blocks: see OFT
-        return False
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return cls._has_blocks(tensors) and tensors[BLOCKS].ndim == 4
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:

@@ -17,19 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import (
-    PLAIN,
-    LayerAdapter,
-    LayerFactors,
-    Options,
-    PullBack,
-    Strengths,
-    add_changes,
-    convolve,
-    read_alpha,
-)
-from lorasmith.adapters.algorithms.layer_gradients import LayerGradients
-from lorasmith.adapters.algorithms.weights import WeightAdapter, apply_weight
+from lorasmith.adapters.algorithms.lokr import LokrOptions
+from lorasmith.adapters.layers.changes import add_changes, convolve
+from lorasmith.adapters.layers.divisors import factorise
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors, PullBack, read_alpha
+from lorasmith.adapters.layers.layer_gradients import LayerGradients
+from lorasmith.adapters.layers.strengths import Strengths
+from lorasmith.adapters.layers.weights import WeightAdapter, apply_weight
 
 KEYS = ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")
 _LEGAL = tuple(
@@ -45,6 +39,8 @@ class LokrFactors(LayerFactors):
     (r, i/f2 * kh * kw), or with `t2` (r, r, kh, kw): `w2_a` (r, o/f1), `w2_b` (r, i/f2)."""
 
     algorithm: ClassVar[str] = "lokr"
+    proportional = False
+    flattens = True
 
     tensors: Mapping[str, Tensor]
     alpha: float
@@ -62,15 +58,14 @@ class LokrFactors(LayerFactors):
         return 1.0 if {"w1", "w2"} <= self.tensors.keys() else super().scale
 
     @classmethod
-    def initial(
-        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """Kaiming-uniform but for the tensor that makes it zero; decomposed where that is smaller, as lycoris."""
 
         def uniform(*shape: int) -> Tensor:
-            return nn.init.kaiming_uniform_(torch.empty(*shape), a=math.sqrt(5), generator=generator)
+            return nn.init.kaiming_uniform_(torch.empty(*shape), a=math.sqrt(5), generator=fresh.generator)
 
-        (f1, o2), (f2, i2) = factorise(weight.shape[0], options.factor), factorise(weight.shape[1], options.factor)
+        options, rank = fresh.own(LokrOptions), fresh.rank
+        (f1, o2), (f2, i2) = (factorise(width, options.factor) for width in weight.shape[:2])
         kernel = tuple(weight.shape[2:])
         tensors: dict[str, Tensor] = {}
         if options.both and not options.full and rank < max(f1, f2) / 2:
@@ -79,17 +74,21 @@ class LokrFactors(LayerFactors):
             tensors["w1"] = uniform(f1, f2)
         if options.full or rank >= max(o2, i2) / 2:
             tensors["w2"] = torch.zeros(o2, i2, *kernel)
-        elif options.tucker and math.prod(kernel) > 1:
-            tensors |= {"w2_a": uniform(rank, o2), "w2_b": torch.zeros(rank, i2), "t2": uniform(rank, rank, *kernel)}
+        elif fresh.tucker and math.prod(kernel) > 1:
+            tensors |= {
+                "w2_a": uniform(rank, o2),
+                "w2_b": torch.zeros(rank, i2),
+                "t2": uniform(rank, rank, *kernel),
+            }
         else:
             tensors |= {"w2_a": uniform(o2, rank), "w2_b": torch.zeros(rank, i2 * math.prod(kernel))}
         whole = {"w1", "w2"} <= tensors.keys()
-        return cls(tensors, float(rank if whole else alpha))
+        return cls(tensors, float(rank if whole else fresh.alpha))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return frozenset(suffix.removeprefix("lokr_") for suffix in suffixes - {"alpha"}) in _LEGAL and all(
-            suffix.startswith("lokr_") for suffix in suffixes - {"alpha"}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return frozenset(suffix.removeprefix("lokr_") for suffix in tensors.keys() - {"alpha"}) in _LEGAL and all(
+            suffix.startswith("lokr_") for suffix in tensors.keys() - {"alpha"}
         )
 
     @classmethod
@@ -187,16 +186,6 @@ class LokrFactors(LayerFactors):
     @classmethod
     def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
         return LokrAdapter(layer, stack)
-
-
-def factorise(width: int, factor: int = -1) -> tuple[int, int]:
-    """The width as a product (small, large), the small one the nearest divisor to `factor` from below as lycoris has
-    it: at most `factor` and as square as can be; -1 means no limit. A `factor` that divides the width is taken."""
-    if factor > 0 and width % factor == 0:
-        return min(factor, width // factor), max(factor, width // factor)
-    most = width if factor < 0 else factor
-    small = max(each for each in range(1, math.isqrt(width) + 1) if width % each == 0 and each <= max(most, 1))
-    return small, width // small
 
 
 class LokrAdapter(WeightAdapter):

@@ -12,8 +12,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options
-from lorasmith.adapters.algorithms.weights import WeightAdapter
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors
+from lorasmith.adapters.layers.weights import WeightAdapter
 
 DIFF, DIFF_B = "diff", "diff_b"
 
@@ -23,6 +23,7 @@ class FullFactors(LayerFactors):
     """`diff` of the weight's shape, or None; `diff_b` (o,), or None."""
 
     algorithm: ClassVar[str] = "full"
+    proportional = False
 
     diff: Tensor | None
     diff_b: Tensor | None = None
@@ -34,20 +35,13 @@ class FullFactors(LayerFactors):
         return 1 if self.diff is None else min(self.diff.flatten(1).shape)
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,  # noqa: ARG003
-        alpha: float,  # noqa: ARG003
-        generator: torch.Generator,  # noqa: ARG003
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:  # noqa: ARG003
         """Zero; no bias, which a layer may lack."""
         return cls(torch.zeros(weight.shape))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return bool(suffixes) and suffixes <= {DIFF, DIFF_B}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return bool(tensors.keys()) and tensors.keys() <= {DIFF, DIFF_B}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:

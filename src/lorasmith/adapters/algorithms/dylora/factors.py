@@ -7,15 +7,16 @@ its first ranks when it is used (`dyn`) gives what training saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, Options
-from lorasmith.adapters.algorithms.lora import LoraAdapter, LoraConvAdapter, LoraFactors, LoraLinearAdapter
+from lorasmith.adapters.algorithms.dylora import DyloraOptions
+from lorasmith.adapters.algorithms.lora.factors import LoraAdapter, LoraConvAdapter, LoraFactors, LoraLinearAdapter
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +28,12 @@ class DyloraFactors(LoraFactors):
     block: int = 1
 
     @classmethod
-    def initial(
-        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
-    ) -> Self:
-        plain = LoraFactors.initial(weight, rank, alpha, generator)
-        return cls(plain.down, plain.up, plain.alpha, options.block)
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
+        plain = LoraFactors.initial(weight, fresh)
+        return cls(plain.down, plain.up, plain.alpha, fresh.own(DyloraOptions).block)
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:  # noqa: ARG003 - a file does not tell how it was trained
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:  # noqa: ARG003 - a file does not tell how it was trained
         return False
 
     @classmethod

@@ -17,24 +17,15 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from lorasmith.adapters.algorithms.algorithm import (
-    PLAIN,
-    LayerAdapter,
-    LayerFactors,
-    Options,
-    Strengths,
-    add_changes,
-    convolve,
-)
-from lorasmith.adapters.algorithms.loha import LohaFactors
-from lorasmith.adapters.algorithms.lokr import LokrFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
-from lorasmith.adapters.algorithms.tucker import TuckerFactors
-from lorasmith.adapters.algorithms.weights import WeightAdapter
+from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
+from lorasmith.adapters.layers.changes import add_changes, convolve
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors
+from lorasmith.adapters.layers.strengths import Strengths
+from lorasmith.adapters.layers.weights import WeightAdapter
 from lorasmith.bases.compressed import weight_storage
 
 MAGNITUDE = "dora_scale"
-INNER: tuple[type[LayerFactors], ...] = (LoraFactors, TuckerFactors, LohaFactors, LokrFactors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +46,28 @@ class DoraFactors(LayerFactors):
         return self.inner.rank
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.algorithm, *self.inner.parts)
+
+    @property
+    def near_output(self) -> frozenset[str]:
+        return self.inner.near_output
+
+    def as_peft(self) -> dict[str, Tensor] | None:
+        inner = self.inner.as_peft()
+        if inner is None or not self.on_output:
+            return None
+        shape = (-1,) if self.magnitude.ndim == 2 else (1, -1, *(1,) * (self.magnitude.ndim - 2))
+        return {**inner, "lora_magnitude_vector": self.magnitude.reshape(shape)}
+
+    @property
     def on_output(self) -> bool:
         return self.magnitude.shape[0] != 1 or self.inner.extent[0] == 1
 
     @classmethod
-    def initial(
-        cls, weight: Tensor, rank: int, alpha: float, generator: torch.Generator, options: Options = PLAIN
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """Over LoRA."""
-        return cls.over(LoraFactors.initial(weight, rank, alpha, generator, options), weight)
+        return cls.over(LoraFactors.initial(weight, fresh), weight)
 
     @classmethod
     def over(cls, inner: LayerFactors, weight: Tensor) -> Self:
@@ -71,14 +75,14 @@ class DoraFactors(LayerFactors):
         return cls(inner, _norm(weight.detach().float(), True))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return MAGNITUDE in suffixes and any(kind.claims(suffixes - {MAGNITUDE}) for kind in INNER)
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return MAGNITUDE in tensors and _inner_kind(tensors) is not None
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        rest = {key: tensor for key, tensor in tensors.items() if key != MAGNITUDE}
-        kind = next(kind for kind in INNER if kind.claims(frozenset(rest)))
-        inner, magnitude = kind.from_tensors(rest), tensors[MAGNITUDE].float()
+        kind = _inner_kind(tensors)
+        assert kind is not None
+        inner, magnitude = kind.from_tensors(_without_magnitude(tensors)), tensors[MAGNITUDE].float()
         if magnitude.ndim == 1:
             magnitude = magnitude.view(-1, *(1,) * (max(len(inner.extent), 2) - 1))
         if magnitude.ndim < 2 or magnitude.numel() != max(magnitude.shape):
@@ -116,6 +120,17 @@ class DoraFactors(LayerFactors):
     def layer_adapter(cls, layer: nn.Module, stack: Sequence[Self]) -> LayerAdapter:
         thin = all(isinstance(factors.inner, LoraFactors) and factors.on_output for factors in stack)
         return DoraOutputAdapter(layer, stack) if thin else WeightAdapter(layer, stack)
+
+
+def _without_magnitude(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: tensor for key, tensor in tensors.items() if key != MAGNITUDE}
+
+
+def _inner_kind(tensors: Mapping[str, Tensor]) -> type[LayerFactors] | None:
+    """The factors that have all these tensors but the magnitude; None when none that may be under magnitudes have."""
+    rest = _without_magnitude(tensors)
+    inner = (algorithm.kind for algorithm in ALGORITHMS.values() if "dora" in algorithm.switches)
+    return next((kind for kind in inner if kind.claims(rest)), None)
 
 
 def _norm_shape(weight: Tensor, on_output: bool) -> tuple[int, ...]:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import PLAIN, LayerAdapter, LayerFactors, Options, read_alpha
-from lorasmith.adapters.algorithms.weights import WeightAdapter
+from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors, read_alpha
+from lorasmith.adapters.layers.weights import WeightAdapter
 
 KEYS = ("a1", "a2", "b1", "b2")
 _SUFFIXES = frozenset(f"{key}.weight" for key in KEYS)
@@ -34,25 +34,18 @@ class GloraFactors(LayerFactors):
         return int(self.a2.shape[0])
 
     @classmethod
-    def initial(
-        cls,
-        weight: Tensor,
-        rank: int,
-        alpha: float,
-        generator: torch.Generator,
-        options: Options = PLAIN,  # noqa: ARG003
-    ) -> Self:
+    def initial(cls, weight: Tensor, fresh: Fresh) -> Self:
         """`a1`, `b1` Kaiming-uniform, `a2`, `b2` zero."""
         o, i, *kernel = weight.shape
         ones = (1,) * len(kernel)
-        a1, b1 = torch.empty(i, rank, *ones), torch.empty(o, rank, *ones)
+        a1, b1 = torch.empty(i, fresh.rank, *ones), torch.empty(o, fresh.rank, *ones)
         for tensor in (a1, b1):
-            nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), generator=generator)
-        return cls(a1, torch.zeros(rank, i, *ones), b1, torch.zeros(rank, i, *kernel), float(alpha))
+            nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), generator=fresh.generator)
+        return cls(a1, torch.zeros(fresh.rank, i, *ones), b1, torch.zeros(fresh.rank, i, *kernel), float(fresh.alpha))
 
     @classmethod
-    def claims(cls, suffixes: frozenset[str]) -> bool:
-        return suffixes >= _SUFFIXES and suffixes <= _SUFFIXES | {"alpha"}
+    def claims(cls, tensors: Mapping[str, Tensor]) -> bool:
+        return tensors.keys() >= _SUFFIXES and tensors.keys() <= _SUFFIXES | {"alpha"}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
