@@ -7,7 +7,6 @@ import re
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.original import UNET, VAE
 from lorasmith.errors import BaseError
-from lorasmith.remedies import Give, Sentence
 
 _WHOLE = "Give the whole checkpoint, or the model's diffusers folder."
 _ADAPTER = "an adapter, not a base"
@@ -15,7 +14,7 @@ _KEYS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
     # What a key looks like, what has such a one, what to do.
     (re.compile(pattern), what, hint)
     for pattern, what, hint in (
-        (r"lora_(up|down|A|B)|\.(hada|lokr)_w|oft_blocks|dora_scale", _ADAPTER, ""),
+        (r"lora_(up|down|A|B)|\.(hada|lokr)_w|oft_blocks|dora_scale", _ADAPTER, "Give the base that it is for."),
         (r"^control_model\.|^controlnet_", "a ControlNet", ""),
         (r"motion_module", "an AnimateDiff motion module", ""),
         (r"time_stack|time_mixer", "Stable Video Diffusion", ""),
@@ -79,9 +78,6 @@ def _of_file(evidence: Evidence, supported: str) -> BaseError | None:
     if found is None:
         return None
     what, hint = found
-    if what == _ADAPTER:
-        remedy = Sentence("Name its base instead: ", Give("base"), ".")
-        return BaseError(f"is {what}.", where=evidence.path, remedy=remedy)
     return BaseError(f"is {what}.", where=evidence.path, hint=hint or supported)
 
 

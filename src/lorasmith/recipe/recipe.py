@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import tomlkit
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from lorasmith.bases.detection import family_of, locate_base
+from lorasmith.bases.families import UNKNOWN
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import RecipeError
 from lorasmith.project import Project
@@ -422,6 +425,11 @@ class Recipe(StrictTable):
     tensorboard: bool = Field(default=False, description="write TensorBoard's files too (extra: tensorboard)")
     sample: SampleTable = SampleTable()
 
+    @cached_property
+    def family(self) -> Family:
+        """The family of the base, looked up once."""
+        return family_of(self.base)
+
     @property
     def bucket_rules(self) -> BucketRules:
         short, long = min(self.resolution), max(self.resolution)
@@ -532,7 +540,7 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     given = overlay(dict(project.table("recipe")), nest_overrides(overrides or {}))
     base = given.get("base", project.lora.base)
     base = locate_base(base, project.root) if isinstance(base, str) else base
-    family = family_of(base) if isinstance(base, str) else "sd1"
+    family = family_of(base) if isinstance(base, str) else UNKNOWN
     start = preset(project.lora.subject, family)
     chosen = given.get("optimizer")
     name = chosen.get("name") if isinstance(chosen, Mapping) else None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lorasmith.bases.families.evidence import Evidence, Prediction
+from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, Preset, TextPart
 from lorasmith.bases.families.stable_diffusion import StableDiffusion
 from lorasmith.project import EMBEDDED
@@ -72,7 +72,7 @@ class Doodle(StableDiffusion):
     def _claims_unet(self, config: Mapping[str, Any], evidence: Evidence) -> bool:  # noqa: ARG002
         return (config.get("in_channels"), config.get("cross_attention_dim")) == (_CHANNELS, _WIDTH)
 
-    def header_facts(self, prediction: Prediction | None = None) -> HeaderFacts:  # noqa: ARG002
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:  # noqa: ARG002
         return HeaderFacts("sd_v1", "stable-diffusion-v1/lora")
 
 

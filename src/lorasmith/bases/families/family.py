@@ -130,7 +130,8 @@ class Family(ABC):
     subject, as what differs from "*". `denoiser_part` and the owners of `text` are the folders of its parts.
 
     Of adapter files: `text_width` is that of the text which its public models' cross-attention reads, `own_names` how
-    names and keys begin that no other family has, `version_words` how kohya's base version begins (without ``_v``).
+    names in kohya's spelling begin that no other family has, `version_words` how kohya's base version begins (without
+    ``_v``).
     `block_layouts` are the blocks that a list of so many block weights is for. `kept_wide` are parts of a model that
     stay as they are where its other weights are kept compressed: all else passes through them, and they are small.
     """
@@ -160,6 +161,12 @@ class Family(ABC):
         texts = (folder for part in self.text for folder in (part.owner, part.tokenizer))
         return (self.denoiser_part, "vae", *texts, "scheduler")
 
+    @property
+    def dotted_names(self) -> Mapping[str, str]:
+        """How the keys of diffusers' and PEFT's adapter files begin, and how kohya's names for the same layers do."""
+        texts = {f"{part.owner}.": f"{part.prefix}_" for part in self.text}
+        return {f"{self.denoiser_part}.": "lora_unet_"} | texts
+
     def preset_for(self, kind: SubjectKind) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Values that a recipe for this kind of subject starts from, and those on top of them."""
         own = self.presets.get(kind.value)
@@ -170,7 +177,7 @@ class Family(ABC):
         return self.presets.get(kind.value, self.presets["*"]).reasons
 
     @abstractmethod
-    def header_facts(self, prediction: Prediction | None = None) -> HeaderFacts:
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:
         """What an adapter's header says of a base of this family that predicts so."""
 
     # Recognition: headers and configurations only.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lorasmith.bases.families.evidence import Evidence, Prediction
+from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import StoredText
@@ -24,7 +24,7 @@ class StableDiffusion1(StableDiffusion):
     def _claims_unet(self, config: Mapping[str, Any], evidence: Evidence) -> bool:  # noqa: ARG002
         return True
 
-    def header_facts(self, prediction: Prediction | None = None) -> HeaderFacts:  # noqa: ARG002
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:  # noqa: ARG002
         return HeaderFacts("sd_v1", "stable-diffusion-v1/lora")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lorasmith.bases.families.evidence import Evidence, Prediction
+from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.sd1 import BLOCKS
@@ -21,7 +21,7 @@ class StableDiffusion2(StableDiffusion):
     def _claims_unet(self, config: Mapping[str, Any], evidence: Evidence) -> bool:  # noqa: ARG002
         return bool(config.get("use_linear_projection")) or config.get("cross_attention_dim") == _WIDTH
 
-    def header_facts(self, prediction: Prediction | None = None) -> HeaderFacts:
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:
         if prediction == "v_prediction":
             return HeaderFacts("sd_v2_v", "stable-diffusion-v2-768-v/lora", v2=True)
         return HeaderFacts("sd_v2", "stable-diffusion-v2-512/lora", v2=True)

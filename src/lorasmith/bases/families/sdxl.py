@@ -51,7 +51,7 @@ class StableDiffusionXL(StableDiffusion):
             "projection_class_embeddings_input_dim": conditions,
         }
 
-    def header_facts(self, prediction: Prediction | None = None) -> HeaderFacts:  # noqa: ARG002
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:  # noqa: ARG002
         return HeaderFacts(
             "sdxl_base_v1-0",
             "stable-diffusion-xl-v1-base/lora",
@@ -97,7 +97,7 @@ SDXL = StableDiffusionXL(
     ),
     reads_clip_skip=False,
     text_width=_WIDTH,
-    own_names=("lora_te2_", "text_encoder_2.", "lora_unet_input_blocks_"),
+    own_names=("lora_te2_", "lora_unet_input_blocks_"),
     version_words=("sdxl",),
     block_layouts={12: layout((4, 5, 7, 8), range(6)), 20: layout(range(9), range(9))},
     public={

@@ -177,9 +177,7 @@ class StableDiffusion(Family):
         )
         return out[0]  # type: ignore[no-any-return]
 
-    def _added(
-        self, x_t: Tensor, context: Context, framings: Sequence[Framing]
-    ) -> dict[str, Tensor] | None:
+    def _added(self, x_t: Tensor, context: Context, framings: Sequence[Framing]) -> dict[str, Tensor] | None:
         """What else the UNet is told of each row."""
         del x_t, context, framings
         return None
