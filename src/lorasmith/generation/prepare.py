@@ -16,14 +16,14 @@ from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.options import TextOptions
-from lorasmith.diffusion.samplers import Levels, count_evaluations
+from lorasmith.diffusion.samplers import count_evaluations
 from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
 from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.checks import SettledSpec, settle
 from lorasmith.generation.conditioning import Text, TextReader, read_text
+from lorasmith.generation.denoise_calls import Guidance, in_force
 from lorasmith.generation.infotext import write_infotext
 from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
-from lorasmith.generation.sampling import Guidance, in_force
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import Network, SubPrompt, parse, parse_attention, parse_schedule, split_networks
 from lorasmith.prompts.networks import unknown_tag_error
@@ -104,7 +104,6 @@ class Preparer:
     def __init__(self, base: Base, adapters: AdapterSource | None = None) -> None:
         self.base = base
         self.adapters: AdapterSource = AdapterCache([]) if adapters is None else adapters
-        self.levels = Levels(base.parametrisation)
         self.banks = BankCache(base)
         self._texts = TextReader(base)
         self._hashes: dict[tuple[Path, int, int], str] = {}

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from lorasmith.bases.base import Base
-from lorasmith.generation.painting import to_image
+from lorasmith.generation.pixels import to_image
 
 # An autoencoder with fewer weights than this decodes in a fraction of a step.
 SMALL = 5_000_000

@@ -40,16 +40,25 @@ PRIVATE_KEYS = (
 
 @dataclass(frozen=True)
 class Making:
-    """All that a run knows and a file should tell; `name` is the file's."""
+    """What a run's files tell alike; `name` is the adapter's."""
 
     project: Project
     recipe: Recipe
     inputs: Inputs
     base: Base
-    optimizer: str
-    session: str
-    started_at: float
     name: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a file tells of the moment when it was saved; `thumbnail` is a data URL or ""."""
+
+    step: int
+    epoch: int
+    started_at: float
+    session: str
+    optimizer: str
+    thumbnail: str
 
 
 def current_time() -> float:
@@ -58,15 +67,15 @@ def current_time() -> float:
     return float(fixed) if fixed.isdigit() else time.time()
 
 
-def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int, thumbnail: str) -> dict[str, str]:
-    """The metadata of an adapter saved after `step` steps and `epoch` epochs; `thumbnail` is a data URL or "".
+def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> dict[str, str]:
+    """The metadata of an adapter file.
 
     A private one tells what sd-scripts tells without metadata, and of modelspec what a reader needs to use it.
     """
     if making.recipe.private:
         return _private_facts(making, adapter)
     finished_at = current_time()
-    facts = network_facts(adapter, making.base) | _run_facts(making, step, epoch, finished_at) | _dataset_facts(making)
+    facts = network_facts(adapter, making.base) | _run_facts(making, progress, finished_at) | _dataset_facts(making)
     provenance = making.project.provenance
     card = modelspec(
         making.base,
@@ -74,7 +83,7 @@ def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int,
         when=datetime.fromtimestamp(finished_at, UTC),
         trigger=making.project.lora.trigger,
         size=making.recipe.resolution,
-        thumbnail=thumbnail,
+        thumbnail=progress.thumbnail,
         author=provenance.author,
         description=making.project.lora.vision,
         license=provenance.licence,
@@ -132,14 +141,14 @@ def _conv_arguments(recipe: Recipe) -> dict[str, str]:
     return {"conv_dim": str(recipe.conv.rank), "conv_alpha": f"{recipe.conv.alpha or recipe.alpha:g}"}
 
 
-def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dict[str, Any]:
+def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.inputs.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
     noise, loss = recipe.noise, recipe.loss
     dropout = recipe.dropout
     return {
-        "ss_session_id": making.session,
-        "ss_training_started_at": making.started_at,
+        "ss_session_id": progress.session,
+        "ss_training_started_at": progress.started_at,
         "ss_training_finished_at": finished_at,
         "ss_training_comment": f"lorasmith {__version__}",
         "ss_sd_scripts_commit_hash": None,
@@ -149,7 +158,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_learning_rate": recipe.lr.unet,
         "ss_unet_lr": recipe.lr.unet,
         "ss_text_encoder_lr": recipe.lr.text_encoder,
-        "ss_optimizer": making.optimizer,
+        "ss_optimizer": progress.optimizer,
         "ss_lr_scheduler": recipe.schedule.name,
         "ss_lr_warmup_steps": schedule.warmup_steps,
         "ss_max_grad_norm": recipe.max_grad_norm,
@@ -159,8 +168,8 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.steps,
-        "ss_steps": step,
-        "ss_epoch": epoch,
+        "ss_steps": progress.step,
+        "ss_epoch": progress.epoch,
         "ss_gradient_checkpointing": recipe.checkpointing,
         "ss_gradient_accumulation_steps": recipe.accumulate,
         "ss_batch_size_per_device": recipe.batch_size,

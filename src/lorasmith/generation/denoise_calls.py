@@ -1,4 +1,4 @@
-"""One pass of the denoiser for many pictures: each asks what is clean in its latents, at its own noise level.
+"""One pass of the denoiser for many pictures, each with its own noise level, texts and adapters.
 
 Shapes: R rows of one forward pass, K adapters, C H W latents, T tokens, D width. A picture follows
 ``uncond + sum of w_i x cfg x (cond_i - uncond)`` over its prompt's parts (Ho & Salimans 2022; Liu et al. 2022).
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
-from lorasmith.diffusion.samplers import Look
+from lorasmith.diffusion.samplers import Noisy
 from lorasmith.errors import Stopped
 from lorasmith.generation.adapter_sets import AdapterSet, Member
 
@@ -39,10 +39,10 @@ class Guidance:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """A picture's look at its latents; `size` is its width and height in pixels, `step` counts from 1."""
+class DenoiseCall:
+    """What is clean in a picture's noisy latents? `size` is its width and height in pixels, `step` counts from 1."""
 
-    look: Look
+    noisy: Noisy
     guidance: Guidance
     step: int
     size: tuple[int, int]
@@ -50,12 +50,12 @@ class Question:
 
     @property
     def company(self) -> tuple[object, ...]:
-        """Questions of equal company can be answered in one pass."""
+        """Calls of equal company can share a pass."""
         return (self.size, self.tiling)
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Part:
     """A context in force, the factor of its output, and the length to which it is stretched."""
 
     context: Context
@@ -64,50 +64,52 @@ class _Told:
 
 
 @torch.inference_mode()
-def answer(
+def run_calls(
     base: Base,
     adapter_set: AdapterSet,
-    questions: Sequence[Question],
+    calls: Sequence[DenoiseCall],
     stop: Callable[[], bool] | None = None,
 ) -> list[Tensor]:
-    """x_0 (1, C, H, W) in fp32 for each question; all of one company.
+    """x_0 (1, C, H, W) in fp32 for each call; all of one company.
 
     `stop` is asked before every block of the denoiser; when it says yes Stopped is raised, and nothing is left
     patched. One pass is made for each length of context: a picture must not depend on how long others' prompts are.
     """
-    guided = [torch.zeros_like(question.look.x) for question in questions]
-    by_length: dict[int, list[tuple[int, _Told]]] = {}
-    for picture, question in enumerate(questions):
-        for told in _choose(question.guidance, question.step):
-            by_length.setdefault(told.length, []).append((picture, told))
+    parametrisation = base.parametrisation
+    guided = [torch.zeros_like(call.noisy.x) for call in calls]
+    by_length: dict[int, list[tuple[int, _Part]]] = {}
+    for picture, call in enumerate(calls):
+        for part in _choose(call.guidance, call.step):
+            by_length.setdefault(part.length, []).append((picture, part))
     with ExitStack() as patches:
-        patches.enter_context(tiled(base.denoiser, questions[0].tiling))
+        patches.enter_context(tiled(base.denoiser, calls[0].tiling))
         if stop is not None:
             patches.enter_context(_stopping(base.denoiser, stop))
-        for members in by_length.values():
-            asked = [questions[picture] for picture, _ in members]
-            sigmas = [question.look.sigma for question in asked]
-            context = Context.join([told.context.stretch(told.length) for _, told in members]).to(dtype=base.dtype)
-            x = torch.cat([q.look.x / base.parametrisation.spread(q.look.sigma) for q in asked]).to(base.dtype)
-            t = torch.tensor([base.parametrisation.time(sigma) for sigma in sigmas], dtype=torch.float64)
-            with adapter_set.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
+        for parts in by_length.values():
+            asked = [calls[picture] for picture, _ in parts]
+            context = Context.join([part.context.stretch(part.length) for _, part in parts]).to(dtype=base.dtype)
+            x = torch.cat([call.noisy.x / parametrisation.spread(call.noisy.sigma) for call in asked]).to(base.dtype)
+            t = torch.tensor([parametrisation.time(call.noisy.sigma) for call in asked], dtype=torch.float64)
+            with adapter_set.acting(
+                [{m: s[call.step - 1] for m, s in call.guidance.strengths.items()} for call in asked]
+            ):
                 output = base.denoise(x, t, context, asked[0].size)
-            for (picture, told), row in zip(members, torch.split(output.float(), 1), strict=True):
-                guided[picture].add_(row, alpha=told.factor)
+            for (picture, part), row in zip(parts, torch.split(output.float(), 1), strict=True):
+                guided[picture].add_(row, alpha=part.factor)
     return [
-        base.parametrisation.clean_at(question.look.x, output, question.look.sigma)
-        for output, question in zip(guided, questions, strict=True)
+        parametrisation.clean_at(call.noisy.x, output, call.noisy.sigma)
+        for output, call in zip(guided, calls, strict=True)
     ]
 
 
-def _choose(guidance: Guidance, step: int) -> list[_Told]:
+def _choose(guidance: Guidance, step: int) -> list[_Part]:
     """What a picture is told at `step`; what would count nothing is left out."""
     parts = [(weight * guidance.cfg, in_force(schedule, step)) for weight, schedule in guidance.parts]
     longest = max(context.length for _, context in parts)
     away = in_force(guidance.negative, step)
-    told = [_Told(context, factor, longest) for factor, context in parts]
-    told.append(_Told(away, 1.0 - sum(factor for factor, _ in parts), away.length))
-    return [each for each in told if each.factor != 0.0]
+    chosen = [_Part(context, factor, longest) for factor, context in parts]
+    chosen.append(_Part(away, 1.0 - sum(factor for factor, _ in parts), away.length))
+    return [each for each in chosen if each.factor != 0.0]
 
 
 def in_force(schedule: Sequence[tuple[int, Thing]], step: int) -> Thing:
