@@ -49,6 +49,12 @@ def family_of(base: str) -> Family:
     return family or UNKNOWN
 
 
+def preset_family(base: str) -> Family:
+    """The family whose presets a recipe on this base starts from (`Family.presets_by_name`). Raises as `family_of`."""
+    family = family_of(base)
+    return UNKNOWN if family.presets_by_name and base != family.name else family
+
+
 def locate_base(base: str, root: Path) -> str:
     """The base's name, or its absolute path when `base` is a file or folder that exists beside the project file."""
     if base == EMBEDDED:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tomlkit
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from lorasmith.bases.detection import family_of, locate_base
+from lorasmith.bases.detection import family_of, locate_base, preset_family
 from lorasmith.bases.families import UNKNOWN
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.precision import Precision, Weights
@@ -540,7 +540,7 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     given = overlay(dict(project.table("recipe")), nest_overrides(overrides or {}))
     base = given.get("base", project.lora.base)
     base = locate_base(base, project.root) if isinstance(base, str) else base
-    family = family_of(base) if isinstance(base, str) else UNKNOWN
+    family = preset_family(base) if isinstance(base, str) else UNKNOWN
     start = preset(project.lora.subject, family)
     chosen = given.get("optimizer")
     name = chosen.get("name") if isinstance(chosen, Mapping) else None

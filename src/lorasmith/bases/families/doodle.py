@@ -81,6 +81,7 @@ DOODLE = Doodle(
     title="Doodle",
     # As measured; the other families' by their operations.
     cost=FamilyCost(4e4, 4.5e7, 3e3, 32_000, 9_600, 29_000, 5_500, 0.2, 0.0035, 1.4, 1.36),
+    presets_by_name=True,
     presets={"*": _GENERAL, "character": _PERSON, "couple": _PERSON, "style": _STYLE},
     cfg=1.75,  # docs/log.md
     resolution=128,

@@ -127,7 +127,9 @@ class Family(ABC):
 
     `objective` is what its denoisers learn: to tell the noise (or the velocity) of a discrete diffusion, or the flow
     from picture to noise. `cfg` and `resolution` are what its public models are drawn with. `presets` are by kind of
-    subject, as what differs from "*". `denoiser_part` and the owners of `text` are the folders of its parts.
+    subject, as what differs from "*"; with `presets_by_name` they are for the base of the family's name alone, and
+    others of its shapes start from the presets of an unknown base. `denoiser_part` and the owners of `text` are the
+    folders of its parts.
 
     Of adapter files: `text_width` is that of the text which its public models' cross-attention reads, `own_names` how
     names in kohya's spelling begin that no other family has, `version_words` how kohya's base version begins (without
@@ -140,6 +142,7 @@ class Family(ABC):
     title: str
     cost: FamilyCost
     presets: Mapping[str, Preset]
+    presets_by_name: bool = False
     cfg: float
     resolution: int
     text: tuple[TextPart, ...]

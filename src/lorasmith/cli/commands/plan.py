@@ -36,6 +36,7 @@ def command(
 
     Example: lorasmith plan my-lora --set resolution=768 --set epochs=10
     """
+    from lorasmith.bases.detection import preset_family
     from lorasmith.cli import BEGUN
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.face.stages import plan_training
@@ -46,7 +47,7 @@ def command(
     opened, settings = open_project(project), split_overrides(assignments or [])
     planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN), as_json)
     plan, recipe, source = planned.plan, planned.recipe, planned.time_from
-    kind, family = opened.lora.subject, recipe.family
+    kind, family = opened.lora.subject, preset_family(recipe.base)
     reasons = explain_preset(kind, family)
     if as_json:
         told = plan.as_json() | {"time_from": source}
