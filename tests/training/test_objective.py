@@ -14,7 +14,6 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.text.options import PLAIN_TEXT
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.errors import RecipeError
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.rows.source import MicroBatch, Rows
@@ -153,13 +152,3 @@ def test_checkpointing_changes_nothing_but_memory(tiny_base: Base) -> None:
     for one, other in pairs:
         torch.testing.assert_close(one, other)
     assert sum(float(one.abs().sum()) for one, _ in pairs) > 0
-
-
-@pytest.mark.parametrize(
-    "values",
-    [{"loss": {"scale_v": True}}, {"noise": {"zero_terminal_snr": True}}],
-    ids=["scale_v", "zero_terminal_snr"],
-)
-def test_what_needs_a_v_prediction_base_says_so(tiny_base: Base, values: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="predicts noise"):
-        Objective(tiny_base, settings(**values).loss)

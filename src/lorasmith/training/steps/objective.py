@@ -14,7 +14,6 @@ from torch import Tensor
 from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.timesteps import whole_timesteps
-from lorasmith.errors import RecipeError
 from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.settings import LossSettings
 from lorasmith.training.steps.passes import Asking, Pass
@@ -34,7 +33,7 @@ class Loss:
 
 
 class Objective:
-    """Computes losses of one adapter. Raises RecipeError when the recipe asks for what the base cannot learn from."""
+    """Computes losses of one adapter (what a base cannot learn from is refused before, `recipe.prediction`)."""
 
     def __init__(self, base: Base, settings: LossSettings) -> None:
         self._base = base
@@ -43,16 +42,6 @@ class Objective:
         # NOTE: weights and huber's c are those of the parametrisation as it was, which never reaches an SNR of 0.
         self._own = base.parametrisation
         self._taught = self._own.to_zero_terminal() if settings.zero_terminal_snr else self._own
-        predicts_v = self._own.prediction == "v_prediction"
-        if self._weights.scale_v and not predicts_v:
-            raise RecipeError(f"loss.scale_v is for v-prediction bases; {base.name} predicts noise.")
-        if self._weights.v_like and predicts_v:
-            raise RecipeError(f"loss.v_like is for bases that predict noise; {base.name} predicts v.")
-        if settings.zero_terminal_snr and not predicts_v:
-            raise RecipeError(
-                f"noise.zero_terminal_snr: {base.name} predicts noise, which is all there is at the last timestep.",
-                hint="Use it with v-prediction bases.",
-            )
 
     def ask(self, batch: MicroBatch) -> Asking[Loss]:
         """The loss, as a generator that asks for the passes it needs (passes.py runs it, alone or beside others)."""
