@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.losses import ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import TimestepSampling
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
 from lorasmith.optimizers.optimizer import OptimizerOptions
 from lorasmith.optimizers.schedules.schedule import ScheduleOptions
 from lorasmith.recipe.buckets import Size

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.losses import WEIGHTS, ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
-from lorasmith.diffusion.timesteps import TimestepSampling
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
+from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.settings import (
@@ -82,7 +82,9 @@ def _rows(recipe: Recipe) -> RowSettings:
         flip=recipe.flip,
         random_crop=recipe.augment.random_crop,
         noise=NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"})),
-        timesteps=TimestepSampling(span.min, span.max, span.sampling, span.mean, span.std),
+        timesteps=TimestepSampling(
+            span.min, span.max, span.sampling, span.mean, span.std, SizeShift() if span.shift == "size" else span.shift
+        ),
         caption=CaptionSettings(
             caption.shuffle,
             caption.keep_tokens,
@@ -134,7 +136,7 @@ def _loss(recipe: Recipe) -> LossSettings:
     loss, dropout = recipe.loss, recipe.dropout
     return LossSettings(
         measure=ErrorMeasure(loss.kind, loss.huber_c, loss.huber_scale, loss.huber_schedule),
-        weights=TimestepWeights(loss.min_snr_gamma, loss.scale_v, loss.v_like, loss.debiased, loss.p2_gamma),
+        weights=TimestepWeights({name: getattr(loss, name) for name in WEIGHTS}),
         renormalises=loss.mask_renormalise,
         zero_terminal_snr=recipe.noise.zero_terminal_snr,
         trains_text=recipe.trains_text,
