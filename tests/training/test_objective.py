@@ -152,3 +152,14 @@ def test_checkpointing_changes_nothing_but_memory(tiny_base: Base) -> None:
     for one, other in pairs:
         torch.testing.assert_close(one, other)
     assert sum(float(one.abs().sum()) for one, _ in pairs) > 0
+
+
+def test_a_mask_covers_all_frames(tiny_base: Base) -> None:
+    """Latents (B, C, F, H, W) are masked in each frame as a picture's."""
+    objective = Objective(tiny_base, settings(loss={"mask": "alpha"}).loss)
+    output = torch.randn(3, 4, 2, 8, 8, generator=key_generator(0))
+    mask = (torch.rand(3, 1, 8, 8, generator=key_generator(1)) > 0.5).float()
+    framed = replace(noisy_batch().learned, mask=mask)
+    losses = objective._row_losses(output, torch.zeros_like(output), framed)
+    each = [objective._row_losses(output[:, :, f], torch.zeros(3, 4, 8, 8), framed) for f in range(2)]
+    torch.testing.assert_close(losses, torch.stack(each).mean(dim=0))

@@ -8,17 +8,6 @@ from typing import Any
 from lorasmith.bases.families.family import Family
 from lorasmith.project import SubjectKind
 
-OPTIMIZER_PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "prodigy": {
-        "lr": {"unet": 1.0, "text_encoder": 1.0},
-        "schedule": {"name": "cosine"},
-        "optimizer": {"weight_decay": 0.5},
-    },
-    "lion": {"lr": {"unet": 1e-4, "text_encoder": 1e-5}},
-    "schedule_free": {"schedule": {"name": "constant"}},
-}
-"""What an optimizer calls for where the project says nothing else."""
-
 
 def explain_preset(kind: SubjectKind, family: Family) -> tuple[str, ...]:
     """Why the preset's values are what they are, a sentence each."""
