@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from lorasmith.dataset.evidence import Group
 from lorasmith.dataset.likeness import Portrait, group_images
 from lorasmith.images.fingerprints import Fingerprint, take_fingerprint
-from lorasmith.images.looks import Look, take_inner_look, take_look
+from lorasmith.images.looks import Look, take_fine_look, take_inner_look, take_look
 from tests.images.drawings import draw
 from tests.images.test_looks import face
 
@@ -28,8 +28,9 @@ def portrait(name: str, image: Image.Image, *, sha256: str | None = None) -> Por
         False,
         made,
         lambda: take_look(image),
-        lambda: take_inner_look(image),
+        lambda: take_inner_look(image, made.borders),
         lambda: take_inner_look(image, 1),
+        lambda: take_fine_look(image),
     )
 
 
