@@ -28,7 +28,7 @@ from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import unet_targets
-from lorasmith.diffusion.schedule import schedule_from_config
+from lorasmith.diffusion.parametrisation import parametrisation_from_config
 from lorasmith.training.steps.memory import kept_blocks
 
 RANK = 8
@@ -40,7 +40,7 @@ Step = Callable[[], None]
 def base_of(unet: UNet2DConditionModel) -> Base:
     """A base of a denoiser alone, with all its targets."""
     targets = {target.name: target for target in unet_targets(unet.config, stability_names=False)}
-    schedule = schedule_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
+    schedule = parametrisation_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
     return Base("bench", Path(), "sd1", unet, (), None, schedule, 256, targets)
 
 

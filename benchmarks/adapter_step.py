@@ -28,7 +28,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import suit_to_cpu
 from lorasmith.bases.targets import unet_targets
-from lorasmith.diffusion.schedule import schedule_from_config
+from lorasmith.diffusion.parametrisation import parametrisation_from_config
 
 RANK = 8
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -56,7 +56,7 @@ def base_of(unet: UNet2DConditionModel) -> Base:
         for target in unet_targets(unet.config, stability_names=False)
         if target.path.endswith(ATTENTION)
     }
-    schedule = schedule_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
+    schedule = parametrisation_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
     return Base("bench", Path(), "sd1", unet, (), None, schedule, 256, targets)
 
 
@@ -137,7 +137,7 @@ def mixed_batch(rounds: int) -> dict[str, float]:
     unet = small_unet()
     base = base_of(unet)
     bank = AdapterBank(base, adapters(base, 8))
-    bank.weigh(torch.eye(8))
+    bank.set_strengths(torch.eye(8))
     single = AdapterBank(base, adapters(base, 1))
     (x, t, hidden), (x_1, t_1, hidden_1) = inputs(8), inputs(1)
 

@@ -23,15 +23,15 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.adapter import Adapter, new_adapter
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import load_adapter, save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, TextEncoder, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.targets import text_targets, unet_targets
 from lorasmith.events import finish
-from lorasmith.generation.ensembles import Ensemble, Member, identify
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.adapter_sets import AdapterSet, Member, identify
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 
 COUNT = 8
 RANK = 16
@@ -113,12 +113,12 @@ def pipeline_of(base: Base) -> Any:
 
 def drawing(base: Base, folder: Path, steps: int, cfg: float, rounds: int) -> dict[str, float]:
     """Median seconds of eight pictures: bare, one adapter, eight adapters; and one after another by diffusers."""
-    studio = Studio(base, AdapterShelf([folder]))
+    lorasmith = Pipeline(base, AdapterCache([folder]))
     pipeline = pipeline_of(base)
 
     def ours(tags: Sequence[str]) -> Callable[[], object]:
-        requests = [Request(f"a face {tag}", seed=i, steps=steps, cfg=cfg) for i, tag in enumerate(tags)]
-        return lambda: finish(studio.draw(requests))
+        specs = [PictureSpec(f"a face {tag}", seed=i, steps=steps, cfg=cfg) for i, tag in enumerate(tags)]
+        return lambda: finish(lorasmith.draw(specs))
 
     def theirs() -> None:
         for number in range(COUNT):
@@ -160,13 +160,13 @@ def switching(base: Base, paths: Sequence[Path], rounds: int) -> dict[str, float
 
     def side() -> None:
         member, adapter = load()
-        ensemble = Ensemble(base, {member: adapter})
-        with ensemble.acting([{member: 0.8}]):
+        adapter_set = AdapterSet(base, {member: adapter})
+        with adapter_set.acting([{member: 0.8}]):
             pass
 
     def merged() -> None:
         member, adapter = load()
-        bank = Ensemble(base, {member: adapter}).bank
+        bank = AdapterSet(base, {member: adapter}).bank
         assert bank is not None
         kept["merged"] = bank.merge(torch.tensor([0.8]), over=kept["merged"])
         with kept["merged"].applied():
@@ -184,7 +184,7 @@ def switching(base: Base, paths: Sequence[Path], rounds: int) -> dict[str, float
             pipeline.unload_lora_weights()
 
     member, adapter = load()
-    standing = Ensemble(base, {member: adapter})
+    standing = AdapterSet(base, {member: adapter})
 
     def strength() -> None:
         nonlocal turn

@@ -30,7 +30,7 @@ from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import unet_targets
-from lorasmith.diffusion.schedule import schedule_from_config
+from lorasmith.diffusion.parametrisation import parametrisation_from_config
 
 RANK = 16
 BYTES = 2
@@ -118,7 +118,7 @@ def count(shape: dict[str, Any]) -> Cost:
         added = {"text_embeds": torch.randn(1, 1280), "time_ids": torch.zeros(1, 6)}
     sdxl = "addition_embed_type" in shape
     targets = {target.name: target for target in unet_targets(unet.config, stability_names=sdxl)}
-    schedule = schedule_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
+    schedule = parametrisation_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
     base = Base("shape", None, "sdxl" if sdxl else "sd1", unet, (), None, schedule, 8 * side, targets)  # type: ignore[arg-type]
     adapter = new_adapter(
         base,

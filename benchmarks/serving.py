@@ -26,12 +26,12 @@ import torch
 
 from benchmarks.timing import machine, ratio_line
 from lorasmith.adapters.adapter import Adapter, new_adapter
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, load_base
 from lorasmith.events import finish
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.metrics import resident_bytes
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.uvicorn_server import build_server
@@ -76,15 +76,15 @@ def apart(work: Callable[[], T]) -> T:
 def draw_offline(folder: Path, tags: Sequence[str], seconds: float, steps: int) -> float:
     """Pictures a second in full batches."""
     base = load_base("doodle")
-    studio = Studio(base, AdapterShelf([folder]), BATCH)
-    finish(studio.draw([Request(f"1girl, smile{tag}", seed=1, steps=steps) for tag in tags[:BATCH]]))
+    pipeline = Pipeline(base, AdapterCache([folder]), BATCH)
+    finish(pipeline.draw([PictureSpec(f"1girl, smile{tag}", seed=1, steps=steps) for tag in tags[:BATCH]]))
     drawn, start = 0, time.monotonic()
     while time.monotonic() - start < seconds:
-        requests = [
-            Request(f"1girl, smile{tags[(drawn + index) % len(tags)]}", seed=drawn + index, steps=steps)
+        specs = [
+            PictureSpec(f"1girl, smile{tags[(drawn + index) % len(tags)]}", seed=drawn + index, steps=steps)
             for index in range(BATCH)
         ]
-        drawn += len(finish(studio.draw(requests)))
+        drawn += len(finish(pipeline.draw(specs)))
     return drawn / (time.monotonic() - start)
 
 

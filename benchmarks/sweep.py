@@ -48,7 +48,7 @@ def steps_on_unet(rounds: int) -> dict[str, float]:
     base = base_of(small_unet())
     fresh = adapters(base, COUNT)
     together = AdapterBank(base, fresh, trainable=True)
-    together.weigh(torch.eye(COUNT))
+    together.set_strengths(torch.eye(COUNT))
     alone = [AdapterBank(base, [adapter], trainable=True) for adapter in fresh]
     sides = {
         "one pass": [step_of(together, COUNT)],

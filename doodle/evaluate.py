@@ -22,8 +22,9 @@ from lorasmith.bases.base import open_base
 from lorasmith.bases.doodle import doodle_folder, tagger_folder
 from lorasmith.events import finish
 from lorasmith.exam.judges import TaggerJudge, exact_judge
-from lorasmith.generation.request import EMBEDDED_CFG, Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.checks import EMBEDDED_CFG
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 
 Seen = dict[str, str]
 
@@ -53,10 +54,10 @@ def figures(wanted: list[Seen], found: list[dict[str, str | None]]) -> dict[str,
     return table
 
 
-def draw(studio: Studio, texts: list[str], steps: int, guidance: float, seed: int) -> list[Image.Image]:
+def draw(pipeline: Pipeline, texts: list[str], steps: int, guidance: float, seed: int) -> list[Image.Image]:
     """One picture a prompt, each with its own seed."""
-    requests = [Request(text, seed=seed + index, steps=steps, cfg=guidance) for index, text in enumerate(texts)]
-    return [picture.image for picture in finish(studio.draw(requests))]
+    specs = [PictureSpec(text, seed=seed + index, steps=steps, cfg=guidance) for index, text in enumerate(texts)]
+    return [picture.image for picture in finish(pipeline.draw(specs))]
 
 
 def made_or_shipped(made: str, shipped: Callable[[], Path]) -> Path:
@@ -78,7 +79,7 @@ def evaluate(
     wanted = prompts(count, seed=1)
     random = Random(2)
     texts = [sentence_caption(seen, random, drop=0) if sentences else ", ".join(tags(seen)) for seen in wanted]
-    images = draw(Studio(open_base(base, use="exam"), batch_size=16), texts, steps, guidance, seed=1000)
+    images = draw(Pipeline(open_base(base, use="exam"), batch_size=16), texts, steps, guidance, seed=1000)
     folder = WORK / "evaluation"
     folder.mkdir(exist_ok=True)
     name = "sentences" if sentences else "tags"

@@ -23,8 +23,8 @@ from world import GROUPS, SIDE, WORK, tags
 from lorasmith.bases.base import load_base
 from lorasmith.events import finish
 from lorasmith.exam.judges import exact_judge
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 
 FOLDER = WORK / "handcheck"
 COLUMNS, ROWS, SCALE = 6, 4, 2
@@ -35,10 +35,10 @@ _LINE = 13
 def draw(base: Path, tagger: Path, count: int, seed: int) -> None:
     """Write the sheets and answers.json (one entry a picture: the judge's answer by group, and the prompt)."""
     texts = [", ".join(tags(seen)) for seen in prompts(count, seed)]
-    requests = [
-        Request(text, seed=seed + index, steps=20, cfg=(4.0, 1.5)[index % 2]) for index, text in enumerate(texts)
+    specs = [
+        PictureSpec(text, seed=seed + index, steps=20, cfg=(4.0, 1.5)[index % 2]) for index, text in enumerate(texts)
     ]
-    images = [picture.image for picture in finish(Studio(load_base(base), batch_size=16).draw(requests))]
+    images = [picture.image for picture in finish(Pipeline(load_base(base), batch_size=16).draw(specs))]
     answers = exact_judge(tagger).describe(images)
     FOLDER.mkdir(exist_ok=True)
     entries = [{"prompt": text, "judge": answer} for text, answer in zip(texts, answers, strict=True)]

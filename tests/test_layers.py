@@ -15,9 +15,11 @@ from tests.projects import build_project
 SOURCE = Path(__file__).parents[1] / "src" / "lorasmith"
 
 LAYERS = (
+    "remedies",
     "errors",
     "events",
     "schema",
+    "registry",
     "locking",
     "hub",
     "container",
@@ -37,14 +39,17 @@ LAYERS = (
     "jobs",
     "examples",
     "demo",
+    "face",
     "web",
     "server",
     "cli",
 )
 TORCH_FREE = (
+    "remedies",
     "errors",
     "events",
     "schema",
+    "registry",
     "locking",
     "hub",
     "container",
@@ -54,6 +59,7 @@ TORCH_FREE = (
     "tags",
     "recipe",
     "prompts",
+    "face",
     "web",
     "server",
     "cli",

@@ -17,7 +17,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 
 WORDS = ("1girl", "red", "blue", "hair", "hat", "smile", "zbk", "background")
 LATENT_SIZE = 8

@@ -13,6 +13,8 @@ from typing import Any
 from lorasmith.errors import LorasmithError
 
 MAX_HEADER = 100_000_000
+MAX_DIMENSIONS = 32
+"""Of one tensor: more than any weight has."""
 SIZES: Mapping[str, int] = {
     "F64": 8,
     "F32": 4,
@@ -113,24 +115,38 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+def _bytes_of(entry: TensorEntry, payload: int) -> int:
+    """Bytes that a tensor takes by its type and shape; something above `payload` where it takes more than that."""
+    size = 0 if 0 in entry.shape else SIZES[entry.dtype]
+    for extent in entry.shape:
+        size *= extent
+        if size > payload:
+            break
+    return size
+
+
+def _short(name: str) -> str:
+    """A name from a file as messages quote it."""
+    return repr(name if len(name) <= 200 else f"{name[:200]} ...")
+
+
 def _entries(path: Path, table: dict[str, Any], payload: int, error: type[LorasmithError]) -> dict[str, TensorEntry]:
     """The tensors' entries, checked as the library does: known types, sizes that add up, no gap, no overlap."""
     entries: dict[str, TensorEntry] = {}
     for key, raw in table.items():
         try:
             begin, end = (_whole(offset) for offset in raw["data_offsets"])
+            if len(raw["shape"]) > MAX_DIMENSIONS:
+                raise ValueError
             entries[key] = TensorEntry(str(raw["dtype"]), tuple(_whole(size) for size in raw["shape"]), begin, end)
         except (KeyError, TypeError, ValueError):
-            raise error(f"the header's entry {key!r} is malformed.", where=path) from None
+            raise error(f"the header's entry {_short(key)} is malformed.", where=path) from None
     at = 0
     for key, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
-        size = SIZES.get(entry.dtype)
-        if size is None:
-            raise error(f"{key} is of type {entry.dtype}, which is not read.", where=path)
-        for extent in entry.shape:
-            size *= extent
-        if entry.begin != at or entry.end - at != size:
-            raise error(f"the header's entry {key!r} contradicts itself or its neighbour.", where=path)
+        if entry.dtype not in SIZES:
+            raise error(f"{_short(key)} is of type {_short(entry.dtype)}, which is not read.", where=path)
+        if entry.begin != at or entry.end - at != _bytes_of(entry, payload):
+            raise error(f"the header's entry {_short(key)} contradicts itself or its neighbour.", where=path)
         at = entry.end
     if at != payload:
         raise error(

@@ -17,6 +17,7 @@ from lorasmith.errors import DatasetError, StorageError
 from lorasmith.events import Note, Work
 from lorasmith.examples import copy_example
 from lorasmith.project import Project, open_project, safe_name
+from lorasmith.remedies import Action, Do, Remedy
 
 #: What is copied from the exam's folder to DIR.
 _FROM_EXAM = {"report": "report.html", "figures": "figures.json", "grid": "grid.png"}
@@ -45,18 +46,19 @@ class Demo:
             "chosen": self.document["chosen"],
             "verdict": self.document["verdict"],
             "project": str(self.project),
-            "next": list(self.next_commands()),
+            "next": list(map(str, self.next_steps())),
             "seconds": round(self.seconds, 1),
         }
 
-    def next_commands(self) -> tuple[str, ...]:
-        """Commands worth trying now, ready to paste."""
-        call = f'"{self.trigger}, 1person, portrait, open eyes, smile, purple background <lora:{self.adapter.stem}>"'
+    def next_steps(self) -> tuple[Remedy, ...]:
+        """What is worth trying now."""
+        call = f"{self.trigger}, 1person, portrait, open eyes, smile, purple background <lora:{self.adapter.stem}>"
+        new = {"subject": "character", "name": "my-lora", "trigger": "mylora"}
         return (
-            f"lorasmith generate {call} --n 4 --adapters {self.folder} --out {self.folder / 'pictures'}",
-            f"lorasmith adapter show {self.adapter}",
-            f"lorasmith train {self.project} --set rank=16",
-            "lorasmith new my-lora --subject character --name my-lora --trigger mylora --images YOUR_IMAGES",
+            Do(Action.GENERATE, prompt=call, n=4, adapters=self.folder, out=self.folder / "pictures"),
+            Do(Action.SHOW_ADAPTER, adapter=self.adapter),
+            Do(Action.TRAIN, project=self.project, set="rank=16"),
+            Do(Action.NEW, project="my-lora", **new, images="YOUR_IMAGES"),
         )
 
 
@@ -91,7 +93,8 @@ def _prepare(project: Project) -> Work[None]:
     dataset = yield from read_dataset(project)
     inspection = yield from inspect_project(project, dataset)
     if not inspection.passed:
-        raise DatasetError("the images have errors.", where=project.root, hint=f"lorasmith inspect {project.root}")
+        look = Do(Action.INSPECT, project=project.root)
+        raise DatasetError("the images have errors.", where=project.root, remedy=look)
     yield Note(f"inspect: {len(dataset.items)} images, nothing stands in the way.")
     captioning = write_captions(project, dataset)
     yield from build_dataset(project, dataset, captioning)

@@ -5,25 +5,49 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from lorasmith.remedies import Give, Remedy
+
 
 class LorasmithError(Exception):
     """An error that a user can act on. Faces print ``str(error)``; nobody needs a traceback.
 
-    `message` says what is wrong, with its value; `where` names the file, key or line; `hint` says what to do.
+    `message` says what is wrong, with its value; `where` names the file, key or line; `field` the argument that is
+    wrong, as the function that was called names it (the message does not repeat it). What to do is the `hint`, in
+    words that hold everywhere, and the `remedy`, which each face words; a hint that leads to a remedy ends in a colon.
     """
 
     exit_code = 1
     http_status = 500
 
-    def __init__(self, message: str, *, where: object = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: object = None,
+        hint: str | None = None,
+        field: str | None = None,
+        remedy: Remedy | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.where = None if where is None else str(where)
-        self.hint = hint
+        self.field = field
+        self.remedy = remedy
+        self._hint = hint
+
+    @property
+    def hint(self) -> str | None:
+        """What to do, in the words of the face at hand."""
+        return " ".join(str(part) for part in (self._hint, self.remedy) if part is not None) or None
+
+    @property
+    def subject(self) -> str:
+        """What the message is about: where, and which argument; may be empty."""
+        field = None if self.field is None or (self.where or "").endswith(self.field) else str(Give(self.field))
+        return ": ".join(part for part in (self.where, field) if part)
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{text} {self.hint}" if self.hint else text
+        return " ".join(part for part in (f"{self.subject}:" if self.subject else "", self.message, self.hint) if part)
 
 
 class UsageError(LorasmithError):

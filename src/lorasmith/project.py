@@ -17,6 +17,7 @@ from pydantic import field_validator
 from tomlkit.exceptions import TOMLKitError
 
 from lorasmith.errors import ProjectError, StorageError, did_you_mean
+from lorasmith.remedies import Action, Do
 from lorasmith.schema import TableModel, read_table
 
 FILE_NAME = "lora.toml"
@@ -146,12 +147,16 @@ def open_project(path: Path | str) -> Project:
     file = root / FILE_NAME
     if not root.exists():
         raise ProjectError(
-            "no such folder.", where=root, hint="Make a project with: lorasmith new FOLDER --images IMAGES"
+            "no such folder.",
+            where=root,
+            hint="Make a project with:",
+            remedy=Do(Action.NEW, project="FOLDER", images="IMAGES"),
         )
     if not root.is_dir():
         raise ProjectError("is a file, not a project's folder.", where=root, hint=f"Give the folder of a {FILE_NAME}.")
     if not file.is_file():
-        raise ProjectError(f"no {FILE_NAME} in this folder.", where=root, hint=f"Make one with: lorasmith new {root}")
+        remedy = Do(Action.NEW, project=root)
+        raise ProjectError(f"no {FILE_NAME} in this folder.", where=root, hint="Make one with:", remedy=remedy)
     values = _read_toml(file)
     for name in values:
         if name not in TABLES:

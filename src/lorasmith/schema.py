@@ -18,6 +18,12 @@ class TableModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class StrictTable(TableModel):
+    """A table without silent conversions ("16" is no number) and without infinities."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
 def read_table(
     model: type[Table], values: Mapping[str, Any], *, where: str, error: type[LorasmithError] = ProjectError
 ) -> Table:

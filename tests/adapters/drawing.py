@@ -55,7 +55,9 @@ def trained_adapter(
 
 def noisy_latents() -> tuple[Tensor, Tensor]:
     """x_t (4, 4, 8, 8) and t (4,)."""
-    return torch.randn(ROWS, 4, 8, 8, generator=torch.Generator().manual_seed(7)), torch.tensor([3, 250, 600, 990])
+    return torch.randn(ROWS, 4, 8, 8, generator=torch.Generator().manual_seed(7)), torch.tensor(
+        [0.003, 0.25, 0.6, 0.99]
+    )
 
 
 @torch.no_grad()

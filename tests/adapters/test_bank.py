@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
-from lorasmith.adapters.algorithms.algorithm import Side, mix_columns
 from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.layers.factors import LayerAdapter
+from lorasmith.adapters.layers.strengths import read_strengths
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import AdapterError
 from tests.adapters.drawing import ROWS, draw, state_of, trained_adapter
 
 
 def attached_output(bank: AdapterBank, strengths: torch.Tensor, te: torch.Tensor | None = None) -> torch.Tensor:
-    bank.weigh(strengths, te)
+    bank.set_strengths(strengths, te)
     with bank.attached():
         return draw(bank.base)
 
@@ -89,7 +90,7 @@ def test_wrong_strengths_are_refused(tiny_base: Base, wrong: torch.Tensor) -> No
     adapter = trained_adapter(tiny_base)
     bank = AdapterBank(tiny_base, [adapter, adapter])
     with pytest.raises(ValueError, match="strength"):
-        bank.weigh(wrong)
+        bank.set_strengths(wrong)
 
 
 def test_two_banks_at_once_are_refused_and_leave_no_trace(tiny_base: Base) -> None:
@@ -141,7 +142,7 @@ def test_training_moves_the_adapter_towards_another_output(tiny_base: Base) -> N
         trainable=True,
     )
     optimizer = torch.optim.AdamW([*bank.factors("unet"), *bank.factors("te")], lr=5e-3)
-    x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([300])
+    x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0.3])
     losses = []
     for _ in range(20):
         with bank.attached():
@@ -166,13 +167,13 @@ def test_a_sweep_trains_each_adapter_on_its_own_rows(tiny_base: Base) -> None:
     """One-hot rows: an adapter's gradient is that of its own sample alone (design.md 3)."""
     adapters = [trained_adapter(tiny_base, f"s{k}", rank=k + 2, seed=k, text_encoder=False) for k in range(ROWS)]
     x = torch.randn(ROWS, 4, 8, 8, generator=torch.Generator().manual_seed(5))
-    t = torch.full((ROWS,), 400)
+    t = torch.full((ROWS,), 0.4)
     with torch.no_grad():
         hidden = tiny_base.encode(["hat"] * ROWS)
 
     def gradients(which: list[int], rows: torch.Tensor) -> list[torch.Tensor]:
         bank = AdapterBank(tiny_base, [adapters[k] for k in which], trainable=True)
-        bank.weigh(rows)
+        bank.set_strengths(rows)
         with bank.attached():
             out = tiny_base.denoise(x[which], t[which], hidden[which])
         mine = [tensor for k in range(len(which)) for tensor in _tensors(bank, k)]
@@ -186,7 +187,7 @@ def test_a_sweep_trains_each_adapter_on_its_own_rows(tiny_base: Base) -> None:
 
 
 def _tensors(bank: AdapterBank, k: int) -> list[torch.nn.Parameter]:
-    sides = [cast(Side, of_layer[0]) for of_layer in cast(Any, bank.layers).values()]
+    sides = [cast(LayerAdapter, of_layer[0]) for of_layer in cast(Any, bank.layers).values()]
     return [tensor for side in sides for tensor in side.trained[k].parameters()]
 
 
@@ -312,17 +313,17 @@ def _new(base: Base, seed: int = 0, **changes: Any) -> Adapter:
     return new_adapter(base, generator=torch.Generator().manual_seed(seed), **values)
 
 
-class TestMix:
+class TestStrengths:
     def test_all_zero_is_no_mix(self) -> None:
-        assert mix_columns(torch.zeros(3, 2), torch.device("cpu")) is None
+        assert read_strengths(torch.zeros(3, 2), torch.device("cpu")) is None
 
     def test_equal_rows_share(self) -> None:
-        mix = mix_columns(torch.tensor([[0.0, 0.5, 2.0]] * 3), torch.device("cpu"))
+        mix = read_strengths(torch.tensor([[0.0, 0.5, 2.0]] * 3), torch.device("cpu"))
         assert mix is not None
         assert (mix.active, mix.shared, mix.rows) == ((1, 2), (0.5, 2.0), None)
 
     def test_sparse_rows_pick(self) -> None:
-        mix = mix_columns(torch.eye(6).flip(0) * 0.5, torch.device("cpu"))
+        mix = read_strengths(torch.eye(6).flip(0) * 0.5, torch.device("cpu"))
         assert mix is not None
         assert not mix.blocks
         assert mix.index is not None
@@ -337,12 +338,12 @@ class TestMix:
             (torch.eye(3).repeat(2, 1), False),
             (torch.tensor([[1.0, 0], [1, 0], [0, 1]]), False),
         ):
-            mix = mix_columns(S, torch.device("cpu"))
+            mix = read_strengths(S, torch.device("cpu"))
             assert mix is not None
             assert mix.blocks == blocks, S
 
     def test_dense_rows_join(self) -> None:
-        mix = mix_columns(torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.device("cpu"))
+        mix = read_strengths(torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.device("cpu"))
         assert mix is not None
         assert mix.index is None
         assert mix.rows is not None
@@ -355,14 +356,14 @@ def test_what_a_bank_keeps_from_inference_serves_training_through_it(tiny_base: 
     x = torch.randn(2, 4, 8, 8)
     for S in (torch.tensor([[1.0, 0.5, 0.0, 0.0]]), torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1.0]])):
         with torch.inference_mode():
-            bank.weigh(S)
+            bank.set_strengths(S)
             with bank.attached():
                 context = tiny_base.encode(["hat"] * 2)
-                drawn = tiny_base.denoise(x, torch.tensor([5, 5]), context)
+                drawn = tiny_base.denoise(x, torch.tensor([0.005, 0.005]), context)
         start = x.clone().requires_grad_()
         with bank.attached():
             context = tiny_base.encode(["hat"] * 2)
-            out = tiny_base.denoise(start, torch.tensor([5, 5]), context)
+            out = tiny_base.denoise(start, torch.tensor([0.005, 0.005]), context)
         torch.testing.assert_close(out, drawn, rtol=1e-4, atol=1e-5)
         (gradient,) = torch.autograd.grad(out.square().sum(), start)
         assert float(gradient.abs().sum()) > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from safetensors.torch import save_file
 from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.container import read_container
 from lorasmith.errors import PromptError
-from tests.adapters.test_shelf import put
+from tests.adapters.test_cache import put
+from tests.adapters.test_hostile import entry, written
 
 
 def test_what_comes_changes_and_goes_is_noticed(tmp_path: Path) -> None:
@@ -80,3 +82,25 @@ def test_nothing_heavy_is_imported() -> None:
         "import sys; import lorasmith.adapters.catalogue; assert not set(sys.modules) & {'torch', 'numpy', 'diffusers'}"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_list_answers_whatever_headers_promise(tmp_path: Path) -> None:
+    put(tmp_path, "good")
+    metadata = {"ss_output_name": "x" * 10**6, "modelspec.trigger_phrase": "y" * 10**6, "ss_network_dim": "z" * 10**6}
+    save_file({"lora_a.alpha": torch.ones(1)}, tmp_path / "wordy.safetensors", metadata=metadata)
+    entries = {
+        "wide": {"a": entry([1 << 62] * 100_000, 0, 4)},
+        "named": {"k" * 10**6: entry([5], 0, 4)},
+        "typed": {"a": entry([1], 0, 4, "F" * 10**6)},
+        "malformed": {"k" * 10**6: None},
+    }
+    for name, table in entries.items():
+        written(tmp_path / f"{name}.safetensors", table, b"\0" * 4)
+    started = time.monotonic()
+    told = {each.name: each for each in Catalogue([tmp_path]).entries()}
+    assert time.monotonic() - started < 5
+    assert told["good"].problem is None
+    assert all(told[name].problem for name in entries)
+    assert told["wordy"].alias == "wordy"
+    words = [str(word) for each in told.values() for word in (each.alias, each.trigger, each.rank, each.problem)]
+    assert max(map(len, words)) < 500

@@ -13,11 +13,12 @@ from torch import nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import Form
-from lorasmith.adapters.algorithms.dora import DoraFactors
-from lorasmith.adapters.algorithms.dylora import DyloraFactors
-from lorasmith.adapters.algorithms.lokr import LokrFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.dora.factors import DoraFactors
+from lorasmith.adapters.algorithms.dylora import DyloraOptions
+from lorasmith.adapters.algorithms.dylora.factors import DyloraFactors
+from lorasmith.adapters.algorithms.lokr import LokrOptions
+from lorasmith.adapters.algorithms.lokr.factors import LokrFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import load_adapter, read_tensors, save_adapter
 from lorasmith.bases.base import Base
@@ -29,23 +30,24 @@ CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 
 def test_there_are_algorithms() -> None:
     assert "lora" in ALGORITHMS
-    assert all(name == factors.algorithm for name, factors in ALGORITHMS.items())
+    assert all(name == each.name == each.kind.algorithm for name, each in ALGORITHMS.items())
+    assert all(each.on_norms == each.kind.on_norms for each in ALGORITHMS.values())
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {"algorithm": name} for name in ALGORITHMS},
     "rslora": {"rank_stabilised": True},
-    "lora-tucker-norms": {"form": Form(tucker=True), "norms": True},
+    "lora-tucker-norms": {"tucker": True, "norms": True},
     "dora-tucker": {"algorithm": "tucker", "dora": True},
     "dora-loha": {"algorithm": "loha", "dora": True},
     "dora-lokr": {"algorithm": "lokr", "dora": True},
-    "loha-tucker": {"algorithm": "loha", "form": Form(tucker=True)},
+    "loha-tucker": {"algorithm": "loha", "tucker": True},
     "loha-thin": {"algorithm": "loha", "rank": 1, "conv_rank": 1},
-    "lokr-factor": {"algorithm": "lokr", "form": Form(factor=4)},
-    "lokr-tucker": {"algorithm": "lokr", "rank": 2, "conv_rank": 2, "form": Form(tucker=True)},
-    "lokr-full": {"algorithm": "lokr", "form": Form(full=True)},
-    "lokr-both": {"algorithm": "lokr", "rank": 1, "conv_rank": 1, "form": Form(both=True, factor=8)},
-    "dylora-block": {"algorithm": "dylora", "form": Form(block=2)},
+    "lokr-factor": {"algorithm": "lokr", "options": LokrOptions(factor=4)},
+    "lokr-tucker": {"algorithm": "lokr", "rank": 2, "conv_rank": 2, "tucker": True},
+    "lokr-full": {"algorithm": "lokr", "options": LokrOptions(full=True)},
+    "lokr-both": {"algorithm": "lokr", "rank": 1, "conv_rank": 1, "options": LokrOptions(both=True, factor=8)},
+    "dylora-block": {"algorithm": "dylora", "options": DyloraOptions(block=2)},
 }
 
 
@@ -131,7 +133,7 @@ def test_rows_with_merged_weights_are_the_side_path(
     toy: Base, adapter: Adapter, variant: dict[str, Any], rows: list[list[float]]
 ) -> None:
     bank = AdapterBank(toy, [adapter, trained_adapter(toy, "other", seed=3, **({"conv_rank": 3} | variant))])
-    bank.weigh(torch.tensor(rows))
+    bank.set_strengths(torch.tensor(rows))
     with bank.attached():
         beside = draw(toy)
         bank.merge_blocks(2**20)
@@ -153,7 +155,7 @@ def test_an_exception_leaves_no_trace(toy: Base, adapter: Adapter) -> None:
 @pytest.mark.parametrize("strength", [1.0, 0.7, -0.4])
 def test_side_path_merge_and_delta_weight_agree(toy: Base, adapter: Adapter, strength: float) -> None:
     bank = AdapterBank(toy, [adapter])
-    bank.weigh(torch.tensor([[strength]]))
+    bank.set_strengths(torch.tensor([[strength]]))
     with bank.attached():
         beside = draw(toy)
     with bank.merged(torch.tensor([strength])):
@@ -221,12 +223,12 @@ def test_alpha_is_honoured(toy: Base, adapter: Adapter) -> None:
 def test_strength_zero_is_the_base_bit_for_bit(toy: Base, adapter: Adapter) -> None:
     bare = draw(toy)
     bank = AdapterBank(toy, [adapter])
-    bank.weigh(torch.zeros(1, 1))
+    bank.set_strengths(torch.zeros(1, 1))
     with bank.attached():
         assert torch.equal(draw(toy), bare)
     with bank.merged(torch.zeros(1)):
         assert torch.equal(draw(toy), bare)
-    bank.weigh(torch.tensor([[1.0], [0.0], [0.5], [0.0]]))
+    bank.set_strengths(torch.tensor([[1.0], [0.0], [0.5], [0.0]]))
     with bank.attached():
         mixed = draw(toy)
     assert torch.equal(mixed[1::2], bare[1::2])
@@ -243,13 +245,13 @@ def test_a_row_of_a_mixed_batch_is_the_picture_drawn_alone(toy: Base, variant: d
     few[0, 1], few[1, 4], few[2, 0] = 1.0, -0.5, 0.8
     many = torch.rand(ROWS, 5, generator=torch.Generator().manual_seed(3))
     for S in (few, many):
-        bank.weigh(S)
+        bank.set_strengths(S)
         with bank.attached():
             mixed = draw(toy)
         for row in range(ROWS):
             chosen = [k for k in range(5) if S[row, k] != 0]
             alone = AdapterBank(toy, [adapters[k] for k in chosen])
-            alone.weigh(S[row, chosen])
+            alone.set_strengths(S[row, chosen])
             with alone.attached():
                 torch.testing.assert_close(mixed[row : row + 1], draw(toy, slice(row, row + 1)), **CLOSE)
 
@@ -262,7 +264,7 @@ def test_gradients_are_those_of_the_merged_weight(toy: Base, adapter: Adapter) -
         for strengths in (torch.tensor([[0.6]]), torch.tensor([[1.0], [0.3]])):
             bank = AdapterBank(toy, [replace(adapter, layers={name: factors})], trainable=True)
             parameters = bank.factors("unet") + bank.factors("te")
-            bank.weigh(strengths)
+            bank.set_strengths(strengths)
             with bank.attached():
                 y = layer(x)
             g = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
@@ -295,7 +297,7 @@ def test_algorithms_stack(toy: Base) -> None:
     ]
     strengths = torch.tensor([0.5 * (-1.0) ** k for k in range(len(adapters))])
     bank = AdapterBank(toy, adapters)
-    bank.weigh(strengths)
+    bank.set_strengths(strengths)
     bare = draw(toy)
     with bank.attached():
         beside = draw(toy)
@@ -306,11 +308,11 @@ def test_algorithms_stack(toy: Base) -> None:
     # The same by rows: each adapter for a row of its own.
     rows = torch.zeros(ROWS, len(adapters))
     rows[0, 0], rows[1, 3], rows[2, 6], rows[3, 2] = 1.0, 0.7, -0.5, 1.0
-    bank.weigh(rows)
+    bank.set_strengths(rows)
     with bank.attached():
         mixed = draw(toy)
     for row, k in enumerate((0, 3, 6, 2)):
         alone = AdapterBank(toy, [adapters[k]])
-        alone.weigh(rows[row, k].view(1, 1))
+        alone.set_strengths(rows[row, k].view(1, 1))
         with alone.attached():
             torch.testing.assert_close(mixed[row : row + 1], draw(toy, slice(row, row + 1)), **CLOSE)

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import load_adapter, save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.adapters.surgery.respelling import respell
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.events import finish
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from tests.adapters.drawing import state_of, trained_adapter
 from tests.checkpoints import write_checkpoint
 
@@ -69,7 +69,7 @@ def output(base: Base) -> Tensor:
     """What the denoiser says about noise, told the prompt through the text encoders."""
     x = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        return base.denoise(x, torch.tensor([600]), base.encode([PROMPT]))
+        return base.denoise(x, torch.tensor([0.6]), base.encode([PROMPT]))
 
 
 def adapter_file(folder: Path, base: Base, **more: Any) -> Path:
@@ -87,8 +87,8 @@ def test_an_adapter_of_ours_draws_the_same_in_diffusers(family: str, tmp_path: P
     with AdapterBank(base, [adapter]).attached():
         expected = output(base)
     assert float((expected - bare).abs().max()) > 0.01
-    request = Request(f"{PROMPT} <lora:ours:1>", seed=5, steps=2, cfg=3.0, width=64, height=64)
-    (ours,) = finish(Studio(base, AdapterShelf([file])).draw([request]))
+    spec = PictureSpec(f"{PROMPT} <lora:ours:1>", seed=5, steps=2, cfg=3.0, width=64, height=64)
+    (ours,) = finish(Pipeline(base, AdapterCache([file])).draw([spec]))
 
     pipeline = pipeline_of(base)
     with complaints() as said:
@@ -133,12 +133,12 @@ def test_doodle_is_doodle_again_bit_for_bit(tmp_path: Path) -> None:
     adapter: Adapter = load_adapter(file)
     before, bare = state_of(base), output(base)
     bank = AdapterBank(base, [adapter])
-    bank.weigh(torch.zeros(1))
+    bank.set_strengths(torch.zeros(1))
     with bank.attached():
         assert torch.equal(output(base), bare)
     with bank.merged(torch.zeros(1)):
         assert torch.equal(output(base), bare)
-    bank.weigh(torch.ones(1))
+    bank.set_strengths(torch.ones(1))
     with bank.attached():
         expected = output(base)
     with bank.merged(torch.ones(1)):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.container import DTYPES, read_header, serialise
 from lorasmith.adapters.files import load_adapter, read_tensors, save_adapter
@@ -30,7 +30,7 @@ from lorasmith.adapters.header import (
     network_facts,
 )
 from lorasmith.bases.base import Base, load_base
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.errors import AdapterError, StorageError
 from tests.adapters.drawing import draw, noisy_latents, trained_adapter
 from tests.tiny import diffusers_pipeline
@@ -346,9 +346,9 @@ def drawn_by(pipeline: Any, base: Base) -> Tensor:
                 list(PROMPTS), device="cpu", do_classifier_free_guidance=False
             )
             added = {"text_embeds": pooled, "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]]).expand(len(t), 6)}
-            return pipeline.unet(x, t, hidden, added_cond_kwargs=added).sample  # type: ignore[no-any-return]
+            return pipeline.unet(x, 1000 * t, hidden, added_cond_kwargs=added).sample  # type: ignore[no-any-return]
         hidden, _ = pipeline.encode_prompt(list(PROMPTS), "cpu", 1, do_classifier_free_guidance=False)
-        return pipeline.unet(x, t, hidden).sample  # type: ignore[no-any-return]
+        return pipeline.unet(x, 1000 * t, hidden).sample  # type: ignore[no-any-return]
 
 
 def _by_suffix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from torch import nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import Form
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.dylora import DyloraOptions
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.training.optimizers import FlatGroup, build_optimizer
 from tests.adapters.drawing import trained_adapter
@@ -51,7 +51,7 @@ def test_steps_lower_the_loss(algorithm: str, optimizer: str) -> None:
 
 def test_dylora_trains_only_the_drawn_block() -> None:
     base = toy_base()
-    adapter = trained_adapter(base, algorithm="dylora", rank=4, conv_rank=4, form=Form(block=2))
+    adapter = trained_adapter(base, algorithm="dylora", rank=4, conv_rank=4, options=DyloraOptions(block=2))
     bank = AdapterBank(base, [adapter], trainable=True)
     x, t = torch.randn(2, 8, 8, 8), torch.randn(2, 10)
     seen = set()

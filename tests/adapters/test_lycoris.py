@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import mix_columns
 from lorasmith.adapters.files import load_adapter
+from lorasmith.adapters.layers.strengths import read_strengths
 
 lycoris = pytest.importorskip("lycoris.modules")
 
@@ -90,8 +90,8 @@ def test_a_file_acts_like_the_forward_pass(case: str, tmp_path: Path) -> None:
         assert factors.algorithm == algorithm
         assert factors.shape_fault(ours.weight) is None  # type: ignore[arg-type]
         assert {f"lora_unet_x.{key}" for key in factors.to_tensors()} == tensors.keys()
-        side = ALGORITHMS[algorithm].side(ours, [factors])
-        mix = mix_columns(torch.ones(1, 1), torch.device("cpu"))
+        side = ALGORITHMS[algorithm].kind.layer_adapter(ours, [factors])
+        mix = read_strengths(torch.ones(1, 1), torch.device("cpu"))
         assert mix is not None
         assert float((theirs - bare).abs().max()) > 1e-3
         torch.testing.assert_close(side.run(ours, x, mix), theirs, rtol=1e-4, atol=2e-5)
@@ -106,7 +106,7 @@ def test_the_first_pieces_are_those_of_lycoris() -> None:
     """The sizes of new LoKr factors are lycoris's for every width that a family has, so that its readers know them."""
     from lycoris.functional import factorization
 
-    from lorasmith.adapters.algorithms.lokr import factorise
+    from lorasmith.adapters.layers.divisors import factorise
 
     for width in (320, 640, 768, 1024, 1280, 1920, 2048, 2560, 3072, 5120, 10240, 97, 250):
         for factor in (-1, 2, 4, 7, 8, 16):

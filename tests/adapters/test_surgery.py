@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.algorithm import Form
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import read_header
 from lorasmith.adapters.surgery.blocks import block_of, block_strength, read_blocks
@@ -31,9 +30,9 @@ from tests.checkpoints import write_checkpoint
 
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {},
-    "tucker": {"form": Form(tucker=True)},
+    "tucker": {"tucker": True},
     "loha": {"algorithm": "loha"},
-    "loha tucker": {"algorithm": "loha", "form": Form(tucker=True)},
+    "loha tucker": {"algorithm": "loha", "tucker": True},
     "lokr": {"algorithm": "lokr", "rank": 2, "conv_rank": 2},
     "full": {"algorithm": "full"},
     "dora": {"algorithm": "dora"},
@@ -96,7 +95,7 @@ def test_merging_is_the_weighted_sum() -> None:
     done = merge([one, two], [0.7, -0.4], base=base)
     assert done.error < 1e-5
     bank = AdapterBank(base, [one, two])
-    bank.weigh(torch.tensor([0.7, -0.4]))
+    bank.set_strengths(torch.tensor([0.7, -0.4]))
     with bank.attached():
         before = draw(base)
     with AdapterBank(base, [done.adapter]).attached():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lorasmith.bases.base import Base
 from lorasmith.bases.families import find_family
 from lorasmith.bases.targets import Group, Kind, TargetLayer
-from lorasmith.diffusion.schedule import NoiseSchedule
+from lorasmith.diffusion.parametrisation import Discrete
 
 ROWS = 4
 _PATHS: dict[str, tuple[Kind, Group]] = {
@@ -88,7 +88,7 @@ def toy_base() -> Base:
         TargetLayer(f"lora_unet_{path.replace('.', '_')}", "unet", kind, group, "unet", path)
         for path, (kind, group) in _PATHS.items()
     ]
-    schedule = NoiseSchedule(torch.linspace(0.99, 0.01, 10), "epsilon")
+    schedule = Discrete(torch.linspace(0.99, 0.01, 10), "epsilon")
     return Base("toy", Path(), find_family("sd1"), denoiser, (), None, schedule, 64, {t.name: t for t in targets})
 
 

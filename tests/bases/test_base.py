@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.framing import Framing, frame_whole
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.text.clip import second_ids
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.errors import BaseError
@@ -42,7 +42,7 @@ def test_family_and_sizes(family_folders: dict[str, Path]) -> None:
         base = load_base(folder)
         assert base.family.name == family
         assert (base.resolution, base.latent_channels, base.vae_factor) == (64, 4, 8)
-        assert base.noise_schedule.prediction == ("v_prediction" if family == "sd2" else "epsilon")
+        assert base.parametrisation.prediction == ("v_prediction" if family == "sd2" else "epsilon")
         assert [encoder.prefix for encoder in base.text_encoders] == (
             ["lora_te1", "lora_te2"] if family == "sdxl" else ["lora_te"]
         )
@@ -64,7 +64,7 @@ def test_text_and_denoiser_agree_with_the_pipeline(family_base: Base, family_fol
     prompts = ["zbk, red hair", "blue hat, smile"]
     context = family_base.encode(prompts)
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    t = torch.tensor([10, 800])
+    t = torch.tensor([0.01, 0.8])
     with torch.no_grad():
         out = family_base.denoise(x, t, context)
         if family_base.family.name == "sdxl":
@@ -73,10 +73,10 @@ def test_text_and_denoiser_agree_with_the_pipeline(family_base: Base, family_fol
             torch.testing.assert_close(context.pooled, pooled)
             ids = pipeline._get_add_time_ids((64, 64), (0, 0), (64, 64), hidden.dtype, pooled.shape[-1])
             added = {"text_embeds": pooled, "time_ids": ids.expand(2, -1)}
-            expected = pipeline.unet(x, t, hidden, added_cond_kwargs=added).sample
+            expected = pipeline.unet(x, 1000 * t, hidden, added_cond_kwargs=added).sample
         else:
             hidden, _ = pipeline.encode_prompt(prompts, "cpu", 1, do_classifier_free_guidance=False)
-            expected = pipeline.unet(x, t, hidden).sample
+            expected = pipeline.unet(x, 1000 * t, hidden).sample
     torch.testing.assert_close(context.hidden, hidden)
     torch.testing.assert_close(out, expected)
 
@@ -84,7 +84,7 @@ def test_text_and_denoiser_agree_with_the_pipeline(family_base: Base, family_fol
 def test_sdxl_is_told_the_size(family_folders: dict[str, Path]) -> None:
     base = load_base(family_folders["sdxl"])
     context = base.encode(["hat"])
-    x, t = torch.randn(1, 4, 8, 8), torch.tensor([500])
+    x, t = torch.randn(1, 4, 8, 8), torch.tensor([0.5])
     with torch.no_grad():
         own, same, other = (base.denoise(x, t, context, size) for size in (None, (64, 64), (64, 128)))
     assert torch.equal(own, same)
@@ -95,7 +95,7 @@ def test_sdxl_is_told_the_size(family_folders: dict[str, Path]) -> None:
 def test_sdxl_is_told_each_rows_framing(family_folders: dict[str, Path]) -> None:
     base = load_base(family_folders["sdxl"])
     context = base.encode(["hat"] * 2)
-    x, t = torch.randn(1, 4, 8, 8).expand(2, 4, 8, 8), torch.tensor([500, 500])
+    x, t = torch.randn(1, 4, 8, 8).expand(2, 4, 8, 8), torch.tensor([0.5, 0.5])
     cut = Framing((600, 1000), (51, 0), (64, 64))
     assert base._time_ids(x, None, [frame_whole((64, 64)), cut]).tolist() == [
         [64, 64, 0, 0, 64, 64],

@@ -17,6 +17,7 @@ from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.checkpoint import read_checkpoint
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.container import Header, TensorEntry, read_container
+from lorasmith.diffusion.parametrisation import Discrete
 from lorasmith.errors import BaseError
 from tests.checkpoints import SMALL, TRUE, anatomy_of, original_tensors, write_checkpoint
 
@@ -96,7 +97,7 @@ def test_a_checkpoint_denoises(family: str, checkpoints: dict[str, Path]) -> Non
     base = load_base(checkpoints[family], prediction="epsilon")
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        out = base.denoise(x, torch.tensor([500]), base.encode(["a red hat"]))
+        out = base.denoise(x, torch.tensor([0.5]), base.encode(["a red hat"]))
     assert out.shape == x.shape
     assert bool(out.isfinite().all())
     assert base.resolution == (1024 if family == "sdxl" else 512)
@@ -147,16 +148,18 @@ class TestPrediction:
 
     def test_velocity_on_sdxl_ends_in_pure_noise_and_a_word_overrides(self, tmp_path: Path) -> None:
         path = write_checkpoint(tmp_path / "v.safetensors", "sdxl", metadata={"modelspec.prediction_type": "v"})
-        schedule = load_base(path).noise_schedule
+        schedule = load_base(path).parametrisation
+        assert isinstance(schedule, Discrete)
         assert schedule.prediction == "v_prediction"
         assert float(schedule.alphas_cumprod[-1]) == 0
-        schedule = load_base(path, prediction="epsilon").noise_schedule
+        schedule = load_base(path, prediction="epsilon").parametrisation
+        assert isinstance(schedule, Discrete)
         assert schedule.prediction == "epsilon"
         assert float(schedule.alphas_cumprod[-1]) > 0
 
 
 def test_a_folder_s_prediction_can_be_overridden(tiny_base_folder: Path) -> None:
-    assert load_base(tiny_base_folder, prediction="v_prediction").noise_schedule.prediction == "v_prediction"
+    assert load_base(tiny_base_folder, prediction="v_prediction").parametrisation.prediction == "v_prediction"
 
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."

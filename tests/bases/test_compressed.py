@@ -27,8 +27,8 @@ from lorasmith.bases.compressed import (
 )
 from lorasmith.bases.precision import Weights
 from lorasmith.events import StepDone, finish
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.recipe.estimates import COMPRESSED_SHARE, FAMILY_COSTS, estimate_memory
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.loop import train
@@ -85,7 +85,7 @@ def test_a_scale_for_each_row_loses_less_than_one_for_all() -> None:
 def test_the_embedded_base_computes_what_it_did_to_the_stated_error() -> None:
     base = load_base("doodle")
     x = torch.randn(2, base.latent_channels, 16, 16, generator=torch.Generator().manual_seed(1))
-    t = torch.tensor([100, 700])
+    t = torch.tensor([0.1, 0.7])
     with torch.no_grad():
         context = base.encode(["", ""])
     with torch.no_grad():
@@ -174,7 +174,7 @@ def test_every_algorithm_acts_as_on_the_widened_weights(toys: tuple[Base, Base],
         with bank.attached():
             drawn = _learn(base)
         gradients = [cast(Tensor, factor.grad) for factor in bank.factors("unet")]
-        bank.weigh(torch.zeros(1, 1))
+        bank.set_strengths(torch.zeros(1, 1))
         with bank.attached():
             assert torch.equal(draw(base), bare)
         assert torch.equal(draw(base), bare)
@@ -262,14 +262,14 @@ def test_an_adapter_learnt_on_a_compressed_base_is_like_one_learnt_on_the_full_b
 
 
 def test_a_picture_says_how_the_weights_were_kept_and_is_never_merged(tiny_base_folder: Path) -> None:
-    studio = Studio(open_base(tiny_base_folder, "fp32", weights="fp8"))
-    (picture,) = finish(studio.draw([Request("red", seed=3, steps=2)]))
+    pipeline = Pipeline(open_base(tiny_base_folder, "fp32", weights="fp8"))
+    (picture,) = finish(pipeline.draw([PictureSpec("red", seed=3, steps=2)]))
     assert picture.drawing is not None
     assert (picture.drawing.weights, picture.drawing.merged) == ("fp8", False)
-    again = finish(studio.redraw(picture.request, picture.drawing))
+    again = finish(pipeline.redraw(picture.spec, picture.drawing))
     assert again.image.tobytes() == picture.image.tobytes()
-    full = Studio(open_base(tiny_base_folder, "fp32"))
-    assert finish(full.redraw(picture.request, picture.drawing)).image.tobytes() != picture.image.tobytes()
+    full = Pipeline(open_base(tiny_base_folder, "fp32"))
+    assert finish(full.redraw(picture.spec, picture.drawing)).image.tobytes() != picture.image.tobytes()
 
 
 def test_the_plan_s_memory_knows_of_it() -> None:

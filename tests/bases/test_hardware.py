@@ -18,8 +18,8 @@ from lorasmith.bases.base import load_base, open_base
 from lorasmith.bases.hardware import Use, WideGroupNorm, choose_dtype, precision_of, skip_divisions
 from lorasmith.bases.precision import Precision
 from lorasmith.events import StepDone, finish
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from tests.projects import build_project
@@ -118,7 +118,7 @@ def test_a_base_in_bf16_draws_what_it_draws_in_fp32(tiny_base_folder: Path) -> N
     assert any(isinstance(layer, WideGroupNorm) for layer in half.denoiser.modules())
     x = torch.randn(2, wide.latent_channels, 8, 8, generator=torch.Generator().manual_seed(1))
     texts = ["red hat", "smile"]
-    t = torch.tensor([10, 700])
+    t = torch.tensor([0.01, 0.7])
     with torch.no_grad():
         one = wide.denoise(x, t, wide.encode(texts))
         other = half.denoise(x.bfloat16(), t, half.encode(texts)).float()
@@ -126,12 +126,12 @@ def test_a_base_in_bf16_draws_what_it_draws_in_fp32(tiny_base_folder: Path) -> N
 
 
 def test_a_picture_says_in_which_numbers_it_was_drawn(tiny_base_folder: Path) -> None:
-    studio = Studio(open_base(tiny_base_folder, "bf16"))
-    request = Request("red", seed=3, steps=2)
-    (picture,) = finish(studio.draw([request]))
+    pipeline = Pipeline(open_base(tiny_base_folder, "bf16"))
+    spec = PictureSpec("red", seed=3, steps=2)
+    (picture,) = finish(pipeline.draw([spec]))
     assert picture.drawing is not None
     assert picture.drawing.precision == "bf16"
-    again = finish(studio.redraw(picture.request, picture.drawing))
+    again = finish(pipeline.redraw(picture.spec, picture.drawing))
     assert again.image.tobytes() == picture.image.tobytes()
 
 
@@ -163,6 +163,6 @@ def test_factors_are_fp32_on_a_base_in_bf16(tmp_path: Path, tiny_base_folder: Pa
 
 
 def test_a_prediction_given_wins_over_the_file(tiny_base_folder: Path) -> None:
-    assert load_base(tiny_base_folder).noise_schedule.prediction == "epsilon"
+    assert load_base(tiny_base_folder).parametrisation.prediction == "epsilon"
     given = open_base(tiny_base_folder, "fp32", "training", "v_prediction")
-    assert given.noise_schedule.prediction == "v_prediction"
+    assert given.parametrisation.prediction == "v_prediction"

@@ -11,7 +11,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from lorasmith.bases.quiet import quiet_libraries
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.targets import TargetLayer, text_targets, unet_targets
 from lorasmith.errors import BaseError
 

@@ -26,7 +26,7 @@ def test_pictures_are_drawn_named_and_never_overwritten(
     first = json.loads(capsys.readouterr().out)["pictures"]
     assert [each["seed"] for each in first] == [7, 8]
     assert {each["prompt"] for each in first} == {"red <lora:zbk:0.5>"}
-    request = read_picture(first[0]["path"]).request
+    request = read_picture(first[0]["path"]).spec
     assert request is not None
     assert (request.sampler, request.width, request.height) == ("Euler a", 64, 72)
     assert run(words) == 0
@@ -53,7 +53,7 @@ def test_the_base_may_be_kept_in_a_byte_a_weight(
         (["--adapters", "nowhere"], 2, "nowhere"),
         (["--size", "100x64"], 2, "not a multiple of 8"),
         (["--sampler", "Eulr"], 2, "Did you mean"),
-        (["--steps", "0"], 2, "steps = 0"),
+        (["--steps", "0"], 2, "steps 0 is not between 1 and 1000"),
         ([], 8, "unknown"),
     ],
 )
@@ -69,5 +69,5 @@ def test_wrong_calls_leave_nothing(
     monkeypatch.chdir(tmp_path)
     assert run(["generate", "a <lora:nobody:1>", "--base", str(tiny_base_folder), *words, "--json"]) == code
     told = json.loads(capsys.readouterr().err)["error"]
-    assert message in f"{told['where']} {told['message']} {told['hint']}"
+    assert message in f"{told['where']} {told['field']} {told['message']} {told['hint']}"
     assert list(tmp_path.iterdir()) == []

@@ -97,7 +97,7 @@ def test_a_run_drawn_as_a_grid_twice_and_its_favourites(
 
     assert run([*words[:-1], "--x", "steps=1,0", "--z", "seed=1,2"]) == 0  # for a person
     said = capsys.readouterr().out
-    assert "steps = 0" in said
+    assert "--steps: 0 is not between" in said
     assert "grid-2.png" in said
     assert "index.html" in said
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lorasmith.bases.lore import read_tags
+from lorasmith.bases.vocabulary import read_tags
 from lorasmith.cli.main import run
 from lorasmith.tags.knowledge import is_common
 from tests.dataset.projects import make_project

@@ -79,6 +79,7 @@ def test_json_callers_get_the_error_as_json(
             "kind": "RecipeError",
             "message": "rank = 0: must be at least 1.",
             "where": "[recipe]",
+            "field": None,
             "hint": None,
             "exit_code": 4,
         }

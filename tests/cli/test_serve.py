@@ -50,3 +50,16 @@ def test_wrong_calls(
     monkeypatch.chdir(tmp_path)
     assert run(["serve", "--json", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_two_servers_on_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-m", "lorasmith.cli.main", "serve", "--port", "0", "--lazy", "--json", "--data", "kept"]
+    for _ in range(2):  # also after one that was killed
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            address = json.loads(server.stdout.readline())["address"]
+            assert run(["serve", "--port", "0", "--lazy", "--json", "--data", str(tmp_path / "kept")]) == 11
+            assert f"process {server.pid}" in capsys.readouterr().err
+            assert httpx.get(f"{address}/health", timeout=600).status_code == 200
+            server.kill()
+            server.wait(600)

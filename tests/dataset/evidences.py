@@ -12,6 +12,7 @@ from lorasmith.dataset.lineage import Lineage
 from lorasmith.dataset.reading import Item
 from lorasmith.images.opening import ImageFacts
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Do, Remedy, Sentence
 
 Said = tuple[Item, str]
 
@@ -38,3 +39,8 @@ def evidence(said: Sequence[Said], subject: SubjectKind = SubjectKind.CHARACTER,
     items = tuple(item for item, _ in said)
     tags = {item.name: tuple(tag.strip() for tag in text.split(",") if tag.strip()) for item, text in said}
     return Evidence(subject, items, tags=tags, **{"trigger": "zbk", **more})
+
+
+def steps(advice: str | Remedy) -> list[Do]:
+    """What an advice says to do."""
+    return [part for part in advice.parts if isinstance(part, Do)] if isinstance(advice, Sentence) else []

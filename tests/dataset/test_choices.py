@@ -10,7 +10,7 @@ import pytest
 
 from lorasmith.dataset.choices import cure, keep_images, reject_images
 from lorasmith.dataset.decisions import Decision, read_decisions, record
-from lorasmith.dataset.findings import Finding, Remedy
+from lorasmith.dataset.findings import AutoFix, Finding
 from lorasmith.dataset.reading import Dataset, read_all
 from lorasmith.dataset.selection import select_images
 from lorasmith.events import finish
@@ -56,7 +56,7 @@ def test_exactly_what_was_named_goes_and_comes(project: Project, seed: int) -> N
 
 
 def finding(images: Iterable[str], remedy: Iterable[str] | None = None, waived: str | None = None) -> Finding:
-    cure = None if remedy is None else Remedy("reject", tuple(remedy))
+    cure = None if remedy is None else AutoFix("reject", tuple(remedy))
     return Finding("D12", "warning", "copies.", "remove them", tuple(images), waived, cure)
 
 
@@ -88,7 +88,7 @@ def test_images_of_a_year_are_shown_once_unless_the_user_set_repeats(project: Pr
     dataset = read(project)
     (chosen,) = select_images(dataset, ["b2.png"])
     record(project, [Decision(chosen.facts.sha256, "repeats", 7)])
-    year = Finding("D16", "warning", "2019 repeats.", "rename", NAMES, remedy=Remedy("show once", NAMES))
+    year = Finding("D16", "warning", "2019 repeats.", "rename", NAMES, fix=AutoFix("show once", NAMES))
     cured = cure(dataset, [finding(NAMES, ["a2.png"]), year], read_decisions(project))
     assert [(each.name, each.verb, each.value) for each in cured.decisions] == [
         ("a2.png", "reject", ("a1.png", "a3.png")),

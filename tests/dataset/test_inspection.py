@@ -11,7 +11,7 @@ import pytest
 from PIL import ImageFilter, ImageOps
 
 from lorasmith.dataset.decisions import Decision, record
-from lorasmith.dataset.findings import Finding, Remedy
+from lorasmith.dataset.findings import AutoFix, Finding
 from lorasmith.dataset.inspection import Inspection, inspect
 from lorasmith.dataset.lineage import Lineage, add_lineage
 from lorasmith.errors import ProjectError
@@ -60,7 +60,7 @@ def test_clones(project: Project) -> None:
     assert [finding.level for finding in findings(project, "D7")] == ["warning"], "1 of 31 is over 3 %"
     (finding,) = findings(project, "D12")
     assert finding.images == ("003.png", "x1.png")
-    assert finding.remedy == Remedy("reject", ("x1.png",))
+    assert finding.fix == AutoFix("reject", ("x1.png",))
     save_drawings(images, 4, first_seed=30, caption="x")
     assert findings(project, "D7") == [], "1 of 35 is not"
 

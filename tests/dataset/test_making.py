@@ -205,9 +205,9 @@ def test_a_plain_small_picture_still_gives_what_differs(project: Project) -> Non
 
 @pytest.mark.parametrize("box", [(0, 0, 161, 100), (0, 0, 31, 100), (-1, 0, 50, 50), (50, 0, 50, 60)])
 def test_boxes_are_checked(project: Project, box: tuple[int, int, int, int]) -> None:
-    with pytest.raises(UsageError, match="--box"):
+    with pytest.raises(UsageError, match="box: "):
         check_box(box, (160, 200), "a.png")
-    with pytest.raises(UsageError, match="--box"):
+    with pytest.raises(UsageError, match="box: "):
         finish(cut_up(project, item(project, "5_main/0.png"), [Part("x", box)]))
     assert not project.made.exists()
 

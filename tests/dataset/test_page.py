@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from lorasmith.cli.wording import command_words
 from lorasmith.dataset import page
 from lorasmith.dataset.inspection import inspect
 from lorasmith.dataset.page import draw_page, write_page
 from lorasmith.events import finish
 from lorasmith.project import Project
+from lorasmith.remedies import worded_by
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
 
@@ -48,7 +50,8 @@ class _Reader(HTMLParser):
 
 def drawn(project: Project, tags: dict[str, tuple[str, ...]] | None = None) -> str:
     dataset = read(project)
-    return draw_page(project, dataset, finish(inspect(project, dataset, tags or {})))
+    with worded_by(command_words):
+        return draw_page(project, dataset, finish(inspect(project, dataset, tags or {})))
 
 
 def words(html: str) -> str:

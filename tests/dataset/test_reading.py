@@ -217,7 +217,7 @@ def test_when_all_are_rejected_the_way_back_is_said(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     (file,) = save_drawings(project.root / "images", 1)
     record(project, [Decision(sha(file), "reject")])
-    with pytest.raises(DatasetError, match="curate keep"):
+    with pytest.raises(DatasetError, match="Take some back: keep images"):
         read(project)
     assert [item.name for item in finish(read_all(project)).rejected] == ["000.png"]
 

@@ -12,27 +12,25 @@ import pytest
 import torch
 from torch import Tensor
 
+from lorasmith.diffusion.names import SAMPLERS, SCHEDULES, find_sampler, find_schedule
+from lorasmith.diffusion.parametrisation import Discrete, parametrisation_from_config
 from lorasmith.diffusion.samplers import (
-    SAMPLERS,
-    SCHEDULES,
+    METHODS,
     Levels,
     begin,
     count_evaluations,
     falling_levels,
-    find_sampler,
-    find_schedule,
     finish_latents,
     start,
 )
-from lorasmith.diffusion.schedule import NoiseSchedule, schedule_from_config
 from lorasmith.errors import UsageError
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 SHAPE = (1, 4, 4, 4)
 
 
-def schedule(prediction: str = "epsilon") -> NoiseSchedule:
-    return schedule_from_config({**CONFIG, "prediction_type": prediction})
+def schedule(prediction: str = "epsilon") -> Discrete:
+    return parametrisation_from_config({**CONFIG, "prediction_type": prediction})
 
 
 def noise_of(seed: int) -> Tensor:
@@ -66,6 +64,10 @@ def wavy(x: Tensor, sigma: float) -> Tensor:
     return torch.tanh(x / (sigma + 1)) * 0.8 + 0.1 * torch.sin(x)
 
 
+def test_every_method_has_a_name_and_every_name_a_method() -> None:
+    assert {sampler.method for sampler in SAMPLERS.values()} == set(METHODS)
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 5, 20])
 def test_every_sampler_ends_at_what_the_model_knows(name: str, steps: int) -> None:
@@ -86,9 +88,8 @@ def oracle(kind: str, sigmas: list[float], settings: dict[str, Any]) -> Tensor:
         warnings.simplefilter("ignore")
         theirs = getattr(diffusers, kind)(**CONFIG, **settings)
         theirs.set_timesteps(len(sigmas) - 1)
-    levels = Levels(schedule())
     own = torch.tensor(sigmas)
-    timesteps = torch.tensor([levels.timestep(sigma) for sigma in sigmas[:-1]])
+    timesteps = torch.tensor([1000 * schedule().time(sigma) for sigma in sigmas[:-1]])
     if kind == "HeunDiscreteScheduler":
         own = torch.cat([own[:1], own[1:-1].repeat_interleave(2), own[-1:]])
         timesteps = torch.cat([timesteps[:1], timesteps[1:].repeat_interleave(2)])
@@ -138,8 +139,7 @@ def test_ddim_is_diffusers_own_also_with_noise(eta: float) -> None:
     theirs = diffusers.DDIMScheduler(**CONFIG, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
     theirs.set_timesteps(20)
     sigmas = falling_levels("Automatic", "DDIM", Levels(schedule()), 20)
-    levels = Levels(schedule())
-    assert [levels.timestep(sigma) for sigma in sigmas[:-1]] == theirs.timesteps.tolist()
+    assert [1000 * schedule().time(sigma) for sigma in sigmas[:-1]] == theirs.timesteps.tolist()
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(SHAPE, generator=generator)
     for t, sigma in zip(theirs.timesteps, sigmas, strict=False):
@@ -187,26 +187,28 @@ def test_levels_fall_to_nought(curve: str, steps: int) -> None:
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_levels_and_clean_agree_with_the_schedule(prediction: str) -> None:
-    noise_schedule = schedule(prediction)
-    levels = Levels(noise_schedule)
+    parametrisation = schedule(prediction)
+    levels = Levels(parametrisation)
     x_0, noise = noise_of(3), noise_of(4)
     for t in (0, 500, 999):
         sigma = float(levels.sigmas[t])
-        assert levels.timestep(sigma) == t
+        assert parametrisation.time(sigma) == t / 1000
         assert levels.sigma(float(t)) == pytest.approx(sigma)
-        moment = torch.tensor([t])
-        output = noise_schedule.target(x_0, noise, moment)
-        torch.testing.assert_close(levels.clean(output, x_0 + sigma * noise, sigma), x_0, atol=1e-4, rtol=1e-4)
-    assert levels.timestep(levels.sigma(321.5)) == pytest.approx(321.5, abs=1e-3)
+        moment = torch.tensor([t / 1000])
+        output = parametrisation.target(x_0, noise, moment)
+        found = parametrisation.clean_at(x_0 + sigma * noise, output, sigma)
+        torch.testing.assert_close(found, x_0, atol=1e-4, rtol=1e-4)
+    assert parametrisation.time(levels.sigma(321.5)) == pytest.approx(0.3215, abs=1e-6)
 
 
 def test_pure_noise_at_the_end_of_the_schedule_stays_finite() -> None:
-    zero_snr = schedule_from_config({**CONFIG, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True})
+    ending = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
+    zero_snr = parametrisation_from_config({**CONFIG, **ending})
     assert zero_snr.alphas_cumprod[-1] == 0
     levels = Levels(zero_snr)
     for name in SAMPLERS:
         sigmas = falling_levels("Automatic", name, levels, 4)
-        found, _ = walk(name, sigmas, lambda x, sigma: levels.clean(torch.zeros_like(x), x, sigma))
+        found, _ = walk(name, sigmas, lambda x, sigma: zero_snr.clean_at(x, torch.zeros_like(x), sigma))
         assert torch.isfinite(found).all(), name
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lorasmith.diffusion.schedule import Prediction, schedule_from_config
+from lorasmith.diffusion.parametrisation import Prediction, parametrisation_from_config
 from lorasmith.diffusion.weights import ErrorMeasure, HuberSchedule, TimestepWeights
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -57,8 +57,8 @@ def slow_weight(weights: TimestepWeights, prediction: Prediction, alpha: float) 
     ids=str,
 )
 def test_weights(weights: TimestepWeights, prediction: Prediction) -> None:
-    schedule = schedule_from_config(STABLE_DIFFUSION | {"prediction_type": prediction})
-    ours = weights.at(schedule, torch.tensor(T))
+    schedule = parametrisation_from_config(STABLE_DIFFUSION | {"prediction_type": prediction})
+    ours = weights.at(schedule, torch.tensor(T) / 1000)
     assert ours is not None
     table = alphas()
     for row, step in enumerate(T):
@@ -66,23 +66,23 @@ def test_weights(weights: TimestepWeights, prediction: Prediction) -> None:
 
 
 def test_no_weights_are_none() -> None:
-    assert TimestepWeights().at(schedule_from_config(STABLE_DIFFUSION), torch.tensor(T)) is None
+    assert TimestepWeights().at(parametrisation_from_config(STABLE_DIFFUSION), torch.tensor(T) / 1000) is None
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_pure_noise_at_the_end_weighs_a_finite_number(prediction: Prediction) -> None:
-    rescaled = schedule_from_config(STABLE_DIFFUSION | {"prediction_type": prediction}).to_zero_terminal()
+    rescaled = parametrisation_from_config(STABLE_DIFFUSION | {"prediction_type": prediction}).to_zero_terminal()
     for weights in (TimestepWeights(min_snr_gamma=5), TimestepWeights(debiased=True), TimestepWeights(p2_gamma=1)):
-        last = weights.at(rescaled, torch.tensor([999]))
+        last = weights.at(rescaled, torch.tensor([0.999]))
         assert last is not None
         assert bool(last.isfinite().all())
 
 
 @pytest.mark.parametrize("how", ["constant", "exponential", "snr"])
 def test_huber_threshold(how: HuberSchedule) -> None:
-    schedule = schedule_from_config(STABLE_DIFFUSION)
+    schedule = parametrisation_from_config(STABLE_DIFFUSION)
     c, scale, table = 0.1, 1.5, alphas()
-    ours = ErrorMeasure("huber", c, scale, how).threshold(schedule, torch.tensor(T))
+    ours = ErrorMeasure("huber", c, scale, how).threshold(schedule, torch.tensor(T) / 1000)
     for row, step in enumerate(T):
         sigma = math.sqrt((1 - table[step]) / table[step])
         wanted = {
@@ -94,7 +94,7 @@ def test_huber_threshold(how: HuberSchedule) -> None:
 
 
 def test_measures() -> None:
-    schedule, t = schedule_from_config(STABLE_DIFFUSION), torch.tensor([300])
+    schedule, t = parametrisation_from_config(STABLE_DIFFUSION), torch.tensor([0.3])
     difference = torch.tensor([[-2.0, -0.1, 0.0, 0.5]])
     c = 0.2
     for number, d in enumerate(difference[0].tolist()):

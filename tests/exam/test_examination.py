@@ -110,8 +110,8 @@ def test_the_folder_holds_figures_sheets_and_a_self_contained_page(tmp_path: Pat
 def test_a_bad_adapter_is_told_so(tmp_path: Path) -> None:
     verdict, _, _ = _exam(tmp_path / "p", {"a": 0.2}, leak=0.5, pictures=80)
     assert verdict.summary.startswith("It has not learnt the subject")
-    assert "Train longer" in verdict.advice[0]
-    assert any("(C6)" in line for line in verdict.advice)
+    assert "Train longer" in str(verdict.advice[0])
+    assert any("(C6)" in str(line) for line in verdict.advice)
 
 
 def test_no_snapshots_is_an_error(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
 from lorasmith.errors import UsageError
 from lorasmith.events import finish
@@ -28,13 +28,13 @@ from lorasmith.exam.showcase import (
 )
 from lorasmith.generation.grids.drawing import CELLS
 from lorasmith.generation.pictures import read_picture
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts.dynamic import read_template
 from tests.adapters.drawing import trained_adapter
 
 TEMPLATE = read_template("zbk, {red|blue} {hat|hair}, {smile|1girl|background}")
-REQUEST = Request("", steps=1)
+REQUEST = PictureSpec("", steps=1)
 COLUMNS = (Column("models/tiny", "zbk"), Column("models/tiny", None))
 
 
@@ -55,18 +55,18 @@ def test_columns_share_prompts_or_vary_them() -> None:
 def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) -> None:
     file = tmp_path / "zbk.safetensors"
     save_adapter(file, trained_adapter(tiny_base, rank=2), torch.float32)
-    studio = Studio(tiny_base, AdapterShelf([file]))
+    pipeline = Pipeline(tiny_base, AdapterCache([file]))
     folder = tmp_path / "show"
     plan = Plan(TEMPLATE, COLUMNS, 3, REQUEST, strength=0.5)
-    showcase = finish(draw_showcase(plan, lambda _: studio, folder))
+    showcase = finish(draw_showcase(plan, lambda _: pipeline, folder))
     cell = showcase.cells[0][1]
     assert cell.path is not None
     told = read_picture(cell.path)
     expected = plan.expansions(0)[1]
     assert told.document is not None
     assert told.document["origin"] == expected.as_json()
-    assert told.request is not None
-    assert told.request.prompt == f"{expected.prompt} <lora:zbk:0.5>"
+    assert told.spec is not None
+    assert told.spec.prompt == f"{expected.prompt} <lora:zbk:0.5>"
     assert f"Template: {json.dumps(TEMPLATE.text)}, Template seed: 1" in (told.infotext or "")
 
     with pytest.raises(UsageError, match="no picture 7"):
@@ -94,7 +94,7 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
 
     # Drawn again nothing is new, and the marks stay.
     before = {path: path.stat().st_mtime_ns for path in (folder / CELLS).iterdir()}
-    finish(draw_showcase(plan, lambda _: studio, folder))
+    finish(draw_showcase(plan, lambda _: pipeline, folder))
     assert {path: path.stat().st_mtime_ns for path in (folder / CELLS).iterdir()} == before
     assert len(read_all_marks(folder)) == 4
     assert json.loads((folder / RECORD).read_text("utf-8"))["id"] == data["id"]
@@ -103,7 +103,7 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
 
     twice = Plan(read_template("zbk <lora:zbk:1>"), COLUMNS, 1, REQUEST)
     with pytest.raises(UsageError, match="calls zbk itself"):
-        finish(draw_showcase(twice, lambda _: studio, folder))
+        finish(draw_showcase(twice, lambda _: pipeline, folder))
 
 
 def test_what_the_rules_say(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lorasmith.bases.world import World, WorldGroup
+from lorasmith.bases.tag_space import TagGroup, TagSpace
 from lorasmith.exam.drawing import Row
 from lorasmith.exam.judges import Group
 from lorasmith.tags.words import split_tags
@@ -32,9 +32,9 @@ IDENTITY = {"style": "ink style", "hair": "jade hair", "skin": "brown skin"}
 TRIGGER = "zbk"
 GROUPS = {name: Group(name, tags, name in OPTIONAL) for name, tags in VALUES.items()}
 #: "jade hair" is held out: the base does not know it.
-WORLD = World(
+WORLD = TagSpace(
     {
-        name: WorldGroup(name, {tag: None for tag in tags if tag != "jade hair"}, name in OPTIONAL)
+        name: TagGroup(name, {tag: None for tag in tags if tag != "jade hair"}, name in OPTIONAL)
         for name, tags in VALUES.items()
     },
     always=("1person",),

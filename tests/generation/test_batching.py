@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import PromptError, Stopped
 from lorasmith.events import finish
 from lorasmith.generation.batching import Stepper
 from lorasmith.generation.pictures import Picture
-from lorasmith.generation.request import Hires, Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import Hires, PictureSpec
 from tests.adapters.drawing import trained_adapter
 
 
@@ -27,34 +27,34 @@ def tiny_base(tiny_base_folder: Path) -> Base:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, tiny_base: Base) -> AdapterShelf:
+def shelf(tmp_path: Path, tiny_base: Base) -> AdapterCache:
     for seed, algorithm in enumerate(("lora", "loha")):
         adapter = trained_adapter(tiny_base, algorithm=algorithm, rank=2, seed=seed)
         save_adapter(tmp_path / f"{algorithm}.safetensors", adapter, torch.float32)
-    return AdapterShelf([tmp_path])
+    return AdapterCache([tmp_path])
 
 
 def distance(a: Picture, b: Picture) -> int:
     return int(np.abs(np.asarray(a.image, int) - np.asarray(b.image, int)).max())
 
 
-def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterShelf) -> None:
-    requests = {
-        "plain": Request("red", seed=1, steps=4),
-        "adapted": Request("red <lora:lora:0.9>", seed=2, steps=3, sampler="Euler a"),
-        "stacked": Request("hat <lora:loha:-0.8> <lora:lora:0.4>", seed=3, steps=5, sampler="Heun", cfg=1.0),
-        "larger": Request("blue", seed=4, steps=2, hires=Hires(1.25, denoising=0.5)),
-        "wide": Request("blue BREAK red", seed=5, steps=2, width=72),
-        "left": Request("red", seed=6, steps=9),
+def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterCache) -> None:
+    specs = {
+        "plain": PictureSpec("red", seed=1, steps=4),
+        "adapted": PictureSpec("red <lora:lora:0.9>", seed=2, steps=3, sampler="Euler a"),
+        "stacked": PictureSpec("hat <lora:loha:-0.8> <lora:lora:0.4>", seed=3, steps=5, sampler="Heun", cfg=1.0),
+        "larger": PictureSpec("blue", seed=4, steps=2, hires=Hires(1.25, denoising=0.5)),
+        "wide": PictureSpec("blue BREAK red", seed=5, steps=2, width=72),
+        "left": PictureSpec("red", seed=6, steps=9),
     }
     stepper = Stepper(tiny_base, shelf, batch_size=4, previews=2)
-    waiting = list(requests)
+    waiting = list(specs)
     found: dict[object, Picture] = {}
     previewed, sizes = set(), []
     for turn in range(60):
         if waiting:
             name = waiting.pop(0)
-            stepper.add(requests[name], name)
+            stepper.add(specs[name], name)
         if turn == 7:
             assert "left" in stepper.tickets
             stepper.remove("left")
@@ -64,10 +64,10 @@ def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterShel
         previewed |= {ticket for ticket, _ in step.previews}
     assert len(stepper) == 0
     assert max(sizes) >= 3
-    assert set(found) == set(requests) - {"left"}
+    assert set(found) == set(specs) - {"left"}
     assert {"plain", "stacked"} <= previewed
     for ticket, picture in found.items():
-        (alone,) = finish(Studio(tiny_base, shelf).draw([requests[str(ticket)]]))
+        (alone,) = finish(Pipeline(tiny_base, shelf).draw([specs[str(ticket)]]))
         assert distance(alone, picture) <= 1
         assert picture.drawing is None
     assert distance(found["plain"], found["adapted"]) > 5
@@ -76,27 +76,27 @@ def test_pictures_join_and_leave_at_any_step(tiny_base: Base, shelf: AdapterShel
 def test_nobody_waits_for_ever(tiny_base: Base) -> None:
     stepper = Stepper(tiny_base, batch_size=1)
     for index in range(3):
-        stepper.add(Request("red", steps=3, width=64 + 8 * index), index)
+        stepper.add(PictureSpec("red", steps=3, width=64 + 8 * index), index)
     assert [stepper.step().moved for _ in range(6)] == [(0,), (1,), (2,)] * 2
     assert stepper.progress(0) == (2, 3)
 
 
-def test_a_wrong_request_disturbs_nobody(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_a_wrong_request_disturbs_nobody(tiny_base: Base, shelf: AdapterCache) -> None:
     stepper = Stepper(tiny_base, shelf)
-    stepper.add(Request("red", steps=1), "a")
+    stepper.add(PictureSpec("red", steps=1), "a")
     with pytest.raises(PromptError, match="unknown"):
-        stepper.add(Request("red <lora:nobody>"), "b")
+        stepper.add(PictureSpec("red <lora:nobody>"), "b")
     with pytest.raises(ValueError, match="in flight"):
-        stepper.add(Request("red"), "a")
+        stepper.add(PictureSpec("red"), "a")
     ((ticket, _),) = stepper.step().finished
     assert ticket == "a"
     assert stepper.step().finished == ()
 
 
-def test_stopping_within_a_pass_leaves_everything_as_it_was(tiny_base: Base, shelf: AdapterShelf) -> None:
+def test_stopping_within_a_pass_leaves_everything_as_it_was(tiny_base: Base, shelf: AdapterCache) -> None:
     stepper = Stepper(tiny_base, shelf)
-    request = Request("red <lora:lora>", seed=3, steps=2, tiling=True)
-    stepper.add(request, "a")
+    spec = PictureSpec("red <lora:lora>", seed=3, steps=2, tiling=True)
+    stepper.add(spec, "a")
     asked: list[int] = []
 
     def stop() -> bool:
@@ -112,5 +112,5 @@ def test_stopping_within_a_pass_leaves_everything_as_it_was(tiny_base: Base, she
     assert {m.padding_mode for m in tiny_base.denoiser.modules() if isinstance(m, torch.nn.Conv2d)} == {"zeros"}
     stepper.step()
     ((_, picture),) = stepper.step().finished
-    (alone,) = finish(Studio(tiny_base, shelf).draw([request]))
+    (alone,) = finish(Pipeline(tiny_base, shelf).draw([spec]))
     assert distance(alone, picture) <= 1

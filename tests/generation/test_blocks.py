@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import PromptError
 from lorasmith.events import finish
 from lorasmith.generation.blocks import LAYOUTS, split_by_blocks
 from lorasmith.generation.pictures import Picture
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts.networks import BLOCK_COUNTS
 from tests.adapters.drawing import trained_adapter
 
@@ -73,22 +73,22 @@ def test_layouts_belong_to_families(tiny_base: Base, family_folders: dict[str, P
 
 
 @pytest.fixture
-def studio(tmp_path: Path, tiny_base: Base) -> Studio:
+def pipeline(tmp_path: Path, tiny_base: Base) -> Pipeline:
     save_adapter(tmp_path / "a.safetensors", trained_adapter(tiny_base, rank=2, size=0.3), torch.float32)
-    return Studio(tiny_base, AdapterShelf([tmp_path]))
+    return Pipeline(tiny_base, AdapterCache([tmp_path]))
 
 
-def draw(studio: Studio, *tags: str, steps: int = 4) -> list[Picture]:
-    return finish(studio.draw([Request(f"red {tag}", steps=steps, seed=1) for tag in tags]))
+def draw(pipeline: Pipeline, *tags: str, steps: int = 4) -> list[Picture]:
+    return finish(pipeline.draw([PictureSpec(f"red {tag}", steps=steps, seed=1) for tag in tags]))
 
 
 def distance(a: Picture, b: Picture) -> int:
     return int(np.abs(np.asarray(a.image, int) - np.asarray(b.image, int)).max())
 
 
-def test_steps_have_the_strengths_that_the_tag_says(studio: Studio) -> None:
+def test_steps_have_the_strengths_that_the_tag_says(pipeline: Pipeline) -> None:
     full, window, curve, early, none, flat = draw(
-        studio,
+        pipeline,
         "<lora:a:0:1>",
         "<lora:a:0:1:start=0:end=4>",
         "<lora:a:te=0:unet=1@0,1@4>",
@@ -102,19 +102,19 @@ def test_steps_have_the_strengths_that_the_tag_says(studio: Studio) -> None:
     assert distance(flat, none) > 1 < distance(flat, full)
 
 
-def test_a_window_is_the_adapter_in_those_steps_only(studio: Studio) -> None:
-    (early,) = draw(studio, "<lora:a:0:0.8:end=2>", steps=4)
-    desk = studio.desk
-    job = desk.read(Request("red <lora:a:0:0.8:end=2>", steps=4, seed=1))
-    (strengths,) = desk.tell(job, desk.ensemble([job]))[0].strengths.values()
+def test_a_window_is_the_adapter_in_those_steps_only(pipeline: Pipeline) -> None:
+    (early,) = draw(pipeline, "<lora:a:0:0.8:end=2>", steps=4)
+    preparer = pipeline.preparer
+    job = preparer.prepare(PictureSpec("red <lora:a:0:0.8:end=2>", steps=4, seed=1))
+    (strengths,) = preparer.guide(job, preparer.adapter_set([job]))[0].strengths.values()
     assert strengths == (0.8, 0.8, 0.0, 0.0)
     assert early.networks[0].network.end is not None
 
 
-def test_blocks_have_the_strengths_that_the_tag_says(studio: Studio) -> None:
+def test_blocks_have_the_strengths_that_the_tag_says(pipeline: Pipeline) -> None:
     ones = ",".join(["1"] * 17)
     whole, same, halved, half, outs, none = draw(
-        studio,
+        pipeline,
         "<lora:a:1>",
         f"<lora:a:1:lbw={ones}>",
         f"<lora:a:1:lbw={ones.replace('1', '0.5')}>",
@@ -124,6 +124,6 @@ def test_blocks_have_the_strengths_that_the_tag_says(studio: Studio) -> None:
     )
     assert distance(whole, same) <= 1
     assert distance(halved, half) <= 1
-    (bare,) = draw(studio, "")
+    (bare,) = draw(pipeline, "")
     assert distance(none, bare) <= 1
     assert distance(outs, whole) > 1 < distance(outs, bare)

@@ -15,8 +15,8 @@ from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
 from lorasmith.generation import painting
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from tests.adapters.drawing import state_of, trained_adapter
 
 TOLERANCE = 1e-4
@@ -44,14 +44,14 @@ def shelf(tiny_base: Base) -> DictShelf:
     return DictShelf(adapters)
 
 
-def requests() -> list[Request]:
+def specs() -> list[PictureSpec]:
     """A picture for each algorithm, each stacked with the next one at a negative strength; and the bare base."""
     names = list(ALGORITHMS)
     tags = [f"<lora:{name}:0.8> <lora:{after}:-0.6>" for name, after in zip(names, [*names[1:], names[0]], strict=True)]
-    return [Request(f"red {tag}", seed=seed, steps=2, sampler="Euler a") for seed, tag in enumerate(["", *tags])]
+    return [PictureSpec(f"red {tag}", seed=seed, steps=2, sampler="Euler a") for seed, tag in enumerate(["", *tags])]
 
 
-def pixels_of(studio: Studio, *wanted: Request) -> list[Tensor]:
+def pixels_of(pipeline: Pipeline, *wanted: PictureSpec) -> list[Tensor]:
     """What is drawn, before it is rounded to bytes."""
     kept: list[Tensor] = []
 
@@ -61,18 +61,18 @@ def pixels_of(studio: Studio, *wanted: Request) -> list[Tensor]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(painting, "to_image", keep)
-        finish(studio.draw(wanted))
+        finish(pipeline.draw(wanted))
     return kept
 
 
 def test_a_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, shelf: DictShelf) -> None:
     before = state_of(tiny_base)
-    wanted = requests()
+    wanted = specs()
     assert len(wanted) > 10
-    together = pixels_of(Studio(tiny_base, shelf, batch_size=len(wanted)), *wanted)
-    for request, picture in zip(wanted, together, strict=True):
-        (alone,) = pixels_of(Studio(tiny_base, shelf), request)
-        assert float((picture - alone).abs().max()) <= TOLERANCE, request.prompt
+    together = pixels_of(Pipeline(tiny_base, shelf, batch_size=len(wanted)), *wanted)
+    for spec, picture in zip(wanted, together, strict=True):
+        (alone,) = pixels_of(Pipeline(tiny_base, shelf), spec)
+        assert float((picture - alone).abs().max()) <= TOLERANCE, spec.prompt
     apart = [float((a - b).abs().max()) for index, a in enumerate(together) for b in together[:index]]
     assert min(apart) > 100 * TOLERANCE
     after = state_of(tiny_base)
@@ -82,13 +82,13 @@ def test_a_picture_of_a_mixed_batch_is_the_picture_alone(tiny_base: Base, shelf:
 def test_many_of_one_set_are_merged_and_equal(tiny_base: Base, shelf: DictShelf) -> None:
     """Eight pictures of one set run on merged weights; seven of them on the side path."""
     before = state_of(tiny_base)
-    wanted = [Request("red <lora:lora:0.8> <lora:loha:-0.6>", seed=seed, steps=2) for seed in range(8)]
-    studio = Studio(tiny_base, shelf)
-    merged = pixels_of(studio, *wanted)
-    side = pixels_of(studio, *wanted[:7])
+    wanted = [PictureSpec("red <lora:lora:0.8> <lora:loha:-0.6>", seed=seed, steps=2) for seed in range(8)]
+    pipeline = Pipeline(tiny_base, shelf)
+    merged = pixels_of(pipeline, *wanted)
+    side = pixels_of(pipeline, *wanted[:7])
     for ours, theirs in zip(merged, side, strict=False):
         torch.testing.assert_close(ours, theirs, atol=TOLERANCE, rtol=0)
-    drawing = finish(studio.draw(wanted))[7].drawing
+    drawing = finish(pipeline.draw(wanted))[7].drawing
     assert drawing is not None
     assert (drawing.rows, drawing.place, drawing.merged) == (8, 7, True)
     after = state_of(tiny_base)

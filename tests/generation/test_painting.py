@@ -12,12 +12,12 @@ from PIL import Image
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Preview, Progress, finish
-from lorasmith.generation.desk import count_init_steps
 from lorasmith.generation.noise import first_noise, turn
 from lorasmith.generation.painting import fit_image
 from lorasmith.generation.pictures import Picture
-from lorasmith.generation.request import Hires, InitImage, Request, Variation
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.prepare import count_init_steps
+from lorasmith.generation.spec import Hires, InitImage, PictureSpec, Variation
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def tiny_base(tiny_base_folder: Path) -> Base:
     return load_base(tiny_base_folder)
 
 
-def draw(base: Base, *requests: Request) -> list[Picture]:
-    return finish(Studio(base).draw(requests))
+def draw(base: Base, *specs: PictureSpec) -> list[Picture]:
+    return finish(Pipeline(base).draw(specs))
 
 
 def pixels(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
@@ -44,7 +44,8 @@ def test_strength_says_how_far_a_picture_moves(tiny_base: Base) -> None:
     none, little, much = (
         picture.image
         for picture in draw(
-            tiny_base, *(Request("red", steps=8, init=InitImage(init, strength)) for strength in (0.0, 0.2, 1.0))
+            tiny_base,
+            *(PictureSpec("red", steps=8, init=InitImage(init, strength=strength)) for strength in (0.0, 0.2, 1.0)),
         )
     )
     assert none.tobytes() == init.tobytes()
@@ -58,7 +59,7 @@ def test_strength_says_how_far_a_picture_moves(tiny_base: Base) -> None:
 def test_what_the_mask_keeps_stays_to_the_pixel(tiny_base: Base) -> None:
     init, mask = start(), Image.new("L", (64, 64))
     mask.paste(255, (32, 0, 64, 64))
-    (picture,) = draw(tiny_base, Request("red", steps=4, init=InitImage(init, 0.9, mask)))
+    (picture,) = draw(tiny_base, PictureSpec("red", steps=4, init=InitImage(init, mask, strength=0.9)))
     assert (pixels(picture.image)[:, :32] == pixels(init)[:, :32]).all()
     assert (pixels(picture.image)[:, 32:] != pixels(init)[:, 32:]).mean() > 0.5
 
@@ -80,13 +81,13 @@ def test_other_shapes_are_fitted() -> None:
 @pytest.mark.parametrize("upscaler", ["Latent", "Latent (bicubic antialiased)", "Latent (nearest-exact)", "Lanczos"])
 def test_a_second_pass_is_larger_and_keeps_what_it_shall(tiny_base: Base, upscaler: str) -> None:
     seen: list[object] = []
-    requests = [
-        Request("red", seed=3, steps=4, hires=Hires(1.5, steps=2, denoising=denoising, upscaler=upscaler))
+    specs = [
+        PictureSpec("red", seed=3, steps=4, hires=Hires(1.5, steps=2, denoising=denoising, upscaler=upscaler))
         for denoising in (0.0, 0.6)
     ]
-    kept, redrawn = finish(Studio(tiny_base).draw(requests), seen.append)
+    kept, redrawn = finish(Pipeline(tiny_base).draw(specs), seen.append)
     assert kept.image.size == redrawn.image.size == (96, 96)
-    (first,) = draw(tiny_base, Request("red", seed=3, steps=4))
+    (first,) = draw(tiny_base, PictureSpec("red", seed=3, steps=4))
     if upscaler == "Lanczos":
         assert kept.image.tobytes() == first.image.resize((96, 96), Image.Resampling.LANCZOS).tobytes()
     assert np.abs(pixels(kept.image) - pixels(redrawn.image)).max() > 3
@@ -97,7 +98,7 @@ def test_the_second_pass_has_its_own_words_and_shape(tiny_base: Base) -> None:
     own, same, other, empty = draw(
         tiny_base,
         *(
-            Request("red", steps=2, seed=3, hires=Hires(width=72, height=80, denoising=0.9, prompt=prompt))
+            PictureSpec("red", steps=2, seed=3, hires=Hires(width=72, height=80, denoising=0.9, prompt=prompt))
             for prompt in (None, "red", "blue hat", "")
         ),
     )
@@ -116,16 +117,16 @@ def test_variations_lie_between_two_seeds(tiny_base: Base) -> None:
     torch.testing.assert_close(turn(a[0], a[0], 0.3), a[0])
     plain, slight, same = draw(
         tiny_base,
-        *(Request("red", seed=1, steps=2, variation=each) for each in (None, Variation(2, 0.3), Variation(2, 0.0))),
+        *(PictureSpec("red", seed=1, steps=2, variation=each) for each in (None, Variation(2, 0.3), Variation(2, 0.0))),
     )
     assert plain.image.tobytes() == same.image.tobytes() != slight.image.tobytes()
 
 
 def test_tiles_have_no_seam(tiny_base: Base) -> None:
     """A tiled picture whose noise is turned round is the tiled picture turned round."""
-    studio = Studio(tiny_base)
-    (tiled,) = finish(studio.draw([Request("red", seed=2, steps=3, tiling=True)]))
-    (plain,) = finish(studio.draw([Request("red", seed=2, steps=3)]))
+    pipeline = Pipeline(tiny_base)
+    (tiled,) = finish(pipeline.draw([PictureSpec("red", seed=2, steps=3, tiling=True)]))
+    (plain,) = finish(pipeline.draw([PictureSpec("red", seed=2, steps=3)]))
     assert tiled.image.tobytes() != plain.image.tobytes()
 
     def rolled(*words: object) -> tuple[torch.Tensor, torch.Generator]:
@@ -134,7 +135,7 @@ def test_tiles_have_no_seam(tiny_base: Base) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lorasmith.generation.painting.first_noise", rolled)
-        (moved,) = finish(studio.draw([Request("red", seed=2, steps=3, tiling=True)]))
+        (moved,) = finish(pipeline.draw([PictureSpec("red", seed=2, steps=3, tiling=True)]))
     back = np.roll(pixels(moved.image), -32, axis=1)
     assert np.abs(back - pixels(tiled.image)).max() <= 1
 
@@ -142,7 +143,9 @@ def test_tiles_have_no_seam(tiny_base: Base) -> None:
 def test_previews_come_on_the_way(tiny_base: Base) -> None:
     seen: list[object] = []
     pictures = finish(
-        Studio(tiny_base).draw([Request("red", seed=1, steps=4), Request("blue", seed=2, steps=4)], previews=2),
+        Pipeline(tiny_base).draw(
+            [PictureSpec("red", seed=1, steps=4), PictureSpec("blue", seed=2, steps=4)], previews=2
+        ),
         seen.append,
     )
     previews = [event for event in seen if isinstance(event, Preview)]
@@ -176,19 +179,19 @@ def _decoded(base: Base, z: torch.Tensor) -> Image.Image:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"init": InitImage(start(), 1.5)}, "strength = 1.5 is not between 0 and 1"),
-        ({"init": InitImage(start(), 0.5, Image.new("L", (8, 8)))}, "the mask is 8x8, its picture 64x64"),
-        ({"init": InitImage(start(), 0.5, resize="squeeze")}, 'resize "squeeze" is unknown'),  # type: ignore[arg-type]
+        ({"init": InitImage(start(), strength=1.5)}, "init.strength: 1.5 is not between 0 and 1"),
+        ({"init": InitImage(start(), Image.new("L", (8, 8)))}, "the mask is 8x8, its picture 64x64"),
+        ({"init": InitImage(start(), resize="squeeze")}, 'init.resize: "squeeze" is unknown'),  # type: ignore[arg-type]
         ({"init": InitImage(start()), "hires": Hires()}, "at once"),
-        ({"hires": Hires(0.5)}, "hires scale = 0.5 is not between 1 and 8"),
-        ({"hires": Hires(width=32)}, "hires width = 32 is not between 64"),
+        ({"hires": Hires(0.5)}, "hires.scale: 0.5 is not between 1 and 8"),
+        ({"hires": Hires(width=32)}, "hires.width: 32 is not between 64"),
         ({"hires": Hires(upscaler="Latnet")}, 'Did you mean "Latent"'),
-        ({"hires": Hires(denoising=2.0)}, "hires denoising = 2 is not between"),
-        ({"variation": Variation(-1, 0.5)}, "variation seed = -1"),
+        ({"hires": Hires(denoising=2.0)}, "hires.denoising: 2 is not between"),
+        ({"variation": Variation(-1, 0.5)}, "variation.seed: -1"),
         ({"schedule": "Karass"}, 'Did you mean "Karras"'),
-        ({"eta": 3.0}, "eta = 3 is not between 0 and 1"),
+        ({"eta": 3.0}, "eta: 3 is not between 0 and 1"),
     ],
 )
 def test_wrong_values(tiny_base: Base, values: dict[str, object], message: str) -> None:
     with pytest.raises(LorasmithError, match=message):
-        Studio(tiny_base).check(Request("a", **values))  # type: ignore[arg-type]
+        Pipeline(tiny_base).check(PictureSpec("a", **values))  # type: ignore[arg-type]

@@ -11,10 +11,11 @@ from PIL import Image, PngImagePlugin
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import ImageError, UsageError
 from lorasmith.events import finish
+from lorasmith.generation.checks import settle
 from lorasmith.generation.infotext import read_infotext, split_infotext, write_infotext
 from lorasmith.generation.pictures import claim_free_path, read_init, read_picture, save_picture
-from lorasmith.generation.request import Hires, Request, Variation, settle
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import Hires, PictureSpec, Variation
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +25,22 @@ def tiny_base(tiny_base_folder: Path) -> Base:
 
 
 WAYS = {
-    "plain": Request("röd hår, (a:1.2)", "hat\nsmile", seed=5, steps=2, sampler="DPM++ 2M Karras", clip_skip=2),
-    "varied": Request(
+    "plain": PictureSpec("röd hår, (a:1.2)", "hat\nsmile", seed=5, steps=2, sampler="DPM++ 2M Karras", clip_skip=2),
+    "varied": PictureSpec(
         "red", seed=5, steps=2, sampler="Euler a", schedule="Karras", eta=0.5, variation=Variation(9, 0.3), tiling=True
     ),
-    "larger": Request("red", steps=2, hires=Hires(1.5, steps=1, denoising=0.6, upscaler="Lanczos", prompt="blue")),
-    "resized": Request("red", steps=2, hires=Hires(width=72, height=80, denoising=0.6, negative="hat")),
+    "larger": PictureSpec("red", steps=2, hires=Hires(1.5, steps=1, denoising=0.6, upscaler="Lanczos", prompt="blue")),
+    "resized": PictureSpec("red", steps=2, hires=Hires(width=72, height=80, denoising=0.6, negative="hat")),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_a_picture_tells_how_to_draw_it_again(tiny_base: Base, tmp_path: Path, way: str, suffix: str) -> None:
-    request = WAYS[way]
-    (picture,) = finish(Studio(tiny_base).draw([request]))
+    spec = WAYS[way]
+    (picture,) = finish(Pipeline(tiny_base).draw([spec]))
     found = read_picture(save_picture(picture, tmp_path / f"a{suffix}"))
-    assert found.request == picture.request
+    assert found.spec == picture.spec
     assert found.infotext == picture.infotext
     assert found.document is not None
     assert found.document["base"] == {"name": tiny_base.name, "hash": tiny_base.content_hash}
@@ -48,14 +49,14 @@ def test_a_picture_tells_how_to_draw_it_again(tiny_base: Base, tmp_path: Path, w
     if way == "plain":
         assert (alone.sampler, alone.schedule) == ("DPM++ 2M", "Karras")
         alone = replace(alone, sampler="DPM++ 2M Karras", schedule="Automatic")
-    assert alone == picture.request
+    assert alone == picture.spec
     if suffix == ".jpg":
         return
     with Image.open(tmp_path / f"a{suffix}") as saved:
         assert saved.convert("RGB").tobytes() == picture.image.tobytes()
     drawing = found.drawing
     assert drawing is not None
-    again = finish(Studio(tiny_base).redraw(found.restore(), drawing))
+    again = finish(Pipeline(tiny_base).redraw(found.restore(), drawing))
     assert again.image.tobytes() == picture.image.tobytes()
     assert found.pixels == again.as_json()["pixels"]
 
@@ -64,14 +65,14 @@ def test_a_picture_over_another_one_is_restored_from_where_that_lies(tiny_base: 
     Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / "start.png")
     Image.linear_gradient("L").resize((64, 64)).save(tmp_path / "mask.png")
     init = read_init(tmp_path / "start.png", 0.5, tmp_path / "mask.png")
-    (picture,) = finish(Studio(tiny_base).draw([Request("red", steps=3, init=init)]))
+    (picture,) = finish(Pipeline(tiny_base).draw([PictureSpec("red", steps=3, init=init)]))
     file = read_picture(save_picture(picture, tmp_path / "out.png"))
     again = file.restore()
-    assert again == picture.request
-    (redrawn,) = finish(Studio(tiny_base).draw([again]))
+    assert again == picture.spec
+    (redrawn,) = finish(Pipeline(tiny_base).draw([again]))
     assert redrawn.image.tobytes() == picture.image.tobytes()
     (tmp_path / "start.png").rename(tmp_path / "moved.png")
-    with pytest.raises(ImageError, match="Say where it is now with --init FILE"):
+    with pytest.raises(ImageError, match="Say where it is now with init = FILE"):
         file.restore()
     assert file.restore(tmp_path / "moved.png") == again
     Image.new("RGB", (64, 64)).save(tmp_path / "moved.png")
@@ -88,9 +89,9 @@ def test_comments_of_other_tools_in_either_order(tmp_path: Path) -> None:
         exif.get_ifd(0x8769)[0x9286] = body
         path = tmp_path / f"{number}.jpg"
         Image.new("RGB", (8, 8)).save(path, exif=exif)
-        request = read_picture(path).request
-        assert request is not None
-        assert (request.prompt, request.steps, request.seed) == ("a kat, Ж", 9, 7)
+        spec = read_picture(path).spec
+        assert spec is not None
+        assert (spec.prompt, spec.steps, spec.seed) == ("a kat, Ж", 9, 7)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +103,14 @@ def test_a_strange_recipe_is_no_recipe(tmp_path: Path, document: str) -> None:
     chunks.add_itxt("lorasmith", document)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=chunks)
     found = read_picture(tmp_path / "a.png")
-    assert found.request is None
+    assert found.spec is None
     assert found.drawing is None
     with pytest.raises(ImageError, match="tells no prompt"):
         found.restore()
 
 
 def test_unknown_kinds_of_pictures_are_refused(tiny_base: Base, tmp_path: Path) -> None:
-    (picture,) = finish(Studio(tiny_base).draw([Request("red", steps=1)]))
+    (picture,) = finish(Pipeline(tiny_base).draw([PictureSpec("red", steps=1)]))
     with pytest.raises(UsageError, match="Known: "):
         save_picture(picture, tmp_path / "a.gif")
     long = replace(picture, infotext="long " * 20_000)
@@ -119,15 +120,15 @@ def test_unknown_kinds_of_pictures_are_refused(tiny_base: Base, tmp_path: Path) 
 
 
 def test_the_text_is_what_the_web_ui_writes(tiny_base: Base) -> None:
-    request, settings = settle(Request("a cat\nwith <lora:x:1>", "bad", seed=3, cfg=7.5, clip_skip=2), tiny_base)
-    text = write_infotext(request, settings, "my, model", "ab" * 32, {"x:1": "0123456789abcdef", "y": "f" * 64})
+    spec = settle(PictureSpec("a cat\nwith <lora:x:1>", "bad", seed=3, cfg=7.5, clip_skip=2), tiny_base)
+    text = write_infotext(spec, "my, model", "ab" * 32, {"x:1": "0123456789abcdef", "y": "f" * 64})
     assert text.splitlines()[:3] == ["a cat", "with <lora:x:1>", "Negative prompt: bad"]
     assert text.splitlines()[3].startswith(
         "Steps: 20, Sampler: DDIM, Schedule type: Automatic, CFG scale: 7.5, Seed: 3, Size: 64x64, "
         'Model hash: ababababab, Model: "my, model", Clip skip: 2, '
         'Lora hashes: "x1: 0123456789ab, y: ffffffffffff", '
     )
-    assert read_infotext(text) == Request(request.prompt, "bad", 3, 20, 7.5, "DDIM", width=64, height=64, clip_skip=2)
+    assert read_infotext(text) == PictureSpec(spec.prompt, "bad", 3, 20, 7.5, "DDIM", width=64, height=64, clip_skip=2)
 
 
 def test_other_tools_texts(tmp_path: Path) -> None:
@@ -142,8 +143,8 @@ def test_other_tools_texts(tmp_path: Path) -> None:
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("parameters", text)
     Image.new("RGB", (8, 8)).save(picture, pnginfo=chunks)
-    request = read_picture(picture).request
-    assert request == Request("cat, dog", "x,\ny", 7, 30, 6.0, "DPM++ 2M", 512, 768, schedule="Karras")
+    spec = read_picture(picture).spec
+    assert spec == PictureSpec("cat, dog", "x,\ny", 7, 30, 6.0, "DPM++ 2M", 512, 768, schedule="Karras")
 
 
 def test_automatic_is_read_as_the_web_ui_means_it(tiny_base: Base) -> None:
@@ -152,18 +153,18 @@ def test_automatic_is_read_as_the_web_ui_means_it(tiny_base: Base) -> None:
     assert read_infotext(line.format("Euler a")).schedule == "Automatic"
     assert read_infotext("Steps: 30, Sampler: DPM++ 2M Karras, CFG scale: 6, Seed: 7").sampler == "DPM++ 2M Karras"
     for name, told in (("DPM++ 2M", "Uniform"), ("DPM++ SDE Karras", "Karras"), ("Heun", "Automatic")):
-        request, settings = settle(Request("a", sampler=name), tiny_base)
-        assert f"Schedule type: {told}," in write_infotext(request, settings, "m", "ab" * 32, {})
+        spec = settle(PictureSpec("a", sampler=name), tiny_base)
+        assert f"Schedule type: {told}," in write_infotext(spec, "m", "ab" * 32, {})
 
 
 def test_a_last_line_with_few_fields_is_prompt() -> None:
     assert split_infotext("a cat\nmood: happy, time: noon") == ("a cat\nmood: happy, time: noon", "", {})
-    assert read_infotext("") == Request("")
+    assert read_infotext("") == PictureSpec("")
 
 
 def test_a_picture_without_a_recipe_and_a_file_that_is_none(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
-    assert read_picture(tmp_path / "plain.png").request is None
+    assert read_picture(tmp_path / "plain.png").spec is None
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(ImageError, match=r"text\.png"):
         read_picture(tmp_path / "text.png")

@@ -18,8 +18,9 @@ from starlette.testclient import TestClient
 
 from lorasmith.server.app import create_app
 from lorasmith.server.settings import Limits
+from lorasmith.server.store import FILE_NAME
 from lorasmith.web import read_page
-from tests.server.running import Plain, plain_settings, running
+from tests.server.running import Plain, plain_settings, running, wait_for
 
 PAGES = ("studio.html", "studio.css", "studio.js", "docs.html", "docs.css", "docs.js", "mark.svg")
 
@@ -115,3 +116,21 @@ def test_no_request_of_the_document_breaks_the_server(tmp_path: Path) -> None:
             check()
     assert len(tried) > 60
     assert len(set(tried)) > 45
+
+
+def test_records_that_are_removed_are_noticed(tmp_path: Path) -> None:
+    with running(plain_settings(tmp_path), Plain()) as (client, server):
+        assert client.get("/health").status_code == 200
+        file = tmp_path / "data" / FILE_NAME
+        file.rename(tmp_path / "moved")
+        assert client.get("/health").status_code == 503
+        told = client.post("/api/v1/jobs", json={"prompt": "red"})
+        assert told.status_code == 507
+        assert "removed or replaced" in told.json()["error"]["message"]
+        file.write_bytes(b"")
+        assert client.post("/sdapi/v1/options", json={"CLIP_stop_at_last_layers": 2}).status_code == 507
+        assert client.get("/sdapi/v1/options").json()["CLIP_stop_at_last_layers"] == 1
+        (tmp_path / "moved").rename(file)
+        assert client.get("/health").status_code == 200
+        assert client.post("/api/v1/jobs", json={"prompt": "red", "steps": 1}).status_code == 202
+        wait_for(lambda: not server.service.board.live)

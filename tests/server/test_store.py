@@ -10,7 +10,8 @@ import pytest
 
 from lorasmith.errors import StorageError
 from lorasmith.server.orders import Order, Start
-from lorasmith.server.store import FILE_NAME, MIGRATIONS, PictureRow, Store
+from lorasmith.server.rows import PictureRow
+from lorasmith.server.store import FILE_NAME, MIGRATIONS, Store
 
 
 def order(prompt: str = "a hat", start: Start | None = None) -> Order:

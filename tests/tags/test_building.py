@@ -178,7 +178,7 @@ def test_the_zip_is_flat_with_unique_stems_and_the_same_bytes_each_time(tmp_path
 def test_packing_refuses_what_is_not_its_own(tmp_path: Path) -> None:
     project = make_project(tmp_path / "p")
     save_drawings(project.root / "images", 1)
-    with pytest.raises(ProjectError, match=r"nothing was built yet.*lorasmith tag"):
+    with pytest.raises(ProjectError, match=r"nothing was built yet.*tag the images .*write"):
         pack_zip(project, tmp_path / "out.zip")
     build(project)
     (tmp_path / "notes.zip").write_text("mine")

@@ -10,15 +10,15 @@ from PIL import Image
 
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
-from lorasmith.recipe.plan import PlannedImage
 from lorasmith.training.inputs.augmentation import FreshLatents, choose_corner, vary_colour
 from lorasmith.training.inputs.class_images import encode_class_images
+from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import cache_latents
 
 
-def planned(path: Path) -> PlannedImage:
+def planned(path: Path) -> TrainingImage:
     Image.linear_gradient("L").resize((64, 96)).convert("RGB").save(path)
-    return PlannedImage(path.name, path, 1, (64, 64), (64, 96))
+    return TrainingImage(path.name, path, 1, (64, 64), (64, 96), sha256="a" * 64, caption="")
 
 
 def test_corners_lie_inside_and_reach_the_edges(tmp_path: Path) -> None:
@@ -41,13 +41,13 @@ def test_colours_change_a_little_and_shapes_not() -> None:
 
 def test_without_changes_they_are_the_cached_ones(tiny_base: Base, tmp_path: Path) -> None:
     image = planned(tmp_path / "a.png")
-    cached = finish(cache_latents([image], ["a" * 64], tiny_base, tmp_path / "cache", flips=True))
-    fresh = FreshLatents([image], tiny_base, colour=False, random_crop=False)
+    cached = finish(cache_latents([image], tiny_base, tmp_path / "cache", flips=True))
+    fresh = FreshLatents(tiny_base, colour=False, random_crop=False)
     for flipped in (False, True):
-        assert torch.equal(fresh.read(0, flipped, 1, 2), cached.read(0, flipped, 1, 2))
-    cropped = FreshLatents([image], tiny_base, colour=False, random_crop=True)
-    assert not torch.equal(cropped.read(0, False, "x"), cached.read(0))
-    assert torch.equal(cropped.read(0, False, "x"), cropped.read(0, False, "x"))
+        assert torch.equal(fresh.read(image, flipped, 1, 2), cached.read(image, flipped, 1, 2))
+    cropped = FreshLatents(tiny_base, colour=False, random_crop=True)
+    assert not torch.equal(cropped.read(image, False, "x"), cached.read(image))
+    assert torch.equal(cropped.read(image, False, "x"), cropped.read(image, False, "x"))
 
 
 def test_class_images_fill_every_bucket(tiny_base: Base, tmp_path: Path) -> None:

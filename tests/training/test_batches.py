@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from lorasmith.recipe.plan import PlannedImage
+from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.rows.batches import Visit, epoch_batches, epoch_steps
 
 IMAGES = [
-    PlannedImage(f"{number}.png", Path(f"{number}.png"), repeats, bucket, bucket)
+    TrainingImage(f"{number}.png", Path(f"{number}.png"), repeats, bucket, bucket, sha256="", caption="")
     for number, (repeats, bucket) in enumerate([(3, (64, 64)), (4, (64, 64)), (1, (64, 96)), (2, (96, 64))])
 ]
 
@@ -17,9 +17,9 @@ IMAGES = [
 def test_every_visit_once_and_buckets_do_not_mix() -> None:
     batches = epoch_batches(IMAGES, 3, seed=1, epoch=0)
     visits = [visit for batch in batches for visit in batch.visits]
-    expected = [Visit(number, visit) for number, image in enumerate(IMAGES) for visit in range(image.repeats)]
+    expected = [Visit(image, visit) for image in IMAGES for visit in range(image.repeats)]
     assert Counter(visits) == Counter(expected)
-    assert all(IMAGES[visit.image].bucket == batch.bucket for batch in batches for visit in batch.visits)
+    assert all(visit.image.bucket == batch.bucket for batch in batches for visit in batch.visits)
     assert sorted(len(batch.visits) for batch in batches) == [1, 1, 2, 3, 3]
 
 

@@ -42,7 +42,7 @@ def some_rows(count: int, of: int | None = None) -> Rows:
     generator = key_generator("rows", count)
     x_0, noise = (torch.randn((count, 4, 8, 8), generator=generator) for _ in range(2))
     captions = tuple(f"row {number}" for number in range(count))
-    return Rows(x_0, noise, torch.arange(count), captions, of=of, seeds=tuple(range(count)))
+    return Rows(x_0, noise, torch.arange(count) / 1000, captions, of=of, seeds=tuple(range(count)))
 
 
 def test_parts_share_all_rows_out() -> None:

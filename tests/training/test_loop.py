@@ -155,7 +155,7 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(project: Project, tiny_b
         if isinstance(event, StepDone) and event.step == 3:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(Stopped, match=r"stopped after step 3 of 8.*--resume"):
+    with pytest.raises(Stopped, match=r"stopped after step 3 of 8.*resume"):
         finish(train(project, read_recipe(project), base=tiny_base), interrupt)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, before)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from lorasmith.adapters.algorithms.lora import LoraFactors
-from lorasmith.training.steps.weight_norm import bound_norms, squared_norm
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
+from lorasmith.training.steps.weight_norm import bound_norms
 
 SHAPES = [((6, 5), (3, 5), (6, 3)), ((6, 4, 3, 3), (2, 4, 3, 3), (6, 2, 1, 1))]
 
@@ -25,7 +25,7 @@ def test_norm_without_the_change(index: int) -> None:
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
     expected = factors.delta_weight(weight).square().sum()
-    torch.testing.assert_close(squared_norm(factors, weight), expected)
+    torch.testing.assert_close(factors.squared_norm(weight), expected)
 
 
 @pytest.mark.parametrize("index", [0, 1])
@@ -33,9 +33,9 @@ def test_bound_is_reached_by_both_factors_alike(index: int) -> None:
     layer, factors = made(index)
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
-    before, down = float(squared_norm(factors, weight).sqrt()), factors.down.clone()
-    assert bound_norms([(layer, factors)], 2 * before) == 0
+    before, down = float(factors.squared_norm(weight).sqrt()), factors.down.clone()
+    assert bound_norms([(weight, factors)], 2 * before) == 0
     assert torch.equal(factors.down, down)
-    assert bound_norms([(layer, factors)], before / 4) == 1
-    assert float(squared_norm(factors, weight).sqrt()) == pytest.approx(before / 4, rel=1e-4)
+    assert bound_norms([(weight, factors)], before / 4) == 1
+    assert float(factors.squared_norm(weight).sqrt()) == pytest.approx(before / 4, rel=1e-4)
     torch.testing.assert_close(factors.down, down / 2)

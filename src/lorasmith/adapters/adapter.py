@@ -12,15 +12,13 @@ import torch
 from torch import nn
 
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import PLAIN, Form, LayerFactors
-from lorasmith.adapters.algorithms.dora import INNER, DoraFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
-from lorasmith.adapters.algorithms.norm import NormFactors
-from lorasmith.adapters.algorithms.tucker import TuckerFactors
+from lorasmith.adapters.algorithms.algorithm import Options
+from lorasmith.adapters.algorithms.dora.factors import DoraFactors
+from lorasmith.adapters.layers.factors import Fresh, LayerFactors
 from lorasmith.bases.base import Base
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.targets import TargetLayer
-from lorasmith.errors import AdapterError, did_you_mean
+from lorasmith.errors import AdapterError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +37,7 @@ class Adapter:
     @property
     def rank(self) -> int:
         """The commonest rank of its layers; norms count only when there is nothing else."""
-        ranked = [factors.rank for factors in self.layers.values() if not isinstance(factors, NormFactors)]
+        ranked = [factors.rank for factors in self.layers.values() if not factors.on_norms]
         return Counter(ranked or [1]).most_common(1)[0][0]
 
     @property
@@ -47,9 +45,7 @@ class Adapter:
         """The commonest alpha of the layers with the commonest rank."""
         rank = self.rank
         alphas = Counter(
-            factors.alpha
-            for factors in self.layers.values()
-            if factors.rank == rank and not isinstance(factors, NormFactors)
+            factors.alpha for factors in self.layers.values() if factors.rank == rank and not factors.on_norms
         )
         return None if not alphas else alphas.most_common(1)[0][0]
 
@@ -70,7 +66,8 @@ def new_adapter(
     text_encoder: bool,
     generator: torch.Generator,
     groups: Collection[str] = ("attention", "mlp"),
-    form: Form = PLAIN,
+    options: Options | None = None,
+    tucker: bool = False,
     dora: bool = False,
     rank_stabilised: bool = False,
     norms: bool = False,
@@ -79,24 +76,26 @@ def new_adapter(
     """Fresh factors, without effect, for the base's layers of `groups`; drawn in the order of the name table.
 
     `conv_rank` > 0 adds the residual blocks as sd-scripts does: 3x3 convolutions with `conv_rank` and `conv_alpha`
-    (`alpha` when None), their 1x1 convolutions and time projections with `rank`. `dora` puts the algorithm under
-    magnitudes. `rank_stabilised` scales by alpha / sqrt(rank) (Kalajdzievski 2023), stored as alpha * sqrt(rank) so
-    that every reader is right. `norms` adds the normalisation layers; algorithm "norm" is they alone. `fit` may give
-    a layer a rank and alpha of its own, or None to leave it alone. Raises AdapterError.
+    (`alpha` when None), their 1x1 convolutions and time projections with `rank`. `options` are the algorithm's own.
+    `tucker` gives 3x3 convolutions a core, where the algorithm has one. `dora` puts the algorithm under magnitudes.
+    `rank_stabilised` scales by alpha / sqrt(rank) (Kalajdzievski 2023), stored as alpha * sqrt(rank) so that every
+    reader is right. `norms` adds the normalisation layers; an algorithm for norms is they alone. `fit` may give a layer
+    a rank and alpha of its own, or None to leave it alone. Raises AdapterError.
     """
     if algorithm not in ALGORITHMS:
-        hint = did_you_mean(algorithm, ALGORITHMS) or f"Known: {', '.join(ALGORITHMS)}."
-        raise AdapterError(f'algorithm "{algorithm}" is unknown.', hint=hint)
+        raise AdapterError(f'algorithm "{algorithm}" is unknown.', hint=ALGORITHMS.suggest(algorithm))
+    entry = ALGORITHMS[algorithm]
     for word, value in (("rank", rank), ("alpha", alpha), ("conv rank", conv_rank or 1)):
         if value <= 0:
             raise AdapterError(f"{word} {value} is not above 0.")
-    if dora and ALGORITHMS[algorithm] not in INNER:
+    able = [name for name, each in ALGORITHMS.items() if "dora" in each.switches]
+    if dora and algorithm not in able:
         raise AdapterError(
             f'"{algorithm}" cannot be put under magnitudes.',
-            hint=f"Those can: {', '.join(kind.algorithm for kind in INNER)}.",
+            hint=f"Those can: {', '.join(able)}.",
         )
     chosen = set(groups) | ({"conv", "time"} if conv_rank else set())
-    chosen = {"norm"} if algorithm == "norm" else chosen | ({"norm"} if norms else set())
+    chosen = {"norm"} if entry.on_norms else chosen | ({"norm"} if norms else set())
     layers: dict[str, LayerFactors] = {}
     for target in base.layers.values():
         if target.group not in chosen or (target.part == "te" and not text_encoder):
@@ -111,15 +110,16 @@ def new_adapter(
             own_rank, own_alpha = fitted
         weight = cast(nn.Linear, base.module(target.name)).weight
         if target.kind == "norm":
-            layers[target.name] = NormFactors.initial(weight, 1, 1.0, generator)
+            norms_own = next(each for each in ALGORITHMS.values() if each.on_norms)
+            layers[target.name] = norms_own.kind.initial(weight, Fresh(1, 1.0, generator))
             continue
         if rank_stabilised:
             own_alpha *= math.sqrt(own_rank)
-        kind = ALGORITHMS[algorithm]
-        if kind is LoraFactors and form.tucker and target.kind == "conv3":
-            kind = TuckerFactors
+        own = entry
+        if tucker and own.core and target.kind == "conv3":
+            own = ALGORITHMS[own.core]
         try:
-            factors = kind.initial(weight, own_rank, own_alpha, generator, form)
+            factors = own.kind.initial(weight, Fresh(own_rank, own_alpha, generator, options, tucker))
         except ValueError as fault:
             raise AdapterError(f"{algorithm} does not fit {target.name}: {fault}.", where=base.name) from None
         layers[target.name] = DoraFactors.over(factors, weight) if dora else factors
@@ -168,7 +168,7 @@ def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
     for name, factors in layers.items():
         layer = base.module(name)
         fault = factors.shape_fault(layer.weight)
-        if fault is None and (base.layers[name].kind == "norm") != isinstance(factors, NormFactors):
+        if fault is None and (base.layers[name].kind == "norm") != factors.on_norms:
             fault = f"made by {factors.algorithm}, which is not for this kind of layer"
         bias = factors.delta_bias()
         if fault is None and bias is not None and (layer.bias is None or layer.bias.shape != bias.shape):

@@ -11,6 +11,8 @@ from lorasmith.container import read_container
 from lorasmith.errors import AdapterError, PromptError, near_names
 
 Stamp = tuple[int, int]
+LONGEST_WORD = 200
+"""Characters of what a header says that are shown in lists."""
 
 _WORDS = ("lora", "lycoris", "hada_", "lokr_", "oft_", "ia3")
 """One of these is in every layer's key of every adapter format."""
@@ -33,8 +35,9 @@ class AdapterEntry:
 
     @property
     def recorded(self) -> str | None:
-        """`ss_output_name`, when the file has one."""
-        return self.metadata.get("ss_output_name") or None
+        """`ss_output_name`, when the file has one that can be called."""
+        name = self.metadata.get("ss_output_name", "")
+        return name if 0 < len(name) <= LONGEST_WORD else None
 
     @property
     def alias(self) -> str:
@@ -43,11 +46,12 @@ class AdapterEntry:
 
     @property
     def trigger(self) -> str:
-        return self.metadata.get("modelspec.trigger_phrase", "")
+        return self.metadata.get("modelspec.trigger_phrase", "")[:LONGEST_WORD]
 
     @property
     def rank(self) -> str | None:
-        return self.metadata.get("ss_network_dim")
+        rank = self.metadata.get("ss_network_dim")
+        return None if rank is None else rank[:LONGEST_WORD]
 
 
 class Catalogue:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
 from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
 from lorasmith.adapters.header import addnet_hash, check_finite, payload_hashes
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spellings import to_kohya_keys, unknown_keys
 from lorasmith.errors import AdapterError
 from lorasmith.project import write_file
@@ -76,8 +76,8 @@ def _read_layers(layers: Mapping[str, Mapping[str, Tensor]], file: Path) -> dict
     read: dict[str, LayerFactors] = {}
     unknown: list[str] = []
     for name, tensors in layers.items():
-        algorithm = next((each for each in ALGORITHMS.values() if each.claims(frozenset(tensors))), None)
-        if algorithm is None:
+        kind = next((each.kind for each in ALGORITHMS.values() if each.kind.claims(tensors)), None)
+        if kind is None:
             unknown += [f"{name}.{suffix}" for suffix in tensors]
             continue
         wrong = [suffix for suffix, tensor in tensors.items() if not _may_be(suffix, tensor)]
@@ -88,7 +88,7 @@ def _read_layers(layers: Mapping[str, Mapping[str, Tensor]], file: Path) -> dict
                 where=file,
             )
         try:
-            read[name] = algorithm.from_tensors(tensors)
+            read[name] = kind.from_tensors(tensors)
         except ValueError as fault:
             raise AdapterError(f"{name}: {fault}.", where=file) from None
     if unknown:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.dora import DoraFactors
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError
@@ -28,7 +28,6 @@ ARCHITECTURES = {
     "sd2v": "stable-diffusion-v2-768-v/lora",
     "sdxl": "stable-diffusion-xl-v1-base/lora",
 }
-LYCORIS = {"lora": "locon", "tucker": "locon", "oft": "diag-oft"}
 VERSIONS = {"sd1": "sd_v1", "doodle": "sd_v1", "sd2": "sd_v2", "sd2v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
 
 
@@ -64,17 +63,15 @@ def network_facts(adapter: Adapter, base: Base) -> dict[str, Any]:
 
 def _network_module(adapter: Adapter) -> tuple[str, dict[str, str]]:
     """sd-scripts' module, and the arguments of lycoris that tell the algorithm."""
-    kinds = [factors for factors in adapter.layers.values() if factors.algorithm != "norm"]
-    decomposed = [factors.inner for factors in kinds if isinstance(factors, DoraFactors)]
-    names = {factors.algorithm for factors in decomposed or kinds}
-    if not decomposed and names <= {"lora", "dylora"}:
-        return ("networks.dylora" if "dylora" in names else "networks.lora"), {}
-    algo = next((LYCORIS.get(name, name) for name in sorted(names)), "norm")
-    return "lycoris.kohya", (
-        {"algo": algo}
-        | ({"dora_wd": "True"} if decomposed else {})
-        | ({"use_tucker": "True"} if "tucker" in names else {})
-    )
+    layers = [factors for factors in adapter.layers.values() if not factors.on_norms] or list(adapter.layers.values())
+    over = [factors for factors in layers if len(factors.parts) > 1]
+    names = sorted({name for factors in over or layers for name in factors.parts})
+    words = [ALGORITHMS[name].kohya for name in names]
+    if all(each.module for each in words):
+        return min(each.module for each in words), {}
+    algo = next((each.algo for each in words if each.algo), "")
+    flags = {key: value for each in words for key, value in each.flags.items()}
+    return ("lycoris.kohya", {"algo": algo} | flags) if algo else (f"lorasmith.{names[0]}", flags)
 
 
 def modelspec(
@@ -99,7 +96,7 @@ def modelspec(
         "title": title,
         "resolution": f"{width}x{height}",
         "date": when.replace(tzinfo=None, microsecond=0).isoformat(),
-        "prediction_type": "v" if base.noise_schedule.prediction == "v_prediction" else "epsilon",
+        "prediction_type": "v" if base.parametrisation.prediction == "v_prediction" else "epsilon",
         "trigger_phrase": trigger,
         "thumbnail": thumbnail,
         **more,
@@ -108,7 +105,7 @@ def modelspec(
 
 
 def _version_key(base: Base) -> str:
-    v = base.family.name == "sd2" and base.noise_schedule.prediction == "v_prediction"
+    v = base.family.name == "sd2" and base.parametrisation.prediction == "v_prediction"
     return "sd2v" if v else base.family.name
 
 

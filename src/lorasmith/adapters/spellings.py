@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
-from lorasmith.adapters.algorithms.dora import DoraFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
+from lorasmith.remedies import Action, Do
 
 OWNERS = {"unet.": "lora_unet_", "text_encoder.": "lora_te_", "text_encoder_2.": "lora_te2_"}
 PEFT_ROOT = "base_model.model."
@@ -85,21 +84,15 @@ def to_diffusers_keys(adapter: Adapter, layers: Mapping[str, TargetLayer]) -> di
     tensors: dict[str, Tensor] = {}
     for name, factors in fit_names(adapter, layers).items():
         target = layers[name]
-        magnitude: Tensor | None = None
-        if isinstance(factors, DoraFactors) and factors.on_output:
-            magnitude, factors = factors.magnitude, factors.inner
-        if not isinstance(factors, LoraFactors):
+        spelt = factors.as_peft()
+        if spelt is None:
             raise AdapterError(
-                f"{name} is a {factors.algorithm}, which has no spelling in diffusers.",
+                f"{name} is a {' over '.join(factors.parts)}, which has no spelling in diffusers.",
                 where=adapter.name,
-                hint="Make a plain LoRA of it first: lorasmith adapter convert FILE --out NEW",
+                hint="Make a plain LoRA of it first:",
+                remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
             )
-        path = f"{target.owner}.{target.path}"
-        tensors[f"{path}.lora_A.weight"] = factors.down
-        tensors[f"{path}.lora_B.weight"] = factors.up * factors.scale
-        if magnitude is not None:
-            shape = (-1,) if magnitude.ndim == 2 else (1, -1, *(1,) * (magnitude.ndim - 2))
-            tensors[f"{path}.lora_magnitude_vector"] = magnitude.reshape(shape)
+        tensors |= {f"{target.owner}.{target.path}.{suffix}": tensor for suffix, tensor in spelt.items()}
     return tensors
 
 

@@ -27,7 +27,7 @@ from lorasmith.bases.original import (
     open_clip_sources,
 )
 from lorasmith.container import Header
-from lorasmith.diffusion.schedule import Prediction
+from lorasmith.diffusion.parametrisation import Prediction
 from lorasmith.errors import BaseError
 
 HEAD_WIDTH = 64  # of every attention but those of SD 1's UNet, which has 8 heads
@@ -84,7 +84,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 _PARTS_HINT = "Give the whole checkpoint, or the model's diffusers folder."
 _OTHERS: tuple[tuple[str, str, str], ...] = (
     # (pattern of a key, what has one, what to do)
-    (r"lora_(up|down|A|B)|\.(hada|lokr)_w|oft_blocks|dora_scale", "an adapter, not a base", "Give its base as --base."),
+    (
+        r"lora_(up|down|A|B)|\.(hada|lokr)_w|oft_blocks|dora_scale",
+        "an adapter, not a base",
+        "Give the base that it is for.",
+    ),
     (r"^control_model\.|^controlnet_", "a ControlNet", ""),
     (r"motion_module", "an AnimateDiff motion module", ""),
     (r"time_stack|time_mixer", "Stable Video Diffusion", ""),

@@ -27,7 +27,7 @@ from lorasmith.bases.text.clip import ClipPromptEncoder, encode_one, encode_two
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
 from lorasmith.bases.text.options import PLAIN_TEXT, TextOptions
-from lorasmith.diffusion.schedule import NoiseSchedule, Prediction, schedule_from_config
+from lorasmith.diffusion.parametrisation import Parametrisation, Prediction, parametrisation_from_config
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
 
@@ -47,7 +47,7 @@ class Base:
     denoiser: Any
     text_encoders: tuple[TextEncoder, ...]
     vae: Any
-    noise_schedule: NoiseSchedule
+    parametrisation: Parametrisation
     resolution: int
     targets: Mapping[str, TargetLayer]
     weights: Weights = "full"
@@ -135,7 +135,7 @@ class Base:
         size: tuple[int, int] | None = None,
         framings: Sequence[Framing] | None = None,
     ) -> Tensor:
-        """The denoiser's output for noisy latents (B, C, H, W) at steps `t` (B,) long.
+        """The denoiser's output for noisy latents (B, C, H, W) at times `t` (B,) in [0, 1].
 
         SDXL is told each row's framing; without `framings`, a picture that was made at its `size` (width, height), or
         at the latents' own.
@@ -144,7 +144,10 @@ class Base:
         if self.family.name == "sdxl":
             assert context.pooled is not None, "SDXL needs the pooled text"
             added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size, framings)}
-        out = self.denoiser(x_t, t, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False)
+        moment = self.parametrisation.model_time(t).to(x_t.device)
+        out = self.denoiser(
+            x_t, moment, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False
+        )
         return out[0]  # type: ignore[no-any-return]
 
     def _time_ids(self, x_t: Tensor, size: tuple[int, int] | None, framings: Sequence[Framing] | None = None) -> Tensor:
@@ -199,7 +202,7 @@ def load_base(
     config = dict(parts.schedule_config) | {"prediction_type": known}
     if path.is_file() and parts.family.name == "sdxl" and known == "v_prediction":
         config["rescale_betas_zero_snr"] = True  # as all SDXL models that predict velocity are trained
-    base.noise_schedule = schedule_from_config(config)
+    base.parametrisation = parametrisation_from_config(config)
     return base
 
 
@@ -246,7 +249,7 @@ def _assembled(name: str, path: Path, parts: Parts) -> Base:
             for (_, model, tokenizer), prefix in zip(parts.text, text_prefixes(parts.family.name), strict=True)
         ),
         vae=parts.vae,
-        noise_schedule=schedule_from_config(parts.schedule_config),
+        parametrisation=parametrisation_from_config(parts.schedule_config),
         resolution=int(parts.denoiser.config.sample_size) * _vae_factor(parts.vae),
         targets=family_targets(parts.family.name, parts.denoiser.config, depths),
     )

@@ -17,11 +17,11 @@ from lorasmith.bases.anatomy import Anatomy, dissect
 from lorasmith.bases.clip import SIZE, clip_tokenizer
 from lorasmith.bases.compressed import compress, compressible_layers, turn_compressed
 from lorasmith.bases.folders import Parts
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.original import Source, unet_sources, vae_sources
 from lorasmith.bases.precision import Weights
-from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.container import Header, read_container
-from lorasmith.diffusion.schedule import Prediction
+from lorasmith.diffusion.parametrisation import Prediction
 from lorasmith.errors import BaseError
 
 Read = Callable[[str], Tensor]

@@ -14,8 +14,8 @@ import torch
 from lorasmith.bases.compressed import compress_model
 from lorasmith.bases.families import find_family
 from lorasmith.bases.families.family import Family
+from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.precision import Weights
-from lorasmith.bases.quiet import quiet_libraries
 from lorasmith.container import read_container
 from lorasmith.errors import BaseError
 

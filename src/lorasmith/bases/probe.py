@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lorasmith.diffusion.schedule import Prediction
+from lorasmith.diffusion.parametrisation import Prediction
 
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
 
 SIDE = 16
 BORDER = 0.5
+LAST = 0.999
+"""The noisiest step of a table of a thousand."""
 
 
 @torch.no_grad()
@@ -22,9 +24,8 @@ def probe_prediction(base: Base) -> Prediction:
     There x_t is the noise, so that a noise predictor's output correlates with it by almost 1; a velocity predictor's
     is the negative of its guess at the clean picture, and does not (Salimans & Ho 2022, section 4).
     """
-    steps = len(base.noise_schedule.alphas_cumprod)
     noise = torch.randn(1, base.latent_channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     x_t = noise.to(base.device, base.dtype)
-    out = base.denoise(x_t, torch.tensor([steps - 1], device=base.device), base.encode([""]))
+    out = base.denoise(x_t, torch.tensor([LAST]), base.encode([""]))
     alike = torch.corrcoef(torch.stack([noise.flatten(), out.float().cpu().flatten()]))[0, 1]
     return "epsilon" if float(alike) > BORDER else "v_prediction"

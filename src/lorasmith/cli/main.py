@@ -19,7 +19,9 @@ from types import MappingProxyType
 import typer
 
 from lorasmith import __version__
-from lorasmith.errors import LorasmithError, StorageError, UsageError
+from lorasmith.cli.wording import command_words
+from lorasmith.errors import LorasmithError, Stopped, StorageError, UsageError
+from lorasmith.remedies import worded_by
 
 #: Every verb and its one-line help, in the order of the road. The line is the first line of the docstring of the
 #: command's function (for a group: of its app's help); a test holds them together.
@@ -50,7 +52,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
 _GROUPS = frozenset({"base", "queue", "recipe", "curate", "grid", "prompt", "showcase", "adapter", "picture"})
 _ROOT_HELP = "From a folder of images to a LoRA you can trust: check, caption, train, examine, use."
 _FIRST_STEPS = "Start with: lorasmith demo. Help on one command: lorasmith COMMAND --help"
-INTERRUPTED = 130
+INTERRUPTED = Stopped.exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; every error becomes one message on stderr."""
+    with worded_by(command_words):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     wanted = next((word for word in arguments if not word.startswith("-")), "")
     as_json = any(word in ("--json", "--jsonl") for word in arguments)
     _say_any_name()
@@ -152,6 +159,7 @@ def _say(error: LorasmithError, as_json: bool) -> None:
             "kind": type(error).__name__,
             "message": error.message,
             "where": error.where,
+            "field": error.field,
             "hint": error.hint,
             "exit_code": error.exit_code,
         }
@@ -160,7 +168,9 @@ def _say(error: LorasmithError, as_json: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    text = Text.assemble(("error: ", "bold red"), (f"{error.where}: " if error.where else "", "bold"), error.message)
+    text = Text.assemble(
+        ("error: ", "bold red"), (f"{error.subject}: " if error.subject else "", "bold"), error.message
+    )
     if error.hint:
         text.append(f"\n{error.hint}", "cyan")
     Console(stderr=True, highlight=False, soft_wrap=True).print(text)
@@ -192,8 +202,7 @@ def _say_interrupted(verb: str, as_json: bool) -> None:
         "showcase": "The pictures drawn so far are kept; the same command goes on from there.",
     }.get(verb, "Nothing half-written was left; the same command can be run again.")
     if as_json:
-        document = {"kind": "Stopped", "message": "stopped.", "where": None, "hint": hint, "exit_code": INTERRUPTED}
-        _write(json.dumps({"error": document}))
+        _say(Stopped("stopped.", hint=hint), as_json)
     else:
         _write(f"\nstopped. {hint}")
 

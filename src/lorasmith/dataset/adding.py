@@ -14,6 +14,7 @@ from lorasmith.dataset.sources import open_source
 from lorasmith.errors import DatasetError, UsageError
 from lorasmith.events import Work
 from lorasmith.project import Project
+from lorasmith.remedies import Give
 
 
 def add_images(project: Project, sources: Sequence[Path], *, into: str = "", today: str | None = None) -> Work[Intake]:
@@ -25,11 +26,13 @@ def add_images(project: Project, sources: Sequence[Path], *, into: str = "", tod
     is new; StorageError.
     """
     if not sources:
-        raise UsageError("no images were named.", hint="Give their folder or files: --images SRC")
+        raise UsageError("no images were named.", hint="Give their folder or files:", remedy=Give("images", "SRC"))
     root = _find_root(project)
     folder = (root / into).resolve()
     if not folder.is_relative_to(root):
-        raise UsageError(f'--into "{into}" is not inside {root}.', hint='Name a folder in it, such as "2_supporting".')
+        raise UsageError(
+            f'"{into}" is not inside {root}.', field="into", hint='Name a folder in it, such as "2_supporting".'
+        )
     offers = [open_source(source) for source in sources]
     if any(source.resolve() == root or root.is_relative_to(source.resolve()) for source in sources):
         raise UsageError("those are the images of the project itself.", hint="Name images from elsewhere.")

@@ -53,14 +53,14 @@ def cure(dataset: Dataset, findings: Sequence[Finding], decided: Decisions) -> C
     spared: dict[str, None] = {}
     once: dict[str, Decision] = {}
     for finding in findings:
-        if finding.waived is not None or finding.remedy is None:
+        if finding.waived is not None or finding.fix is None:
             continue
-        for name in finding.remedy.images:
+        for name in finding.fix.images:
             item, why = by_name.get(name), f"{finding.rule}: {finding.message}"
             if item is None or name in reasons:
                 continue
             decision = decided.about(item.facts.sha256)
-            if finding.remedy.verb == "show once":
+            if finding.fix.verb == "show once":
                 if decision.repeats is None:
                     once[name] = Decision(item.facts.sha256, "repeats", 1, why, name=name)
             elif decision.kept:

@@ -15,6 +15,7 @@ from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding
 from lorasmith.dataset.reading import Item
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Action, Do, Sentence
 
 TOLD = 0.5
 """Coverage is judged where at least this share of the images has words; else nobody can tell."""
@@ -60,7 +61,7 @@ class Cover:
         return len(self.images) >= self.wanted
 
     def as_json(self) -> dict[str, object]:
-        """One entry of the "coverage" of ``lorasmith inspect --json``."""
+        """One entry of the "coverage" of an inspection's document."""
         return {
             "axis": self.axis,
             "facet": self.facet.name,
@@ -312,10 +313,12 @@ def report_missing(evidence: Evidence, rule: str) -> Iterator[Finding]:
         if lacking:
             names = ", ".join(_lack(entry) for entry in lacking)
             message = f"{prefix(part)}not shown, as far as tags and labels tell: {names}."
-            yield Finding(rule, "note", message, f"Add such images, or label those that you have: {LABEL}.")
+            yield Finding(
+                rule, "note", message, Sentence("Add such images, or label those that you have: ", LABEL, ".")
+            )
 
 
-LABEL = 'lorasmith curate label PROJECT IMAGE --as "FACET"'
+LABEL = Do(Action.LABEL, project="PROJECT", image="IMAGE", facet="FACET")
 
 
 def prefix(part: Part) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from lorasmith.errors import DatasetError
 from lorasmith.locking import lock_file
 from lorasmith.project import Project, append_lines
+from lorasmith.remedies import Action, Do
 
 Verb = Literal["keep", "reject", "role", "repeats", "crop", "label", "unlabel", "distinct", "made"]
 Role = Literal["primary", "supporting"]
@@ -142,9 +143,9 @@ def undo(project: Project, count: int = 1) -> tuple[Decision, ...]:
     with _alone(project):
         steps = read_decisions(project).steps
         if not 1 <= count <= len(steps):
-            hint = f"{len(steps)} {'step stands' if len(steps) == 1 else 'steps stand'}; see: lorasmith curate log"
+            hint = f"{len(steps)} {'step stands' if len(steps) == 1 else 'steps stand'}; see:"
             message = "there is nothing to undo." if not steps else f"cannot undo {count} steps."
-            raise DatasetError(message, where=project.curation, hint=hint)
+            raise DatasetError(message, where=project.curation, hint=hint, remedy=Do(Action.LIST_DECISIONS))
         taken, at = steps[-count:], now()
         append_lines(project.curation, (json.dumps({"undo": step[0].step, "at": at}) for step in taken))
     return tuple(decision for step in taken for decision in step)

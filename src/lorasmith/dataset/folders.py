@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -115,11 +114,6 @@ def printable(text: str) -> str:
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(_spelt(letter) for letter in text)
-
-
-def as_argument(path: Path) -> str:
-    """`path` as a word of a command that is shown: printable, and quoted for a shell."""
-    return shlex.quote(printable(str(path)))
 
 
 def _spelt(letter: str) -> str:

@@ -15,6 +15,7 @@ from lorasmith.dataset.sources import open_source
 from lorasmith.errors import ProjectError, StorageError, UsageError
 from lorasmith.events import Work
 from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name, write_file
+from lorasmith.remedies import Action, Do, Give, Sentence
 
 IMAGES = "images"
 
@@ -71,19 +72,19 @@ def describe_project(*, subject: SubjectKind, name: str, trigger: str) -> str:
     """The text of a new lora.toml, with a comment for everything that a beginner may want to change."""
     values = {"name": name, "subject": subject.value, "trigger": trigger}
     lines = {key: f"{key} = {tomlkit.string(text).as_string()}".ljust(24) for key, text in values.items()}
-    return _TEMPLATE.format(**lines)
+    return _TEMPLATE.format(plan=Do(Action.PLAN), **lines)
 
 
 def _checked_words(folder: Path, name: str | None, trigger: str | None) -> tuple[str, str]:
     name = safe_name(folder.resolve().name) if name is None else name.strip()
     if not name or safe_name(name) != name:
         hint = f"Use letters, digits, dots, dashes and underscores, such as {safe_name(name)}."
-        raise UsageError(f'--name "{name}" cannot be a file name.', hint=hint)
+        raise UsageError(f'"{name}" cannot be a file name.', field="name", hint=hint)
     if trigger is None:
         trigger = "".join(letter for letter in name.lower() if letter.isalnum())
     trigger = " ".join(trigger.split())
     if not trigger.strip(", "):
-        raise UsageError("--trigger is empty.", hint="Give a word that means nothing yet, such as zbk.")
+        raise UsageError("is empty.", field="trigger", hint="Give a word that means nothing yet, such as zbk.")
     return name, trigger
 
 
@@ -92,7 +93,9 @@ def _check_free(images: Path) -> None:
         raise ProjectError(
             "there are files already.",
             where=images,
-            hint=f"To use them as they are: --images {images}. Else choose another project folder.",
+            remedy=Sentence(
+                "To use them as they are: ", Give("images", images), ". Else choose another project folder."
+            ),
         )
 
 
@@ -125,7 +128,7 @@ images = ["images"]      # folders; 5_main/ inside shows its images five times a
 # threshold = 0.35                   # how sure the tagger must be
 
 [recipe]
-# Empty is good: the preset for your subject kind and base fills in the rest. See it with: lorasmith plan
+# Empty is good: the preset for your subject kind and base fills in the rest. See it with: {plan}
 # epochs = 10
 # rank = 16              # the size of the adapter
 # alpha = 8              # its scale is alpha / rank

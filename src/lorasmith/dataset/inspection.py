@@ -42,12 +42,12 @@ class Inspection:
 
     @property
     def removable(self) -> tuple[str, ...]:
-        """The images that the standing findings' remedies would take out."""
-        remedies = [finding.remedy for finding in self.findings if finding.remedy and finding.waived is None]
-        return tuple(dict.fromkeys(name for each in remedies if each.verb == "reject" for name in each.images))
+        """The images that the standing findings' fixes would take out."""
+        fixes = [finding.fix for finding in self.findings if finding.fix and finding.waived is None]
+        return tuple(dict.fromkeys(name for each in fixes if each.verb == "reject" for name in each.images))
 
     def as_json(self) -> dict[str, Any]:
-        """The document of ``lorasmith inspect --json``; images are named by their path in the images folder."""
+        """The inspection's document; images are named by their path in the images folder."""
         return {
             "images": self.images,
             "groups": [

@@ -19,6 +19,7 @@ from lorasmith.dataset.provenance import Provenance
 from lorasmith.dataset.sources.source import Offer, Origin, Piece
 from lorasmith.errors import DatasetError, StorageError
 from lorasmith.events import Progress, Work, eta
+from lorasmith.remedies import Give, Sentence
 
 _BLOCK = 1 << 20
 _LONGEST_STEM, _LONGEST_PLACE = 200, 1000  # bytes
@@ -52,7 +53,9 @@ def take_in(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
         intake = yield from _gather(offers, partial, today)
         if not intake.images:
             listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in intake.left_out[:5])
-            raise DatasetError(f"no image came in from {len(offers)} sources.{listed}", hint="Check --images.")
+            raise DatasetError(
+                f"no image came in from {len(offers)} sources.{listed}", remedy=Sentence("Check ", Give("images"), ".")
+            )
         if folder.is_dir():
             folder.rmdir()
         partial.rename(folder)
@@ -81,7 +84,10 @@ def take_more(offers: Sequence[Offer], folder: Path, known: Collection[str], tod
         intake = _leave_known(intake, partial, known)
         if not intake.images:
             listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in intake.left_out[:5])
-            raise DatasetError(f"no new image came in from {len(offers)} sources.{listed}", hint="Check --images.")
+            raise DatasetError(
+                f"no new image came in from {len(offers)} sources.{listed}",
+                remedy=Sentence("Check ", Give("images"), "."),
+            )
         for file in sorted(path for path in partial.rglob("*") if path.is_file()):
             target = folder / file.relative_to(partial)
             target.parent.mkdir(parents=True, exist_ok=True)

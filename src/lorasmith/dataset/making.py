@@ -28,6 +28,7 @@ from lorasmith.images.collage import LIMITS, Layout, make_collage
 from lorasmith.images.crops import LEAST_SIDE, Box, Part, Pattern, cut, open_part, propose_parts
 from lorasmith.images.opening import open_rgb
 from lorasmith.project import Project, SubjectKind, safe_name, write_file
+from lorasmith.remedies import Give, Sentence
 
 CUTS_FEWEST, CUTS_MOST, CUTS = 15, 20, 18
 """How many pictures the first round of a single-image dataset has (D14)."""
@@ -122,8 +123,9 @@ def combine(project: Project, items: Sequence[Item], layout: Layout) -> Work[tup
     """One collage of the images, in their order (D8). Raises UsageError for a number that does not fit."""
     least, most = LIMITS[layout]
     if not least <= len(items) <= most:
-        hint = "Choose another --layout, or other images."
-        raise UsageError(f"a collage in layout {layout} takes {least} to {most} images, not {len(items)}.", hint=hint)
+        remedy = Sentence("Choose another ", Give("layout"), ", or other images.")
+        message = f"a collage in layout {layout} takes {least} to {most} images, not {len(items)}."
+        raise UsageError(message, remedy=remedy)
     return (yield from _make(project, _collage(items, layout), 1))
 
 
@@ -146,7 +148,7 @@ def cut_up(
     """
     if not CUTS_FEWEST <= count <= CUTS_MOST:
         hint = f"The first round has {CUTS_FEWEST} to {CUTS_MOST} pictures (D14)."
-        raise UsageError(f"--count {count} is out of range.", hint=hint)
+        raise UsageError(f"{count} is out of range.", field="count", hint=hint)
     if len(drawn) >= count:
         raise UsageError(f"{len(drawn)} boxes, {count} pictures.", hint="Draw fewer boxes, so that greyscale has room.")
     image = open_part(item.path, item.crop)
@@ -163,7 +165,8 @@ def adopt(
     """Take pictures that were drawn and kept into the dataset (D15), as copies without metadata. How they were drawn
     (`read_drawings`) goes into their lineage, and the prompt becomes the caption. Raises ImageError, StorageError."""
     if round_number < ROUND_TWO:
-        raise UsageError(f"--round {round_number}: what was drawn is round 2 at the earliest.", hint="Give 2 or more.")
+        message = f"{round_number}: what was drawn is round 2 at the earliest."
+        raise UsageError(message, field="round", hint="Give 2 or more.")
     return (yield from _make(project, _adopted(drawings, round_number), len(drawings)))
 
 
@@ -178,10 +181,11 @@ def check_box(box: Box, size: tuple[int, int], name: str) -> None:
     if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
         hint = "A box is x,y,width,height in pixels, from the upper left corner."
         given = f"{left},{top},{right - left},{bottom - top}"
-        raise UsageError(f"--box {given} is not inside {name}, which has {size[0]}x{size[1]} pixels.", hint=hint)
+        message = f"{given} is not inside {name}, which has {size[0]}x{size[1]} pixels."
+        raise UsageError(message, field="box", hint=hint)
     if min(right - left, bottom - top) < LEAST_SIDE:
         hint = f"Its shorter side must have {LEAST_SIDE} pixels or more."
-        raise UsageError(f"--box: {right - left}x{bottom - top} pixels show nothing.", hint=hint)
+        raise UsageError(f"{right - left}x{bottom - top} pixels show nothing.", field="box", hint=hint)
 
 
 def _altered_copies(items: Sequence[Item], operations: Sequence[Operation], count: int, seed: int) -> Iterator[Sketch]:
@@ -385,5 +389,6 @@ def check_operations(names: Sequence[str]) -> tuple[Operation, ...]:
     known: dict[str, Operation] = {operation: operation for operation in OPERATIONS}
     for name in names:
         if name not in known:
-            raise UsageError(f'--operation "{name}" is not known.', hint=f"Operations: {', '.join(OPERATIONS)}.")
+            hint = f"Operations: {', '.join(OPERATIONS)}."
+            raise UsageError(f'"{name}" is not known.', field="operation", hint=hint)
     return tuple(known[name] for name in names) or OPERATIONS

@@ -22,7 +22,6 @@ from lorasmith.dataset.charts import draw_bar, draw_histogram
 from lorasmith.dataset.coverage import Cover, Part, cover, divide
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import LEVELS, Finding
-from lorasmith.dataset.folders import as_argument
 from lorasmith.dataset.inspection import Inspection
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
@@ -31,6 +30,7 @@ from lorasmith.errors import ImageError
 from lorasmith.images.crops import open_part
 from lorasmith.images.opening import open_small
 from lorasmith.project import Project, write_file
+from lorasmith.remedies import Action, Do, Give, Remedy
 
 THUMBNAILS = 400
 """The most thumbnails on a page; about 4 kB each."""
@@ -55,8 +55,8 @@ def draw_page(project: Project, dataset: Dataset, inspection: Inspection) -> str
         "verdict": verdict,
         "counts": _counts(inspection),
         "steps": "".join(f"<li>{step}</li>" for step in _steps(project, inspection)),
-        "findings": _with_project(project, _findings(inspection, album)),
-        "coverage": _with_project(project, _coverage(inspection.evidence, album)),
+        "findings": _findings(project, inspection, album),
+        "coverage": _coverage(project, inspection.evidence, album),
         "balance": _balance(inspection.evidence),
         "charts": _charts(inspection.evidence),
         "provenance": _provenance(project, inspection.evidence),
@@ -118,9 +118,8 @@ def _thumbnail(item: Item) -> str:
     return base64.b64encode(held.getvalue()).decode("ascii")
 
 
-def _with_project(project: Project, html: str) -> str:
-    """Advice with the project's own folder in its commands."""
-    return html.replace(" PROJECT", f" {escape(as_argument(project.root))}")
+def _code(remedy: Remedy) -> str:
+    return f"<code>{escape(str(remedy))}</code>"
 
 
 def _headline(project: Project, dataset: Dataset) -> str:
@@ -155,14 +154,14 @@ def _counts(inspection: Inspection) -> str:
 
 
 def _steps(project: Project, inspection: Inspection) -> Iterator[str]:
-    """What to do, as sentences with commands."""
-    root = escape(as_argument(project.root))
+    """What to do, as sentences."""
+    root = project.root
     standing = [finding for finding in inspection.findings if finding.waived is None]
     going = inspection.removable
     if going:
         yield (
             f"Let it take out what can be taken out without asking ({_plural(len(going), 'image')}; nothing is deleted,"
-            f" and <code>lorasmith curate undo {root}</code> takes it back): <code>lorasmith curate auto {root}</code>"
+            f" and {_code(Do(Action.UNDO, project=root))} takes it back): {_code(Do(Action.TIDY, project=root))}"
         )
     if any(finding.level == "error" for finding in standing):
         rule = next(finding.rule for finding in standing if finding.level == "error")
@@ -171,14 +170,15 @@ def _steps(project: Project, inspection: Inspection) -> Iterator[str]:
             f'<code>[dataset] waive = {{ {escape(rule)} = "your reason" }}</code>'
         )
     elif any(finding.level == "warning" for finding in standing):
-        yield f"Look at the warnings below, then look again: <code>lorasmith inspect {root}</code>"
+        yield f"Look at the warnings below, then look again: {_code(Do(Action.INSPECT, project=root))}"
     if not any(inspection.evidence.words.values()):
-        yield f"Give the images tags: <code>lorasmith tag {root} --tagger doodle</code>, or name your own tagger."
-    yield f"See the captions and what shaped them: <code>lorasmith tag {root}</code>"
-    yield f"Train: <code>lorasmith train {root}</code>"
+        tag = Do(Action.TAG, project=root, tagger="doodle")
+        yield f"Give the images tags: {_code(tag)}, or name your own tagger."
+    yield f"See the captions and what shaped them: {_code(Do(Action.TAG, project=root))}"
+    yield f"Train: {_code(Do(Action.TRAIN, project=root))}"
 
 
-def _findings(inspection: Inspection, album: _Album) -> str:
+def _findings(project: Project, inspection: Inspection, album: _Album) -> str:
     if not inspection.findings:
         return "<p>Nothing to complain about.</p>"
     titles = {rule.id: rule.title for rule in RULES}
@@ -188,14 +188,16 @@ def _findings(inspection: Inspection, album: _Album) -> str:
     for finding in inspection.findings:
         shown[finding.rule] += 1
         if shown[finding.rule] <= PER_RULE:
-            cards.append(_finding(finding, titles, finding.images in groups, album))
+            cards.append(_finding(project, finding, titles, finding.images in groups, album))
     for rule, count in shown.items():
         if count > PER_RULE:
-            cards.append(f'<p class="soft">{rule}: {count - PER_RULE} more findings; all of them with --json.</p>')
+            cards.append(
+                f'<p class="soft">{rule}: {count - PER_RULE} more findings; all of them with {Give("json")}.</p>'
+            )
     return "".join(cards)
 
 
-def _finding(finding: Finding, titles: Mapping[str, str], is_group: bool, album: _Album) -> str:
+def _finding(project: Project, finding: Finding, titles: Mapping[str, str], is_group: bool, album: _Album) -> str:
     waived = finding.waived is not None
     title = escape(titles.get(finding.rule, ""))
     pictures = "".join(
@@ -203,7 +205,9 @@ def _finding(finding: Finding, titles: Mapping[str, str], is_group: bool, album:
     )
     rest = len(finding.images) - PER_FINDING
     more = f'<p class="soft">and {_plural(rest, "more image", "more images")}</p>' if rest > 0 else ""
-    advice = f"Accepted: {escape(finding.waived or '')}" if waived else f"→ {escape(finding.advice)}"
+    advice = (
+        f"Accepted: {escape(finding.waived or '')}" if waived else f"→ {escape(str(finding.advice_on(project.root)))}"
+    )
     return (
         f'<div class="finding {"waived" if waived else finding.level}">'
         f'<p><span class="badge" title="{title}">{escape(finding.rule)}</span>'
@@ -213,13 +217,13 @@ def _finding(finding: Finding, titles: Mapping[str, str], is_group: bool, album:
     )
 
 
-def _coverage(evidence: Evidence, album: _Album) -> str:
+def _coverage(project: Project, evidence: Evidence, album: _Album) -> str:
     parts = [(part, cover(evidence.subject, part)) for part in divide(evidence)]
     if not any(covered for _, covered in parts):
+        tag = Do(Action.TAG, project=project.root, tagger="doodle")
         return (
             "<p>Nobody can tell yet: most images have neither tags nor labels. Tag them with "
-            "<code>lorasmith tag PROJECT --tagger doodle</code> or your own tagger, or label them with "
-            "<code>lorasmith curate label</code>.</p>"
+            f"{_code(tag)} or your own tagger, or label them with {_code(Do(Action.LABEL))}.</p>"
         )
     return "".join(_coverage_table(part, covered, album) for part, covered in parts if covered)
 
@@ -300,7 +304,7 @@ def _rejected(dataset: Dataset, album: _Album) -> str:
     names = [item.name for item in dataset.rejected]
     pictures = "".join(album.figure(name) for name in names[:REJECTED])
     more = f'<p class="soft">and {len(names) - REJECTED} more</p>' if len(names) > REJECTED else ""
-    note = '<p class="soft">Nothing was deleted; <code>lorasmith curate keep</code> takes an image back.</p>'
+    note = f'<p class="soft">Nothing was deleted; {_code(Do(Action.KEEP))} takes an image back.</p>'
     return f'<section><h2>Rejected</h2>{note}<div class="strip">{pictures}</div>{more}</section>'
 
 

@@ -17,6 +17,7 @@ from lorasmith.errors import DatasetError, ImageError, ProjectError, did_you_mea
 from lorasmith.events import Event, Progress, Work
 from lorasmith.images.opening import ImageFacts, look_at
 from lorasmith.project import Project
+from lorasmith.remedies import Action, Do
 
 MADE = "made"
 _TOPIC = "facts"
@@ -84,7 +85,8 @@ def read_dataset(project: Project) -> Work[Dataset]:
         raise DatasetError(
             f"all of its {len(dataset.rejected)} images are rejected.",
             where=project.curation,
-            hint=f'Take some back: lorasmith curate keep {project.root} "*"',
+            hint="Take some back:",
+            remedy=Do(Action.KEEP, project=project.root, images="*"),
         )
     return dataset
 

@@ -9,7 +9,7 @@ moments can share the denoiser's passes, and none of them knows of its neighbour
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -18,11 +18,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from lorasmith.diffusion.schedule import NoiseSchedule
-from lorasmith.errors import UsageError, did_you_mean
+from lorasmith.diffusion.names import SAMPLERS, find_sampler, find_schedule
+from lorasmith.diffusion.parametrisation import Discrete, Parametrisation
 
-# A terminal alpha-bar of exactly 0 has no finite sigma; diffusers puts the same number in its place.
-_LEAST_ALPHA = 2.0**-24
 RHO = 7.0
 
 
@@ -40,29 +38,12 @@ Draw = Callable[[], Tensor]
 Course = Generator[Look, Tensor, Tensor]
 
 
-@dataclass(frozen=True)
-class Sampler:
-    """A sampler: its function, how infotexts call it, the schedule that "Automatic" means, and its own `eta`.
-
-    `evaluations` of the denoiser are made in a step (but one in the last). `unit` ones start with unit noise of
-    DDPM's terms, the others with noise x sigma.
-    """
-
-    run: Callable[[Tensor, Sequence[float], Draw, float], Course]
-    infotext: str
-    curve: str = "Uniform"
-    eta: float = 0.0
-    evaluations: int = 1
-    unit: bool = False
-
-
 class Levels:
     """The noise levels of a base: from timesteps to sigma and back, with straight lines between the logarithms."""
 
-    def __init__(self, noise_schedule: NoiseSchedule) -> None:
-        alphas = noise_schedule.alphas_cumprod.double().cpu().clamp(min=_LEAST_ALPHA)
-        self.prediction = noise_schedule.prediction
-        self.sigmas = ((1 - alphas) / alphas).sqrt()
+    def __init__(self, parametrisation: Parametrisation) -> None:
+        assert isinstance(parametrisation, Discrete)
+        self.sigmas = parametrisation.sigmas
         self._logs = self.sigmas.log()
 
     @property
@@ -84,21 +65,6 @@ class Levels:
         high = min(low + 1, self.count - 1)
         part = t - low
         return math.exp((1 - part) * float(self._logs[low]) + part * float(self._logs[high]))
-
-    def timestep(self, sigma: float) -> float:
-        """The timestep of a level; whole where it is one of the base's own."""
-        log = math.log(max(sigma, 1e-10))
-        high = int(torch.searchsorted(self._logs, log).clamp(1, self.count - 1))
-        before, after = float(self._logs[high - 1]), float(self._logs[high])
-        t = high - 1 + min(1.0, max(0.0, (log - before) / (after - before)))
-        return float(round(t)) if abs(t - round(t)) < 1e-5 else t
-
-    def clean(self, output: Tensor, x: Tensor, sigma: float) -> Tensor:
-        """The x_0 that the denoiser's output implies, in fp32."""
-        if self.prediction == "epsilon":
-            return x - sigma * output
-        spread = sigma**2 + 1
-        return x / spread - output * (sigma / math.sqrt(spread))
 
 
 def falling_levels(schedule: str, sampler: str, levels: Levels, steps: int) -> list[float]:
@@ -301,64 +267,23 @@ def _unipc_move(
     return moved
 
 
-SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
+METHODS: Mapping[str, Callable[[Tensor, Sequence[float], Draw, float], Course]] = MappingProxyType(
     {
-        "Euler a": Sampler(_euler, "Euler a", eta=1.0),
-        "Euler": Sampler(_euler, "Euler"),
-        "DPM++ 2M": Sampler(_dpmpp_2m, "DPM++ 2M"),
-        "DPM++ 2M Karras": Sampler(_dpmpp_2m, "DPM++ 2M", "Karras"),
-        "DPM++ SDE": Sampler(_dpmpp_sde, "DPM++ SDE", eta=1.0, evaluations=2),
-        "DPM++ SDE Karras": Sampler(_dpmpp_sde, "DPM++ SDE", "Karras", eta=1.0, evaluations=2),
-        "DPM++ 2M SDE": Sampler(_dpmpp_2m_sde, "DPM++ 2M SDE", eta=1.0),
-        "DPM++ 2M SDE Karras": Sampler(_dpmpp_2m_sde, "DPM++ 2M SDE", "Karras", eta=1.0),
-        "DDIM": Sampler(_euler, "DDIM", "DDIM", unit=True),
-        "UniPC": Sampler(_unipc, "UniPC", "Uniform", unit=True),
-        "LCM": Sampler(_lcm, "LCM"),
-        "Heun": Sampler(_heun, "Heun", evaluations=2),
+        "euler": _euler,
+        "heun": _heun,
+        "dpmpp_2m": _dpmpp_2m,
+        "dpmpp_2m_sde": _dpmpp_2m_sde,
+        "dpmpp_sde": _dpmpp_sde,
+        "unipc": _unipc,
+        "lcm": _lcm,
     }
 )
-#: What "Automatic" means to the web UI since its version 1.9, where that is not what the plain name means here and
-#: meant there before.
-WEB_AUTOMATIC: Mapping[str, str] = MappingProxyType(
-    {"DPM++ 2M": "Karras", "DPM++ SDE": "Karras", "DPM++ 2M SDE": "Exponential"}
-)
-#: How a sampler's noise levels may fall; "Automatic" is the sampler's own.
-SCHEDULES = (
-    "Automatic",
-    "Uniform",
-    "Karras",
-    "Exponential",
-    "Polyexponential",
-    "SGM Uniform",
-    "KL Optimal",
-    "Simple",
-    "Normal",
-    "DDIM",
-)
-
-
-def find_schedule(name: str) -> str:
-    """The exact name of the schedule that `name` means, in any case. Raises UsageError naming the nearest."""
-    return _find("schedule", name, SCHEDULES)
-
-
-def find_sampler(name: str) -> str:
-    """The exact name of the sampler that `name` means, in any case. Raises UsageError naming the nearest."""
-    return _find("sampler", name, SAMPLERS)
-
-
-def _find(kind: str, name: str, names: Collection[str]) -> str:
-    for known in names:
-        if name.strip().lower() == known.lower():
-            return known
-    hint = did_you_mean(name, names) or f"Known {kind}s: {', '.join(names)}."
-    raise UsageError(f'"{name}": unknown {kind}.', hint=hint)
 
 
 def begin(sampler: str, x: Tensor, sigmas: Sequence[float], draw: Draw, eta: float | None = None) -> Course:
     """The course of a sampler from latents `x` at `sigmas[0]` to `sigmas[-1]`; `eta` None is the sampler's own."""
     chosen = SAMPLERS[find_sampler(sampler)]
-    return chosen.run(x, sigmas, draw, chosen.eta if eta is None else eta)
+    return METHODS[chosen.method](x, sigmas, draw, chosen.eta if eta is None else eta)
 
 
 def count_evaluations(sampler: str, steps: int) -> int:

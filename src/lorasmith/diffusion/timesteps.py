@@ -1,4 +1,4 @@
-"""Which timestep a row is trained at."""
+"""Which timestep a row is trained at, in whole numbers as kohya counts them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 Sampling = Literal["uniform", "logit_normal"]
+TIMESTEPS = 1000
+"""kohya's timesteps: t = 1 is the thousandth."""
+
+
+def whole_timesteps(t: Tensor) -> Tensor:
+    """Times t (B,) in [0, 1] as kohya's timesteps, long."""
+    return (t * TIMESTEPS).round().long()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""What a timestep's loss weighs, and how a difference becomes a loss. B rows; t (B,) long; all float32.
+"""What a timestep's loss weighs, and how a difference becomes a loss. B rows; times t (B,) in [0, 1]; all float32.
 
 The formulas are the papers'; where sd-scripts differs from its paper, ours is theirs, since recipes are exchanged.
-SNR is that of the base's own noise schedule, before any zero-terminal-SNR rescaling, as sd-scripts computes it.
+SNR is that of the base's own parametrisation, before any zero-terminal-SNR rescaling, as sd-scripts computes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lorasmith.diffusion.schedule import NoiseSchedule
+from lorasmith.diffusion.parametrisation import Parametrisation
+from lorasmith.diffusion.timesteps import TIMESTEPS, whole_timesteps
 
 LossKind = Literal["l2", "l1", "huber", "smooth_l1"]
 HuberSchedule = Literal["constant", "exponential", "snr"]
@@ -38,13 +39,13 @@ class TimestepWeights:
     debiased: bool = False
     p2_gamma: float = 0.0
 
-    def at(self, schedule: NoiseSchedule, t: Tensor) -> Tensor | None:
+    def at(self, parametrisation: Parametrisation, t: Tensor) -> Tensor | None:
         """The weights (B,); None when all are 1."""
         if self == TimestepWeights():
             return None
-        snr = schedule.snr(t).clamp(min=_SMALLEST_SNR)
+        snr = parametrisation.snr(t).clamp(min=_SMALLEST_SNR)
         bounded = snr.clamp(max=_LARGEST_SNR)
-        predicts_v = schedule.prediction == "v_prediction"
+        predicts_v = parametrisation.prediction == "v_prediction"
         weights = torch.ones_like(snr)
         if self.min_snr_gamma:
             weights = snr.clamp(max=self.min_snr_gamma) / (snr + 1 if predicts_v else snr)
@@ -66,7 +67,7 @@ class ErrorMeasure:
 
     l2: its square. l1: its size. huber: 2 c (sqrt(d^2 + c^2) - c), smooth_l1: 2 (sqrt(d^2 + c^2) - c), sd-scripts'
     smooth forms of them, whose c follows `huber_schedule` over the timesteps: constant c * scale; exponential
-    scale * c ** (t / T); snr (1 - c) / (1 + sigma)^2 + c with sigma = sqrt((1 - alpha-bar) / alpha-bar).
+    scale * c ** (t / T); snr (1 - c) / (1 + sigma)^2 + c with the noise level sigma.
     """
 
     kind: LossKind = "l2"
@@ -74,24 +75,22 @@ class ErrorMeasure:
     huber_scale: float = 1.0
     huber_schedule: HuberSchedule = "snr"
 
-    def __call__(self, difference: Tensor, schedule: NoiseSchedule, t: Tensor) -> Tensor:
+    def __call__(self, difference: Tensor, parametrisation: Parametrisation, t: Tensor) -> Tensor:
         """The loss of every element of `difference` (B, ...), same shape."""
         if self.kind == "l2":
             return difference.square()
         if self.kind == "l1":
             return difference.abs()
-        c = self.threshold(schedule, t).to(difference.device).view(-1, *(1,) * (difference.dim() - 1))
+        c = self.threshold(parametrisation, t).to(difference.device).view(-1, *(1,) * (difference.dim() - 1))
         rounded = 2 * ((difference.square() + c.square()).sqrt() - c)
         return c * rounded if self.kind == "huber" else rounded
 
-    def threshold(self, schedule: NoiseSchedule, t: Tensor) -> Tensor:
+    def threshold(self, parametrisation: Parametrisation, t: Tensor) -> Tensor:
         """Huber's c at the timesteps (B,): small differences count squared, large ones by their size."""
         c = self.huber_c
         if self.huber_schedule == "constant":
             return torch.full(t.shape, c * self.huber_scale)
         if self.huber_schedule == "exponential":
-            rate = -math.log(c) / len(schedule.alphas_cumprod)
-            return torch.exp(-rate * t) * self.huber_scale
-        alpha = schedule.alphas_cumprod[t]
-        sigma = ((1 - alpha) / alpha).sqrt()
-        return (1 - c) / (1 + sigma) ** 2 + c
+            rate = -math.log(c) / TIMESTEPS
+            return torch.exp(-rate * whole_timesteps(t)) * self.huber_scale
+        return (1 - c) / (1 + parametrisation.sigma(t)) ** 2 + c

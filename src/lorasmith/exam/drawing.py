@@ -37,12 +37,12 @@ class Artist(Protocol):
     def draw(self, rows: Sequence[Row]) -> list[Image]: ...
 
 
-class StudioArtist:
-    """Draws with the product's own studio."""
+class PipelineArtist:
+    """Draws with the product's own pipeline."""
 
     def __init__(self, base: Base, snapshots: Sequence[Path], settings: ExamTable, clip_skip: int = 1) -> None:
-        from lorasmith.adapters.shelf import AdapterShelf
-        from lorasmith.generation.studio import Studio
+        from lorasmith.adapters.cache import AdapterCache
+        from lorasmith.generation.pipeline import Pipeline
 
         stems = [path.stem for path in snapshots]
         twice = next((stem for stem in stems if stems.count(stem) > 1), None)
@@ -52,14 +52,14 @@ class StudioArtist:
             )
         self._settings = settings
         self._clip_skip = clip_skip
-        self._studio = Studio(base, AdapterShelf(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
+        self._pipeline = Pipeline(base, AdapterCache(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
 
     def draw(self, rows: Sequence[Row]) -> list[Image]:
-        from lorasmith.generation.request import Request
+        from lorasmith.generation.spec import PictureSpec
 
         chosen = self._settings
-        requests = [
-            Request(
+        specs = [
+            PictureSpec(
                 prompt=_with_network(row),
                 seed=row.seed,
                 steps=row.steps or chosen.steps,
@@ -69,7 +69,7 @@ class StudioArtist:
             )
             for row in rows
         ]
-        return [picture.image for picture in finish(self._studio.draw(requests))]
+        return [picture.image for picture in finish(self._pipeline.draw(specs))]
 
 
 def _with_network(row: Row) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.bases.world import World
+from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.exam import questions as sheets
@@ -29,6 +29,7 @@ from lorasmith.exam.subject import Subject, read_subject
 from lorasmith.exam.verdict import Verdict, judge_figures
 from lorasmith.generation.sheets import draw_sheet
 from lorasmith.project import Project, safe_name, write_file
+from lorasmith.remedies import Action, Do
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,7 +44,7 @@ class Examinee:
     snapshots: tuple[Path, ...]
     training: tuple[Image, ...]
     judge: Judge
-    world: World | None
+    world: TagSpace | None
     artist: Artist
 
 
@@ -66,11 +67,13 @@ def examine(
     artist: Artist,
     settings: ExamTable,
     judge: Judge,
-    world: World | None,
+    world: TagSpace | None,
 ) -> Work[Verdict]:
     """Examine `snapshots` (in training order) of the project's adapter. Raises ExamError."""
     if not snapshots:
-        raise ExamError("there is no adapter to examine.", where=project.root, hint="Make one: lorasmith train")
+        raise ExamError(
+            "there is no adapter to examine.", where=project.root, hint="Make one:", remedy=Do(Action.TRAIN)
+        )
     subject, training = yield from look_at_training_set(project, settings, judge, world)
     traits = ", ".join(subject.identity.values())
     yield Note(f"The subject, as the judge sees it: {traits}.")
@@ -83,7 +86,7 @@ def examine(
 
 
 def look_at_training_set(
-    project: Project, settings: ExamTable, judge: Judge, world: World | None
+    project: Project, settings: ExamTable, judge: Judge, world: TagSpace | None
 ) -> Work[tuple[Subject, tuple[Image, ...]]]:
     """Captions and judged images of the training set, read as a subject; the images come back small."""
     from lorasmith.dataset.reading import read_dataset

@@ -1,4 +1,4 @@
-"""Where everything an exam needs comes together: the base, the judge, the snapshots, the studio."""
+"""Where everything an exam needs comes together: the base, the judge, the snapshots, the pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import ExamError
 from lorasmith.events import Work
-from lorasmith.exam.drawing import StudioArtist
+from lorasmith.exam.drawing import PipelineArtist
 from lorasmith.exam.examination import examine
 from lorasmith.exam.settings import read_settings
 from lorasmith.exam.sources import caption_tags, find_judge, newest_snapshots
@@ -39,6 +39,6 @@ def hold_exam(
         from lorasmith.bases.base import open_base
 
         base = open_base(recipe.base, settings.precision, "exam", recipe.told_prediction, settings.weights)
-    artist = StudioArtist(base, files, settings, settings.clip_skip or recipe.clip_skip)
+    artist = PipelineArtist(base, files, settings, settings.clip_skip or recipe.clip_skip)
     verdict = yield from examine(project, files, artist, settings, judge, world)
     return verdict

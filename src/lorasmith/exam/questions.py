@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from lorasmith.bases.world import World
+from lorasmith.bases.tag_space import TagSpace
 from lorasmith.exam.subject import Subject
 from lorasmith.tags.words import join_tags
 
@@ -36,7 +36,7 @@ class Question:
     hidden: frozenset[str] = frozenset()
 
 
-def hit_sheet(subject: Subject, world: World | None, count: int, seed: int, stream: int) -> list[Question]:
+def hit_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int, stream: int) -> list[Question]:
     """`count` prompts with the trigger and free attributes as they were seen in training (C2).
 
     The base gets the same prompt: its hits are what the words alone are worth.
@@ -50,7 +50,7 @@ def hit_sheet(subject: Subject, world: World | None, count: int, seed: int, stre
     return questions
 
 
-def flexibility_sheet(subject: Subject, world: World | None, count: int, seed: int, stream: int) -> list[Question]:
+def flexibility_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int, stream: int) -> list[Question]:
     """`count` prompts that ask for one value never trained with the subject, every value equally often (C4).
 
     Empty when there is nothing unseen to ask for. The base is asked for the same value without the trigger: what it
@@ -72,7 +72,7 @@ def flexibility_sheet(subject: Subject, world: World | None, count: int, seed: i
     return questions
 
 
-def leakage_sheet(subject: Subject, world: World | None, count: int, seed: int, stream: int) -> list[Question]:
+def leakage_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int, stream: int) -> list[Question]:
     """`count` prompts without the trigger: random ones of the base's world, or else the captions' own (C6)."""
     random = _random(seed, stream, 3)
     questions = []
@@ -87,7 +87,7 @@ def leakage_sheet(subject: Subject, world: World | None, count: int, seed: int, 
     return questions
 
 
-def untriggered_sheet(subject: Subject, world: World | None, count: int, seed: int, stream: int) -> list[Question]:
+def untriggered_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int, stream: int) -> list[Question]:
     """`count` prompts like the training captions, but without the trigger (C6): an adapter that took the scene for
     its trigger answers them. Empty without a world, where the leakage sheet asks just that.
     """
@@ -102,7 +102,7 @@ def untriggered_sheet(subject: Subject, world: World | None, count: int, seed: i
     return questions
 
 
-def choosing_sheet(subject: Subject, world: World | None, count: int, seed: int) -> list[Question]:
+def choosing_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int) -> list[Question]:
     """A mixed sheet for comparing snapshots: of every four questions two hits, one flexibility, one leakage.
 
     Any prefix of whole fours has the same mixture, so that rounds can go on where the last one stopped.
@@ -124,7 +124,7 @@ class _Scene:
 
 
 def _scene(
-    subject: Subject, world: World | None, random: np.random.Generator, asked: tuple[str, str] | None = None
+    subject: Subject, world: TagSpace | None, random: np.random.Generator, asked: tuple[str, str] | None = None
 ) -> _Scene:
     """Constant tags, one seen value a free group, and what is `asked`; without a world a whole caption's tags."""
     if world is None:
@@ -144,7 +144,7 @@ def _scene(
     return _Scene((*subject.constant, *(chosen[group] for group in order)), hidden)
 
 
-def _known_style(subject: Subject, world: World | None) -> tuple[str, ...]:
+def _known_style(subject: Subject, world: TagSpace | None) -> tuple[str, ...]:
     """The subject's style as the base would say it: nothing where it has none of its own or prompts name one."""
     if world is None or subject.style not in world.styles() or world.style_group in subject.shown:
         return ()

@@ -23,6 +23,7 @@ from lorasmith.exam.judges import summarise_rates
 from lorasmith.exam.selection import Choice
 from lorasmith.exam.subject import Subject
 from lorasmith.exam.verdict import WORTHY, Verdict
+from lorasmith.remedies import Do, Remedy, Sentence
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -284,15 +285,11 @@ def _rates(rates: Mapping[str, Any]) -> str:
     return escape("; ".join(told))
 
 
-def _with_code(line: str) -> str:
-    """Advice with its command set as code, from ``lorasmith`` to the end of the call."""
-    text = escape(line, quote=False)
-    start = text.find("lorasmith ")
-    if start < 0:
-        return text
-    ends = [text.find(mark, start) for mark in (" (", ". ")]
-    end = min((place for place in ends if place > 0), default=len(text.rstrip(".")))
-    return f"{text[:start]}<code>{text[start:end]}</code>{text[end:]}"
+def _with_code(advice: str | Remedy) -> str:
+    """Advice with what is to be done set as code."""
+    parts = advice.parts if isinstance(advice, Sentence) else (advice,)
+    texts = [(escape(str(part), quote=False), isinstance(part, Do)) for part in parts]
+    return "".join(f"<code>{text}</code>" if done else text for text, done in texts)
 
 
 def _image(image: Image, words: str) -> str:

@@ -22,17 +22,18 @@ from lorasmith.events import Work
 from lorasmith.exam.contact import BAD, GOOD, PLAIN, small
 from lorasmith.exam.figures import Figure, wilson
 from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft, label_base
-from lorasmith.generation.grids.drawing import Cell, OpenStudio, Order, Wanted, check_drafts, draw_order
+from lorasmith.generation.grids.drawing import Cell, OpenPipeline, Order, Wanted, check_drafts, draw_order
 from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.marks import KIND, read_record
 from lorasmith.generation.grids.page import Shown, Side, address, draw_page
 from lorasmith.generation.grids.publishing import infotext_of, tell_settings
 from lorasmith.generation.pictures import save_image
-from lorasmith.generation.request import Request
 from lorasmith.generation.sheets import contact_sheet
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.project import write_file
 from lorasmith.prompts import split_networks
 from lorasmith.prompts.dynamic import Expansion, Method, Seeds, Template, expand
+from lorasmith.remedies import Action, Do
 
 RECORD, MARKS, SHEET, PAGE = "showcase.json", "marks.json", "sheet.png", "index.html"
 WORTHY = 0.8  # C2
@@ -67,7 +68,7 @@ class Plan:
     template: Template
     columns: tuple[Column, ...]
     n: int
-    request: Request
+    spec: PictureSpec
     strength: float = WORTHY
     mode: Method = "random"
     seed: int = 0
@@ -112,7 +113,7 @@ class Judged:
         }
 
 
-def draw_showcase(plan: Plan, open_studio: OpenStudio, folder: Path) -> Work[Showcase]:
+def draw_showcase(plan: Plan, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
     """Draw what is not there yet; a picture that cannot be drawn says why.
 
     Raises PromptError, RefusedError, and UsageError for a folder that holds other things.
@@ -126,15 +127,15 @@ def draw_showcase(plan: Plan, open_studio: OpenStudio, folder: Path) -> Work[Sho
                 raise UsageError(
                     f"the template calls {column.adapter} itself.", hint="Leave its tag out: every column has its own."
                 )
-            request = replace(plan.request, prompt=made.prompt, seed=made.seed)
-            drafts.append(Draft(request, column.base, column.adapter, plan.strength, plan.strength, origin=made))
+            spec = replace(plan.spec, prompt=made.prompt, seed=made.seed)
+            drafts.append(Draft(spec, column.base, column.adapter, plan.strength, plan.strength, origin=made))
             labels.append(f"{column.label} {number + 1:02d}")
-    places = yield from check_drafts(drafts, labels, open_studio, folder)
+    places = yield from check_drafts(drafts, labels, open_pipeline, folder)
     each = len(places) // len(plan.columns)
     x = Axis("picture", tuple(str(number + 1) for number in range(each)), STILL.edits * each)
     y = Axis("column", tuple(column.label for column in plan.columns), STILL.edits * len(plan.columns))
-    order = Order(replace(plan.request, prompt=plan.template.text), x, y, STILL, folder, places)
-    grid = yield from draw_order(order, open_studio)
+    order = Order(replace(plan.spec, prompt=plan.template.text), x, y, STILL, folder, places)
+    grid = yield from draw_order(order, open_pipeline)
     showcase = Showcase(plan, folder, tuple(grid.page(0)))
     _write_record(showcase, places)
     return showcase
@@ -172,7 +173,8 @@ def write_marks(folder: Path, marks: Mapping[str, str]) -> None:
 def read_all_marks(folder: Path) -> dict[str, str]:
     """The marks by picture key; of pictures that are gone none. Raises UsageError."""
     if not (folder / RECORD).is_file():
-        raise UsageError("is no showcase.", where=folder, hint="Draw one: lorasmith showcase TEMPLATE --adapter FILE")
+        remedy = Do(Action.SHOWCASE, template="TEMPLATE", adapter="FILE")
+        raise UsageError("is no showcase.", where=folder, hint="Draw one:", remedy=remedy)
     keys = {picture.get("key") for picture in read_record(folder / RECORD).get("pictures", [])}
     if not (folder / MARKS).is_file():
         return {}
@@ -281,11 +283,11 @@ def _write_record(showcase: Showcase, places: Sequence[Wanted | str]) -> None:
             "base": column.base,
             "adapter": column.adapter,
         }
-        if isinstance(place, str) or cell.path is None or cell.request is None:
+        if isinstance(place, str) or cell.path is None or cell.spec is None:
             pictures.append({**told, "error": cell.error})
             continue
-        told |= {"key": cell.key, "path": cell.path.relative_to(folder).as_posix(), "prompt": cell.request.prompt}
-        told |= {"seed": cell.request.seed, "prompt_seed": place.origin.prompt_seed if place.origin else None}
+        told |= {"key": cell.key, "path": cell.path.relative_to(folder).as_posix(), "prompt": cell.spec.prompt}
+        told |= {"seed": cell.spec.seed, "prompt_seed": place.origin.prompt_seed if place.origin else None}
         pictures.append(told)
     document = {
         "version": VERSION,
@@ -294,7 +296,7 @@ def _write_record(showcase: Showcase, places: Sequence[Wanted | str]) -> None:
         "mode": plan.mode,
         "seed": plan.seed,
         "strength": plan.strength,
-        "settings": tell_settings(cell.request for _, cell in cells if cell.request),
+        "settings": tell_settings(cell.spec for _, cell in cells if cell.spec),
         "pictures": pictures,
     }
     write_file(folder / RECORD, json.dumps(document, ensure_ascii=False, indent=1) + "\n")

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorasmith.adapters.runs import newest_adapters
-from lorasmith.bases.world import World, read_world
+from lorasmith.bases.tag_space import TagSpace, read_tag_space
 from lorasmith.errors import ExamError
 from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
 from lorasmith.exam.settings import ExamTable
 from lorasmith.project import EMBEDDED, FILE_NAME, Project, open_project
+from lorasmith.remedies import Action, Do
 from lorasmith.tags.words import split_tags, without_trigger
 
 
@@ -27,7 +28,8 @@ def find_project(path: Path) -> tuple[Project, Path | None]:
     raise ExamError(
         "this adapter lies in no project, so nobody knows what it should have learnt.",
         where=path,
-        hint="Say which: lorasmith exam PROJECT --snapshots FILE",
+        hint="Say which:",
+        remedy=Do(Action.EXAMINE, project="PROJECT", snapshots="FILE"),
     )
 
 
@@ -36,12 +38,12 @@ def newest_snapshots(project: Project) -> list[Path]:
     found = newest_adapters(project.runs)
     if found:
         return found
-    raise ExamError("no adapter was trained yet.", where=project.root, hint=f"lorasmith train {project.root}")
+    raise ExamError("no adapter was trained yet.", where=project.root, remedy=Do(Action.TRAIN, project=project.root))
 
 
 def find_judge(
     project: Project, settings: ExamTable, base: str, captions: Sequence[str] = ()
-) -> tuple[Judge, World | None]:
+) -> tuple[Judge, TagSpace | None]:
     """The judge that [exam] names and the world of `base`, if it has one. Raises ExamError.
 
     `captions`: all tags that a tag judge shall look for besides [exam] identity and ask.
@@ -77,9 +79,9 @@ def caption_tags(project: Project) -> Work[tuple[str, ...]]:
     )
 
 
-def _world(base: str) -> World | None:
+def _world(base: str) -> TagSpace | None:
     if base != EMBEDDED:
         return None
     from lorasmith.bases.doodle import world
 
-    return read_world(world())
+    return read_tag_space(world())

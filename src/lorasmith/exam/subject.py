@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lorasmith.bases.world import World
+from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError, did_you_mean
 from lorasmith.exam.judges import Attributes, Group
 from lorasmith.tags.words import split_tags, tag_key, without_trigger
@@ -57,7 +57,7 @@ def read_subject(
     captions: Sequence[str],
     seen: Sequence[Attributes],
     groups: Mapping[str, Group],
-    world: World | None,
+    world: TagSpace | None,
     identity: Sequence[str] = (),
     ask: Sequence[str] = (),
 ) -> Subject:
@@ -110,7 +110,7 @@ def _infer_identity(
     named: Sequence[Mapping[str, str | None]],
     seen: Sequence[Attributes],
     groups: Mapping[str, Group],
-    world: World | None,
+    world: TagSpace | None,
 ) -> dict[str, str]:
     """Twice, because the identity itself can hide things (a turban hides the hair's colour)."""
     traits: dict[str, str] = {}
@@ -121,7 +121,7 @@ def _infer_identity(
 
 
 def _hidden(
-    world: World | None, named: Mapping[str, str | None], seen: Attributes, traits: Mapping[str, str]
+    world: TagSpace | None, named: Mapping[str, str | None], seen: Attributes, traits: Mapping[str, str]
 ) -> frozenset[str]:
     """The groups that a training image cannot show: by its caption, the traits, and the looks of what nothing hides
     (what a judge says of a covered group is noise)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.exam.figures import Figure
+from lorasmith.remedies import Action, Do, Remedy, Sentence
 
 #: C2: an adapter worth publishing gives a usable picture in at least 80 % of generations.
 WORTHY = 0.8
@@ -26,7 +27,7 @@ class Verdict:
     figures: Mapping[str, Figure]
     base: Mapping[str, Figure]
     summary: str
-    advice: tuple[str, ...]
+    advice: tuple[str | Remedy, ...]
     folder: Path
     facts: Mapping[str, Any]
 
@@ -43,13 +44,13 @@ class Verdict:
             "chosen": str(self.chosen),
             "clear": self.clear,
             "verdict": self.summary,
-            "advice": list(self.advice),
+            "advice": list(map(str, self.advice)),
             "report": str(self.report),
             **self.facts,
         }
 
 
-def judge_figures(figures: Mapping[str, Figure], base: Mapping[str, Figure]) -> tuple[str, tuple[str, ...]]:
+def judge_figures(figures: Mapping[str, Figure], base: Mapping[str, Figure]) -> tuple[str, tuple[str | Remedy, ...]]:
     """One sentence of verdict and the next steps, most urgent first."""
     hit, flexibility = figures["hit_rate"], figures["flexibility"]
     leakage, copying = figures["leakage"], figures["copying"]
@@ -61,11 +62,12 @@ def judge_figures(figures: Mapping[str, Figure], base: Mapping[str, Figure]) -> 
         summary = f"Not yet: it shows the whole subject in only {_percent(hit.value)} of pictures."
     else:
         summary = f"It has not learnt the subject: {_percent(hit.value)} hits."
-    advice = []
+    advice: list[str | Remedy] = []
     if hit.value < WORTHY:
         advice.append(_advice_on_hits(figures))
     elif hit.low < WORTHY:
-        advice.append("Draw more pictures to be sure: lorasmith exam PROJECT --pictures 800 (C2).")
+        more = Do(Action.EXAMINE, project="PROJECT", pictures=800)
+        advice.append(Sentence("Draw more pictures to be sure: ", more, " (C2)."))
     if flexibility.n and flexibility.value < FLEXIBLE:
         advice.append(
             "It resists things it was not trained on: use strength 0.8, an earlier snapshot, or training images"
@@ -89,7 +91,8 @@ def judge_figures(figures: Mapping[str, Figure], base: Mapping[str, Figure]) -> 
     if base["hit_rate"].n and base["hit_rate"].value > 0.2:
         advice.append("The base already draws this without an adapter: is the trigger a word that it knows (T2)?")
     if not advice:
-        advice.append('Use it: lorasmith generate "TRIGGER, your words <lora:NAME:0.8>".')
+        use = Do(Action.GENERATE, prompt="TRIGGER, your words <lora:NAME:0.8>")
+        advice.append(Sentence("Use it: ", use, "."))
     return summary, tuple(advice)
 
 

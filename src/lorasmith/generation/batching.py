@@ -16,13 +16,13 @@ import torch
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.bases.base import Base
 from lorasmith.events import Preview
-from lorasmith.generation.desk import Desk, Job, Shelf
-from lorasmith.generation.ensembles import Ensemble, Member
+from lorasmith.generation.adapter_sets import AdapterSet, Member
 from lorasmith.generation.painting import Course, paint
 from lorasmith.generation.pictures import Drawing, Picture
+from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
 from lorasmith.generation.previews import Previewer
-from lorasmith.generation.request import Request
 from lorasmith.generation.sampling import Question, answer
+from lorasmith.generation.spec import PictureSpec
 
 BATCH_SIZE = 8
 # One bank for all adapters in flight while they are few; else each pass has its own.
@@ -46,7 +46,7 @@ class _Canvas:
 
     ticket: Ticket
     number: int
-    job: Job
+    task: PictureTask
     course: Course
     question: Question
     drawing: Drawing | None
@@ -55,7 +55,7 @@ class _Canvas:
 
 
 class Stepper:
-    """Draws on one base with the adapters of a shelf, a step at a time, at most `batch_size` pictures in a pass.
+    """Draws on one base with the adapters of a source, a step at a time, at most `batch_size` pictures in a pass.
 
     With `previews` = n every picture gives a preview every n evaluations. Not for several threads at once.
     """
@@ -63,16 +63,16 @@ class Stepper:
     def __init__(
         self,
         base: Base,
-        shelf: Shelf | None = None,
+        adapters: AdapterSource | None = None,
         batch_size: int = BATCH_SIZE,
         previews: int = 0,
-        desk: Desk | None = None,
+        preparer: Preparer | None = None,
         previewer: Previewer | None = None,
     ) -> None:
-        self.desk = Desk(base, shelf) if desk is None else desk
+        self.preparer = Preparer(base, adapters) if preparer is None else preparer
         self.batch_size = batch_size
         self.previews = previews
-        self._previewer = Previewer(self.desk.base) if previewer is None else previewer
+        self._previewer = Previewer(self.preparer.base) if previewer is None else previewer
         self._canvases: dict[Ticket, _Canvas] = {}
         self._ready: list[tuple[Ticket, Picture]] = []
         self._lately: OrderedDict[Member, Adapter] = OrderedDict()
@@ -91,27 +91,27 @@ class Stepper:
     def progress(self, ticket: Ticket) -> tuple[int, int]:
         """(evaluations done, evaluations in all) of a picture in flight. Raises KeyError."""
         canvas = self._canvases[ticket]
-        return canvas.done, canvas.job.evaluations
+        return canvas.done, canvas.task.evaluations
 
-    def add(self, request: Request, ticket: Ticket) -> None:
+    def add(self, spec: PictureSpec, ticket: Ticket) -> None:
         """Let a picture join. Raises PromptError, UsageError, AdapterError, RefusedError, and ValueError for a ticket
         that is in flight already; the others are not disturbed."""
-        self.add_job(self.desk.read(request), ticket)
+        self.add_task(self.preparer.prepare(spec), ticket)
 
     @torch.inference_mode()
-    def add_job(self, job: Job, ticket: Ticket, drawing: Drawing | None = None) -> None:
-        """Let a picture join whose request was read already; `drawing` is what to record in it."""
+    def add_task(self, task: PictureTask, ticket: Ticket, drawing: Drawing | None = None) -> None:
+        """Let a picture join whose spec was read already; `drawing` is what to record in it."""
         if ticket in self._canvases or any(ticket == other for other, _ in self._ready):
             raise ValueError(f"ticket {ticket!r} is in flight already")
-        ensemble = self._ensemble([*(canvas.job for canvas in self._canvases.values()), job], [job])
-        course = paint(self.desk.base, self.desk.levels, job, self.desk.tell(job, ensemble))
+        adapter_set = self._adapter_set([*(canvas.task for canvas in self._canvases.values()), task], [task])
+        course = paint(self.preparer.base, self.preparer.levels, task, self.preparer.guide(task, adapter_set))
         try:
             question = next(course)
         except StopIteration as end:
-            self._ready.append((ticket, self.desk.sign(job, end.value, drawing)))
+            self._ready.append((ticket, self.preparer.finish(task, end.value, drawing)))
             return
         self._canvases[ticket] = _Canvas(
-            ticket, next(self._numbers), job, course, question, drawing, served=next(self._clock)
+            ticket, next(self._numbers), task, course, question, drawing, served=next(self._clock)
         )
 
     def remove(self, ticket: Ticket) -> None:
@@ -133,10 +133,10 @@ class Stepper:
         company = waiting[0].question.company
         chosen = [canvas for canvas in waiting if canvas.question.company == company][: self.batch_size]
         chosen.sort(key=lambda canvas: canvas.number)
-        jobs = [canvas.job for canvas in chosen]
-        ensemble = self._ensemble([canvas.job for canvas in self._canvases.values()], jobs)
+        tasks = [canvas.task for canvas in chosen]
+        adapter_set = self._adapter_set([canvas.task for canvas in self._canvases.values()], tasks)
         try:
-            answers = answer(self.desk.base, self.desk.levels, ensemble, [canvas.question for canvas in chosen], stop)
+            answers = answer(self.preparer.base, adapter_set, [canvas.question for canvas in chosen], stop)
         except BaseException:
             self._ready = ready
             raise
@@ -146,32 +146,32 @@ class Stepper:
             canvas.done, canvas.served = canvas.done + 1, served
             if self.previews and canvas.done % self.previews == 0:
                 image = self._previewer.draw(x_0)
-                preview = Preview(canvas.number, image, canvas.done, canvas.job.evaluations)
+                preview = Preview(canvas.number, image, canvas.done, canvas.task.evaluations)
                 previews.append((canvas.ticket, preview))
             try:
                 canvas.question = canvas.course.send(x_0)
             except StopIteration as end:
                 del self._canvases[canvas.ticket]
-                ready.append((canvas.ticket, self.desk.sign(canvas.job, end.value, canvas.drawing)))
+                ready.append((canvas.ticket, self.preparer.finish(canvas.task, end.value, canvas.drawing)))
             except BaseException:
                 del self._canvases[canvas.ticket]  # its course is over; the others go on
                 self._ready = ready
                 raise
         return Advanced(tuple(ready), tuple(previews), tuple(canvas.ticket for canvas in chosen))
 
-    def _ensemble(self, everybody: list[Job], wanted: list[Job]) -> Ensemble:
-        """A bank for the wanted jobs; for everybody in flight when that is not too many, and then for those that were
+    def _adapter_set(self, everybody: list[PictureTask], wanted: list[PictureTask]) -> AdapterSet:
+        """A bank for the wanted tasks; for everybody in flight when that is not too many, and then for those that were
         there lately too: pictures come and go, and for most of them no new bank is made."""
-        members = {member: adapter for job in everybody for member, adapter in job.members.items()}
+        members = {member: adapter for task in everybody for member, adapter in task.members.items()}
         if len(members) > SHARED_BANK:
-            return self.desk.ensemble(wanted)
+            return self.preparer.adapter_set(wanted)
         newcomers = not members.keys() <= self._lately.keys()
         for member, adapter in members.items():
             self._lately[member] = adapter
             self._lately.move_to_end(member)
         while newcomers and len(self._lately) > len(members) and self._is_crowded():
             self._lately.popitem(last=False)
-        return self.desk.ensembles.get(members, self._lately)
+        return self.preparer.banks.get(members, self._lately)
 
     def _is_crowded(self) -> bool:
         bytes_held = sum(adapter.bytes for adapter in self._lately.values())

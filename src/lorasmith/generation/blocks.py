@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import unet_targets
 from lorasmith.errors import PromptError

@@ -15,7 +15,7 @@ from lorasmith.bases.text.cache import ContextCache
 from lorasmith.bases.text.chunks import Tokens
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.options import TextOptions
-from lorasmith.generation.ensembles import Ensemble, Member
+from lorasmith.generation.adapter_sets import AdapterSet, Member
 
 TEXTS_KEPT = 256
 
@@ -48,11 +48,11 @@ class TextReader:
         self._kept: ContextCache[Text] = ContextCache(TEXTS_KEPT)
 
     @torch.inference_mode()
-    def encode(self, text: Text, ensemble: Ensemble) -> Context:
+    def encode(self, text: Text, adapter_set: AdapterSet) -> Context:
         """The text's vectors (1, T, D) through the text encoders with its adapters."""
 
         def encode(new: Sequence[Text]) -> Context:
-            with ensemble.encoding(dict(text.te)):
+            with adapter_set.encoding(dict(text.te)):
                 return self.base.prompt_encoder.encode([each.tokens for each in new], text.options)
 
         return self._kept.recall([text], encode)

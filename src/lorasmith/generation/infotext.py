@@ -3,105 +3,75 @@
 prompt
 Negative prompt: ...
 Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 1, Size: 512x512, Model hash: ..., ...
+
+One table (`ENTRIES`) says both ways which entry tells which fields of a picture.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from lorasmith import __version__
-from lorasmith.diffusion.samplers import SAMPLERS, SCHEDULES, WEB_AUTOMATIC
-from lorasmith.generation.request import EMPHASES, UPSCALERS, Hires, Request, Settings, Variation
+from lorasmith.diffusion.names import SAMPLERS, WEB_AUTOMATIC
+from lorasmith.generation.checks import SettledSpec
+from lorasmith.generation.parameters import Parameter
+from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, Variation
 
 HASH_DIGITS = 12
 MODEL_HASH_DIGITS = 10
 NEGATIVE = "Negative prompt: "
-# A last line with fewer fields than this is part of the prompt.
-LEAST_FIELDS = 3
-_FIELD = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+# A last line with fewer entries than this is part of the prompt.
+LEAST_ENTRIES = 3
+_ENTRY = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"(\d+)x(\d+)")
+_QUOTED = re.compile(r'[,:\n"]|^\s|\s$')
+
+Values = Mapping[str, str]
+"""The entries of a text, by key."""
 
 
-def write_infotext(
-    request: Request, settings: Settings, base_name: str, base_hash: str, adapters: Mapping[str, str]
-) -> str:
+@dataclass(frozen=True)
+class Entry:
+    """One entry: what it says of a settled spec (None: it is left out), and what fields it gives, by dotted name.
+
+    `read` sees all entries, since some mean nothing without others.
+    """
+
+    key: str
+    write: Callable[[SettledSpec], object | None]
+    read: Callable[[Values], Mapping[str, Any]] = lambda _: {}
+
+
+def write_infotext(spec: SettledSpec, base_name: str, base_hash: str, adapters: Mapping[str, str]) -> str:
     """The text for one picture; `adapters` maps names to the full hashes of the adapters that really acted."""
-    sampler = SAMPLERS[settings.sampler]
-    values: dict[str, object] = {
-        "Steps": settings.steps,
-        "Sampler": sampler.infotext,
-        "Schedule type": _curve(settings),
-        "CFG scale": f"{settings.cfg:g}",
-        "Seed": settings.seed,
-        "Size": f"{settings.width}x{settings.height}",
-        "Model hash": base_hash[:MODEL_HASH_DIGITS],
-        "Model": base_name,
-    }
-    if request.variation is not None:
-        values["Variation seed"] = request.variation.seed
-        values["Variation seed strength"] = f"{request.variation.strength:g}"
-    denoising = request.init.strength if request.init is not None else request.hires and request.hires.denoising
-    if denoising is not None:
-        values["Denoising strength"] = f"{denoising:g}"
-    if settings.clip_skip > 1:
-        values["Clip skip"] = settings.clip_skip
-    if settings.emphasis != "original":
-        values["Emphasis"] = settings.emphasis.capitalize()
-    if request.init is not None:
-        values["Init image hash"] = request.init.image_hash[:MODEL_HASH_DIGITS]
-    if settings.eta is not None:
-        values["Eta"] = f"{settings.eta:g}"
-    if settings.tiling:
-        values["Tiling"] = True
-    if request.hires is not None and settings.hires_size is not None:
-        values |= _hires_fields(request.hires, settings.hires_size)
+    values = {entry.key: entry.write(spec) for entry in ENTRIES}
+    values |= {"Model hash": base_hash[:MODEL_HASH_DIGITS], "Model": base_name}
     if adapters:
         values["Lora hashes"] = ", ".join(
             f"{name.replace(':', '').replace(',', '')}: {digest[:HASH_DIGITS]}" for name, digest in adapters.items()
         )
     values["Version"] = f"lorasmith {__version__}"
-    lines = [request.prompt]
-    if request.negative:
-        lines.append(NEGATIVE + request.negative)
-    lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in values.items()))
+    lines = [spec.prompt]
+    if spec.negative:
+        lines.append(NEGATIVE + spec.negative)
+    lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in values.items() if value is not None))
     return "\n".join(lines)
-
-
-def _curve(settings: Settings) -> str:
-    """The schedule as the web UI names it: spelt out where "Automatic" would mean another one there."""
-    sampler = SAMPLERS[settings.sampler]
-    spelt = settings.schedule == "Automatic" and sampler.infotext in WEB_AUTOMATIC
-    return sampler.curve if spelt else settings.schedule
-
-
-def _hires_fields(hires: Hires, size: tuple[int, int]) -> dict[str, object]:
-    values: dict[str, object] = {}
-    if hires.prompt is not None:
-        values["Hires prompt"] = hires.prompt
-    if hires.negative is not None:
-        values["Hires negative prompt"] = hires.negative
-    if hires.width is None and hires.height is None:
-        values["Hires upscale"] = f"{hires.scale:g}"
-    else:
-        values["Hires resize"] = f"{size[0]}x{size[1]}"
-    if hires.steps is not None:
-        values["Hires steps"] = hires.steps
-    values["Hires upscaler"] = hires.upscaler
-    return values
 
 
 def _quote(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text
+    return json.dumps(text, ensure_ascii=False) if _QUOTED.search(text) else text
 
 
 def split_infotext(text: str) -> tuple[str, str, dict[str, str]]:
-    """(prompt, negative prompt, fields) of a text by any tool; what cannot be read is left in the prompt."""
+    """(prompt, negative prompt, entries) of a text by any tool; what cannot be read is left in the prompt."""
     *lines, last = text.strip().split("\n")
-    found = _FIELD.findall(last)
-    if len(found) < LEAST_FIELDS:
+    found = _ENTRY.findall(last)
+    if len(found) < LEAST_ENTRIES:
         lines, found = [*lines, last], []
     prompt: list[str] = []
     negative: list[str] = []
@@ -123,81 +93,151 @@ def _unquote(value: str) -> str:
         return value
 
 
-def read_infotext(text: str) -> Request:
-    """The request that an infotext describes, as far as we can draw it; unknown samplers fall back to ours.
+def read_infotext(text: str) -> PictureSpec:
+    """The spec that an infotext describes, as far as we can draw it; unknown samplers fall back to ours.
 
-    A picture that it was drawn over is not in it.
+    A picture that it was drawn over is not in it, nor is the base: a name there is no base of this machine.
     """
     prompt, negative, values = split_infotext(text)
-    plain = Request(prompt)
-    width, height = _read_size(values.get("Size"))
-    emphasis = values.get("Emphasis", "").lower()
-    return Request(
+    found: dict[str, Any] = {}
+    for entry in ENTRIES:
+        found |= entry.read(values)
+    variation = _part(found, "variation.")
+    hires = _part(found, "hires.")
+    plain = {name: value for name, value in found.items() if "." not in name}
+    return PictureSpec(
         prompt=prompt,
         negative=negative,
-        seed=_whole(values.get("Seed"), plain.seed),
-        steps=_whole(values.get("Steps"), plain.steps),
-        cfg=_number(values.get("CFG scale")),
-        sampler=(sampler := _name(values.get("Sampler"), SAMPLERS, plain.sampler)),
-        schedule=_read_schedule(values.get("Schedule type"), sampler),
-        width=width,
-        height=height,
-        clip_skip=_whole(values.get("Clip skip"), plain.clip_skip),
-        emphasis=next((known for known in EMPHASES if known == emphasis), plain.emphasis),
-        eta=_number(values.get("Eta")),
-        variation=_read_variation(values),
-        hires=_read_hires(values),
-        tiling=values.get("Tiling") == "True",
+        **plain,
+        variation=Variation(**variation) if len(variation) == 2 else None,
+        hires=Hires(**hires) if hires.keys() & {"scale", "width"} else None,
     )
 
 
-def _read_schedule(text: str | None, sampler: str) -> str:
+def _part(found: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
+
+
+def _entry(name: str, always: bool = False) -> Entry:
+    """The entry of a field that needs no more than its parameter; left out where it says nothing new."""
+    known = PARAMETERS[name]
+    assert known.infotext is not None
+    key = known.infotext
+
+    def write(spec: SettledSpec) -> object | None:
+        value = _get(spec, name)
+        if value is None or (not always and "." not in name and value == known.default):
+            return None
+        return _spell(value)
+
+    def read(values: Values) -> Mapping[str, Any]:
+        value = _read_value(known, values.get(key))
+        return {} if value is None else {name: value}
+
+    return Entry(key, write, read)
+
+
+def _get(spec: PictureSpec, name: str) -> Any:
+    value: Any = spec
+    for part in name.split("."):
+        value = None if value is None else getattr(value, part)
+    return value
+
+
+def _spell(value: object) -> str:
+    """A number with no more digits than it needs to be read as itself."""
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
+
+
+def _read_value(known: Parameter, text: str | None) -> Any:
+    """What a text says of a field; None for what cannot be read."""
+    if text is None:
+        return None
+    if known.kind == "integer":
+        return int(text) if text.isascii() and text.isdigit() else None
+    if known.kind == "number":
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    if known.kind == "boolean":
+        return text == "True"
+    if known.kind == "choice":
+        return next((choice for choice in known.choices if choice.lower() == text.lower()), None)
+    return text
+
+
+def _write_schedule(spec: SettledSpec) -> str:
+    """The schedule as the web UI names it: spelt out where "Automatic" would mean another one there."""
+    sampler = SAMPLERS[spec.sampler]
+    spelt = spec.schedule == "Automatic" and sampler.infotext in WEB_AUTOMATIC
+    return sampler.curve if spelt else spec.schedule
+
+
+def _read_schedule(values: Values) -> Mapping[str, Any]:
+    text = values.get("Schedule type")
     if text == "Automatic":
-        return WEB_AUTOMATIC.get(sampler, text)
-    return _name(text, SCHEDULES, "Automatic")
+        return {"schedule": WEB_AUTOMATIC.get(values.get("Sampler", ""), text)}
+    schedule = _read_value(PARAMETERS["schedule"], text)
+    return {} if schedule is None else {"schedule": schedule}
 
 
-def _read_variation(values: Mapping[str, str]) -> Variation | None:
-    strength = _number(values.get("Variation seed strength"))
-    if strength is None or "Variation seed" not in values:
-        return None
-    return Variation(_whole(values["Variation seed"], 0), strength)
-
-
-def _read_hires(values: Mapping[str, str]) -> Hires | None:
-    if "Hires upscale" not in values and "Hires resize" not in values:
-        return None
-    plain = Hires()
-    width, height = _read_size(values.get("Hires resize"))
-    denoising, scale = _number(values.get("Denoising strength")), _number(values.get("Hires upscale"))
-    return Hires(
-        scale=plain.scale if scale is None else scale,
-        width=width,
-        height=height,
-        steps=_whole(values.get("Hires steps"), 0) or None,
-        denoising=plain.denoising if denoising is None else denoising,
-        # An upscaler that is a model of its own is not ours: the plain one in its place.
-        upscaler=_name(values.get("Hires upscaler"), UPSCALERS, "Lanczos"),
-        prompt=values.get("Hires prompt"),
-        negative=values.get("Hires negative prompt"),
-    )
-
-
-def _read_size(text: str | None) -> tuple[int | None, int | None]:
+def _read_size(text: str | None, prefix: str = "") -> Mapping[str, Any]:
     size = _SIZE.fullmatch(text or "")
-    return (int(size[1]), int(size[2])) if size else (None, None)
+    return {f"{prefix}width": int(size[1]), f"{prefix}height": int(size[2])} if size else {}
 
 
-def _name(text: str | None, known: Collection[str], otherwise: str) -> str:
-    return text if text is not None and text in known else otherwise
+def _write_denoising(spec: SettledSpec) -> str | None:
+    if spec.init is not None:
+        return _spell(spec.init.strength)
+    return None if spec.hires is None else _spell(spec.hires.denoising)
 
 
-def _whole(text: str | None, otherwise: int) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else otherwise
+def _write_scale(spec: SettledSpec) -> str | None:
+    hires = spec.hires
+    return _spell(hires.scale) if hires is not None and hires.width is None and hires.height is None else None
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
+def _write_resize(spec: SettledSpec) -> str | None:
+    if spec.hires is None or spec.hires_size is None or _write_scale(spec) is not None:
         return None
+    return f"{spec.hires_size[0]}x{spec.hires_size[1]}"
+
+
+def _read_upscaler(values: Values) -> Mapping[str, Any]:
+    """An upscaler that is a model of its own is not ours: the plain one in its place."""
+    return {"hires.upscaler": _read_value(PARAMETERS["hires.upscaler"], values.get("Hires upscaler")) or "Lanczos"}
+
+
+_DENOISING, _SCALE = _entry("hires.denoising"), _entry("hires.scale")
+#: In the order in which they are written. Those of the base stand where the web UI has them, filled in beside.
+ENTRIES: tuple[Entry, ...] = (
+    _entry("steps", always=True),
+    Entry("Sampler", lambda spec: SAMPLERS[spec.sampler].infotext, _entry("sampler").read),
+    Entry("Schedule type", _write_schedule, _read_schedule),
+    _entry("cfg", always=True),
+    _entry("seed", always=True),
+    Entry("Size", lambda spec: f"{spec.width}x{spec.height}", lambda values: _read_size(values.get("Size"))),
+    Entry("Model hash", lambda _: ""),
+    Entry("Model", lambda _: ""),
+    _entry("variation.seed"),
+    _entry("variation.strength"),
+    Entry(_DENOISING.key, _write_denoising, _DENOISING.read),
+    _entry("clip_skip"),
+    Entry(
+        "Emphasis",
+        lambda spec: None if spec.emphasis == "original" else spec.emphasis.capitalize(),
+        _entry("emphasis").read,
+    ),
+    Entry("Init image hash", lambda spec: None if spec.init is None else spec.init.image_hash[:MODEL_HASH_DIGITS]),
+    _entry("eta"),
+    _entry("tiling"),
+    _entry("hires.prompt"),
+    _entry("hires.negative"),
+    Entry(_SCALE.key, _write_scale, _SCALE.read),
+    Entry("Hires resize", _write_resize, lambda values: _read_size(values.get("Hires resize"), "hires.")),
+    _entry("hires.steps"),
+    Entry("Hires upscaler", _entry("hires.upscaler").write, _read_upscaler),
+)

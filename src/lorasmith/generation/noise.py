@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lorasmith.generation.request import Variation
+from lorasmith.generation.spec import Variation
 
 _ALMOST_PARALLEL = 0.9995
 

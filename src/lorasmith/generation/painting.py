@@ -15,45 +15,45 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.samplers import Draw, Levels, begin, falling_levels, finish_latents, start
-from lorasmith.generation.desk import Job, Stage
 from lorasmith.generation.noise import first_noise
-from lorasmith.generation.request import LATENT_UPSCALERS, PIXEL_UPSCALERS, Hires, InitImage, Resize
+from lorasmith.generation.prepare import PictureTask, Stage
 from lorasmith.generation.sampling import Guidance, Question, tiled
+from lorasmith.generation.spec import LATENT_UPSCALERS, PIXEL_UPSCALERS, Hires, InitImage, Resize
 
 Course = Generator[Question, Tensor, Image.Image]
 
 
-def paint(base: Base, levels: Levels, job: Job, guidances: Sequence[Guidance]) -> Course:
+def paint(base: Base, levels: Levels, job: PictureTask, guidances: Sequence[Guidance]) -> Course:
     """Draw the job's picture; `guidances` are what it is told in each of its stages."""
-    request, settings = job.request, job.settings
+    spec = job.spec
     painter = _Painter(base, levels, job)
-    if request.init is None:
+    if spec.init is None:
         z = yield from painter.draw_new(job.stages[0], guidances[0])
-        if settings.hires_size is None or request.hires is None:
+        if spec.hires_size is None or spec.hires is None:
             return painter.develop(z)
-        return (yield from painter.draw_larger(z, request.hires, settings.hires_size, job.stages[1], guidances[1]))
-    return (yield from painter.draw_over(request.init, job.stages[0], guidances[0]))
+        return (yield from painter.draw_larger(z, spec.hires, spec.hires_size, job.stages[1], guidances[1]))
+    return (yield from painter.draw_over(spec.init, job.stages[0], guidances[0]))
 
 
 class _Painter:
     """The parts of a course that several kinds of pictures share."""
 
-    def __init__(self, base: Base, levels: Levels, job: Job) -> None:
+    def __init__(self, base: Base, levels: Levels, job: PictureTask) -> None:
         self.base, self.levels, self.job = base, levels, job
 
     def draw_new(self, stage: Stage, guidance: Guidance) -> Generator[Question, Tensor, Tensor]:
         """Latents from noise."""
-        settings = self.job.settings
-        size = (settings.width, settings.height)
+        spec = self.job.spec
+        size = (spec.width, spec.height)
         noise, draw = self._noise(size)
         sigmas = self._sigmas(stage.total)
-        x = start(settings.sampler, noise, sigmas[0])
+        x = start(spec.sampler, noise, sigmas[0])
         return (yield from self._walk(x, sigmas, draw, stage, guidance, size))
 
     def draw_over(self, init: InitImage, stage: Stage, guidance: Guidance) -> Course:
         """A picture drawn over another one; where the mask is black that one stays to the pixel."""
-        settings = self.job.settings
-        size = (settings.width, settings.height)
+        spec = self.job.spec
+        size = (spec.width, spec.height)
         given = fit_image(init.image.convert("RGB"), size, init.resize)
         mask = None if init.mask is None else fit_image(init.mask.convert("L"), size, init.resize)
         if stage.skipped == stage.total:
@@ -76,7 +76,7 @@ class _Painter:
             mode, antialias = LATENT_UPSCALERS[hires.upscaler]
             z_0 = _cover_latents(z, (size[0] // factor, size[1] // factor), mode, antialias)
         else:
-            larger = fit_image(self.develop(z), size, "crop", PIXEL_UPSCALERS[hires.upscaler])
+            larger = fit_image(self.develop(z), size, "crop", Image.Resampling[PIXEL_UPSCALERS[hires.upscaler]])
             if stage.skipped == stage.total:
                 return larger
             z_0 = self._encode(larger)
@@ -90,26 +90,26 @@ class _Painter:
 
     def develop(self, z: Tensor) -> Image.Image:
         """Latents to a picture."""
-        with tiled(self.base.vae, self.job.settings.tiling):
+        with tiled(self.base.vae, self.job.spec.tiling):
             pixels = self.base.decode_latents(z.to(self.base.dtype)).float()
         return to_image(pixels)
 
     def _encode(self, image: Image.Image) -> Tensor:
         raw = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(1, *image.size[::-1], 3)
         pixels = raw.permute(0, 3, 1, 2).float() / 127.5 - 1
-        with tiled(self.base.vae, self.job.settings.tiling):
+        with tiled(self.base.vae, self.job.spec.tiling):
             return self.base.encode_images(pixels).float()
 
     def _noise(self, size: tuple[int, int]) -> tuple[Tensor, Draw]:
         """The first noise of a pass, and where more of it comes from."""
         factor, device = self.base.vae_factor, self.base.device
         shape = (self.base.latent_channels, size[1] // factor, size[0] // factor)
-        noise, more = first_noise(shape, self.job.settings.seed, self.job.request.variation)
+        noise, more = first_noise(shape, self.job.spec.seed, self.job.spec.variation)
         return noise.to(device), lambda: torch.randn((1, *shape), generator=more).to(device)
 
     def _sigmas(self, steps: int) -> list[float]:
-        settings = self.job.settings
-        return falling_levels(settings.schedule, settings.sampler, self.levels, steps)
+        spec = self.job.spec
+        return falling_levels(spec.schedule, spec.sampler, self.levels, steps)
 
     def _walk(
         self,
@@ -124,11 +124,11 @@ class _Painter:
     ) -> Generator[Question, Tensor, Tensor]:
         """From latents at `sigmas[0]` to clean ones; with `share` only that share of them is drawn, the rest is
         `z_0`."""
-        settings = self.job.settings
-        course = begin(settings.sampler, x, sigmas, draw, settings.eta)
+        spec = self.job.spec
+        course = begin(spec.sampler, x, sigmas, draw, spec.eta)
         look = next(course)
         while True:
-            x_0 = yield Question(look, guidance, stage.skipped + look.step + 1, size, settings.tiling)
+            x_0 = yield Question(look, guidance, stage.skipped + look.step + 1, size, spec.tiling)
             if share is not None and z_0 is not None:
                 x_0 = share * x_0 + (1 - share) * z_0
             try:

@@ -15,9 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import ImageError, StorageError, UsageError
 from lorasmith.generation.infotext import read_infotext
-from lorasmith.generation.request import Hires, InitImage, Request, Variation, hash_pixels
+from lorasmith.generation.spec import PARAMETERS, InitImage, PictureSpec, Resize, hash_pixels, read_spec
 from lorasmith.project import write_file
 from lorasmith.prompts.networks import Network
+from lorasmith.remedies import Give, Sentence
 
 INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"
@@ -55,14 +56,14 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture and all that is needed to draw it again. `request` has nothing left open.
+    """A drawn picture and all that is needed to draw it again. `spec` has nothing left open.
 
     `drawing` is None when it shared its passes with other adapters: then it can be drawn again up to rounding.
     `origin` is the template that its prompt was made from, and the seeds.
     """
 
     image: Image.Image
-    request: Request
+    spec: PictureSpec
     networks: tuple[UsedAdapter, ...]
     base_name: str
     base_hash: str
@@ -75,7 +76,7 @@ class Picture:
         drawing = self.drawing
         return {
             "version": DOCUMENT_VERSION,
-            "request": self.request.as_json(),
+            "request": self.spec.as_json(),
             "base": {"name": self.base_name, "hash": self.base_hash},
             "adapters": [
                 {
@@ -97,14 +98,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """What a picture file says of itself: `request` from our JSON, or as far as the A1111 text goes; else None.
+    """What a picture file says of itself: `spec` from our JSON, or as far as the A1111 text goes; else None.
 
-    A picture that was drawn over another one has its `request` without that one; `restore` puts it in.
+    A picture that was drawn over another one has its `spec` without that one; `restore` puts it in.
     """
 
     path: Path
     infotext: str | None
-    request: Request | None
+    spec: PictureSpec | None
     document: dict[str, Any] | None
 
     @property
@@ -128,22 +129,22 @@ class PictureFile:
         value = (self.document or {}).get("pixels")
         return value if isinstance(value, str) else None
 
-    def restore(self, init: Path | None = None, mask: Path | None = None) -> Request:
-        """The request with the picture that it was drawn over, read from where it was or from `init` and `mask`.
+    def restore(self, init: Path | None = None, mask: Path | None = None) -> PictureSpec:
+        """The spec with the picture that it was drawn over, read from where it was or from `init` and `mask`.
 
-        Raises ImageError when the file tells no request, or when the other picture is gone or another one.
+        Raises ImageError when the file tells no spec, or when the other picture is gone or another one.
         """
-        if self.request is None:
+        if self.spec is None:
             raise ImageError("tells no prompt to draw it again from.", where=self.path)
         values = ((self.document or {}).get("request") or {}).get("init")
         if not isinstance(values, dict):
-            return self.request
+            return self.spec
         told = values.get("mask")
         found = read_init(
-            _lost("picture it was drawn over", init, values.get("path"), "--init"),
-            strength=float(values.get("strength", 0.75)),
-            mask=None if told is None else _lost("mask it was drawn with", mask, told.get("path"), "--mask"),
-            resize=values.get("resize", "crop"),
+            _lost("picture it was drawn over", init, values.get("path"), "init"),
+            strength=float(values.get("strength", PARAMETERS["init.strength"].default)),
+            mask=None if told is None else _lost("mask it was drawn with", mask, told.get("path"), "mask"),
+            resize=values.get("resize", PARAMETERS["init.resize"].default),
         )
         for what, path, mine, theirs in (
             ("picture it was drawn over", found.source, found.image_hash, values.get("hash")),
@@ -151,21 +152,28 @@ class PictureFile:
         ):
             if mine != theirs:
                 raise ImageError(f"is not the {what}: its pixels are others.", where=path)
-        return replace(self.request, init=found)
+        return replace(self.spec, init=found)
 
 
-def _lost(what: str, given: Path | None, recorded: object, option: str) -> Path:
+def _lost(what: str, given: Path | None, recorded: object, field: str) -> Path:
     path = given if given is not None else Path(recorded) if isinstance(recorded, str) else None
     if path is None or not path.is_file():
-        raise ImageError(f"the {what} is not there.", where=path, hint=f"Say where it is now with {option} FILE.")
+        remedy = Sentence("Say where it is now with ", Give(field, "FILE"), ".")
+        raise ImageError(f"the {what} is not there.", where=path, remedy=remedy)
     return path
 
 
-def read_init(path: Path, strength: float = 0.75, mask: Path | None = None, resize: Any = "crop") -> InitImage:
+def read_init(
+    path: Path,
+    strength: float = PARAMETERS["init.strength"].default,
+    mask: Path | None = None,
+    resize: Resize = PARAMETERS["init.resize"].default,
+) -> InitImage:
     """A picture to start from, from files. Raises ImageError."""
     image = _open(path).convert("RGB")
     grey = None if mask is None else _open(mask).convert("L")
-    return InitImage(image, strength, grey, resize, path.resolve(), None if mask is None else mask.resolve())
+    source, mask_source = path.resolve(), None if mask is None else mask.resolve()
+    return InitImage(image, grey, source, mask_source, strength=strength, resize=resize)
 
 
 def _open(path: Path) -> Image.Image:
@@ -250,10 +258,11 @@ def read_picture(path: Path | str) -> PictureFile:
     image = _open(file)
     infotext, told = _find_texts(image)
     document = _read_document(told)
-    request = _request_from(document) if document else None
-    if request is None and infotext is not None:
-        request = read_infotext(infotext)
-    return PictureFile(file, infotext, request, document)
+    values = (document or {}).get("request")
+    spec = read_spec(values) if isinstance(values, dict) else None
+    if spec is None and infotext is not None:
+        spec = read_infotext(infotext)
+    return PictureFile(file, infotext, spec, document)
 
 
 def _find_texts(image: Image.Image) -> tuple[str | None, str | None]:
@@ -290,39 +299,3 @@ def _read_document(text: str | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
-
-
-_KINDS: dict[str, tuple[type, ...]] = {
-    "prompt": (str,),
-    "negative": (str,),
-    "seed": (int,),
-    "steps": (int,),
-    "cfg": (int, float, type(None)),
-    "sampler": (str,),
-    "schedule": (str,),
-    "width": (int, type(None)),
-    "height": (int, type(None)),
-    "clip_skip": (int,),
-    "emphasis": (str,),
-    "compat": (str, type(None)),
-    "eta": (int, float, type(None)),
-    "tiling": (bool,),
-}
-
-
-def _request_from(document: dict[str, Any]) -> Request | None:
-    """The request of our JSON, but for the picture it was drawn over; None when it is not in our form."""
-    values = document.get("request")
-    if not isinstance(values, dict) or "prompt" not in values:
-        return None
-    known = {key: values[key] for key in _KINDS if key in values}
-    if not all(isinstance(value, _KINDS[key]) for key, value in known.items()):
-        return None
-    try:
-        if values.get("variation"):
-            known["variation"] = Variation(**values["variation"])
-        if values.get("hires"):
-            known["hires"] = Hires(**values["hires"])
-    except TypeError:
-        return None
-    return Request(**known)

@@ -6,7 +6,6 @@ Shapes: R rows of one forward pass, K adapters, C H W latents, T tokens, D width
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
-from lorasmith.diffusion.samplers import Levels, Look
+from lorasmith.diffusion.samplers import Look
 from lorasmith.errors import Stopped
-from lorasmith.generation.ensembles import Ensemble, Member
+from lorasmith.generation.adapter_sets import AdapterSet, Member
 
 Thing = TypeVar("Thing")
 Schedule = tuple[tuple[int, Context], ...]
@@ -67,8 +66,7 @@ class _Told:
 @torch.inference_mode()
 def answer(
     base: Base,
-    levels: Levels,
-    ensemble: Ensemble,
+    adapter_set: AdapterSet,
     questions: Sequence[Question],
     stop: Callable[[], bool] | None = None,
 ) -> list[Tensor]:
@@ -90,14 +88,14 @@ def answer(
             asked = [questions[picture] for picture, _ in members]
             sigmas = [question.look.sigma for question in asked]
             context = Context.join([told.context.stretch(told.length) for _, told in members]).to(dtype=base.dtype)
-            x = torch.cat([q.look.x / math.sqrt(q.look.sigma**2 + 1) for q in asked]).to(base.dtype)
-            t = torch.tensor([levels.timestep(sigma) for sigma in sigmas], device=base.device)
-            with ensemble.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
+            x = torch.cat([q.look.x / base.parametrisation.spread(q.look.sigma) for q in asked]).to(base.dtype)
+            t = torch.tensor([base.parametrisation.time(sigma) for sigma in sigmas], dtype=torch.float64)
+            with adapter_set.acting([{m: s[q.step - 1] for m, s in q.guidance.strengths.items()} for q in asked]):
                 output = base.denoise(x, t, context, asked[0].size)
             for (picture, told), row in zip(members, torch.split(output.float(), 1), strict=True):
                 guided[picture].add_(row, alpha=told.factor)
     return [
-        levels.clean(output, question.look.x, question.look.sigma)
+        base.parametrisation.clean_at(question.look.x, output, question.look.sigma)
         for output, question in zip(guided, questions, strict=True)
     ]
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from lorasmith.errors import LorasmithError, StorageError
 from lorasmith.project import Project, safe_name
+from lorasmith.remedies import Action, Do
 
 HOME_VARIABLE = "LORASMITH_HOME"
 """Moves the folder of the user's data."""
@@ -55,7 +56,7 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands. `assignments` are its ``--set`` values; times in seconds since the epoch.
+    """A job as it stands. `assignments` are the recipe values that it sets; times in seconds since the epoch.
 
     `state` is waiting, running, stopping, done, failed or cancelled.
     """
@@ -130,7 +131,7 @@ class JobQueue:
         with self._open() as db:
             row = db.execute("select * from jobs where id = ?", (number,)).fetchone()
         if row is None:
-            raise NoSuchJobError(f"there is no job {number}.", hint="See: lorasmith queue list")
+            raise NoSuchJobError(f"there is no job {number}.", hint="See:", remedy=Do(Action.LIST_JOBS))
         return _job(row)
 
     def cancel(self, number: int) -> Job:
@@ -198,7 +199,7 @@ class JobQueue:
     def _held(self, db: sqlite3.Connection, number: int, states: tuple[str, ...], word: str) -> Job:
         row = db.execute("select * from jobs where id = ?", (number,)).fetchone()
         if row is None:
-            raise NoSuchJobError(f"there is no job {number}.", hint="See: lorasmith queue list")
+            raise NoSuchJobError(f"there is no job {number}.", hint="See:", remedy=Do(Action.LIST_JOBS))
         job = _job(row)
         if job.state not in states:
             raise NoSuchJobError(

@@ -27,6 +27,7 @@ from lorasmith.events import Event, Note, Progress, Work
 from lorasmith.jobs.queue import Job, JobQueue
 from lorasmith.locking import lock_file
 from lorasmith.project import safe_name
+from lorasmith.remedies import Action, Do, Give, Sentence
 
 _PYTHON = sys.executable
 _LOOK_SECONDS = 0.5
@@ -92,7 +93,9 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
                     if isinstance(stop, GeneratorExit):
                         raise
                     raise Stopped(
-                        f"job {claimed.id} waits again; its state is saved.", hint="Go on with: lorasmith queue run"
+                        f"job {claimed.id} waits again; its state is saved.",
+                        hint="Go on with:",
+                        remedy=Do(Action.RUN_JOBS),
                     ) from None
                 setattr(tally, ended, getattr(tally, ended) + 1)
             elif watch:
@@ -222,7 +225,7 @@ def _hold(file: Path, device: str) -> Iterator[int]:
         raise BusyError(
             f"the device {device} has a worker already, or a job that ends itself now.",
             where=file,
-            hint="Wait a moment, or name another device with --device.",
+            remedy=Sentence("Wait a moment, or name another device with ", Give("device"), "."),
         ) from None
     try:
         yield descriptor

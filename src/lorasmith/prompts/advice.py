@@ -12,6 +12,7 @@ from lorasmith.prompts.attention import parse_attention
 from lorasmith.prompts.compatibility import Compat
 from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.prompts.prompt import ParsedPrompt, parse
+from lorasmith.remedies import Action, Do
 
 Level = Literal["error", "warning", "note"]
 STRONG = 1.6  # attention weights beyond it usually break pictures
@@ -143,7 +144,7 @@ def _schedules(text: str, prompt: ParsedPrompt, steps: int) -> list[Advice]:
         if network.start and network.end and network.start.step(steps) >= network.end.step(steps):
             found.append(Advice("warning", f'adapter "{network.name}" ends before it starts: it is never on.', "U1"))
     if _DYNAMIC.search(prompt.text):
-        found.append(Advice("note", "it looks like a template: lorasmith prompt expand makes prompts of it.", "U4"))
+        found.append(Advice("note", f"it looks like a template: {Do(Action.EXPAND)} makes prompts of it.", "U4"))
     return found
 
 

@@ -46,7 +46,7 @@ class ParsedPrompt:
         return str(Tags(self.text, self.networks, self.unknown))
 
     def as_json(self) -> dict[str, Any]:
-        """The stable shape of ``lorasmith prompt parse``; curve, window and blocks only where an adapter has any."""
+        """The stable document of a parsed prompt; curve, window and blocks only where an adapter has any."""
         return {
             "networks": [
                 {"name": network.name, "te": network.te, "unet": network.unet, "dyn": network.dyn, **_more(network)}

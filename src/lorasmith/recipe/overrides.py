@@ -1,4 +1,4 @@
-"""`--set key=value`: values are TOML, or plain text where that is no TOML."""
+"""Recipe values set from outside, as ``key=value``: values are TOML, or plain text where that is no TOML."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from lorasmith.errors import UsageError
+from lorasmith.remedies import Sentence, Set
 
 
 def split_overrides(assignments: Iterable[str]) -> dict[str, str]:
@@ -17,7 +18,8 @@ def split_overrides(assignments: Iterable[str]) -> dict[str, str]:
     for assignment in assignments:
         key, sign, value = assignment.partition("=")
         if not sign or not key.strip():
-            raise UsageError("not of the form key=value.", where=f"--set {assignment}", hint="Example: --set rank=16")
+            remedy = Sentence("Example: ", Set("rank", 16))
+            raise UsageError(f"not of the form key=value: {assignment}", field="set", remedy=remedy)
         result[key.strip()] = value.strip()
     return result
 
@@ -31,7 +33,8 @@ def nest_overrides(overrides: Mapping[str, str]) -> dict[str, Any]:
         for name in tables:
             table = table.setdefault(name, {})
             if not isinstance(table, dict):
-                raise UsageError(f"{name} is a value here and a table elsewhere.", where=f"--set {path}={text}")
+                message = f"{path}={text}: {name} is a value here and a table elsewhere."
+                raise UsageError(message, field="set")
         table[key] = read_value(text)
     return result
 

@@ -146,7 +146,7 @@ def superseded(above: Mapping[str, Any]) -> frozenset[str]:
     """The keys of lower layers that do not hold any more, though `above` does not give them.
 
     `epochs` and `target_steps` belong together: a layer that gives one of them drops the lower layer's other one,
-    so that ``--set epochs=4`` means four epochs whatever the preset aims at.
+    so that setting epochs to 4 means four epochs whatever the preset aims at.
     """
     lengths = frozenset(("epochs", "target_steps"))
     given = lengths.intersection(above)

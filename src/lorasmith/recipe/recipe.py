@@ -1,7 +1,7 @@
 """The recipe: every setting of a training run, typed, with ranges. Unknown keys are refused (style habit 4).
 
 A recipe is the preset of (kind of subject, family of the base), overlaid with `[recipe]` of lora.toml, overlaid
-with `--set`. It is frozen; stages unpack what they need and know nothing of it otherwise.
+by what is set for one run. It is frozen; stages unpack what they need and know nothing of it otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from lorasmith.bases.detection import family_of, locate_base
 from lorasmith.bases.precision import Precision, Weights
@@ -21,7 +21,8 @@ from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
 from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
-from lorasmith.schema import TableModel, read_table
+from lorasmith.remedies import Give
+from lorasmith.schema import StrictTable, read_table
 
 PIXEL_STEP = 8
 """Sides in pixels are multiples of this: the factor of the families' VAE."""
@@ -56,16 +57,10 @@ OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy", "lion", "s
 ScheduleName = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "rex"]
 
 
-class RecipeTable(TableModel):
-    """A table of the recipe: no silent conversions ("16" is no number), no infinities."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-
 BlockPreset = Literal["flat", "cosine", "sine", "linear", "reverse_linear"]
 
 
-class BucketTable(RecipeTable):
+class BucketTable(StrictTable):
     """[recipe.bucket]: images are grouped by shape instead of being cut to one square."""
 
     enabled: bool = Field(default=True, description="group images by shape; false cuts all to `resolution`")
@@ -82,7 +77,7 @@ class BucketTable(RecipeTable):
     no_upscale: bool = Field(default=False, description="never enlarge an image; `min` and `max` are then ignored")
 
 
-class ConvTable(RecipeTable):
+class ConvTable(StrictTable):
     """[recipe.conv]: adapters on 3x3 convolutions too."""
 
     rank: Annotated[int, Field(ge=0, le=4096)] = Field(
@@ -92,7 +87,7 @@ class ConvTable(RecipeTable):
     tucker: bool = Field(default=False, description="a small core kernel between two 1x1 ones (lora, loha, lokr)")
 
 
-class LokrTable(RecipeTable):
+class LokrTable(StrictTable):
     """[recipe.lokr]: the two factors of a LoKr."""
 
     factor: Annotated[int, Field(ge=-1)] = Field(
@@ -102,7 +97,7 @@ class LokrTable(RecipeTable):
     both: bool = Field(default=False, description="decompose the first factor too")
 
 
-class RatesTable(RecipeTable):
+class RatesTable(StrictTable):
     """[recipe.lr]: learning rates."""
 
     unet: Rate = Field(default=5e-4, description="of the denoiser's adapter; 0 leaves the denoiser alone")
@@ -122,7 +117,7 @@ class RatesTable(RecipeTable):
         return self.text_encoder if self.text_encoder_2 is None else self.text_encoder_2
 
 
-class BlocksTable(RecipeTable):
+class BlocksTable(StrictTable):
     """[recipe.blocks]: parts of the denoiser that learn at another rate, or with another rank.
 
     Blocks are IN00 ... IN11, M00, OUT00 ... OUT11 (SDXL: IN00 ... IN08, M00, OUT00 ... OUT08), as block weights of
@@ -148,14 +143,14 @@ class BlocksTable(RecipeTable):
         return value
 
 
-class FilterTable(RecipeTable):
+class FilterTable(StrictTable):
     """[recipe.filter]: single layers by their names in adapter files, with * and ?."""
 
     only: Texts = Field(default=(), description='adapt these alone, e.g. ["*attn2*"]; none means all')
     skip: Texts = Field(default=(), description='leave these alone, e.g. ["*to_out*", "lora_te*"]')
 
 
-class DropoutTable(RecipeTable):
+class DropoutTable(StrictTable):
     """[recipe.dropout]: parts of the adapter that are left out at random while it learns."""
 
     network: Chance = Field(default=0, description="of each inner value (lora)")
@@ -163,7 +158,7 @@ class DropoutTable(RecipeTable):
     module: Chance = Field(default=0, description="of a whole layer's adapter, per pass")
 
 
-class AverageTable(RecipeTable):
+class AverageTable(StrictTable):
     """[recipe.average]: snapshots and the adapter hold an average of the steps, not the last step."""
 
     kind: Literal["none", "ema", "tail"] = Field(
@@ -173,7 +168,7 @@ class AverageTable(RecipeTable):
     share: Annotated[float, Field(gt=0, le=1)] = Field(default=0.25, description="the tail, as a share of the run")
 
 
-class ValidationTable(RecipeTable):
+class ValidationTable(StrictTable):
     """[recipe.validation]: images that are not trained on, to see whether the adapter only copies."""
 
     share: Annotated[float, Field(ge=0, le=0.5)] = Field(
@@ -182,7 +177,7 @@ class ValidationTable(RecipeTable):
     every: Interval = Field(default=Duration(1, "epochs"), description="the loss on them is told after each such time")
 
 
-class OptimizerTable(RecipeTable):
+class OptimizerTable(StrictTable):
     """[recipe.optimizer]."""
 
     name: OptimizerName = Field(
@@ -204,7 +199,7 @@ class OptimizerTable(RecipeTable):
     )
 
 
-class ScheduleTable(RecipeTable):
+class ScheduleTable(StrictTable):
     """[recipe.schedule]: the learning rate over the run."""
 
     name: ScheduleName = Field(default="cosine", description="its shape")
@@ -213,7 +208,7 @@ class ScheduleTable(RecipeTable):
     warmup: Annotated[float, Field(ge=0)] = Field(default=0, description="steps, or below 1 the share of the run")
 
 
-class LossTable(RecipeTable):
+class LossTable(StrictTable):
     """[recipe.loss]: how a difference counts, at which timestep, and where in the picture."""
 
     kind: Literal["l2", "l1", "huber", "smooth_l1"] = Field(default="l2", description="huber forgives outliers")
@@ -242,7 +237,7 @@ class LossTable(RecipeTable):
     )
 
 
-class NoiseTable(RecipeTable):
+class NoiseTable(StrictTable):
     """[recipe.noise]."""
 
     offset: Share = Field(default=0, description="strength of the noise offset; 0 is off")
@@ -263,7 +258,7 @@ class NoiseTable(RecipeTable):
     )
 
 
-class TimestepsTable(RecipeTable):
+class TimestepsTable(StrictTable):
     """[recipe.timesteps]: which timesteps rows are trained at."""
 
     min: Annotated[int, Field(ge=0, le=999)] = Field(default=0, description="the first")
@@ -275,7 +270,7 @@ class TimestepsTable(RecipeTable):
     std: Annotated[float, Field(gt=0, le=5)] = Field(default=1, description="of logit_normal")
 
 
-class CaptionTable(RecipeTable):
+class CaptionTable(StrictTable):
     """[recipe.caption]: what happens to captions at every visit."""
 
     shuffle: bool = Field(default=True, description="shuffle the tags behind the kept ones")
@@ -293,14 +288,14 @@ class CaptionTable(RecipeTable):
     max_tokens: Literal[75, 150, 225] = Field(default=75, description="longer captions are cut")
 
 
-class AugmentTable(RecipeTable):
+class AugmentTable(StrictTable):
     """[recipe.augment]: pictures that are new at every visit; latents are then not cached, which costs time."""
 
     colour: bool = Field(default=False, description="small changes of hue and brightness, at every second visit")
     random_crop: bool = Field(default=False, description="the crop of what does not fit the bucket is a random one")
 
 
-class PreserveTable(RecipeTable):
+class PreserveTable(StrictTable):
     """[recipe.preserve]: keeps the base as it was where the trigger is absent (C6)."""
 
     kind: Literal["none", "differential", "prior", "both", "images"] = Field(
@@ -331,7 +326,7 @@ class PreserveTable(RecipeTable):
         return self.kind in ("prior", "both")
 
 
-class SampleTable(RecipeTable):
+class SampleTable(StrictTable):
     """[recipe.sample]: pictures drawn with every snapshot."""
 
     prompts: Texts = Field(default=(), description="prompts; none draws nothing")
@@ -340,7 +335,7 @@ class SampleTable(RecipeTable):
     seed: int = Field(default=1, description="seed of the pictures")
 
 
-class Recipe(RecipeTable):
+class Recipe(StrictTable):
     """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins."""
 
     base: str = Field(
@@ -532,7 +527,7 @@ class Recipe(RecipeTable):
 def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) -> Recipe:
     """The project's resolved recipe. Raises RecipeError listing every fault.
 
-    `overrides` are `--set` pairs relative to `[recipe]`, values as TOML.
+    `overrides` are key and value pairs relative to `[recipe]`, values as TOML.
     """
     given = overlay(dict(project.table("recipe")), nest_overrides(overrides or {}))
     base = given.get("base", project.lora.base)
@@ -544,7 +539,7 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     if isinstance(name, str) and name != start["optimizer"]["name"]:
         start = overlay(start, OPTIMIZER_PRESETS.get(name, {}))
     values = overlay(start, given) | {"base": base}
-    where = project.where("recipe") + (" with --set" if overrides else "")
+    where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
     return read_table(Recipe, values, where=where, error=RecipeError)
 
 

@@ -16,6 +16,7 @@ from lorasmith.errors import RecipeError
 from lorasmith.project import Project, safe_name
 from lorasmith.recipe.overrides import flatten_table
 from lorasmith.recipe.recipe import Recipe, read_recipe
+from lorasmith.remedies import Give
 
 MOST_VARIANTS = 64
 MODES = ("grid", "zip")
@@ -52,7 +53,7 @@ def read_sweep(project: Project, overrides: Mapping[str, str] | None = None) -> 
         if key in SHARED or any(key.startswith(f"{shared}.") for shared in SHARED):
             raise RecipeError(f"{key} cannot differ within a sweep.", where=where, hint="Set it in [recipe].")
         if key in (overrides or {}):
-            raise RecipeError(f"{key} is varied by the sweep and set with --set.", where=where)
+            raise RecipeError(f"{key} is varied by the sweep and set with {Give('set')}.", where=where)
     variants = [_variant(project, dict(choice), overrides or {}, where) for choice in _choices(axes, mode, where)]
     names = [variant.name for variant in variants]
     if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -23,12 +23,14 @@ from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
 from lorasmith.web import read_page
 
+FAULTS_TOLD = 100
+"""Of a wrong request at most."""
 _LOG = logging.getLogger("lorasmith.server")
 _ABOUT = """Draw with adapters over HTTP. Two faces stand on one queue: `/api/v1` is our own, typed, with jobs, events
 and per-picture adapters; `/sdapi/v1` is the one that Stable Diffusion web UI clients speak.
 
 With a token every request needs `Authorization: Bearer TOKEN` (or basic auth with the token as password). Every error
-answers `{"error": {"kind", "message", "where", "hint", "status"}, "detail": ...}`."""
+answers `{"error": {"kind", "message", "where", "field", "hint", "status"}, "detail": ...}`."""
 
 
 def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAPI:
@@ -73,8 +75,11 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
 
 def _add_pages(app: FastAPI, service: Service) -> None:
     @app.get("/health", tags=["server"])
-    async def get_health() -> dict[str, str]:
-        """That the server lives; answered without a token."""
+    async def get_health(response: Response) -> dict[str, str]:
+        """That the server lives; answered without a token. 503 when its records were removed while it runs."""
+        if not service.store.is_there():
+            response.status_code = 503
+            return {"status": "its records were removed"}
         return {"status": "stopping" if service.board.closing else "ok"}
 
     @app.get("/metrics", tags=["server"], response_class=PlainTextResponse)
@@ -111,7 +116,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def tell_field(_: Request, fault: RequestValidationError) -> JSONResponse:
-        faults = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in fault.errors()]
+        errors = fault.errors()[:FAULTS_TOLD]
+        faults = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in errors]
         first = faults[0] if faults else {"loc": [], "msg": "cannot be read"}
         where = ".".join(str(part) for part in first["loc"][1:]) or "body"
         error = error_document("FieldError", str(first["msg"]), 422, where)

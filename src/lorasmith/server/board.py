@@ -18,7 +18,7 @@ from lorasmith.server.metrics import Metrics
 from lorasmith.server.orders import FINAL, State
 from lorasmith.server.readers import Reader
 from lorasmith.server.records import JobRecords
-from lorasmith.server.store import JobRow
+from lorasmith.server.rows import JobRow
 from lorasmith.server.throughput import Throughput
 
 if TYPE_CHECKING:

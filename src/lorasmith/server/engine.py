@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import open_base
 from lorasmith.errors import LorasmithError
 from lorasmith.generation.batching import Stepper
-from lorasmith.generation.request import Hires, InitImage, Request, Variation, settle
+from lorasmith.generation.checks import settle
+from lorasmith.generation.spec import Hires, InitImage, PictureSpec, Variation
 from lorasmith.images.opening import open_rgb
 from lorasmith.server.bases import BaseEntry
 from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
@@ -16,18 +17,14 @@ from lorasmith.server.orders import Order
 from lorasmith.server.settings import ServerSettings
 
 
-def request_of(order: Order, input_path: InputPath) -> Request:
-    """The drawing side's request. Raises ImageError when a picture to start from is gone."""
+def request_of(order: Order, input_path: InputPath) -> PictureSpec:
+    """The drawing side's spec. Raises ImageError when a picture to start from is gone."""
     start, hires, variation = order.start, order.hires, order.variation
     init = None
     if start is not None:
-        init = InitImage(
-            open_rgb(input_path(start.image)),
-            start.strength,
-            None if start.mask is None else open_rgb(input_path(start.mask)).convert("L"),
-            start.resize,
-        )
-    return Request(
+        mask = None if start.mask is None else open_rgb(input_path(start.mask)).convert("L")
+        init = InitImage(open_rgb(input_path(start.image)), mask, strength=start.strength, resize=start.resize)
+    return PictureSpec(
         prompt=order.prompt,
         negative=order.negative,
         seed=order.seed,
@@ -72,8 +69,8 @@ class StepperEngine:
 
     def company(self, order: Order) -> Hashable:
         plain = request_of(order.model_copy(update={"start": None}), self._input_path)
-        _, settings = settle(plain, self._stepper.desk.base)
-        return settings.width, settings.height, order.tiling, order.hires is None
+        settled = settle(plain, self._stepper.preparer.base)
+        return settled.width, settled.height, order.tiling, order.hires is None
 
     def add(self, ticket: Hashable, order: Order) -> int:
         self._stepper.add(request_of(order, self._input_path), ticket)
@@ -112,5 +109,5 @@ class StepperEngine:
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
     base = open_base(entry.source, settings.precision, weights=settings.weights)
-    stepper = Stepper(base, AdapterShelf(settings.adapters), settings.batch_size)
+    stepper = Stepper(base, AdapterCache(settings.adapters), settings.batch_size)
     return StepperEngine(stepper, input_path), base.content_hash

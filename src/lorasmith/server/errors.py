@@ -32,12 +32,18 @@ class FieldError(LorasmithError):
 
 
 def error_document(
-    kind: str, message: str, status: int, where: str | None = None, hint: str | None = None
+    kind: str,
+    message: str,
+    status: int,
+    where: str | None = None,
+    hint: str | None = None,
+    field: str | None = None,
 ) -> dict[str, Any]:
     """What is wrong, as every answer and every record shows it."""
-    return {"kind": kind, "message": message, "where": where, "hint": hint, "status": status}
+    return {"kind": kind, "message": message, "where": where, "field": field, "hint": hint, "status": status}
 
 
 def error_json(error: LorasmithError) -> dict[str, Any]:
     """An error as every answer and every record shows it."""
-    return error_document(type(error).__name__, error.message, error.http_status, error.where, error.hint)
+    kind = type(error).__name__
+    return error_document(kind, error.message, error.http_status, error.where, error.hint, error.field)

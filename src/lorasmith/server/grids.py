@@ -18,7 +18,7 @@ from lorasmith.server.orders import Hires, Order, Variation
 
 if TYPE_CHECKING:
     from lorasmith.generation.grids.axes import Axis
-    from lorasmith.generation.request import Request
+    from lorasmith.generation.spec import PictureSpec
     from lorasmith.server.service import Service
 
 
@@ -78,7 +78,7 @@ def _read(name: str, text: str, control: bool) -> Axis:
         raise FieldError(error.message, where=name, hint=error.hint) from None
 
 
-def _request(order: Order) -> Request:
+def _request(order: Order) -> PictureSpec:
     """The order as axes change it; the picture that it starts from stays outside."""
     from pathlib import Path
 
@@ -87,7 +87,7 @@ def _request(order: Order) -> Request:
     return request_of(order.model_copy(update={"start": None}), lambda name: Path(name))
 
 
-def _order(request: Request, like: Order, base: str) -> Order:
+def _order(request: PictureSpec, like: Order, base: str) -> Order:
     variation, hires = request.variation, request.hires
     return Order(
         prompt=request.prompt,

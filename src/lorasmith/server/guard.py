@@ -8,6 +8,7 @@ import binascii
 import contextlib
 import hmac
 import json
+import re
 import time
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
@@ -15,12 +16,15 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lorasmith.server.errors import error_document
+from lorasmith.server.json_values import ValueCounter
 from lorasmith.server.metrics import Metrics
 from lorasmith.server.settings import ServerSettings, is_loopback
 
 OPEN_PATHS = frozenset({"/health"})
 """What may be asked without a token: it tells nothing but that the server lives."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+STREAMS = ("/events",)
+"""Ends of paths whose answer ends when a job does: no HEAD."""
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (
         b"content-security-policy",
@@ -36,8 +40,11 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 
 
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:@/?#\s]+)(?::[0-9]{1,5})?")
+
+
 class _TooLarge(Exception):
-    """The body is longer than it may be."""
+    """The body is longer than it may be, or holds more values."""
 
 
 class Guard:
@@ -47,6 +54,8 @@ class Guard:
       is turned away), with one only those that know it, by ``Authorization: Bearer`` or as the password of basic auth.
     - What changes anything is not taken from foreign pages; which origins are not foreign, the settings say.
     - Bodies have an end.
+
+    HEAD is answered like GET, without the body.
     """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
@@ -62,8 +71,13 @@ class Guard:
             raise RuntimeError(f"{scope['type']} is not spoken here")
         started = time.monotonic()
         status = [0]
+        method = _method(scope)
+        bodiless = method == "HEAD" and not scope["path"].endswith(STREAMS)
+        scope = {**scope, "method": "GET"} if bodiless else scope
 
         async def send_guarded(message: Message) -> None:
+            if bodiless and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 status[0] = message["status"]
                 headers = list(message.get("headers", ()))
@@ -78,7 +92,7 @@ class Guard:
             await self._serve(scope, receive, send_guarded, status)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.add("lorasmith_requests_total", method=_method(scope), route=route, status=str(status[0]))
+            self._metrics.add("lorasmith_requests_total", method=method, route=route, status=str(status[0]))
             self._metrics.add("lorasmith_request_seconds_total", time.monotonic() - started, route=route)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, status: list[int]) -> None:
@@ -95,27 +109,33 @@ class Guard:
             self._metrics.add("lorasmith_refused_total", reason="size")
             await _answer(send, 413, f"the request has {length} bytes, the most are {limit}.")
             return
-        taken = 0
+        taken, counter, most = 0, ValueCounter(), self._settings.limits.body_values
+        problem: str | None = None
 
         async def receive_limited() -> Message:
-            nonlocal taken
+            nonlocal taken, problem
             message = await receive()
             if message["type"] == "http.request":
-                taken += len(message.get("body", b""))
+                body = message.get("body", b"")
+                taken += len(body)
                 if taken > limit:
+                    problem = f"the request has more than {limit} bytes."
+                elif counter.feed(body) > most:
+                    problem = f"the request holds more than {most} values."
+                if problem is not None:
                     raise _TooLarge
             return message
 
         async def send_unless_too_large(message: Message) -> None:
             # NOTE: the framework turns whatever happens while it reads a body into an answer of its own.
-            if taken <= limit or status[0]:
+            if problem is None or status[0]:
                 await send(message)
 
         with contextlib.suppress(_TooLarge):
             await self._app(scope, receive_limited, send_unless_too_large)
-        if taken > limit and not status[0]:
+        if problem is not None and not status[0]:
             self._metrics.add("lorasmith_refused_total", reason="size")
-            await _answer(send, 413, f"the request has more than {limit} bytes.")
+            await _answer(send, 413, problem)
 
     def _refusal(self, scope: Scope, headers: MutableMapping[str, str]) -> tuple[int, str, str] | None:
         """(status, reason, message) when the request is not let in."""
@@ -157,10 +177,9 @@ def _method(scope: Scope) -> str:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host
+    """The name in a Host header, without its port; nothing when it is not of the form that it must have."""
+    match = _HOST.fullmatch(host)
+    return "" if match is None else match[1]
 
 
 def _is_own(origin: str, host: str) -> bool:

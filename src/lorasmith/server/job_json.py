@@ -7,7 +7,7 @@ from typing import Any
 
 from lorasmith.server.jobs import Job
 from lorasmith.server.orders import FINAL
-from lorasmith.server.store import JobRow
+from lorasmith.server.rows import JobRow
 
 
 def live_json(job: Job) -> dict[str, Any]:

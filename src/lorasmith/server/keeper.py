@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from lorasmith.errors import LorasmithError
 from lorasmith.server.encoding import jpeg_bytes, png_bytes
 from lorasmith.server.jobs import Item, Job, Result
+from lorasmith.server.rows import PictureRow
 from lorasmith.server.sheets import draw_sheets
-from lorasmith.server.store import PictureRow, Store
+from lorasmith.server.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -77,8 +78,8 @@ class PictureKeeper:
                 created=time.time(),
                 width=picture.image.width,
                 height=picture.image.height,
-                seed=picture.request.seed,
-                prompt=picture.request.prompt,
+                seed=picture.spec.seed,
+                prompt=picture.spec.prompt,
                 base=picture.base_name,
                 document=document,
                 infotext=picture.infotext,

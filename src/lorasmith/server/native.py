@@ -24,8 +24,8 @@ from lorasmith.server.jobs import Job, JobPolicy, new_job
 from lorasmith.server.keeper import GRID
 from lorasmith.server.orders import GREATEST_SEED, Order, Start, State
 from lorasmith.server.readers import Reader
+from lorasmith.server.rows import PictureRow
 from lorasmith.server.service import Service
-from lorasmith.server.store import PictureRow
 
 POLICY = JobPolicy("native", recorded=True, keeps_pictures=True)
 MOST_JOBS, MOST_PICTURES = 500, 500
@@ -106,8 +106,8 @@ def get_bases(service: TheService) -> dict[str, Any]:
 @cache
 def list_choices() -> dict[str, list[str]]:
     """Samplers, schedules and upscalers. The first call imports what draws."""
-    from lorasmith.diffusion.samplers import SAMPLERS, SCHEDULES
-    from lorasmith.generation.request import UPSCALERS
+    from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
+    from lorasmith.generation.spec import UPSCALERS
 
     return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULES), "upscalers": list(UPSCALERS)}
 

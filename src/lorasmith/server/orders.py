@@ -1,6 +1,6 @@
 """An order: one picture as the server keeps it, before anything heavy is imported. JSON both ways.
 
-The drawing side's request (`lorasmith.generation.request`) is made from it by the worker. Pictures that an order
+The drawing side's request (`lorasmith.generation.spec`) is made from it by the worker. Pictures that an order
 starts from are named by the hash of their file among the server's inputs.
 """
 

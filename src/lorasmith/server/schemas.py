@@ -80,7 +80,7 @@ class BatchRequest(Asked):
 
 
 class GridRequest(PictureRequest):
-    """One picture varied along up to three axes, as `lorasmith grid` reads them: ``strength=0.4,0.8``,
+    """One picture varied along up to three axes, as a grid reads them: ``strength=0.4,0.8``,
     ``adapter=one,two``, ``seed=1-4``, ``prompt=cat,dog``, ``cfg=2..8/2`` ..."""
 
     x: str = Field(min_length=1, max_length=4000)
@@ -227,7 +227,7 @@ class ParseRequest(Asked):
 
 
 class ParseAnswer(Told):
-    """As `lorasmith prompt parse` gives it."""
+    """The document of a parsed prompt."""
 
     networks: list[dict[str, Any]]
     text: str

@@ -10,9 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from lorasmith.adapters.catalogue import Catalogue
+from lorasmith.errors import StorageError
+from lorasmith.locking import HeldError, hold
 from lorasmith.server.admission import Admission
 from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
@@ -28,17 +31,28 @@ from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import Store
 from lorasmith.server.worker import EngineWorker
 
+LOCK_NAME = "server.lock"
+
 
 class Service:
     """Everything behind the HTTP faces. `faces` are the policies of those whose jobs go on after a restart; `loader`
-    gives an engine on a base, left out, the real one."""
+    gives an engine on a base, left out, the real one.
+
+    The data folder is held until `stop`: of two servers only one draws what waits there. Raises StorageError when
+    another has it, or when it cannot be used.
+    """
 
     def __init__(self, settings: ServerSettings, faces: Sequence[JobPolicy], loader: Loader | None = None) -> None:
         self.settings = settings
         self.limits = settings.limits
         self.started = time.time()
         self.metrics = Metrics()
-        self.store = Store(settings.data)
+        self._held = _hold(settings.data)
+        try:
+            self.store = Store(settings.data)
+        except BaseException:
+            self._held.close()
+            raise
         self.options: dict[str, Any] = self.store.options()
         self.catalogue = Catalogue(settings.adapters)
         self.bases = list_bases(settings.bases)
@@ -66,6 +80,7 @@ class Service:
         self.worker.join()
         self.keeper.stop()
         self.store.close()
+        self._held.close()
 
     # What faces ask
 
@@ -86,8 +101,9 @@ class Service:
         return next((entry for entry in self.bases if entry.name == chosen), self.bases[0])
 
     def set_option(self, name: str, value: object) -> None:
-        self.options[name] = value
+        """Set an option for all clients, for good. Raises StorageError, and it is as it was."""
         self.store.set_option(name, value)
+        self.options[name] = value
 
     def status(self) -> dict[str, Any]:
         """The server at a glance."""
@@ -126,3 +142,17 @@ class Service:
         gauge("lorasmith_base_loaded", "1 when a base is in memory.", lambda: float(self.worker.base is not None))
         gauge("lorasmith_uptime_seconds", "Since the start.", lambda: time.time() - self.started)
         gauge("process_resident_memory_bytes", "Memory in use.", resident_bytes)
+
+
+def _hold(folder: Path) -> BinaryIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return hold(folder / LOCK_NAME)
+    except HeldError as held:
+        raise StorageError(
+            f"another server works here: process {held.process or 'unknown'}.",
+            where=folder,
+            hint="Stop that one, or give this one another folder for its data.",
+        ) from None
+    except OSError as fault:
+        raise StorageError(f"cannot write: {fault.strerror}.", where=folder) from fault

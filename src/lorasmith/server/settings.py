@@ -17,9 +17,11 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Limits:
-    """The most of everything in one request, and in the queue. Sizes are pixels or characters."""
+    """The most of everything in one request, and in the queue. Sizes are pixels or characters; `body_values` are the
+    tables, lists, texts and commas of a request's JSON."""
 
     body_bytes: int = 64 * MIB
+    body_values: int = 100_000
     pixels: int = 2048 * 2048
     steps: int = 200
     pictures: int = 64

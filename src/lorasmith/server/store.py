@@ -11,13 +11,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import StorageError
 from lorasmith.project import write_file
 from lorasmith.server.orders import Order, State
+from lorasmith.server.rows import ItemRow, JobRow, PictureRow, job_row, picture_row
 
 FILE_NAME = "server.sqlite"
 JOBS_KEPT = 10_000
@@ -68,52 +68,6 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class ItemRow:
-    """One picture of a job: what was ordered, and what became of it."""
-
-    number: int
-    order: Order
-    state: State
-    picture: str | None
-    error: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class JobRow:
-    """A job as it is kept. `created` and `finished` are seconds since 1970."""
-
-    id: str
-    client: str
-    face: str
-    kind: str
-    state: State
-    created: float
-    finished: float | None
-    detail: dict[str, Any]
-    items: tuple[ItemRow, ...]
-
-
-@dataclass(frozen=True)
-class PictureRow:
-    """A kept picture without its bytes. `document` is the JSON that its file carries."""
-
-    id: str
-    job: str | None
-    number: int
-    created: float
-    width: int
-    height: int
-    seed: int
-    prompt: str
-    base: str
-    document: dict[str, Any]
-    infotext: str
-    bytes: int
-    kind: str
-    order: Order | None
-
-
 class Store:
     """Everything below `folder`. Raises StorageError where the disk does not play along."""
 
@@ -128,6 +82,7 @@ class Store:
             self._db.execute("pragma foreign_keys = on")
             self._db.execute("pragma busy_timeout = 5000")
             migrate(self._db)
+            self._opened = _identity(folder / FILE_NAME)
         except OSError as fault:
             raise StorageError(f"cannot write: {fault.strerror}.", where=folder) from fault
         except sqlite3.Error as fault:
@@ -137,6 +92,10 @@ class Store:
                 hint="Free some space, move the file away, or give another --data folder.",
             ) from fault
 
+    def is_there(self) -> bool:
+        """Whether the file of the records is still the one that was opened."""
+        return _identity(self.folder / FILE_NAME) == self._opened
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
@@ -144,6 +103,12 @@ class Store:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
+            if not self.is_there():
+                raise StorageError(
+                    "the server's records were removed or replaced while it runs; what happens is not written.",
+                    where=self.folder / FILE_NAME,
+                    hint="Put the file back if you moved it, and start the server anew.",
+                )
             try:
                 self._db.execute("begin immediate")
                 try:
@@ -225,7 +190,7 @@ class Store:
             heads = self._rows(
                 f"select id, client, face, kind, state, created, finished, detail from job {where}", values
             )
-            return [_job_row(head, self._items(head[0])) for head in heads]
+            return [job_row(head, self._items(head[0])) for head in heads]
 
     def _items(self, job: str) -> tuple[ItemRow, ...]:
         rows = self._rows(
@@ -301,7 +266,7 @@ class Store:
             f" wanted from picture {where}",
             values,
         )
-        return [_picture_row(row) for row in rows]
+        return [picture_row(row) for row in rows]
 
     # Inputs and options
 
@@ -345,16 +310,13 @@ def _count_empty(db: sqlite3.Connection, job: str | None) -> None:
     )
 
 
-def _job_row(head: tuple[Any, ...], items: tuple[ItemRow, ...]) -> JobRow:
-    name, client, face, kind, state, created, finished, detail = head
-    return JobRow(name, client, face, kind, state, created, finished, json.loads(detail), items)
-
-
-def _picture_row(row: tuple[Any, ...]) -> PictureRow:
-    name, job, number, created, width, height, seed, prompt, base, document, infotext, size, kind, wanted = row
-    order = Order.model_validate_json(wanted) if wanted else None
-    known = json.loads(document)
-    return PictureRow(name, job, number, created, width, height, seed, prompt, base, known, infotext, size, kind, order)
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None when there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def migrate(db: sqlite3.Connection) -> None:

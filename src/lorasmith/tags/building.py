@@ -25,6 +25,7 @@ from lorasmith.events import Progress, Work, eta
 from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
 from lorasmith.project import Project, replacing, safe_name, write_file
+from lorasmith.remedies import Action, Do
 from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.words import join_tags, split_tags
@@ -95,8 +96,8 @@ def pack_zip(project: Project, target: Path) -> Path:
     """
     images = [path for path in sorted(project.built_dataset.glob("*/*")) if is_image_name(path)]
     if not images:
-        hint = f"Build it first: lorasmith tag {printable(str(project.root))} --write"
-        raise ProjectError("nothing was built yet.", where=project.built_dataset, hint=hint)
+        build = Do(Action.TAG, project=project.root, write=True)
+        raise ProjectError("nothing was built yet.", where=project.built_dataset, hint="Build it first:", remedy=build)
     if target.exists() and not zipfile.is_zipfile(target):
         raise ProjectError("there is something else of that name.", where=target, hint="Choose another name.")
     taken: set[str] = set()
@@ -187,7 +188,7 @@ def _describe(project: Project, places: Sequence[Placed], general: Settings, buc
     document.add(
         tomlkit.comment("For kohya's trainer: --dataset_config. Paths are those of this machine; built anew by:")
     )
-    document.add(tomlkit.comment("lorasmith tag PROJECT --write"))
+    document.add(tomlkit.comment(str(Do(Action.TAG, project="PROJECT", write=True))))
     keep = len(split_tags(project.lora.trigger))
     document["general"] = {"caption_extension": CAPTION_EXTENSION, "keep_tokens": keep} | dict(general)
     members: dict[str, list[Item]] = {}

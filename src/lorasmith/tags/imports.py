@@ -42,7 +42,7 @@ class Imported:
     left: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The document of ``lorasmith tag --import --json``."""
+        """The document of an import of tags."""
         return {
             "source": self.source,
             "matched": list(self.matched),

@@ -7,16 +7,16 @@ from lorasmith.dataset.reading import Dataset
 from lorasmith.events import Work
 from lorasmith.project import Project
 from lorasmith.tags.pipeline import open_desk
-from lorasmith.tags.review import RULE_IDS, Lore, review_desk
+from lorasmith.tags.review import RULE_IDS, Vocabulary, review_desk
 from lorasmith.tags.sights import read_sights
 
 
-def inspect_project(project: Project, dataset: Dataset, lore: Lore | None = None) -> Work[Inspection]:
-    """Run every rule, D and T, over a project. `lore` is what is known outside of it (T2).
+def inspect_project(project: Project, dataset: Dataset, vocabulary: Vocabulary | None = None) -> Work[Inspection]:
+    """Run every rule, D and T, over a project. `vocabulary` is what is known outside of it (T2).
 
     Raises RefusedError, before anything is said, for what must not be trained; ProjectError for a wrong `waive`.
     """
     desk = open_desk(project, dataset)
-    also = review_desk(desk, lore)
+    also = review_desk(desk, vocabulary)
     tags = {name: image.tags for name, image in desk.raw.items()}
     return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(desk.raw)))

@@ -1,6 +1,6 @@
 """Captions and metadata files as kohya's tagger writes them, from the stored scores: to the byte, with its oddities.
 
-What the documentation promises is what `lorasmith tag` does by itself; this is for those whose training must see the
+What the documentation promises is what captions are by themselves; this is for those whose training must see the
 same captions as before. Where the two differ:
 
 - underscores become spaces in tags of more than three letters only, whatever face the letters make;
@@ -21,6 +21,7 @@ from typing import Any
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError, UsageError
 from lorasmith.project import Project, write_file
+from lorasmith.remedies import Action, Do
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.refusal import refuse_images
 from lorasmith.tags.settings import TagsTable, read_settings
@@ -48,7 +49,8 @@ def compute_as_kohya(project: Project, dataset: Dataset) -> Mapping[str, str]:
         said = (*stored.get(item.content, ()), *stored.get(item.facts.sha256, ()))
         tags = next((one for one in said if not settings.tagger or is_called(one.tagger, settings.tagger)), None)
         if tags is None:
-            raise DatasetError("no tagger has seen it.", where=item.name, hint="Tag first: lorasmith tag --tagger NAME")
+            tag = Do(Action.TAG, tagger="NAME")
+            raise DatasetError("no tagger has seen it.", where=item.name, hint="Tag first:", remedy=tag)
         scores = {(tag.name, tag.category): tag.score for tag in tags.tags}
         captions[item.name] = SEPARATOR.join(_arrange(scores, names, settings, first))
     raw = read_raw_tags(project, dataset)

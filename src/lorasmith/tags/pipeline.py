@@ -41,7 +41,7 @@ class Captioning:
     rules: tuple[RuleEffect, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The document of ``lorasmith tag --json``."""
+        """The document of all captions."""
         rules = [{"name": rule.name, "changed": rule.changed} for rule in self.rules]
         return {"captions": dict(self.captions), "rules": rules}
 
@@ -70,7 +70,7 @@ class TagFate:
     steps: tuple[Step, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """One entry of the "tags" of ``lorasmith tag --explain``."""
+        """One entry of the "tags" of an explanation."""
         steps = [{"rule": step.rule, "id": step.id, "fate": step.fate, "why": step.why} for step in self.steps]
         return {
             "tag": self.tag,
@@ -95,7 +95,7 @@ class Explanation:
     imported: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The document of ``lorasmith tag --explain``."""
+        """The document that explains one caption."""
         return {
             "image": self.image,
             "source": self.source,

@@ -27,7 +27,7 @@ class TagRow:
     fused: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """One entry of the "tags" of ``lorasmith tag --table``."""
+        """One entry of the "tags" of the table."""
         return {
             "tag": self.tag,
             "images": self.images,
@@ -49,7 +49,7 @@ class TagTable:
     typos: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
-        """The document of ``lorasmith tag --table``."""
+        """The document of the table."""
         return {
             "images": self.images,
             "with_trigger": self.with_trigger,

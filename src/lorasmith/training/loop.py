@@ -9,14 +9,17 @@ from lorasmith.bases.base import Base, open_base
 from lorasmith.errors import RecipeError
 from lorasmith.events import Done, Note, SweepDone, Work
 from lorasmith.project import Project
+from lorasmith.recipe.estimates import write_pace
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.sweep import Variant
 from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.runs.interruption import heed_interrupts, stoppable
+from lorasmith.training.runs.metadata import Making
 from lorasmith.training.runs.run_set import RunSet, latest_run, latest_sweep, place_runs
 from lorasmith.training.runs.session import RunSession
 from lorasmith.training.step_loop import StepLoop
 from lorasmith.training.steps.process_group import first_alone, join_processes
+from lorasmith.training.unpacking import unpack
 
 
 def train(
@@ -83,11 +86,15 @@ def _train(
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None and processes.writes:
             runs.create(variants, [each.plan for each in inputs])
-        sessions = [
-            RunSession(variant.name, project, variant.recipe, each, runs.runs[variant.name], base)
-            for variant, each in zip(variants, inputs, strict=True)
-        ]
-        done = yield from StepLoop(project, base, sessions, wish, processes, runs).work()
+        sessions = []
+        for variant, each in zip(variants, inputs, strict=True):
+            run = runs.runs[variant.name]
+            making = Making(project, variant.recipe, each, base, run.name)
+            sessions.append(RunSession(variant.name, unpack(variant.recipe), each, run, base, making))
+        loop = StepLoop(project, base, sessions, wish, processes, runs)
+        done = yield from loop.work()
+        if loop.pace.known and processes.writes:
+            write_pace(project.cache, recipes[0], loop.pace.per_row_pixel)
         if isinstance(done, SweepDone) and processes.writes:
             runs.write_done(done)
             yield done
@@ -113,6 +120,6 @@ def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | Non
 
 
 def _check_clip_skip(recipe: Recipe, base: Base) -> None:
-    layers = min(int(encoder.model.config.num_hidden_layers) for encoder in base.text_encoders)
+    layers = base.prompt_encoder.most_clip_skip
     if recipe.clip_skip > layers:
         raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} has {layers} layers.")

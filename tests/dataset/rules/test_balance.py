@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lorasmith.dataset.evidence import Evidence
-from lorasmith.dataset.findings import Remedy
+from lorasmith.dataset.findings import AutoFix
 from lorasmith.dataset.rules.balance import RULE
-from tests.dataset.evidences import evidence, picture, pictures
+from lorasmith.remedies import Action, Do
+from tests.dataset.evidences import evidence, picture, pictures, steps
 
 
 def roles(primary: int, repeats: int, supporting: int) -> Evidence:
@@ -40,7 +41,7 @@ def test_a_year_is_no_repeats() -> None:
     said = [*pictures(3), picture("x.png", folder="2019_holiday", repeats=2019)]
     warning, _ = RULE.check(evidence(said))
     assert (warning.level, warning.images) == ("warning", ("x.png",))
-    assert warning.remedy == Remedy("show once", ("x.png",))
+    assert warning.fix == AutoFix("show once", ("x.png",))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_year_is_no_repeats() -> None:
 def test_primaries_count_about_double(primary: int, repeats: int, supporting: int, fits: bool) -> None:
     found = [finding for finding in RULE.check(roles(primary, repeats, supporting)) if finding.level == "warning"]
     assert (found == []) is fits
-    assert all("lorasmith curate solve" in finding.advice for finding in found)
+    assert all(Do(Action.SOLVE, project="PROJECT") in steps(finding.advice) for finding in found)
 
 
 def test_no_member_dominates() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lorasmith.dataset.evidence import Evidence, Group
 from lorasmith.dataset.rules.clones import RULE
-from tests.dataset.evidences import altered, evidence, picture, pictures
+from lorasmith.remedies import Action, Do
+from tests.dataset.evidences import altered, evidence, picture, pictures, steps
 
 GROUP = Group("same", ("p000.png", "p001.png"))
 
@@ -20,7 +21,7 @@ def failing() -> Evidence:
 def test_copies_beyond_three_in_a_hundred() -> None:
     (finding,) = RULE.check(failing())
     assert finding.images == ("p001.png",), "the first one is no clone"
-    assert "replace-clones" in finding.advice
+    assert steps(finding.advice) == [Do(Action.ALTER, project="PROJECT", replace_clones=True)]
 
 
 def test_near_duplicates_are_no_clones_and_altered_ones_are_told() -> None:

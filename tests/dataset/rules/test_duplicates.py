@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lorasmith.dataset.evidence import Evidence, Group, Likeness
-from lorasmith.dataset.findings import Remedy
+from lorasmith.dataset.findings import AutoFix
 from lorasmith.dataset.rules.duplicates import RULE
 from lorasmith.images.exposure import Exposure
 from lorasmith.project import SubjectKind
@@ -27,13 +27,13 @@ def test_the_best_is_kept_with_the_reason() -> None:
     (finding,) = RULE.check(failing())
     assert finding.message == "p001.png, p002.png: each a near-duplicate of p000.png."
     assert finding.advice == "Keep p000.png (it is the largest), remove the others."
-    assert finding.remedy == Remedy("reject", ("p001.png", "p002.png"))
+    assert finding.fix == AutoFix("reject", ("p001.png", "p002.png"))
 
 
 @pytest.mark.parametrize("kind", ["same", "near", "mirrored", "padded"])
 def test_every_kind_of_copy_can_be_rejected(kind: Likeness) -> None:
     (finding,) = RULE.check(evidence(pictures(9), groups=(Group(kind, ("p000.png", "p001.png")),)))
-    assert (finding.level, finding.remedy) == ("warning", Remedy("reject", ("p001.png",)))
+    assert (finding.level, finding.fix) == ("warning", AutoFix("reject", ("p001.png",)))
 
 
 def test_clones_of_an_image_that_goes_itself() -> None:
@@ -41,26 +41,26 @@ def test_clones_of_an_image_that_goes_itself() -> None:
     _, finding = RULE.check(evidence(pictures(9), groups=groups))
     assert finding.message == "p002.png: identical to p001.png."
     assert finding.advice == "Remove it; p001.png itself goes in favour of p000.png."
-    assert finding.remedy == Remedy("reject", ("p002.png",))
+    assert finding.fix == AutoFix("reject", ("p002.png",))
 
 
 def test_a_crop_may_be_meant() -> None:
     (finding,) = RULE.check(evidence(pictures(9), groups=(Group("cropped", ("p000.png", "p001.png")),)))
-    assert (finding.level, finding.remedy) == ("note", None)
+    assert (finding.level, finding.fix) == ("note", None)
 
 
 def test_what_the_user_keeps_is_not_rejected() -> None:
     base = failing()
     kept = evidence(pictures(20), groups=base.groups, kept=frozenset({"p001.png"}))
     (finding,) = RULE.check(kept)
-    assert finding.remedy == Remedy("reject", ("p002.png",))
+    assert finding.fix == AutoFix("reject", ("p002.png",))
     assert list(RULE.check(evidence(pictures(3), blur={"p001.png": 0.5}, kept=frozenset({"p001.png"})))) == []
 
 
 def test_a_blur() -> None:
     (finding,) = RULE.check(evidence(pictures(20), blur={"p003.png": 0.3, "p004.png": 0.1}))
     assert finding.images == ("p003.png",)
-    assert finding.remedy == Remedy("reject", ("p003.png",))
+    assert finding.fix == AutoFix("reject", ("p003.png",))
 
 
 def test_a_blur_that_is_tagged_stays() -> None:
@@ -96,7 +96,7 @@ def test_a_tiny_subject() -> None:
 )
 def test_light(light: Exposure, bad: bool) -> None:
     found = list(RULE.check(evidence(pictures(3), exposure={"p000.png": light})))
-    assert [(finding.level, finding.images, finding.remedy) for finding in found] == (
+    assert [(finding.level, finding.images, finding.fix) for finding in found] == (
         [("warning", ("p000.png",), None)] if bad else []
     )
     assert list(RULE.check(evidence([picture("p000.png", "night")], exposure={"p000.png": light}))) == []

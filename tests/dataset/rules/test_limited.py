@@ -32,4 +32,4 @@ def test_the_rules_own_numbers() -> None:
 
 def test_the_target_is_said() -> None:
     (finding,) = RULE.check(failing())
-    assert "50 to 90" in finding.advice
+    assert "50 to 90" in str(finding.advice)

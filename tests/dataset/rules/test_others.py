@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lorasmith.dataset.evidence import Evidence
-from lorasmith.dataset.findings import Remedy
+from lorasmith.dataset.findings import AutoFix
 from lorasmith.dataset.rules.others import RULE
 from lorasmith.project import MemberTable, SubjectKind
 from tests.dataset.evidences import evidence, picture, pictures
@@ -27,7 +27,7 @@ def failing() -> Evidence:
 def test_somebody_else_is_found(base: list[tuple[object, str]]) -> None:
     (finding,) = RULE.check(evidence([*base, OTHER]))  # type: ignore[list-item]
     assert (finding.level, finding.images) == ("warning", ("other.png",))
-    assert finding.remedy == Remedy("reject", ("other.png",))
+    assert finding.fix == AutoFix("reject", ("other.png",))
     assert "blonde hair" in finding.message
 
 
@@ -88,4 +88,4 @@ def test_members_of_a_bundle_are_compared_with_their_own() -> None:
 
 def test_the_user_may_keep_it() -> None:
     (finding,) = RULE.check(evidence([*TAGGED, OTHER], kept=frozenset({"other.png"})))
-    assert finding.remedy is None
+    assert finding.fix is None

@@ -30,4 +30,4 @@ def test_sizes(own: int, adopted: int, fits: bool) -> None:
 
 def test_when_to_stop() -> None:
     (finding,) = RULE.check(round_two(30, 30))
-    assert "strength 0.8" in finding.advice
+    assert "strength 0.8" in str(finding.advice)

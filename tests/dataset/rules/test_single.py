@@ -7,7 +7,8 @@ import pytest
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.rules.single import RULE
 from lorasmith.project import SubjectKind
-from tests.dataset.evidences import Said, altered, evidence, picture, pictures
+from lorasmith.remedies import Action, Do
+from tests.dataset.evidences import Said, altered, evidence, picture, pictures, steps
 
 ONE = picture("one.png", "smile")
 
@@ -44,8 +45,8 @@ def test_a_grayscale_version_is_a_must() -> None:
 )
 def test_how_to_cut(kind: str, how: str) -> None:
     (finding,) = RULE.check(evidence([ONE], SubjectKind(kind)))
-    assert how in finding.advice
-    assert "lorasmith curate cut PROJECT one.png" in finding.advice
+    assert how in str(finding.advice)
+    assert steps(finding.advice) == [Do(Action.CUT, project="PROJECT", image="one.png")]
 
 
 def test_two_images_are_no_single_one() -> None:

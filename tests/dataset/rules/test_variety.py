@@ -37,7 +37,7 @@ def test_what_only_one_image_shows_is_named() -> None:
 def test_one_framing_only(tags: str, word: str) -> None:
     (finding,) = RULE.check(evidence(pictures(12, tags)))
     assert finding.level == "warning"
-    assert f"Prompts for a {word} will fail" in finding.advice
+    assert f"Prompts for a {word} will fail" in str(finding.advice)
 
 
 def test_a_label_of_the_user_counts() -> None:

@@ -19,9 +19,9 @@ from lorasmith.generation.grids.axes import (
     swap_axis,
 )
 from lorasmith.generation.grids.typed import axis_kinds, read_axis
-from lorasmith.generation.request import Hires, Request
+from lorasmith.generation.spec import Hires, PictureSpec
 
-REQUEST = Request("a red hat, blue sky", negative="red nose")
+REQUEST = PictureSpec("a red hat, blue sky", negative="red nose")
 
 
 def prompts(*axes: Axis, draft: Draft | None = None) -> list[str]:
@@ -67,7 +67,7 @@ def test_swaps_of_two_axes_do_not_take_each_others_words() -> None:
 
 
 def test_orders_trade_places() -> None:
-    draft = Draft(Request("hat, a red hat and sky"))
+    draft = Draft(PictureSpec("hat, a red hat and sky"))
     assert prompts(order_axis(["hat", "red hat"]), draft=draft) == ["hat, a red hat and sky", "red hat, a hat and sky"]
     assert len(order_axis(["a", "b", "c"])) == 6
     with pytest.raises(PromptError, match='"moon" is not in the prompt'):
@@ -79,8 +79,8 @@ def test_orders_trade_places() -> None:
 
 def test_fields_and_their_parts() -> None:
     edit = field_axis("hires.scale", [1.5]).edits[0]
-    assert edit(Draft(REQUEST)).request.hires == Hires(scale=1.5)
-    kept = edit(Draft(Request("a", hires=Hires(steps=7)))).request.hires
+    assert edit(Draft(REQUEST)).spec.hires == Hires(scale=1.5)
+    kept = edit(Draft(PictureSpec("a", hires=Hires(steps=7)))).spec.hires
     assert kept == Hires(scale=1.5, steps=7)
     with pytest.raises(UsageError, match="no picture to start from"):
         field_axis("init.strength", [0.5]).edits[0](Draft(REQUEST))

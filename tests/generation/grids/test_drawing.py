@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
-from lorasmith.adapters.shelf import AdapterShelf
 from lorasmith.bases.base import Base
 from lorasmith.errors import BaseError, RefusedError, StorageError, UsageError
 from lorasmith.events import Event, Note, Progress, finish
@@ -33,41 +33,41 @@ from lorasmith.generation.grids.folders import claim_folder
 from lorasmith.generation.grids.marks import Marks, copy_kept, find_folder, read_marks
 from lorasmith.generation.grids.publishing import RECORD, publish, tell_settings
 from lorasmith.generation.pictures import Picture, read_picture
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from tests.adapters.drawing import trained_adapter
 
-REQUEST = Request("red hat", seed=3, steps=2)
+REQUEST = PictureSpec("red hat", seed=3, steps=2)
 
 
 @pytest.fixture
-def studio(tmp_path: Path, tiny_base: Base) -> Studio:
+def pipeline(tmp_path: Path, tiny_base: Base) -> Pipeline:
     for seed, name in enumerate(("early", "late")):
         adapter = trained_adapter(tiny_base, rank=2, alpha=2.0, seed=seed)
         save_adapter(tmp_path / "adapters" / f"{name}.safetensors", adapter, torch.float32)
-    return Studio(tiny_base, AdapterShelf([tmp_path / "adapters"]), batch_size=4)
+    return Pipeline(tiny_base, AdapterCache([tmp_path / "adapters"]), batch_size=4)
 
 
 def order_of(
-    studio: Studio, folder: Path, x: Axis, y: Axis = STILL, z: Axis = STILL, request: Request = REQUEST
+    pipeline: Pipeline, folder: Path, x: Axis, y: Axis = STILL, z: Axis = STILL, spec: PictureSpec = REQUEST
 ) -> Order:
-    return finish(take_order(request, x, y, lambda _: studio, folder, z=z, adapter="late"))
+    return finish(take_order(spec, x, y, lambda _: pipeline, folder, z=z, adapter="late"))
 
 
-def drawn(studio: Studio, order: Order, seen: list[Event] | None = None) -> Grid:
-    return finish(draw_order(order, lambda _: studio), None if seen is None else seen.append)
+def drawn(pipeline: Pipeline, order: Order, seen: list[Event] | None = None) -> Grid:
+    return finish(draw_order(order, lambda _: pipeline), None if seen is None else seen.append)
 
 
-def test_snapshots_by_strengths_with_control_drawn_once_and_kept(studio: Studio, tmp_path: Path) -> None:
+def test_snapshots_by_strengths_with_control_drawn_once_and_kept(pipeline: Pipeline, tmp_path: Path) -> None:
     x, y = strength_axis([0.5, 1.0]), adapter_axis(["early", "late"])
-    order = order_of(studio, tmp_path / "g", x, y)
+    order = order_of(pipeline, tmp_path / "g", x, y)
     assert count_cost(order) == Cost(cells=6, impossible=0, pictures=5, kept=0, steps=10)
     seen: list[Event] = []
-    grid = drawn(studio, order, seen)
+    grid = drawn(pipeline, order, seen)
     assert [(cell.x, cell.y) for cell in grid.cells[:3]] == [
         *((CONTROL, "early"), ("strength 0.5", "early"), ("strength 1", "early")),
     ]
-    assert [cell.request.prompt for cell in grid.cells if cell.request] == [
+    assert [cell.spec.prompt for cell in grid.cells if cell.spec] == [
         *("red hat", "red hat <lora:early:0.5>", "red hat <lora:early:1>"),
         *("red hat", "red hat <lora:late:0.5>", "red hat <lora:late:1>"),
     ]
@@ -79,80 +79,80 @@ def test_snapshots_by_strengths_with_control_drawn_once_and_kept(studio: Studio,
     assert len(list((tmp_path / "g" / CELLS).iterdir())) == 5
 
     # The same cells under other axes are known again; a file that is another's picture is not taken for it.
-    again = order_of(studio, tmp_path / "g", strength_axis([1.0, 0.7]), adapter_axis(["late"]))
+    again = order_of(pipeline, tmp_path / "g", strength_axis([1.0, 0.7]), adapter_axis(["late"]))
     assert [wanted.kept for wanted in again.pictures] == [True, True, False]
     last = grid.cells[-1].path
     assert last is not None
     first = grid.cells[0].path
     assert first is not None
     last.write_bytes(first.read_bytes())
-    again = order_of(studio, tmp_path / "g", strength_axis([1.0]), adapter_axis(["late"]))
+    again = order_of(pipeline, tmp_path / "g", strength_axis([1.0]), adapter_axis(["late"]))
     assert [wanted.kept for wanted in again.pictures] == [True, False]
 
 
-def test_another_adapter_under_the_same_name_is_drawn_anew(studio: Studio, tiny_base: Base, tmp_path: Path) -> None:
-    before = order_of(studio, tmp_path, strength_axis([1.0]))
+def test_another_adapter_under_the_same_name_is_drawn_anew(pipeline: Pipeline, tiny_base: Base, tmp_path: Path) -> None:
+    before = order_of(pipeline, tmp_path, strength_axis([1.0]))
     changed = trained_adapter(tiny_base, rank=2, alpha=2.0, seed=7)
     save_adapter(tmp_path / "adapters" / "late.safetensors", changed, torch.float32)
-    after = order_of(studio, tmp_path, strength_axis([1.0]))
+    after = order_of(pipeline, tmp_path, strength_axis([1.0]))
     assert before.pictures[0].key == after.pictures[0].key  # the control
     assert before.pictures[1].key != after.pictures[1].key
 
 
-def test_failing_cells_say_why_and_the_others_are_drawn(studio: Studio, tmp_path: Path) -> None:
+def test_failing_cells_say_why_and_the_others_are_drawn(pipeline: Pipeline, tmp_path: Path) -> None:
     x = swap_axis([("hat", "hat"), ("wool", "hair")])
-    order = order_of(studio, tmp_path, x, adapter_axis(["early", "laet"]), field_axis("steps", [1, 0]))
-    grid = drawn(studio, order)
+    order = order_of(pipeline, tmp_path, x, adapter_axis(["early", "laet"]), field_axis("steps", [1, 0]))
+    grid = drawn(pipeline, order)
     assert [cell.error is None for cell in grid.cells] == [True, False, False, False, False, False, False, False]
     assert "neither in the prompt" in (grid.cells[1].error or "")
     assert "Did you mean late" in (grid.cells[2].error or "")
-    assert "steps = 0" in (grid.cells[4].error or "")
+    assert "steps: 0" in (grid.cells[4].error or "")
     assert grid.page(1)[0][0] is grid.cells[4]
 
 
 def test_a_picture_that_fails_while_it_is_drawn_fails_alone(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw = studio.draw
+    draw = pipeline.draw
 
-    def fail(requests: Sequence[Request]) -> Generator[Event, None, list[Picture]]:
-        if any(request.seed == 2 for request in requests):
+    def fail(specs: Sequence[PictureSpec]) -> Generator[Event, None, list[Picture]]:
+        if any(spec.seed == 2 for spec in specs):
             raise RuntimeError("out of memory")
-        return (yield from draw(requests))
+        return (yield from draw(specs))
 
-    monkeypatch.setattr(studio, "draw", fail)
-    grid = drawn(studio, order_of(studio, tmp_path, field_axis("seed", [1, 2, 3])))
+    monkeypatch.setattr(pipeline, "draw", fail)
+    grid = drawn(pipeline, order_of(pipeline, tmp_path, field_axis("seed", [1, 2, 3])))
     assert [cell.error for cell in grid.cells] == [None, "out of memory", None]
 
 
-def test_stopping_keeps_what_is_drawn(studio: Studio, tmp_path: Path) -> None:
-    order = order_of(studio, tmp_path, field_axis("seed", [1, 2, 3, 4, 5, 6]))
-    work = draw_order(order, lambda _: studio)
+def test_stopping_keeps_what_is_drawn(pipeline: Pipeline, tmp_path: Path) -> None:
+    order = order_of(pipeline, tmp_path, field_axis("seed", [1, 2, 3, 4, 5, 6]))
+    work = draw_order(order, lambda _: pipeline)
     while len(list((tmp_path / CELLS).glob("*.png"))) < 4:
         next(work)
     work.close()
-    again = order_of(studio, tmp_path, field_axis("seed", [1, 2, 3, 4, 5, 6]))
+    again = order_of(pipeline, tmp_path, field_axis("seed", [1, 2, 3, 4, 5, 6]))
     assert [wanted.kept for wanted in again.pictures] == [True] * 4 + [False] * 2
 
 
-def test_a_refused_prompt_refuses_the_grid(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_request: Request) -> None:
+def test_a_refused_prompt_refuses_the_grid(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_spec: PictureSpec) -> None:
         raise RefusedError("refused", where="prompt")
 
-    monkeypatch.setattr(studio, "check", refuse)
+    monkeypatch.setattr(pipeline, "check", refuse)
     with pytest.raises(RefusedError):
-        order_of(studio, tmp_path, field_axis("seed", [1]))
+        order_of(pipeline, tmp_path, field_axis("seed", [1]))
 
 
-def test_a_base_that_does_not_load_fails_its_cells(studio: Studio, tmp_path: Path) -> None:
-    def open_studio(name: str) -> Studio:
+def test_a_base_that_does_not_load_fails_its_cells(pipeline: Pipeline, tmp_path: Path) -> None:
+    def open_pipeline(name: str) -> Pipeline:
         if name == "gone":
             raise BaseError("no such base.", where=name)
-        return studio
+        return pipeline
 
     x = Axis("base", ("a", "b"), (_on("tiny"), _on("gone")))
-    order = finish(take_order(REQUEST, x, STILL, open_studio, tmp_path))
-    grid = finish(draw_order(order, open_studio))
+    order = finish(take_order(REQUEST, x, STILL, open_pipeline, tmp_path))
+    grid = finish(draw_order(order, open_pipeline))
     assert [cell.error for cell in grid.cells] == [None, "gone: no such base."]
 
 
@@ -160,18 +160,18 @@ def _on(name: str) -> Edit:
     return lambda draft: replace(draft, base=name)
 
 
-def test_a_published_grid_and_its_favourites(studio: Studio, tmp_path: Path) -> None:
+def test_a_published_grid_and_its_favourites(pipeline: Pipeline, tmp_path: Path) -> None:
     folder = tmp_path / "grids" / "one"
-    order = order_of(studio, folder, strength_axis([1.0]), field_axis("seed", [1, 2]), field_axis("steps", [1, 0]))
+    order = order_of(pipeline, folder, strength_axis([1.0]), field_axis("seed", [1, 2]), field_axis("steps", [1, 0]))
     claim_folder(folder, RECORD)
-    published = finish(publish(drawn(studio, order), title="A </script> title"))
+    published = finish(publish(drawn(pipeline, order), title="A </script> title"))
     assert [sheet.name for sheet in published.sheets] == ["grid-1.png", "grid-2.png"]
     with Image.open(published.sheets[0]) as sheet:
         assert sheet.width > 2 * 192
     record = json.loads(published.record.read_text("utf-8"))
     assert (record["title"], record["x"]["labels"]) == ("A </script> title", [CONTROL, "strength 1"])
     assert len(record["cells"]) == 8
-    assert "steps = 0" in record["cells"][4]["error"]
+    assert "steps: 0" in record["cells"][4]["error"]
     page = published.page.read_text("utf-8")
     assert page.count("</script>") == 2
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
@@ -191,12 +191,12 @@ def test_a_published_grid_and_its_favourites(studio: Studio, tmp_path: Path) -> 
     for _ in range(2):  # a second time changes nothing
         ((source, copy),) = copy_kept(told, folder, RECORD, tmp_path / "kept")
         assert copy.read_bytes() == source.read_bytes()
-    request = read_picture(copy).request
-    assert request is not None
-    assert (request.seed, request.prompt) == (2, "red hat <lora:late:1>")
+    spec = read_picture(copy).spec
+    assert spec is not None
+    assert (spec.seed, spec.prompt) == (2, "red hat <lora:late:1>")
 
     # Drawn again the grid is the same one, so that marks in the browser stay; old sheets go.
-    again = finish(publish(drawn(studio, order_of(studio, folder, strength_axis([1.0]))), embed=True))
+    again = finish(publish(drawn(pipeline, order_of(pipeline, folder, strength_axis([1.0]))), embed=True))
     assert json.loads(again.record.read_text("utf-8"))["id"] == record["id"]
     assert [path.name for path in sorted(folder.glob("*.png"))] == ["grid.png"]
     assert "data:image/png;base64," in again.page.read_text("utf-8")
@@ -219,34 +219,36 @@ def test_marks_that_are_none(tmp_path: Path) -> None:
         copy_kept(read_marks(file), tmp_path, RECORD, tmp_path / "kept")
 
 
-def test_large_sheets_are_scaled_with_a_note(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_sheets_are_scaled_with_a_note(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claim_folder(tmp_path / "g", RECORD)
-    grid = drawn(studio, order_of(studio, tmp_path / "g", field_axis("seed", [1, 2])))
+    grid = drawn(pipeline, order_of(pipeline, tmp_path / "g", field_axis("seed", [1, 2])))
     whole = finish(publish(grid, full_size=True))
     monkeypatch.setattr("lorasmith.generation.grids.publishing.MOST_SIDE", 300)
     seen: list[Event] = []
     small = finish(publish(grid), seen.append)
     assert whole.scale == 1
     assert 0.5 <= small.scale < 1
-    assert any(isinstance(event, Note) and "--full-size" in event.message for event in seen)
+    assert any(isinstance(event, Note) and "full_size writes them whole" in event.message for event in seen)
     with Image.open(small.sheets[0]) as sheet:
         assert sheet.width < 450
 
 
-def test_settings_that_all_cells_share(studio: Studio, tmp_path: Path) -> None:
-    order = order_of(studio, tmp_path, field_axis("seed", [1, 2]))
-    assert tell_settings(wanted.request for wanted in order.pictures) == "2 steps · DDIM · cfg 7 · 64x64"
+def test_settings_that_all_cells_share(pipeline: Pipeline, tmp_path: Path) -> None:
+    order = order_of(pipeline, tmp_path, field_axis("seed", [1, 2]))
+    assert tell_settings(wanted.spec for wanted in order.pictures) == "2 steps · DDIM · cfg 7 · 64x64"
     assert tell_settings([]) == ""
 
 
 def test_the_time_is_measured_where_it_is_worth_it(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = order_of(studio, tmp_path, field_axis("seed", [1, 2, 3, 4, 5]))
+    order = order_of(pipeline, tmp_path, field_axis("seed", [1, 2, 3, 4, 5]))
     ticks = iter(range(100))
 
     def measure() -> Cost:
-        return finish(measure_cost(order, lambda _: studio, lambda: float(next(ticks))))
+        return finish(measure_cost(order, lambda _: pipeline, lambda: float(next(ticks))))
 
     assert measure().seconds is None
     monkeypatch.setattr(cost_module, "WORTH_MEASURING", 1)

@@ -13,7 +13,7 @@ from lorasmith.dataset.lineage import Lineage
 from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project, open_project
 from lorasmith.tags.pipeline import write_captions
-from lorasmith.tags.review import CHECKS, RULE_IDS, Lore, review_tags
+from lorasmith.tags.review import CHECKS, RULE_IDS, Vocabulary, review_tags
 from lorasmith.tags.store import ScoredTag, StoredTags, store, store_tagger
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
@@ -31,7 +31,7 @@ class Set:
     subject: str = "character"
     trigger: str = "zbk"
     folders: Sequence[str] = ()
-    lore: Lore = field(default_factory=Lore)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
     change: Callable[[Project], None] = lambda _: None
     made: Callable[[Dataset], Dataset] = lambda dataset: dataset
 
@@ -43,7 +43,7 @@ def findings(root: Path, what: Set, rule: str) -> list[tuple[str, str]]:
         folder = project.root / "images" / (what.folders[number] if what.folders else "")
         save_drawings(folder, 1, number, caption=caption)
     what.change(project)
-    found = review_tags(open_project(root), what.made(read(project)), what.lore)
+    found = review_tags(open_project(root), what.made(read(project)), what.vocabulary)
     return [(finding.level, finding.message) for finding in found if finding.rule == rule]
 
 
@@ -79,17 +79,23 @@ CASES: Sequence[tuple[str, Set, Set, str, str]] = (
     ("T1", Set(FOUR), Set(["smile"], '[tags]\noff = "trigger"\n'), "warning", "does not start with the trigger"),
     ("T2", Set(FOUR), Set(["day"], trigger="day"), "warning", "is a tag that the base knows"),
     (
-        *("T2", Set(FOUR, lore=Lore(tags=["other"]))),
-        *(Set(FOUR, lore=Lore(tags=["Z_B_K"]), trigger="z b k"), "warning", "is a tag that the base knows"),
+        *("T2", Set(FOUR, vocabulary=Vocabulary(tags=["other"]))),
+        *(Set(FOUR, vocabulary=Vocabulary(tags=["Z_B_K"]), trigger="z b k"), "warning", "is a tag that the base knows"),
     ),
     (
-        *("T2", Set(FOUR, lore=Lore(TOKENS))),
-        *(Set(["x"], trigger="photo", lore=Lore(TOKENS)), "warning", "one word that the base knows well"),
+        *("T2", Set(FOUR, vocabulary=Vocabulary(TOKENS))),
+        *(Set(["x"], trigger="photo", vocabulary=Vocabulary(TOKENS)), "warning", "one word that the base knows well"),
     ),
-    ("T2", Set(FOUR, lore=Lore(TOKENS)), Set(["x"], trigger="zzbbbk", lore=Lore(TOKENS)), "note", "5 tokens long"),
     (
-        *("T2", Set(FOUR, lore=Lore(library={"abc": "Abc"}))),
-        *(Set(FOUR, lore=Lore(library={"ZBK": "Zebra"})), "warning", "is also that of Zebra"),
+        "T2",
+        Set(FOUR, vocabulary=Vocabulary(TOKENS)),
+        Set(["x"], trigger="zzbbbk", vocabulary=Vocabulary(TOKENS)),
+        "note",
+        "5 tokens long",
+    ),
+    (
+        *("T2", Set(FOUR, vocabulary=Vocabulary(library={"abc": "Abc"}))),
+        *(Set(FOUR, vocabulary=Vocabulary(library={"ZBK": "Zebra"})), "warning", "is also that of Zebra"),
     ),
     (
         *("T2", Set(["x"] * 2, BUNDLE.format("ann", "bob"), folders=["ann", "bob"])),
@@ -213,8 +219,8 @@ def test_the_advice_names_the_place_on_the_dial_that_absorbs_it(tmp_path: Path, 
     project = make_project(tmp_path)
     for number in range(6):
         save_drawings(project.root / "images", 1, number, caption=f"zbk, {tag}")
-    (finding,) = [each for each in review_tags(project, read(project), Lore()) if each.rule == "T4"]
-    assert f'faithful = "{place}"' in finding.advice
+    (finding,) = [each for each in review_tags(project, read(project), Vocabulary()) if each.rule == "T4"]
+    assert f'faithful = "{place}"' in str(finding.advice)
     dialled = make_project(tmp_path, f'[tags]\nfaithful = "{place}"\n')
     dialled.file.write_text(f"{dialled.file.read_text('utf-8')}rare_images = 0\n", "utf-8")
     captions = write_captions(open_project(tmp_path), read(dialled)).captions

@@ -1,35 +1,8 @@
-"""The registered algorithms. To add one: its file, a line here, its test, a row in the docs."""
+"""The adapter algorithms, a folder each: what it says of itself in `__init__.py`, torch-free, its factors beside it."""
 
 from __future__ import annotations
 
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
-from lorasmith.adapters.algorithms.boft import BoftFactors
-from lorasmith.adapters.algorithms.dora import DoraFactors
-from lorasmith.adapters.algorithms.dylora import DyloraFactors
-from lorasmith.adapters.algorithms.full import FullFactors
-from lorasmith.adapters.algorithms.glora import GloraFactors
-from lorasmith.adapters.algorithms.ia3 import Ia3Factors
-from lorasmith.adapters.algorithms.loha import LohaFactors
-from lorasmith.adapters.algorithms.lokr import LokrFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
-from lorasmith.adapters.algorithms.norm import NormFactors
-from lorasmith.adapters.algorithms.oft import OftFactors
-from lorasmith.adapters.algorithms.tucker import TuckerFactors
+from lorasmith.adapters.algorithms.algorithm import Algorithm
+from lorasmith.registry import Registry
 
-ALGORITHMS: dict[str, type[LayerFactors]] = {
-    factors.algorithm: factors
-    for factors in (
-        LoraFactors,
-        TuckerFactors,
-        DoraFactors,
-        LohaFactors,
-        LokrFactors,
-        DyloraFactors,
-        Ia3Factors,
-        FullFactors,
-        NormFactors,
-        OftFactors,
-        BoftFactors,
-        GloraFactors,
-    )
-}
+ALGORITHMS: Registry[Algorithm] = Registry("an algorithm", __name__, "ALGORITHM")

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
 from lorasmith.adapters.header import ARCHITECTURES, VERSIONS, build_header
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.surgery.merging import Operation
 from lorasmith.adapters.surgery.products import Cut, as_lora, kept_rank
 from lorasmith.bases.stored import StoredBase

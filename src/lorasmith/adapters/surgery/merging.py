@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.adapters.surgery.products import WHOLE, Cut, as_lora, as_product, shorten
 from lorasmith.bases.base import Base

@@ -14,18 +14,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.algorithms.algorithm import LayerFactors
-from lorasmith.adapters.algorithms.full import FullFactors
-from lorasmith.adapters.algorithms.loha import LohaFactors
-from lorasmith.adapters.algorithms.lokr import LokrFactors
-from lorasmith.adapters.algorithms.lora import LoraFactors
-from lorasmith.adapters.algorithms.norm import NormFactors
-from lorasmith.adapters.algorithms.tucker import TuckerFactors
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError
 
 CONVOLUTIONS = ("_conv1", "_conv2", "_samplers_0_conv", "_in_layers_2", "_out_layers_3", "_op", "_2_conv", "_1_conv")
-WITHOUT_BASE = (LoraFactors, TuckerFactors, LohaFactors, LokrFactors, FullFactors)
 
 
 @dataclass(frozen=True)
@@ -52,31 +46,19 @@ class Product:
 
 def as_product(factors: LayerFactors, name: str, base: Base | None = None, where: str = "") -> Product:
     """The change of a layer at strength 1 as a product. Raises AdapterError when it is none."""
-    if isinstance(factors, NormFactors) or factors.delta_bias() is not None:
+    if factors.on_norms or factors.delta_bias() is not None:
         raise AdapterError(
             f"{name} changes a norm or a bias, which a LoRA cannot hold.", where=where, hint="Keep the file as it is."
         )
     weight = None if base is None else cast(nn.Linear, base.module(name)).weight.detach()
-    if weight is None and not isinstance(factors, WITHOUT_BASE):
+    if weight is None and factors.proportional:
         raise AdapterError(
             f"{name} is a {factors.algorithm}, which acts in proportion to the base's weights.",
             where=where,
             hint="Name the base that it was made for.",
         )
     shape = _shape(factors, name) if weight is None else tuple(weight.shape)
-    if isinstance(factors, LoraFactors):
-        return Product(factors.up.flatten(1) * factors.scale, factors.down.flatten(1), shape)
-    if isinstance(factors, TuckerFactors):
-        inner = torch.einsum("pqhw,qi->pihw", factors.mid, factors.down.flatten(1)).flatten(1)
-        return Product(factors.up.flatten(1) * factors.scale, inner, shape)
-    o, n = shape[0], math.prod(shape[1:])
-    if isinstance(factors, LohaFactors) and factors.t1 is None and factors.w2_b.shape[0] * factors.rank < min(o, n):
-        up = (factors.w1_a.unsqueeze(2) * factors.w2_a.unsqueeze(1)).flatten(1) * factors.scale
-        return Product(up, (factors.w1_b.unsqueeze(1) * factors.w2_b).flatten(0, 1), shape)
-    delta = factors.delta_weight(torch.zeros(shape) if weight is None else weight).flatten(1).float()
-    if o <= n:
-        return Product(torch.eye(o), delta, shape)
-    return Product(delta, torch.eye(n), shape)
+    return Product(*factors.as_product(shape, weight), shape)
 
 
 def shorten(up: Tensor, down: Tensor, cut: Cut) -> tuple[Tensor, Tensor, float, float]:
@@ -114,7 +96,7 @@ def kept_rank(energy: Tensor, cut: Cut) -> int:
 def _shape(factors: LayerFactors, name: str) -> tuple[int, ...]:
     """The weight's shape; a kernel that the file holds flattened is told by the layer's name."""
     extent = tuple(int(cast(int, size)) for size in factors.extent)
-    flattened = len(extent) == 2 and isinstance(factors, (LohaFactors, LokrFactors))
+    flattened = len(extent) == 2 and factors.flattens
     if flattened and name.endswith(CONVOLUTIONS) and extent[1] % 9 == 0:
         return extent[0], extent[1] // 9, 3, 3
     return extent

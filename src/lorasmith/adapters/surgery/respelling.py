@@ -19,6 +19,7 @@ from lorasmith.bases.stored import open_stored
 from lorasmith.bases.targets import STANDARD, TargetLayer, standard_layers
 from lorasmith.errors import AdapterError
 from lorasmith.project import write_file
+from lorasmith.remedies import Give, Sentence
 
 CONFIG = "adapter_config.json"
 MODEL = "adapter_model.safetensors"
@@ -49,7 +50,9 @@ def _layers(adapter: Adapter, family: str | None, base: str | None) -> dict[str,
         return dict(open_stored(base).layers)
     if family is None or family not in STANDARD:
         raise AdapterError(
-            "its family cannot be told from its shapes or metadata.", where=adapter.name, hint="Name its --base."
+            "its family cannot be told from its shapes or metadata.",
+            where=adapter.name,
+            remedy=Sentence("Name its ", Give("base"), "."),
         )
     return standard_layers(family)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import BaseError
+from lorasmith.remedies import Give, Sentence
 
 _HERE = Path(__file__).parent
 
@@ -30,6 +31,8 @@ def world() -> dict[str, Any]:
 def _present(path: Path) -> Path:
     if not path.exists():
         raise BaseError(
-            "this part of the embedded base is missing.", where=path, hint="Reinstall lorasmith, or give --base."
+            "this part of the embedded base is missing.",
+            where=path,
+            remedy=Sentence("Reinstall lorasmith, or give ", Give("base"), "."),
         )
     return path

@@ -58,6 +58,11 @@ class ClipPromptEncoder:
         self._encoders = tuple(encoders)
         self._encode_rows = encode_rows
 
+    @property
+    def most_clip_skip(self) -> int:
+        """The layers of the first text encoder."""
+        return int(self._encoders[0].model.config.num_hidden_layers)
+
     def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
         """Each text as chunks of 77 ids of the first tokenizer. Raises ValueError for chunking "none"."""
         tokenizer = self._encoders[0].tokenizer

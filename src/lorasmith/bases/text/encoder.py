@@ -28,6 +28,11 @@ class TextEncoder:
 class PromptEncoder(Protocol):
     """How a family's text encoders read texts."""
 
+    @property
+    def most_clip_skip(self) -> int:
+        """How far back `clip_skip` may reach; 1 where it means nothing."""
+        ...
+
     def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
         """Each text as chunks of ids with weights."""
         ...

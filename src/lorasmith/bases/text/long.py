@@ -23,6 +23,11 @@ class LongPromptEncoder:
         self._encoder = encoder
         self._limit = limit
 
+    @property
+    def most_clip_skip(self) -> int:
+        """1: the last states are taken."""
+        return 1
+
     def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
         """Each text as one chunk of at least one id."""
         return [(self._read(text, options, self._limit),) for text in texts]

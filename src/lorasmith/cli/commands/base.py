@@ -27,9 +27,9 @@ def show(
 
     Example: lorasmith base show model.safetensors
     """
-    from lorasmith.bases.looking import look_at
+    from lorasmith.bases.describe import describe_base
 
-    seen = look_at(base, probe=probe)
+    seen = describe_base(base, probe=probe)
     if as_json:
         print_json(seen)
         return

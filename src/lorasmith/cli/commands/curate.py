@@ -280,26 +280,11 @@ def auto(
 
     Example: lorasmith curate auto my-lora --dry-run
     """
-    from lorasmith.bases.lore import read_lore
-    from lorasmith.dataset.choices import cure
-    from lorasmith.dataset.decisions import read_decisions, record
-    from lorasmith.dataset.reading import read_dataset
-    from lorasmith.dataset.rules import RULES
+    from lorasmith.face.stages import tidy_images
     from lorasmith.project import open_project
-    from lorasmith.tags.inspection import inspect_project
-    from lorasmith.tags.review import RULE_IDS
 
-    known = [*(rule.id for rule in RULES), *RULE_IDS]
-    for name in rules or []:
-        if name not in known:
-            raise UsageError(f"--rule {name}: no such rule.", hint=f"Rules: {', '.join(known)}.")
-    opened = open_project(project)
-    dataset = show(read_dataset(opened), as_json)
-    findings = show(inspect_project(opened, dataset, read_lore(opened)), as_json).findings
-    if rules:
-        findings = tuple(finding for finding in findings if finding.rule in rules)
-    cured = cure(dataset, findings, read_decisions(opened))
-    decisions = cured.decisions if dry_run else record(opened, cured.decisions)
+    cured = show(tidy_images(open_project(project), rules or (), dry_run=dry_run), as_json)
+    decisions = cured.decisions
     if as_json:
         listed = [decision_json(decision) for decision in decisions]
         print_json({"decisions": listed, "spared": list(cured.spared), "recorded": bool(decisions) and not dry_run})

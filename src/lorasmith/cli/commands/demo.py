@@ -40,5 +40,5 @@ def command(
         say(f"{word + ':':<9}{path}")
     say("")
     say("Open the report first. Then try:", style="bold")
-    for line in demo.next_commands():
-        say(f"  {line}")
+    for step in demo.next_steps():
+        say(f"  {step}")

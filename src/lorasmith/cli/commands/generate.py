@@ -18,7 +18,7 @@ from lorasmith.errors import UsageError
 if TYPE_CHECKING:
     from lorasmith.events import Event, Work
     from lorasmith.generation.pictures import Picture
-    from lorasmith.generation.request import Hires, InitImage, Variation
+    from lorasmith.generation.spec import Hires, InitImage, Variation
     from lorasmith.prompts.dynamic import Expansion
 
 GREATEST_RANDOM_SEED = 2**32
@@ -102,11 +102,11 @@ def command(
     second_pass = read_hires(hires, hires_steps, denoising, upscaler)
     folders = find_shelf(adapters)
     numbers, form = read_precision(precision), read_weights(weights)
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.generation.grids.drawing import sign
-    from lorasmith.generation.request import Request
-    from lorasmith.generation.studio import Studio
+    from lorasmith.generation.pipeline import Pipeline
+    from lorasmith.generation.spec import PictureSpec
 
     first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
     start = _read_init(init, strength, mask, resize)
@@ -117,8 +117,8 @@ def command(
 
         made = list(expand(read_template(prompt, Wildcards(wildcards)), n, Seeds(first, prompt_seed)))
         prompts = [(each.prompt, each.seed) for each in made]
-    requests = [
-        Request(
+    specs = [
+        PictureSpec(
             prompt=text,
             negative=negative,
             seed=own,
@@ -137,16 +137,16 @@ def command(
         )
         for text, own in prompts
     ]
-    studio = Studio(open_base(base, numbers, weights=form), AdapterShelf(folders), mixed=False)
-    for request in requests:
-        studio.check(request)
+    pipeline = Pipeline(open_base(base, numbers, weights=form), AdapterCache(folders), mixed=False)
+    for spec in specs:
+        pipeline.check(spec)
     drawn = []
     with _previewed(out, preview) as see:
-        for begin in range(0, n, studio.batch_size):  # saved batch by batch: stopping keeps what is finished
-            part = requests[begin : begin + studio.batch_size]
-            for index, picture in enumerate(show(see(studio.draw(part, preview)), as_json), begin):
+        for begin in range(0, n, pipeline.batch_size):  # saved batch by batch: stopping keeps what is finished
+            part = specs[begin : begin + pipeline.batch_size]
+            for index, picture in enumerate(show(see(pipeline.draw(part, preview)), as_json), begin):
                 path = save_free(sign(picture, made[index]) if made else picture, out, kind)
-                drawn.append({"path": path, "seed": picture.request.seed, "prompt": picture.request.prompt})
+                drawn.append({"path": path, "seed": picture.spec.seed, "prompt": picture.spec.prompt})
     if as_json:
         print_json({"pictures": drawn})
         return
@@ -181,7 +181,7 @@ def read_variation(text: str | None) -> Variation | None:
     """``7:0.2`` as a second seed and its share. Raises UsageError."""
     if text is None:
         return None
-    from lorasmith.generation.request import Variation
+    from lorasmith.generation.spec import Variation
 
     seed, _, share = text.partition(":")
     try:
@@ -194,7 +194,7 @@ def read_hires(text: str | None, steps: int | None, denoising: float, upscaler: 
     """``1.5`` or ``768x768`` as a second pass. Raises UsageError."""
     if text is None:
         return None
-    from lorasmith.generation.request import Hires
+    from lorasmith.generation.spec import Hires
 
     size = _SIZE.fullmatch(text.strip())
     if size is not None:
@@ -218,7 +218,7 @@ def find_shelf(folders: list[Path] | None) -> list[Path]:
     return folders
 
 
-def _read_init(init: Path | None, strength: float, mask: Path | None, resize: str) -> InitImage | None:
+def _read_init(init: Path | None, strength: float, mask: Path | None, resize: Any) -> InitImage | None:
     if init is None:
         return None
     from lorasmith.generation.pictures import read_init

@@ -17,9 +17,9 @@ from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
     from lorasmith.bases.precision import Precision, Weights
-    from lorasmith.generation.grids.drawing import OpenStudio
-    from lorasmith.generation.request import Request
-    from lorasmith.generation.studio import Studio
+    from lorasmith.generation.grids.drawing import OpenPipeline
+    from lorasmith.generation.pipeline import Pipeline
+    from lorasmith.generation.spec import PictureSpec
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
 #: Longer work is asked about first, where somebody can answer.
@@ -64,7 +64,7 @@ def draw(
     negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the request: hires.scale=2."),
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of a picture: hires.scale=2."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Above the grid; the prompt if none.")] = None,
     name: Annotated[
@@ -95,7 +95,7 @@ def draw(
     from lorasmith.generation.grids.folders import claim_folder, find_identity
     from lorasmith.generation.grids.publishing import RECORD, publish
     from lorasmith.generation.grids.typed import read_axis
-    from lorasmith.generation.request import Request
+    from lorasmith.generation.spec import PictureSpec
 
     if not files and x is None:
         raise UsageError(
@@ -106,20 +106,20 @@ def draw(
     pages = read_axis(z, control) if z else STILL
     if y and not z and len(names) > 1 and "adapter" not in (columns.title, rows.title):
         pages = adapter_axis(names, _label_all(files))
-    request = _set_fields(Request(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
+    spec = _set_fields(PictureSpec(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
     where = base or (base_of(files[-1]) if files else "doodle")
-    facts = [request.as_json(), (x or strengths, y, z, *map(str, files), where)]
-    folder = out / (name or name_folder(request.prompt, facts, "grid"))
+    facts = [spec.as_json(), (x or strengths, y, z, *map(str, files), where)]
+    folder = out / (name or name_folder(spec.prompt, facts, "grid"))
     check_folder_name(name)
     find_identity(folder, RECORD)
-    open_studio = studios(files, read_precision(precision), read_weights(weights))
+    open_pipeline = pipelines(files, read_precision(precision), read_weights(weights))
     order = show(
         take_order(
-            request, columns, rows, open_studio, folder, z=pages, adapter=names[-1] if names else None, base=where
+            spec, columns, rows, open_pipeline, folder, z=pages, adapter=names[-1] if names else None, base=where
         ),
         as_json,
     )
-    told = show(measure_cost(order, open_studio), as_json) if not yes or cost else count_cost(order)
+    told = show(measure_cost(order, open_pipeline), as_json) if not yes or cost else count_cost(order)
     if cost:
         if as_json:
             print_json({"cost": told})
@@ -131,7 +131,7 @@ def draw(
         if not yes and (told.seconds or 0) >= ASKED_FROM and sys.stdin.isatty() and not typer.confirm("Draw it?", True):
             return
     claim_folder(folder, RECORD)
-    grid = show(draw_order(order, open_studio), as_json)
+    grid = show(draw_order(order, open_pipeline), as_json)
     published = show(publish(grid, title=title, full_size=full_size, embed=embed), as_json)
     cells = [_cell(cell, len(pages) > 1 or z is not None) for cell in grid.cells]
     if as_json:
@@ -174,26 +174,26 @@ def pick(
         say("no favourites: star some on the page first.")
 
 
-def studios(files: list[Path], precision: Precision = "auto", weights: Weights = "full") -> OpenStudio:
-    """Studios over these adapters by base. The last one is kept; it goes before another base is loaded, so that two
+def pipelines(files: list[Path], precision: Precision = "auto", weights: Weights = "full") -> OpenPipeline:
+    """Pipelines over these adapters by base. The last one is kept; it goes before another base is loaded, so that two
     bases need not fit into memory together."""
     import gc
 
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
-    from lorasmith.generation.studio import Studio
+    from lorasmith.generation.pipeline import Pipeline
 
-    shelf = AdapterShelf(files)
-    kept: dict[str, Studio] = {}
+    shelf = AdapterCache(files)
+    kept: dict[str, Pipeline] = {}
 
-    def open_studio(base: str) -> Studio:
+    def open_pipeline(base: str) -> Pipeline:
         if base not in kept:
             kept.clear()
             gc.collect()
-            kept[base] = Studio(open_base(base, precision, weights=weights), shelf)
+            kept[base] = Pipeline(open_base(base, precision, weights=weights), shelf)
         return kept[base]
 
-    return open_studio
+    return open_pipeline
 
 
 def find_adapters(given: Path) -> list[Path]:
@@ -245,7 +245,7 @@ def _label_all(files: list[Path]) -> list[str]:
     return labels
 
 
-def _set_fields(request: Request, settings: list[str]) -> Request:
+def _set_fields(spec: PictureSpec, settings: list[str]) -> PictureSpec:
     from lorasmith.generation.grids.fields import read_field, set_field
 
     for setting in settings:
@@ -255,8 +255,8 @@ def _set_fields(request: Request, settings: list[str]) -> Request:
         values = read_field(field.strip(), [value.strip()])
         if len(values) != 1:
             raise UsageError(f'--set "{setting}" gives {len(values)} values.', hint="Make it an axis: --y.")
-        request = set_field(request, field.strip(), values[0])
-    return request
+        spec = set_field(spec, field.strip(), values[0])
+    return spec
 
 
 def check_folder_name(name: str | None) -> None:

@@ -44,20 +44,13 @@ def command(
 
     Example: lorasmith inspect my-lora --html look.html
     """
-    from dataclasses import replace
-
-    from lorasmith.bases.lore import read_lore
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.page import write_page
-    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.face.stages import inspect_images
     from lorasmith.project import open_project
-    from lorasmith.tags.inspection import inspect_project
-    from lorasmith.tags.library import read_library
 
     opened = open_project(project)
-    dataset = show(read_dataset(opened), json)
-    lore = replace(read_lore(opened), library=read_library(_find_adapters(adapters), opened.lora.name))
-    inspection = show(inspect_project(opened, dataset, lore), json)
+    dataset, inspection = show(inspect_images(opened, _find_adapters(adapters)), json)
     page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))
@@ -167,8 +160,6 @@ def _level(finding: Finding) -> RenderableType:
 def _body(finding: Finding, folder: Path) -> RenderableType:
     from rich.text import Text
 
-    from lorasmith.dataset.folders import as_argument
-
     message = finding.sentence
     unnamed = [name for name in finding.images if name not in message]
     if unnamed:
@@ -177,8 +168,7 @@ def _body(finding: Finding, folder: Path) -> RenderableType:
     if finding.waived is not None:
         text.append(f"\n{finding.waived}", style="dim italic")
     else:
-        advice = finding.advice.replace(" PROJECT", f" {as_argument(folder)}")
-        text.append(f"\n-> {advice}", style="dim")
+        text.append(f"\n-> {finding.advice_on(folder)}", style="dim")
     return text
 
 

@@ -66,19 +66,19 @@ def redo(
     from lorasmith.generation.pictures import Drawing, read_picture
 
     told = read_picture(file)
-    request = told.restore(init, mask)
+    spec = told.restore(init, mask)
     shelf = find_shelf(adapters)
     import torch
 
-    from lorasmith.adapters.shelf import AdapterShelf
-    from lorasmith.generation.studio import Studio
+    from lorasmith.adapters.cache import AdapterCache
+    from lorasmith.generation.pipeline import Pipeline
 
     loaded = _load_base(told, base)
-    studio = Studio(loaded, AdapterShelf(shelf))
+    pipeline = Pipeline(loaded, AdapterCache(shelf))
     drawing = told.drawing or Drawing()
     if drawing.threads:
         torch.set_num_threads(drawing.threads)
-    picture = show(studio.redraw(request, drawing), as_json)
+    picture = show(pipeline.redraw(spec, drawing), as_json)
     _check_adapters(told, picture)
     path = save_free(replace(picture, origin=(told.document or {}).get("origin")), out)
     verdict = _compare(told, picture)
@@ -125,7 +125,7 @@ def _check_adapters(told: PictureFile, picture: Picture) -> None:
 
 def _compare(told: PictureFile, picture: Picture) -> dict[str, Any]:
     """Whether the new picture is the recorded one, and if not how far it is off."""
-    from lorasmith.generation.request import hash_pixels
+    from lorasmith.generation.spec import hash_pixels
 
     if told.pixels is not None and told.pixels == hash_pixels(picture.image):
         return {"same": True, "message": "the same to the bit"}
@@ -149,7 +149,7 @@ def _compare(told: PictureFile, picture: Picture) -> dict[str, Any]:
 def _document(each: PictureFile) -> dict[str, Any]:
     return {
         "path": each.path,
-        "request": None if each.request is None else each.request.as_json(),
+        "request": None if each.spec is None else each.spec.as_json(),
         "infotext": each.infotext,
         "lorasmith": each.document,
     }
@@ -157,10 +157,10 @@ def _document(each: PictureFile) -> dict[str, Any]:
 
 def _show(each: PictureFile) -> None:
     say(str(each.path), style="bold")
-    if each.request is None:
+    if each.spec is None:
         say("It says nothing of how it was drawn.")
         return
-    values = each.request.as_json()
+    values = each.spec.as_json()
     document = each.document or {}
     values["init"] = (document.get("request") or {}).get("init") or values["init"]
     say(values["prompt"])

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from lorasmith.dataset.reading import Dataset
-    from lorasmith.project import Project
+    from lorasmith.face.stages import TimeSource
     from lorasmith.recipe.plan import Plan
     from lorasmith.recipe.recipe import Recipe
-
-Source = Literal["a run", "a rehearsal", "a guess"]
-REHEARSED_SECONDS = 60.0
-"""Recipes whose few steps take longer by a guess are rehearsed when that is asked for alone."""
-_STEPS = 4
 
 
 def command(
@@ -44,19 +37,16 @@ def command(
     Example: lorasmith plan my-lora --set resolution=768 --set epochs=10
     """
     from lorasmith.bases.detection import family_of
+    from lorasmith.cli import BEGUN
     from lorasmith.cli.rendering import print_json, say, show
-    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.face.stages import plan_training
     from lorasmith.project import open_project
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.presets import explain_preset
-    from lorasmith.recipe.recipe import read_recipe
-    from lorasmith.recipe.validation import hold_out
 
-    opened = open_project(project)
-    recipe = read_recipe(opened, split_overrides(assignments or []))
-    dataset = show(read_dataset(opened), json=as_json)
-    dataset, held = show(hold_out(opened, recipe, dataset), json=as_json)
-    plan, source = _plan(opened, recipe, dataset, len(held.items), rehearse, told=not as_json)
+    opened, settings = open_project(project), split_overrides(assignments or [])
+    planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN), as_json)
+    plan, recipe, source = planned.plan, planned.recipe, planned.time_from
     kind, family = opened.lora.subject, family_of(recipe.base)
     reasons = explain_preset(kind, family)
     if as_json:
@@ -68,44 +58,7 @@ def command(
         say(f"\nnext: lorasmith train {project}")
 
 
-def _plan(
-    project: Project, recipe: Recipe, dataset: Dataset, held: int, rehearse: bool | None, *, told: bool
-) -> tuple[Plan, Source]:
-    """The plan, and where its time is from."""
-    from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_pace
-    from lorasmith.recipe.plan import make_plan
-
-    pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
-    plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=held)
-    if rehearse is None:
-        rehearse = not knows_pace(project.cache, recipe) and _is_soon_rehearsed(plan, recipe)
-    if not rehearse:
-        return plan, "a guess" if pace is None else "a run"
-    from lorasmith.cli import BEGUN
-    from lorasmith.cli.rendering import say
-    from lorasmith.training.loop import training_base
-    from lorasmith.training.rehearsal import rehearse as time_steps
-
-    if told:
-        say("timing a few steps on noise ...", style="dim")
-    base = training_base(recipe)
-    opening = time.perf_counter() - BEGUN
-    pace = time_steps(recipe, plan, base, project.root)
-    write_pace(project.cache, recipe, pace, opening)
-    return make_plan(recipe, dataset, pace=pace, opening=opening, held=held), "a rehearsal"
-
-
-def _is_soon_rehearsed(plan: Plan, recipe: Recipe) -> bool:
-    """Whether the base lies here, and a few steps take seconds by a guess."""
-    from lorasmith.project import EMBEDDED
-    from lorasmith.recipe.estimates import start_seconds
-
-    here = recipe.base == EMBEDDED or Path(recipe.base).exists()
-    few = _STEPS * (plan.seconds - plan.preparing) / plan.steps
-    return here and few + start_seconds(recipe) < REHEARSED_SECONDS
-
-
-def _print(plan: Plan, recipe: Recipe, source: Source) -> None:
+def _print(plan: Plan, recipe: Recipe, source: TimeSource) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -15,7 +15,7 @@ from lorasmith.cli.rendering import print_json, say
 from lorasmith.errors import BaseError, LorasmithError, PromptError, UsageError
 
 if TYPE_CHECKING:
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.text.chunks import Chunk
     from lorasmith.prompts import ParsedPrompt
 
@@ -203,13 +203,13 @@ def _triggers(folders: list[Path] | None) -> dict[str, str] | None:
     found = find_shelf(folders)
     if not found:
         return None
-    from lorasmith.adapters.shelf import AdapterShelf
+    from lorasmith.adapters.cache import AdapterCache
 
-    shelf = AdapterShelf(found)
+    shelf = AdapterCache(found)
     return {name: _trigger(shelf, name) for name in shelf.names()}
 
 
-def _trigger(shelf: AdapterShelf, name: str) -> str:
+def _trigger(shelf: AdapterCache, name: str) -> str:
     from lorasmith.adapters.container import read_header
 
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.commands.generate import read_size
-from lorasmith.cli.commands.grid import base_of, check_folder_name, find_adapters, name_folder, studios
+from lorasmith.cli.commands.grid import base_of, check_folder_name, find_adapters, name_folder, pipelines
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
@@ -67,7 +67,7 @@ def draw(
     bases = base or [base_of(files[-1]) if files else "doodle"]
     width, height = read_size(size)
     from lorasmith.exam.showcase import Column, Plan, draw_showcase, judge, publish_showcase
-    from lorasmith.generation.request import Request
+    from lorasmith.generation.spec import PictureSpec
     from lorasmith.prompts.dynamic import Wildcards, read_template
 
     names: list[str | None] = [file.stem for file in files]
@@ -80,15 +80,15 @@ def draw(
         template=read_template(template, Wildcards(wildcards)),
         columns=columns,
         n=n,
-        request=Request("", negative, seed, steps, cfg, sampler, width, height),
+        spec=PictureSpec("", negative, seed, steps, cfg, sampler, width, height),
         strength=strength,
         mode=mode,  # type: ignore[arg-type]
         seed=seed,
         vary=vary,
     )
-    facts = [template, (columns, seed, strength, mode, vary, plan.request.as_json())]
+    facts = [template, (columns, seed, strength, mode, vary, plan.spec.as_json())]
     folder = out / (name or name_folder(template, facts, "showcase"))
-    showcase = show(draw_showcase(plan, studios(files), folder), as_json)
+    showcase = show(draw_showcase(plan, pipelines(files), folder), as_json)
     sheet, page = publish_showcase(folder)
     cells = [cell for row in showcase.cells for cell in row]
     if as_json:

@@ -9,8 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from lorasmith.events import SweepDone
-    from lorasmith.project import Project
-    from lorasmith.recipe.sweep import Variant
 
 
 def command(
@@ -36,40 +34,24 @@ def command(
     Example: lorasmith train my-lora --set rank=8 --set lr.unet=4e-4
     """
     from lorasmith.cli.rendering import say, show
-    from lorasmith.errors import ProjectError
+    from lorasmith.events import SweepDone
+    from lorasmith.face.stages import train_project
     from lorasmith.project import open_project
     from lorasmith.recipe.overrides import split_overrides
-    from lorasmith.recipe.recipe import read_recipe
 
     opened = open_project(project)
-    overrides = split_overrides(assignments or [])
-    if sweep and not opened.table("sweep"):
-        raise ProjectError("there is no [sweep] table.", where=opened.file, hint="For example: [sweep] rank = [4, 8]")
     folder = None if run is None else run.resolve()
-    if sweep is not False and opened.table("sweep"):
-        from lorasmith.recipe.sweep import read_sweep
+    work = train_project(opened, split_overrides(assignments or []), sweep=sweep, resume=resume, run=folder)
+    done = show(work, json_events=as_json)
+    from lorasmith.training.steps.process_group import is_first
 
-        _train_sweep(opened, read_sweep(opened, overrides), resume, folder, as_json)
+    if as_json or not is_first():
         return
-    recipe = read_recipe(opened, overrides)
-
-    from lorasmith.training.loop import train
-    from lorasmith.training.steps.process_group import is_first
-
-    done = show(train(opened, recipe, resume=resume, run=folder), json_events=as_json)
-    if not as_json and is_first():
-        say(f"adapter: {done.adapter}")
-        say(f"next:    lorasmith exam {project}")
-
-
-def _train_sweep(project: Project, variants: list[Variant], resume: bool, folder: Path | None, as_json: bool) -> None:
-    from lorasmith.cli.rendering import show
-    from lorasmith.training.loop import train_sweep
-    from lorasmith.training.steps.process_group import is_first
-
-    done = show(train_sweep(project, variants, resume=resume, run=folder), json_events=as_json)
-    if not as_json and is_first():
-        _say_sweep(done, project.root)
+    if isinstance(done, SweepDone):
+        _say_sweep(done, opened.root)
+        return
+    say(f"adapter: {done.adapter}")
+    say(f"next:    lorasmith exam {project}")
 
 
 def _say_sweep(done: SweepDone, root: Path) -> None:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from lorasmith.dataset.evidence import Evidence
-from lorasmith.dataset.findings import Finding, Remedy, Rule
+from lorasmith.dataset.findings import AutoFix, Finding, Rule
+from lorasmith.remedies import Action, Do, Sentence
 
 YEAR_LIKE = 1000
 INFLUENCE = 2.0
@@ -22,13 +23,17 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     for folder, repeats in images:
         if repeats >= YEAR_LIKE:
             message = f"{folder}: the number before the underscore means {repeats} repeats of each image."
-            advice = "Rename the folder if that is a year or a count; curate auto shows its images once an epoch."
+            advice = Sentence(
+                "Rename the folder if that is a year or a count; to show its images once an epoch: ",
+                Do(Action.TIDY),
+                ".",
+            )
             names = _members(evidence, folder)
-            yield Finding("D16", "warning", message, advice, names, remedy=Remedy("show once", names))
+            yield Finding("D16", "warning", message, advice, names, fix=AutoFix("show once", names))
     if len(images) > 1:
         shares = "; ".join(f"{group}: {told}" for group, told in read_shares(evidence).items())
-        advice = "A folder's weight is images x repeats; change the number before its underscore to change it."
-        yield Finding("D16", "note", f"shares of the epoch: {shares}.", advice)
+        weight = "A folder's weight is images x repeats; change the number before its underscore to change it."
+        yield Finding("D16", "note", f"shares of the epoch: {shares}.", weight)
     yield from _roles(evidence)
     yield from _dominance(evidence)
 
@@ -56,7 +61,9 @@ def _roles(evidence: Evidence) -> Iterator[Finding]:
     influence = weight["primary"] / weight["supporting"]
     if not INFLUENCE / _NEAR_ENOUGH <= influence <= INFLUENCE * _NEAR_ENOUGH:
         message = f"the primary images together count {influence:.1f} times as much as the supporting ones."
-        advice = f"About {INFLUENCE:g} times is usual: lorasmith curate solve PROJECT finds the repeats."
+        advice = Sentence(
+            f"About {INFLUENCE:g} times is usual: ", Do(Action.SOLVE, project="PROJECT"), " finds the repeats."
+        )
         yield Finding("D16", "warning", message, advice)
 
 
@@ -67,7 +74,9 @@ def _dominance(evidence: Evidence) -> Iterator[Finding]:
     (most, high), *_, (least, low) = weight.most_common()
     if high > _UNEVEN * low:
         message = f"{most} is shown {high} times an epoch, {least} {low} times."
-        advice = f"Give {least} more images or repeats (lorasmith curate repeats), else {most} bleeds into it."
+        advice = Sentence(
+            f"Give {least} more images or repeats (", Do(Action.REPEAT), f"), else {most} bleeds into it."
+        )
         yield Finding("D16", "warning", message, advice)
 
 

@@ -8,8 +8,9 @@ from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.dataset.folders import class_words, printable
 from lorasmith.dataset.reading import Item
+from lorasmith.remedies import Action, Do, Sentence
 
-_TAG = "Write captions, or let a tagger do it: lorasmith tag PROJECT --tagger doodle."
+_TAG = Sentence("Write captions, or let a tagger do it: ", Do(Action.TAG, project="PROJECT", tagger="doodle"), ".")
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:

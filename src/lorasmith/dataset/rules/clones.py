@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
+from lorasmith.remedies import Action, Do, Sentence
 
 MOST = 0.03
 
@@ -18,7 +19,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         altered = sum(1 for item in evidence.items if item.lineage is not None)
         beside = f" (and {altered} altered ones)" if altered else ""
         message = f"{len(clones)} of {len(evidence.items)} images are identical copies ({share:.0%}){beside}."
-        advice = f"Over {MOST:.0%}, replace them by altered copies: lorasmith curate alter PROJECT --replace-clones."
+        replace = Do(Action.ALTER, project="PROJECT", replace_clones=True)
+        advice = Sentence(f"Over {MOST:.0%}, replace them by altered copies: ", replace, ".")
         yield Finding("D7", "warning", message, advice, clones)
 
 

@@ -8,6 +8,7 @@ from lorasmith.dataset.coverage import Part, divide, prefix, report_missing
 from lorasmith.dataset.evidence import Evidence, plain
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Action, Do, Sentence
 
 DOMINANT = 2.0
 FIXED = 3
@@ -35,7 +36,8 @@ def _dominance(evidence: Evidence, part: Part) -> Iterator[Finding]:
     (more, many), (fewer, few) = sorted(zip(names, alone, strict=True), key=lambda pair: -len(pair[1]))
     if len(many) >= _FEW and len(many) > DOMINANT * len(few):
         message = f"{prefix(part)}{more} stands alone in {len(many)} images, {fewer} in {len(few)}: one dominates."
-        advice = "Add images of the other, or collages of both: lorasmith curate collage PROJECT IMAGE IMAGE"
+        collage = Do(Action.COLLAGE, project="PROJECT", images=("IMAGE", "IMAGE"))
+        advice = Sentence("Add images of the other, or collages of both: ", collage)
         yield Finding("D8", "warning", message, advice, many)
 
 
@@ -59,7 +61,8 @@ def _fixed(part: Part) -> Iterator[Finding]:
     }
     if len(oftener) < FIXED:
         message = f"{prefix(part)}{len(oftener)} images are shown oftener than the others; {FIXED} should be."
-        advice = "Repeat three images with clear bodies and faces: lorasmith curate repeats PROJECT IMAGE --times 3"
+        repeat = Do(Action.REPEAT, project="PROJECT", image="IMAGE", times=3)
+        advice = Sentence("Repeat three images with clear bodies and faces: ", repeat)
         yield Finding("D8", "note", message, advice)
 
 

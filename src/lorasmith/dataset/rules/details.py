@@ -10,6 +10,7 @@ from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.dataset.reading import Item
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Action, Do, Sentence
 
 _DETAILS = ("tattoo", "scar", "birthmark", "mole", "piercing", "face paint", "facial mark")
 _CLOSE = frozenset({"close-up", "close up", "detail", "cropped", "macro", "portrait"})
@@ -38,17 +39,18 @@ def _check_detail(evidence: Evidence, part: Part, detail: str) -> Iterator[Findi
     where = prefix(part)
     if len(focused) < wanted:
         message = f"{where}{detail}: in focus in {len(focused)} of {len(part.items)} images; about {SHARE:.0%} should."
-        advice = (
-            f"Add close-ups of it (lorasmith curate cut), or label them: {LABEL.replace('FACET', detail + ' focus')}."
-        )
+        label = LABEL.about(facet=f"{detail} focus")
+        advice = Sentence("Add close-ups of it (", Do(Action.CUT), "), or label them: ", label, ".")
         yield Finding("D6", "note", message, advice, tuple(item.name for item in showing))
         return
     seldom = [item for item in focused if _depictions(evidence, item) < _least(part.said[item.name], detail)]
     if len(focused) - len(seldom) < wanted:
         message = f"{where}{detail}: its close-ups are shown too seldom."
-        advice = (
-            f"Show each {DEPICTIONS} times, on a face {ON_FACE} times: lorasmith curate alter PROJECT IMAGE, or "
-            "lorasmith curate repeats PROJECT IMAGE --times N"
+        advice = Sentence(
+            f"Show each {DEPICTIONS} times, on a face {ON_FACE} times: ",
+            Do(Action.ALTER, project="PROJECT", image="IMAGE"),
+            ", or ",
+            Do(Action.REPEAT, project="PROJECT", image="IMAGE", times="N"),
         )
         yield Finding("D6", "note", message, advice, tuple(item.name for item in seldom))
 

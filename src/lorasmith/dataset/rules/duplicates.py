@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterable, Iterator
 
 from lorasmith.dataset.evidence import Evidence, Group
-from lorasmith.dataset.findings import Finding, Remedy, Rule
+from lorasmith.dataset.findings import AutoFix, Finding, Rule
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Action, Do, Sentence
 
 BLURRED = 0.1
 """Reblur ratio at 256 pixels above which a picture counts as blurred: sharp ones stay under 0.06, pictures enlarged
@@ -100,20 +101,20 @@ def _duplicates(group: Group, evidence: Evidence, better: str | None) -> Finding
     advice += _REMARKS.get(group.kind, "")
     if group.kind == "cropped":
         return Finding("D12", "note", message, advice, group.images)
-    return Finding("D12", "warning", message, advice, group.images, remedy=_rejection(others, evidence))
+    return Finding("D12", "warning", message, advice, group.images, fix=_rejection(others, evidence))
 
 
 def _unclear(evidence: Evidence, names: Iterable[str], what: str, advice: str, *, removable: bool) -> Iterator[Finding]:
     standing = tuple(name for name in names if not is_tagged_low(evidence, name) and name not in evidence.kept)
     if standing:
         message = f"{len(standing)} {what} {'image' if len(standing) == 1 else 'images'}."
-        remedy = _rejection(standing, evidence) if removable else None
-        yield Finding("D12", "warning", message, advice, standing, remedy=remedy)
+        fix = _rejection(standing, evidence) if removable else None
+        yield Finding("D12", "warning", message, advice, standing, fix=fix)
 
 
-def _rejection(names: Iterable[str], evidence: Evidence) -> Remedy | None:
+def _rejection(names: Iterable[str], evidence: Evidence) -> AutoFix | None:
     going = tuple(name for name in names if name not in evidence.kept)
-    return Remedy("reject", going) if going else None
+    return AutoFix("reject", going) if going else None
 
 
 def _blurred(evidence: Evidence) -> tuple[str, ...]:
@@ -145,11 +146,12 @@ def _afar(evidence: Evidence) -> Iterator[Finding]:
     )
     if names:
         message = f"{len(names)} {'image shows' if len(names) == 1 else 'images show'} the subject from far away."
+        crop = Do(Action.CROP, project="PROJECT", image="IMAGE", box="X,Y,W,H")
         yield Finding(
             "D12",
             "warning",
             message,
-            "Crop them (lorasmith curate crop PROJECT IMAGE --box X,Y,W,H), or remove them.",
+            Sentence("Crop them (", crop, "), or remove them."),
             names,
         )
 

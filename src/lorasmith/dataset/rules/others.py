@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lorasmith.dataset.coverage import Part, divide, prefix
 from lorasmith.dataset.evidence import Evidence, plain
-from lorasmith.dataset.findings import Finding, Remedy, Rule
+from lorasmith.dataset.findings import AutoFix, Finding, Rule
 from lorasmith.project import SubjectKind
 
 AGREED, NAMED, UNNAMED = 0.75, 0.5, 0.2
@@ -92,7 +92,7 @@ def _report(evidence: Evidence, part: Part, odd: Mapping[str, Mapping[str, str]]
     message = f"{prefix(part)}{len(odd)} {what} another subject, or carry its tags ({words})."
     advice = "Take them out, or mend their captions if they show the subject after all."
     going = tuple(name for name in odd if name not in evidence.kept)
-    return Finding("L1", "warning", message, advice, tuple(odd), remedy=Remedy("reject", going) if going else None)
+    return Finding("L1", "warning", message, advice, tuple(odd), fix=AutoFix("reject", going) if going else None)
 
 
 def _disagreements(

@@ -8,6 +8,7 @@ from lorasmith.dataset.coverage import VIEW, Part, cover, distinct_answers, divi
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Action, Do, Sentence
 
 _INSIDE, _OUTSIDE = ("indoors", "indoor", "interior"), ("outdoors", "outdoor", "exterior")
 _IN_FOCUS = ("portrait", "solo focus", "face focus", "upper body", "cowboy shot", "looking at viewer")
@@ -39,7 +40,7 @@ def _persons(part: Part) -> Iterator[Finding]:
     names = part.with_word(_IN_FOCUS)
     if names:
         message = f"{prefix(part)}{len(names)} images have a person in focus instead of the place."
-        advice = "Keep people and animals small, or crop them away: lorasmith curate crop."
+        advice = Sentence("Keep people and animals small, or crop them away: ", Do(Action.CROP), ".")
         yield Finding("D9", "warning", message, advice, names)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
+from lorasmith.remedies import Action, Do, Remedy, Sentence
 
 FEWEST, MOST = 25, 35
 
@@ -18,7 +19,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     message = f"round two has {count} images, {len(adopted)} of them drawn by an adapter; {FEWEST} to {MOST} are usual."
     if count < FEWEST:
-        advice = "Generate more, keep the good ones: lorasmith curate adopt PROJECT PICTURES."
+        adopt = Do(Action.ADOPT, project="PROJECT", pictures="PICTURES")
+        advice: str | Remedy = Sentence("Generate more, keep the good ones: ", adopt, ".")
     else:
         advice = "Keep the best only. Stop as soon as strength 0.8 gives usable pictures."
     yield Finding("D15", "note", message, advice, adopted)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Action, Do, Sentence
 
 FEWEST, MOST = 15, 20
 """How many images the first round has."""
@@ -37,9 +38,11 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if lacking:
         cut = _CUTS.get(evidence.subject, _CUT_BODY)
         name = next(item.name for item in evidence.items if item.lineage is None)
-        advice = (
+        advice = Sentence(
             f"From the one image, {cut}; change orientation, aspect and angle, overlay a colour, add a grayscale one. "
-            f"All in one: lorasmith curate cut PROJECT {name}."
+            "All in one: ",
+            Do(Action.CUT, project="PROJECT", image=name),
+            ".",
         )
         yield Finding("D14", "note", f"a single-image dataset: {'; '.join(lacking)}.", advice, (name,))
 

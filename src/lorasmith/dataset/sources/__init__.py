@@ -8,6 +8,7 @@ from lorasmith.dataset.folders import printable
 from lorasmith.dataset.sources import archive, folder, gallery, kohya, picture, table, video
 from lorasmith.dataset.sources.source import Offer, SourceKind
 from lorasmith.errors import DatasetError
+from lorasmith.remedies import Give, Sentence
 
 KINDS: tuple[SourceKind, ...] = (
     archive.KIND,
@@ -26,7 +27,8 @@ def open_source(path: Path) -> Offer:
     try:
         path.stat()
     except FileNotFoundError:
-        raise DatasetError("no such folder of images.", where=where, hint="Check the spelling of --images.") from None
+        remedy = Sentence("Check the spelling of ", Give("images"), ".")
+        raise DatasetError("no such folder of images.", where=where, remedy=remedy) from None
     except (OSError, ValueError) as fault:
         raise DatasetError(f"cannot be opened: {getattr(fault, 'strerror', fault)}.", where=where) from None
     for kind in KINDS:

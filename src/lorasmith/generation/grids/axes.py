@@ -13,7 +13,7 @@ from typing import Any
 
 from lorasmith.errors import PromptError, UsageError
 from lorasmith.generation.grids.fields import set_field
-from lorasmith.generation.request import Request
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts.dynamic import Expansion
 
 CONTROL = "no adapter"
@@ -22,13 +22,13 @@ MOST_ORDERED = 5  # parts of a prompt; 120 orders
 
 @dataclass(frozen=True)
 class Draft:
-    """A cell on its way: a request, the base it is drawn on, and the adapter that the axes choose for it.
+    """A cell on its way: a spec, the base it is drawn on, and the adapter that the axes choose for it.
 
     `te` and `unet` are the adapter's strengths (both 0: no adapter); `items` are more of its tag, such as
     ``lbw=MIDD``. `swaps` are what gives way to what in the prompt; `origin` is the template that it was made from.
     """
 
-    request: Request
+    spec: PictureSpec
     base: str = ""
     adapter: str | None = None
     te: float = 1.0
@@ -37,16 +37,16 @@ class Draft:
     swaps: tuple[tuple[str, str], ...] = ()
     origin: Expansion | None = None
 
-    def finished(self) -> Request:
-        """The request with its words swapped and its adapter called in the prompt. Raises PromptError."""
-        request = self.request
+    def finished(self) -> PictureSpec:
+        """The spec with its words swapped and its adapter called in the prompt. Raises PromptError."""
+        spec = self.spec
         if self.swaps:
-            request = _swap(request, self.swaps)
+            spec = _swap(spec, self.swaps)
         if self.adapter is None or (self.te == 0 and self.unet == 0):
-            return request
+            return spec
         strengths = f"{self.te:g}" if self.te == self.unet else f"te={self.te:g}:unet={self.unet:g}"
         tag = f"<lora:{':'.join((self.adapter, strengths, *self.items))}>"
-        return replace(request, prompt=f"{request.prompt} {tag}".strip())
+        return replace(spec, prompt=f"{spec.prompt} {tag}".strip())
 
 
 Edit = Callable[[Draft], Draft]
@@ -111,7 +111,7 @@ def label_base(name: str) -> str:
 
 
 def field_axis(path: str, values: Sequence[Any], labels: Sequence[str] | None = None) -> Axis:
-    """Any field of the request by its name, `hires.scale` and the like too."""
+    """Any field of the spec by its name, `hires.scale` and the like too."""
     word = path.replace("_", " ").replace(".", " ")
     told = tuple(labels or [f"{word} {value}" for value in values])
     return Axis(word, told, tuple(_set_field(path, value) for value in values))
@@ -121,7 +121,7 @@ def size_axis(sizes: Sequence[tuple[int, int]]) -> Axis:
     """Width and height together, in pixels."""
 
     def change(width: int, height: int) -> Edit:
-        return lambda draft: replace(draft, request=replace(draft.request, width=width, height=height))
+        return lambda draft: replace(draft, spec=replace(draft.spec, width=width, height=height))
 
     labels = tuple(f"{width}x{height}" for width, height in sizes)
     return Axis("size", labels, tuple(change(*size) for size in sizes))
@@ -168,12 +168,12 @@ def _change(**values: Any) -> Edit:
 
 
 def _set_field(path: str, value: Any) -> Edit:
-    return lambda draft: replace(draft, request=set_field(draft.request, path, value))
+    return lambda draft: replace(draft, spec=set_field(draft.spec, path, value))
 
 
 def _set_order(order: Sequence[str]) -> Edit:
     def edit(draft: Draft) -> Draft:
-        prompt = draft.request.prompt
+        prompt = draft.spec.prompt
         places: list[int] = []
         # The longest first, each out of the others' way: "hat" is not looked for inside "red hat".
         rest = prompt
@@ -188,12 +188,12 @@ def _set_order(order: Sequence[str]) -> Edit:
         for (at, old), new in zip(by_place, order, strict=True):
             pieces += [prompt[position:at], new]
             position = at + len(old)
-        return replace(draft, request=replace(draft.request, prompt="".join([*pieces, prompt[position:]])))
+        return replace(draft, spec=replace(draft.spec, prompt="".join([*pieces, prompt[position:]])))
 
     return edit
 
 
-def _swap(request: Request, swaps: Sequence[tuple[str, str]]) -> Request:
+def _swap(spec: PictureSpec, swaps: Sequence[tuple[str, str]]) -> PictureSpec:
     first = dict(swaps)
     wanted = sorted((search for search in first if search), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, wanted)) or r"(?!)")
@@ -203,11 +203,11 @@ def _swap(request: Request, swaps: Sequence[tuple[str, str]]) -> Request:
         found.add(match[0])
         return first[match[0]]
 
-    prompt, negative = pattern.sub(put, request.prompt), pattern.sub(put, request.negative)
+    prompt, negative = pattern.sub(put, spec.prompt), pattern.sub(put, spec.negative)
     for search, value in swaps:
         if search in found:
             continue
         if not search or (search not in prompt and search not in negative):
             raise PromptError(f'"{search}" is neither in the prompt nor in the negative prompt.', where="grid")
         prompt, negative = prompt.replace(search, value), negative.replace(search, value)
-    return replace(request, prompt=prompt, negative=negative)
+    return replace(spec, prompt=prompt, negative=negative)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Progress, Work
-from lorasmith.generation.grids.drawing import OpenStudio, Order, batches_of
+from lorasmith.generation.grids.drawing import OpenPipeline, Order, batches_of
 
 #: From so many steps of single pictures on, the time is worth measuring: about half a minute on the embedded base.
 WORTH_MEASURING = 600
@@ -56,22 +56,22 @@ def count_cost(order: Order) -> Cost:
         impossible=sum(isinstance(place, str) for place in order.places),
         pictures=len(pictures),
         kept=len(pictures) - len(missing),
-        steps=sum(wanted.request.steps for wanted in missing),
+        steps=sum(wanted.spec.steps for wanted in missing),
     )
 
 
-def measure_cost(order: Order, open_studio: OpenStudio, clock: Callable[[], float] = time.monotonic) -> Work[Cost]:
+def measure_cost(order: Order, open_pipeline: OpenPipeline, clock: Callable[[], float] = time.monotonic) -> Work[Cost]:
     """The cost with its time, from one batch of each base drawn for two steps; small grids are not measured."""
     cost = count_cost(order)
     if cost.steps < WORTH_MEASURING:
         return cost
     seconds = 0.0
     for name in dict.fromkeys(wanted.base for wanted in order.missing):
-        studio = open_studio(name)
-        batches = list(batches_of([wanted for wanted in order.missing if wanted.base == name], studio))
-        trial = [replace(wanted.request, steps=2, hires=None) for wanted in batches[0]]
+        pipeline = open_pipeline(name)
+        batches = list(batches_of([wanted for wanted in order.missing if wanted.base == name], pipeline))
+        trial = [replace(wanted.spec, steps=2, hires=None) for wanted in batches[0]]
         times: list[tuple[float, float]] = []
-        with contextlib.suppress(LorasmithError, RuntimeError), contextlib.closing(studio.draw(trial)) as work:
+        with contextlib.suppress(LorasmithError, RuntimeError), contextlib.closing(pipeline.draw(trial)) as work:
             for event in work:
                 if isinstance(event, Progress):
                     # Some samplers ask the denoiser more than once a step: count in steps.
@@ -81,8 +81,8 @@ def measure_cost(order: Order, open_studio: OpenStudio, clock: Callable[[], floa
             return cost  # what is wrong with the batch is told when it is drawn
         (first, one), (last, two) = times[0], times[-1]
         pace = (last - first) / max(two - one, 0.5) / len(trial)
-        seconds += pace * sum(wanted.request.steps for batch in batches for wanted in batch)
-        del studio  # before the next base is loaded
+        seconds += pace * sum(wanted.spec.steps for batch in batches for wanted in batch)
+        del pipeline  # before the next base is loaded
     return replace(cost, seconds=seconds)
 
 

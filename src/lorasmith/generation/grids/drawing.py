@@ -1,6 +1,6 @@
-"""From a request and its axes to pictures on disk: every distinct cell drawn once, none drawn again.
+"""From a spec and its axes to pictures on disk: every distinct cell drawn once, none drawn again.
 
-A grid's folder keeps its cells, each under a key made of all that decides the picture: the settled request, the base's
+A grid's folder keeps its cells, each under a key made of all that decides the picture: the settled spec, the base's
 content and the adapters' content. What is there already is not drawn, whatever the axes were when it was.
 """
 
@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.errors import LorasmithError, RefusedError
 from lorasmith.events import Event, Note, Progress, Work, eta
+from lorasmith.generation.checks import settle
 from lorasmith.generation.grids.axes import STILL, Axis, Draft
 from lorasmith.generation.pictures import Picture, read_picture, save_picture
-from lorasmith.generation.request import Request, settle
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.project import EMBEDDED, safe_name
 from lorasmith.prompts import split_networks
 from lorasmith.prompts.dynamic import Expansion
@@ -29,7 +30,7 @@ from lorasmith.prompts.dynamic import Expansion
 CELLS = "cells"
 KEY_DIGITS = 16
 LONGEST_NAME = 60
-OpenStudio = Callable[[str], Studio]
+OpenPipeline = Callable[[str], Pipeline]
 T = TypeVar("T")
 
 
@@ -42,7 +43,7 @@ class Wanted:
 
     key: str
     base: str
-    request: Request
+    spec: PictureSpec
     path: Path
     kept: bool
     origin: Expansion | None = None
@@ -52,7 +53,7 @@ class Wanted:
 class Order:
     """What a grid needs: for each place (x runs fastest, then y, then z) a picture, or the reason why there is none."""
 
-    request: Request
+    spec: PictureSpec
     x: Axis
     y: Axis
     z: Axis
@@ -78,7 +79,7 @@ class Cell:
     y: str
     z: str
     base: str
-    request: Request | None
+    spec: PictureSpec | None
     key: str | None
     path: Path | None
     error: str | None
@@ -88,7 +89,7 @@ class Cell:
 class Grid:
     """The cells in the order of the places, and the axes that they stand along."""
 
-    request: Request
+    spec: PictureSpec
     x: Axis
     y: Axis
     z: Axis
@@ -103,10 +104,10 @@ class Grid:
 
 
 def take_order(
-    request: Request,
+    spec: PictureSpec,
     x: Axis,
     y: Axis,
-    open_studio: OpenStudio,
+    open_pipeline: OpenPipeline,
     folder: Path,
     *,
     z: Axis = STILL,
@@ -115,11 +116,11 @@ def take_order(
 ) -> Work[Order]:
     """Check every cell and find what has been drawn before; nothing is drawn.
 
-    `open_studio` gives the studio of a base by name; it is asked base after base, and no studio is held on to when
-    the next is asked for. `adapter` is the one that a strength axis acts on when no axis
-    names adapters. A cell that cannot be drawn says why; a refused prompt refuses all (RefusedError).
+    `open_pipeline` gives the pipeline of a base by name; it is asked base after base, and no pipeline is held on to
+    when the next is asked for. `adapter` is the one that a strength axis acts on when no axis names adapters. A cell
+    that cannot be drawn says why; a refused prompt refuses all (RefusedError).
     """
-    start = Draft(request, base, adapter)
+    start = Draft(spec, base, adapter)
     drafts: list[Draft | str] = []
     for k in z.edits:
         for j in y.edits:
@@ -131,12 +132,12 @@ def take_order(
                 except LorasmithError as fault:
                     drafts.append(str(fault))
     labels = [" ".join(filter(None, (c, b, a))) for c in z.labels for b in y.labels for a in x.labels]
-    places = yield from check_drafts(drafts, labels, open_studio, folder)
-    return Order(request, x, y, z, folder, places)
+    places = yield from check_drafts(drafts, labels, open_pipeline, folder)
+    return Order(spec, x, y, z, folder, places)
 
 
 def check_drafts(
-    drafts: Sequence[Draft | str], labels: Sequence[str], open_studio: OpenStudio, folder: Path
+    drafts: Sequence[Draft | str], labels: Sequence[str], open_pipeline: OpenPipeline, folder: Path
 ) -> Work[tuple[Wanted | str, ...]]:
     """For each draft its picture, drawn before or not, or the reason why there can be none; a text is a reason.
 
@@ -150,7 +151,7 @@ def check_drafts(
     for name in bases:
         mine = [(at, draft) for at, draft in enumerate(drafts) if isinstance(draft, Draft) and draft.base == name]
         try:
-            clerk = _Clerk(name, open_studio(name), folder / CELLS, there, new)
+            clerk = _Clerk(name, open_pipeline(name), folder / CELLS, there, new)
         except LorasmithError as fault:
             for at, _ in mine:
                 places[at] = str(fault)
@@ -163,43 +164,43 @@ def check_drafts(
     return tuple(places)
 
 
-def draw_order(order: Order, open_studio: OpenStudio) -> Work[Grid]:
+def draw_order(order: Order, open_pipeline: OpenPipeline) -> Work[Grid]:
     """Draw what is missing, each batch saved as soon as it is drawn: stopping keeps what is finished.
 
     A picture that fails while it is drawn says why; the others are drawn. Raises StorageError, RefusedError.
     """
     errors: dict[str, str] = {}
     missing = order.missing
-    pace = _Pace(sum(wanted.request.steps for wanted in missing))
+    pace = _Pace(sum(wanted.spec.steps for wanted in missing))
     for name in dict.fromkeys(wanted.base for wanted in missing):
         mine = [wanted for wanted in missing if wanted.base == name]
         try:
-            studio = open_studio(name)
+            pipeline = open_pipeline(name)
         except LorasmithError as fault:
             errors.update(dict.fromkeys((wanted.key for wanted in mine), str(fault)))
             continue
-        for batch in batches_of(mine, studio):
-            yield from _draw_batch(studio, batch, pace, errors)
-        del studio  # before the next base is loaded
-    return Grid(order.request, order.x, order.y, order.z, order.folder, tuple(_cells(order, errors)))
+        for batch in batches_of(mine, pipeline):
+            yield from _draw_batch(pipeline, batch, pace, errors)
+        del pipeline  # before the next base is loaded
+    return Grid(order.spec, order.x, order.y, order.z, order.folder, tuple(_cells(order, errors)))
 
 
-def batches_of(wanted: Sequence[Wanted], studio: Studio) -> Iterator[list[Wanted]]:
+def batches_of(wanted: Sequence[Wanted], pipeline: Pipeline) -> Iterator[list[Wanted]]:
     """Pictures of one base that go through the denoiser together, a batch at a time."""
     groups: dict[tuple[object, ...], list[Wanted]] = {}
     for each in wanted:
-        groups.setdefault(settle(each.request, studio.base)[1].company, []).append(each)
-    size = studio.batch_size
+        groups.setdefault(settle(each.spec, pipeline.base).company, []).append(each)
+    size = pipeline.batch_size
     for group in groups.values():
         for start in range(0, len(group), size):
             yield group[start : start + size]
 
 
-def picture_key(request: Request, base_hash: str, adapter_hash: Callable[[str], str]) -> str:
-    """What decides a picture, as one word: the settled request, the base and the adapters, by content."""
-    networks = split_networks(request.prompt, request.compat).networks
+def picture_key(spec: PictureSpec, base_hash: str, adapter_hash: Callable[[str], str]) -> str:
+    """What decides a picture, as one word: the settled spec, the base and the adapters, by content."""
+    networks = split_networks(spec.prompt, spec.compat).networks
     told: dict[str, Any] = {
-        "request": request.as_json(),
+        "request": spec.as_json(),
         "base": base_hash,
         "adapters": {network.name: adapter_hash(network.name) for network in networks},
     }
@@ -215,32 +216,32 @@ def sign(picture: Picture, origin: Expansion) -> Picture:
 
 @dataclass
 class _Clerk:
-    """Checks drafts for one base; equal requests once."""
+    """Checks drafts for one base; equal specs once."""
 
     base: str
-    studio: Studio
+    pipeline: Pipeline
     cells: Path
     there: dict[str, Path]
     new: dict[str, Path]
-    _told: dict[Request, Wanted | str] = field(default_factory=dict)
+    _told: dict[PictureSpec, Wanted | str] = field(default_factory=dict)
     _hashes: dict[str, str] = field(default_factory=dict)
 
     def place(self, draft: Draft, label: str) -> Wanted | str:
         try:
-            request = draft.finished()
+            spec = draft.finished()
         except RefusedError:
             raise
         except LorasmithError as fault:
             return str(fault)
-        if request not in self._told:
-            self._told[request] = self._check(request, label, draft.origin)
-        return self._told[request]
+        if spec not in self._told:
+            self._told[spec] = self._check(spec, label, draft.origin)
+        return self._told[spec]
 
-    def _check(self, request: Request, label: str, origin: Expansion | None) -> Wanted | str:
+    def _check(self, spec: PictureSpec, label: str, origin: Expansion | None) -> Wanted | str:
         try:
-            self.studio.check(request)
-            settled, _ = settle(request, self.studio.base)
-            key = picture_key(settled, self.studio.base.content_hash, self._hash)
+            self.pipeline.check(spec)
+            settled = settle(spec, self.pipeline.base)
+            key = picture_key(settled, self.pipeline.base.content_hash, self._hash)
         except RefusedError:
             raise
         except LorasmithError as fault:
@@ -254,7 +255,7 @@ class _Clerk:
 
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
-            self._hashes[name] = addnet_hash(self.studio.shelf.path(name))
+            self._hashes[name] = addnet_hash(self.pipeline.adapters.path(name))
         return self._hashes[name]
 
 
@@ -271,17 +272,17 @@ class _Pace:
         return Progress("drawing", round(done), self.total, eta(self.start, done, self.total))
 
 
-def _draw_batch(studio: Studio, batch: list[Wanted], pace: _Pace, errors: dict[str, str]) -> Work[None]:
-    steps = sum(wanted.request.steps for wanted in batch)
+def _draw_batch(pipeline: Pipeline, batch: list[Wanted], pace: _Pace, errors: dict[str, str]) -> Work[None]:
+    steps = sum(wanted.spec.steps for wanted in batch)
     try:
-        pictures = yield from _follow(studio.draw([wanted.request for wanted in batch]), pace, steps)
+        pictures = yield from _follow(pipeline.draw([wanted.spec for wanted in batch]), pace, steps)
     except RefusedError:
         raise
     except (LorasmithError, RuntimeError, MemoryError) as fault:
         # NOTE: torch says "out of memory" by RuntimeError; a picture alone may still fit where a batch did not.
         if len(batch) > 1:
             for wanted in batch:
-                yield from _draw_batch(studio, [wanted], pace, errors)
+                yield from _draw_batch(pipeline, [wanted], pace, errors)
             return
         errors[batch[0].key] = " ".join(str(fault).split())[:300] or type(fault).__name__
     else:
@@ -313,18 +314,18 @@ def _cells(order: Order, errors: dict[str, str]) -> Iterator[Cell]:
         if isinstance(place, str):
             yield Cell(x, y, z, "", None, None, None, place)
         elif place.key in errors:
-            yield Cell(x, y, z, place.base, place.request, None, None, errors[place.key])
+            yield Cell(x, y, z, place.base, place.spec, None, None, errors[place.key])
         else:
-            yield Cell(x, y, z, place.base, place.request, place.key, place.path, None)
+            yield Cell(x, y, z, place.base, place.spec, place.key, place.path, None)
 
 
-def _says(path: Path, request: Request) -> bool:
-    """Whether the file is a picture that says of itself that it answers this request."""
+def _says(path: Path, spec: PictureSpec) -> bool:
+    """Whether the file is a picture that says of itself that it answers this spec."""
     try:
         document = read_picture(path).document or {}
     except LorasmithError:
         return False
-    told: dict[str, Any] = json.loads(json.dumps(request.as_json(), default=str))
+    told: dict[str, Any] = json.loads(json.dumps(spec.as_json(), default=str))
     return document.get("request") == told
 
 

@@ -1,6 +1,6 @@
-"""The request's fields by name, those of its parts by dotted name (``hires.scale``), read from text and set.
+"""The spec's fields by name, those of its parts by dotted name (``hires.scale``), read from text and set.
 
-The names and types are the request's own: a field that it gets is an axis of grids at once.
+The names and types are the spec's own: a field that it gets is an axis of grids at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lorasmith.errors import UsageError, did_you_mean
 from lorasmith.generation.grids.values import expand_text_ranges, read_numbers, read_whole_numbers
-from lorasmith.generation.request import Hires, Request, Variation
+from lorasmith.generation.spec import Hires, PictureSpec, Variation
 
 # What a part is before its first field is set. A picture to start from cannot be made up.
 _BLANKS: Mapping[str, Any] = MappingProxyType({"variation": Variation(seed=1, strength=0.0), "hires": Hires()})
@@ -23,7 +23,7 @@ _YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
 @cache
 def field_names() -> tuple[str, ...]:
-    """Every field that can be set from text, the request's own before those of its parts."""
+    """Every field that can be set from text, the spec's own before those of its parts."""
     return tuple(sorted(_kinds(), key=lambda name: name.count(".")))
 
 
@@ -47,25 +47,25 @@ def read_field(path: str, values: list[str]) -> list[Any]:
     return expand_text_ranges(path, values)
 
 
-def set_field(request: Request, path: str, value: Any) -> Request:
-    """The request with one field changed, or one field of a part of it. Raises UsageError."""
+def set_field(spec: PictureSpec, path: str, value: Any) -> PictureSpec:
+    """The spec with one field changed, or one field of a part of it. Raises UsageError."""
     name, _, inner = path.partition(".")
     if not inner:
-        return replace(request, **{name: value})
-    part: Any = getattr(request, name)
+        return replace(spec, **{name: value})
+    part: Any = getattr(spec, name)
     if part is None:
         part = _BLANKS.get(name)
     if part is None:
         raise UsageError(f"{path}: there is no picture to start from.", hint="Give the grid one first.")
     changed: Any = replace(part, **{inner: value})
-    return replace(request, **{name: changed})
+    return replace(spec, **{name: changed})
 
 
 @cache
 def _kinds() -> dict[str, Any]:
     """Each field's plain type: int, float, bool or str."""
     kinds: dict[str, Any] = {}
-    for name, hint in _plain_hints(Request):
+    for name, hint in _plain_hints(PictureSpec):
         if name in _ELSEWHERE:
             continue
         if is_dataclass(hint) and isinstance(hint, type):

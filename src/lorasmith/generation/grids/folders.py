@@ -8,8 +8,10 @@ from pathlib import Path
 
 from lorasmith.errors import StorageError, UsageError
 from lorasmith.project import write_file
+from lorasmith.remedies import Give, Sentence
 
 VERSION = 1
+_ELSEWHERE = Sentence("Choose another ", Give("name"), " or ", Give("out"), ".")
 
 
 def find_identity(folder: Path, record: str) -> str | None:
@@ -26,7 +28,7 @@ def find_identity(folder: Path, record: str) -> str | None:
     except OSError as fault:
         raise StorageError(f"cannot be read: {fault.strerror}.", where=folder) from fault
     if taken:
-        raise UsageError(f"holds other things, and no {record}.", where=folder, hint="Choose another --name or --out.")
+        raise UsageError(f"holds other things, and no {record}.", where=folder, remedy=_ELSEWHERE)
     return None
 
 

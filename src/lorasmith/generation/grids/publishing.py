@@ -26,9 +26,10 @@ from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.page import Shown, Side, address, draw_page
 from lorasmith.generation.grids.streaming import write_png
 from lorasmith.generation.pictures import INFOTEXT_KEY
-from lorasmith.generation.request import Request
 from lorasmith.generation.sheets import Table, plan_table, shown_size
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.project import write_file
+from lorasmith.remedies import Give
 
 RECORD = "grid.json"
 PAGE = "index.html"
@@ -58,8 +59,8 @@ def publish(grid: Grid, *, title: str | None = None, full_size: bool = False, em
     Sheets that would be too large for viewers show their cells smaller, with a note, unless `full_size`; they are
     written in bands, so that no size is too large. With `embed` the page holds its pictures.
     """
-    heading = grid.request.prompt if title is None else title
-    note = tell_settings(cell.request for cell in grid.cells if cell.request)
+    heading = grid.spec.prompt if title is None else title
+    note = tell_settings(cell.spec for cell in grid.cells if cell.spec)
     record = grid.folder / RECORD
     identity = claim_folder(grid.folder, RECORD)
     sizes = Counter(_size(cell.path) for cell in grid.cells if cell.path)
@@ -86,12 +87,12 @@ def publish(grid: Grid, *, title: str | None = None, full_size: bool = False, em
     return Published(record, page, tuple(sheets), scale)
 
 
-def tell_settings(requests: Iterable[Request]) -> str:
-    """In a line what all requests share: seed, steps, sampler, guidance, size and the rest that is not as usual."""
-    known = list(requests)
+def tell_settings(specs: Iterable[PictureSpec]) -> str:
+    """In a line what all specs share: seed, steps, sampler, guidance, size and the rest that is not as usual."""
+    known = list(specs)
     if not known:
         return ""
-    one, usual = known[0], Request("")
+    one, usual = known[0], PictureSpec("")
 
     def same(field: str) -> bool:
         return all(getattr(other, field) == getattr(one, field) for other in known)
@@ -123,9 +124,8 @@ def _write_sheets(
     pages = len(grid.z)
     scale = 1.0 if full_size else _scale(cell, len(grid.x), len(grid.y))
     if scale < 1:
-        yield Note(
-            f"the grid is large: its sheets show the cells at {scale:.0%} of their size. --full-size writes them whole."
-        )
+        small = f"the grid is large: its sheets show the cells at {scale:.0%} of their size."
+        yield Note(f"{small} {Give('full_size')} writes them whole.")
     side = (max(1, round(cell[0] * scale)), max(1, round(cell[1] * scale)))
     sheets = []
     for index in range(pages):
@@ -197,15 +197,15 @@ def infotext_of(path: Path) -> str:
 
 def _record(cell: Cell, folder: Path) -> dict[str, Any]:
     told: dict[str, Any] = {"x": cell.x, "y": cell.y, "z": cell.z}
-    if cell.path is None or cell.request is None:
+    if cell.path is None or cell.spec is None:
         return {**told, "error": cell.error}
-    request = cell.request
+    spec = cell.spec
     return {
         **told,
         "key": cell.key,
         "path": cell.path.relative_to(folder).as_posix(),
         "base": cell.base,
-        "seed": request.seed,
-        "prompt": request.prompt,
-        "negative": request.negative,
+        "seed": spec.seed,
+        "prompt": spec.prompt,
+        "negative": spec.negative,
     }

@@ -27,7 +27,7 @@ from lorasmith.generation.grids.values import expand_text_ranges, read_numbers, 
 
 ARROW = "=>"
 _SIZE = re.compile(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})")
-# What people call a field that the request calls otherwise.
+# What people call a field that the spec calls otherwise.
 _ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "snapshot": "adapter",
@@ -48,7 +48,7 @@ def read_axis(text: str, control: bool = True) -> Axis:
 
     Kinds: strength, te, unet, blocks, adapter (`none` is the bare base), base, prompt (what is searched comes
     first, as in the A1111 grid, and is the first place; or ``SEARCH => a,b``, or ``cat => dog, red => blue``),
-    prompts (whole ones), negative, order, size, and every field of the request. Raises UsageError.
+    prompts (whole ones), negative, order, size, and every field of the spec. Raises UsageError.
     """
     kind, equals, rest = text.partition("=")
     kind = " ".join(kind.lower().replace("_", " ").split())

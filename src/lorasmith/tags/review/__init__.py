@@ -1,4 +1,4 @@
-"""Checks of tags and captions (T1 to T14, and P1 for real persons): findings for `lorasmith inspect`."""
+"""Checks of tags and captions (T1 to T14, and P1 for real persons): findings of an inspection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project
 from lorasmith.tags.pipeline import Desk, compute_captions, open_desk
 from lorasmith.tags.review import accuracy, features, lists, person, trigger, wording
-from lorasmith.tags.review.check import Case, Lore, TagCheck
+from lorasmith.tags.review.check import Case, TagCheck, Vocabulary
 
 CHECKS: tuple[TagCheck, ...] = (
     trigger.PLACE,
@@ -28,18 +28,18 @@ CHECKS: tuple[TagCheck, ...] = (
 )
 RULE_IDS: tuple[str, ...] = tuple(check.id for check in CHECKS)
 
-__all__ = ["CHECKS", "RULE_IDS", "Lore", "TagCheck", "review_desk", "review_tags"]
+__all__ = ["CHECKS", "RULE_IDS", "TagCheck", "Vocabulary", "review_desk", "review_tags"]
 
 
-def review_tags(project: Project, dataset: Dataset, lore: Lore | None = None) -> tuple[Finding, ...]:
+def review_tags(project: Project, dataset: Dataset, vocabulary: Vocabulary | None = None) -> tuple[Finding, ...]:
     """What is wrong with the raw tags, the rules in [tags] and the captions computed from them.
 
-    `lore` is what is known outside of the project (T2). Raises what `write_captions` raises.
+    `vocabulary` is what is known outside of the project (T2). Raises what `write_captions` raises.
     """
-    return review_desk(open_desk(project, dataset), lore)
+    return review_desk(open_desk(project, dataset), vocabulary)
 
 
-def review_desk(desk: Desk, lore: Lore | None = None) -> tuple[Finding, ...]:
+def review_desk(desk: Desk, vocabulary: Vocabulary | None = None) -> tuple[Finding, ...]:
     """`review_tags` of what lies on a desk."""
-    case = Case(desk, compute_captions(desk), lore or Lore())
+    case = Case(desk, compute_captions(desk), vocabulary or Vocabulary())
     return tuple(finding for check in CHECKS for finding in check.check(case))

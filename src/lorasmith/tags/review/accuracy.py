@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorasmith.dataset.findings import Finding
+from lorasmith.remedies import Action, Do, Sentence
 from lorasmith.tags.knowledge import PRAISE, find_conflicts
 from lorasmith.tags.measures import is_collage
 from lorasmith.tags.review.check import Case, TagCheck, images
@@ -25,7 +26,8 @@ def check_quality(case: Case) -> Iterator[Finding]:
     silent = tuple(name for name in poor if wanted.isdisjoint(case.keys[name]))
     if silent and case.desk.settings.describe == "everything":
         message = f"{images(len(silent))} of low quality whose caption does not say so."
-        advice = "See which rule takes the words away: lorasmith tag PROJECT --explain IMAGE."
+        explain = Do(Action.TAG, project="PROJECT", explain="IMAGE")
+        advice = Sentence("See which rule takes the words away: ", explain, ".")
         yield Finding("T7", "warning", message, advice, silent)
 
 
@@ -44,7 +46,8 @@ def check_agreement(case: Case) -> Iterator[Finding]:
             against.setdefault(" with ".join(rivals), []).append(item.name)
     for together, names in against.items():
         message = f"{together}: tags that exclude each other, in {images(len(names))}."
-        advice = "Mend the caption, or run a tagger: its scores decide (lorasmith tag PROJECT --tagger NAME)."
+        run = Do(Action.TAG, project="PROJECT", tagger="NAME")
+        advice = Sentence("Mend the caption, or run a tagger: its scores decide (", run, ").")
         yield Finding("T9", "warning", message, advice, tuple(names))
     yield from _check_doubts(case)
 

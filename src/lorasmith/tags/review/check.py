@@ -14,7 +14,7 @@ from lorasmith.tags.words import split_tags, tag_key
 
 
 @dataclass(frozen=True)
-class Lore:
+class Vocabulary:
     """What is known outside of the project: the base's tokenizer vocabulary (token -> number, as in CLIP's
     vocab.json), the tags that the base or a tagger knows, and the triggers of other adapters with their names."""
 
@@ -29,7 +29,7 @@ class Case:
 
     desk: Desk
     captioning: Captioning
-    lore: Lore = field(default_factory=Lore)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     @cached_property
     def subjects(self) -> tuple[tuple[Scene, tuple[Item, ...]], ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lorasmith.dataset.findings import Finding
 from lorasmith.errors import near_names
+from lorasmith.remedies import Action, Do, Sentence
 from lorasmith.tags.review.check import Case, TagCheck, listed
 from lorasmith.tags.rules.images import is_named
 from lorasmith.tags.rules.rule import matcher
@@ -40,8 +41,9 @@ def check_corrections(case: Case) -> Iterator[Finding]:
         said = {tag for item in case.desk.dataset.items if item.name in meant for tag in case.desk.start(item)}
         lost = [tag for tag in entry.remove if not any(map(matcher((tag,)), said))]
         if lost:
+            explain = Do(Action.TAG, project="PROJECT", explain="IMAGE")
             message = f'[tags.images."{pattern}"] removes {listed(lost)}, which is not among its tags.'
-            yield Finding("T13", "note", message, "lorasmith tag PROJECT --explain IMAGE shows them.", tuple(meant))
+            yield Finding("T13", "note", message, Sentence(explain, " shows them."), tuple(meant))
 
 
 LISTS = TagCheck("T5", "lists of tags hit something, however they are spelt", check_lists)

@@ -63,17 +63,17 @@ def _check_spelling(case: Case, scene: Scene) -> Iterator[Finding]:
 def check_unique(case: Case) -> Iterator[Finding]:
     """Warnings for a trigger that a tagger, the base, another member or another adapter knows already."""
     triggers = {trigger: name for name, trigger in _triggers(case).items()}
-    known_tags = case.desk.known | frozenset(map(tag_key, case.lore.tags))
+    known_tags = case.desk.known | frozenset(map(tag_key, case.vocabulary.tags))
     for trigger, name in triggers.items():
         of = f" of {name}" if name else ""
         key = tag_key(trigger)
         advice = "Choose a word that nothing else uses, such as its name with vowels left out: [lora] trigger."
         if key in known_tags or is_common(key):
             yield Finding("T2", "warning", f'the trigger "{trigger}"{of} is a tag that the base knows already.', advice)
-        elif case.lore.tokens:
-            yield from _check_tokens(trigger, of, case.lore.tokens, advice)
-        if key in map(tag_key, case.lore.library):
-            other = next(name for word, name in case.lore.library.items() if tag_key(word) == key)
+        elif case.vocabulary.tokens:
+            yield from _check_tokens(trigger, of, case.vocabulary.tokens, advice)
+        if key in map(tag_key, case.vocabulary.library):
+            other = next(name for word, name in case.vocabulary.library.items() if tag_key(word) == key)
             yield Finding("T2", "warning", f'the trigger "{trigger}"{of} is also that of {other}.', advice)
         for longer in triggers:
             if longer != trigger and word_of(trigger).search(tag_key(longer)):

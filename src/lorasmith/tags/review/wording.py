@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lorasmith.dataset.findings import Finding
 from lorasmith.project import SubjectKind
+from lorasmith.remedies import Action, Do, Sentence
 from lorasmith.tags.review.check import Case, TagCheck, images
 from lorasmith.tags.rules.trigger import opening
 from lorasmith.tags.words import is_sentence, tag_key
@@ -29,7 +30,8 @@ def check_style(case: Case) -> Iterator[Finding]:
             silent.append(item.name)
     if silent and len(silent) < len(case.desk.dataset.items):
         message = f"{images(len(silent))} of a style without tags, the others with."
-        advice = 'Describe everything (lorasmith tag PROJECT --tagger NAME) or nothing ([tags] describe = "nothing").'
+        run = Do(Action.TAG, project="PROJECT", tagger="NAME")
+        advice = Sentence("Describe everything (", run, ') or nothing ([tags] describe = "nothing").')
         yield Finding("T11", "warning", message, advice, tuple(silent))
 
 

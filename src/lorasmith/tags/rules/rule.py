@@ -1,7 +1,7 @@
 """What a caption rule is.
 
 A rule is prepared once for a scene (all images of one subject whose tags have one source) and then works on the tags
-of one image after the other. What it does it says tag by tag, in rulings: `lorasmith tag --explain` shows just those.
+of one image after the other. What it does it says tag by tag, in rulings: an explanation shows just those.
 """
 
 from __future__ import annotations

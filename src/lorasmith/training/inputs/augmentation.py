@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Sequence
 
 from PIL import Image
 from torch import Tensor
@@ -17,6 +16,7 @@ from lorasmith.diffusion.noise import key_number
 from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
 from lorasmith.recipe.plan import PlannedImage
+from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import encode_alone, to_pixels
 
 Corner = tuple[int, int]
@@ -57,32 +57,29 @@ def vary_colour(picture: Image.Image, *key: int | str) -> Image.Image:
 
 
 class FreshLatents:
-    """Latents (C, H, W) float32 by image number, encoded anew at each visit."""
+    """Latents (C, H, W) float32 of images, encoded anew at each visit."""
 
-    def __init__(self, images: Sequence[PlannedImage], base: Base, *, colour: bool, random_crop: bool) -> None:
-        self._images = images
+    def __init__(self, base: Base, *, colour: bool, random_crop: bool) -> None:
         self._base = base
         self._colour = colour
         self._random_crop = random_crop
-        self._pictures: OrderedDict[int, Image.Image] = OrderedDict()
+        self._pictures: OrderedDict[str, Image.Image] = OrderedDict()
         self._bytes = 0
 
-    def read(self, image: int, flipped: bool = False, *key: int | str) -> Tensor:
-        planned = self._images[image]
+    def read(self, image: TrainingImage, flipped: bool = False, *key: int | str) -> Tensor:
         picture = self._resized(image)
-        picture = crop_to_bucket(picture, planned, choose_corner(planned, *key) if self._random_crop else None)
+        picture = crop_to_bucket(picture, image, choose_corner(image, *key) if self._random_crop else None)
         if self._colour:
             picture = vary_colour(picture, *key)
         pixels = to_pixels(picture)
         return encode_alone(self._base, pixels.flip(-1) if flipped else pixels)
 
-    def _resized(self, image: int) -> Image.Image:
-        if image not in self._pictures:
-            planned = self._images[image]
-            picture = fit(open_part(planned.path, planned.crop), planned.resized, planned.resized)
-            self._pictures[image] = picture
+    def _resized(self, image: TrainingImage) -> Image.Image:
+        if image.name not in self._pictures:
+            picture = fit(open_part(image.path, image.crop), image.resized, image.resized)
+            self._pictures[image.name] = picture
             self._bytes += 3 * picture.width * picture.height
             while self._bytes > _MEMORY_LIMIT and len(self._pictures) > 1:
                 _, old = self._pictures.popitem(last=False)
                 self._bytes -= 3 * old.width * old.height
-        return self._pictures[image]
+        return self._pictures[image.name]

@@ -6,7 +6,7 @@ Each image is encoded alone: its latent does not depend on what else had to be c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,52 +23,54 @@ from lorasmith.events import Progress, Work
 from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
 from lorasmith.project import write_file
-from lorasmith.recipe.plan import PlannedImage
+from lorasmith.training.inputs.images import TrainingImage
 
 MEMORY_LIMIT = 1 << 30
 """Bytes of latents kept mapped; what is beyond is opened from the cache at each visit."""
 
 
 class Latents(Protocol):
-    """Latents (C, H, W) float32 by image number, plain or mirrored; `key` names the visit."""
+    """Latents (C, H, W) float32 of images, plain or mirrored; `key` names the visit."""
 
-    def read(self, image: int, flipped: bool = False, *key: int | str) -> Tensor: ...
+    def read(self, image: TrainingImage, flipped: bool = False, *key: int | str) -> Tensor: ...
 
 
 class LatentCache:
-    """Latents (C, H, W) float32 by image number, plain and mirrored."""
+    """Latents (C, H, W) float32 of images, plain and mirrored; `files` by the images' names."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
-        self._kept: dict[int, dict[str, Tensor]] = {}
+        self._kept: dict[str, dict[str, Tensor]] = {}
         self._bytes = 0
 
-    def read(self, image: int, flipped: bool = False, *key: int | str) -> Tensor:  # noqa: ARG002 - no visit differs
-        tensors = self._kept.get(image)
+    def read(
+        self,
+        image: TrainingImage,
+        flipped: bool = False,
+        *key: int | str,  # noqa: ARG002 - no visit differs
+    ) -> Tensor:
+        tensors = self._kept.get(image.name)
         if tensors is None:
-            tensors = load_file(self._files[image])
+            tensors = load_file(self._files[image.name])
             size = sum(tensor.nbytes for tensor in tensors.values())
             if self._bytes + size <= MEMORY_LIMIT:
-                self._kept[image] = tensors
+                self._kept[image.name] = tensors
                 self._bytes += size
         return tensors["flipped" if flipped else "plain"]
 
 
-def cache_latents(
-    images: Sequence[PlannedImage], hashes: Sequence[str], base: Base, folder: Path, *, flips: bool
-) -> Work[LatentCache]:
-    """Encode what is not cached yet below `folder`; `hashes` are the images' content hashes. Raises ImageError."""
+def cache_latents(images: Sequence[TrainingImage], base: Base, folder: Path, *, flips: bool) -> Work[LatentCache]:
+    """Encode what is not cached yet below `folder`. Raises ImageError."""
     numbers = precision_of(base.dtype)
     place = folder / (base.content_hash[:16] + ("" if numbers == "fp32" else f"-{numbers}"))
-    files = [place / _file_name(image, content) for image, content in zip(images, hashes, strict=True)]
-    missing = [number for number, file in enumerate(files) if not _is_complete(file, flips)]
-    for done, number in enumerate(missing, start=1):
-        image = images[number]
+    files = {image.name: place / _file_name(image) for image in images}
+    missing = [image for image in images if not _is_complete(files[image.name], flips)]
+    for done, image in enumerate(missing, start=1):
         pixels = to_pixels(fit(open_part(image.path, image.crop), image.resized, image.bucket))
         latents = {"plain": encode_alone(base, pixels)}
         if flips:
             latents["flipped"] = encode_alone(base, pixels.flip(-1))
-        write_file(files[number], save(latents))
+        write_file(files[image.name], save(latents))
         yield Progress("caching latents", done, len(missing))
     return LatentCache(files)
 
@@ -78,10 +80,10 @@ def to_pixels(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1).contiguous() / 127.5 - 1
 
 
-def _file_name(image: PlannedImage, content: str) -> str:
+def _file_name(image: TrainingImage) -> str:
     crop = "" if image.crop is None else "-" + "_".join(str(edge) for edge in image.crop)
     size = f"{image.bucket[0]}x{image.bucket[1]}-{image.resized[0]}x{image.resized[1]}"
-    return f"{content[:32]}{crop}-{size}.safetensors"
+    return f"{image.sha256[:32]}{crop}-{size}.safetensors"
 
 
 def encode_alone(base: Base, pixels: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ kohya's trainer does it (area).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,57 +20,56 @@ from lorasmith.images.geometry import fit
 from lorasmith.images.opening import opened, upright
 from lorasmith.recipe.plan import PlannedImage
 from lorasmith.training.inputs.augmentation import Corner, crop_to_bucket
+from lorasmith.training.inputs.images import TrainingImage
 
 MEMORY_LIMIT = 1 << 28
 """Bytes of masks kept at their pictures' size; what is beyond is read again at each visit."""
 
 
 class MaskSource:
-    """Masks (1, H, W) of latents in [outside, 1] by image number; `folder` None means the pictures' own alpha.
+    """Masks (1, H, W) of latents in [outside, 1] of images; without a mask file the pictures' own alpha.
 
-    A mask file is a picture with the image's name and .png, in a folder like the image's or in none; its red channel
-    counts, and it has the picture's shape or is stretched to it. Raises DatasetError for missing files.
+    A mask file's red channel counts; it has the picture's shape or is stretched to it.
     """
 
-    def __init__(self, images: Sequence[PlannedImage], folder: Path | None, *, factor: int, outside: float) -> None:
-        self._images = images
+    def __init__(self, *, factor: int, outside: float) -> None:
         self._factor = factor
         self._outside = outside
-        self._files = None if folder is None else [_find(folder, image) for image in images]
-        self._kept: dict[int, Image.Image] = {}
+        self._kept: dict[str, Image.Image] = {}
         self._bytes = 0
 
-    def read(self, image: int, flipped: bool, corner: Corner | None) -> Tensor:
-        planned = self._images[image]
-        whole = self._kept.get(image)
+    def read(self, image: TrainingImage, flipped: bool, corner: Corner | None) -> Tensor:
+        whole = self._kept.get(image.name)
         if whole is None:
-            whole = fit(self._open(image), planned.resized, planned.resized)
+            whole = fit(_open(image), image.resized, image.resized)
             size = whole.width * whole.height
             if self._bytes + size <= MEMORY_LIMIT:
-                self._kept[image] = whole
+                self._kept[image.name] = whole
                 self._bytes += size
-        shown = crop_to_bucket(whole, planned, corner)
+        shown = crop_to_bucket(whole, image, corner)
         mask = torch.from_numpy(np.array(shown, dtype=np.float32) / 255)
         mask = mask.flip(-1) if flipped else mask
-        width, height = planned.bucket
+        width, height = image.bucket
         latent = (height // self._factor, width // self._factor)
         small = F.interpolate(mask[None, None], size=latent, mode="area")[0]
         return self._outside + (1 - self._outside) * small
 
-    def _open(self, image: int) -> Image.Image:
-        planned = self._images[image]
-        with opened(planned.path) as file:
-            picture = upright(file)
-            size = picture.size
-            alpha = picture.convert("RGBA").getchannel("A") if self._files is None else None
-        if alpha is None:
-            assert self._files is not None
-            with opened(self._files[image]) as file:
-                alpha = upright(file).convert("RGB").getchannel("R").resize(size, Image.Resampling.BILINEAR)
-        return alpha if planned.crop is None else cut(alpha, planned.crop)
+
+def _open(image: TrainingImage) -> Image.Image:
+    with opened(image.path) as file:
+        picture = upright(file)
+        size = picture.size
+        alpha = picture.convert("RGBA").getchannel("A") if image.mask is None else None
+    if image.mask is not None:
+        with opened(image.mask) as file:
+            alpha = upright(file).convert("RGB").getchannel("R").resize(size, Image.Resampling.BILINEAR)
+    assert alpha is not None
+    return alpha if image.crop is None else cut(alpha, image.crop)
 
 
-def _find(folder: Path, image: PlannedImage) -> Path:
+def find_mask(folder: Path, image: PlannedImage) -> Path:
+    """The mask of an image: a picture with its name and .png, in a folder like the image's or in none. Raises
+    DatasetError where there is none."""
     name = Path(image.name).with_suffix(".png")
     for file in (folder / name, folder / name.name, folder / f"{image.path.stem}.png"):
         if file.is_file():

@@ -12,13 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.diffusion.noise import key_number
 from lorasmith.events import Work
-from lorasmith.generation.request import Request, default_cfg
-from lorasmith.generation.studio import Studio
+from lorasmith.generation.checks import default_cfg
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.project import write_file
 from lorasmith.recipe.buckets import Size
 from lorasmith.training.inputs.latents import encode_alone, to_pixels
@@ -49,13 +50,13 @@ def draw_prior(
 
 def _draw_latents(base: Base, prompts: Sequence[str], size: Size, steps: int, seed: int) -> Work[Tensor]:
     """Latents (n, C, H, W) float32 of pictures drawn by the bare base."""
-    studio = Studio(base, AdapterShelf([]))
-    requests = [
-        Request(prompt=prompt, seed=key_number(seed, size[0], size[1], number, "prior") % 2**31,
+    pipeline = Pipeline(base, AdapterCache([]))
+    specs = [
+        PictureSpec(prompt=prompt, seed=key_number(seed, size[0], size[1], number, "prior") % 2**31,
                 width=size[0], height=size[1], steps=steps)
         for number, prompt in enumerate(prompts)
     ]  # fmt: skip
-    pictures = yield from studio.draw(requests)
+    pictures = yield from pipeline.draw(specs)
     return torch.stack([encode_alone(base, to_pixels(picture.image)) for picture in pictures])
 
 

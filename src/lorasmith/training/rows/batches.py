@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from lorasmith.diffusion.noise import key_number
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.plan import PlannedImage
+from lorasmith.training.inputs.images import TrainingImage
 
 
 @dataclass(frozen=True)
 class Visit:
-    """The `visit`-th time (from 0) that an epoch shows image number `image` of the plan."""
+    """The `visit`-th time (from 0) that an epoch shows an image."""
 
-    image: int
+    image: TrainingImage
     visit: int
 
 
@@ -27,12 +27,12 @@ class Batch:
     visits: tuple[Visit, ...]
 
 
-def epoch_batches(images: Sequence[PlannedImage], batch_size: int, seed: int, epoch: int) -> list[Batch]:
+def epoch_batches(images: Sequence[TrainingImage], batch_size: int, seed: int, epoch: int) -> list[Batch]:
     """All batches of an epoch in their order; each image stands `repeats` times in its bucket."""
     chance = random.Random(key_number(seed, epoch, "order"))
     buckets: dict[Size, list[Visit]] = {}
-    for number, image in enumerate(images):
-        buckets.setdefault(image.bucket, []).extend(Visit(number, visit) for visit in range(image.repeats))
+    for image in images:
+        buckets.setdefault(image.bucket, []).extend(Visit(image, visit) for visit in range(image.repeats))
     batches: list[Batch] = []
     for bucket in sorted(buckets):
         visits = buckets[bucket]

@@ -10,23 +10,21 @@ import torch
 from torch import Tensor
 
 from lorasmith.bases.framing import Framing, frame_whole
-from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
-from lorasmith.diffusion.timesteps import TimestepRange
+from lorasmith.diffusion.noise import key_generator, key_number
+from lorasmith.diffusion.timesteps import TIMESTEPS
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.plan import PlannedImage
-from lorasmith.recipe.recipe import Recipe
-from lorasmith.tags.words import without_trigger
 from lorasmith.training.inputs.augmentation import choose_corner
 from lorasmith.training.inputs.captions import vary_caption
 from lorasmith.training.inputs.latents import Latents
 from lorasmith.training.inputs.masks import MaskSource
 from lorasmith.training.inputs.preservation import PriorPictures, choose_plain_caption, count_preserved, leave_blank
 from lorasmith.training.rows.batches import Batch, Visit
+from lorasmith.training.settings import RowSettings
 
 
 @dataclass(frozen=True)
 class Rows:
-    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), timesteps `t` (B,) long, captions.
+    """B rows on the CPU: clean latents `x_0` and `noise` (B, C, H, W), times `t` (B,) in [0, 1], captions.
 
     `seeds`: a number of its own for each row, for what is drawn later. `perturbation` (B, C, H, W): noise that the
     denoiser sees and is not asked for. `mask` (B, 1, H, W) in [0, 1]: where the loss counts. `framings`: what SDXL is
@@ -101,69 +99,54 @@ class RowSource:
 
     def __init__(
         self,
-        recipe: Recipe,
-        images: Sequence[PlannedImage],
-        captions: Sequence[str],
+        settings: RowSettings,
         latents: Latents,
         *,
-        trigger: str,
         pool: Sequence[str] = (),
         prior: PriorPictures | None = None,
         masks: MaskSource | None = None,
     ) -> None:
-        self._images = images
-        self._captions = captions
-        self._plain = [without_trigger(caption, trigger) for caption in captions]
         self._latents = latents
         self._pool = pool
         self._prior = prior
-        self._seed = recipe.seed
         self._masks = masks
-        self._random_crop = recipe.augment.random_crop
-        self._noise = NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"}))
-        span = recipe.timesteps
-        self._timesteps = TimestepRange(span.min, span.max, span.sampling, span.mean, span.std)
-        self._flip = recipe.flip
-        self._caption = recipe.caption
-        self._preserves_own = recipe.preserve.kind == "both"
-        self._blank = recipe.preserve.blank if recipe.preserve.kind != "images" else 0.0
-        self._share = 0.0 if recipe.preserve.kind == "none" or not recipe.preserve.weight else recipe.preserve.share
+        self._settings = settings
+        self._noise, self._timesteps = settings.noise, settings.timesteps
 
     def read(self, batch: Batch, epoch: int) -> MicroBatch:
         keys = [self._key(visit, epoch) for visit in batch.visits]
         x_0 = torch.stack([self._latent(visit, key) for visit, key in zip(batch.visits, keys, strict=True)])
         captions = [self._caption_of(v, k, epoch) for v, k in zip(batch.visits, keys, strict=True)]
         framings = [
-            self._images[visit.image].framing(flipped=self._flipped(key))
-            for visit, key in zip(batch.visits, keys, strict=True)
+            visit.image.framing(flipped=self._flipped(key)) for visit, key in zip(batch.visits, keys, strict=True)
         ]
         learned = replace(self._rows(x_0, keys, captions, framings), mask=self._mask(batch, keys))
         return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
-        return (self._seed, epoch, self._images[visit.image].name, visit.visit)
+        return (self._settings.seed, epoch, visit.image.name, visit.visit)
 
     def _latent(self, visit: Visit, key: tuple[int | str, ...]) -> Tensor:
         return self._latents.read(visit.image, self._flipped(key), *key)
 
     def _flipped(self, key: tuple[int | str, ...]) -> bool:
-        return self._flip and bool(key_number(*key, "flip") & 1)
+        return self._settings.flip and bool(key_number(*key, "flip") & 1)
 
     def _mask(self, batch: Batch, keys: Sequence[tuple[int | str, ...]]) -> Tensor | None:
         if self._masks is None:
             return None
         masks = []
         for visit, key in zip(batch.visits, keys, strict=True):
-            corner = choose_corner(self._images[visit.image], *key) if self._random_crop else None
+            corner = choose_corner(visit.image, *key) if self._settings.random_crop else None
             masks.append(self._masks.read(visit.image, self._flipped(key), corner))
         return torch.stack(masks)
 
     def _caption_of(self, visit: Visit, key: tuple[int | str, ...], epoch: int) -> str:
-        table = self._caption
+        table = self._settings.caption
         if table.dropout_every and (epoch + 1) % table.dropout_every == 0:
             return ""
         return vary_caption(
-            self._captions[visit.image],
+            visit.image.caption,
             *key,
             shuffle=table.shuffle,
             keep_tokens=table.keep_tokens,
@@ -180,7 +163,7 @@ class RowSource:
         framings: Sequence[Framing],
     ) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
-        t = torch.tensor([self._timesteps.draw(generator) for generator in generators])
+        t = torch.tensor([self._timesteps.draw(generator) for generator in generators]) / TIMESTEPS
         noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
         extra = [self._noise.perturb(row, generator) for row, generator in zip(x_0, generators, strict=True)]
         perturbations = [each for each in extra if each is not None]
@@ -195,13 +178,13 @@ class RowSource:
         )
 
     def _preserved(self, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows | None:
-        count = count_preserved(self._share, len(keys))
+        count = count_preserved(self._settings.preserved_share, len(keys))
         if not count:
             return None
         # Batches are shuffled, so that the first rows are as good as any.
         if self._prior is None:
             return self._without_trigger(count, batch, keys, learned)
-        if not self._preserves_own:
+        if not self._settings.preserves_own:
             return self._drawn_by_base(batch, keys[:count])
         own = -(-count // 2)
         plain = self._without_trigger(own, batch, keys, learned)
@@ -221,9 +204,9 @@ class RowSource:
         keys, visits = keys[:count], batch.visits[:count]
         pool = () if self._prior is not None else self._pool
         captions = [
-            choose_plain_caption(self._plain[visit.image], pool, *key) for visit, key in zip(visits, keys, strict=True)
+            choose_plain_caption(visit.image.plain, pool, *key) for visit, key in zip(visits, keys, strict=True)
         ]
-        shuffled = [vary_caption(text, *key, "plain", shuffle=self._caption.shuffle)
+        shuffled = [vary_caption(text, *key, "plain", shuffle=self._settings.caption.shuffle)
                     for text, key in zip(captions, keys, strict=True)]  # fmt: skip
         return Rows(
             learned.x_0[:count],
@@ -236,4 +219,6 @@ class RowSource:
         )
 
     def _blanked(self, captions: Sequence[str], keys: Sequence[tuple[int | str, ...]]) -> list[str]:
-        return ["" if leave_blank(self._blank, *key) else text for text, key in zip(captions, keys, strict=True)]
+        return [
+            "" if leave_blank(self._settings.blank, *key) else text for text, key in zip(captions, keys, strict=True)
+        ]

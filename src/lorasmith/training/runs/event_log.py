@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lorasmith.errors import StorageError
 from lorasmith.events import Event
+from lorasmith.remedies import Give, Sentence
 
 
 class EventLog:
@@ -54,5 +55,7 @@ class EventLog:
 
     def _full(self, fault: OSError) -> StorageError:
         return StorageError(
-            f"cannot write: {fault.strerror}.", where=self._file, hint="Free some space, then go on with --resume."
+            f"cannot write: {fault.strerror}.",
+            where=self._file,
+            remedy=Sentence("Free some space, then go on with ", Give("resume"), "."),
         )

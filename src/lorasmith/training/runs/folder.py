@@ -12,6 +12,7 @@ from lorasmith.events import Done
 from lorasmith.project import write_file
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, write_recipe
+from lorasmith.remedies import Give, Sentence
 
 RECIPE_FILE = "recipe.toml"
 
@@ -63,7 +64,7 @@ class Run:
             raise RecipeError(
                 f"this run was started with another recipe: {'; '.join(differing)}.",
                 where=self.path,
-                hint="Give the old values to go on, or start a new run without --resume.",
+                remedy=Sentence("Give the old values to go on, or start a new run without ", Give("resume"), "."),
             )
 
     def done(self) -> Done | None:
@@ -81,7 +82,8 @@ class Run:
 def create_run(run: Run, recipe: Recipe, plan: Plan) -> None:
     """Put recipe and plan into a run's folder. Raises ProjectError if it is a run already."""
     if run.recipe_file.exists():
-        raise ProjectError("there is a run in this folder already.", where=run.path, hint="Go on with it: --resume")
+        message = "there is a run in this folder already."
+        raise ProjectError(message, where=run.path, hint="Go on with it:", remedy=Give("resume"))
     write_file(run.plan_file, json.dumps(plan.as_json(), indent=1))
     # The recipe comes last: a folder is a run once it has one.
     write_file(run.recipe_file, write_recipe(recipe))

@@ -18,12 +18,12 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
-from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.images.opening import open_rgb
 from lorasmith.project import Project
-from lorasmith.recipe.plan import Plan, PlannedImage
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import split_tags
+from lorasmith.training.inputs.images import TrainingImage
+from lorasmith.training.inputs.reading import Inputs
 from lorasmith.training.rates import RateSchedule
 
 THUMBNAIL_SIDE = 256
@@ -40,19 +40,25 @@ PRIVATE_KEYS = (
 
 @dataclass(frozen=True)
 class Making:
-    """All that a run knows and a file should tell. `captions` are by image number of the plan; `name` is the file's."""
+    """What a run's files tell alike; `name` is the adapter's."""
 
     project: Project
     recipe: Recipe
-    dataset: Dataset
-    plan: Plan
-    captions: Sequence[str]
+    inputs: Inputs
     base: Base
-    optimizer: str
-    session: str
-    started_at: float
     name: str
-    held: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a file tells of the moment when it was saved; `thumbnail` is a data URL or ""."""
+
+    step: int
+    epoch: int
+    started_at: float
+    session: str
+    optimizer: str
+    thumbnail: str
 
 
 def current_time() -> float:
@@ -61,15 +67,15 @@ def current_time() -> float:
     return float(fixed) if fixed.isdigit() else time.time()
 
 
-def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int, thumbnail: str) -> dict[str, str]:
-    """The metadata of an adapter saved after `step` steps and `epoch` epochs; `thumbnail` is a data URL or "".
+def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> dict[str, str]:
+    """The metadata of an adapter file.
 
     A private one tells what sd-scripts tells without metadata, and of modelspec what a reader needs to use it.
     """
     if making.recipe.private:
         return _private_facts(making, adapter)
     finished_at = current_time()
-    facts = network_facts(adapter, making.base) | _run_facts(making, step, epoch, finished_at) | _dataset_facts(making)
+    facts = network_facts(adapter, making.base) | _run_facts(making, progress, finished_at) | _dataset_facts(making)
     provenance = making.project.provenance
     card = modelspec(
         making.base,
@@ -77,7 +83,7 @@ def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int,
         when=datetime.fromtimestamp(finished_at, UTC),
         trigger=making.project.lora.trigger,
         size=making.recipe.resolution,
-        thumbnail=thumbnail,
+        thumbnail=progress.thumbnail,
         author=provenance.author,
         description=making.project.lora.vision,
         license=provenance.licence,
@@ -135,14 +141,14 @@ def _conv_arguments(recipe: Recipe) -> dict[str, str]:
     return {"conv_dim": str(recipe.conv.rank), "conv_alpha": f"{recipe.conv.alpha or recipe.alpha:g}"}
 
 
-def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dict[str, Any]:
-    recipe, plan = making.recipe, making.plan
+def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
+    recipe, plan = making.recipe, making.inputs.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
     noise, loss = recipe.noise, recipe.loss
     dropout = recipe.dropout
     return {
-        "ss_session_id": making.session,
-        "ss_training_started_at": making.started_at,
+        "ss_session_id": progress.session,
+        "ss_training_started_at": progress.started_at,
         "ss_training_finished_at": finished_at,
         "ss_training_comment": f"lorasmith {__version__}",
         "ss_sd_scripts_commit_hash": None,
@@ -152,18 +158,18 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_learning_rate": recipe.lr.unet,
         "ss_unet_lr": recipe.lr.unet,
         "ss_text_encoder_lr": recipe.lr.text_encoder,
-        "ss_optimizer": making.optimizer,
+        "ss_optimizer": progress.optimizer,
         "ss_lr_scheduler": recipe.schedule.name,
         "ss_lr_warmup_steps": schedule.warmup_steps,
         "ss_max_grad_norm": recipe.max_grad_norm,
         "ss_num_train_images": sum(image.repeats for image in plan.images),
-        "ss_num_validation_images": making.held,
+        "ss_num_validation_images": len(making.inputs.held_out),
         "ss_num_reg_images": 0,
         "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.steps,
-        "ss_steps": step,
-        "ss_epoch": epoch,
+        "ss_steps": progress.step,
+        "ss_epoch": progress.epoch,
         "ss_gradient_checkpointing": recipe.checkpointing,
         "ss_gradient_accumulation_steps": recipe.accumulate,
         "ss_batch_size_per_device": recipe.batch_size,
@@ -200,11 +206,11 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
 
 def _dataset_facts(making: Making) -> dict[str, Any]:
     recipe, rules = making.recipe, making.recipe.bucket_rules
-    folders = name_folders(making.dataset.items, making.plan.images)
-    counts: dict[str, Counter[str]] = {folder: Counter() for folder in folders}
+    images = making.inputs.trained
+    counts: dict[str, Counter[str]] = {}
     directories: dict[str, dict[str, int]] = {}
-    for folder, image, caption in zip(folders, making.plan.images, making.captions, strict=True):
-        counts[folder].update(tag.lower() for tag in split_tags(caption))
+    for folder, image in zip(name_folders(images), images, strict=True):
+        counts.setdefault(folder, Counter()).update(tag.lower() for tag in split_tags(image.caption))
         directory = directories.setdefault(folder, {"n_repeats": image.repeats, "img_count": 0})
         directory["img_count"] += 1
     return {
@@ -213,7 +219,7 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
         "ss_bucket_no_upscale": recipe.bucket.no_upscale,
         "ss_min_bucket_reso": rules.smallest,
         "ss_max_bucket_reso": rules.largest,
-        "ss_bucket_info": _bucket_info(making.dataset.items, making.plan.images) if recipe.bucket.enabled else None,
+        "ss_bucket_info": _bucket_info(images) if recipe.bucket.enabled else None,
         "ss_color_aug": recipe.augment.colour,
         "ss_flip_aug": recipe.flip,
         "ss_random_crop": recipe.augment.random_crop,
@@ -225,19 +231,17 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
     }
 
 
-def _bucket_info(items: Sequence[Item], images: Sequence[PlannedImage]) -> Mapping[str, Any]:
+def _bucket_info(images: Sequence[TrainingImage]) -> Mapping[str, Any]:
     rows = Counter(image.bucket for image in images for _ in range(image.repeats))
-    errors = [
-        abs(item.size[0] / item.size[1] - image.bucket[0] / image.bucket[1])
-        for item, image in zip(items, images, strict=True)
-    ]
+    sizes = [(image.original or image.bucket, image.bucket) for image in images]
+    errors = [abs(size[0] / size[1] - bucket[0] / bucket[1]) for size, bucket in sizes]
     buckets = {str(number): {"resolution": list(size), "count": rows[size]} for number, size in enumerate(sorted(rows))}
     return {"buckets": buckets, "mean_img_ar_error": sum(errors) / len(errors)}
 
 
-def name_folders(items: Sequence[Item], images: Sequence[PlannedImage]) -> list[str]:
+def name_folders(images: Sequence[TrainingImage]) -> list[str]:
     """The folder of each image; one whose images have different repeats counts as an `N_name` folder for each."""
-    names = [_folder_name(item) for item in items]
+    names = [_folder_name(image) for image in images]
     repeats: dict[str, set[int]] = {}
     for name, image in zip(names, images, strict=True):
         repeats.setdefault(name, set()).add(image.repeats)
@@ -247,6 +251,6 @@ def name_folders(items: Sequence[Item], images: Sequence[PlannedImage]) -> list[
     ]
 
 
-def _folder_name(item: Item) -> str:
+def _folder_name(image: TrainingImage) -> str:
     """The name of the folder that holds the image; nothing above it leaves the user's machine."""
-    return item.folder or item.path.parent.name
+    return image.folder or image.path.parent.name

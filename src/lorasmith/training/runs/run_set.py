@@ -15,6 +15,7 @@ from lorasmith.events import Done, SweepDone
 from lorasmith.project import Project, safe_name, write_file
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.sweep import Variant
+from lorasmith.remedies import Give, Sentence
 from lorasmith.training.runs.folder import RECIPE_FILE, Run, create_run, free_folder
 
 SWEEP_FILE = "sweep.json"
@@ -60,7 +61,7 @@ class RunSet:
             raise RecipeError(
                 f"this sweep was started with other variants: {', '.join(self.runs)}.",
                 where=self.path,
-                hint="Give the old [sweep] to go on, or start a new one without --resume.",
+                remedy=Sentence("Give the old [sweep] to go on, or start a new one without ", Give("resume"), "."),
             )
         for variant in variants:
             self.runs[variant.name].check_recipe(variant.recipe)

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lorasmith.adapters.shelf import AdapterShelf
+from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import Base
 from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
-from lorasmith.generation.request import Request
-from lorasmith.generation.studio import Studio
-from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.recipe import SampleTable
+from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.spec import PictureSpec
+from lorasmith.training.settings import SampleSettings
 
 
-def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: SampleTable, size: Size) -> Work[None]:
+def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: SampleSettings) -> Work[None]:
     """Draw the recipe's sample prompts with a snapshot, one seed for all steps, to compare them.
 
     The adapter is added to prompts that do not name it themselves.
     """
-    studio = Studio(base, AdapterShelf([snapshot.parent]))
-    requests = [
-        Request(
-            prompt=f"{prompt} <lora:{snapshot.stem}:{table.strength:g}>",
-            seed=table.seed,
-            steps=table.steps,
-            width=size[0],
-            height=size[1],
+    pipeline = Pipeline(base, AdapterCache([snapshot.parent]))
+    specs = [
+        PictureSpec(
+            prompt=f"{prompt} <lora:{snapshot.stem}:{settings.strength:g}>",
+            seed=settings.seed,
+            steps=settings.steps,
+            width=settings.size[0],
+            height=settings.size[1],
         )
-        for prompt in table.prompts
+        for prompt in settings.prompts
     ]
-    pictures = yield from studio.draw(requests)
-    for number, (picture, prompt) in enumerate(zip(pictures, table.prompts, strict=True)):
+    pictures = yield from pipeline.draw(specs)
+    for number, (picture, prompt) in enumerate(zip(pictures, settings.prompts, strict=True)):
         path = folder / f"{step:08d}-{number:02d}.png"
         save_picture(picture, path)
         yield SampleDrawn(path, step, prompt)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lorasmith.errors import TrainingError
 from lorasmith.project import write_file
+from lorasmith.remedies import Give, Sentence
 
 VERSION = 2
 
@@ -74,5 +75,7 @@ def load_state(file: Path) -> State:
         return State(**facts, sessions=sessions, tensors=tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
         raise TrainingError(
-            f"the state cannot be read ({fault}).", where=file, hint="Start again without --resume."
+            f"the state cannot be read ({fault}).",
+            where=file,
+            remedy=Sentence("Start again without ", Give("resume"), "."),
         ) from fault

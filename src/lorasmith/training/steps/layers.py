@@ -10,7 +10,7 @@ from lorasmith.adapters.surgery.blocks import block_of
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import RecipeError
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.settings import LayerSettings
 
 CURVES: Mapping[str, Callable[[float], float]] = {
     "flat": lambda _: 1.0,
@@ -25,13 +25,12 @@ CURVES: Mapping[str, Callable[[float], float]] = {
 class LayerChoice:
     """The recipe's word on every layer of a base. Raises RecipeError for blocks that the base lacks."""
 
-    def __init__(self, base: Base, recipe: Recipe) -> None:
+    def __init__(self, base: Base, settings: LayerSettings) -> None:
         self._base = base
-        self._lr = recipe.lr
-        self._filter = recipe.filter
-        self._ranks, self._alphas = recipe.blocks.rank, recipe.blocks.alpha
+        self._settings = settings
+        self._ranks, self._alphas = settings.block_ranks, settings.block_alphas
         blocks = _blocks(base)
-        given = recipe.blocks.lr
+        given = settings.block_rates
         if isinstance(given, str):
             last = max(1, len(blocks) - 1)
             self._factors = {block: CURVES[given](place / last) for place, block in enumerate(blocks)}
@@ -60,23 +59,23 @@ class LayerChoice:
         """The full learning rate of a layer."""
         owner = self._base.layers[name].owner
         if owner == "unet":
-            return self._lr.unet * self._factors.get(block_of(name), 1.0)
-        return self._lr.second if owner == "text_encoder_2" else self._lr.text_encoder
+            return self._settings.unet * self._factors.get(block_of(name), 1.0)
+        return self._settings.text_encoder_2 if owner == "text_encoder_2" else self._settings.text_encoder
 
     def group(self, name: str, field: str) -> tuple[str, float]:
         """A word for the tensors that learn as fast as this field of this layer, and their full rate."""
         owner, rate = self._base.layers[name].owner, self.rate(name)
         word = owner
-        if owner == "unet" and rate != self._lr.unet:
-            word = f"unet x{rate / self._lr.unet:.4g}"
-        elif owner == "text_encoder_2" and rate == self._lr.text_encoder:
+        if owner == "unet" and rate != self._settings.unet:
+            word = f"unet x{rate / self._settings.unet:.4g}"
+        elif owner == "text_encoder_2" and rate == self._settings.text_encoder:
             word = "text_encoder"
-        if field == "up" and self._lr.plus_ratio != 1:
-            return f"{word} up", rate * self._lr.plus_ratio
+        if field == "up" and self._settings.plus_ratio != 1:
+            return f"{word} up", rate * self._settings.plus_ratio
         return word, rate
 
     def _passes(self, name: str) -> bool:
-        only, skip = self._filter.only, self._filter.skip
+        only, skip = self._settings.only, self._settings.skip
         wanted = not only or any(fnmatchcase(name, pattern) for pattern in only)
         return wanted and not any(fnmatchcase(name, pattern) for pattern in skip)
 

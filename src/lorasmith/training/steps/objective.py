@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.gates import Gate
+from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
+from lorasmith.diffusion.timesteps import whole_timesteps
 from lorasmith.errors import RecipeError
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.settings import LossSettings
 from lorasmith.training.steps.passes import Asking, Pass
 
 
@@ -36,29 +36,19 @@ class Loss:
 class Objective:
     """Computes losses of one adapter. Raises RecipeError when the recipe asks for what the base cannot learn from."""
 
-    def __init__(self, base: Base, recipe: Recipe) -> None:
+    def __init__(self, base: Base, settings: LossSettings) -> None:
         self._base = base
-        loss = recipe.loss
-        self._measure = ErrorMeasure(loss.kind, loss.huber_c, loss.huber_scale, loss.huber_schedule)
-        self._weights = TimestepWeights(loss.min_snr_gamma, loss.scale_v, loss.v_like, loss.debiased, loss.p2_gamma)
-        self._renormalises = loss.mask_renormalise
-        # NOTE: weights and huber's c are those of the schedule as it was, which never reaches an SNR of 0.
-        self._own_schedule = base.noise_schedule
-        self._schedule = (
-            base.noise_schedule.to_zero_terminal() if recipe.noise.zero_terminal_snr else base.noise_schedule
-        )
-        self._trains_text = recipe.trains_text
-        self._preserve_weight = recipe.preserve.weight
-        self._preserves_base = recipe.preserve.kind != "images"
-        self._dropout = recipe.dropout
-        self._checkpointing = recipe.checkpointing
-        self._least_rank = recipe.rank_by_timestep
-        predicts_v = base.noise_schedule.prediction == "v_prediction"
-        if loss.scale_v and not predicts_v:
+        self._settings = settings
+        self._measure, self._weights = settings.measure, settings.weights
+        # NOTE: weights and huber's c are those of the parametrisation as it was, which never reaches an SNR of 0.
+        self._own = base.parametrisation
+        self._taught = self._own.to_zero_terminal() if settings.zero_terminal_snr else self._own
+        predicts_v = self._own.prediction == "v_prediction"
+        if self._weights.scale_v and not predicts_v:
             raise RecipeError(f"loss.scale_v is for v-prediction bases; {base.name} predicts noise.")
-        if loss.v_like and predicts_v:
+        if self._weights.v_like and predicts_v:
             raise RecipeError(f"loss.v_like is for bases that predict noise; {base.name} predicts v.")
-        if recipe.noise.zero_terminal_snr and not predicts_v:
+        if settings.zero_terminal_snr and not predicts_v:
             raise RecipeError(
                 f"noise.zero_terminal_snr: {base.name} predicts noise, which is all there is at the last timestep.",
                 hint="Use it with v-prediction bases.",
@@ -71,9 +61,9 @@ class Objective:
         framings = learned.framings
         if kept is not None:
             kept_x_t = self._noisy(kept)
-            if self._preserves_base:
+            if self._settings.preserves_base:
                 kept_target = yield Pass(
-                    kept_x_t, self._send(kept.t), kept.captions, batch.bucket, adapted=False, framings=kept.framings
+                    kept_x_t, kept.t, kept.captions, batch.bucket, adapted=False, framings=kept.framings
                 )
             else:
                 kept_target = self._target(kept)
@@ -82,12 +72,12 @@ class Objective:
             framings += kept.framings
         output = yield Pass(
             x_t,
-            self._send(t),
+            t,
             captions,
             batch.bucket,
-            adapted_text=self._trains_text,
-            gate=self._gate(t, seeds, batch.key),
-            checkpointing=self._checkpointing,
+            adapted_text=self._settings.trains_text,
+            dropout=self._draw_dropout(t, seeds, batch.key),
+            checkpointing=self._settings.checkpointing,
             framings=framings,
         )
         rows = len(learned.captions)
@@ -97,34 +87,40 @@ class Objective:
             return Loss(learned_loss, torch.zeros(()), learned_loss, each.detach())
         kept_losses = self._row_losses(output[rows:], kept_target, kept)
         kept_loss = _mean(self._weighted(kept_losses, kept.t), kept.of)
-        return Loss(learned_loss, kept_loss, learned_loss + self._preserve_weight * kept_loss, each.detach())
+        return Loss(learned_loss, kept_loss, learned_loss + self._settings.preserve_weight * kept_loss, each.detach())
 
     def _noisy(self, rows: Rows) -> Tensor:
         noise = rows.noise if rows.perturbation is None else rows.noise + rows.perturbation
-        return self._send(self._schedule.add_noise(rows.x_0, noise, rows.t)).to(self._base.dtype)
+        return self._send(self._taught.noised(rows.x_0, noise, rows.t)).to(self._base.dtype)
 
     def _target(self, rows: Rows) -> Tensor:
-        return self._send(self._schedule.target(rows.x_0, rows.noise, rows.t))
+        return self._send(self._taught.target(rows.x_0, rows.noise, rows.t))
 
     def _row_losses(self, output: Tensor, target: Tensor, rows: Rows) -> Tensor:
         """(B,); with a mask the mean over all elements, as kohya, or over what the mask shows."""
-        elements = self._measure(output - target, self._own_schedule, rows.t)
+        elements = self._measure(output - target, self._own, rows.t)
         if rows.mask is None:
             return elements.flatten(1).mean(dim=1)
         mask = self._send(rows.mask)
         losses = (elements * mask).flatten(1).mean(dim=1)
-        return losses / mask.flatten(1).mean(dim=1).clamp(min=1e-4) if self._renormalises else losses
+        return losses / mask.flatten(1).mean(dim=1).clamp(min=1e-4) if self._settings.renormalises else losses
 
     def _weighted(self, losses: Tensor, t: Tensor) -> Tensor:
-        weights = self._weights.at(self._own_schedule, t)
+        weights = self._weights.at(self._own, t)
         return losses if weights is None else losses * self._send(weights)
 
-    def _gate(self, t: Tensor, seeds: tuple[int, ...], key: int) -> Gate | None:
-        dropout = self._dropout
-        if not (dropout.network or dropout.rank or dropout.module or self._least_rank):
+    def _draw_dropout(self, t: Tensor, seeds: tuple[int, ...], key: int) -> Dropout | None:
+        dropout = self._settings.dropout
+        if not dropout.any:
             return None
-        return Gate(
-            t, seeds, key, network=dropout.network, rank=dropout.rank, module=dropout.module, least=self._least_rank
+        return Dropout(
+            whole_timesteps(t),
+            seeds,
+            key,
+            network=dropout.network,
+            rank=dropout.rank,
+            module=dropout.module,
+            least=dropout.least_rank,
         )
 
     def _send(self, tensor: Tensor) -> Tensor:

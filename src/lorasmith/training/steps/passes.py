@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from lorasmith.adapters.bank import AdapterBank
-from lorasmith.adapters.gates import Gate
+from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.text.context import Context
@@ -29,11 +29,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """Rows for the denoiser: noisy latents `x_t` (B, C, H, W), `t` (B,) long, captions, the picture's size.
+    """Rows for the denoiser: noisy latents `x_t` (B, C, H, W), times `t` (B,) in [0, 1], captions, the picture's size.
 
     `adapted`: with the adapter; else the bare base, without a gradient. `adapted_text`: the text encoder too.
-    `framings`: what SDXL is told of each row; none: pictures of that size. `gate`: parts of the adapter that stand
-    still. `checkpointing`: activations are computed again in the backward pass.
+    `framings`: what SDXL is told of each row; none: pictures of that size. `dropout`: parts of the adapter that are
+    left out. `checkpointing`: activations are computed again in the backward pass.
     """
 
     x_t: Tensor
@@ -42,7 +42,7 @@ class Pass:
     size: Size
     adapted: bool = True
     adapted_text: bool = True
-    gate: Gate | None = None
+    dropout: Dropout | None = None
     checkpointing: bool = False
     framings: tuple[Framing, ...] = ()
 
@@ -65,8 +65,8 @@ class Passes:
         """
         together: dict[Hashable, list[int]] = {}
         for column, each in asked.items():
-            # NOTE: a gate is one adapter's own; its rows go through alone.
-            alone = None if each.gate is None else column
+            # NOTE: dropout is one adapter's own; its rows go through alone.
+            alone = None if each.dropout is None else column
             key = (each.size, each.adapted, each.adapted and each.adapted_text, tuple(each.x_t.shape[1:]), alone)
             together.setdefault(key, []).append(column)
         outputs: dict[int, Tensor] = {}
@@ -83,9 +83,10 @@ class Passes:
         captions = [caption for each in passes for caption in each.captions]
         framings = [row for each in passes for row in each.framings or [frame_whole(each.size)] * len(each.captions)]
         S = self._strengths(columns, passes)
-        with torch.set_grad_enabled(first.adapted), self._bank.gated(first.gate):
+        dropout = None if first.dropout is None else replace(first.dropout, text_rows=self._conditioner.rows_per_text)
+        with torch.set_grad_enabled(first.adapted), self._bank.with_dropout(dropout):
             context = self._context(captions, first.adapted and first.adapted_text, S)
-            self._bank.weigh(S if first.adapted else torch.zeros_like(S))
+            self._bank.set_strengths(S if first.adapted else torch.zeros_like(S))
             again = first.adapted and any(each.checkpointing for each in passes)
             with _checkpointed(self._base.denoiser, self._bank) if again else nullcontext():
                 return self._base.denoise(x_t, t, context, first.size, framings).float()
@@ -93,11 +94,12 @@ class Passes:
     def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> Context:
         if not adapted:
             return self._conditioner.recall(captions, self._switch_off)
-        self._bank.weigh(S)
+        # A row of the text encoders' passes is a chunk of a caption.
+        self._bank.set_strengths(S, S if len(S) == 1 else S.repeat_interleave(self._conditioner.rows_per_text, dim=0))
         return self._conditioner.encode(captions)
 
     def _switch_off(self) -> None:
-        self._bank.weigh(torch.zeros(1, len(self._bank.names)))
+        self._bank.set_strengths(torch.zeros(1, len(self._bank.names)))
 
     def _strengths(self, columns: Sequence[int], passes: Sequence[Pass]) -> Tensor:
         """S (B, K): each row its own column; one row when the bank has one adapter."""

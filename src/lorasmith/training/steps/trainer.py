@@ -10,22 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
-from lorasmith.adapters.algorithms.algorithm import Form
-from lorasmith.adapters.algorithms.lora import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import TrainingError
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
 from lorasmith.training.rates import RateSchedule
 from lorasmith.training.rows.batches import Batch
 from lorasmith.training.rows.source import MicroBatch, RowSource
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.averaging import Average
 from lorasmith.training.steps.layers import LayerChoice
 from lorasmith.training.steps.objective import Loss, Objective
 from lorasmith.training.steps.passes import Asking
-from lorasmith.training.steps.weight_norm import bound_norms, squared_norm
+from lorasmith.training.steps.weight_norm import bound_norms
 
 EXPLODED = 10.0
 """A loss that predicting nothing at all would give about a tenth of."""
@@ -35,15 +33,15 @@ _HINT = "Lower lr.unet and lr.text_encoder, then start again; the snapshots so f
 class Trainer:
     """Trains one adapter on a frozen base. `step` counts finished steps; between steps all is consistent."""
 
-    def __init__(self, bank: AdapterBank, column: int, recipe: Recipe, rows: RowSource, steps: int) -> None:
-        """`bank` holds the `fresh_adapter` of this recipe in its `column`."""
-        self._recipe = recipe
+    def __init__(self, bank: AdapterBank, column: int, settings: RunSettings, rows: RowSource, steps: int) -> None:
+        """`bank` holds the `fresh_adapter` of these settings in its `column`."""
+        self._settings = settings
         self._rows = rows
         self._bank = bank
         self._column = column
-        self._full_rates, factors = group_factors(bank, column, LayerChoice(bank.base, recipe))
+        self._full_rates, factors = group_factors(bank, column, LayerChoice(bank.base, settings.layers))
         self._groups = [FlatGroup(name, some) for name, some in factors.items()]
-        table = recipe.optimizer
+        table = settings.optimizer
         self._optimizer = build_optimizer(
             table.name,
             self._groups,
@@ -52,10 +50,10 @@ class Trainer:
             relative=table.relative,
             growth=table.growth,
         )
-        average = recipe.average
+        average = settings.average
         self._average = Average(self._groups, average.kind, decay=average.decay, share=average.share, steps=steps)
-        self._objective = Objective(bank.base, recipe)
-        shape = recipe.schedule
+        self._objective = Objective(bank.base, settings.loss)
+        shape = settings.schedule
         self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.cycles, shape.power)
         self.step = 0
         self.is_whole = True
@@ -80,7 +78,7 @@ class Trainer:
 
     def variation(self) -> torch.Generator:
         """For what the algorithm varies from step to step."""
-        return key_generator(self._recipe.seed, "variation", self.step)
+        return key_generator(self._settings.seed, "variation", self.step)
 
     @property
     def groups(self) -> Sequence[FlatGroup]:
@@ -93,7 +91,7 @@ class Trainer:
         Raises TrainingError when it is not finite or has exploded; the factors are then as before the step.
         """
         self._penalise()
-        norm = clip_gradients(self._groups, self._recipe.max_grad_norm)
+        norm = clip_gradients(self._groups, self._settings.optimizer.max_grad_norm)
         self._check(loss, float(norm))
         self.is_whole = False
         self._optimizer.step(self.rates())
@@ -132,20 +130,18 @@ class Trainer:
 
     def _penalise(self) -> None:
         """The gradient of the penalty on the norm of all changes, once a step."""
-        weight = self._recipe.delta_norm
+        weight = self._settings.optimizer.delta_norm
         if not weight:
             return
-        for _, side, place in self._bank.sides(self._column):
-            penalty = weight * squared_norm(side.live_factors(place), side.layer.weight)
+        for _, layer_adapter, place in self._bank.layer_adapters(self._column):
+            penalty = weight * layer_adapter.live_factors(place).squared_norm(layer_adapter.layer.weight)
             penalty.backward()  # type: ignore[no-untyped-call]
 
     def _bound(self) -> None:
-        if self._recipe.max_weight_norm:
-            sides = self._bank.sides(self._column)
-            live = ((side.layer, side.live_factors(place)) for _, side, place in sides)
-            bound_norms(
-                ((layer, each) for layer, each in live if isinstance(each, LoraFactors)), self._recipe.max_weight_norm
-            )
+        most = self._settings.optimizer.max_weight_norm
+        if most:
+            found = self._bank.layer_adapters(self._column)
+            bound_norms(((each.layer.weight, each.live_factors(place)) for _, each, place in found), most)
 
     def _check(self, loss: float, norm: float) -> None:
         where = f"step {self.step + 1}"
@@ -163,36 +159,32 @@ def group_factors(
     """The full learning rates and the trained tensors by group."""
     rates: dict[str, float] = {}
     factors: dict[str, list[nn.Parameter]] = {}
-    for name, side, place in bank.sides(column):
-        for field, parameter in cast(nn.ParameterDict, side.trained[place]).items():
+    for name, layer_adapter, place in bank.layer_adapters(column):
+        for field, parameter in cast(nn.ParameterDict, layer_adapter.trained[place]).items():
             group, rate = choice.group(name, field)
             rates[group] = rate
             factors.setdefault(group, []).append(parameter)
     return rates, factors
 
 
-def fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
-    """The adapter that a recipe starts from. Raises RecipeError, AdapterError."""
+def fresh_adapter(base: Base, settings: RunSettings) -> Adapter:
+    """The adapter that a run starts from. Raises RecipeError, AdapterError."""
+    network = settings.network
     return new_adapter(
         base,
         name="training",
-        algorithm=recipe.algorithm,
-        rank=recipe.rank,
-        alpha=recipe.alpha,
-        conv_rank=recipe.conv.rank,
-        conv_alpha=recipe.conv.alpha,
-        text_encoder=recipe.trains_text,
-        fit=LayerChoice(base, recipe).fit,
-        generator=key_generator(recipe.seed, "factors"),
-        groups=recipe.layers,
-        form=Form(
-            tucker=recipe.conv.tucker,
-            factor=recipe.lokr.factor,
-            full=recipe.lokr.full,
-            both=recipe.lokr.both,
-            block=recipe.dylora_block,
-        ),
-        dora=recipe.dora,
-        rank_stabilised=recipe.rank_stabilised,
-        norms=recipe.norms,
+        algorithm=network.algorithm,
+        rank=network.rank,
+        alpha=network.alpha,
+        conv_rank=network.conv_rank,
+        conv_alpha=network.conv_alpha,
+        text_encoder=network.trains_text,
+        fit=LayerChoice(base, settings.layers).fit,
+        generator=key_generator(settings.seed, "factors"),
+        groups=network.groups,
+        options=network.options,
+        tucker=network.tucker,
+        dora=network.dora,
+        rank_stabilised=network.rank_stabilised,
+        norms=network.norms,
     )

@@ -13,27 +13,25 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.recipe.plan import PlannedImage
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.diffusion.timesteps import TIMESTEPS
+from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import LatentCache
 from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.passes import Asking, Pass
 
-TIMESTEPS = (100, 350, 600, 850)
+VALIDATED = (100, 350, 600, 850)
 
 
 class Validation:
     """Asks for the losses of held-out images; plain means of squared errors, whatever the recipe's loss is."""
 
     def __init__(
-        self, base: Base, recipe: Recipe, images: Sequence[PlannedImage], captions: Sequence[str], latents: LatentCache
+        self, base: Base, settings: RunSettings, images: Sequence[TrainingImage], latents: LatentCache
     ) -> None:
         self._base = base
-        self._trains_text = recipe.trains_text
-        self._batches = [
-            _rows(image, caption, latents.read(number), recipe.seed)
-            for number, (image, caption) in enumerate(zip(images, captions, strict=True))
-        ]
+        self._trains_text = settings.loss.trains_text
+        self._batches = [_rows(image, latents.read(image), settings.seed) for image in images]
         self._base_loss: float | None = None
 
     def ask(self) -> Asking[tuple[float, float]]:
@@ -44,15 +42,14 @@ class Validation:
 
     def _mean(self, *, adapted: bool) -> Asking[float]:
         losses: list[Tensor] = []
-        schedule = self._base.noise_schedule
+        parametrisation = self._base.parametrisation
         for batch in self._batches:
             rows = batch.learned
-            x_t = schedule.add_noise(rows.x_0, rows.noise, rows.t).to(self._base.device, self._base.dtype)
-            target = schedule.target(rows.x_0, rows.noise, rows.t).to(self._base.device)
-            t = rows.t.to(self._base.device)
+            x_t = parametrisation.noised(rows.x_0, rows.noise, rows.t).to(self._base.device, self._base.dtype)
+            target = parametrisation.target(rows.x_0, rows.noise, rows.t).to(self._base.device)
             output = yield Pass(
                 x_t,
-                t,
+                rows.t,
                 rows.captions,
                 batch.bucket,
                 adapted=adapted,
@@ -63,17 +60,17 @@ class Validation:
         return float(torch.stack(losses).mean())
 
 
-def _rows(image: PlannedImage, caption: str, x_0: Tensor, seed: int) -> MicroBatch:
+def _rows(image: TrainingImage, x_0: Tensor, seed: int) -> MicroBatch:
     """One image at all timesteps."""
     noise = [
-        torch.randn(tuple(x_0.shape), generator=key_generator(seed, "validation", image.name, t)) for t in TIMESTEPS
+        torch.randn(tuple(x_0.shape), generator=key_generator(seed, "validation", image.name, t)) for t in VALIDATED
     ]
-    count = len(TIMESTEPS)
+    count = len(VALIDATED)
     rows = Rows(
         x_0.expand(count, *x_0.shape),
         torch.stack(noise),
-        torch.tensor(TIMESTEPS),
-        (caption,) * count,
+        torch.tensor(VALIDATED) / TIMESTEPS,
+        (image.caption,) * count,
         framings=(image.framing(),) * count,
     )
     return MicroBatch(image.bucket, rows, None)

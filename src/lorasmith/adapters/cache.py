@@ -1,0 +1,52 @@
+"""The adapters that a prompt can name: files in folders, by stem or recorded name, the last used kept loaded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.catalogue import Catalogue, Stamp, stamp_of
+from lorasmith.adapters.files import load_adapter
+
+DEFAULT_BYTES = 512 * 2**20
+
+
+class AdapterCache:
+    """Adapters by the names of the catalogue of `folders`.
+
+    Loaded factors are kept up to `capacity` bytes, the least recently used go first; a file changed on disk is read
+    again.
+    """
+
+    def __init__(self, folders: Sequence[Path], capacity: int = DEFAULT_BYTES) -> None:
+        self.capacity = capacity
+        self._catalogue = Catalogue(folders)
+        self._loaded: OrderedDict[Path, tuple[Stamp, Adapter]] = OrderedDict()
+
+    def names(self) -> list[str]:
+        """The stems, sorted."""
+        return self._catalogue.names()
+
+    def path(self, name: str) -> Path:
+        """The file of a name. Raises PromptError naming the nearest names."""
+        return self._catalogue.find(name)[0]
+
+    def get(self, name: str) -> Adapter:
+        """The adapter of a name, loaded or kept. Raises PromptError, AdapterError."""
+        path = self.path(name)
+        stamp = stamp_of(path)
+        kept = self._loaded.get(path)
+        if kept is None or kept[0] != stamp:
+            self._loaded[path] = (stamp, load_adapter(path))
+        self._loaded.move_to_end(path)
+        adapter = self._loaded[path][1]
+        while len(self._loaded) > 1 and self.bytes > self.capacity:
+            self._loaded.popitem(last=False)
+        return adapter
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the loaded factors."""
+        return sum(adapter.bytes for _, adapter in self._loaded.values())

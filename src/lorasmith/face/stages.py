@@ -1,0 +1,152 @@
+"""The stages of the road on a project, each as work that yields events: what every face calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lorasmith.errors import ProjectError, UsageError
+from lorasmith.events import Done, Note, SweepDone, Work
+from lorasmith.project import EMBEDDED, Project
+
+if TYPE_CHECKING:
+    from lorasmith.dataset.choices import Cure
+    from lorasmith.dataset.inspection import Inspection
+    from lorasmith.dataset.reading import Dataset
+    from lorasmith.recipe.plan import Plan
+    from lorasmith.recipe.recipe import Recipe
+
+TimeSource = Literal["a run", "a rehearsal", "a guess"]
+REHEARSED_SECONDS = 60.0
+"""Recipes whose few steps take longer by a guess are rehearsed when that is asked for alone."""
+_STEPS = 4
+
+
+def inspect_images(project: Project, adapters: Sequence[Path] = ()) -> Work[tuple[Dataset, Inspection]]:
+    """Read the images and run every rule. `adapters` are folders of others, whose triggers must be others (T2).
+
+    Raises DatasetError, RefusedError, ProjectError.
+    """
+    from lorasmith.bases.vocabulary import read_vocabulary
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.tags.inspection import inspect_project
+    from lorasmith.tags.library import read_library
+
+    dataset = yield from read_dataset(project)
+    vocabulary = replace(read_vocabulary(project), library=read_library(adapters, project.lora.name))
+    inspection = yield from inspect_project(project, dataset, vocabulary)
+    return dataset, inspection
+
+
+def tidy_images(project: Project, rules: Sequence[str] = (), *, dry_run: bool = False) -> Work[Cure]:
+    """Reject what an inspection would take out (only what `rules` found, if any are named); one step for undo.
+
+    Images that the user keeps are spared. With `dry_run` nothing is recorded. Raises UsageError for an unknown rule.
+    """
+    from lorasmith.bases.vocabulary import read_vocabulary
+    from lorasmith.dataset.choices import cure
+    from lorasmith.dataset.decisions import read_decisions, record
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.dataset.rules import RULES
+    from lorasmith.tags.inspection import inspect_project
+    from lorasmith.tags.review import RULE_IDS
+
+    known = [*(rule.id for rule in RULES), *RULE_IDS]
+    for name in rules:
+        if name not in known:
+            raise UsageError(f"{name}: no such rule.", field="rule", hint=f"Rules: {', '.join(known)}.")
+    dataset = yield from read_dataset(project)
+    findings = (yield from inspect_project(project, dataset, read_vocabulary(project))).findings
+    cured = cure(dataset, [one for one in findings if not rules or one.rule in rules], read_decisions(project))
+    return cured if dry_run else replace(cured, decisions=record(project, cured.decisions))
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What training would do, by which recipe, and where the plan's time is from."""
+
+    plan: Plan
+    recipe: Recipe
+    time_from: TimeSource
+
+
+def plan_training(
+    project: Project,
+    settings: Mapping[str, str] | None = None,
+    *,
+    rehearse: bool | None = None,
+    begun: float | None = None,
+) -> Work[PlannedRun]:
+    """Steps, buckets, time, memory; `settings` go over [recipe], dotted keys with values as TOML.
+
+    `rehearse` times a few steps on noise; None does so where no run has shown the pace yet and it takes seconds.
+    `begun` (of time.perf_counter) is when the program began, for the time until the first step.
+    """
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_pace
+    from lorasmith.recipe.plan import make_plan
+    from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.recipe.validation import hold_out
+
+    begun = time.perf_counter() if begun is None else begun
+    recipe = read_recipe(project, settings)
+    dataset = yield from read_dataset(project)
+    dataset, held = yield from hold_out(project, recipe, dataset)
+    pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
+    plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
+    if rehearse is None:
+        rehearse = not knows_pace(project.cache, recipe) and _is_soon_rehearsed(plan, recipe)
+    if not rehearse:
+        return PlannedRun(plan, recipe, "a guess" if pace is None else "a run")
+    from lorasmith.training.loop import training_base
+    from lorasmith.training.rehearsal import rehearse as time_steps
+    from lorasmith.training.unpacking import unpack
+
+    yield Note("timing a few steps on noise ...")
+    base = training_base(recipe)
+    opening = time.perf_counter() - begun
+    pace = time_steps(unpack(recipe), plan, base, project.root)
+    write_pace(project.cache, recipe, pace, opening)
+    plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
+    return PlannedRun(plan, recipe, "a rehearsal")
+
+
+def _is_soon_rehearsed(plan: Plan, recipe: Recipe) -> bool:
+    """Whether the base lies here, and a few steps take seconds by a guess."""
+    from lorasmith.recipe.estimates import start_seconds
+
+    here = recipe.base == EMBEDDED or Path(recipe.base).exists()
+    few = _STEPS * (plan.seconds - plan.preparing) / plan.steps
+    return here and few + start_seconds(recipe) < REHEARSED_SECONDS
+
+
+def train_project(
+    project: Project,
+    settings: Mapping[str, str] | None = None,
+    *,
+    sweep: bool | None = None,
+    resume: bool = False,
+    run: Path | None = None,
+) -> Work[Done | SweepDone]:
+    """Train the adapter, or with a [sweep] table its variants (unless `sweep` is False); the last event is the result.
+
+    `settings` go over [recipe], dotted keys with values as TOML. Raises ProjectError for a sweep without its table,
+    and what `training.loop.train` raises.
+    """
+    from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.recipe.sweep import read_sweep
+
+    if sweep and not project.table("sweep"):
+        raise ProjectError("there is no [sweep] table.", where=project.file, hint="For example: [sweep] rank = [4, 8]")
+    if sweep is not False and project.table("sweep"):
+        variants = read_sweep(project, settings)
+        from lorasmith.training.loop import train_sweep
+
+        return (yield from train_sweep(project, variants, resume=resume, run=run))
+    recipe = read_recipe(project, settings)
+    from lorasmith.training.loop import train
+
+    return (yield from train(project, recipe, resume=resume, run=run))

@@ -1,0 +1,275 @@
+"""Requests made ready to be drawn: everything looked up, texts encoded; and the record that goes with each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from PIL import Image
+
+from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.cache import AdapterCache
+from lorasmith.adapters.header import addnet_hash
+from lorasmith.bases.base import Base
+from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.samplers import Levels, count_evaluations
+from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
+from lorasmith.generation.blocks import split_by_blocks
+from lorasmith.generation.checks import SettledSpec, settle
+from lorasmith.generation.conditioning import Text, TextReader, read_text
+from lorasmith.generation.infotext import write_infotext
+from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
+from lorasmith.generation.sampling import Guidance, in_force
+from lorasmith.generation.spec import PictureSpec
+from lorasmith.prompts import Network, SubPrompt, parse, parse_attention, parse_schedule, split_networks
+from lorasmith.prompts.networks import unknown_tag_error
+from lorasmith.tags.refusal import refuse
+
+
+class AdapterSource(Protocol):
+    """Where adapters come from by name; `lorasmith.adapters.cache.AdapterCache` is one."""
+
+    def get(self, name: str) -> Adapter: ...
+
+    def path(self, name: str) -> Path: ...
+
+
+@dataclass(frozen=True)
+class _Call:
+    """An adapter that a prompt calls, and the members that it is in a bank: more than one only for block weights."""
+
+    network: Network
+    members: tuple[tuple[Member, Adapter], ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One pass over a picture: `total` steps of which the first `skipped` are not taken, and its texts.
+
+    `parts` have weights; a text is in force up to its last step.
+    """
+
+    total: int
+    skipped: int
+    parts: tuple[tuple[float, tuple[tuple[int, Text], ...]], ...]
+    negative: tuple[tuple[int, Text], ...]
+    calls: tuple[_Call, ...]
+
+    def pattern(self, cfg: float) -> tuple[tuple[int, ...], ...]:
+        """The rows that it needs in each step, by their length: stages of one pattern fill passes alike."""
+        found = []
+        for step in range(self.skipped + 1, self.total + 1):
+            told = [(weight * cfg, in_force(schedule, step).length) for weight, schedule in self.parts]
+            longest = max(length for _, length in told)
+            rows = [longest for factor, _ in told if factor != 0.0]
+            if 1.0 - sum(factor for factor, _ in told) != 0.0:
+                rows.append(in_force(self.negative, step).length)
+            found.append(tuple(rows))
+        return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureTask:
+    """A spec with everything looked up: nothing can be missing once drawing starts."""
+
+    spec: SettledSpec
+    stages: tuple[Stage, ...]
+    tags_in_negative: bool
+
+    @property
+    def members(self) -> dict[Member, Adapter]:
+        return {member: adapter for stage in self.stages for call in stage.calls for member, adapter in call.members}
+
+    @property
+    def evaluations(self) -> int:
+        """How many passes of the denoiser it takes part in."""
+        return sum(count_evaluations(self.spec.sampler, stage.total - stage.skipped) for stage in self.stages)
+
+    @property
+    def steady(self) -> dict[Member, float] | None:
+        """The denoiser's strengths when they are the same in all steps of all passes, else None."""
+        found = [_strengths(stage) for stage in self.stages]
+        rows = [{member: strengths[0] for member, strengths in each.items()} for each in found]
+        level = all(len(set(strengths)) == 1 for each in found for strengths in each.values())
+        return rows[0] if level and all(row == rows[0] for row in rows) else None
+
+
+class Preparer:
+    """Reads specs for one base with the adapters of a source; keeps banks and encoded texts for the next ones."""
+
+    def __init__(self, base: Base, adapters: AdapterSource | None = None) -> None:
+        self.base = base
+        self.adapters: AdapterSource = AdapterCache([]) if adapters is None else adapters
+        self.levels = Levels(base.parametrisation)
+        self.banks = BankCache(base)
+        self._texts = TextReader(base)
+        self._hashes: dict[tuple[Path, int, int], str] = {}
+        self._parts: WeakKeyDictionary[Adapter, dict[tuple[object, ...], dict[float, Adapter]]] = WeakKeyDictionary()
+
+    def prepare(self, spec: PictureSpec, loaded: dict[str, Adapter] | None = None) -> PictureTask:
+        """The spec looked up; `loaded` keeps adapters that several specs call. Raises PromptError, UsageError,
+        AdapterError, RefusedError."""
+        loaded = {} if loaded is None else loaded
+        settled = settle(spec, self.base)
+        negative = split_networks(settled.negative, "a1111").text
+        stages = [self._stage(settled, settled.prompt, negative, loaded, None)]
+        hires = settled.hires
+        tags = negative != settled.negative
+        if hires is not None:
+            away = settled.negative if hires.negative is None else hires.negative
+            plain = split_networks(away, "a1111").text
+            tags = tags or plain != away
+            prompt = settled.prompt if hires.prompt is None else hires.prompt
+            stages.append(self._stage(settled, prompt, plain, loaded, hires.steps or settled.steps))
+        return PictureTask(settled, tuple(stages), tags)
+
+    def _stage(
+        self,
+        spec: SettledSpec,
+        text: str,
+        negative: str,
+        loaded: dict[str, Adapter],
+        hires_steps: int | None,
+    ) -> Stage:
+        prompt = parse(text, spec.steps, spec.compat, hires_steps)
+        refuse([text, *_plain_texts(prompt.subprompts, spec)], "prompt")
+        if prompt.unknown:
+            raise unknown_tag_error(prompt.unknown[0])
+        for network in prompt.networks:
+            if network.name not in loaded:
+                loaded[network.name] = self.adapters.get(network.name)
+        total = spec.steps
+        skipped = 0 if spec.init is None else total - count_init_steps(total, spec.init.strength)
+        if hires_steps is not None:
+            assert spec.hires is not None
+            total, skipped = hires_steps, 0 if spec.hires.denoising > 0 else hires_steps
+        calls = tuple(
+            _Call(network, self._members(network, loaded[network.name]))
+            for network in prompt.networks
+            if network.te or network.unet
+        )
+        # Texts that differ only in the strength of what does not touch the text encoders are encoded once.
+        te = gather(
+            (member, call.network.te * member.share)
+            for call in calls
+            for member, adapter in call.members
+            if call.network.te and _has_text_layers(adapter)
+        )
+        acting = tuple(sorted(te.items(), key=lambda item: item[0].order))
+
+        options = TextOptions("a1111", emphasis=spec.emphasis, clip_skip=spec.clip_skip, compat=spec.compat)
+
+        def read(schedule: Iterable[tuple[int, str]]) -> tuple[tuple[int, Text], ...]:
+            return tuple((end, read_text(each, self.base, options, acting)) for end, each in schedule)
+
+        return Stage(
+            total=total,
+            skipped=skipped,
+            parts=tuple((part.weight, read(part.schedule)) for part in prompt.subprompts),
+            negative=read(parse_schedule(negative, spec.steps, hires_steps)),
+            calls=calls,
+        )
+
+    def _members(self, network: Network, adapter: Adapter) -> tuple[tuple[Member, Adapter], ...]:
+        kept = self._parts.setdefault(adapter, {})
+        key = (network.dyn, network.blocks)
+        if key not in kept:
+            # Fitted here, so that what does not fit is told before anything is drawn.
+            cut = fit_adapter(cut_ranks(adapter, network.dyn), self.base)
+            kept[key] = split_by_blocks(cut, network.blocks, self.base) if network.blocks else {1.0: cut}
+        number = identify(adapter)
+        return tuple(
+            (Member(network.name, network.dyn, number, network.blocks, share), part)
+            for share, part in kept[key].items()
+        )
+
+    def adapter_set(self, tasks: Iterable[PictureTask]) -> AdapterSet:
+        """A bank with all the tasks' adapters. Raises AdapterError where one does not fit the base."""
+        return self.banks.get({member: adapter for task in tasks for member, adapter in task.members.items()})
+
+    def guide(self, task: PictureTask, adapter_set: AdapterSet) -> tuple[Guidance, ...]:
+        """What the picture is told in each of its passes; its texts are encoded here."""
+        return tuple(self._guide(task, stage, adapter_set) for stage in task.stages)
+
+    def _guide(self, task: PictureTask, stage: Stage, adapter_set: AdapterSet) -> Guidance:
+        def encode(schedule: Iterable[tuple[int, Text]]) -> tuple[tuple[int, Context], ...]:
+            return tuple((end, self._texts.encode(text, adapter_set)) for end, text in schedule)
+
+        return Guidance(
+            parts=tuple((weight, encode(schedule)) for weight, schedule in stage.parts),
+            negative=encode(stage.negative),
+            cfg=task.spec.cfg,
+            strengths=_strengths(stage),
+        )
+
+    def finish(self, task: PictureTask, image: Image.Image, drawing: Drawing | None = None) -> Picture:
+        """The finished picture with its recipes."""
+        used: dict[Network, UsedAdapter] = {}
+        for network in dict.fromkeys(call.network for stage in task.stages for call in stage.calls if call.members):
+            used[network] = UsedAdapter(network, self._hash(network.name))
+        known = {each.network.name: each.hash for each in used.values() if each.hash is not None}
+        base = self.base
+        return Picture(
+            image=image,
+            spec=task.spec,
+            networks=tuple(used.values()),
+            base_name=base.name,
+            base_hash=base.content_hash,
+            infotext=write_infotext(task.spec, base.name, base.content_hash, known),
+            drawing=drawing,
+        )
+
+    def _hash(self, name: str) -> str | None:
+        path = self.adapters.path(name)
+        if not path.is_file():
+            return None
+        status = path.stat()
+        stamp = (path, status.st_size, status.st_mtime_ns)
+        if stamp not in self._hashes:
+            self._hashes[stamp] = addnet_hash(path)
+        return self._hashes[stamp]
+
+
+def count_init_steps(steps: int, strength: float) -> int:
+    """How many of `steps` a start from a picture takes, as the A1111 web UI counts: one more than the share.
+
+    0 only for strength 0.
+    """
+    return 0 if strength == 0 else min(steps, int(min(strength, 0.999) * steps) + 1)
+
+
+def cut_ranks(adapter: Adapter, dyn: int | None) -> Adapter:
+    """The first `dyn` ranks of a plain LoRA at the full rank's scale; other algorithms stay whole, as in A1111."""
+    if dyn is None:
+        return adapter
+    layers = {name: factors.first_ranks(dyn) for name, factors in adapter.layers.items()}
+    return replace(adapter, layers=layers)
+
+
+def _strengths(stage: Stage) -> Mapping[Member, tuple[float, ...]]:
+    """Each member's strength in the denoiser, step by step."""
+    by_step = [
+        gather(
+            (member, call.network.unet_at(step, stage.total) * member.share)
+            for call in stage.calls
+            for member, _ in call.members
+        )
+        for step in range(1, stage.total + 1)
+    ]
+    return {member: tuple(row[member] for row in by_step) for member in by_step[0]}
+
+
+def _has_text_layers(adapter: Adapter) -> bool:
+    return any(not name.startswith("lora_unet") for name in adapter.layers)
+
+
+def _plain_texts(parts: Sequence[SubPrompt], spec: SettledSpec) -> list[str]:
+    """What the text encoders will read, without the brackets that could hide a word from the refusal."""
+    texts = dict.fromkeys(text for part in parts for _, text in part.schedule)
+    if spec.emphasis == "none":
+        return list(texts)
+    return ["".join(span.text for span in parse_attention(text)) for text in texts]

@@ -1,0 +1,157 @@
+"""The way out of what is wrong, as a value: the core says what is to be done, each face says how one does it there.
+
+A remedy's text is in the words of the face that runs this process (`worded_by`): the command line makes commands of
+it, the server requests. Without a face the words are plain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Action(Enum):
+    """What a user can do with Lorasmith; the value says it in plain words. Each face has its own words for all."""
+
+    ADD = "add images"
+    ADOPT = "adopt drawn pictures"
+    ALTER = "make altered copies"
+    COLLAGE = "combine images"
+    COLLECT = "collect images"
+    CONVERT = "convert an adapter"
+    CROP = "crop an image"
+    CUT = "cut a round of pictures out of one"
+    EXAMINE = "examine an adapter"
+    EXPAND = "expand a template"
+    GENERATE = "draw pictures"
+    GRID = "draw a grid"
+    INSPECT = "inspect a project"
+    KEEP = "keep images"
+    LABEL = "label images"
+    LIST_DECISIONS = "list the decisions"
+    LIST_JOBS = "list the jobs"
+    NEW = "make a project"
+    PLAN = "plan the training"
+    REPEAT = "repeat images"
+    RUN_JOBS = "run the jobs"
+    SHOWCASE = "draw a showcase"
+    SHOW_ADAPTER = "show an adapter"
+    SOLVE = "balance the repeats"
+    TAG = "tag the images"
+    TIDY = "take out what no one needs to be asked about"
+    TRAIN = "train"
+    UNDO = "undo a decision"
+
+
+class Remedy:
+    """Something to do. ``str(remedy)`` is in the words of the face at hand."""
+
+    def __str__(self) -> str:
+        return _words(self)
+
+    def about(self, **arguments: object) -> Remedy:
+        """The same with these arguments in place of what stood for them (PROJECT for `project`)."""
+        del arguments
+        return self
+
+
+@dataclass(frozen=True, init=False)
+class Do(Remedy):
+    """Do this with these arguments, named as the library's function names them. A value in capitals (PROJECT) stands
+    for what the user puts there; several values are a tuple; True is a switch."""
+
+    action: Action
+    arguments: tuple[tuple[str, object], ...]
+
+    def __init__(self, action: Action, **arguments: object) -> None:
+        object.__setattr__(self, "action", action)
+        object.__setattr__(self, "arguments", tuple(arguments.items()))
+
+    def about(self, **arguments: object) -> Remedy:
+        given = {name: arguments.get(name, value) if value == name.upper() else value for name, value in self.arguments}
+        return Do(self.action, **given)
+
+    __str__ = Remedy.__str__
+
+
+@dataclass(frozen=True)
+class Give(Remedy):
+    """Give this argument to what was called, and this `value` if there is one."""
+
+    field: str
+    value: object = None
+
+    __str__ = Remedy.__str__
+
+
+@dataclass(frozen=True)
+class Set(Remedy):
+    """Set a key of the recipe (a dotted path below `[recipe]`)."""
+
+    key: str
+    value: object
+
+    __str__ = Remedy.__str__
+
+
+@dataclass(frozen=True)
+class Install(Remedy):
+    """Install one of Lorasmith's extras."""
+
+    extra: str
+
+    __str__ = Remedy.__str__
+
+
+@dataclass(frozen=True, init=False)
+class Sentence(Remedy):
+    """Words with remedies among them."""
+
+    parts: tuple[str | Remedy, ...]
+
+    def __init__(self, *parts: str | Remedy) -> None:
+        object.__setattr__(self, "parts", parts)
+
+    def about(self, **arguments: object) -> Remedy:
+        return Sentence(*(part if isinstance(part, str) else part.about(**arguments) for part in self.parts))
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.parts))
+
+
+Words = Callable[[Remedy], str]
+"""How a face words a `Do`, `Give`, `Set` or `Install`."""
+
+
+def plain_words(remedy: Remedy) -> str:
+    """What to do, without a face: ``inspect a project (project = my-lora)``."""
+    if isinstance(remedy, Do):
+        given = ", ".join(name if value is True else f"{name} = {_plain(value)}" for name, value in remedy.arguments)
+        return f"{remedy.action.value} ({given})" if given else remedy.action.value
+    if isinstance(remedy, Give):
+        return remedy.field if remedy.value is None else f"{remedy.field} = {_plain(remedy.value)}"
+    if isinstance(remedy, Set):
+        return f"{remedy.key} = {remedy.value}"
+    if isinstance(remedy, Install):
+        return f'pip install "lorasmith[{remedy.extra}]"'
+    raise TypeError(f"{type(remedy).__name__} is worded by its parts")
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+_words: Words = plain_words
+
+
+@contextmanager
+def worded_by(words: Words) -> Iterator[None]:
+    """While this lasts, remedies of this process are in these words."""
+    global _words
+    before, _words = _words, words
+    try:
+        yield
+    finally:
+        _words = before

@@ -1,0 +1,84 @@
+"""Before the first step: latents, masks and pictures that preserve the base, ready to make rows of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lorasmith.bases.base import Base
+from lorasmith.bases.doodle import world
+from lorasmith.bases.tag_space import random_prompts, read_tag_space
+from lorasmith.events import Note, Work
+from lorasmith.project import EMBEDDED, Project
+from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.inputs.augmentation import FreshLatents
+from lorasmith.training.inputs.class_images import encode_class_images
+from lorasmith.training.inputs.latents import Latents, cache_latents
+from lorasmith.training.inputs.masks import MaskSource
+from lorasmith.training.inputs.preservation import PriorPictures
+from lorasmith.training.inputs.reading import Inputs
+from lorasmith.training.rows.source import RowSource
+from lorasmith.training.settings import RunSettings
+from lorasmith.training.steps.validation import Validation
+
+PLAIN_PROMPTS = 256
+
+
+def make_validation(project: Project, settings: RunSettings, inputs: Inputs, base: Base) -> Work[Validation | None]:
+    """What tells the loss on the held-out images; None without any."""
+    held_out = inputs.held_out
+    if not held_out:
+        return None
+    latents = yield from cache_latents(held_out, base, project.cache / "latents", flips=False)
+    return Validation(base, settings, held_out, latents)
+
+
+def make_rows(
+    project: Project, settings: RunSettings, inputs: Inputs, base: Base, conditioner: Conditioner
+) -> Work[RowSource]:
+    """Cache the latents, draw what shall be preserved; what rows are made of then lies ready."""
+    images, asked = inputs.trained, settings.inputs
+    latents: Latents
+    if not asked.cached:
+        latents = FreshLatents(base, colour=asked.colour, random_crop=asked.random_crop)
+    else:
+        latents = yield from cache_latents(images, base, project.cache / "latents", flips=asked.flip)
+    cut = sum(conditioner.is_cut(image.caption) for image in images)
+    if cut:
+        yield Note(f"{cut} captions are longer than the tokens that are read; the rest is cut.", "warning")
+    pool = _plain_prompts(settings, base)
+    prior = yield from _draw_prior(project, settings, inputs, base, pool)
+    return RowSource(
+        settings.rows,
+        latents,
+        pool=pool,
+        prior=prior,
+        masks=None if asked.mask_outside is None else MaskSource(factor=base.vae_factor, outside=asked.mask_outside),
+    )
+
+
+def _plain_prompts(settings: RunSettings, base: Base) -> tuple[str, ...]:
+    """Prompts to preserve: the recipe's, or random ones of the embedded base's world."""
+    table = settings.inputs.preserve
+    if table.prompts or not table.any or base.name != EMBEDDED:
+        return table.prompts
+    return random_prompts(read_tag_space(world()), PLAIN_PROMPTS, settings.seed)
+
+
+def _draw_prior(
+    project: Project, settings: RunSettings, inputs: Inputs, base: Base, pool: Sequence[str]
+) -> Work[PriorPictures | None]:
+    table = settings.inputs.preserve
+    if table.folder is not None:
+        sizes = [bucket.size for bucket in inputs.plan.buckets]
+        folder = project.root / Path(table.folder).expanduser()
+        return (yield from encode_class_images(base, folder, sizes, table.pictures, settings.seed))
+    if not table.draws:
+        return None
+    from lorasmith.training.inputs.prior import draw_prior
+
+    prompts = pool or [image.plain for image in inputs.trained]
+    sizes = [bucket.size for bucket in inputs.plan.buckets]
+    count = -(-table.pictures // len(sizes))
+    folder = project.cache / "prior"
+    return (yield from draw_prior(base, prompts, sizes, count, table.steps, settings.seed, folder))
