@@ -31,7 +31,7 @@ from lorasmith.images.looks import (
 from lorasmith.images.tones import differ_in_tone
 
 View = tuple[int, Callable[[], Look], Box]
-"""A hash, the look that tells whether a near hash is of the same picture, and the part of the picture that they show."""
+"""A hash, the look that tells whether a near hash is of the same picture, and the part of the picture they show."""
 Distinct = frozenset[frozenset[str]]
 """Pairs of sha256 that the user has called different pictures."""
 
