@@ -73,6 +73,10 @@ class Base:
                 raise BaseError(f"its {target.owner} has no layer {path}.", where=self.folder) from None
         return self._modules[name]
 
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of a row of latents, (C, H, W) or (C, F, H, W), for a picture of this width and height."""
+        return (self.latent_channels, size[1] // self.vae_factor, size[0] // self.vae_factor)
+
     @property
     def latent_channels(self) -> int:
         return int(self.denoiser.config.in_channels)

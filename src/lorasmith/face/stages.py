@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lorasmith.dataset.reading import Dataset
     from lorasmith.recipe.plan import Plan
     from lorasmith.recipe.recipe import Recipe
+    from lorasmith.tags.imports import Imported
+    from lorasmith.tags.pipeline import Captioning
 
 TimeSource = Literal["a run", "a rehearsal", "a guess"]
 REHEARSED_SECONDS = 60.0
@@ -62,6 +64,55 @@ def tidy_images(project: Project, rules: Sequence[str] = (), *, dry_run: bool = 
     findings = (yield from inspect_project(project, dataset, read_vocabulary(project))).findings
     cured = cure(dataset, [one for one in findings if not rules or one.rule in rules], read_decisions(project))
     return cured if dry_run else replace(cured, decisions=record(project, cured.decisions))
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What was gathered for captions: how many images were tagged and captioned, and what an import found; None where
+    that was not asked for."""
+
+    tagged: int | None = None
+    imported: Imported | None = None
+    captioned: int | None = None
+
+
+def gather_tags(
+    project: Project,
+    dataset: Dataset,
+    *,
+    tagger: str | None = None,
+    imported: Path | None = None,
+    captioner: str | None = None,
+    again: bool = False,
+) -> Work[Gathered]:
+    """Let a tagger, an import of tags and a captioning program work, those that are given; `again` on images that have
+    been done before, too."""
+    found = Gathered()
+    if tagger is not None:
+        from lorasmith.tags.tagger import open_tagger, tag_images
+
+        found = replace(found, tagged=(yield from tag_images(project, dataset, open_tagger(tagger), again=again)))
+    if imported is not None:
+        from lorasmith.tags.imports import import_tags
+
+        found = replace(found, imported=(yield from import_tags(project, dataset, imported)))
+    if captioner is not None:
+        from lorasmith.tags.captioner import caption_images, read_command
+
+        work = caption_images(project, dataset, read_command(captioner), again=again)
+        found = replace(found, captioned=(yield from work))
+    return found
+
+
+def build_files(project: Project, dataset: Dataset, captioning: Captioning) -> Work[Path]:
+    """Write build/dataset/ as a trainer reads it, with the recipe's buckets; gives the folder."""
+    from lorasmith.recipe.handover import kohya_buckets, kohya_general
+    from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.tags.building import build_dataset
+
+    recipe = read_recipe(project)
+    general, buckets = kohya_general(recipe), kohya_buckets(recipe)
+    return (yield from build_dataset(project, dataset, captioning, general=general, buckets=buckets))
 
 
 @dataclass(frozen=True)

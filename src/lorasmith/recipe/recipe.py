@@ -11,15 +11,19 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from lorasmith.bases.detection import family_of, locate_base
+from lorasmith.bases.families import find_family
 from lorasmith.bases.precision import Precision, Weights
+from lorasmith.diffusion.losses import LOSSES
+from lorasmith.diffusion.timesteps import Sampling
 from lorasmith.errors import RecipeError
 from lorasmith.project import Project
 from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
+from lorasmith.recipe.prediction import check_prediction
 from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
 from lorasmith.remedies import Give
 from lorasmith.schema import StrictTable, read_table
@@ -44,6 +48,19 @@ def _read_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _read_shift(value: object) -> object:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0.01 <= value <= 100
+    if not number and value != "size":
+        raise ValueError('write a number from 0.01 to 100, or "size".')
+    return value if value == "size" else float(value)  # type: ignore[arg-type]
+
+
+def _read_loss(name: str) -> str:
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss. {LOSSES.suggest(name)}")
+    return name
+
+
 Whole = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, le=10)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -52,6 +69,8 @@ Interval = Annotated[Duration, BeforeValidator(read_duration), PlainSerializer(s
 Texts = Annotated[tuple[str, ...], BeforeValidator(_read_tuple)]
 Factor = Annotated[float, Field(ge=0, le=100)]
 Chance = Annotated[float, Field(ge=0, lt=1)]
+Shift = Annotated[float | Literal["size"], BeforeValidator(_read_shift)]
+LossName = Annotated[str, AfterValidator(_read_loss)]
 LayerGroup = Literal["attention", "mlp", "conv", "time"]
 OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy", "lion", "schedule_free"]
 ScheduleName = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "rex"]
@@ -211,7 +230,7 @@ class ScheduleTable(StrictTable):
 class LossTable(StrictTable):
     """[recipe.loss]: how a difference counts, at which timestep, and where in the picture."""
 
-    kind: Literal["l2", "l1", "huber", "smooth_l1"] = Field(default="l2", description="huber forgives outliers")
+    kind: LossName = Field(default="l2", description="huber forgives outliers")
     huber_c: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.1, description="where huber turns from square to size"
     )
@@ -263,11 +282,18 @@ class TimestepsTable(StrictTable):
 
     min: Annotated[int, Field(ge=0, le=999)] = Field(default=0, description="the first")
     max: Annotated[int, Field(ge=1, le=1000)] = Field(default=1000, description="the first that is not used any more")
-    sampling: Literal["uniform", "logit_normal"] = Field(
-        default="uniform", description="logit_normal prefers the middle"
+    sampling: Sampling = Field(
+        default="uniform", description="logit_normal prefers the middle; sigmoid is kohya's name for it with mean 0"
     )
     mean: Annotated[float, Field(ge=-5, le=5)] = Field(default=0, description="of logit_normal; above 0: noisier")
-    std: Annotated[float, Field(gt=0, le=5)] = Field(default=1, description="of logit_normal")
+    std: Annotated[float, Field(gt=0, le=5)] = Field(
+        default=1, description="of logit_normal and sigmoid (kohya's sigmoid_scale)"
+    )
+    shift: Shift = Field(
+        default=1.0,
+        description='above 1: noisier, t becomes s t / (1 + (s - 1) t) (kohya\'s discrete_flow_shift); "size": more, '
+        "the larger the picture (flux_shift); for flows",
+    )
 
 
 class CaptionTable(StrictTable):
@@ -514,6 +540,8 @@ class Recipe(StrictTable):
     def _row_faults(self) -> Iterator[str]:
         if self.timesteps.min >= self.timesteps.max:
             yield f"timesteps.min = {self.timesteps.min} is not below timesteps.max = {self.timesteps.max}."
+        if self.timesteps.mean and self.timesteps.sampling == "sigmoid":
+            yield "timesteps.mean is logit_normal's, not sigmoid's."
         if self.loss.mask == "none" and (self.loss.mask_outside or self.loss.mask_renormalise):
             yield "loss.mask_outside and loss.mask_renormalise need loss.mask."
         if self.loss.min_snr_gamma and self.loss.debiased:
@@ -540,7 +568,10 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
         start = overlay(start, OPTIMIZER_PRESETS.get(name, {}))
     values = overlay(start, given) | {"base": base}
     where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
-    return read_table(Recipe, values, where=where, error=RecipeError)
+    recipe = read_table(Recipe, values, where=where, error=RecipeError)
+    if find_family(family).objective == "flow":
+        check_prediction(recipe, "flow", recipe.base, where=where)
+    return recipe
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:

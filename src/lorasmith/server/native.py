@@ -106,10 +106,11 @@ def get_bases(service: TheService) -> dict[str, Any]:
 @cache
 def list_choices() -> dict[str, list[str]]:
     """Samplers, schedules and upscalers. The first call imports what draws."""
-    from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
+    from lorasmith.diffusion.samplers import SAMPLERS
+    from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
     from lorasmith.generation.spec import UPSCALERS
 
-    return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULES), "upscalers": list(UPSCALERS)}
+    return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULE_NAMES), "upscalers": list(UPSCALERS)}
 
 
 @router.get("/choices", response_model=schemas.ChoicesAnswer, tags=["choices"])
@@ -182,7 +183,7 @@ def get_jobs(
 
 
 def _current(service: Service, job: dict[str, Any]) -> dict[str, Any]:
-    return service.job_json(job["id"]) if service.board.find(job["id"]) is not None else job
+    return service.job_json(job["id"]) if service.find_job(job["id"]) is not None else job
 
 
 @router.get("/jobs/{job}", response_model=schemas.JobAnswer, responses={404: _ERRORS[404]}, tags=["jobs"])

@@ -240,7 +240,7 @@ def _eta(sampler: str, eta: float | None) -> float | None:
         return None
     if not 0 <= eta <= 1:
         raise FieldError(f"eta = {eta:g} is not between 0 and 1.", where="eta")
-    from lorasmith.diffusion.names import SAMPLERS
+    from lorasmith.diffusion.samplers import SAMPLERS
 
     own = SAMPLERS[sampler].eta
     return eta if eta != own and (own or sampler == "DDIM") else None

@@ -10,6 +10,7 @@ from lorasmith.errors import RecipeError
 from lorasmith.events import Done, Note, SweepDone, Work
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import write_pace
+from lorasmith.recipe.prediction import check_prediction
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.sweep import Variant
 from lorasmith.training.inputs.reading import read_inputs
@@ -82,6 +83,7 @@ def _train(
         base = base or training_base(recipes[0])
         for recipe in recipes:
             _check_clip_skip(recipe, base)
+            check_prediction(recipe, base.parametrisation.prediction, base.name)
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None and processes.writes:
@@ -102,8 +104,10 @@ def _train(
 
 
 def training_base(recipe: Recipe) -> Base:
-    """The base as the recipe trains on it. Raises BaseError."""
-    return open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
+    """The base as the recipe trains on it. Raises BaseError, and RecipeError when it cannot learn what is asked."""
+    base = open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
+    check_prediction(recipe, base.parametrisation.prediction, base.name)
+    return base
 
 
 def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | None) -> RunSet | None:

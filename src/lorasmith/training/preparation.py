@@ -51,6 +51,7 @@ def make_rows(
     return RowSource(
         settings.rows,
         latents,
+        base.parametrisation,
         pool=pool,
         prior=prior,
         masks=None if asked.mask_outside is None else MaskSource(factor=base.vae_factor, outside=asked.mask_outside),

@@ -44,9 +44,8 @@ class _Noise:
 
 
 def noise_latents(base: Base, count: int, size: tuple[int, int], *key: int | str) -> Tensor:
-    """(count, C, H, W) for pictures of (width, height)."""
-    width, height = (side // base.vae_factor for side in size)
-    return torch.randn(count, base.latent_channels, height, width, generator=key_generator("rehearsal", *key))
+    """(count, C, ..., H, W) for pictures of (width, height)."""
+    return torch.randn(count, *base.latent_shape(size), generator=key_generator("rehearsal", *key))
 
 
 def rehearse(
@@ -68,7 +67,7 @@ def rehearse(
     preserve = settings.inputs.preserve
     preserves = preserve.draws or preserve.folder is not None
     prior = PriorPictures({bucket: noise_latents(base, 1, bucket)}, {bucket: (_CAPTION,)}) if preserves else None
-    rows = RowSource(settings.rows, _Noise(base), prior=prior)
+    rows = RowSource(settings.rows, _Noise(base), base.parametrisation, prior=prior)
     conditioner = Conditioner(base, settings.text)
     group = TrainerGroup(base, [start_adapter(base, settings, root)], [settings], [rows], [plan.steps], conditioner)
     batches = StepBatches([Batch(bucket, tuple(visits))], 0)

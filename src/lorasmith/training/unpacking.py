@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TypeVar
 
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.adapters.algorithms.dylora import DyloraOptions
 from lorasmith.adapters.algorithms.lokr import LokrOptions
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.losses import WEIGHTS, ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
-from lorasmith.diffusion.timesteps import TimestepRange
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
+from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.schema import TableModel
 from lorasmith.training.settings import (
     AverageSettings,
     CaptionSettings,
@@ -31,6 +35,8 @@ from lorasmith.training.settings import (
     ScheduleSettings,
 )
 
+T = TypeVar("T", bound=TableModel)
+
 
 def unpack(recipe: Recipe) -> RunSettings:
     """What every stage is told."""
@@ -46,7 +52,7 @@ def unpack(recipe: Recipe) -> RunSettings:
         layers=_layers(recipe),
         loss=_loss(recipe),
         optimizer=_optimizer(recipe),
-        schedule=ScheduleSettings(schedule.name, schedule.warmup, schedule.cycles, schedule.power),
+        schedule=ScheduleSettings(schedule.name, schedule.warmup, _own(SCHEDULES[schedule.name].options, schedule)),
         average=AverageSettings(average.kind, average.decay, average.share),
         saving=_saving(recipe),
         memory=_memory(recipe),
@@ -85,7 +91,9 @@ def _rows(recipe: Recipe) -> RowSettings:
         flip=recipe.flip,
         random_crop=recipe.augment.random_crop,
         noise=NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"})),
-        timesteps=TimestepRange(span.min, span.max, span.sampling, span.mean, span.std),
+        timesteps=TimestepSampling(
+            span.min, span.max, span.sampling, span.mean, span.std, SizeShift() if span.shift == "size" else span.shift
+        ),
         caption=CaptionSettings(
             caption.shuffle,
             caption.keep_tokens,
@@ -144,7 +152,7 @@ def _loss(recipe: Recipe) -> LossSettings:
     loss, dropout = recipe.loss, recipe.dropout
     return LossSettings(
         measure=ErrorMeasure(loss.kind, loss.huber_c, loss.huber_scale, loss.huber_schedule),
-        weights=TimestepWeights(loss.min_snr_gamma, loss.scale_v, loss.v_like, loss.debiased, loss.p2_gamma),
+        weights=TimestepWeights({name: getattr(loss, name) for name in WEIGHTS}),
         renormalises=loss.mask_renormalise,
         zero_terminal_snr=recipe.noise.zero_terminal_snr,
         trains_text=recipe.trains_text,
@@ -159,14 +167,16 @@ def _optimizer(recipe: Recipe) -> OptimizerSettings:
     table = recipe.optimizer
     return OptimizerSettings(
         name=table.name,
-        weight_decay=table.weight_decay,
-        betas=table.betas,
-        relative=table.relative,
-        growth=table.growth,
+        options=_own(OPTIMIZERS[table.name].options, table),
         max_grad_norm=recipe.max_grad_norm,
         max_weight_norm=recipe.max_weight_norm,
         delta_norm=recipe.delta_norm,
     )
+
+
+def _own(kind: type[T], table: TableModel) -> T:
+    """Those of a table's values that are an entry's options."""
+    return kind(**{key: getattr(table, key) for key in kind.model_fields})
 
 
 def _saving(recipe: Recipe) -> SaveSettings:

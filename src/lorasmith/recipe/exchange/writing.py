@@ -21,6 +21,7 @@ _UNKNOWN_THERE: tuple[tuple[str, Any], ...] = (
     ("loss.mask_outside", 0),
     ("loss.mask_renormalise", False),
     ("timesteps.sampling", "uniform"),
+    ("timesteps.shift", 1),
     ("validation.share", 0),
     ("filter.only", []),
     ("filter.skip", []),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.diffusion.noise import key_generator, key_number
-from lorasmith.diffusion.timesteps import TIMESTEPS
+from lorasmith.diffusion.parametrisation import Parametrisation
 from lorasmith.recipe.buckets import Size
 from lorasmith.training.inputs.augmentation import choose_corner
 from lorasmith.training.inputs.captions import vary_caption
@@ -101,12 +101,14 @@ class RowSource:
         self,
         settings: RowSettings,
         latents: Latents,
+        parametrisation: Parametrisation,
         *,
         pool: Sequence[str] = (),
         prior: PriorPictures | None = None,
         masks: MaskSource | None = None,
     ) -> None:
         self._latents = latents
+        self._parametrisation = parametrisation
         self._pool = pool
         self._prior = prior
         self._masks = masks
@@ -120,7 +122,7 @@ class RowSource:
         framings = [
             visit.image.framing(flipped=self._flipped(key)) for visit, key in zip(batch.visits, keys, strict=True)
         ]
-        learned = replace(self._rows(x_0, keys, captions, framings), mask=self._mask(batch, keys))
+        learned = replace(self._rows(batch.bucket, x_0, keys, captions, framings), mask=self._mask(batch, keys))
         return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
@@ -157,13 +159,15 @@ class RowSource:
 
     def _rows(
         self,
+        bucket: Size,
         x_0: Tensor,
         keys: Sequence[tuple[int | str, ...]],
         captions: Sequence[str],
         framings: Sequence[Framing],
     ) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
-        t = torch.tensor([self._timesteps.draw(generator) for generator in generators]) / TIMESTEPS
+        sample_t = self._parametrisation.sample_t
+        t = torch.tensor([sample_t(self._timesteps, generator, bucket) for generator in generators])
         noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
         extra = [self._noise.perturb(row, generator) for row, generator in zip(x_0, generators, strict=True)]
         perturbations = [each for each in extra if each is not None]
@@ -197,7 +201,7 @@ class RowSource:
         own_keys = [(*key, "prior") for key in keys]
         framings = self._prior.framings.get(batch.bucket, (frame_whole(batch.bucket),) * len(prompts))
         texts = self._blanked([prompts[n] for n in chosen], keys)
-        return self._rows(latents[chosen], own_keys, texts, [framings[n] for n in chosen])
+        return self._rows(batch.bucket, latents[chosen], own_keys, texts, [framings[n] for n in chosen])
 
     def _without_trigger(self, count: int, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows:
         """The first rows of `learned` with captions that lack the trigger."""

@@ -19,12 +19,12 @@ from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
 from lorasmith.images.opening import open_rgb
+from lorasmith.optimizers.rates import RateSchedule
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import split_tags
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.reading import Inputs
-from lorasmith.training.rates import RateSchedule
 
 THUMBNAIL_SIDE = 256
 PRIVATE_KEYS = (
@@ -143,7 +143,7 @@ def _conv_arguments(recipe: Recipe) -> dict[str, str]:
 
 def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.inputs.plan
-    schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
+    schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup)
     noise, loss = recipe.noise, recipe.loss
     dropout = recipe.dropout
     return {

@@ -13,9 +13,9 @@ from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Preview, Progress, finish
 from lorasmith.generation.noise import first_noise, turn
-from lorasmith.generation.painting import fit_image
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.pipeline import Pipeline
+from lorasmith.generation.pixels import fit_image
 from lorasmith.generation.prepare import count_init_steps
 from lorasmith.generation.spec import Hires, InitImage, PictureSpec, Variation
 
@@ -134,7 +134,7 @@ def test_tiles_have_no_seam(tiny_base: Base) -> None:
         return noise.roll(4, dims=-1), generator
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lorasmith.generation.painting.first_noise", rolled)
+        patch.setattr("lorasmith.generation.denoising.first_noise", rolled)
         (moved,) = finish(pipeline.draw([PictureSpec("red", seed=2, steps=3, tiling=True)]))
     back = np.roll(pixels(moved.image), -32, axis=1)
     assert np.abs(back - pixels(tiled.image)).max() <= 1
@@ -171,7 +171,7 @@ def test_previews_of_a_large_autoencoder_are_colours(tiny_base: Base, monkeypatc
 
 
 def _decoded(base: Base, z: torch.Tensor) -> Image.Image:
-    from lorasmith.generation.painting import to_image
+    from lorasmith.generation.pixels import to_image
 
     return to_image(base.decode_latents(z))
 
