@@ -74,11 +74,11 @@ def take_inner_look(image: Image.Image, borders: int | None = None) -> Look:
     return take_look(image, content_box(np.asarray(image.convert("L")), borders))
 
 
-def take_look(image: Image.Image, box: Box = WHOLE) -> Look:
-    """The look of an open RGB picture."""
+def take_look(image: Image.Image, box: Box = WHOLE, resample: Image.Resampling = _FILTER) -> Look:
+    """The look of an open RGB picture, or of a part of it."""
     left, top, right, bottom = box
     pixels = left * image.width, top * image.height, right * image.width, bottom * image.height
-    return np.asarray(image.resize((LOOK_SIDE, LOOK_SIDE), _FILTER, pixels))
+    return np.asarray(image.resize((LOOK_SIDE, LOOK_SIDE), resample, pixels))
 
 
 def coarse_light(one: Look) -> _Light:
