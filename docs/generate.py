@@ -14,7 +14,7 @@ import typer
 from lorasmith.cli.main import VERBS, build_app
 from lorasmith.dataset.rules import RULES as DATASET_RULES
 from lorasmith.recipe.presets import PRESETS
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.recipe.reference import recipe_keys
 from lorasmith.schema import TableModel
 from lorasmith.tags.review import CHECKS
 from lorasmith.tags.rules import RULES as CAPTION_RULES
@@ -54,7 +54,7 @@ def recipe_page() -> str:
         "| key | default | meaning |",
         "| --- | --- | --- |",
     ]
-    lines += [f"| `{key}` | `{default}` | {meaning} |" for key, default, meaning in _keys(Recipe, "")]
+    lines += [f"| `{key.path}` | `{key.default}` | {_cell(key.meaning)} |" for key in recipe_keys()]
     lines += ["", "## Presets", "", "What a preset changes of the defaults (R4, R5); `*` is for every kind of subject."]
     for family, kinds in PRESETS.items():
         for kind, values in kinds.items():
@@ -70,7 +70,11 @@ def _keys(model: type[TableModel], prefix: str) -> Iterator[tuple[str, object, s
             yield from _keys(nested, f"{prefix}{name}.")
         else:
             default = field.get_default(call_default_factory=True)
-            yield f"{prefix}{name}", default, (field.description or "").replace("|", "\\|")
+            yield f"{prefix}{name}", default, _cell(field.description or "")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]:

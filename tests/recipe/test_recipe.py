@@ -12,7 +12,7 @@ from lorasmith.errors import RecipeError
 from lorasmith.project import SubjectKind
 from lorasmith.recipe.durations import Duration
 from lorasmith.recipe.presets import PRESETS, explain_preset, preset
-from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, write_recipe
+from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, recipe_values, write_recipe
 from tests.projects import build_project
 
 
@@ -170,3 +170,26 @@ def test_every_key_has_its_words() -> None:
 
     look(Recipe, "")
     assert not bare
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "message"),
+    [
+        ("algorithm", "lokrr", r'algorithm = .lokrr.: unknown algorithm. Did you mean "lokr"?'),
+        ("algorithm", "glora", "is not trained. Those are: lora, dylora, ia3, loha, lokr, norm."),
+        ("optimizer.name", "adamv", r'optimizer.name = .adamv.: unknown optimizer. Did you mean "adamw"?'),
+        ("schedule.name", "cosin", r'unknown learning-rate schedule. Did you mean "cosine"?'),
+    ],
+)
+def test_what_is_not_there_is_refused_with_the_nearest_name(tmp_path: Path, key: str, name: str, message: str) -> None:
+    project = build_project(tmp_path, "", base="doodle")
+    with pytest.raises(RecipeError, match=message.replace("?", r"\?")):
+        read_recipe(project, {key: name})
+
+
+def test_keys_of_older_files_are_read(tmp_path: Path) -> None:
+    project = build_project(tmp_path, 'algorithm = "dylora"\ndylora_block = 2', base="doodle")
+    recipe = read_recipe(project)
+    assert recipe_values(recipe)["dylora"] == {"block": 2}
+    assert "dylora_block" not in recipe_values(recipe)
+    assert parse_recipe(write_recipe(recipe), where="it") == recipe

@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.bases.detection import family_of
+from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import write_file
 from lorasmith.recipe.recipe import Recipe
 
@@ -70,40 +72,11 @@ READING = 4e8
 """Bytes of weights that are read in a second, with their content hash."""
 
 
-@dataclass(frozen=True)
-class AlgorithmCost:
-    """Against a plain LoRA on linear layers: the time of a row, and the same with convolutions too; the time that does
-    not depend on rows, such as that of building weights.
-
-    Adapter parameters: so many per rank of a plain LoRA, and so many per rank-1 LoRA that no rank changes.
-    """
-
-    time: float
-    conv_time: float
-    per_rank: float
-    fixed: float = 0.0
-    fixed_time: float = 1.0
-
-
-ALGORITHM_COSTS: Mapping[str, AlgorithmCost] = {
-    # Times as measured on a UNet of 23 million parameters; LoKr's size with the widest factor.
-    "lora": AlgorithmCost(1.0, 1.15, 1.0),
-    "dylora": AlgorithmCost(1.0, 1.15, 1.0),
-    "loha": AlgorithmCost(1.13, 1.56, 2.0, fixed_time=2.2),
-    "lokr": AlgorithmCost(1.06, 1.41, 0.04, 0.5, fixed_time=1.8),
-    "ia3": AlgorithmCost(0.98, 0.98, 0.0, 0.5),
-    "norm": AlgorithmCost(0.98, 0.98, 0.0, 0.1),
-}
-DORA_TIME, DORA_FIXED_TIME = 1.10, 1.4
 CHECKPOINTING_TIME, CHECKPOINTING_FIXED_TIME, CHECKPOINTING_MEMORY = 4 / 3, 2.5, 0.25
 """One more forward pass; about what is left of the activations when only the blocks' inputs are kept."""
 CONV_MEMORY = 1.2
 COMPRESSED_SHARE = 0.9
 """Of a base's weights, those that are kept in a byte each on request: all but embeddings, ends and the VAE."""
-OPTIMIZER_BYTES: Mapping[str, int] = {
-    "adamw": 8, "adamw8bit": 2, "adafactor": 1, "prodigy": 16, "lion": 4, "schedule_free": 8,
-}  # fmt: skip
-"""Bytes an optimizer remembers per parameter."""
 
 
 def _preserved(recipe: Recipe, rows: int) -> int:
@@ -115,13 +88,14 @@ def _preserved(recipe: Recipe, rows: int) -> int:
 def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
     """Row-pixels of a micro-batch of `rows` images of `pixels` each: of its rows, of the rows that preserve the base
     with their pass through the bare base, and of what does not depend on rows; by algorithm, rank and switches."""
-    family, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHM_COSTS[recipe.algorithm]
+    family, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHMS[recipe.algorithm].cost
     time, fixed = algorithm.conv_time if recipe.conv.rank else algorithm.time, family.fixed * algorithm.fixed_time
-    if recipe.conv.rank and recipe.algorithm in ("lora", "dylora"):
+    if recipe.conv.rank and algorithm.thin_convolutions:
         time *= family.conv
     time *= 1 + family.per_rank * algorithm.per_rank * (recipe.rank - RANK)
     if recipe.dora:
-        time, fixed = time * DORA_TIME * family.dora, fixed * DORA_FIXED_TIME
+        over = ALGORITHMS["dora"].cost
+        time, fixed = time * over.time * family.dora, fixed * over.fixed_time
     if recipe.checkpointing:
         time, fixed = time * CHECKPOINTING_TIME, fixed * CHECKPOINTING_FIXED_TIME
     preserved = _preserved(recipe, rows)
@@ -164,9 +138,9 @@ def estimate_seconds(recipe: Recipe, work: float, pace: float | None) -> float:
 
 def adapter_parameters(recipe: Recipe) -> int:
     """About how many parameters the adapter has (convolutions, filters and blocks are not counted)."""
-    cost, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHM_COSTS[recipe.algorithm]
+    cost, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHMS[recipe.algorithm].cost
     widths = (cost.unet_per_rank if recipe.lr.unet else 0) + (cost.text_per_rank if recipe.trains_text else 0)
-    fixed = algorithm.fixed + (0.5 if recipe.dora else 0)
+    fixed = algorithm.fixed + (ALGORITHMS["dora"].cost.fixed if recipe.dora else 0)
     return int(widths * (algorithm.per_rank * recipe.rank + fixed))
 
 
@@ -195,7 +169,7 @@ def estimate_disk(recipe: Recipe, snapshots: int) -> int:
 
 
 def _remembered(recipe: Recipe) -> int:
-    return OPTIMIZER_BYTES[recipe.optimizer.name] + (0 if recipe.average.kind == "none" else 4)
+    return OPTIMIZERS[recipe.optimizer.name].remembers + (0 if recipe.average.kind == "none" else 4)
 
 
 def read_pace(cache: Path, recipe: Recipe) -> float | None:

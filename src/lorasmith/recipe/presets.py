@@ -55,17 +55,6 @@ DOODLE_STYLE = {
     "preserve": {"weight": 1.0},
 }
 
-OPTIMIZER_PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "prodigy": {
-        "lr": {"unet": 1.0, "text_encoder": 1.0},
-        "schedule": {"name": "cosine"},
-        "optimizer": {"weight_decay": 0.5},
-    },
-    "lion": {"lr": {"unet": 1e-4, "text_encoder": 1e-5}},
-    "schedule_free": {"schedule": {"name": "constant"}},
-}
-"""What an optimizer calls for where the project says nothing else."""
-
 _REAL_REASONS = (
     "lr 5e-4 and 5e-5, adafactor with fixed rates, cosine with three restarts: what makers of LoRAs go by (R4, R5)",
     "resolution 1024 is an area, not a shape: buckets keep the aspect ratio; 512 costs a quarter on older families",

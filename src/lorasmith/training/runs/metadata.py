@@ -15,6 +15,7 @@ from typing import Any
 
 from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
@@ -124,10 +125,8 @@ def _form(recipe: Recipe) -> dict[str, str]:
     args: dict[str, str] = {}
     if recipe.algorithm not in ("lora", "dylora") or recipe.dora or recipe.conv.tucker or recipe.norms:
         args["algo"] = "locon" if recipe.algorithm == "lora" else recipe.algorithm
-    if recipe.algorithm == "lokr":
-        args |= {"factor": str(recipe.lokr.factor), "full_matrix": str(recipe.lokr.full)}
-    if recipe.algorithm == "dylora":
-        args["unit"] = str(recipe.dylora_block)
+    own = ALGORITHMS[recipe.algorithm].kohya.tell(recipe.options)
+    args |= {key: str(value) for key, value in own.items() if key != "decompose_both"}
     flags = (
         ("dora_wd", recipe.dora),
         ("rs_lora", recipe.rank_stabilised),
