@@ -21,6 +21,8 @@ from lorasmith.errors import AdapterError
 
 LEGACY_BEGIN, LEGACY_LENGTH = 0x100000, 0x10000
 MODEL_HASH, LEGACY_HASH = "sshs_model_hash", "sshs_legacy_hash"
+PREDICTION_TYPES = {"epsilon": "epsilon", "v_prediction": "v"}
+"""modelspec's words; it has none for a flow, whose files go without (as sd-scripts')."""
 
 
 def build_header(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -87,7 +89,7 @@ def modelspec(
         "title": title,
         "resolution": f"{width}x{height}",
         "date": when.replace(tzinfo=None, microsecond=0).isoformat(),
-        "prediction_type": "v" if base.parametrisation.prediction == "v_prediction" else "epsilon",
+        "prediction_type": PREDICTION_TYPES.get(base.parametrisation.prediction, ""),
         "trigger_phrase": trigger,
         "thumbnail": thumbnail,
         **more,
