@@ -170,11 +170,9 @@ def _stopping(denoiser: nn.Module, stop: Callable[[], bool]) -> Iterator[None]:
         if stop():
             raise Stopped("the drawing was stopped.")
 
-    # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
-    depths = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
-    blocks = [
-        block for name, block in denoiser.named_modules() if name.count(".") == depths.get(name.split(".")[0], 0) > 0
-    ]
+    # The parts of lists near the top: down_blocks.0.resnets.1, mid_block.attentions.0, transformer_blocks.7
+    lists = [(name, each) for name, each in denoiser.named_modules() if isinstance(each, nn.ModuleList)]
+    blocks = [block for name, each in lists if name.count(".") < 3 for block in each]
     hooks = [block.register_forward_pre_hook(ask) for block in (denoiser, *blocks)]
     try:
         yield

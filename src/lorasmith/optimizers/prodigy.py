@@ -45,7 +45,7 @@ OPTIMIZER = OptimizerEntry(
     build=_build,
     remembers=16,
     options=ProdigyOptions,
-    about="finds the rate itself (leave lr at 1)",
+    about="finds the rate itself: leave lr at 1",
     preset={
         "lr": {"unet": 1.0, "text_encoder": 1.0},
         "schedule": {"name": "cosine"},

@@ -8,23 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self, cast
 
 import tomlkit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from lorasmith.bases.detection import family_of, locate_base
-from lorasmith.bases.families import find_family
+from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.adapters.algorithms.algorithm import Options
+from lorasmith.bases.detection import family_of, locate_base, preset_family
+from lorasmith.bases.families import UNKNOWN
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.diffusion.losses import LOSSES
 from lorasmith.diffusion.timesteps import Sampling
 from lorasmith.errors import RecipeError
+from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
 from lorasmith.recipe.buckets import BucketRules
+from lorasmith.recipe.chosen import (
+    AlgorithmName,
+    OptimizerTable,
+    ScheduleTable,
+    algorithm_faults,
+    option_faults,
+    read_former_keys,
+    widen,
+)
 from lorasmith.recipe.durations import Duration, read_duration
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
 from lorasmith.recipe.prediction import check_prediction
-from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
+from lorasmith.recipe.presets import overlay, preset
 from lorasmith.remedies import Give
 from lorasmith.schema import StrictTable, read_table
 
@@ -72,8 +86,6 @@ Chance = Annotated[float, Field(ge=0, lt=1)]
 Shift = Annotated[float | Literal["size"], BeforeValidator(_read_shift)]
 LossName = Annotated[str, AfterValidator(_read_loss)]
 LayerGroup = Literal["attention", "mlp", "conv", "time"]
-OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy", "lion", "schedule_free"]
-ScheduleName = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "rex"]
 
 
 BlockPreset = Literal["flat", "cosine", "sine", "linear", "reverse_linear"]
@@ -103,17 +115,7 @@ class ConvTable(StrictTable):
         default=0, description="rank on 3x3 convolutions; 0 leaves them alone"
     )
     alpha: Annotated[float, Field(gt=0)] | None = Field(default=None, description="alpha there; by default as `rank`")
-    tucker: bool = Field(default=False, description="a small core kernel between two 1x1 ones (lora, loha, lokr)")
-
-
-class LokrTable(StrictTable):
-    """[recipe.lokr]: the two factors of a LoKr."""
-
-    factor: Annotated[int, Field(ge=-1)] = Field(
-        default=-1, description="most rows and columns of the first factor; -1: as square as can be"
-    )
-    full: bool = Field(default=False, description="do not decompose the second factor; rank is then not used")
-    both: bool = Field(default=False, description="decompose the first factor too")
+    tucker: bool = Field(default=False, description="a small core kernel between two 1x1 ones")
 
 
 class RatesTable(StrictTable):
@@ -127,7 +129,7 @@ class RatesTable(StrictTable):
         default=None, description="of SDXL's second text encoder; by default as `text_encoder`, 0 leaves it alone"
     )
     plus_ratio: Annotated[float, Field(ge=1, le=1024)] = Field(
-        default=1, description="LoRA+: the factors next to the output learn so much faster; 1 is off (lora, dylora)"
+        default=1, description="LoRA+: the factors next to the output learn so much faster; 1 is off"
     )
 
     @property
@@ -172,8 +174,8 @@ class FilterTable(StrictTable):
 class DropoutTable(StrictTable):
     """[recipe.dropout]: parts of the adapter that are left out at random while it learns."""
 
-    network: Chance = Field(default=0, description="of each inner value (lora)")
-    rank: Chance = Field(default=0, description="of each rank, per row (lora)")
+    network: Chance = Field(default=0, description="of each inner value")
+    rank: Chance = Field(default=0, description="of each rank, per row")
     module: Chance = Field(default=0, description="of a whole layer's adapter, per pass")
 
 
@@ -194,37 +196,6 @@ class ValidationTable(StrictTable):
         default=0, description="share of the images that is held out; near-duplicates stay on one side; 0 is off"
     )
     every: Interval = Field(default=Duration(1, "epochs"), description="the loss on them is told after each such time")
-
-
-class OptimizerTable(StrictTable):
-    """[recipe.optimizer]."""
-
-    name: OptimizerName = Field(
-        default="adamw",
-        description="adafactor runs with fixed rates, as kohya's args; prodigy finds the rate itself (leave lr at 1); "
-        "prodigy, schedule_free and adamw8bit need the extra [optim]",
-    )
-    weight_decay: Share = Field(
-        default=0.01, description="decoupled weight decay; adafactor's is 0 whatever stands here"
-    )
-    betas: Annotated[tuple[Chance, Chance] | None, BeforeValidator(_read_tuple)] = Field(
-        default=None, description="how long the optimizer remembers gradients and their squares; not for adafactor"
-    )
-    relative: bool = Field(
-        default=False, description="adafactor alone: rates of its own, by step and size; lr is then not used"
-    )
-    growth: Annotated[float, Field(gt=0, le=10)] = Field(
-        default=1, description="prodigy alone: makes the rate that it finds larger or smaller (d_coef)"
-    )
-
-
-class ScheduleTable(StrictTable):
-    """[recipe.schedule]: the learning rate over the run."""
-
-    name: ScheduleName = Field(default="cosine", description="its shape")
-    cycles: Whole = Field(default=1, description="restarts of cosine_with_restarts")
-    power: Annotated[float, Field(gt=0, le=10)] = Field(default=1, description="of polynomial; 1 is linear")
-    warmup: Annotated[float, Field(ge=0)] = Field(default=0, description="steps, or below 1 the share of the run")
 
 
 class LossTable(StrictTable):
@@ -362,7 +333,17 @@ class SampleTable(StrictTable):
 
 
 class Recipe(StrictTable):
-    """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins."""
+    """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins.
+
+    A recipe is of a class that also has the options of everything that is registered: see `widen`.
+    """
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        return cast(Self, super().__new__(widen(cls)))
+
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Self:
+        return cast(Self, super(Recipe, widen(cls)).model_validate(obj, **how))
 
     base: str = Field(
         default="doodle", description="the base model: doodle, a checkpoint file, a diffusers folder or a hub id"
@@ -389,14 +370,12 @@ class Recipe(StrictTable):
         default=None,
         description="optimizer steps; together with `epochs` the repeats are solved to come closest (R7)",
     )
-    algorithm: Literal["lora", "loha", "lokr", "dylora", "ia3", "norm"] = Field(
-        default="lora", description="shape of the adapter; a LoCon is a lora with conv.rank"
+    algorithm: AlgorithmName = Field(
+        default="lora", description="shape of the adapter (a LoCon is a lora with conv.rank)"
     )
-    dora: bool = Field(default=False, description="DoRA: learn magnitudes besides (lora, loha, lokr)")
+    dora: bool = Field(default=False, description="DoRA: learn magnitudes besides")
     rank_stabilised: bool = Field(default=False, description="rsLoRA: alpha / sqrt(rank) instead of alpha / rank")
     norms: bool = Field(default=False, description="train the normalisation layers too")
-    lokr: LokrTable = LokrTable()
-    dylora_block: Whole = Field(default=1, description="ranks that a dylora trains together")
     rank: Annotated[int, Field(ge=1, le=4096)] = Field(default=16, description="rank on linear layers")
     alpha: Annotated[float, Field(gt=0)] = Field(default=8, description="the adapter acts with alpha / rank")
     rank_by_timestep: Annotated[int, Field(ge=0, le=4096)] = Field(
@@ -414,7 +393,7 @@ class Recipe(StrictTable):
     optimizer: OptimizerTable = OptimizerTable()
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(default=1, description="gradients are clipped to it; 0 is off")
     max_weight_norm: Annotated[float, Field(ge=0)] = Field(
-        default=0, description="a layer's change is scaled down to this norm after each step; 0 is off (lora)"
+        default=0, description="a layer's change is scaled down to this norm after each step; 0 is off"
     )
     delta_norm: Annotated[float, Field(ge=0)] = Field(
         default=0, description="weight of the squared norm of all changes in the loss: less leakage; 0 is off"
@@ -448,6 +427,11 @@ class Recipe(StrictTable):
     tensorboard: bool = Field(default=False, description="write TensorBoard's files too (extra: tensorboard)")
     sample: SampleTable = SampleTable()
 
+    @cached_property
+    def family(self) -> Family:
+        """The family of the base, looked up once."""
+        return family_of(self.base)
+
     @property
     def bucket_rules(self) -> BucketRules:
         short, long = min(self.resolution), max(self.resolution)
@@ -459,6 +443,11 @@ class Recipe(StrictTable):
             step=self.bucket.step,
             no_upscale=self.bucket.no_upscale,
         )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, values: Any) -> Any:
+        return read_former_keys(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
@@ -477,16 +466,25 @@ class Recipe(StrictTable):
                 faults.append(f"bucket.max = {rules.largest} is below resolution's {max(self.resolution)}.")
             if rules.step > min(self.resolution):
                 faults.append(f"bucket.step = {rules.step} is above resolution's {min(self.resolution)}.")
-        if self.dora and self.algorithm not in ("lora", "loha", "lokr"):
-            faults.append(f"dora goes with lora, loha and lokr, not with {self.algorithm}.")
-        if self.conv.tucker and (not self.conv.rank or self.algorithm not in ("lora", "loha", "lokr")):
-            faults.append("conv.tucker needs conv.rank, and lora, loha or lokr.")
         if self.conv.alpha is not None and not self.conv.rank:
             faults.append("conv.alpha without conv.rank does nothing.")
-        faults += [*self._layer_faults(), *self._rate_faults(), *self._row_faults()]
+        faults += [
+            *algorithm_faults(self),
+            *option_faults(self),
+            *self._layer_faults(),
+            *self._rate_faults(),
+            *self._row_faults(),
+        ]
         if faults:
             raise ValueError(" ".join(faults))
         return self
+
+    @property
+    def options(self) -> Options:
+        """The algorithm's own options."""
+        kind = ALGORITHMS[self.algorithm].options
+        found = getattr(self, self.algorithm, None)
+        return found if isinstance(found, kind) else kind()
 
     @property
     def told_prediction(self) -> Literal["epsilon", "v_prediction"] | None:
@@ -499,43 +497,20 @@ class Recipe(StrictTable):
         return bool(self.lr.text_encoder or self.lr.second)
 
     def _layer_faults(self) -> Iterator[str]:
-        gated = [
-            key
-            for key, value in (
-                ("dropout.network", self.dropout.network),
-                ("dropout.rank", self.dropout.rank),
-                ("rank_by_timestep", self.rank_by_timestep),
-                ("max_weight_norm", self.max_weight_norm),
-            )
-            if value
-        ]
-        if gated and (self.algorithm != "lora" or self.dora or self.conv.tucker):
-            yield f"{', '.join(gated)}: for plain lora only."
         if self.rank_by_timestep > self.rank:
             yield f"rank_by_timestep = {self.rank_by_timestep} is above rank = {self.rank}."
         if self.rank_by_timestep and not self.lr.unet:
             yield "rank_by_timestep concerns the denoiser, which lr.unet = 0 leaves alone."
-        if self.blocks.rank and self.algorithm in ("ia3", "norm"):
-            yield f"blocks.rank: {self.algorithm} has no rank."
         if (self.blocks.lr != "flat" or self.blocks.rank or self.blocks.alpha) and not self.lr.unet:
             yield "blocks are the denoiser's, which lr.unet = 0 leaves alone."
-        if self.lr.plus_ratio != 1 and self.algorithm not in ("lora", "dylora"):
-            yield f"lr.plus_ratio is for lora and dylora, not for {self.algorithm}."
 
     def _rate_faults(self) -> Iterator[str]:
         name, rates = self.optimizer.name, {self.lr.unet, self.lr.text_encoder, self.lr.second} - {0}
-        if name == "prodigy" and (len(rates) > 1 or self.lr.plus_ratio != 1 or self.blocks.lr != "flat"):
-            yield "prodigy has one rate for all: give lr.unet and lr.text_encoder the same (1), or 0."
-        if self.optimizer.relative and name != "adafactor":
-            yield f"optimizer.relative is adafactor's, not {name}'s."
-        if self.optimizer.growth != 1 and name != "prodigy":
-            yield f"optimizer.growth is prodigy's, not {name}'s."
-        if self.optimizer.betas is not None and name == "adafactor":
-            yield "optimizer.betas: adafactor has none."
-        if self.average.kind != "none" and name == "schedule_free":
-            yield "average: schedule_free averages by itself."
-        if self.schedule.power != 1 and self.schedule.name != "polynomial":
-            yield f"schedule.power is polynomial's, not {self.schedule.name}'s."
+        entry = OPTIMIZERS[name]
+        if entry.one_rate and (len(rates) > 1 or self.lr.plus_ratio != 1 or self.blocks.lr != "flat"):
+            yield f"{name} has one rate for all: give lr.unet and lr.text_encoder the same (1), or 0."
+        if self.average.kind != "none" and entry.averages:
+            yield f"average: {name} averages by itself."
 
     def _row_faults(self) -> Iterator[str]:
         if self.timesteps.min >= self.timesteps.max:
@@ -560,16 +535,16 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     given = overlay(dict(project.table("recipe")), nest_overrides(overrides or {}))
     base = given.get("base", project.lora.base)
     base = locate_base(base, project.root) if isinstance(base, str) else base
-    family = family_of(base) if isinstance(base, str) else "sd1"
+    family = preset_family(base) if isinstance(base, str) else UNKNOWN
     start = preset(project.lora.subject, family)
     chosen = given.get("optimizer")
     name = chosen.get("name") if isinstance(chosen, Mapping) else None
-    if isinstance(name, str) and name != start["optimizer"]["name"]:
-        start = overlay(start, OPTIMIZER_PRESETS.get(name, {}))
+    if isinstance(name, str) and name in OPTIMIZERS and name != start["optimizer"]["name"]:
+        start = overlay(start, OPTIMIZERS[name].preset)
     values = overlay(start, given) | {"base": base}
     where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
-    recipe = read_table(Recipe, values, where=where, error=RecipeError)
-    if find_family(family).objective == "flow":
+    recipe = read_table(widen(Recipe), values, where=where, error=RecipeError)
+    if recipe.family.objective == "flow":
         check_prediction(recipe, "flow", recipe.base, where=where)
     return recipe
 
@@ -590,7 +565,7 @@ def parse_recipe(text: str, *, where: str) -> Recipe:
         values = tomlkit.parse(text).unwrap()
     except tomlkit.exceptions.TOMLKitError as fault:
         raise RecipeError(f"not valid TOML: {fault}.", where=where) from None
-    return read_table(Recipe, values, where=where, error=RecipeError)
+    return read_table(widen(Recipe), values, where=where, error=RecipeError)
 
 
 def differing_keys(one: Recipe, other: Recipe) -> list[str]:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TypeVar
 
-from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.adapters.algorithms.dylora import DyloraOptions
-from lorasmith.adapters.algorithms.lokr import LokrOptions
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.losses import WEIGHTS, ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling
-from lorasmith.optimizers import OPTIMIZERS
-from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.schema import TableModel
 from lorasmith.training.settings import (
     AverageSettings,
     CaptionSettings,
@@ -35,8 +28,6 @@ from lorasmith.training.settings import (
     ScheduleSettings,
 )
 
-T = TypeVar("T", bound=TableModel)
-
 
 def unpack(recipe: Recipe) -> RunSettings:
     """What every stage is told."""
@@ -52,7 +43,7 @@ def unpack(recipe: Recipe) -> RunSettings:
         layers=_layers(recipe),
         loss=_loss(recipe),
         optimizer=_optimizer(recipe),
-        schedule=ScheduleSettings(schedule.name, schedule.warmup, _own(SCHEDULES[schedule.name].options, schedule)),
+        schedule=ScheduleSettings(schedule.name, schedule.warmup, schedule.options),
         average=AverageSettings(average.kind, average.decay, average.share),
         saving=_saving(recipe),
         memory=_memory(recipe),
@@ -116,7 +107,7 @@ def _network(recipe: Recipe) -> NetworkSettings:
         conv_rank=recipe.conv.rank,
         conv_alpha=recipe.conv.alpha,
         groups=recipe.layers,
-        options=_algorithm_options(recipe),
+        options=recipe.options,
         tucker=recipe.conv.tucker,
         dora=recipe.dora,
         rank_stabilised=recipe.rank_stabilised,
@@ -124,13 +115,6 @@ def _network(recipe: Recipe) -> NetworkSettings:
         trains_text=recipe.trains_text,
         init=recipe.init,
     )
-
-
-def _algorithm_options(recipe: Recipe) -> Options:
-    """The options of the recipe's algorithm."""
-    if recipe.algorithm == "lokr":
-        return LokrOptions(**recipe.lokr.model_dump())
-    return DyloraOptions(block=recipe.dylora_block) if recipe.algorithm == "dylora" else Options()
 
 
 def _layers(recipe: Recipe) -> LayerSettings:
@@ -167,16 +151,11 @@ def _optimizer(recipe: Recipe) -> OptimizerSettings:
     table = recipe.optimizer
     return OptimizerSettings(
         name=table.name,
-        options=_own(OPTIMIZERS[table.name].options, table),
+        options=table.options,
         max_grad_norm=recipe.max_grad_norm,
         max_weight_norm=recipe.max_weight_norm,
         delta_norm=recipe.delta_norm,
     )
-
-
-def _own(kind: type[T], table: TableModel) -> T:
-    """Those of a table's values that are an entry's options."""
-    return kind(**{key: getattr(table, key) for key in kind.model_fields})
 
 
 def _saving(recipe: Recipe) -> SaveSettings:

@@ -12,7 +12,7 @@ from lorasmith.optimizers.schedules.schedule import Schedule, ScheduleOptions, S
 class PolynomialOptions(ScheduleOptions):
     """Which power."""
 
-    power: Annotated[float, Field(gt=0, le=10)] = Field(default=1, description="1 is linear")
+    power: Annotated[float, Field(gt=0, le=10)] = Field(default=1, description="which power; 1 is linear")
 
 
 def _factor(progress: float, options: PolynomialOptions) -> float:

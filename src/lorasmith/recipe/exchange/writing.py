@@ -7,6 +7,7 @@ from typing import Any
 
 import tomlkit
 
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.recipe.exchange.imported import LeftOut, value_of
 from lorasmith.recipe.exchange.terms import OPTIMIZERS_OUT, TERMS
 from lorasmith.recipe.recipe import Recipe, recipe_values
@@ -102,11 +103,8 @@ def _network(recipe: Recipe) -> dict[str, Any]:
         "use_tucker": recipe.conv.tucker,
     }
     arguments += [f"{key}=True" for key, flag in flags.items() if flag]
-    if recipe.algorithm == "lokr":
-        arguments += [f"factor={recipe.lokr.factor}"]
-        arguments += ["full_matrix=True"] * recipe.lokr.full + ["decompose_both=True"] * recipe.lokr.both
-    if recipe.algorithm == "dylora":
-        arguments.append(f"unit={recipe.dylora_block}")
+    own = ALGORITHMS[recipe.algorithm].kohya.tell(recipe.options)
+    arguments += [f"{key}={value}" for key, value in own.items() if value is not False]
     if recipe.lr.plus_ratio != 1:
         arguments.append(f"loraplus_lr_ratio={recipe.lr.plus_ratio:g}")
     for key, value in (("rank_dropout", recipe.dropout.rank), ("module_dropout", recipe.dropout.module)):

@@ -15,6 +15,7 @@ from typing import Any
 
 from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
@@ -90,7 +91,7 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
         tags=making.project.lora.subject.value,
         usage_hint=f"{making.project.lora.trigger} <lora:{making.name}:0.8>",
         timestep_range=f"{making.recipe.timesteps.min},{making.recipe.timesteps.max}",
-        encoder_layer="" if making.base.family.name == "sdxl" else str(making.recipe.clip_skip),
+        encoder_layer=str(making.recipe.clip_skip) if making.base.family.reads_clip_skip else "",
         implementation_version=f"lorasmith/{__version__}",
     )
     return build_header(facts) | card
@@ -124,10 +125,8 @@ def _form(recipe: Recipe) -> dict[str, str]:
     args: dict[str, str] = {}
     if recipe.algorithm not in ("lora", "dylora") or recipe.dora or recipe.conv.tucker or recipe.norms:
         args["algo"] = "locon" if recipe.algorithm == "lora" else recipe.algorithm
-    if recipe.algorithm == "lokr":
-        args |= {"factor": str(recipe.lokr.factor), "full_matrix": str(recipe.lokr.full)}
-    if recipe.algorithm == "dylora":
-        args["unit"] = str(recipe.dylora_block)
+    own = ALGORITHMS[recipe.algorithm].kohya.tell(recipe.options)
+    args |= {key: str(value) for key, value in own.items() if key != "decompose_both"}
     flags = (
         ("dora_wd", recipe.dora),
         ("rs_lora", recipe.rank_stabilised),

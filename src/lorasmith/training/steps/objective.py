@@ -1,7 +1,7 @@
 """The loss of a micro-batch: denoising for the rows to learn, and what keeps the base as it was for the others.
 
-Loss of a row: the mean over (C, H, W) of the element losses in float32 (times the mask), times its timestep's weight;
-then the mean over rows (as kohya, so that small batches weigh each image more).
+Loss of a row: the mean over (C, ..., H, W) of the element losses in float32 (times the mask), times its timestep's
+weight; then the mean over rows (as kohya, so that small batches weigh each image more).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Objective:
         elements = self._measure(output - target, self._own, rows.t)
         if rows.mask is None:
             return elements.flatten(1).mean(dim=1)
-        mask = self._send(rows.mask)
+        mask = self._send(rows.mask).view(len(rows.mask), *[1] * (elements.dim() - 3), *rows.mask.shape[-2:])
         losses = (elements * mask).flatten(1).mean(dim=1)
         return losses / mask.flatten(1).mean(dim=1).clamp(min=1e-4) if self._settings.renormalises else losses
 
