@@ -7,7 +7,8 @@ by `FAMILIES.register`. Shapes: B rows, C channels, F frames, H and W of latents
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lorasmith.bases.framing import Framing
+    from lorasmith.bases.original import Source
     from lorasmith.bases.precision import Weights
     from lorasmith.bases.text.context import Context
     from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
@@ -264,6 +266,23 @@ class Family(ABC):
     def quicken(self, denoiser: nn.Module) -> None:
         """Let a denoiser compute the same in less time; called once, after loading."""
         del denoiser
+
+    @contextmanager
+    def recomputing(self, denoiser: Any, run: Callable[..., Any]) -> Iterator[None]:
+        """While this lasts, the denoiser's blocks are called by ``run(block, *arguments)``, which computes their
+        activations again in the backward pass."""
+        denoiser.enable_gradient_checkpointing(run)
+        try:
+            yield
+        finally:
+            denoiser.disable_gradient_checkpointing()
+
+    def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
+        """Where the weights of a part lie in a single file, by their keys in the part's model."""
+        from lorasmith.bases.original import Source
+
+        del structure, owner
+        return {key: Source(key) for key in keys}
 
     @abstractmethod
     def stages(self, denoiser: nn.Module) -> list[nn.Module]:
