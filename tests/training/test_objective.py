@@ -14,6 +14,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.text.options import PLAIN_TEXT
 from lorasmith.diffusion.noise import key_generator
+from lorasmith.diffusion.parametrisation import Flow
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.rows.source import MicroBatch, Rows
@@ -163,3 +164,24 @@ def test_a_mask_covers_all_frames(tiny_base: Base) -> None:
     losses = objective._row_losses(output, torch.zeros_like(output), framed)
     each = [objective._row_losses(output[:, :, f], torch.zeros(3, 4, 8, 8), framed) for f in range(2)]
     torch.testing.assert_close(losses, torch.stack(each).mean(dim=0))
+
+
+def test_a_flow_s_loss_row_by_row(tiny_base: Base) -> None:
+    """x_t = (1 - t) x_0 + t n, and n - x_0 is asked for, whatever the denoiser is."""
+    base = replace(tiny_base, parametrisation=Flow(3.0))
+    bank = bank_with_effect(base)
+    batch = MicroBatch((64, 64), rows(3, 1, ("zbk", "zbk, red hat", "")), rows(1, 2, ("smile",)))
+    with bank.attached(), torch.no_grad():
+        loss = loss_of(Objective(base, settings(preserve={"kind": "images"}).loss), base, bank, batch)
+
+    def error(part: Rows, row: int) -> torch.Tensor:
+        x_0, noise, t = part.x_0[row : row + 1], part.noise[row : row + 1], float(part.t[row])
+        with bank.attached(), torch.no_grad():
+            bank.set_strengths(torch.ones(1, 1))
+            context = base.encode([part.captions[row]])
+            output = base.denoise((1 - t) * x_0 + t * noise, torch.tensor([t]), context, (64, 64))
+        return (output - (noise - x_0)).square().mean()
+
+    assert batch.preserved is not None
+    torch.testing.assert_close(loss.learned, torch.stack([error(batch.learned, row) for row in range(3)]).mean())
+    torch.testing.assert_close(loss.preserved, error(batch.preserved, 0))

@@ -28,6 +28,8 @@ ARCHITECTURES = {
     "sd2v": "stable-diffusion-v2-768-v/lora",
     "sdxl": "stable-diffusion-xl-v1-base/lora",
 }
+PREDICTION_TYPES = {"epsilon": "epsilon", "v_prediction": "v"}
+"""modelspec's words; it has none for a flow, whose files go without (as sd-scripts')."""
 VERSIONS = {"sd1": "sd_v1", "doodle": "sd_v1", "sd2": "sd_v2", "sd2v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
 
 
@@ -96,7 +98,7 @@ def modelspec(
         "title": title,
         "resolution": f"{width}x{height}",
         "date": when.replace(tzinfo=None, microsecond=0).isoformat(),
-        "prediction_type": "v" if base.parametrisation.prediction == "v_prediction" else "epsilon",
+        "prediction_type": PREDICTION_TYPES.get(base.parametrisation.prediction, ""),
         "trigger_phrase": trigger,
         "thumbnail": thumbnail,
         **more,
