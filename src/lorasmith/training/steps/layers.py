@@ -62,15 +62,16 @@ class LayerChoice:
             return self._settings.unet * self._factors.get(block_of(name), 1.0)
         return self._settings.text_encoder_2 if owner == "text_encoder_2" else self._settings.text_encoder
 
-    def group(self, name: str, field: str) -> tuple[str, float]:
-        """A word for the tensors that learn as fast as this field of this layer, and their full rate."""
+    def group(self, name: str, near_output: bool) -> tuple[str, float]:
+        """A word for the tensors that learn as fast as those of this layer, next to its output or not, and their
+        full rate."""
         owner, rate = self._base.layers[name].owner, self.rate(name)
         word = owner
         if owner == "unet" and rate != self._settings.unet:
             word = f"unet x{rate / self._settings.unet:.4g}"
         elif owner == "text_encoder_2" and rate == self._settings.text_encoder:
             word = "text_encoder"
-        if field == "up" and self._settings.plus_ratio != 1:
+        if near_output and self._settings.plus_ratio != 1:
             return f"{word} up", rate * self._settings.plus_ratio
         return word, rate
 
