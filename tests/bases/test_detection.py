@@ -36,26 +36,27 @@ def folder(path: Path, width: int, second: bool = False) -> Path:
     ],
 )
 def test_of_a_checkpoint(key: str, family: str, tmp_path: Path) -> None:
-    assert family_of(str(checkpoint(tmp_path / "m.safetensors", key))) == family
+    assert family_of(str(checkpoint(tmp_path / "m.safetensors", key))).name == family
 
 
 def test_of_folders_and_of_what_is_broken(tmp_path: Path) -> None:
-    assert family_of(str(folder(tmp_path / "one", 768))) == "sd1"
-    assert family_of(str(folder(tmp_path / "two", 1024))) == "sd2"
-    assert family_of(str(folder(tmp_path / "xl", 80, second=True))) == "sdxl"
+    assert family_of(str(folder(tmp_path / "one", 768))).name == "sd1"
+    assert family_of(str(folder(tmp_path / "two", 1024))).name == "sd2"
+    assert family_of(str(folder(tmp_path / "xl", 80, second=True))).name == "sdxl"
     (tmp_path / "bad.safetensors").write_bytes(b"no")
-    assert family_of(str(tmp_path / "bad.safetensors")) == family_of(str(tmp_path / "none")) == "sd1"
-    assert family_of("doodle") == "doodle"
+    bad, absent = (family_of(str(tmp_path / name)) for name in ("bad.safetensors", "none"))
+    assert bad.name == absent.name == "sd1"
+    assert family_of("doodle").name == "doodle"
 
 
 def test_of_a_base_in_the_hub_s_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert family_of("owner/model") == "sd1"
+    assert family_of("owner/model").name == "sd1"
     root = tmp_path / "models--owner--model"
     (root / "refs").mkdir(parents=True)
     (root / "refs" / "main").write_text("0" * 40)
     folder(root / "snapshots" / ("0" * 40), 1024)
-    assert family_of("owner/model") == "sd2"
+    assert family_of("owner/model").name == "sd2"
 
 
 def test_a_path_is_looked_for_beside_the_project(tmp_path: Path) -> None:

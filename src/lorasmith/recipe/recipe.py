@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self, cast
 
 import tomlkit
@@ -15,8 +16,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, fi
 
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.bases.detection import family_of, locate_base
-from lorasmith.bases.families import find_family
+from lorasmith.bases.detection import family_of, locate_base, preset_family
+from lorasmith.bases.families import UNKNOWN
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.diffusion.losses import LOSSES
 from lorasmith.diffusion.timesteps import Sampling
@@ -425,6 +427,11 @@ class Recipe(StrictTable):
     tensorboard: bool = Field(default=False, description="write TensorBoard's files too (extra: tensorboard)")
     sample: SampleTable = SampleTable()
 
+    @cached_property
+    def family(self) -> Family:
+        """The family of the base, looked up once."""
+        return family_of(self.base)
+
     @property
     def bucket_rules(self) -> BucketRules:
         short, long = min(self.resolution), max(self.resolution)
@@ -528,7 +535,7 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     given = overlay(dict(project.table("recipe")), nest_overrides(overrides or {}))
     base = given.get("base", project.lora.base)
     base = locate_base(base, project.root) if isinstance(base, str) else base
-    family = family_of(base) if isinstance(base, str) else "sd1"
+    family = preset_family(base) if isinstance(base, str) else UNKNOWN
     start = preset(project.lora.subject, family)
     chosen = given.get("optimizer")
     name = chosen.get("name") if isinstance(chosen, Mapping) else None
@@ -537,7 +544,7 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     values = overlay(start, given) | {"base": base}
     where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
     recipe = read_table(widen(Recipe), values, where=where, error=RecipeError)
-    if find_family(family).objective == "flow":
+    if recipe.family.objective == "flow":
         check_prediction(recipe, "flow", recipe.base, where=where)
     return recipe
 

@@ -45,6 +45,8 @@ class Families:
 
 
 FAMILIES = Families(DOODLE, SDXL, SD2, SD1)
+UNKNOWN: Family = SD1
+"""The family that a recipe is read for where its base is not there, or cannot be read."""
 
 
 def find_family(name: str) -> Family:
