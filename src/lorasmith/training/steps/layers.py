@@ -62,8 +62,9 @@ class LayerChoice:
             return self._settings.unet * self._factors.get(target.block, 1.0)
         return self._settings.text_encoder_2 if target.owner == "text_encoder_2" else self._settings.text_encoder
 
-    def group(self, name: str, field: str) -> tuple[str, float]:
-        """A word for the tensors that learn as fast as this field of this layer, and their full rate."""
+    def group(self, name: str, near_output: bool) -> tuple[str, float]:
+        """A word for the tensors that learn as fast as those of this layer, next to its output or not, and their
+        full rate."""
         target, rate = self._base.layers[name], self.rate(name)
         owner = "unet" if target.part == "unet" else target.owner
         word = owner
@@ -71,7 +72,7 @@ class LayerChoice:
             word = f"unet x{rate / self._settings.unet:.4g}"
         elif owner == "text_encoder_2" and rate == self._settings.text_encoder:
             word = "text_encoder"
-        if field == "up" and self._settings.plus_ratio != 1:
+        if near_output and self._settings.plus_ratio != 1:
             return f"{word} up", rate * self._settings.plus_ratio
         return word, rate
 
