@@ -21,44 +21,17 @@ DEBIAN = {
 }
 PYPI = {"chosen": ("scikit-image", "scikit-learn"), "held_out": ()}
 NO_PHOTOGRAPHS = frozenset(
-    # Diagrams, text and films among the libraries' pictures; patterns and logos among the backgrounds.
-    [
-        "chessboard_GRAY",
-        "chessboard_RGB",
-        "multipage",
-        "multipage_rgb",
-        "horse",
-        "logo",
-        "phantom",
-        "no_time_for_that_tiny",
-        "text",
-        "page",
-        "motorcycle_right",
-        "color",
-        "clock_motion",
-        "Elephants_3840x2160",
-        "Elephants_5640x3172",
-        "Flow",
-        "Silk",
-        "Spring",
-        "Waves",
-        "Float-into-MATE",
-        "GreenTraditional",
-        "MATE-Stripes-Dark",
-        "MATE-Stripes-Light",
-        "Stripes",
-        "Gulp",
-        "Arc-Colors-Transparent-Wallpaper",
-        "rollpaper",
-        "desert",
-        "city",
-        "fluent-color",
-        "Ubuntu-Mate-Cold-no-logo",
-        "Ubuntu-Mate-Dark-no-logo",
-        "Ubuntu-Mate-Radioactive-no-logo",
-        "Ubuntu-Mate-Warm-no-logo",
-    ]
+    {
+        *("chessboard_GRAY", "chessboard_RGB", "multipage", "multipage_rgb", "horse", "logo", "phantom"),
+        *("no_time_for_that_tiny", "text", "page", "motorcycle_right", "color", "clock_motion"),
+        *("Elephants_3840x2160", "Elephants_5640x3172", "Flow", "Silk", "Spring", "Waves", "Float-into-MATE"),
+        *("GreenTraditional", "MATE-Stripes-Dark", "MATE-Stripes-Light", "Stripes", "Gulp"),
+        *("Arc-Colors-Transparent-Wallpaper", "rollpaper", "desert", "city", "fluent-color"),
+        *("Ubuntu-Mate-Cold-no-logo", "Ubuntu-Mate-Dark-no-logo", "Ubuntu-Mate-Radioactive-no-logo"),
+        *("Ubuntu-Mate-Warm-no-logo"),
+    }
 )
+"""Diagrams, text and films among the libraries' pictures; patterns and logos among the backgrounds."""
 LONGEST, SMALLEST = 1600, 120
 Part = Literal["chosen", "held_out"]
 
