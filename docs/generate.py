@@ -11,9 +11,9 @@ from typing import Any
 
 import typer
 
+from lorasmith.bases.families import FAMILIES
 from lorasmith.cli.main import VERBS, build_app
 from lorasmith.dataset.rules import RULES as DATASET_RULES
-from lorasmith.recipe.presets import PRESETS
 from lorasmith.recipe.reference import recipe_keys
 from lorasmith.schema import TableModel
 from lorasmith.tags.review import CHECKS
@@ -56,10 +56,10 @@ def recipe_page() -> str:
     ]
     lines += [f"| `{key.path}` | `{key.default}` | {_cell(key.meaning)} |" for key in recipe_keys()]
     lines += ["", "## Presets", "", "What a preset changes of the defaults (R4, R5); `*` is for every kind of subject."]
-    for family, kinds in PRESETS.items():
-        for kind, values in kinds.items():
-            lines += ["", f"### {family}, {kind}", "", "| key | value |", "| --- | --- |"]
-            lines += [f"| `{key}` | `{value}` |" for key, value in _flat(values, "")]
+    for family in reversed(list(FAMILIES)):
+        for kind, preset in family.presets.items():
+            lines += ["", f"### {family.name}, {kind}", "", "| key | value |", "| --- | --- |"]
+            lines += [f"| `{key}` | `{value}` |" for key, value in _flat(preset.values, "")]
     return "\n".join(lines) + "\n"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from lorasmith.bases.base import Base
+from lorasmith.bases.families import find_family
 from lorasmith.errors import LorasmithError
-from lorasmith.generation.checks import BaseFacts, check, default_cfg, final_size, settle
+from lorasmith.generation.checks import BaseFacts, check, final_size, settle
 from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, StoredInit, Variation, read_spec
 
 
@@ -19,8 +20,8 @@ def test_defaults_come_from_the_base(tiny_base: Base) -> None:
     spec = settle(PictureSpec("a", sampler="euler A"), tiny_base)
     assert (spec.width, spec.height, spec.cfg, spec.sampler) == (64, 64, 7.0, "Euler a")
     assert spec == settle(spec, tiny_base) == PictureSpec("a", sampler="Euler a", width=64, height=64, cfg=7.0)
-    tiny_base.name = "doodle"
-    assert default_cfg(tiny_base) == 1.75
+    tiny_base.family = find_family("doodle")
+    assert settle(PictureSpec("a"), tiny_base).cfg == 1.75
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import pytest
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.families import FAMILIES
-from lorasmith.bases.families.family import Family
+from lorasmith.bases.families.family import Preset
+from lorasmith.bases.families.sd1 import SD1
 from lorasmith.diffusion.losses import WEIGHTS
 from lorasmith.errors import RecipeError
+from lorasmith.project import SubjectKind
+from lorasmith.recipe import fields
 from lorasmith.recipe import recipe as recipes
 from lorasmith.recipe.prediction import check_prediction, prediction_faults
-from lorasmith.recipe.presets import PRESETS
+from lorasmith.recipe.presets import preset
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.loop import training_base
 from tests.projects import build_project
@@ -71,9 +75,10 @@ def test_a_flow_takes_the_rest() -> None:
 
 def test_a_flow_s_recipe_is_refused_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = build_project(tmp_path / "p")
-    flow = FAMILIES.register(Family("river", "River", objective="flow"))
-    monkeypatch.setattr(recipes, "family_of", lambda _: "river")
-    monkeypatch.setattr(recipes, "preset", lambda *_: {"epochs": 1, "optimizer": {"name": "adamw"}})
+    presets = {"*": Preset({"epochs": 1, "optimizer": {"name": "adamw"}}, ())}
+    flow = FAMILIES.register(replace(SD1, name="river", title="River", objective="flow", presets=presets))
+    monkeypatch.setattr(fields, "family_of", lambda _: flow)
+    monkeypatch.setattr(recipes, "preset_family", lambda _: flow)
     try:
         assert read_recipe(project, {"timesteps.shift": "3"}).timesteps.shift == 3
         with pytest.raises(RecipeError, match=r"loss\.min_snr_gamma is for .* predicts a flow.*noise\.offset: "):
@@ -83,12 +88,11 @@ def test_a_flow_s_recipe_is_refused_before_anything_is_loaded(tmp_path: Path, mo
 
 
 def test_presets_of_flows_ask_for_nothing_of_the_kind() -> None:
-    assert PRESETS
-    for family, kinds in PRESETS.items():
-        known = FAMILIES.get(family)
-        for kind, values in kinds.items():
-            if known is not None and known.objective == "flow":
-                assert not list(prediction_faults(recipe(**values), "flow", family)), (family, kind)
+    assert FAMILIES
+    for family in FAMILIES:
+        for kind in SubjectKind if family.objective == "flow" else ():
+            values = preset(kind, family)
+            assert not list(prediction_faults(recipe(**values), "flow", family.name)), (family.name, kind)
 
 
 def test_every_weight_is_a_key_of_the_recipe() -> None:

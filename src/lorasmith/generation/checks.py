@@ -18,13 +18,12 @@ from lorasmith.generation.spec import (
     InitImage,
     PictureSpec,
 )
-from lorasmith.project import EMBEDDED
 from lorasmith.prompts.compatibility import read_compat
 
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
 
-EMBEDDED_CFG, OTHER_CFG = 1.75, 7.0
+COMMON_CFG = 7.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class BaseFacts:
 class SettledSpec(PictureSpec):
     """A spec with nothing left open: what was left to the base is the base's, names are exact."""
 
-    cfg: float = OTHER_CFG
+    cfg: float = COMMON_CFG
     width: int = 0
     height: int = 0
     init: InitImage | None = None
@@ -61,15 +60,10 @@ def facts_of(base: Base) -> BaseFacts:
     """The facts of a base in memory."""
     return BaseFacts(
         resolution=base.resolution,
-        cfg=default_cfg(base),
+        cfg=base.family.cfg,
         factor=base.vae_factor,
         text_layers=base.prompt_encoder.most_clip_skip,
     )
-
-
-def default_cfg(base: Base) -> float:
-    """The guidance that suits the base: 1.75 for the embedded one (docs/log.md), 7 for others."""
-    return EMBEDDED_CFG if base.name == EMBEDDED else OTHER_CFG
 
 
 def settle(spec: PictureSpec, base: Base) -> SettledSpec:

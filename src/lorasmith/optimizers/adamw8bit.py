@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lorasmith.errors import RecipeError
 from lorasmith.optimizers.elementwise import Elementwise
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 
 def _build(groups: Sequence[FlatGroup], options: BetasOptions) -> Optimizer:
     kind = load_library(OPTIMIZER).optim.AdamW8bit
-    _try_step(kind, groups[0].data.device)
     said = {"weight_decay": options.weight_decay, "betas": options.betas or (0.9, 0.999)}
     return Elementwise(groups, partial(kind, lr=1.0, **said), describe("bitsandbytes.optim.adamw.AdamW8bit", said))
 
 
-def _try_step(kind: Any, device: torch.device) -> None:
+def _try_step(device: torch.device) -> None:
     """Raises RecipeError when the installed bitsandbytes cannot step on this device."""
     import torch
     from torch import nn
@@ -38,7 +37,7 @@ def _try_step(kind: Any, device: torch.device) -> None:
     parameter = nn.Parameter(torch.zeros(4096, device=device))
     parameter.grad = torch.ones_like(parameter)
     try:
-        kind([parameter], lr=1e-3).step()
+        load_library(OPTIMIZER).optim.AdamW8bit([parameter], lr=1e-3).step()
     except Exception as fault:  # whatever its native part raises
         raise RecipeError(
             f"optimizer.name = adamw8bit cannot run on this {device.type} ({fault}).",
@@ -52,6 +51,7 @@ OPTIMIZER = OptimizerEntry(
     remembers=2,
     options=BetasOptions,
     package="bitsandbytes",
+    trial=_try_step,
     words=OptimizerWords(
         kohya="AdamW8bit",
         also=("pagedadamw8bit",),

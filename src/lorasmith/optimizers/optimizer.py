@@ -15,6 +15,7 @@ from lorasmith.errors import RecipeError
 from lorasmith.schema import StrictTable
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from lorasmith.optimizers.flat import FlatGroup
@@ -86,7 +87,8 @@ class OptimizerEntry:
     """An optimizer: `name` in recipes, `about` what a person should know of it, `build` what makes it.
 
     `remembers`: bytes per parameter. `preset`: what it calls for where the project says nothing else, as `[recipe]`
-    has it. `package`: the library that it needs, which the extra `extra` installs. `one_rate`: all groups must learn at
+    has it. `package`: the library that it needs, which the extra `extra` installs; `trial` raises RecipeError where the
+    library cannot step on a device. `one_rate`: all groups must learn at
     one rate. `averages`: it averages its steps by itself.
     """
 
@@ -98,6 +100,7 @@ class OptimizerEntry:
     preset: Mapping[str, Any] = field(default_factory=dict)
     package: str = ""
     extra: str = "optim"
+    trial: Callable[[Any], None] | None = None
     one_rate: bool = False
     averages: bool = False
     words: OptimizerWords = OptimizerWords()
@@ -106,7 +109,14 @@ class OptimizerEntry:
         """The optimizer of these groups, with the entry's own options or their defaults. Raises RecipeError when its
         library cannot be used."""
         self.require()
+        self.try_out(groups[0].data.device)
         return self.build(groups, self.options() if options is None else options)
+
+    def try_out(self, device: torch.device) -> None:
+        """Raises RecipeError when it cannot step on this device."""
+        if self.trial is not None:
+            self.require()
+            self.trial(device)
 
     def require(self) -> None:
         """Raises RecipeError when the library that it needs is not installed."""

@@ -11,12 +11,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.bases.detection import family_of
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import write_file
 from lorasmith.recipe.recipe import Recipe
@@ -27,36 +24,6 @@ PASSES = 3
 """One forward and one backward pass cost about three forwards."""
 
 
-@dataclass(frozen=True)
-class FamilyCost:
-    """Per family: floating-point operations of a forward pass per pixel; bytes of the float32 weights; bytes of
-    saved activations per pixel and row; adapter parameters per rank of the denoiser and of the text encoders.
-
-    In row-pixels: `fixed` is what a micro-batch costs however small it is, `text` a row through text encoders that
-    learn, `encoding` a pixel through the VAE. `per_rank` is the share by which a rank more makes a row dearer;
-    `conv` and `dora` are how much dearer convolutions of low rank and DoRA make it than in a larger model.
-    """
-
-    flops_per_pixel: float
-    weight_bytes: float
-    activation_bytes_per_pixel: float
-    unet_per_rank: int
-    text_per_rank: int
-    fixed: float
-    text: float
-    encoding: float
-    per_rank: float
-    conv: float = 1.0
-    dora: float = 1.0
-
-
-FAMILY_COSTS: Mapping[str, FamilyCost] = {
-    # Doodle's as measured, the others' by their operations.
-    "doodle": FamilyCost(4e4, 4.5e7, 3e3, 32_000, 9_600, 29_000, 5_500, 0.2, 0.0035, 1.4, 1.36),
-    "sd1": FamilyCost(2.6e6, 4.3e9, 1.6e4, 424_000, 166_000, 2_000, 5_000, 0.5, 0.0005),
-    "sd2": FamilyCost(2.6e6, 5.2e9, 1.6e4, 430_000, 440_000, 2_000, 18_000, 0.5, 0.0005),
-    "sdxl": FamilyCost(5.7e6, 1.4e10, 1.8e4, 2_600_000, 903_000, 2_000, 20_000, 0.25, 0.0005),
-}
 FORWARD = 0.36
 """A row through the bare base, without a gradient."""
 RANK = 8
@@ -88,7 +55,7 @@ def _preserved(recipe: Recipe, rows: int) -> int:
 def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
     """Row-pixels of a micro-batch of `rows` images of `pixels` each: of its rows, of the rows that preserve the base
     with their pass through the bare base, and of what does not depend on rows; by algorithm, rank and switches."""
-    family, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHMS[recipe.algorithm].cost
+    family, algorithm = recipe.family.cost, ALGORITHMS[recipe.algorithm].cost
     time, fixed = algorithm.conv_time if recipe.conv.rank else algorithm.time, family.fixed * algorithm.fixed_time
     if recipe.conv.rank and algorithm.thin_convolutions:
         time *= family.conv
@@ -106,13 +73,13 @@ def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
 
 def drawing_work(recipe: Recipe, pictures: int, steps: int, pixels: float) -> float:
     """Row-pixels of drawing so many pictures in so many steps with guidance."""
-    family = FAMILY_COSTS[family_of(recipe.base)]
+    family = recipe.family.cost
     return pictures * pixels * (FORWARD * GUIDED_ROWS * steps + family.encoding)
 
 
 def encoding_work(recipe: Recipe, pixels: float) -> float:
     """Row-pixels of latents of so many pixels in all, mirrored ones counted in when the recipe mirrors."""
-    return FAMILY_COSTS[family_of(recipe.base)].encoding * pixels * (2 if recipe.flip else 1)
+    return recipe.family.cost.encoding * pixels * (2 if recipe.flip else 1)
 
 
 def validation_work(images: int, pixels: float) -> float:
@@ -125,20 +92,20 @@ def start_seconds(recipe: Recipe, opening: float | None = None) -> float:
     gives it."""
     if opening is not None:
         return opening * (1 + CLOSING)
-    return START_SECONDS + FAMILY_COSTS[family_of(recipe.base)].weight_bytes / READING
+    return START_SECONDS + recipe.family.cost.weight_bytes / READING
 
 
 def estimate_seconds(recipe: Recipe, work: float, pace: float | None) -> float:
     """Seconds of `work` row-pixels (see `work_per_step`); `pace` is in seconds per row-pixel."""
     if pace is None:
         cores = os.cpu_count() or 1
-        pace = FAMILY_COSTS[family_of(recipe.base)].flops_per_pixel * PASSES / (FLOPS_PER_CORE * cores)
+        pace = recipe.family.cost.flops_per_pixel * PASSES / (FLOPS_PER_CORE * cores)
     return work * pace
 
 
 def adapter_parameters(recipe: Recipe) -> int:
     """About how many parameters the adapter has (convolutions, filters and blocks are not counted)."""
-    cost, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHMS[recipe.algorithm].cost
+    cost, algorithm = recipe.family.cost, ALGORITHMS[recipe.algorithm].cost
     widths = (cost.unet_per_rank if recipe.lr.unet else 0) + (cost.text_per_rank if recipe.trains_text else 0)
     fixed = algorithm.fixed + (ALGORITHMS["dora"].cost.fixed if recipe.dora else 0)
     return int(widths * (algorithm.per_rank * recipe.rank + fixed))
@@ -146,7 +113,7 @@ def adapter_parameters(recipe: Recipe) -> int:
 
 def estimate_memory(recipe: Recipe, pixels: float) -> int:
     """Bytes of weights, activations of one micro-batch, and the adapter with gradients and optimizer state."""
-    cost = FAMILY_COSTS[family_of(recipe.base)]
+    cost = recipe.family.cost
     rows = recipe.batch_size + _preserved(recipe, recipe.batch_size)
     activations = rows * pixels * cost.activation_bytes_per_pixel
     activations *= CONV_MEMORY if recipe.conv.rank else 1
@@ -159,7 +126,7 @@ def _base_bytes(recipe: Recipe) -> float:
     share = 0.5 if recipe.precision in ("bf16", "fp16") else 1.0
     if recipe.weights != "full":
         share = COMPRESSED_SHARE * 0.25 + (1 - COMPRESSED_SHARE) * share
-    return FAMILY_COSTS[family_of(recipe.base)].weight_bytes * share
+    return recipe.family.cost.weight_bytes * share
 
 
 def estimate_disk(recipe: Recipe, snapshots: int) -> int:

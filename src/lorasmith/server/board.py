@@ -291,14 +291,5 @@ class JobBoard:
         job.finished = time.time()
         self._records.note(job, *items)
         self.live.pop(job.id, None)
-        if not job.policy.recorded:
-            staying = {name for other in self.live.values() for name in _inputs(other)}
-            self._records.drop_inputs(_inputs(job) - staying)
         job.tell({"event": "finished", "state": job.state, "stopping": False})
         job.readers.clear()
-
-
-def _inputs(job: Job) -> set[str]:
-    """The pictures that a job starts from."""
-    starts = [item.order.start for item in job.items if item.order.start is not None]
-    return {name for start in starts for name in (start.image, start.mask) if name}

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from lorasmith.errors import StorageError
+from lorasmith.server.input_files import InputFiles
 from lorasmith.server.jobs import Item, Job
 from lorasmith.server.metrics import Metrics
 from lorasmith.server.store import Store
@@ -32,8 +33,9 @@ class JobRecords:
     was still owed when the server ended is drawn again.
     """
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, inputs: InputFiles, metrics: Metrics) -> None:
         self._store = store
+        self._inputs = inputs
         self._metrics = metrics
         self._lock = threading.RLock()
         self._debts: dict[str, _Debt] = {}
@@ -41,8 +43,10 @@ class JobRecords:
         self._collector: threading.Thread | None = None
 
     def add(self, job: Job) -> None:
-        """A new job with its orders. Raises StorageError, and nothing is kept."""
-        if job.policy.recorded:
+        """A new job with its orders, whose inputs stay from now on. Raises StorageError, and nothing is kept."""
+        if not job.policy.recorded:
+            self._inputs.hold(_inputs(job))
+        else:
             orders = [item.order for item in job.items]
             face = job.policy.face
             self._store.add_job(job.id, job.client, face, job.kind, orders, job.detail, job.created)
@@ -50,6 +54,8 @@ class JobRecords:
     def note(self, job: Job, *items: Item) -> None:
         """How a job stands, and the last word on pictures of it."""
         if not job.policy.recorded:
+            if job.finished is not None:
+                self._inputs.release(_inputs(job))
             return
         with self._lock:
             debt = self._debts.setdefault(job.id, _Debt(job))
@@ -74,13 +80,6 @@ class JobRecords:
     def owed(self) -> int:
         """How many jobs these are."""
         return len(self._debts)
-
-    def drop_inputs(self, names: set[str]) -> None:
-        """Delete pictures to start from that no record names."""
-        try:
-            self._store.drop_inputs(names)
-        except StorageError as error:  # the next start finds them
-            _LOG.error("%s", error)
 
     def stop(self) -> None:
         """Write what is owed, if there is room."""
@@ -118,3 +117,9 @@ class JobRecords:
             self._store.mark_job(job.id, state)
             job.noted = state
         del self._debts[job.id]
+
+
+def _inputs(job: Job) -> set[str]:
+    """The pictures that a job starts from."""
+    starts = [item.order.start for item in job.items if item.order.start is not None]
+    return {name for start in starts for name in (start.image, start.mask) if name}

@@ -21,6 +21,7 @@ from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
 from lorasmith.server.errors import MissingError
 from lorasmith.server.fair_queue import FairQueue
+from lorasmith.server.input_files import InputFiles
 from lorasmith.server.interfaces import Loader, Worker
 from lorasmith.server.job_json import live_json, row_json
 from lorasmith.server.jobs import Item, Job, JobPolicy
@@ -53,13 +54,14 @@ class Service:
         except BaseException:
             self._held.close()
             raise
+        self.inputs = InputFiles(self.store)
         self.options: dict[str, Any] = self.store.options()
         self.catalogue = Catalogue(settings.adapters)
         self.bases = list_bases(settings.bases)
         self.admission = Admission(self.limits, self.bases, self.catalogue)
         self.keeper = PictureKeeper(self.store)
         queue: FairQueue[Item] = FairQueue(self.limits.queue, self.limits.queue_per_client)
-        self.records = JobRecords(self.store, self.metrics)
+        self.records = JobRecords(self.store, self.inputs, self.metrics)
         self.board = JobBoard(queue, self.keeper, self.records, self.metrics)
         self.worker: Worker = EngineWorker(self.bases, settings, self.store.input_path, self.metrics, loader)
         self._faces = {policy.face: policy for policy in faces}
@@ -72,7 +74,8 @@ class Service:
         for row in self.store.unfinished():
             if row.face in self._faces:
                 self.board.revive(row, self._faces[row.face])
-        self.store.drop_inputs(self.store.inputs())
+        self.store.remove_partials()
+        self.inputs.tidy()
         self.worker.start(self.board, self.default_base().name if self.settings.preload else None)
 
     def stop(self) -> None:

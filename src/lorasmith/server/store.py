@@ -294,6 +294,15 @@ class Store:
         )
         return [picture_row(row) for row in rows]
 
+    # Files
+
+    def remove_partials(self) -> None:
+        """Delete what a killed server had half written."""
+        for folder in ("pictures", "inputs"):
+            for file in (self.folder / folder).rglob(".*.partial"):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
     # Inputs and options
 
     def input_path(self, sha256: str) -> Path:

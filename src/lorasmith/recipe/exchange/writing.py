@@ -8,6 +8,7 @@ from typing import Any
 import tomlkit
 
 from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.project import EMBEDDED
 from lorasmith.recipe.exchange.imported import LeftOut, value_of
 from lorasmith.recipe.exchange.terms import OPTIMIZERS_OUT, TERMS
 from lorasmith.recipe.recipe import Recipe, recipe_values
@@ -45,8 +46,8 @@ def to_kohya(recipe: Recipe, *, name: str, dataset_config: Path | None = None) -
     if recipe.preserve.kind in ("differential", "prior", "both"):
         lost.append(LeftOut("preserve.kind", recipe.preserve.kind, "kohya has nothing of the kind"))
     table: dict[str, Any] = {"pretrained_model_name_or_path": recipe.base, "output_name": name}
-    if recipe.base == "doodle":
-        lost.append(LeftOut("base", "doodle", "the embedded base is ours alone: name another one in the file"))
+    if recipe.base == EMBEDDED:
+        lost.append(LeftOut("base", EMBEDDED, "the embedded base is ours alone: name another one in the file"))
     if dataset_config is not None:
         table["dataset_config"] = str(dataset_config)
     else:

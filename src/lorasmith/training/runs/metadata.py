@@ -91,7 +91,7 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
         tags=making.project.lora.subject.value,
         usage_hint=f"{making.project.lora.trigger} <lora:{making.name}:0.8>",
         timestep_range=f"{making.recipe.timesteps.min},{making.recipe.timesteps.max}",
-        encoder_layer="" if making.base.family.name == "sdxl" else str(making.recipe.clip_skip),
+        encoder_layer=str(making.recipe.clip_skip) if making.base.family.reads_clip_skip else "",
         implementation_version=f"lorasmith/{__version__}",
     )
     return build_header(facts) | card

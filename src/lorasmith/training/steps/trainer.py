@@ -152,8 +152,9 @@ def group_factors(
     rates: dict[str, float] = {}
     factors: dict[str, list[nn.Parameter]] = {}
     for name, layer_adapter, place in bank.layer_adapters(column):
+        near = layer_adapter.live_factors(place).near_output
         for field, parameter in cast(nn.ParameterDict, layer_adapter.trained[place]).items():
-            group, rate = choice.group(name, field)
+            group, rate = choice.group(name, field in near)
             rates[group] = rate
             factors.setdefault(group, []).append(parameter)
     return rates, factors
