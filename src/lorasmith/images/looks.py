@@ -172,7 +172,7 @@ def looks_marked(one: Look, other: Look) -> bool:
 
 
 def measure_disagreement(x_HW3: _Light, y_HW3: _Light) -> float:
-    """The largest difference of two looks, float32, as a part of what copies may differ by there: below 1 they agree."""
+    """The largest difference of two looks, float32, as a part of what copies may differ by: below 1 they agree."""
     difference = x_HW3 - y_HW3
     light = difference @ LUMA
     allowed = _MOST + _EDGE * np.minimum(_contrast(x_HW3 @ LUMA), _contrast(y_HW3 @ LUMA))
