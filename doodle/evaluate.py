@@ -22,7 +22,7 @@ from lorasmith.bases.base import open_base
 from lorasmith.bases.doodle import doodle_folder, tagger_folder
 from lorasmith.events import finish
 from lorasmith.exam.judges import TaggerJudge, exact_judge
-from lorasmith.generation.checks import EMBEDDED_CFG
+from lorasmith.generation.base_facts import EMBEDDED_CFG
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lorasmith.bases.base import Base
 from lorasmith.errors import LorasmithError
-from lorasmith.generation.checks import BaseFacts, check, default_cfg, final_size, settle
+from lorasmith.generation.base_facts import BaseFacts, default_cfg, facts_of, known_facts
+from lorasmith.generation.checks import check, final_size, settle
 from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, StoredInit, Variation, read_spec
 
 
@@ -19,8 +21,13 @@ def test_defaults_come_from_the_base(tiny_base: Base) -> None:
     spec = settle(PictureSpec("a", sampler="euler A"), tiny_base)
     assert (spec.width, spec.height, spec.cfg, spec.sampler) == (64, 64, 7.0, "Euler a")
     assert spec == settle(spec, tiny_base) == PictureSpec("a", sampler="Euler a", width=64, height=64, cfg=7.0)
-    tiny_base.name = "doodle"
-    assert default_cfg(tiny_base) == 1.75
+    assert default_cfg("doodle") == 1.75
+
+
+def test_a_base_tells_the_same_before_and_after_it_is_loaded(tiny_base: Base, tiny_base_folder: Path) -> None:
+    assert known_facts(str(tiny_base_folder)) == facts_of(tiny_base)
+    assert known_facts("nowhere") == BaseFacts(cfg=7.0)
+    assert known_facts("doodle") == BaseFacts(resolution=128, cfg=1.75, factor=8, text_layers=3)
 
 
 @pytest.mark.parametrize(

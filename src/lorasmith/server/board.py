@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import LorasmithError
+from lorasmith.generation.spec import StoredInit
 from lorasmith.server.encoding import jpeg_url
 from lorasmith.server.errors import BusyError, error_json
 from lorasmith.server.fair_queue import FairQueue
 from lorasmith.server.jobs import Item, Job, JobPolicy, Result
 from lorasmith.server.keeper import PictureKeeper
 from lorasmith.server.metrics import Metrics
-from lorasmith.server.orders import FINAL, State
 from lorasmith.server.readers import Reader
 from lorasmith.server.records import JobRecords
 from lorasmith.server.rows import JobRow
+from lorasmith.server.states import FINAL, State
 from lorasmith.server.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class JobBoard:
     def revive(self, row: JobRow, policy: JobPolicy) -> bool:
         """Go on with a job as it was when the server stopped; False when nothing of it can be drawn any more."""
         job = Job(row.id, row.client, policy, row.kind, detail=row.detail, created=row.created)
-        job.items = [Item(job, each.number, each.order) for each in row.items]
+        job.items = [Item(job, each.number, each.spec) for each in row.items]
         for item, each in zip(job.items, row.items, strict=True):
             if each.state in FINAL:
                 item.state = each.state
@@ -289,5 +290,5 @@ class JobBoard:
 
 def _inputs(job: Job) -> set[str]:
     """The pictures that a job starts from."""
-    starts = [item.order.start for item in job.items if item.order.start is not None]
+    starts = [item.spec.init for item in job.items if isinstance(item.spec.init, StoredInit)]
     return {name for start in starts for name in (start.image, start.mask) if name}

@@ -25,10 +25,10 @@ class JobRecords:
         self._metrics = metrics
 
     def add(self, job: Job) -> None:
-        """A new job with its orders. Raises StorageError, and nothing is kept."""
+        """A new job with its specs. Raises StorageError, and nothing is kept."""
         if job.policy.recorded:
-            orders = [item.order for item in job.items]
-            self._store.add_job(job.id, job.client, job.policy.face, job.kind, orders, job.detail)
+            specs = [item.spec for item in job.items]
+            self._store.add_job(job.id, job.client, job.policy.face, job.kind, specs, job.detail)
 
     def note_state(self, job: Job) -> None:
         """How a job stands that is not final."""
