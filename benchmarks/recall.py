@@ -23,7 +23,7 @@ from benchmarks.timing import machine, ratio_line
 from lorasmith.dataset.grouping import near_pairs
 from lorasmith.dataset.likeness import Portrait, group_images
 from lorasmith.images.fingerprints import HASH_DISTANCE, WHOLE, take_fingerprint
-from lorasmith.images.looks import take_inner_look, take_look
+from lorasmith.images.looks import take_fine_look, take_inner_look, take_look
 
 Alteration = Callable[[Image.Image], Image.Image]
 
@@ -56,9 +56,21 @@ KINDS = {"mirrored": "mirrored", **{name: "padded" for name in ALTERATIONS if na
 
 def portrait(name: str, image: Image.Image) -> Portrait:
     look, made = take_look(image), take_fingerprint(image)
-    inner, unframed = (take_inner_look(image, borders) if made.box != WHOLE else look for borders in (None, 1))
+    inner, unframed = (take_inner_look(image, borders) if made.box != WHOLE else look for borders in (made.borders, 1))
     pixels = image.width * image.height
-    return Portrait(name, name, pixels, 0, False, False, made, lambda: look, lambda: inner, lambda: unframed)
+    return Portrait(
+        name,
+        name,
+        pixels,
+        size=0,
+        lossless=False,
+        captioned=False,
+        fingerprint=made,
+        look=lambda: look,
+        inner_look=lambda: inner,
+        unframed_look=lambda: unframed,
+        fine_look=lambda: take_fine_look(image),
+    )
 
 
 def original(number: int) -> Image.Image:

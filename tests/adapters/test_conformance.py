@@ -24,6 +24,7 @@ from lorasmith.adapters.files import load_adapter, read_tensors, save_adapter
 from lorasmith.bases.base import Base
 from tests.adapters.drawing import state_of, trained_adapter
 from tests.adapters.toy import ROWS, draw, toy_base
+from tests.adapters.toy_algorithm import TOY
 
 CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -36,6 +37,8 @@ def test_there_are_algorithms() -> None:
 
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {"algorithm": name} for name in ALGORITHMS},
+    "toy": {"algorithm": "toy"},
+    "dora-toy": {"algorithm": "toy", "dora": True},
     "rslora": {"rank_stabilised": True},
     "lora-tucker-norms": {"tucker": True, "norms": True},
     "dora-tucker": {"algorithm": "tucker", "dora": True},
@@ -49,6 +52,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lokr-both": {"algorithm": "lokr", "rank": 1, "conv_rank": 1, "options": LokrOptions(both=True, factor=8)},
     "dylora-block": {"algorithm": "dylora", "options": DyloraOptions(block=2)},
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_toy_is_registered() -> Iterator[None]:
+    ALGORITHMS.register(TOY)
+    yield
+    ALGORITHMS.remove(TOY)
 
 
 @pytest.fixture(params=sorted(VARIANTS))

@@ -14,9 +14,9 @@ from PIL import Image
 
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base
-from lorasmith.cli.commands.grid import base_of, find_adapters
 from lorasmith.cli.main import run
 from lorasmith.errors import UsageError
+from lorasmith.face.drawing import base_of, find_adapters
 from tests.adapters.drawing import trained_adapter
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from lorasmith.bases.base import Base
+from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.families import find_family
 from lorasmith.errors import LorasmithError
-from lorasmith.generation.base_facts import BaseFacts, default_cfg, facts_of, known_facts
+from lorasmith.generation.base_facts import BaseFacts, facts_of, known_facts
 from lorasmith.generation.checks import check, final_size, settle
 from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, StoredInit, Variation, read_spec
 
@@ -21,12 +22,15 @@ def test_defaults_come_from_the_base(tiny_base: Base) -> None:
     spec = settle(PictureSpec("a", sampler="euler A"), tiny_base)
     assert (spec.width, spec.height, spec.cfg, spec.sampler) == (64, 64, 7.0, "Euler a")
     assert spec == settle(spec, tiny_base) == PictureSpec("a", sampler="Euler a", width=64, height=64, cfg=7.0)
-    assert default_cfg("doodle") == 1.75
+    tiny_base.family = find_family("doodle")
+    assert settle(PictureSpec("a"), tiny_base).cfg == 1.75
 
 
-def test_a_base_tells_the_same_before_and_after_it_is_loaded(tiny_base: Base, tiny_base_folder: Path) -> None:
-    assert known_facts(str(tiny_base_folder)) == facts_of(tiny_base)
-    assert known_facts("nowhere") == BaseFacts(cfg=7.0)
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_a_base_tells_the_same_before_and_after_it_is_loaded(family_folders: dict[str, Path], family: str) -> None:
+    known, facts = known_facts(str(family_folders[family])), facts_of(load_base(family_folders[family]))
+    assert known == facts or known == replace(facts, text_layers=None)
+    assert known_facts("nowhere") == BaseFacts()
     assert known_facts("doodle") == BaseFacts(resolution=128, cfg=1.75, factor=8, text_layers=3)
 
 

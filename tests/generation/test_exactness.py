@@ -14,7 +14,7 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.bases.base import Base
 from lorasmith.events import finish
-from lorasmith.generation import painting
+from lorasmith.generation import denoising
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
 from tests.adapters.drawing import state_of, trained_adapter
@@ -60,7 +60,7 @@ def pixels_of(pipeline: Pipeline, *wanted: PictureSpec) -> list[Tensor]:
         return Image.new("RGB", (64, 64))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(painting, "to_image", keep)
+        patch.setattr(denoising, "to_image", keep)
         finish(pipeline.draw(wanted))
     return kept
 

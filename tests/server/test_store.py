@@ -231,3 +231,15 @@ def test_a_full_disk_is_told_and_the_records_stay_usable(tmp_path: Path) -> None
     store.add_job("two", "me", "native", "pictures", [spec()], {})
     store.add_picture(picture(1), b"png", b"jpg")
     assert {row.id for row in store.jobs()} == {"one", "two"}
+
+
+def test_what_was_half_written_goes(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_picture(picture(1), b"png", b"jpg")
+    kept = store.picture_path(picture(1).id)
+    half = kept.with_name(f".{kept.name}.123-4.partial")
+    half.write_bytes(b"p")
+    theirs = kept.with_name("their own.png")
+    theirs.write_bytes(b"png")
+    store.remove_partials()
+    assert sorted(kept.parent.iterdir()) == sorted([kept, theirs])

@@ -9,13 +9,14 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.text.options import PLAIN_TEXT, TextOptions
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training import conditioning
-from lorasmith.training.conditioning import Conditioner, caption_options
+from lorasmith.training.conditioning import Conditioner
+from lorasmith.training.unpacking import unpack
 
 
 def test_a_recipe_says_how_captions_are_read() -> None:
-    assert caption_options(Recipe(epochs=1)) == PLAIN_TEXT
+    assert unpack(Recipe(epochs=1)).text == PLAIN_TEXT
     values = {"epochs": 1, "clip_skip": 2, "caption": {"max_tokens": 225, "weighted": True}}
-    assert caption_options(Recipe.model_validate(values)) == TextOptions("kohya", 225, "kohya", 2)
+    assert unpack(Recipe.model_validate(values)).text == TextOptions("kohya", 225, "kohya", 2)
 
 
 def test_a_context_is_remembered_from_the_second_asking_on(tiny_base: Base) -> None:

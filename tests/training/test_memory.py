@@ -10,6 +10,7 @@ import torch
 
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.steps.memory import asked_memory, describe_lack, is_lack_of_memory, return_memory, used_memory
+from lorasmith.training.unpacking import unpack
 
 _CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB of which 1.20 GiB is free."
 _SCATTER = """
@@ -85,10 +86,11 @@ def test_lack_of_memory_is_told_from_other_faults() -> None:
 
 
 def test_only_what_helps_is_proposed() -> None:
-    many = describe_lack(MemoryError(), Recipe(epochs=1, batch_size=4, accumulate=2), 4)
+    many = describe_lack(MemoryError(), unpack(Recipe(epochs=1, batch_size=4, accumulate=2)).memory, 4)
     assert "batch_size = 2 with accumulate = 4" in str(many.hint)
     assert "checkpointing = true" in str(many.hint)
-    one = describe_lack(MemoryError(), Recipe(epochs=1, batch_size=1, checkpointing=True, weights="int8"), 1)
+    least = Recipe(epochs=1, batch_size=1, checkpointing=True, weights="int8")
+    one = describe_lack(MemoryError(), unpack(least).memory, 1)
     assert "1 row at once" in one.message
     assert not any(word in str(one.hint) for word in ("batch_size", "checkpointing", "int8"))
 

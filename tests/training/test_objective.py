@@ -14,12 +14,14 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.text.options import PLAIN_TEXT
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.errors import RecipeError
+from lorasmith.diffusion.parametrisation import Flow
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.objective import Loss, Objective
 from lorasmith.training.steps.passes import Passes, answer_together
+from lorasmith.training.unpacking import unpack
 
 
 def rows(count: int, seed: int, captions: tuple[str, ...]) -> Rows:
@@ -39,8 +41,8 @@ def bank_with_effect(base: Base) -> AdapterBank:
     return bank
 
 
-def recipe(**values: Any) -> Recipe:
-    return Recipe.model_validate({"epochs": 1, **values})
+def settings(**values: Any) -> RunSettings:
+    return unpack(Recipe.model_validate({"epochs": 1, **values}))
 
 
 def loss_of(objective: Objective, base: Base, bank: AdapterBank, batch: MicroBatch) -> Loss:
@@ -54,7 +56,7 @@ def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: fl
     base = load_base(family_folders[family])
     bank = bank_with_effect(base)
     values = {"lr": {"text_encoder": 5e-5 * trains_text}, "loss": {"min_snr_gamma": gamma}, "preserve": {"weight": 0.7}}
-    objective = Objective(base, recipe(**values))
+    objective = Objective(base, settings(**values).loss)
     batch = MicroBatch((64, 64), rows(3, 1, ("zbk", "zbk, red hat", "")), rows(2, 2, ("red hat", "smile")))
     with bank.attached():
         loss = loss_of(objective, base, bank, batch)
@@ -86,7 +88,7 @@ def test_rows_one_by_one(family_folders: dict[str, Path], family: str, gamma: fl
 def test_an_adapter_without_effect_has_nothing_to_preserve(tiny_base: Base) -> None:
     adapter = new_adapter(tiny_base, name="a", rank=2, alpha=2, text_encoder=True, generator=key_generator(0))
     bank = AdapterBank(tiny_base, [adapter], trainable=True)
-    objective = Objective(tiny_base, recipe())
+    objective = Objective(tiny_base, settings().loss)
     batch = MicroBatch((64, 64), rows(2, 1, ("zbk", "hat")), rows(1, 1, ("hat",)))
     with bank.attached():
         loss = loss_of(objective, tiny_base, bank, batch)
@@ -108,11 +110,14 @@ def test_a_mask_hides_a_part_and_may_be_made_up_for(tiny_base: Base) -> None:
     with bank.attached(), torch.no_grad():
         hidden, made_up = (
             loss_of(
-                Objective(tiny_base, recipe(loss={"mask": "alpha", "mask_renormalise": again})), tiny_base, bank, batch
+                Objective(tiny_base, settings(loss={"mask": "alpha", "mask_renormalise": again}).loss),
+                tiny_base,
+                bank,
+                batch,
             ).learned
             for again in (False, True)
         )
-        all_of_it = loss_of(Objective(tiny_base, recipe()), tiny_base, bank, whole).learned
+        all_of_it = loss_of(Objective(tiny_base, settings().loss), tiny_base, bank, whole).learned
     torch.testing.assert_close(made_up, 2 * hidden)
     assert 0.3 * all_of_it < hidden < 0.7 * all_of_it
 
@@ -123,9 +128,9 @@ def test_huber_and_input_perturbation_reach_the_loss(tiny_base: Base) -> None:
     extra = replace(batch.learned, perturbation=0.5 * torch.ones_like(batch.learned.noise), mask=None)
     plain = replace(batch, learned=replace(batch.learned, mask=None))
     with bank.attached(), torch.no_grad():
-        square = loss_of(Objective(tiny_base, recipe()), tiny_base, bank, plain)
-        round_ = loss_of(Objective(tiny_base, recipe(loss={"kind": "huber"})), tiny_base, bank, plain)
-        perturbed = loss_of(Objective(tiny_base, recipe()), tiny_base, bank, replace(batch, learned=extra))
+        square = loss_of(Objective(tiny_base, settings().loss), tiny_base, bank, plain)
+        round_ = loss_of(Objective(tiny_base, settings(loss={"kind": "huber"}).loss), tiny_base, bank, plain)
+        perturbed = loss_of(Objective(tiny_base, settings().loss), tiny_base, bank, replace(batch, learned=extra))
     assert 0 < round_.learned < square.learned
     assert perturbed.learned != square.learned
     torch.testing.assert_close(square.rows.mean(), square.learned)
@@ -136,7 +141,7 @@ def test_checkpointing_changes_nothing_but_memory(tiny_base: Base) -> None:
     for again in (False, True):
         bank = bank_with_effect(tiny_base)
         table = {"network": 0.2, "rank": 0.3, "module": 0.2}
-        objective = Objective(tiny_base, recipe(checkpointing=again, dropout=table, rank_by_timestep=1))
+        objective = Objective(tiny_base, settings(checkpointing=again, dropout=table, rank_by_timestep=1).loss)
         with bank.attached():
             loss = loss_of(objective, tiny_base, bank, noisy_batch())
             bank.set_strengths(torch.zeros(1, 1))  # as another adapter's pass would leave it
@@ -150,11 +155,33 @@ def test_checkpointing_changes_nothing_but_memory(tiny_base: Base) -> None:
     assert sum(float(one.abs().sum()) for one, _ in pairs) > 0
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{"loss": {"scale_v": True}}, {"noise": {"zero_terminal_snr": True}}],
-    ids=["scale_v", "zero_terminal_snr"],
-)
-def test_what_needs_a_v_prediction_base_says_so(tiny_base: Base, values: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="predicts noise"):
-        Objective(tiny_base, recipe(**values))
+def test_a_mask_covers_all_frames(tiny_base: Base) -> None:
+    """Latents (B, C, F, H, W) are masked in each frame as a picture's."""
+    objective = Objective(tiny_base, settings(loss={"mask": "alpha"}).loss)
+    output = torch.randn(3, 4, 2, 8, 8, generator=key_generator(0))
+    mask = (torch.rand(3, 1, 8, 8, generator=key_generator(1)) > 0.5).float()
+    framed = replace(noisy_batch().learned, mask=mask)
+    losses = objective._row_losses(output, torch.zeros_like(output), framed)
+    each = [objective._row_losses(output[:, :, f], torch.zeros(3, 4, 8, 8), framed) for f in range(2)]
+    torch.testing.assert_close(losses, torch.stack(each).mean(dim=0))
+
+
+def test_a_flow_s_loss_row_by_row(tiny_base: Base) -> None:
+    """x_t = (1 - t) x_0 + t n, and n - x_0 is asked for, whatever the denoiser is."""
+    base = replace(tiny_base, parametrisation=Flow(3.0))
+    bank = bank_with_effect(base)
+    batch = MicroBatch((64, 64), rows(3, 1, ("zbk", "zbk, red hat", "")), rows(1, 2, ("smile",)))
+    with bank.attached(), torch.no_grad():
+        loss = loss_of(Objective(base, settings(preserve={"kind": "images"}).loss), base, bank, batch)
+
+    def error(part: Rows, row: int) -> torch.Tensor:
+        x_0, noise, t = part.x_0[row : row + 1], part.noise[row : row + 1], float(part.t[row])
+        with bank.attached(), torch.no_grad():
+            bank.set_strengths(torch.ones(1, 1))
+            context = base.encode([part.captions[row]])
+            output = base.denoise((1 - t) * x_0 + t * noise, torch.tensor([t]), context, (64, 64))
+        return (output - (noise - x_0)).square().mean()
+
+    assert batch.preserved is not None
+    torch.testing.assert_close(loss.learned, torch.stack([error(batch.learned, row) for row in range(3)]).mean())
+    torch.testing.assert_close(loss.preserved, error(batch.preserved, 0))

@@ -13,10 +13,11 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.conditioning import Conditioner, caption_options
+from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.steps.objective import Loss, Objective
 from lorasmith.training.steps.passes import Passes, answer_together
+from lorasmith.training.unpacking import unpack
 
 CAPTIONS = ("red hat, " * 40, "zbk", "", "smile")
 DROPOUTS = ({"network": 0.4}, {"rank": 0.4}, {"module": 0.4}, {"network": 0.3, "rank": 0.3, "module": 0.3})
@@ -29,7 +30,7 @@ def make_recipe(**values: Any) -> Recipe:
 def make_rows(captions: tuple[str, ...], seed: int = 1) -> Rows:
     generator = key_generator(seed)
     x_0, noise = (torch.randn((len(captions), 4, 8, 8), generator=generator) for _ in range(2))
-    t = torch.randint(0, 1000, (len(captions),), generator=generator)
+    t = torch.randint(0, 1000, (len(captions),), generator=generator) / 1000
     return Rows(x_0, noise, t, captions, seeds=tuple(range(len(captions))))
 
 
@@ -49,9 +50,11 @@ def make_bank(base: Base, count: int = 1, algorithm: str = "lora") -> AdapterBan
 
 
 def losses(base: Base, bank: AdapterBank, recipe: Recipe, batches: list[MicroBatch]) -> dict[int, Loss]:
-    passes = Passes(base, bank, Conditioner(base, caption_options(recipe)))
+    passes = Passes(base, bank, Conditioner(base, unpack(recipe).text))
     with bank.attached():
-        return answer_together({k: Objective(base, recipe).ask(batch) for k, batch in enumerate(batches)}, passes)
+        return answer_together(
+            {k: Objective(base, unpack(recipe).loss).ask(batch) for k, batch in enumerate(batches)}, passes
+        )
 
 
 def text_gradients(bank: AdapterBank, loss: Tensor) -> float:

@@ -13,6 +13,7 @@ from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.rehearsal import rehearse
+from lorasmith.training.unpacking import unpack
 from tests.projects import build_project
 
 RECIPE = """
@@ -40,7 +41,7 @@ def test_the_mean_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder: 
     passes: list[int] = []
     handle = tiny_base.denoiser.register_forward_pre_hook(lambda _, values: passes.append(len(values[0])))
     try:
-        pace = rehearse(recipe, inputs.plan, tiny_base, project.root, seconds=112.0, clock=lambda: next(ticks))
+        pace = rehearse(unpack(recipe), inputs.plan, tiny_base, project.root, seconds=112.0, clock=lambda: next(ticks))
     finally:
         handle.remove()
     assert pace == pytest.approx(4.0 / work_per_step(recipe, 3, 64 * 64))

@@ -19,6 +19,7 @@ from lorasmith.training.inputs.prior import draw_prior
 from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.preparation import make_rows
 from lorasmith.training.rows.batches import Batch, Visit
+from lorasmith.training.unpacking import unpack
 from tests.projects import build_project
 
 
@@ -55,7 +56,7 @@ def test_blank_rows_are_preserved_with_the_empty_caption(
             {"preserve.kind": f'"{kind}"', "preserve.blank": blank, "preserve.share": "1.0", "preserve.pictures": "2"},
         )
         (inputs,) = finish(read_inputs(project, [recipe]))
-        rows = finish(make_rows(project, recipe, inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
+        rows = finish(make_rows(project, unpack(recipe), inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
         batch = Batch(inputs.images[0].bucket, (Visit(inputs.images[0], 0), Visit(inputs.images[0], 1)))
         preserved = rows.read(batch, 0).preserved
         assert preserved is not None
@@ -87,7 +88,7 @@ def test_variants_of_a_sweep_share_what_the_base_drew(tmp_path: Path, tiny_base_
         recipe = read_recipe(project, overrides | more)
         (inputs,) = finish(read_inputs(project, [recipe]))
         events: list[object] = []
-        finish(make_rows(project, recipe, inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)), events.append)
+        finish(make_rows(project, unpack(recipe), inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)), events.append)
         drawn.append(any("latents" not in str(event) for event in events))
     assert drawn == [True, False, True]
 
@@ -105,7 +106,7 @@ def test_rows_carry_what_sdxl_is_told_of_their_pictures(
         {"preserve.kind": f'"{kind}"', "preserve.share": "0.5", "preserve.pictures": "2", "flip": "true"},
     )
     (inputs,) = finish(read_inputs(project, [recipe]))
-    rows = finish(make_rows(project, recipe, inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
+    rows = finish(make_rows(project, unpack(recipe), inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
     bucket = inputs.plan.images[0].bucket
     batch = Batch(bucket, tuple(Visit(inputs.images[0], visit) for visit in range(16)))
     micro = rows.read(batch, 0)
@@ -130,7 +131,7 @@ def test_both_preserves_own_pictures_without_the_trigger_and_those_of_the_base(
     table = {"kind": '"both"', "blank": "0.0", "share": "1.0", "pictures": "2", "steps": "2", "prompts": '["a house"]'}
     recipe = read_recipe(project, {f"preserve.{key}": value for key, value in table.items()})
     (inputs,) = finish(read_inputs(project, [recipe]))
-    rows = finish(make_rows(project, recipe, inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
+    rows = finish(make_rows(project, unpack(recipe), inputs, tiny_base, Conditioner(tiny_base, PLAIN_TEXT)))
     batch = Batch(inputs.plan.images[0].bucket, tuple(Visit(inputs.images[0], visit) for visit in range(3)))
     read = rows.read(batch, 0)
     assert read.preserved is not None

@@ -117,7 +117,7 @@ def test_one_that_explodes_is_left_behind(
     check = Trainer._check
 
     def poisoned(trainer: Trainer, loss: float, norm: float) -> None:
-        check(trainer, float("nan") if trainer._recipe.rank == 2 and trainer.step == 1 else loss, norm)
+        check(trainer, float("nan") if trainer._settings.network.rank == 2 and trainer.step == 1 else loss, norm)
 
     monkeypatch.setattr(Trainer, "_check", poisoned)
     done, _ = run_sweep(project, tiny_base)

@@ -14,6 +14,7 @@ from lorasmith.events import StepDone, Validated
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.runs.watch import LossBands, Pace, TensorBoard
 from lorasmith.training.steps.memory import asked_memory, describe_lack, is_lack_of_memory, used_memory
+from lorasmith.training.unpacking import unpack
 
 
 def test_bands_average_their_own_rows_and_come_back() -> None:
@@ -50,7 +51,7 @@ def test_faults_of_memory_are_known_and_told() -> None:
     assert not is_lack_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert asked_memory(cuda) == "2.50 GiB more were asked for, 1.20 GiB were free"
     assert asked_memory(cpu) == "3.00 GiB more were asked for"
-    told = str(describe_lack(cuda, Recipe(epochs=1, batch_size=4), 4))
+    told = str(describe_lack(cuda, unpack(Recipe(epochs=1, batch_size=4)).memory, 4))
     for word in (
         "4 rows at once",
         "2.50 GiB",
@@ -60,7 +61,7 @@ def test_faults_of_memory_are_known_and_told() -> None:
     ):
         assert word in told
     least = Recipe(epochs=1, batch_size=1, resolution=(256, 256), checkpointing=True)
-    assert "batch_size" not in str(describe_lack(cpu, least, 1))
+    assert "batch_size" not in str(describe_lack(cpu, unpack(least).memory, 1))
     assert used_memory() > 1 << 20
 
 

@@ -133,7 +133,9 @@ class Layered(Protocol):
     """What an adapter is fitted to: a loaded base, or its weights on disk."""
 
     name: str
-    family: Family
+
+    @property
+    def family(self) -> Family: ...
 
     @property
     def layers(self) -> Mapping[str, TargetLayer]: ...

@@ -16,21 +16,22 @@ from typing import Any, Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
+from lorasmith.diffusion.sigmas import FlowTable, SigmaTable, flow_time
+from lorasmith.diffusion.timesteps import TIMESTEPS, SizeShift, TimestepSampling, shift_at
 from lorasmith.errors import BaseError
 
 Prediction = Literal["epsilon", "v_prediction"]
 """What a denoiser over a table says: the noise, or the velocity of Salimans & Ho 2022."""
+Predicted = Literal["epsilon", "v_prediction", "flow"]
 # A terminal alpha-bar of exactly 0 has no finite sigma; diffusers puts the same number in its place.
 _LEAST_ALPHA = 2.0**-24
-MOST_SIGMA = 2.0**20
-"""Where a flow's noise level ends: at t = 1 there is none, and float32 tells nothing above it from pure noise."""
 
 
 class Parametrisation(Protocol):
     """What the rest of the house asks of a base's parametrisation; x and sigma in a sampler's terms."""
 
     @property
-    def prediction(self) -> Literal["epsilon", "v_prediction", "flow"]:
+    def prediction(self) -> Predicted:
         """What the denoiser says, by its name."""
 
     def noised(self, x_0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
@@ -62,6 +63,12 @@ class Parametrisation(Protocol):
 
     def model_time(self, t: Tensor) -> Tensor:
         """What the denoiser is told of t, float32."""
+
+    def sample_t(self, sampling: TimestepSampling, generator: torch.Generator, size: tuple[int, int]) -> float:
+        """A moment to train at, for a picture of (width, height) pixels."""
+
+    def sigma_table(self, size: tuple[int, int]) -> SigmaTable:
+        """The noise levels of a picture of (width, height) pixels."""
 
     def to_zero_terminal(self) -> Parametrisation:
         """The same, ending in pure noise."""
@@ -138,15 +145,25 @@ class Discrete:
         """Rescaled to end in pure noise (Lin et al. 2024, algorithm 1); one that does already is unchanged."""
         return Discrete(_end_in_pure_noise(self.alphas_cumprod), self.prediction)
 
+    def sample_t(self, sampling: TimestepSampling, generator: torch.Generator, size: tuple[int, int]) -> float:
+        return sampling.draw_whole(generator, size) / TIMESTEPS
+
+    def sigma_table(self, size: tuple[int, int]) -> SigmaTable:  # noqa: ARG002 - the same for every size
+        return self._table
+
     @cached_property
-    def sigmas(self) -> Tensor:
-        """The noise levels of the table (T,), float64, finite."""
+    def _sigmas(self) -> Tensor:
+        """(T,) float64, finite."""
         alphas = self.alphas_cumprod.double().cpu().clamp(min=_LEAST_ALPHA)
         return ((1 - alphas) / alphas).sqrt()
 
     @cached_property
     def _log_sigmas(self) -> Tensor:
-        return self.sigmas.log()
+        return self._sigmas.log()
+
+    @cached_property
+    def _table(self) -> SigmaTable:
+        return SigmaTable(tuple(self._sigmas.tolist()), tuple(self._log_sigmas.tolist()))
 
     def _alpha(self, t: Tensor) -> Tensor:
         return self.alphas_cumprod[(t * self.steps).round().long().clamp(max=self.steps - 1)]
@@ -160,10 +177,11 @@ class Discrete:
 class Flow:
     """Rectified flow: x_t = (1 - t) x_0 + t n, and the denoiser says n - x_0 (Liu et al. 2022, eq. 1).
 
-    `shift` is the sampler's: its times move to t' = s t / (1 + (s - 1) t) (Esser et al. 2024, eq. 23).
+    `shift` is the sampler's: its times move to t' = s t / (1 + (s - 1) t) (Esser et al. 2024, eq. 23), by one s or by
+    one for each size of picture.
     """
 
-    shift: float = 1.0
+    shift: float | SizeShift = 1.0
 
     @property
     def prediction(self) -> Literal["flow"]:
@@ -189,7 +207,7 @@ class Flow:
         return t / (1 - t)
 
     def time(self, sigma: float) -> float:
-        return 1.0 if sigma >= MOST_SIGMA else sigma / (1 + sigma)
+        return flow_time(sigma)
 
     def spread(self, sigma: float) -> float:
         return 1 + sigma
@@ -200,14 +218,15 @@ class Flow:
     def model_time(self, t: Tensor) -> Tensor:
         return t.float()
 
+    def sample_t(self, sampling: TimestepSampling, generator: torch.Generator, size: tuple[int, int]) -> float:
+        return sampling.draw(generator, size)
+
+    def sigma_table(self, size: tuple[int, int]) -> SigmaTable:
+        return FlowTable.shifted(shift_at(self.shift, size))
+
     def to_zero_terminal(self) -> Flow:
         """A flow ends in pure noise as it is."""
         return self
-
-
-def shift_time(t: float, shift: float) -> float:
-    """t' = s t / (1 + (s - 1) t): the same picture at `shift` times the noise level (Esser et al. 2024, eq. 23)."""
-    return shift * t / (1 + (shift - 1) * t)
 
 
 def parametrisation_from_config(config: Mapping[str, Any]) -> Discrete:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lorasmith.dataset.reading import Dataset
     from lorasmith.recipe.plan import Plan
     from lorasmith.recipe.recipe import Recipe
+    from lorasmith.tags.imports import Imported
+    from lorasmith.tags.pipeline import Captioning
 
 TimeSource = Literal["a run", "a rehearsal", "a guess"]
 REHEARSED_SECONDS = 60.0
@@ -65,6 +67,55 @@ def tidy_images(project: Project, rules: Sequence[str] = (), *, dry_run: bool = 
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """What was gathered for captions: how many images were tagged and captioned, and what an import found; None where
+    that was not asked for."""
+
+    tagged: int | None = None
+    imported: Imported | None = None
+    captioned: int | None = None
+
+
+def gather_tags(
+    project: Project,
+    dataset: Dataset,
+    *,
+    tagger: str | None = None,
+    imported: Path | None = None,
+    captioner: str | None = None,
+    again: bool = False,
+) -> Work[Gathered]:
+    """Let a tagger, an import of tags and a captioning program work, those that are given; `again` on images that have
+    been done before, too."""
+    found = Gathered()
+    if tagger is not None:
+        from lorasmith.tags.tagger import open_tagger, tag_images
+
+        found = replace(found, tagged=(yield from tag_images(project, dataset, open_tagger(tagger), again=again)))
+    if imported is not None:
+        from lorasmith.tags.imports import import_tags
+
+        found = replace(found, imported=(yield from import_tags(project, dataset, imported)))
+    if captioner is not None:
+        from lorasmith.tags.captioner import caption_images, read_command
+
+        work = caption_images(project, dataset, read_command(captioner), again=again)
+        found = replace(found, captioned=(yield from work))
+    return found
+
+
+def build_files(project: Project, dataset: Dataset, captioning: Captioning) -> Work[Path]:
+    """Write build/dataset/ as a trainer reads it, with the recipe's buckets; gives the folder."""
+    from lorasmith.recipe.handover import kohya_buckets, kohya_general
+    from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.tags.building import build_dataset
+
+    recipe = read_recipe(project)
+    general, buckets = kohya_general(recipe), kohya_buckets(recipe)
+    return (yield from build_dataset(project, dataset, captioning, general=general, buckets=buckets))
+
+
+@dataclass(frozen=True)
 class PlannedRun:
     """What training would do, by which recipe, and where the plan's time is from."""
 
@@ -89,10 +140,12 @@ def plan_training(
     from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_pace
     from lorasmith.recipe.plan import make_plan
     from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.recipe.requirements import check_requirements
     from lorasmith.recipe.validation import hold_out
 
     begun = time.perf_counter() if begun is None else begun
     recipe = read_recipe(project, settings)
+    check_requirements(recipe)
     dataset = yield from read_dataset(project)
     dataset, held = yield from hold_out(project, recipe, dataset)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
@@ -103,11 +156,12 @@ def plan_training(
         return PlannedRun(plan, recipe, "a guess" if pace is None else "a run")
     from lorasmith.training.loop import training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
+    from lorasmith.training.unpacking import unpack
 
     yield Note("timing a few steps on noise ...")
     base = training_base(recipe)
     opening = time.perf_counter() - begun
-    pace = time_steps(recipe, plan, base, project.root)
+    pace = time_steps(unpack(recipe), plan, base, project.root)
     write_pace(project.cache, recipe, pace, opening)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     return PlannedRun(plan, recipe, "a rehearsal")

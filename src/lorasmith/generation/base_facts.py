@@ -5,18 +5,17 @@ Importable without torch.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lorasmith.bases.detection import detect
 from lorasmith.bases.doodle import doodle_folder
+from lorasmith.errors import LorasmithError
 from lorasmith.project import EMBEDDED
 
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
-
-EMBEDDED_CFG, OTHER_CFG = 1.75, 7.0
 
 
 @dataclass(frozen=True)
@@ -35,32 +34,21 @@ class BaseFacts:
 
 def facts_of(base: Base) -> BaseFacts:
     """The facts of a base in memory."""
-    return BaseFacts(base.resolution, default_cfg(base.name), base.vae_factor, base.prompt_encoder.most_clip_skip)
-
-
-def default_cfg(name: str) -> float:
-    """The guidance that suits a base: 1.75 for the embedded one (docs/log.md), 7 for others."""
-    return EMBEDDED_CFG if name == EMBEDDED else OTHER_CFG
+    return BaseFacts(base.resolution, base.family.cfg, base.vae_factor, base.prompt_encoder.most_clip_skip)
 
 
 def known_facts(source: str) -> BaseFacts:
-    """What a base's configuration tells before it is loaded, of "doodle", a diffusers folder or anything else.
+    """What headers and configurations tell of a base before it is loaded: "doodle", a folder or a file.
 
     Never raises: what cannot be read is not known, and loading will say what is wrong with it.
     """
-    folder = doodle_folder() if source == EMBEDDED else Path(source)
-    side = _config(folder / "unet").get("sample_size")
-    blocks = _config(folder / "vae").get("block_out_channels")
-    if not isinstance(side, int) or not isinstance(blocks, list):
-        return BaseFacts(cfg=default_cfg(source))
-    factor = 2 ** (len(blocks) - 1)
-    layers = _config(folder / "text_encoder").get("num_hidden_layers")
-    return BaseFacts(side * factor, default_cfg(source), factor, layers if isinstance(layers, int) else None)
-
-
-def _config(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        structure = detect(doodle_folder() if source == EMBEDDED else Path(source).expanduser())
+    except LorasmithError:
+        return BaseFacts()
+    family = structure.family
+    side, blocks = structure.denoiser.get("sample_size"), structure.vae.get("block_out_channels")
+    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list | tuple) else BaseFacts.factor
+    resolution = side * factor if isinstance(side, int) else family.resolution
+    layers = structure.depths[0] if family.reads_clip_skip and structure.depths else None
+    return BaseFacts(resolution, family.cfg, factor, layers)

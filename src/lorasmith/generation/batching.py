@@ -1,7 +1,7 @@
 """Continuous batching: pictures join and leave at any step, and share the denoiser's passes while they are there.
 
-Each picture has its own step counter, noise level, sampler and adapters (`painting`, `sampling`); what must agree in
-one pass is the size and the tiling.
+Each picture has its own step counter, noise level, sampler and adapters (`denoising`, `denoise_calls`); what must
+agree in one pass is the size and the tiling.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.bases.base import Base
 from lorasmith.events import Preview
 from lorasmith.generation.adapter_sets import AdapterSet, Member
-from lorasmith.generation.painting import Course, paint
+from lorasmith.generation.denoise_calls import DenoiseCall, run_calls
+from lorasmith.generation.denoising import Denoising, denoise
 from lorasmith.generation.pictures import Drawing, Picture
 from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
 from lorasmith.generation.previews import Previewer
-from lorasmith.generation.sampling import Question, answer
 from lorasmith.generation.spec import PictureSpec
 
 BATCH_SIZE = 8
@@ -47,8 +47,8 @@ class _Canvas:
     ticket: Ticket
     number: int
     task: PictureTask
-    course: Course
-    question: Question
+    denoising: Denoising
+    call: DenoiseCall
     drawing: Drawing | None
     served: int
     done: int = 0
@@ -104,14 +104,14 @@ class Stepper:
         if ticket in self._canvases or any(ticket == other for other, _ in self._ready):
             raise ValueError(f"ticket {ticket!r} is in flight already")
         adapter_set = self._adapter_set([*(canvas.task for canvas in self._canvases.values()), task], [task])
-        course = paint(self.preparer.base, self.preparer.levels, task, self.preparer.guide(task, adapter_set))
+        denoising = denoise(self.preparer.base, task, self.preparer.guide(task, adapter_set))
         try:
-            question = next(course)
+            call = next(denoising)
         except StopIteration as end:
             self._ready.append((ticket, self.preparer.finish(task, end.value, drawing)))
             return
         self._canvases[ticket] = _Canvas(
-            ticket, next(self._numbers), task, course, question, drawing, served=next(self._clock)
+            ticket, next(self._numbers), task, denoising, call, drawing, served=next(self._clock)
         )
 
     def remove(self, ticket: Ticket) -> None:
@@ -130,31 +130,31 @@ class Stepper:
         waiting = sorted(self._canvases.values(), key=lambda canvas: (canvas.served, canvas.number))
         if not waiting:
             return Advanced(finished=tuple(ready))
-        company = waiting[0].question.company
-        chosen = [canvas for canvas in waiting if canvas.question.company == company][: self.batch_size]
+        company = waiting[0].call.company
+        chosen = [canvas for canvas in waiting if canvas.call.company == company][: self.batch_size]
         chosen.sort(key=lambda canvas: canvas.number)
         tasks = [canvas.task for canvas in chosen]
         adapter_set = self._adapter_set([canvas.task for canvas in self._canvases.values()], tasks)
         try:
-            answers = answer(self.preparer.base, adapter_set, [canvas.question for canvas in chosen], stop)
+            found = run_calls(self.preparer.base, adapter_set, [canvas.call for canvas in chosen], stop)
         except BaseException:
             self._ready = ready
             raise
         served = next(self._clock)
         previews = []
-        for canvas, x_0 in zip(chosen, answers, strict=True):
+        for canvas, x_0 in zip(chosen, found, strict=True):
             canvas.done, canvas.served = canvas.done + 1, served
             if self.previews and canvas.done % self.previews == 0:
                 image = self._previewer.draw(x_0)
                 preview = Preview(canvas.number, image, canvas.done, canvas.task.evaluations)
                 previews.append((canvas.ticket, preview))
             try:
-                canvas.question = canvas.course.send(x_0)
+                canvas.call = canvas.denoising.send(x_0)
             except StopIteration as end:
                 del self._canvases[canvas.ticket]
                 ready.append((canvas.ticket, self.preparer.finish(canvas.task, end.value, canvas.drawing)))
             except BaseException:
-                del self._canvases[canvas.ticket]  # its course is over; the others go on
+                del self._canvases[canvas.ticket]  # its picture is over; the others go on
                 self._ready = ready
                 raise
         return Advanced(tuple(ready), tuple(previews), tuple(canvas.ticket for canvas in chosen))

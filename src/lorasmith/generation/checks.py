@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import PromptError, UsageError
-from lorasmith.generation.base_facts import OTHER_CFG, BaseFacts, facts_of
+from lorasmith.generation.base_facts import BaseFacts, facts_of
 from lorasmith.generation.spec import (
     GREATEST_SIDE,
     LEAST_SIDE,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class SettledSpec(PictureSpec):
     """A spec with nothing left open: what was left to the base is the base's, names are exact."""
 
-    cfg: float = OTHER_CFG
+    cfg: float = 7.0
     width: int = 0
     height: int = 0
     init: InitImage | None = None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lorasmith import __version__
-from lorasmith.diffusion.names import SAMPLERS, WEB_AUTOMATIC
+from lorasmith.diffusion.samplers import SAMPLERS, WEB_AUTOMATIC
 from lorasmith.generation.checks import SettledSpec
 from lorasmith.generation.parameters import Parameter
 from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, Variation

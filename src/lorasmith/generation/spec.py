@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
+from lorasmith.diffusion.samplers import SAMPLERS
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.parameters import Parameter, parameter, parameters_of
 from lorasmith.prompts.compatibility import Compat
 
@@ -245,7 +246,7 @@ class PictureSpec:
     )
     schedule: str = parameter(
         "Automatic",
-        choices=SCHEDULES,
+        choices=SCHEDULE_NAMES,
         infotext="Schedule type",
         help="How noise falls: Automatic, Uniform, Karras, Exponential, SGM Uniform ...",
     )

@@ -11,7 +11,7 @@ from lorasmith.server.states import FINAL
 
 
 def live_json(job: Job) -> dict[str, Any]:
-    """A job in the making."""
+    """A job in the making, or just finished."""
     pictures = [
         {
             "number": item.number,
@@ -24,7 +24,7 @@ def live_json(job: Job) -> dict[str, Any]:
         }
         for item in job.items
     ]
-    return _job_json(job.id, job.kind, job.state, job.progress, job.created, None, job.detail, pictures)
+    return _job_json(job.id, job.kind, job.state, job.progress, job.created, job.finished, job.detail, pictures)
 
 
 def row_json(row: JobRow) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Item:
 
 @dataclass(eq=False)
 class Job:
-    """What a client asked for at once. Owned by the board, which locks."""
+    """What a client asked for at once. Owned by the board, which locks; `noted` is how it stands in the records."""
 
     id: str
     client: str
@@ -91,6 +91,8 @@ class Job:
     items: list[Item] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
     created: float = field(default_factory=time.time)
+    finished: float | None = None
+    noted: State = "queued"
     cancelled: bool = False
     completing: bool = False
     readers: list[Reader] = field(default_factory=list)

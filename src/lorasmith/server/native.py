@@ -12,7 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 from lorasmith import __version__
-from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
+from lorasmith.diffusion.samplers import SAMPLERS
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.faces import random_seed
 from lorasmith.generation.spec import GREATEST_SEED, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.prompts import Network, parse
@@ -108,7 +109,7 @@ def get_bases(service: TheService) -> dict[str, Any]:
 
 def list_choices() -> dict[str, list[str]]:
     """Samplers, schedules and upscalers."""
-    return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULES), "upscalers": list(UPSCALERS)}
+    return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULE_NAMES), "upscalers": list(UPSCALERS)}
 
 
 @router.get("/choices", response_model=schemas.ChoicesAnswer, tags=["choices"])
@@ -180,7 +181,7 @@ def get_jobs(
 
 
 def _current(service: Service, job: dict[str, Any]) -> dict[str, Any]:
-    return service.job_json(job["id"]) if service.board.find(job["id"]) is not None else job
+    return service.job_json(job["id"]) if service.find_job(job["id"]) is not None else job
 
 
 @router.get("/jobs/{job}", response_model=schemas.JobAnswer, responses={404: _ERRORS[404]}, tags=["jobs"])

@@ -129,18 +129,31 @@ class Store:
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
-            return self._db.execute(statement, tuple(values)).fetchall()
+            try:
+                return self._db.execute(statement, tuple(values)).fetchall()
+            except sqlite3.Error as fault:
+                raise StorageError(
+                    f"the server's records cannot be read: {fault}.", where=self.folder / FILE_NAME
+                ) from fault
 
     # Jobs
 
     def add_job(
-        self, job: str, client: str, face: str, kind: str, specs: Sequence[PictureSpec], detail: Mapping[str, Any]
+        self,
+        job: str,
+        client: str,
+        face: str,
+        kind: str,
+        specs: Sequence[PictureSpec],
+        detail: Mapping[str, Any],
+        created: float | None = None,
     ) -> None:
-        """A new job, queued with all its pictures."""
+        """A new job, queued with all its pictures; created now if no time is given."""
+        at = time.time() if created is None else created
         with self._writing() as db:
             db.execute(
                 "insert into job (id, client, face, kind, state, created, detail) values (?, ?, ?, ?, 'queued', ?, ?)",
-                (job, client, face, kind, time.time(), json.dumps(detail)),
+                (job, client, face, kind, at, json.dumps(detail)),
             )
             db.executemany(
                 "insert into item (job, number, wanted, state) values (?, ?, ?, 'queued')",
@@ -157,10 +170,13 @@ class Store:
                 (state, picture, None if error is None else json.dumps(error), job, number),
             )
 
-    def set_job(self, job: str, state: str, detail: Mapping[str, Any] | None = None) -> None:
-        """A job's final state and its time; what is old and empty is forgotten."""
+    def set_job(
+        self, job: str, state: str, detail: Mapping[str, Any] | None = None, finished: float | None = None
+    ) -> None:
+        """A job's final state and its time, now if none is given; what is old and empty is forgotten."""
         with self._writing() as db:
-            db.execute("update job set state = ?, finished = ? where id = ?", (state, time.time(), job))
+            at = time.time() if finished is None else finished
+            db.execute("update job set state = ?, finished = ? where id = ?", (state, at, job))
             if detail is not None:
                 db.execute("update job set detail = ? where id = ?", (json.dumps(detail), job))
             _count_empty(db, job)
@@ -206,7 +222,8 @@ class Store:
     # Pictures
 
     def add_picture(self, row: PictureRow, png: bytes, thumbnail: bytes) -> None:
-        """Keep a picture: its file first, then what is known of it; both or nothing. Raises StorageError."""
+        """Keep a picture: its file first, then what is known of it, and that this picture of its job is done; all or
+        nothing. Raises StorageError."""
         path = write_file(self.picture_path(row.id), png)
         try:
             with self._writing() as db:
@@ -219,6 +236,11 @@ class Store:
                         *(row.kind, None if row.spec is None else write_stored(row.spec)),
                     ),
                 )
+                if row.kind == "picture":
+                    db.execute(
+                        "update item set state = 'done', picture = ? where job = ? and number = ? and state = 'queued'",
+                        (row.id, row.job, row.number),
+                    )
         except StorageError:
             path.unlink(missing_ok=True)
             raise
@@ -242,6 +264,10 @@ class Store:
             values.append(search)
         where = f"where {' and '.join(clauses)}" if clauses else ""
         return self._pictures(f"{where} order by created desc, id desc limit ?", (*values, limit))
+
+    def sheets(self, job: str) -> dict[int, str]:
+        """The sheets of a job that are kept, by their place."""
+        return dict(self._rows("select number, id from picture where job = ? and kind = 'grid'", (job,)))
 
     def count_pictures(self) -> int:
         return int(self._rows("select count(*) from picture")[0][0])
@@ -269,6 +295,15 @@ class Store:
             values,
         )
         return [picture_row(row) for row in rows]
+
+    # Files
+
+    def remove_partials(self) -> None:
+        """Delete what a killed server had half written."""
+        for folder in ("pictures", "inputs"):
+            for file in (self.folder / folder).rglob(".*.partial"):
+                with contextlib.suppress(OSError):
+                    file.unlink()
 
     # Inputs and options
 

@@ -11,13 +11,6 @@ from lorasmith.bases.text.cache import TEXTS_KEPT, ContextCache
 from lorasmith.bases.text.chunks import Tokens
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.options import TextOptions
-from lorasmith.recipe.recipe import Recipe
-
-
-def caption_options(recipe: Recipe) -> TextOptions:
-    """How a recipe's captions are read."""
-    caption = recipe.caption
-    return TextOptions("kohya", caption.max_tokens, "kohya" if caption.weighted else "none", recipe.clip_skip)
 
 
 class Conditioner:

@@ -8,15 +8,21 @@ from pathlib import Path
 from lorasmith.bases.base import Base, open_base
 from lorasmith.errors import RecipeError
 from lorasmith.events import Done, Note, SweepDone, Work
+from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
+from lorasmith.recipe.estimates import write_pace
+from lorasmith.recipe.prediction import check_prediction
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.recipe.requirements import check_requirements
 from lorasmith.recipe.sweep import Variant
 from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.runs.interruption import heed_interrupts, stoppable
+from lorasmith.training.runs.metadata import Making
 from lorasmith.training.runs.run_set import RunSet, latest_run, latest_sweep, place_runs
 from lorasmith.training.runs.session import RunSession
 from lorasmith.training.step_loop import StepLoop
 from lorasmith.training.steps.process_group import first_alone, join_processes
+from lorasmith.training.unpacking import unpack
 
 
 def train(
@@ -64,6 +70,8 @@ def _train(
     """The one road: the last event, which is told, is `Done` for a run by itself and `SweepDone` for a sweep."""
     recipes = [variant.recipe for variant in variants]
     names = [variant.name for variant in variants]
+    for recipe in recipes:
+        check_requirements(recipe)
     with heed_interrupts() as wish, join_processes() as processes:
         inputs = yield from stoppable(first_alone(read_inputs(project, recipes), processes), wish)
         chosen = _choose_runs(project, variants, path) if resume else None
@@ -79,15 +87,21 @@ def _train(
         base = base or training_base(recipes[0])
         for recipe in recipes:
             _check_clip_skip(recipe, base)
+            check_prediction(recipe, base.parametrisation.prediction, base.name)
+            OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None and processes.writes:
             runs.create(variants, [each.plan for each in inputs])
-        sessions = [
-            RunSession(variant.name, project, variant.recipe, each, runs.runs[variant.name], base)
-            for variant, each in zip(variants, inputs, strict=True)
-        ]
-        done = yield from StepLoop(project, base, sessions, wish, processes, runs).work()
+        sessions = []
+        for variant, each in zip(variants, inputs, strict=True):
+            run = runs.runs[variant.name]
+            making = Making(project, variant.recipe, each, base, run.name)
+            sessions.append(RunSession(variant.name, unpack(variant.recipe), each, run, base, making))
+        loop = StepLoop(project, base, sessions, wish, processes, runs)
+        done = yield from loop.work()
+        if loop.pace.known and processes.writes:
+            write_pace(project.cache, recipes[0], loop.pace.per_row_pixel)
         if isinstance(done, SweepDone) and processes.writes:
             runs.write_done(done)
             yield done
@@ -95,8 +109,10 @@ def _train(
 
 
 def training_base(recipe: Recipe) -> Base:
-    """The base as the recipe trains on it. Raises BaseError."""
-    return open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
+    """The base as the recipe trains on it. Raises BaseError, and RecipeError when it cannot learn what is asked."""
+    base = open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
+    check_prediction(recipe, base.parametrisation.prediction, base.name)
+    return base
 
 
 def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | None) -> RunSet | None:

@@ -13,14 +13,13 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.plan import Plan
-from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.conditioning import Conditioner, caption_options
+from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.preservation import PriorPictures
 from lorasmith.training.rows.batches import Batch, Visit
 from lorasmith.training.rows.source import RowSource
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.memory import kept_blocks
 from lorasmith.training.steps.start import start_adapter
 from lorasmith.training.steps.trainer_group import StepBatches, TrainerGroup
@@ -45,13 +44,12 @@ class _Noise:
 
 
 def noise_latents(base: Base, count: int, size: tuple[int, int], *key: int | str) -> Tensor:
-    """(count, C, H, W) for pictures of (width, height)."""
-    width, height = (side // base.vae_factor for side in size)
-    return torch.randn(count, base.latent_channels, height, width, generator=key_generator("rehearsal", *key))
+    """(count, C, ..., H, W) for pictures of (width, height)."""
+    return torch.randn(count, *base.latent_shape(size), generator=key_generator("rehearsal", *key))
 
 
 def rehearse(
-    recipe: Recipe,
+    settings: RunSettings,
     plan: Plan,
     base: Base,
     root: Path,
@@ -59,18 +57,19 @@ def rehearse(
     seconds: float = 4.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Seconds per unit of work (`estimates.work_per_step`) of the recipe's own steps: the mean of at least two steps,
+    """Seconds per unit of work (`estimates.work_per_step`) of the run's own steps: the mean of at least two steps,
     for a run takes its slow ones too, more until about `seconds` are spent. Raises torch's error when memory does not
     suffice."""
     bucket = Counter({each.size: each.batches for each in plan.buckets}).most_common(1)[0][0]
     images = [TrainingImage(**vars(image), sha256="", caption=_CAPTION) for image in plan.images]
     visits = [Visit(image, 0) for image in images if image.bucket == bucket]
-    visits = [visits[place % len(visits)] for place in range(recipe.batch_size)]
-    preserves = recipe.preserve.draws or recipe.preserve.kind == "images"
+    visits = [visits[place % len(visits)] for place in range(settings.batch_size)]
+    preserve = settings.inputs.preserve
+    preserves = preserve.draws or preserve.folder is not None
     prior = PriorPictures({bucket: noise_latents(base, 1, bucket)}, {bucket: (_CAPTION,)}) if preserves else None
-    rows = RowSource(recipe, _Noise(base), prior=prior)
-    conditioner = Conditioner(base, caption_options(recipe))
-    group = TrainerGroup(base, [start_adapter(base, recipe, root)], [recipe], [rows], [plan.steps], conditioner)
+    rows = RowSource(settings.rows, _Noise(base), base.parametrisation, prior=prior)
+    conditioner = Conditioner(base, settings.text)
+    group = TrainerGroup(base, [start_adapter(base, settings, root)], [settings], [rows], [plan.steps], conditioner)
     batches = StepBatches([Batch(bucket, tuple(visits))], 0)
     spent: list[float] = []
     with kept_blocks():  # as in a run
@@ -79,4 +78,4 @@ def rehearse(
             group.advance({0: batches})
             spent.append(clock() - begun)
     # The first step also makes what later ones find.
-    return statistics.fmean(spent[1:]) / work_per_step(recipe, recipe.batch_size, bucket[0] * bucket[1])
+    return statistics.fmean(spent[1:]) / settings.work(settings.batch_size, bucket[0] * bucket[1])

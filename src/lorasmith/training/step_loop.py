@@ -18,10 +18,8 @@ from lorasmith.bases.base import Base
 from lorasmith.errors import Stopped, TrainingError
 from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, finish
 from lorasmith.project import Project
-from lorasmith.recipe.estimates import work_per_step, write_pace
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.remedies import Action, Do, Give, Sentence
-from lorasmith.training.conditioning import Conditioner, caption_options
+from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.preparation import make_rows, make_validation
 from lorasmith.training.rows.source import RowSource
 from lorasmith.training.runs.interruption import StopWish, stoppable
@@ -30,6 +28,7 @@ from lorasmith.training.runs.run_set import RunSet
 from lorasmith.training.runs.session import RunSession
 from lorasmith.training.runs.state import State, load_state, save_state
 from lorasmith.training.runs.watch import Pace
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.memory import (
     asked_memory,
     describe_lack,
@@ -69,6 +68,7 @@ class StepLoop:
         self._wish = wish
         self._processes = processes
         self._runs = runs
+        self.pace = Pace()
         self._seconds = 0.0
         self._started_at = current_time()
 
@@ -108,18 +108,17 @@ class StepLoop:
         return SweepDone(self._runs.path, round(self._seconds, 1), made, failed)
 
     def _build(self) -> Work[TrainerGroup]:
-        recipes = [session.recipe for session in self._sessions]
-        first = recipes[0]
-        conditioner = Conditioner(self._base, caption_options(first))
+        settings = [session.settings for session in self._sessions]
+        conditioner = Conditioner(self._base, settings[0].text)
         rows: list[RowSource] = []
         for session in self._sessions:
-            rows.append((yield from make_rows(self._project, session.recipe, session.inputs, self._base, conditioner)))
-            made = make_validation(self._project, session.recipe, session.inputs, self._base)
-            session.validation = yield from made
+            each, inputs = session.settings, session.inputs
+            rows.append((yield from make_rows(self._project, each, inputs, self._base, conditioner)))
+            session.validation = yield from make_validation(self._project, each, inputs, self._base)
         return TrainerGroup(
             self._base,
-            [start_adapter(self._base, recipe, self._project.root) for recipe in recipes],
-            recipes,
+            [start_adapter(self._base, each, self._project.root) for each in settings],
+            settings,
             rows,
             [session.plan.steps for session in self._sessions],
             conditioner,
@@ -154,7 +153,7 @@ class StepLoop:
                 yield session.finish(self._seconds, self._started_at)
 
     def _steps(self) -> Work[None]:
-        due, returned, pace = time.monotonic() + SAVE_SECONDS, time.monotonic(), Pace()
+        due, returned, pace = time.monotonic() + SAVE_SECONDS, time.monotonic(), self.pace
         while learning := {number: session for number, session in enumerate(self._sessions) if session.is_learning}:
             begun = time.monotonic()
             batches = {number: session.batches() for number, session in learning.items()}
@@ -163,7 +162,7 @@ class StepLoop:
             spent = time.monotonic() - begun
             self._seconds += spent
             rows = sum(len(batch.visits) for each in batches.values() for batch in each.batches)
-            pace.count(spent, sum(_work(learning[number].recipe, each) for number, each in batches.items()), rows)
+            pace.count(spent, sum(_work(learning[number].settings, each) for number, each in batches.items()), rows)
             remaining = max(session.plan.steps - session.step for session in learning.values())
             eta = pace.step_seconds * remaining
             memory = used_memory()
@@ -193,8 +192,6 @@ class StepLoop:
             if time.monotonic() >= returned + RETURN_SECONDS:
                 returned = time.monotonic()
                 return_memory()
-        if pace.known and self._processes.writes:
-            write_pace(self._project.cache, self._sessions[0].recipe, pace.per_row_pixel)
 
     def _advance(self, batches: Mapping[int, StepBatches]) -> Work[dict[int, Outcome]]:
         """A step; where memory does not suffice and the recipe allows it, with fewer rows at once."""
@@ -204,9 +201,9 @@ class StepLoop:
             except (RuntimeError, MemoryError) as fault:
                 if not is_lack_of_memory(fault):
                     raise
-                rows, recipe = self._group.largest(batches), self._sessions[0].recipe
-                error, asked = describe_lack(fault, recipe, rows), asked_memory(fault)
-            if rows <= 1 or not recipe.fit_memory:
+                rows, memory = self._group.largest(batches), self._sessions[0].settings.memory
+                error, asked = describe_lack(fault, memory, rows), asked_memory(fault)
+            if rows <= 1 or not memory.fits:
                 raise error
             self._group.most_rows = -(-rows // 2)
             if torch.cuda.is_available():
@@ -278,8 +275,8 @@ class StepLoop:
         )
 
 
-def _work(recipe: Recipe, batches: StepBatches) -> float:
-    return sum(work_per_step(recipe, len(batch.visits), batch.bucket[0] * batch.bucket[1]) for batch in batches.batches)
+def _work(settings: RunSettings, batches: StepBatches) -> float:
+    return sum(settings.work(len(batch.visits), batch.bucket[0] * batch.bucket[1]) for batch in batches.batches)
 
 
 @contextmanager

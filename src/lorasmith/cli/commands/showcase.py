@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.commands.generate import read_size
-from lorasmith.cli.commands.grid import base_of, check_folder_name, find_adapters, name_folder, pipelines
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
+from lorasmith.face.drawing import base_of, find_adapters, open_pipelines
+from lorasmith.face.grids import check_folder_name, name_folder
 
 if TYPE_CHECKING:
     from lorasmith.exam.showcase import Judged
@@ -88,7 +89,7 @@ def draw(
     )
     facts = [template, (columns, seed, strength, mode, vary, plan.spec.as_json())]
     folder = out / (name or name_folder(template, facts, "showcase"))
-    showcase = show(draw_showcase(plan, pipelines(files), folder), as_json)
+    showcase = show(draw_showcase(plan, open_pipelines(files), folder), as_json)
     sheet, page = publish_showcase(folder)
     cells = [cell for row in showcase.cells for cell in row]
     if as_json:

@@ -10,8 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from lorasmith.dataset.reading import Dataset
-    from lorasmith.project import Project
+    from lorasmith.face.stages import Gathered
 
 
 def command(
@@ -81,10 +80,9 @@ def command(
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import UsageError
+    from lorasmith.face.stages import build_files, gather_tags
     from lorasmith.project import open_project
-    from lorasmith.recipe.handover import kohya_buckets, kohya_general
-    from lorasmith.recipe.recipe import read_recipe
-    from lorasmith.tags.building import build_dataset, compare_captions, pack_zip
+    from lorasmith.tags.building import compare_captions, pack_zip
     from lorasmith.tags.kohya import compute_as_kohya, write_metadata
     from lorasmith.tags.pipeline import compute_captions, open_desk
     from lorasmith.tags.pipeline import explain as explain_image
@@ -94,7 +92,11 @@ def command(
         raise UsageError("--explain, --diff, --table and --write do not go together.", hint="Give one of them.")
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
-    done = _gather(opened, dataset, tagger, imported, captioner, again, json)
+    work = gather_tags(opened, dataset, tagger=tagger, imported=imported, captioner=captioner, again=again)
+    found = show(work, json)
+    done: dict[str, Any] = {name: value for name, value in vars(found).items() if value is not None}
+    if not json:
+        _say_gathered(found)
     desk = open_desk(opened, dataset, kohya_compat=kohya_compat)
     if explain is not None:
         explanation = explain_image(desk, explain)
@@ -115,9 +117,7 @@ def command(
         print_json(counted.as_json()) if json else _print(drawing.draw_table(counted))
         return
     if write or archive is not None:
-        recipe = read_recipe(opened)
-        terms = {"general": kohya_general(recipe), "buckets": kohya_buckets(recipe)}
-        done["built"] = show(build_dataset(opened, dataset, captioning, **terms), json)
+        done["built"] = show(build_files(opened, dataset, captioning), json)
     if archive is not None:
         done["zip"] = pack_zip(opened, archive.expanduser())
     if json:
@@ -127,41 +127,16 @@ def command(
     _say_next(project, done)
 
 
-def _gather(
-    project: Project,
-    dataset: Dataset,
-    tagger: str | None,
-    imported: Path | None,
-    captioner: str | None,
-    again: bool,
-    json: bool,
-) -> dict[str, Any]:
-    """Let a tagger, an import and a captioning program work, where they were asked for; what they did, for JSON."""
-    from lorasmith.cli.rendering import count_images, say, show
+def _say_gathered(found: Gathered) -> None:
+    from lorasmith.cli.captions import draw_import
+    from lorasmith.cli.rendering import count_images, say
 
-    done: dict[str, Any] = {}
-    if tagger is not None:
-        from lorasmith.tags.tagger import open_tagger, tag_images
-
-        done["tagged"] = show(tag_images(project, dataset, open_tagger(tagger), again=again), json)
-        if not json:
-            say(f"{count_images(done['tagged'])} tagged.")
-    if imported is not None:
-        from lorasmith.tags.imports import import_tags
-
-        found = show(import_tags(project, dataset, imported), json)
-        done["imported"] = found.as_json()
-        if not json:
-            from lorasmith.cli.captions import draw_import
-
-            _print(draw_import(found))
-    if captioner is not None:
-        from lorasmith.tags.captioner import caption_images, read_command
-
-        done["captioned"] = show(caption_images(project, dataset, read_command(captioner), again=again), json)
-        if not json:
-            say(f"{count_images(done['captioned'])} captioned.")
-    return done
+    if found.tagged is not None:
+        say(f"{count_images(found.tagged)} tagged.")
+    if found.imported is not None:
+        _print(draw_import(found.imported))
+    if found.captioned is not None:
+        say(f"{count_images(found.captioned)} captioned.")
 
 
 def _print(drawn: RenderableType) -> None:

@@ -161,8 +161,8 @@ def _read_network(given: Mapping[str, Any], result: Imported) -> set[str]:
         ("factor", "lokr.factor", whole),
         ("full_matrix", "lokr.full", flag),
         ("decompose_both", "lokr.both", flag),
-        ("unit", "dylora_block", whole),
-        ("block_size", "dylora_block", whole),
+        ("unit", "dylora.block", whole),
+        ("block_size", "dylora.block", whole),
     ):
         if key in arguments:
             result.take(path, f"network_args: {key}", arguments.pop(key), read)

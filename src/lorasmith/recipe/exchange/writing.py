@@ -7,6 +7,8 @@ from typing import Any
 
 import tomlkit
 
+from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.project import EMBEDDED
 from lorasmith.recipe.exchange.imported import LeftOut, value_of
 from lorasmith.recipe.exchange.terms import OPTIMIZERS_OUT, TERMS
 from lorasmith.recipe.recipe import Recipe, recipe_values
@@ -21,6 +23,7 @@ _UNKNOWN_THERE: tuple[tuple[str, Any], ...] = (
     ("loss.mask_outside", 0),
     ("loss.mask_renormalise", False),
     ("timesteps.sampling", "uniform"),
+    ("timesteps.shift", 1),
     ("validation.share", 0),
     ("filter.only", []),
     ("filter.skip", []),
@@ -43,8 +46,8 @@ def to_kohya(recipe: Recipe, *, name: str, dataset_config: Path | None = None) -
     if recipe.preserve.kind in ("differential", "prior", "both"):
         lost.append(LeftOut("preserve.kind", recipe.preserve.kind, "kohya has nothing of the kind"))
     table: dict[str, Any] = {"pretrained_model_name_or_path": recipe.base, "output_name": name}
-    if recipe.base == "doodle":
-        lost.append(LeftOut("base", "doodle", "the embedded base is ours alone: name another one in the file"))
+    if recipe.base == EMBEDDED:
+        lost.append(LeftOut("base", EMBEDDED, "the embedded base is ours alone: name another one in the file"))
     if dataset_config is not None:
         table["dataset_config"] = str(dataset_config)
     else:
@@ -101,11 +104,8 @@ def _network(recipe: Recipe) -> dict[str, Any]:
         "use_tucker": recipe.conv.tucker,
     }
     arguments += [f"{key}=True" for key, flag in flags.items() if flag]
-    if recipe.algorithm == "lokr":
-        arguments += [f"factor={recipe.lokr.factor}"]
-        arguments += ["full_matrix=True"] * recipe.lokr.full + ["decompose_both=True"] * recipe.lokr.both
-    if recipe.algorithm == "dylora":
-        arguments.append(f"unit={recipe.dylora_block}")
+    own = ALGORITHMS[recipe.algorithm].kohya.tell(recipe.options)
+    arguments += [f"{key}={value}" for key, value in own.items() if value is not False]
     if recipe.lr.plus_ratio != 1:
         arguments.append(f"loraplus_lr_ratio={recipe.lr.plus_ratio:g}")
     for key, value in (("rank_dropout", recipe.dropout.rank), ("module_dropout", recipe.dropout.module)):

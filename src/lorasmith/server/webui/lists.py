@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
+from lorasmith.diffusion.samplers import SAMPLERS
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.spec import LATENT_UPSCALERS
 from lorasmith.server.metrics import resident_bytes
 from lorasmith.server.native import TheService
@@ -91,7 +92,7 @@ def get_schedulers() -> list[dict[str, Any]]:
             "default_rho": -1,
             "need_inner_model": False,
         }
-        for name in SCHEDULES
+        for name in SCHEDULE_NAMES
     ]
 
 

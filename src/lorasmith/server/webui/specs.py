@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from lorasmith.diffusion.names import SAMPLERS, SCHEDULES
+from lorasmith.diffusion.samplers import SAMPLERS
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.faces import random_seed
 from lorasmith.generation.spec import GREATEST_SEED, LEAST_SIDE, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.server.bases import BaseEntry, find_base
@@ -98,7 +99,7 @@ def find_sampler(name: str, scheduler: str | None) -> tuple[str, str]:
     Raises HTTPException 404 for an unknown sampler, as that API does, and FieldError for an unknown schedule.
     """
     samplers = {each.lower(): each for each in SAMPLERS}
-    schedules = {_plain(each): each for each in SCHEDULES}
+    schedules = {_plain(each): each for each in SCHEDULE_NAMES}
     wanted = SAMPLER_ALIASES.get(name.strip().lower(), name.strip()).lower()
     schedule = schedules.get(_plain(scheduler or "automatic"))
     if schedule is None:

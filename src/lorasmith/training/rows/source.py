@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from lorasmith.bases.framing import Framing, frame_whole
-from lorasmith.diffusion.noise import NoiseForm, key_generator, key_number
-from lorasmith.diffusion.timesteps import TIMESTEPS, TimestepRange
+from lorasmith.diffusion.noise import key_generator, key_number
+from lorasmith.diffusion.parametrisation import Parametrisation
 from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.inputs.augmentation import choose_corner
 from lorasmith.training.inputs.captions import vary_caption
 from lorasmith.training.inputs.latents import Latents
 from lorasmith.training.inputs.masks import MaskSource
 from lorasmith.training.inputs.preservation import PriorPictures, choose_plain_caption, count_preserved, leave_blank
 from lorasmith.training.rows.batches import Batch, Visit
+from lorasmith.training.settings import RowSettings
 
 
 @dataclass(frozen=True)
@@ -99,27 +99,21 @@ class RowSource:
 
     def __init__(
         self,
-        recipe: Recipe,
+        settings: RowSettings,
         latents: Latents,
+        parametrisation: Parametrisation,
         *,
         pool: Sequence[str] = (),
         prior: PriorPictures | None = None,
         masks: MaskSource | None = None,
     ) -> None:
         self._latents = latents
+        self._parametrisation = parametrisation
         self._pool = pool
         self._prior = prior
-        self._seed = recipe.seed
         self._masks = masks
-        self._random_crop = recipe.augment.random_crop
-        self._noise = NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"}))
-        span = recipe.timesteps
-        self._timesteps = TimestepRange(span.min, span.max, span.sampling, span.mean, span.std)
-        self._flip = recipe.flip
-        self._caption = recipe.caption
-        self._preserves_own = recipe.preserve.kind == "both"
-        self._blank = recipe.preserve.blank if recipe.preserve.kind != "images" else 0.0
-        self._share = 0.0 if recipe.preserve.kind == "none" or not recipe.preserve.weight else recipe.preserve.share
+        self._settings = settings
+        self._noise, self._timesteps = settings.noise, settings.timesteps
 
     def read(self, batch: Batch, epoch: int) -> MicroBatch:
         keys = [self._key(visit, epoch) for visit in batch.visits]
@@ -128,29 +122,29 @@ class RowSource:
         framings = [
             visit.image.framing(flipped=self._flipped(key)) for visit, key in zip(batch.visits, keys, strict=True)
         ]
-        learned = replace(self._rows(x_0, keys, captions, framings), mask=self._mask(batch, keys))
+        learned = replace(self._rows(batch.bucket, x_0, keys, captions, framings), mask=self._mask(batch, keys))
         return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
-        return (self._seed, epoch, visit.image.name, visit.visit)
+        return (self._settings.seed, epoch, visit.image.name, visit.visit)
 
     def _latent(self, visit: Visit, key: tuple[int | str, ...]) -> Tensor:
         return self._latents.read(visit.image, self._flipped(key), *key)
 
     def _flipped(self, key: tuple[int | str, ...]) -> bool:
-        return self._flip and bool(key_number(*key, "flip") & 1)
+        return self._settings.flip and bool(key_number(*key, "flip") & 1)
 
     def _mask(self, batch: Batch, keys: Sequence[tuple[int | str, ...]]) -> Tensor | None:
         if self._masks is None:
             return None
         masks = []
         for visit, key in zip(batch.visits, keys, strict=True):
-            corner = choose_corner(visit.image, *key) if self._random_crop else None
+            corner = choose_corner(visit.image, *key) if self._settings.random_crop else None
             masks.append(self._masks.read(visit.image, self._flipped(key), corner))
         return torch.stack(masks)
 
     def _caption_of(self, visit: Visit, key: tuple[int | str, ...], epoch: int) -> str:
-        table = self._caption
+        table = self._settings.caption
         if table.dropout_every and (epoch + 1) % table.dropout_every == 0:
             return ""
         return vary_caption(
@@ -165,13 +159,15 @@ class RowSource:
 
     def _rows(
         self,
+        bucket: Size,
         x_0: Tensor,
         keys: Sequence[tuple[int | str, ...]],
         captions: Sequence[str],
         framings: Sequence[Framing],
     ) -> Rows:
         generators = [key_generator(*key, "noise") for key in keys]
-        t = torch.tensor([self._timesteps.draw(generator) for generator in generators]) / TIMESTEPS
+        sample_t = self._parametrisation.sample_t
+        t = torch.tensor([sample_t(self._timesteps, generator, bucket) for generator in generators])
         noise = torch.stack([self._noise.draw(row, generator) for row, generator in zip(x_0, generators, strict=True)])
         extra = [self._noise.perturb(row, generator) for row, generator in zip(x_0, generators, strict=True)]
         perturbations = [each for each in extra if each is not None]
@@ -186,13 +182,13 @@ class RowSource:
         )
 
     def _preserved(self, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows | None:
-        count = count_preserved(self._share, len(keys))
+        count = count_preserved(self._settings.preserved_share, len(keys))
         if not count:
             return None
         # Batches are shuffled, so that the first rows are as good as any.
         if self._prior is None:
             return self._without_trigger(count, batch, keys, learned)
-        if not self._preserves_own:
+        if not self._settings.preserves_own:
             return self._drawn_by_base(batch, keys[:count])
         own = -(-count // 2)
         plain = self._without_trigger(own, batch, keys, learned)
@@ -205,7 +201,7 @@ class RowSource:
         own_keys = [(*key, "prior") for key in keys]
         framings = self._prior.framings.get(batch.bucket, (frame_whole(batch.bucket),) * len(prompts))
         texts = self._blanked([prompts[n] for n in chosen], keys)
-        return self._rows(latents[chosen], own_keys, texts, [framings[n] for n in chosen])
+        return self._rows(batch.bucket, latents[chosen], own_keys, texts, [framings[n] for n in chosen])
 
     def _without_trigger(self, count: int, batch: Batch, keys: Sequence[tuple[int | str, ...]], learned: Rows) -> Rows:
         """The first rows of `learned` with captions that lack the trigger."""
@@ -214,7 +210,7 @@ class RowSource:
         captions = [
             choose_plain_caption(visit.image.plain, pool, *key) for visit, key in zip(visits, keys, strict=True)
         ]
-        shuffled = [vary_caption(text, *key, "plain", shuffle=self._caption.shuffle)
+        shuffled = [vary_caption(text, *key, "plain", shuffle=self._settings.caption.shuffle)
                     for text, key in zip(captions, keys, strict=True)]  # fmt: skip
         return Rows(
             learned.x_0[:count],
@@ -227,4 +223,6 @@ class RowSource:
         )
 
     def _blanked(self, captions: Sequence[str], keys: Sequence[tuple[int | str, ...]]) -> list[str]:
-        return ["" if leave_blank(self._blank, *key) else text for text, key in zip(captions, keys, strict=True)]
+        return [
+            "" if leave_blank(self._settings.blank, *key) else text for text, key in zip(captions, keys, strict=True)
+        ]

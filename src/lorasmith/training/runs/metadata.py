@@ -15,16 +15,17 @@ from typing import Any
 
 from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
 from lorasmith.images.opening import open_rgb
+from lorasmith.optimizers.rates import RateSchedule
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import split_tags
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.reading import Inputs
-from lorasmith.training.rates import RateSchedule
 
 THUMBNAIL_SIDE = 256
 PRIVATE_KEYS = (
@@ -40,16 +41,25 @@ PRIVATE_KEYS = (
 
 @dataclass(frozen=True)
 class Making:
-    """All that a run knows and a file should tell; `name` is the file's."""
+    """What a run's files tell alike; `name` is the adapter's."""
 
     project: Project
     recipe: Recipe
     inputs: Inputs
     base: Base
-    optimizer: str
-    session: str
-    started_at: float
     name: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a file tells of the moment when it was saved; `thumbnail` is a data URL or ""."""
+
+    step: int
+    epoch: int
+    started_at: float
+    session: str
+    optimizer: str
+    thumbnail: str
 
 
 def current_time() -> float:
@@ -58,15 +68,15 @@ def current_time() -> float:
     return float(fixed) if fixed.isdigit() else time.time()
 
 
-def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int, thumbnail: str) -> dict[str, str]:
-    """The metadata of an adapter saved after `step` steps and `epoch` epochs; `thumbnail` is a data URL or "".
+def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> dict[str, str]:
+    """The metadata of an adapter file.
 
     A private one tells what sd-scripts tells without metadata, and of modelspec what a reader needs to use it.
     """
     if making.recipe.private:
         return _private_facts(making, adapter)
     finished_at = current_time()
-    facts = network_facts(adapter, making.base) | _run_facts(making, step, epoch, finished_at) | _dataset_facts(making)
+    facts = network_facts(adapter, making.base) | _run_facts(making, progress, finished_at) | _dataset_facts(making)
     provenance = making.project.provenance
     card = modelspec(
         making.base,
@@ -74,14 +84,14 @@ def describe_adapter(making: Making, adapter: Adapter, *, step: int, epoch: int,
         when=datetime.fromtimestamp(finished_at, UTC),
         trigger=making.project.lora.trigger,
         size=making.recipe.resolution,
-        thumbnail=thumbnail,
+        thumbnail=progress.thumbnail,
         author=provenance.author,
         description=making.project.lora.vision,
         license=provenance.licence,
         tags=making.project.lora.subject.value,
         usage_hint=f"{making.project.lora.trigger} <lora:{making.name}:0.8>",
         timestep_range=f"{making.recipe.timesteps.min},{making.recipe.timesteps.max}",
-        encoder_layer="" if making.base.family.name == "sdxl" else str(making.recipe.clip_skip),
+        encoder_layer=str(making.recipe.clip_skip) if making.base.family.reads_clip_skip else "",
         implementation_version=f"lorasmith/{__version__}",
     )
     return build_header(facts) | card
@@ -115,10 +125,8 @@ def _form(recipe: Recipe) -> dict[str, str]:
     args: dict[str, str] = {}
     if recipe.algorithm not in ("lora", "dylora") or recipe.dora or recipe.conv.tucker or recipe.norms:
         args["algo"] = "locon" if recipe.algorithm == "lora" else recipe.algorithm
-    if recipe.algorithm == "lokr":
-        args |= {"factor": str(recipe.lokr.factor), "full_matrix": str(recipe.lokr.full)}
-    if recipe.algorithm == "dylora":
-        args["unit"] = str(recipe.dylora_block)
+    own = ALGORITHMS[recipe.algorithm].kohya.tell(recipe.options)
+    args |= {key: str(value) for key, value in own.items() if key != "decompose_both"}
     flags = (
         ("dora_wd", recipe.dora),
         ("rs_lora", recipe.rank_stabilised),
@@ -132,14 +140,14 @@ def _conv_arguments(recipe: Recipe) -> dict[str, str]:
     return {"conv_dim": str(recipe.conv.rank), "conv_alpha": f"{recipe.conv.alpha or recipe.alpha:g}"}
 
 
-def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dict[str, Any]:
+def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.inputs.plan
-    schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
+    schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup)
     noise, loss = recipe.noise, recipe.loss
     dropout = recipe.dropout
     return {
-        "ss_session_id": making.session,
-        "ss_training_started_at": making.started_at,
+        "ss_session_id": progress.session,
+        "ss_training_started_at": progress.started_at,
         "ss_training_finished_at": finished_at,
         "ss_training_comment": f"lorasmith {__version__}",
         "ss_sd_scripts_commit_hash": None,
@@ -149,7 +157,7 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_learning_rate": recipe.lr.unet,
         "ss_unet_lr": recipe.lr.unet,
         "ss_text_encoder_lr": recipe.lr.text_encoder,
-        "ss_optimizer": making.optimizer,
+        "ss_optimizer": progress.optimizer,
         "ss_lr_scheduler": recipe.schedule.name,
         "ss_lr_warmup_steps": schedule.warmup_steps,
         "ss_max_grad_norm": recipe.max_grad_norm,
@@ -159,8 +167,8 @@ def _run_facts(making: Making, step: int, epoch: int, finished_at: float) -> dic
         "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.steps,
-        "ss_steps": step,
-        "ss_epoch": epoch,
+        "ss_steps": progress.step,
+        "ss_epoch": progress.epoch,
         "ss_gradient_checkpointing": recipe.checkpointing,
         "ss_gradient_accumulation_steps": recipe.accumulate,
         "ss_batch_size_per_device": recipe.batch_size,

@@ -10,11 +10,10 @@ from lorasmith.events import SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.recipe.buckets import Size
-from lorasmith.recipe.recipe import SampleTable
+from lorasmith.training.settings import SampleSettings
 
 
-def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: SampleTable, size: Size) -> Work[None]:
+def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: SampleSettings) -> Work[None]:
     """Draw the recipe's sample prompts with a snapshot, one seed for all steps, to compare them.
 
     The adapter is added to prompts that do not name it themselves.
@@ -22,16 +21,16 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, table: Sam
     pipeline = Pipeline(base, AdapterCache([snapshot.parent]))
     specs = [
         PictureSpec(
-            prompt=f"{prompt} <lora:{snapshot.stem}:{table.strength:g}>",
-            seed=table.seed,
-            steps=table.steps,
-            width=size[0],
-            height=size[1],
+            prompt=f"{prompt} <lora:{snapshot.stem}:{settings.strength:g}>",
+            seed=settings.seed,
+            steps=settings.steps,
+            width=settings.size[0],
+            height=settings.size[1],
         )
-        for prompt in table.prompts
+        for prompt in settings.prompts
     ]
     pictures = yield from pipeline.draw(specs)
-    for number, (picture, prompt) in enumerate(zip(pictures, table.prompts, strict=True)):
+    for number, (picture, prompt) in enumerate(zip(pictures, settings.prompts, strict=True)):
         path = folder / f"{step:08d}-{number:02d}.png"
         save_picture(picture, path)
         yield SampleDrawn(path, step, prompt)

@@ -13,17 +13,16 @@ from torch import Tensor
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base
 from lorasmith.events import Done, Event, SampleDrawn, SnapshotSaved, StepDone
-from lorasmith.project import Project
 from lorasmith.recipe.durations import Moment
 from lorasmith.recipe.plan import Plan
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.inputs.reading import Inputs
 from lorasmith.training.rows.batches import Batch, epoch_batches, epoch_steps
 from lorasmith.training.runs.event_log import EventLog
 from lorasmith.training.runs.folder import Run
-from lorasmith.training.runs.metadata import Making, describe_adapter, make_thumbnail
+from lorasmith.training.runs.metadata import Making, Progress, describe_adapter, make_thumbnail
 from lorasmith.training.runs.state import SessionState
 from lorasmith.training.runs.watch import LossBands, TensorBoard
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.trainer import Trainer
 from lorasmith.training.steps.trainer_group import Outcome, StepBatches
 from lorasmith.training.steps.validation import Validation
@@ -32,17 +31,17 @@ _LOSS_WINDOW = 100
 
 
 class RunSession:
-    """A run's folder, log and figures beside its trainer. `name` is "" for the only member, else the variant's."""
+    """A run's folder, log and figures beside its trainer. `name` is "" for a run by itself, else the variant's."""
 
-    def __init__(self, name: str, project: Project, recipe: Recipe, inputs: Inputs, run: Run, base: Base) -> None:
+    def __init__(self, name: str, settings: RunSettings, inputs: Inputs, run: Run, base: Base, making: Making) -> None:
         self.name = name
-        self.recipe = recipe
+        self.settings = settings
         self.inputs = inputs
         self.run = run
         self.fault: str | None = None
         self.done: Done | None = None
-        self._project = project
         self._base = base
+        self._making = making
         self._losses: deque[float] = deque(maxlen=_LOSS_WINDOW)
         self._bands = LossBands()
         self._epoch: tuple[int, list[Sequence[Batch]]] | None = None
@@ -85,7 +84,7 @@ class RunSession:
         self._before = self._moment(seconds)
         if self._writes:
             self._log = EventLog(self.run.events_file, self._log_size)
-            if self.recipe.tensorboard:
+            if self.settings.saving.tensorboard:
                 self._board = TensorBoard(self.run.path / "tensorboard", self.step)
 
     def close(self) -> None:
@@ -109,8 +108,8 @@ class RunSession:
         """What its next step shows."""
         epoch, index = divmod(self.step, self.plan.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
-            every = epoch_batches(self.inputs.trained, self.recipe.batch_size, self.recipe.seed, epoch)
-            self._epoch = epoch, epoch_steps(every, self.recipe.accumulate)
+            every = epoch_batches(self.inputs.trained, self.settings.batch_size, self.settings.seed, epoch)
+            self._epoch = epoch, epoch_steps(every, self.settings.accumulate)
         return StepBatches(self._epoch[1][index], epoch)
 
     def note_step(
@@ -138,12 +137,12 @@ class RunSession:
         """Whether the last step reached a time to validate; asked before `is_snapshot_due`."""
         if self.validation is None:
             return False
-        return self.recipe.validation.every.is_due(self._before, self._moment(seconds))
+        return self.settings.saving.validated_every.is_due(self._before, self._moment(seconds))
 
     def is_snapshot_due(self, seconds: float) -> bool:
         """Whether the last step reached a time to save; asked once a step, `seconds` trained so far."""
         before, self._before = self._before, self._moment(seconds)
-        return self.recipe.save_every.is_due(
+        return self.settings.saving.every.is_due(
             replace(before, seconds=min(before.seconds or seconds, seconds)), self._before
         )
 
@@ -152,19 +151,18 @@ class RunSession:
         if not self._writes:
             return
         now = self._moment(seconds)
-        by_epoch = self.recipe.save_every.unit == "epochs"
+        by_epoch = self.settings.saving.every.unit == "epochs"
         label = f"{now.epoch:06d}" if by_epoch else f"step{now.step:08d}"
         path = self._save(self.run.snapshot_file(label), started_at)
         yield self.log(SnapshotSaved(path, now.step, now.epoch))
-        if self.recipe.keep_last:
-            for old in self.run.snapshots()[: -self.recipe.keep_last]:
+        if self.settings.saving.keep_last:
+            for old in self.run.snapshots()[: -self.settings.saving.keep_last]:
                 old.unlink(missing_ok=True)
-        if not self.recipe.sample.prompts:
+        if not self.settings.saving.samples.prompts:
             return
         from lorasmith.training.runs.samples import draw_samples
 
-        table, size = self.recipe.sample, self.recipe.resolution
-        for event in draw_samples(self._base, path, self.run.samples, now.step, table, size):
+        for event in draw_samples(self._base, path, self.run.samples, now.step, self.settings.saving.samples):
             if isinstance(event, SampleDrawn):
                 self._sample = event.path
             yield self.log(event)
@@ -189,18 +187,17 @@ class RunSession:
     def _save(self, path: Path, started_at: float) -> Path:
         now = self._moment(0.0)
         adapter = self.trainer.adapter(self.run.name)
-        making = Making(
-            self._project,
-            self.recipe,
-            self.inputs,
-            self._base,
-            self.trainer.optimizer_description,
-            session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.inputs.fingerprint}{started_at}{self.name}").hex,
+        progress = Progress(
+            step=now.step,
+            epoch=now.epoch,
             started_at=started_at,
-            name=self.run.name,
+            session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.inputs.fingerprint}{started_at}{self.name}").hex,
+            optimizer=self.trainer.optimizer_description,
+            thumbnail=""
+            if self.settings.saving.private
+            else make_thumbnail(self._sample or self.inputs.images[0].path),
         )
-        thumbnail = "" if self.recipe.private else make_thumbnail(self._sample or self.inputs.images[0].path)
-        metadata = describe_adapter(making, adapter, step=now.step, epoch=now.epoch, thumbnail=thumbnail)
+        metadata = describe_adapter(self._making, adapter, progress)
         return save_adapter(path, replace(adapter, metadata=metadata))
 
     def _moment(self, seconds: float) -> Moment:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 
-from lorasmith.adapters.surgery.blocks import block_of
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import RecipeError
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.settings import LayerSettings
 
 CURVES: Mapping[str, Callable[[float], float]] = {
     "flat": lambda _: 1.0,
@@ -25,13 +24,12 @@ CURVES: Mapping[str, Callable[[float], float]] = {
 class LayerChoice:
     """The recipe's word on every layer of a base. Raises RecipeError for blocks that the base lacks."""
 
-    def __init__(self, base: Base, recipe: Recipe) -> None:
+    def __init__(self, base: Base, settings: LayerSettings) -> None:
         self._base = base
-        self._lr = recipe.lr
-        self._filter = recipe.filter
-        self._ranks, self._alphas = recipe.blocks.rank, recipe.blocks.alpha
+        self._settings = settings
+        self._ranks, self._alphas = settings.block_ranks, settings.block_alphas
         blocks = _blocks(base)
-        given = recipe.blocks.lr
+        given = settings.block_rates
         if isinstance(given, str):
             last = max(1, len(blocks) - 1)
             self._factors = {block: CURVES[given](place / last) for place, block in enumerate(blocks)}
@@ -42,7 +40,8 @@ class LayerChoice:
         named = {*self._ranks, *self._alphas, *rated}
         if unknown := sorted(named - known):
             raise RecipeError(
-                f"blocks: {base.name} has no {', '.join(unknown)}.", hint=f"It has {', '.join(blocks)}, IN, M and OUT."
+                f"blocks: {base.name} has no {', '.join(unknown)}.",
+                hint=f"It has {', '.join([*blocks, *dict.fromkeys(map(_kind, blocks))])}.",
             )
 
     def fit(self, target: TargetLayer, rank: int, alpha: float) -> tuple[int, float] | None:
@@ -51,40 +50,42 @@ class LayerChoice:
             return None
         if target.part == "te" or target.kind == "norm":
             return rank, alpha
-        block = block_of(target.name)
+        block = target.block
         own_rank = rank if target.kind == "conv3" else int(_named(self._ranks, block, rank))
         own_alpha = alpha if target.kind == "conv3" else float(_named(self._alphas, block, alpha))
         return (own_rank, own_alpha) if own_rank else None
 
     def rate(self, name: str) -> float:
         """The full learning rate of a layer."""
-        owner = self._base.layers[name].owner
-        if owner == "unet":
-            return self._lr.unet * self._factors.get(block_of(name), 1.0)
-        return self._lr.second if owner == "text_encoder_2" else self._lr.text_encoder
+        target = self._base.layers[name]
+        if target.part == "unet":
+            return self._settings.unet * self._factors.get(target.block, 1.0)
+        return self._settings.text_encoder_2 if target.owner == "text_encoder_2" else self._settings.text_encoder
 
-    def group(self, name: str, field: str) -> tuple[str, float]:
-        """A word for the tensors that learn as fast as this field of this layer, and their full rate."""
-        owner, rate = self._base.layers[name].owner, self.rate(name)
+    def group(self, name: str, near_output: bool) -> tuple[str, float]:
+        """A word for the tensors that learn as fast as those of this layer, next to its output or not, and their
+        full rate."""
+        target, rate = self._base.layers[name], self.rate(name)
+        owner = "unet" if target.part == "unet" else target.owner
         word = owner
-        if owner == "unet" and rate != self._lr.unet:
-            word = f"unet x{rate / self._lr.unet:.4g}"
-        elif owner == "text_encoder_2" and rate == self._lr.text_encoder:
+        if owner == "unet" and rate != self._settings.unet:
+            word = f"unet x{rate / self._settings.unet:.4g}"
+        elif owner == "text_encoder_2" and rate == self._settings.text_encoder:
             word = "text_encoder"
-        if field == "up" and self._lr.plus_ratio != 1:
-            return f"{word} up", rate * self._lr.plus_ratio
+        if near_output and self._settings.plus_ratio != 1:
+            return f"{word} up", rate * self._settings.plus_ratio
         return word, rate
 
     def _passes(self, name: str) -> bool:
-        only, skip = self._filter.only, self._filter.skip
+        only, skip = self._settings.only, self._settings.skip
         wanted = not only or any(fnmatchcase(name, pattern) for pattern in only)
         return wanted and not any(fnmatchcase(name, pattern) for pattern in skip)
 
 
 def _blocks(base: Base) -> list[str]:
     """The denoiser's blocks in the order of its forward pass."""
-    found = {block_of(name) for name, target in base.targets.items() if target.part == "unet"}
-    return sorted(found - {"BASE"}, key=lambda block: (("IN", "M", "OUT").index(_kind(block)), block))
+    found = dict.fromkeys(target.block for target in base.targets.values() if target.part == "unet")
+    return [block for block in found if block != "BASE"]
 
 
 def _kind(block: str) -> str:

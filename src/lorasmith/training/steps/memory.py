@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from lorasmith.errors import TrainingError
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.settings import MemorySettings
 
 _CUDA = re.compile(r"tried to allocate ([\d.]+ [KMGT]?i?B)", re.IGNORECASE)
 _CUDA_FREE = re.compile(r"of which ([\d.]+ [KMGT]?i?B) is free", re.IGNORECASE)
@@ -26,24 +26,24 @@ def is_lack_of_memory(fault: BaseException) -> bool:
     return isinstance(fault, RuntimeError) and _CPU.search(str(fault)) is not None
 
 
-def describe_lack(fault: BaseException, recipe: Recipe, rows: int) -> TrainingError:
-    """What was asked for and what helps, for a recipe whose passes have `rows` rows."""
+def describe_lack(fault: BaseException, settings: MemorySettings, rows: int) -> TrainingError:
+    """What was asked for and what helps, for passes of `rows` rows."""
     switches = []
     if rows > 1:
-        switches.append(f"batch_size = {max(1, recipe.batch_size // 2)} with accumulate = {2 * recipe.accumulate}")
-        if not recipe.fit_memory:
+        switches.append(f"batch_size = {max(1, settings.batch_size // 2)} with accumulate = {2 * settings.accumulate}")
+        if not settings.fits:
             switches.append("fit_memory = true (fewer rows at once, same result)")
-    if not recipe.checkpointing:
+    if not settings.checkpointing:
         switches.append("checkpointing = true")
-    if recipe.weights == "full":
+    if not settings.compressed:
         switches.append('weights = "int8" (the frozen base in a byte each)')
-    if min(recipe.resolution) > 256:
-        switches.append(f"resolution = {min(recipe.resolution) * 3 // 4 // 64 * 64}")
-    if recipe.lr.text_encoder:
+    if settings.smallest_side > 256:
+        switches.append(f"resolution = {settings.smallest_side * 3 // 4 // 64 * 64}")
+    if settings.trains_text:
         switches.append("lr.text_encoder = 0")
-    if recipe.conv.rank:
+    if settings.convolutions:
         switches.append("conv.rank = 0")
-    if recipe.preserve.kind != "none":
+    if settings.preserves:
         switches.append("preserve.share lower")
     return TrainingError(
         f"memory does not suffice for {rows} row{'s' if rows > 1 else ''} at once: {asked_memory(fault)}.",

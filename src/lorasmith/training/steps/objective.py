@@ -1,7 +1,7 @@
 """The loss of a micro-batch: denoising for the rows to learn, and what keeps the base as it was for the others.
 
-Loss of a row: the mean over (C, H, W) of the element losses in float32 (times the mask), times its timestep's weight;
-then the mean over rows (as kohya, so that small batches weigh each image more).
+Loss of a row: the mean over (C, ..., H, W) of the element losses in float32 (times the mask), times its timestep's
+weight; then the mean over rows (as kohya, so that small batches weigh each image more).
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from torch import Tensor
 from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.timesteps import whole_timesteps
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
-from lorasmith.errors import RecipeError
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.settings import LossSettings
 from lorasmith.training.steps.passes import Asking, Pass
 
 
@@ -35,33 +33,15 @@ class Loss:
 
 
 class Objective:
-    """Computes losses of one adapter. Raises RecipeError when the recipe asks for what the base cannot learn from."""
+    """Computes losses of one adapter (what a base cannot learn from is refused before, `recipe.prediction`)."""
 
-    def __init__(self, base: Base, recipe: Recipe) -> None:
+    def __init__(self, base: Base, settings: LossSettings) -> None:
         self._base = base
-        loss = recipe.loss
-        self._measure = ErrorMeasure(loss.kind, loss.huber_c, loss.huber_scale, loss.huber_schedule)
-        self._weights = TimestepWeights(loss.min_snr_gamma, loss.scale_v, loss.v_like, loss.debiased, loss.p2_gamma)
-        self._renormalises = loss.mask_renormalise
+        self._settings = settings
+        self._measure, self._weights = settings.measure, settings.weights
         # NOTE: weights and huber's c are those of the parametrisation as it was, which never reaches an SNR of 0.
         self._own = base.parametrisation
-        self._taught = self._own.to_zero_terminal() if recipe.noise.zero_terminal_snr else self._own
-        self._trains_text = recipe.trains_text
-        self._preserve_weight = recipe.preserve.weight
-        self._preserves_base = recipe.preserve.kind != "images"
-        self._dropout = recipe.dropout
-        self._checkpointing = recipe.checkpointing
-        self._least_rank = recipe.rank_by_timestep
-        predicts_v = self._own.prediction == "v_prediction"
-        if loss.scale_v and not predicts_v:
-            raise RecipeError(f"loss.scale_v is for v-prediction bases; {base.name} predicts noise.")
-        if loss.v_like and predicts_v:
-            raise RecipeError(f"loss.v_like is for bases that predict noise; {base.name} predicts v.")
-        if recipe.noise.zero_terminal_snr and not predicts_v:
-            raise RecipeError(
-                f"noise.zero_terminal_snr: {base.name} predicts noise, which is all there is at the last timestep.",
-                hint="Use it with v-prediction bases.",
-            )
+        self._taught = self._own.to_zero_terminal() if settings.zero_terminal_snr else self._own
 
     def ask(self, batch: MicroBatch) -> Asking[Loss]:
         """The loss, as a generator that asks for the passes it needs (passes.py runs it, alone or beside others)."""
@@ -70,7 +50,7 @@ class Objective:
         framings = learned.framings
         if kept is not None:
             kept_x_t = self._noisy(kept)
-            if self._preserves_base:
+            if self._settings.preserves_base:
                 kept_target = yield Pass(
                     kept_x_t, kept.t, kept.captions, batch.bucket, adapted=False, framings=kept.framings
                 )
@@ -84,9 +64,9 @@ class Objective:
             t,
             captions,
             batch.bucket,
-            adapted_text=self._trains_text,
+            adapted_text=self._settings.trains_text,
             dropout=self._draw_dropout(t, seeds, batch.key),
-            checkpointing=self._checkpointing,
+            checkpointing=self._settings.checkpointing,
             framings=framings,
         )
         rows = len(learned.captions)
@@ -96,7 +76,7 @@ class Objective:
             return Loss(learned_loss, torch.zeros(()), learned_loss, each.detach())
         kept_losses = self._row_losses(output[rows:], kept_target, kept)
         kept_loss = _mean(self._weighted(kept_losses, kept.t), kept.of)
-        return Loss(learned_loss, kept_loss, learned_loss + self._preserve_weight * kept_loss, each.detach())
+        return Loss(learned_loss, kept_loss, learned_loss + self._settings.preserve_weight * kept_loss, each.detach())
 
     def _noisy(self, rows: Rows) -> Tensor:
         noise = rows.noise if rows.perturbation is None else rows.noise + rows.perturbation
@@ -110,17 +90,17 @@ class Objective:
         elements = self._measure(output - target, self._own, rows.t)
         if rows.mask is None:
             return elements.flatten(1).mean(dim=1)
-        mask = self._send(rows.mask)
+        mask = self._send(rows.mask).view(len(rows.mask), *[1] * (elements.dim() - 3), *rows.mask.shape[-2:])
         losses = (elements * mask).flatten(1).mean(dim=1)
-        return losses / mask.flatten(1).mean(dim=1).clamp(min=1e-4) if self._renormalises else losses
+        return losses / mask.flatten(1).mean(dim=1).clamp(min=1e-4) if self._settings.renormalises else losses
 
     def _weighted(self, losses: Tensor, t: Tensor) -> Tensor:
         weights = self._weights.at(self._own, t)
         return losses if weights is None else losses * self._send(weights)
 
     def _draw_dropout(self, t: Tensor, seeds: tuple[int, ...], key: int) -> Dropout | None:
-        dropout = self._dropout
-        if not (dropout.network or dropout.rank or dropout.module or self._least_rank):
+        dropout = self._settings.dropout
+        if not dropout.any:
             return None
         return Dropout(
             whole_timesteps(t),
@@ -129,7 +109,7 @@ class Objective:
             network=dropout.network,
             rank=dropout.rank,
             module=dropout.module,
-            least=self._least_rank,
+            least=dropout.least_rank,
         )
 
     def _send(self, tensor: Tensor) -> Tensor:

@@ -10,21 +10,22 @@ from lorasmith.adapters.files import load_adapter
 from lorasmith.adapters.layers.factors import LayerFactors, spoken
 from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.trainer import fresh_adapter
 
 
-def start_adapter(base: Base, recipe: Recipe, root: Path) -> Adapter:
+def start_adapter(base: Base, settings: RunSettings, root: Path) -> Adapter:
     """The adapter that training starts from; `init` is looked for beside the project file in `root`.
 
     Layers that the file lacks start fresh. Raises RecipeError where the file is of another shape than the recipe's.
     """
-    fresh = fresh_adapter(base, recipe)
-    if not recipe.init:
+    fresh = fresh_adapter(base, settings)
+    init = settings.network.init
+    if not init:
         return fresh
-    file = root / Path(recipe.init).expanduser()
+    file = root / Path(init).expanduser()
     if not file.is_file():
-        raise RecipeError(f'init = "{recipe.init}": no such file.', hint="Give the path of an adapter file.")
+        raise RecipeError(f'init = "{init}": no such file.', hint="Give the path of an adapter file.")
     given = fit_adapter(load_adapter(file), base)
     foreign = sorted(given.layers.keys() - fresh.layers.keys())
     if foreign:
@@ -43,7 +44,7 @@ def _take(name: str, fresh: LayerFactors, given: LayerFactors, file: Path) -> La
         raise RecipeError(
             f"init: {name} is {given.algorithm} there, this recipe trains {fresh.algorithm}.",
             where=file,
-            hint="Set algorithm (and dora, conv.tucker, lokr) as they were for that file.",
+            hint="Set algorithm (its options, dora and conv.tucker) as they were for that file.",
         )
     for field, tensor in mine.items():
         if tensor.shape != theirs[field].shape:

@@ -10,18 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
-from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.adapters.algorithms.dylora import DyloraOptions
-from lorasmith.adapters.algorithms.lokr import LokrOptions
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import TrainingError
-from lorasmith.recipe.recipe import Recipe
-from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
-from lorasmith.training.rates import RateSchedule
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.flat import FlatGroup, clip_gradients
+from lorasmith.optimizers.rates import RateSchedule
 from lorasmith.training.rows.batches import Batch
 from lorasmith.training.rows.source import MicroBatch, RowSource
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.averaging import Average
 from lorasmith.training.steps.layers import LayerChoice
 from lorasmith.training.steps.objective import Loss, Objective
@@ -36,28 +34,19 @@ _HINT = "Lower lr.unet and lr.text_encoder, then start again; the snapshots so f
 class Trainer:
     """Trains one adapter on a frozen base. `step` counts finished steps; between steps all is consistent."""
 
-    def __init__(self, bank: AdapterBank, column: int, recipe: Recipe, rows: RowSource, steps: int) -> None:
-        """`bank` holds the `fresh_adapter` of this recipe in its `column`."""
-        self._recipe = recipe
+    def __init__(self, bank: AdapterBank, column: int, settings: RunSettings, rows: RowSource, steps: int) -> None:
+        """`bank` holds the `fresh_adapter` of these settings in its `column`."""
+        self._settings = settings
         self._rows = rows
         self._bank = bank
         self._column = column
-        self._full_rates, factors = group_factors(bank, column, LayerChoice(bank.base, recipe))
+        self._full_rates, factors = group_factors(bank, column, LayerChoice(bank.base, settings.layers))
         self._groups = [FlatGroup(name, some) for name, some in factors.items()]
-        table = recipe.optimizer
-        self._optimizer = build_optimizer(
-            table.name,
-            self._groups,
-            weight_decay=table.weight_decay,
-            betas=table.betas,
-            relative=table.relative,
-            growth=table.growth,
-        )
-        average = recipe.average
+        table, average, shape = settings.optimizer, settings.average, settings.schedule
+        self._optimizer = OPTIMIZERS[table.name].make(self._groups, table.options)
         self._average = Average(self._groups, average.kind, decay=average.decay, share=average.share, steps=steps)
-        self._objective = Objective(bank.base, recipe)
-        shape = recipe.schedule
-        self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.cycles, shape.power)
+        self._objective = Objective(bank.base, settings.loss)
+        self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.options)
         self.step = 0
         self.is_whole = True
         """False while a step changes the factors: then nothing may be saved."""
@@ -81,7 +70,7 @@ class Trainer:
 
     def variation(self) -> torch.Generator:
         """For what the algorithm varies from step to step."""
-        return key_generator(self._recipe.seed, "variation", self.step)
+        return key_generator(self._settings.seed, "variation", self.step)
 
     @property
     def groups(self) -> Sequence[FlatGroup]:
@@ -94,7 +83,7 @@ class Trainer:
         Raises TrainingError when it is not finite or has exploded; the factors are then as before the step.
         """
         self._penalise()
-        norm = clip_gradients(self._groups, self._recipe.max_grad_norm)
+        norm = clip_gradients(self._groups, self._settings.optimizer.max_grad_norm)
         self._check(loss, float(norm))
         self.is_whole = False
         self._optimizer.step(self.rates())
@@ -133,7 +122,7 @@ class Trainer:
 
     def _penalise(self) -> None:
         """The gradient of the penalty on the norm of all changes, once a step."""
-        weight = self._recipe.delta_norm
+        weight = self._settings.optimizer.delta_norm
         if not weight:
             return
         for _, layer_adapter, place in self._bank.layer_adapters(self._column):
@@ -141,12 +130,10 @@ class Trainer:
             penalty.backward()  # type: ignore[no-untyped-call]
 
     def _bound(self) -> None:
-        if self._recipe.max_weight_norm:
+        most = self._settings.optimizer.max_weight_norm
+        if most:
             found = self._bank.layer_adapters(self._column)
-            bound_norms(
-                ((each.layer.weight, each.live_factors(place)) for _, each, place in found),
-                self._recipe.max_weight_norm,
-            )
+            bound_norms(((each.layer.weight, each.live_factors(place)) for _, each, place in found), most)
 
     def _check(self, loss: float, norm: float) -> None:
         where = f"step {self.step + 1}"
@@ -165,37 +152,32 @@ def group_factors(
     rates: dict[str, float] = {}
     factors: dict[str, list[nn.Parameter]] = {}
     for name, layer_adapter, place in bank.layer_adapters(column):
+        near = layer_adapter.live_factors(place).near_output
         for field, parameter in cast(nn.ParameterDict, layer_adapter.trained[place]).items():
-            group, rate = choice.group(name, field)
+            group, rate = choice.group(name, field in near)
             rates[group] = rate
             factors.setdefault(group, []).append(parameter)
     return rates, factors
 
 
-def _own_options(recipe: Recipe) -> Options:
-    """The options of the recipe's algorithm."""
-    if recipe.algorithm == "lokr":
-        return LokrOptions(**recipe.lokr.model_dump())
-    return DyloraOptions(block=recipe.dylora_block) if recipe.algorithm == "dylora" else Options()
-
-
-def fresh_adapter(base: Base, recipe: Recipe) -> Adapter:
-    """The adapter that a recipe starts from. Raises RecipeError, AdapterError."""
+def fresh_adapter(base: Base, settings: RunSettings) -> Adapter:
+    """The adapter that a run starts from. Raises RecipeError, AdapterError."""
+    network = settings.network
     return new_adapter(
         base,
         name="training",
-        algorithm=recipe.algorithm,
-        rank=recipe.rank,
-        alpha=recipe.alpha,
-        conv_rank=recipe.conv.rank,
-        conv_alpha=recipe.conv.alpha,
-        text_encoder=recipe.trains_text,
-        fit=LayerChoice(base, recipe).fit,
-        generator=key_generator(recipe.seed, "factors"),
-        groups=recipe.layers,
-        options=_own_options(recipe),
-        tucker=recipe.conv.tucker,
-        dora=recipe.dora,
-        rank_stabilised=recipe.rank_stabilised,
-        norms=recipe.norms,
+        algorithm=network.algorithm,
+        rank=network.rank,
+        alpha=network.alpha,
+        conv_rank=network.conv_rank,
+        conv_alpha=network.conv_alpha,
+        text_encoder=network.trains_text,
+        fit=LayerChoice(base, settings.layers).fit,
+        generator=key_generator(settings.seed, "factors"),
+        groups=network.groups,
+        options=network.options,
+        tucker=network.tucker,
+        dora=network.dora,
+        rank_stabilised=network.rank_stabilised,
+        norms=network.norms,
     )

@@ -17,10 +17,10 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.timesteps import whole_timesteps
 from lorasmith.errors import TrainingError
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.rows.batches import Batch
 from lorasmith.training.rows.source import MicroBatch, RowSource
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.objective import Loss
 from lorasmith.training.steps.passes import Passes, answer_together
 from lorasmith.training.steps.process_group import ALONE, ProcessGroup
@@ -50,7 +50,7 @@ class Outcome:
 
 
 class TrainerGroup:
-    """Trains `adapters` by their `recipes`, one a column of a bank.
+    """Trains `adapters` by their `settings`, one a column of a bank.
 
     `most_rows` go through the base at once (None: all). What concerns factors alone, not rows, is no matter of a pass
     and belongs into `Trainer.finish`.
@@ -60,7 +60,7 @@ class TrainerGroup:
         self,
         base: Base,
         adapters: Sequence[Adapter],
-        recipes: Sequence[Recipe],
+        settings: Sequence[RunSettings],
         rows: Sequence[RowSource],
         steps: Sequence[int],
         conditioner: Conditioner,
@@ -72,8 +72,8 @@ class TrainerGroup:
         self._processes = processes
         self.most_rows: int | None = None
         self.trainers = [
-            Trainer(self._bank, column, recipe, source, count)
-            for column, (recipe, source, count) in enumerate(zip(recipes, rows, steps, strict=True))
+            Trainer(self._bank, column, each, source, count)
+            for column, (each, source, count) in enumerate(zip(settings, rows, steps, strict=True))
         ]
 
     @property

@@ -14,10 +14,10 @@ from torch import Tensor
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.diffusion.timesteps import TIMESTEPS
-from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import LatentCache
 from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.passes import Asking, Pass
 
 VALIDATED = (100, 350, 600, 850)
@@ -26,10 +26,12 @@ VALIDATED = (100, 350, 600, 850)
 class Validation:
     """Asks for the losses of held-out images; plain means of squared errors, whatever the recipe's loss is."""
 
-    def __init__(self, base: Base, recipe: Recipe, images: Sequence[TrainingImage], latents: LatentCache) -> None:
+    def __init__(
+        self, base: Base, settings: RunSettings, images: Sequence[TrainingImage], latents: LatentCache
+    ) -> None:
         self._base = base
-        self._trains_text = recipe.trains_text
-        self._batches = [_rows(image, latents.read(image), recipe.seed) for image in images]
+        self._trains_text = settings.loss.trains_text
+        self._batches = [_rows(image, latents.read(image), settings.seed) for image in images]
         self._base_loss: float | None = None
 
     def ask(self) -> Asking[tuple[float, float]]:
