@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -211,6 +212,10 @@ class Family(ABC):
         """The targets, and after them their norms."""
         return {**targets, **{norm.name: norm for norm in self.norm_targets(targets.values())}}
 
+    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
+        """Other spellings of the layers' names that are met in adapter files, to their own."""
+        return {target.diffusers_name: target.name for target in layers.values()}
+
     @abstractmethod
     def public_layers(self) -> dict[str, TargetLayer]:
         """The layers of the family's public models, by kohya name."""
@@ -269,13 +274,16 @@ class Family(ABC):
 
     @contextmanager
     def recomputing(self, denoiser: Any, run: Callable[..., Any]) -> Iterator[None]:
-        """While this lasts, the denoiser's blocks are called by ``run(block, *arguments)``, which computes their
+        """While this lasts, the denoiser's stages are called by ``run(stage, *arguments)``, which computes their
         activations again in the backward pass."""
-        denoiser.enable_gradient_checkpointing(run)
+        stages: list[Any] = list(self.stages(denoiser))
         try:
+            for stage in stages:
+                stage.forward = partial(run, stage.forward)
             yield
         finally:
-            denoiser.disable_gradient_checkpointing()
+            for stage in stages:
+                vars(stage).pop("forward", None)  # that of its class again
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         """Where the weights of a part lie in a single file, by their keys in the part's model."""

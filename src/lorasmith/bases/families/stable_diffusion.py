@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,16 @@ class StableDiffusion(Family):
     def norm_targets(self, targets: Iterable[TargetLayer]) -> Iterator[TargetLayer]:
         return norm_targets(targets, self.stability_names)
 
+    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
+        """Diffusers' paths, text encoders without ``text_model_``, and ``lora_te_`` for the first of two."""
+        names = super().other_names(layers)
+        for target in layers.values():
+            if target.part == "te":
+                head, tail = target.name.split("_text_model_", 1)
+                plain = head.replace("lora_te1", "lora_te")
+                names |= dict.fromkeys((f"{head}_{tail}", f"{plain}_text_model_{tail}", f"{plain}_{tail}"), target.name)
+        return names
+
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets(self.public, self.public_depths))
 
@@ -214,6 +225,14 @@ class StableDiffusion(Family):
 
         skip_divisions(denoiser)
         multiply_pointwise(denoiser)
+
+    @contextmanager
+    def recomputing(self, denoiser: Any, run: Callable[..., Any]) -> Iterator[None]:
+        denoiser.enable_gradient_checkpointing(run)
+        try:
+            yield
+        finally:
+            denoiser.disable_gradient_checkpointing()
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         text = next((text for text in structure.text if text.owner == owner), None)
