@@ -27,7 +27,8 @@ from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
-from lorasmith.bases.targets import unet_targets
+from lorasmith.bases.families import find_family
+from lorasmith.bases.families.unet_layers import unet_targets
 from lorasmith.diffusion.parametrisation import parametrisation_from_config
 from lorasmith.training.steps.memory import kept_blocks
 
@@ -41,7 +42,7 @@ def base_of(unet: UNet2DConditionModel) -> Base:
     """A base of a denoiser alone, with all its targets."""
     targets = {target.name: target for target in unet_targets(unet.config, stability_names=False)}
     schedule = parametrisation_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
-    return Base("bench", Path(), "sd1", unet, (), None, schedule, 256, targets)
+    return Base("bench", Path(), find_family("sd1"), unet, (), None, schedule, 256, targets)
 
 
 def step_of(unet: Any, parameters: Sequence[Tensor]) -> Step:

@@ -26,8 +26,9 @@ from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
+from lorasmith.bases.families import find_family
+from lorasmith.bases.families.unet_layers import unet_targets
 from lorasmith.bases.hardware import suit_to_cpu
-from lorasmith.bases.targets import unet_targets
 from lorasmith.diffusion.parametrisation import parametrisation_from_config
 
 RANK = 8
@@ -57,7 +58,7 @@ def base_of(unet: UNet2DConditionModel) -> Base:
         if target.path.endswith(ATTENTION)
     }
     schedule = parametrisation_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
-    return Base("bench", Path(), "sd1", unet, (), None, schedule, 256, targets)
+    return Base("bench", Path(), find_family("sd1"), unet, (), None, schedule, 256, targets)
 
 
 def adapters(base: Base, count: int) -> list[Adapter]:

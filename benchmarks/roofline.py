@@ -29,7 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
-from lorasmith.bases.targets import unet_targets
+from lorasmith.bases.families import find_family
+from lorasmith.bases.families.unet_layers import unet_targets
 from lorasmith.diffusion.parametrisation import parametrisation_from_config
 
 RANK = 16
@@ -119,7 +120,7 @@ def count(shape: dict[str, Any]) -> Cost:
     sdxl = "addition_embed_type" in shape
     targets = {target.name: target for target in unet_targets(unet.config, stability_names=sdxl)}
     schedule = parametrisation_from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
-    base = Base("shape", None, "sdxl" if sdxl else "sd1", unet, (), None, schedule, 8 * side, targets)  # type: ignore[arg-type]
+    base = Base("shape", None, find_family("sdxl" if sdxl else "sd1"), unet, (), None, schedule, 8 * side, targets)  # type: ignore[arg-type]
     adapter = new_adapter(
         base,
         name="a",

@@ -26,10 +26,11 @@ from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import load_base
 from lorasmith.events import finish
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.flat import FlatGroup, clip_gradients
 from lorasmith.project import open_project
 from lorasmith.recipe.sweep import read_sweep
 from lorasmith.training.loop import train, train_sweep
-from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
 
 COUNT = 8
 SETTINGS = """
@@ -65,7 +66,7 @@ def step_of(bank: AdapterBank, rows: int) -> Callable[[], None]:
     """A training step of the bank's adapters, a row each."""
     unet = bank.base.denoiser
     groups = [[FlatGroup("unet", bank.factors("unet", column))] for column in range(rows)]
-    optimizers = [build_optimizer("adamw", each, weight_decay=0.01) for each in groups]
+    optimizers = [OPTIMIZERS["adamw"].make(each) for each in groups]
     x, t, hidden = inputs(rows)
 
     def step() -> None:

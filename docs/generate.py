@@ -11,10 +11,10 @@ from typing import Any
 
 import typer
 
+from lorasmith.bases.families import FAMILIES
 from lorasmith.cli.main import VERBS, build_app
 from lorasmith.dataset.rules import RULES as DATASET_RULES
-from lorasmith.recipe.presets import PRESETS
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.recipe.reference import recipe_keys
 from lorasmith.schema import TableModel
 from lorasmith.tags.review import CHECKS
 from lorasmith.tags.rules import RULES as CAPTION_RULES
@@ -54,12 +54,12 @@ def recipe_page() -> str:
         "| key | default | meaning |",
         "| --- | --- | --- |",
     ]
-    lines += [f"| `{key}` | `{default}` | {meaning} |" for key, default, meaning in _keys(Recipe, "")]
+    lines += [f"| `{key.path}` | `{key.default}` | {_cell(key.meaning)} |" for key in recipe_keys()]
     lines += ["", "## Presets", "", "What a preset changes of the defaults (R4, R5); `*` is for every kind of subject."]
-    for family, kinds in PRESETS.items():
-        for kind, values in kinds.items():
-            lines += ["", f"### {family}, {kind}", "", "| key | value |", "| --- | --- |"]
-            lines += [f"| `{key}` | `{value}` |" for key, value in _flat(values, "")]
+    for family in reversed(list(FAMILIES)):
+        for kind, preset in family.presets.items():
+            lines += ["", f"### {family.name}, {kind}", "", "| key | value |", "| --- | --- |"]
+            lines += [f"| `{key}` | `{value}` |" for key, value in _flat(preset.values, "")]
     return "\n".join(lines) + "\n"
 
 
@@ -70,7 +70,11 @@ def _keys(model: type[TableModel], prefix: str) -> Iterator[tuple[str, object, s
             yield from _keys(nested, f"{prefix}{name}.")
         else:
             default = field.get_default(call_default_factory=True)
-            yield f"{prefix}{name}", default, (field.description or "").replace("|", "\\|")
+            yield f"{prefix}{name}", default, _cell(field.description or "")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]:

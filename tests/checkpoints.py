@@ -11,10 +11,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lorasmith.bases.anatomy import Anatomy, TextAnatomy
 from lorasmith.bases.checkpoint import empty_models, part_sources
 from lorasmith.bases.families import find_family
-from lorasmith.bases.original import CLIP, OPEN_CLIP, SDXL_CLIP, SDXL_OPEN_CLIP, Source
+from lorasmith.bases.families.evidence import TextStructure
+from lorasmith.bases.families.family import Structure
+from lorasmith.bases.families.original import Source
+
+CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
+SDXL_CLIP, SDXL_OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 
 SD: dict[str, Any] = {
     "sample_size": 64,
@@ -91,7 +95,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def anatomy_of(family: str, sizes: Mapping[str, Any], vae: tuple[int, ...] = (32, 64, 64, 64)) -> Anatomy:
+def anatomy_of(family: str, sizes: Mapping[str, Any], vae: tuple[int, ...] = (32, 64, 64, 64)) -> Structure:
     """A family's anatomy with the given widths: what its papers and public configurations say."""
     xl = family == "sdxl"
     shared = SDXL if xl else SD | {"use_linear_projection": family == "sd2"}
@@ -99,14 +103,14 @@ def anatomy_of(family: str, sizes: Mapping[str, Any], vae: tuple[int, ...] = (32
     if "clip" in sizes:
         start = SDXL_CLIP if xl else CLIP
         config = text_config(*sizes["clip"]) | {"hidden_act": "quick_gelu"}
-        texts.append(TextAnatomy("text_encoder", config, "clip", f"{start}text_model.", "<|endoftext|>"))
+        texts.append(TextStructure("text_encoder", config, "clip", f"{start}text_model.", "<|endoftext|>"))
     if "open_clip" in sizes:
         config = text_config(*sizes["open_clip"]) | {"hidden_act": "gelu"}
         owner, prefix = ("text_encoder_2", SDXL_OPEN_CLIP) if xl else ("text_encoder", OPEN_CLIP)
-        texts.append(TextAnatomy(owner, config, "open_clip", prefix, "!"))
-    return Anatomy(
+        texts.append(TextStructure(owner, config, "open_clip", prefix, "!"))
+    return Structure(
         family=find_family(family),
-        unet=shared | sizes["unet"],
+        denoiser=shared | sizes["unet"],
         vae={
             "block_out_channels": vae,
             "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -139,7 +143,7 @@ def text_config(width: int, layers: int, mlp: int, heads: int) -> dict[str, Any]
     }
 
 
-def original_tensors(anatomy: Anatomy, seed: int | None = 0) -> dict[str, Tensor]:
+def original_tensors(anatomy: Structure, seed: int | None = 0) -> dict[str, Tensor]:
     """A checkpoint's tensors: random ones, or with `seed` None shapes without memory.
 
     Layers that the models leave out (SD 2's last text layer) and keys that nobody reads are there too.

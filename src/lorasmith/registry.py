@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from lorasmith.errors import did_you_mean
@@ -21,20 +21,21 @@ E = TypeVar("E", bound=Named)
 
 
 class Registry(Mapping[str, E]):
-    """Entries by name: those that the modules in the folder of `package` hold as `constant`, in the order of the
-    modules' names, then what was registered. The folder is looked through when an entry is first asked for; `noun`
-    says what an entry is."""
+    """Entries by name: the given ones and those that the modules in the folder of `package` hold as `constant`, in
+    the order of the modules' names, then what was registered. The folder is looked through when an entry is first
+    asked for; `noun` says what an entry is."""
 
-    def __init__(self, noun: str, package: str, constant: str) -> None:
+    def __init__(self, noun: str, package: str = "", constant: str = "", entries: Iterable[E] = ()) -> None:
         self.noun = noun
         self._package = package
         self._constant = constant
-        self._found: dict[str, E] | None = None
+        self._given = {entry.name: entry for entry in entries}
+        self._found: dict[str, E] | None = None if package else self._given
 
     @property
     def _entries(self) -> dict[str, E]:
         if self._found is None:
-            found: dict[str, E] = {}
+            found = dict(self._given)
             for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
                 entry = vars(importlib.import_module(f"{self._package}.{module.name}")).get(self._constant)
                 if entry is not None:

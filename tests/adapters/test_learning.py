@@ -14,7 +14,8 @@ from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.dylora import DyloraOptions
 from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.bank import AdapterBank
-from lorasmith.training.optimizers import FlatGroup, build_optimizer
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.flat import FlatGroup
 from tests.adapters.drawing import trained_adapter
 from tests.adapters.toy import toy_base
 
@@ -31,7 +32,7 @@ def test_steps_lower_the_loss(algorithm: str, optimizer: str) -> None:
     base = toy_base()
     bank = AdapterBank(base, [fresh(algorithm=algorithm)], trainable=True)
     group = FlatGroup("unet", bank.factors("unet"))
-    steps = build_optimizer(optimizer, [group], weight_decay=0.0)
+    steps = OPTIMIZERS[optimizer].make([group], OPTIMIZERS[optimizer].options(weight_decay=0.0))
     x, t = torch.randn(4, 8, 8, 8), torch.randn(4, 10)
     target = base.denoiser(x, t) + 0.3 * torch.randn(4, 16, 24)
     losses = []

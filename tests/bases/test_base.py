@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.families.sdxl import time_ids
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.text.clip import second_ids
@@ -41,7 +42,7 @@ def test_family_and_sizes(family_folders: dict[str, Path]) -> None:
     for family, folder in family_folders.items():
         base = load_base(folder)
         assert base.family.name == family
-        assert (base.resolution, base.latent_channels, base.vae_factor) == (64, 4, 8)
+        assert (base.resolution, base.latent_shape((64, 64)), base.vae_factor) == (64, (4, 8, 8), 8)
         assert base.parametrisation.prediction == ("v_prediction" if family == "sd2" else "epsilon")
         assert [encoder.prefix for encoder in base.text_encoders] == (
             ["lora_te1", "lora_te2"] if family == "sdxl" else ["lora_te"]
@@ -89,7 +90,7 @@ def test_sdxl_is_told_the_size(family_folders: dict[str, Path]) -> None:
         own, same, other = (base.denoise(x, t, context, size) for size in (None, (64, 64), (64, 128)))
     assert torch.equal(own, same)
     assert not torch.equal(own, other)
-    assert base._time_ids(x, (640, 480)).tolist() == [[480, 640, 0, 0, 480, 640]]
+    assert time_ids(x, [frame_whole((640, 480))]).tolist() == [[480, 640, 0, 0, 480, 640]]
 
 
 def test_sdxl_is_told_each_rows_framing(family_folders: dict[str, Path]) -> None:
@@ -97,7 +98,7 @@ def test_sdxl_is_told_each_rows_framing(family_folders: dict[str, Path]) -> None
     context = base.encode(["hat"] * 2)
     x, t = torch.randn(1, 4, 8, 8).expand(2, 4, 8, 8), torch.tensor([0.5, 0.5])
     cut = Framing((600, 1000), (51, 0), (64, 64))
-    assert base._time_ids(x, None, [frame_whole((64, 64)), cut]).tolist() == [
+    assert time_ids(x, [frame_whole((64, 64)), cut]).tolist() == [
         [64, 64, 0, 0, 64, 64],
         [1000, 600, 0, 51, 64, 64],
     ]

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lorasmith.bases.anatomy import dissect
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.checkpoint import read_checkpoint
+from lorasmith.bases.detection import detect, examine
+from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.container import Header, TensorEntry, read_container
 from lorasmith.diffusion.parametrisation import Discrete
@@ -53,7 +54,7 @@ def test_sizes_are_read_from_the_shapes(family: str) -> None:
         (True, anatomy_of(family, TRUE[family], (128, 256, 512, 512))),
         (False, anatomy_of(family, SMALL[family])),
     ):
-        assert dissect(header_of(shapes_of(family, true)), Path("a.safetensors")) == anatomy
+        assert examine(Evidence(Path("a.safetensors"), header_of(shapes_of(family, true)))) == anatomy
 
 
 @pytest.mark.parametrize(("family", "unet", "vae"), [("sd1", 686, 248), ("sd2", 686, 248), ("sdxl", 1680, 248)])
@@ -106,7 +107,7 @@ def test_a_checkpoint_denoises(family: str, checkpoints: dict[str, Path]) -> Non
 
 def test_what_keeps_its_dtype_stays_mapped_from_the_file(tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "half.safetensors", "sd1", dtype=torch.float16)
-    parts, _ = read_checkpoint(path, torch.float16)
+    parts = read_checkpoint(detect(path), torch.float16)
     maps = Path("/proc/self/maps")
     if maps.exists():
         lines = [line.split()[0].split("-") for line in maps.read_text().splitlines() if line.endswith(path.name)]
@@ -119,7 +120,7 @@ def test_what_keeps_its_dtype_stays_mapped_from_the_file(tmp_path: Path) -> None
 class TestPrediction:
     def told(self, tmp_path: Path, **more: Any) -> tuple[str, bool]:
         header = header_of(shapes_of("sdxl") | more.pop("marks", {}), **more)
-        anatomy = dissect(header, tmp_path / "m.safetensors")
+        anatomy = examine(Evidence(tmp_path / "m.safetensors", header))
         return str(anatomy.prediction), anatomy.zero_snr
 
     def test_by_marks_metadata_and_neighbour(self, tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_other_models_are_refused_by_name(case: str) -> None:
     family, key = case.split(" ")
     tensors = shapes_of(family) | {key: torch.empty(1)}
     with pytest.raises(BaseError, match=REFUSED[case][1]):
-        dissect(header_of(tensors), Path("a.safetensors"))
+        examine(Evidence(Path("a.safetensors"), header_of(tensors)))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_other_channels_are_refused_by_name(channels: int, word: str) -> None:
     tensors = shapes_of("sd2")
     tensors[f"{UNET}input_blocks.0.0.weight"] = torch.empty(64, channels, 3, 3)
     with pytest.raises(BaseError, match=word):
-        dissect(header_of(tensors), Path("a.safetensors"))
+        examine(Evidence(Path("a.safetensors"), header_of(tensors)))
 
 
 @pytest.mark.parametrize(
@@ -202,21 +203,21 @@ def test_parts_that_are_missing_are_named(left_out: str, word: str) -> None:
     tensors = shapes_of("sd1")
     rest = {key: each for key, each in tensors.items() if not key.startswith(left_out)}
     with pytest.raises(BaseError, match=word):
-        dissect(header_of(rest), Path("a.safetensors"))
+        examine(Evidence(Path("a.safetensors"), header_of(rest)))
 
 
 def test_a_text_encoder_without_layers_is_told() -> None:
     layers = "cond_stage_model.transformer.text_model.encoder.layers."
     tensors = {key: each for key, each in shapes_of("sd1").items() if not key.startswith(layers)}
     with pytest.raises(BaseError, match="another structure or incomplete"):
-        dissect(header_of(tensors), Path("a.safetensors"))
+        examine(Evidence(Path("a.safetensors"), header_of(tensors)))
 
 
 def test_fewer_blocks_are_told() -> None:
     tensors = shapes_of("sdxl")
     del tensors[f"{UNET}input_blocks.7.0.in_layers.2.weight"]
     with pytest.raises(BaseError, match="another structure or incomplete"):
-        dissect(header_of(tensors), Path("a.safetensors"))
+        examine(Evidence(Path("a.safetensors"), header_of(tensors)))
 
 
 class TestDamaged:

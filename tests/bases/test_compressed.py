@@ -25,11 +25,13 @@ from lorasmith.bases.compressed import (
     turn_compressed,
     weight_storage,
 )
+from lorasmith.bases.families import find_family
+from lorasmith.bases.families.stable_diffusion import ENDS
 from lorasmith.bases.precision import Weights
 from lorasmith.events import StepDone, finish
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.recipe.estimates import COMPRESSED_SHARE, FAMILY_COSTS, estimate_memory
+from lorasmith.recipe.estimates import COMPRESSED_SHARE, estimate_memory
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.loop import train
 from tests.adapters import drawing
@@ -84,13 +86,13 @@ def test_a_scale_for_each_row_loses_less_than_one_for_all() -> None:
 
 def test_the_embedded_base_computes_what_it_did_to_the_stated_error() -> None:
     base = load_base("doodle")
-    x = torch.randn(2, base.latent_channels, 16, 16, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, *base.latent_shape((128, 128)), generator=torch.Generator().manual_seed(1))
     t = torch.tensor([0.1, 0.7])
     with torch.no_grad():
         context = base.encode(["", ""])
     with torch.no_grad():
         expected = base.denoise(x, t, context)
-    whole = {path: cast(Tensor, layer.weight) for path, layer in compressible_layers(base.denoiser)}
+    whole = {path: cast(Tensor, layer.weight) for path, layer in compressible_layers(base.denoiser, ENDS)}
     for form in FORMS:
         for path, weight in whole.items():
             layer = base.denoiser.get_submodule(path)
@@ -114,7 +116,7 @@ def test_a_compressed_base_takes_a_byte_a_weight_and_computes_about_the_same(
         *zip((e.model for e in full.text_encoders), (e.model for e in small.text_encoders), strict=True),
     ):
         layers = compressed_layers(part)
-        weights = {path: cast(Tensor, layer.weight) for path, layer in compressible_layers(whole)}
+        weights = {path: cast(Tensor, layer.weight) for path, layer in compressible_layers(whole, ENDS)}
         assert len(layers) == len(weights) > 10
         before = sum(tensor.nbytes for tensor in whole.state_dict().values())
         after = sum(tensor.nbytes for tensor in part.state_dict().values())
@@ -154,9 +156,9 @@ def form(request: pytest.FixtureRequest) -> Weights:
 def toys(form: Weights) -> tuple[Base, Base]:
     """The toy base compressed, and a plain one that has the weights which the compressed one widens."""
     small, plain = toy_base(), toy_base()
-    compress_model(small.denoiser, form, torch.float32)
+    compress_model(small.denoiser, form, torch.float32, ENDS)
     small.weights = form
-    for path, layer in compressible_layers(plain.denoiser):
+    for path, layer in compressible_layers(plain.denoiser, ENDS):
         cast(nn.Linear, layer).weight.data = cast(Tensor, small.denoiser.get_submodule(path).weight)
     assert len(compressed_layers(small.denoiser)) == 10
     return small, plain
@@ -274,7 +276,7 @@ def test_a_picture_says_how_the_weights_were_kept_and_is_never_merged(tiny_base_
 
 def test_the_plan_s_memory_knows_of_it() -> None:
     whole, small = (estimate_memory(Recipe(epochs=1, weights=form), 512 * 512) for form in WORDS)
-    assert whole - small == pytest.approx(0.75 * COMPRESSED_SHARE * FAMILY_COSTS["doodle"].weight_bytes, rel=1e-3)
+    assert whole - small == pytest.approx(0.75 * COMPRESSED_SHARE * find_family("doodle").cost.weight_bytes, rel=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +337,7 @@ def test_a_file_and_its_full_base_agree(half_file: Path) -> None:
     small = load_base(half_file, torch.float32, "epsilon", "int8")
     layers = compressed_layers(small.denoiser)
     assert len(layers) > 100
-    for layer, (_, whole) in zip(layers, compressible_layers(full.denoiser), strict=True):
+    for layer, (_, whole) in zip(layers, compressible_layers(full.denoiser, ENDS), strict=True):
         codes, scales = compress(cast(Tensor, whole.weight), "int8")
         assert torch.equal(layer.codes, codes)
         assert torch.equal(layer.scales, scales)

@@ -11,8 +11,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
+from lorasmith.bases.families.unet_layers import text_targets, unet_targets
 from lorasmith.bases.library_logs import quiet_libraries
-from lorasmith.bases.targets import TargetLayer, text_targets, unet_targets
+from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import BaseError
 
 SD1: dict[str, Any] = {

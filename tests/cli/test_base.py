@@ -12,7 +12,7 @@ import torch
 from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.bases.base import load_base
 from lorasmith.bases.doodle import doodle_folder
-from lorasmith.bases.folders import read_config
+from lorasmith.bases.families.evidence import read_config
 from lorasmith.cli.main import run
 from tests.adapters.drawing import trained_adapter
 from tests.checkpoints import write_checkpoint

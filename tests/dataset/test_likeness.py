@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from lorasmith.dataset.evidence import Group
 from lorasmith.dataset.likeness import Portrait, group_images
 from lorasmith.images.fingerprints import Fingerprint, take_fingerprint
-from lorasmith.images.looks import Look, take_inner_look, take_look
+from lorasmith.images.looks import Look, take_fine_look, take_inner_look, take_look
 from tests.images.drawings import draw
 from tests.images.test_looks import face
 
@@ -28,8 +28,9 @@ def portrait(name: str, image: Image.Image, *, sha256: str | None = None) -> Por
         False,
         made,
         lambda: take_look(image),
-        lambda: take_inner_look(image),
+        lambda: take_inner_look(image, made.borders),
         lambda: take_inner_look(image, 1),
+        lambda: take_fine_look(image),
     )
 
 
@@ -209,3 +210,28 @@ def test_looks_are_asked_where_hashes_agree_only() -> None:
     portraits = [asking(str(seed), draw(seed)) for seed in range(10)]
     group_images([*portraits, asking("copy", draw(3).resize((128, 128)))])
     assert sorted(set(asked)) == ["3", "copy"]
+
+
+def bust(shirt: str) -> Image.Image:
+    """A person whose shirt reaches the lower edge."""
+    image = Image.new("RGB", (512, 768), "white")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((156, 80, 356, 330), fill="brown")
+    pen.ellipse((176, 120, 336, 320), fill="#ffe0c0", outline="black")
+    pen.rectangle((150, 330, 362, 767), fill=shirt, outline="black")
+    return image
+
+
+def test_a_flat_part_at_one_side_is_no_border() -> None:
+    shirts = [portrait(colour, bust(colour)) for colour in ("red", "darkgreen", "white", "navy")]
+    assert group_images(shirts) == ()
+    assert {shirt.fingerprint.borders for shirt in shirts} <= {0, 1}
+
+
+def test_the_sharp_one_of_many_blurs_stays_though_they_are_larger_files() -> None:
+    image = draw(3, (512, 512))
+    copies = [
+        replace(portrait(f"blurred_{sigma}", image.filter(ImageFilter.GaussianBlur(sigma))), size=5000 * sigma)
+        for sigma in (3, 6, 9, 12, 16)
+    ]
+    assert {group.keep for group in group_images([*copies, portrait("sharp", image)])} == {"sharp"}

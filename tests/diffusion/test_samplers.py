@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 from lorasmith.diffusion.parametrisation import Discrete, parametrisation_from_config
-from lorasmith.diffusion.samplers import SAMPLERS, Run, begin, count_evaluations, find_sampler, start
+from lorasmith.diffusion.samplers import (
+    SAMPLERS,
+    Noisy,
+    Run,
+    Sampler,
+    Walk,
+    begin,
+    count_evaluations,
+    find_sampler,
+    start,
+)
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES, SigmaTable, find_schedule, get_sigmas
 from lorasmith.errors import UsageError
 from tests.diffusion.walking import follow
@@ -200,3 +210,21 @@ def test_names() -> None:
         find_sampler("xyz")
     with pytest.raises(UsageError, match='Did you mean "Karras"'):
         find_schedule("karas")
+
+
+def test_a_sampler_is_one_entry() -> None:
+    assert all(sampler.curve in SCHEDULE_NAMES for sampler in SAMPLERS.values())
+
+    def leap(x: Tensor, run: Run) -> Walk:
+        """Straight to what is seen in the first noise."""
+        return (yield Noisy(x, run.sigmas[0], 0))
+
+    entry = SAMPLERS.register(Sampler("Leap", leap, "Leap", "Karras"))
+    try:
+        assert find_sampler("leap") == "Leap"
+        sigmas = get_sigmas("Automatic", "Leap", table(), 3)
+        assert sigmas == get_sigmas("Karras", "Euler", table(), 3)
+        target = torch.ones(SHAPE)
+        assert torch.equal(walk("Leap", sigmas, lambda *_: target)[0], target)
+    finally:
+        SAMPLERS.remove(entry)

@@ -11,9 +11,10 @@ import torch
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.families import FAMILIES
 from lorasmith.errors import PromptError
 from lorasmith.events import finish
-from lorasmith.generation.blocks import LAYOUTS, split_by_blocks
+from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
@@ -28,8 +29,9 @@ def tiny_base(tiny_base_folder: Path) -> Base:
 
 
 def test_every_layout_counts_right() -> None:
-    assert tuple(LAYOUTS) == BLOCK_COUNTS
-    assert all(2 + len(ins) + len(outs) == count for count, (ins, outs) in LAYOUTS.items())
+    layouts = [layout for family in FAMILIES for layout in family.block_layouts.items()]
+    assert tuple(sorted({count for count, _ in layouts})) == BLOCK_COUNTS
+    assert all(len(blocks) == count for count, blocks in layouts)
 
 
 def test_layers_fall_to_their_blocks(tiny_base: Base) -> None:

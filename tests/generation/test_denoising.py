@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from lorasmith.bases.base import Base, load_base
+from lorasmith.diffusion.parametrisation import Flow
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Preview, Progress, finish
 from lorasmith.generation.noise import first_noise, turn
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.pixels import fit_image
+from lorasmith.generation.pixels import fit_image, to_image
 from lorasmith.generation.prepare import count_init_steps
 from lorasmith.generation.spec import Hires, InitImage, PictureSpec, Variation
 
@@ -195,3 +198,27 @@ def _decoded(base: Base, z: torch.Tensor) -> Image.Image:
 def test_wrong_values(tiny_base: Base, values: dict[str, object], message: str) -> None:
     with pytest.raises(LorasmithError, match=message):
         Pipeline(tiny_base).check(PictureSpec("a", **values))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M", "Heun", "DPM++ SDE", "DDIM"])
+def test_a_flow_s_velocity_is_followed(tiny_base: Base, sampler: str) -> None:
+    """A denoiser that knows the picture, n - x_0 = (x_t - x_0) / t: all noise leads to it."""
+    base = replace(tiny_base, parametrisation=Flow(3.0))
+    x_0 = base.encode_images(torch.zeros(1, 3, 64, 64))
+    told: list[float] = []
+
+    def denoise(x_t: Tensor, t: Tensor, *_: object) -> Tensor:
+        told.extend(t.tolist())
+        return (x_t - x_0) / t.view(-1, 1, 1, 1).float()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Base, "denoise", lambda _self, *more: denoise(*more))
+        spec = PictureSpec("red", seed=2, steps=5, sampler=sampler, schedule="Simple")
+        (drawn,) = draw(base, spec)
+        assert max(told) == 1.0
+        told.clear()
+        (again,) = draw(base, replace(spec, init=InitImage(start(), strength=0.4)))
+        assert max(told) == pytest.approx(3 * 0.6 / (1 + 2 * 0.6))  # the last three of five steps, shifted
+    known = np.asarray(to_image(base.decode_latents(x_0)), int)
+    for picture in (drawn, again):
+        assert np.abs(pixels(picture.image) - known).max() <= 2

@@ -15,9 +15,9 @@ from lorasmith.images.fingerprints import (
     content_box,
     fingerprint,
     hash_both_ways,
-    reblur_ratio,
     take_fingerprint,
 )
+from lorasmith.images.sharpness import measure_blur
 from tests.images.drawings import draw
 
 SEEDS = range(40)
@@ -72,7 +72,7 @@ def test_reblur_ratio_orders_sharp_enlarged_and_blurred() -> None:
         enlarged = small.resize((256, 256), Image.Resampling.BICUBIC)
         blurred = sharp.filter(ImageFilter.GaussianBlur(3))
         pale = Image.blend(sharp, Image.new("RGB", sharp.size, "white"), 0.5)
-        ratios = [reblur_ratio(np.asarray(image.convert("L"))) for image in (sharp, pale, enlarged, blurred)]
+        ratios = [measure_blur(np.asarray(image.convert("L"))) for image in (sharp, pale, enlarged, blurred)]
         assert max(ratios[:2]) < 0.06 < 0.1 < ratios[2] < ratios[3], (seed, ratios)
 
 
@@ -86,7 +86,7 @@ def test_reblur_ratio_against_a_slow_blur() -> None:
         for i in range(9)
         for j in range(9)
     )
-    assert reblur_ratio(grey.astype(np.uint8)) == pytest.approx(float(np.var(smooth) / edges.var()), rel=0.15)
+    assert measure_blur(grey.astype(np.uint8)) == pytest.approx(float(np.var(smooth) / edges.var()), rel=0.15)
 
 
 def test_a_strong_blur_is_not_lost_in_rounding() -> None:
@@ -123,8 +123,8 @@ def test_a_sky_with_something_sharp_in_it_is_sharp_and_blurred_when_that_is() ->
 
 
 def test_a_blank_or_tiny_picture_is_not_blurred() -> None:
-    assert reblur_ratio(np.full((64, 64), 7, np.uint8)) == 0.0
-    assert reblur_ratio(np.eye(5, dtype=np.uint8)) == 0.0
+    assert measure_blur(np.full((64, 64), 7, np.uint8)) == 0.0
+    assert measure_blur(np.eye(5, dtype=np.uint8)) == 0.0
 
 
 def test_the_hash_of_a_symmetric_drawing_is_no_chance() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lorasmith.bases.families import find_family
 from lorasmith.project import SubjectKind
 from lorasmith.recipe.handover import kohya_buckets, kohya_general
 from lorasmith.recipe.presets import preset
@@ -9,7 +10,7 @@ from lorasmith.recipe.recipe import Recipe
 
 
 def test_the_preset_in_kohyas_words() -> None:
-    recipe = Recipe.model_validate(preset(SubjectKind.CHARACTER, "sdxl"))
+    recipe = Recipe.model_validate(preset(SubjectKind.CHARACTER, find_family("sdxl")))
     assert kohya_general(recipe) == {
         "shuffle_caption": True,
         "keep_tokens": 1,
@@ -28,7 +29,7 @@ def test_the_preset_in_kohyas_words() -> None:
 
 
 def test_without_buckets_their_bounds_are_not_told() -> None:
-    values = preset(SubjectKind.STYLE, "doodle") | {"bucket": {"enabled": False}}
+    values = preset(SubjectKind.STYLE, find_family("doodle")) | {"bucket": {"enabled": False}}
     assert kohya_buckets(Recipe.model_validate(values)) == {
         "resolution": [128, 128],
         "batch_size": 4,

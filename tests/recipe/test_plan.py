@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lorasmith.bases.families import find_family
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.images.opening import ImageFacts
 from lorasmith.recipe.estimates import (
     CHECKPOINTING_FIXED_TIME,
     CHECKPOINTING_TIME,
-    FAMILY_COSTS,
     FORWARD,
     encoding_work,
     knows_pace,
@@ -141,7 +141,7 @@ def test_what_is_drawn_and_held_out_takes_time() -> None:
         return make_plan(recipe, dataset((512, 512, 8)), pace=1e-6, held=held)
 
     plain = plan()
-    drawn = 6 * 512 * 512 * (2 * FORWARD * 10 + FAMILY_COSTS["doodle"].encoding) * 1e-6
+    drawn = 6 * 512 * 512 * (2 * FORWARD * 10 + find_family("doodle").cost.encoding) * 1e-6
     prior = plan(preserve={"kind": "prior", "pictures": 6, "steps": 10})
     assert prior.preparing - plain.preparing == pytest.approx(drawn)
     sampled = plan(sample={"prompts": ["a", "b", "c"], "steps": 10})

@@ -8,23 +8,24 @@ import pytest
 from pydantic import BaseModel
 
 from lorasmith.bases.detection import family_of
+from lorasmith.bases.families import FAMILIES, find_family
 from lorasmith.errors import RecipeError
 from lorasmith.project import SubjectKind
 from lorasmith.recipe.durations import Duration
-from lorasmith.recipe.presets import PRESETS, explain_preset, preset
-from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, write_recipe
+from lorasmith.recipe.presets import explain_preset, preset
+from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, recipe_values, write_recipe
 from tests.projects import build_project
 
 
 @pytest.mark.parametrize("kind", SubjectKind)
-@pytest.mark.parametrize("family", sorted(PRESETS))
+@pytest.mark.parametrize("family", sorted(FAMILIES.names()))
 def test_every_preset_is_a_recipe(kind: SubjectKind, family: str) -> None:
-    recipe = Recipe.model_validate(preset(kind, family))
+    recipe = Recipe.model_validate(preset(kind, find_family(family)))
     assert parse_recipe(write_recipe(recipe), where="recipe.toml") == recipe
 
 
 def test_numbers_of_r4_and_r5() -> None:
-    character = Recipe.model_validate(preset(SubjectKind.CHARACTER, "sdxl"))
+    character = Recipe.model_validate(preset(SubjectKind.CHARACTER, find_family("sdxl")))
     assert (character.lr.unet, character.lr.text_encoder) == (5e-4, 5e-5)
     assert (character.rank, character.alpha, character.target_steps, character.epochs) == (16, 8, 1120, 1)
     assert (character.optimizer.name, character.schedule.name, character.schedule.cycles) == (
@@ -35,7 +36,7 @@ def test_numbers_of_r4_and_r5() -> None:
     assert (character.batch_size, character.resolution, character.clip_skip) == (3, (1024, 1024), 2)
     assert (character.loss.min_snr_gamma, character.noise.offset, character.flip) == (5, 0.1, False)
     assert (character.caption.shuffle, character.caption.keep_tokens, character.bucket.enabled) == (True, 1, True)
-    concept = Recipe.model_validate(preset(SubjectKind.CONCEPT, "sdxl"))
+    concept = Recipe.model_validate(preset(SubjectKind.CONCEPT, find_family("sdxl")))
     assert (concept.rank, concept.alpha, concept.target_steps) == (8, 4, 1105)
 
 
@@ -46,7 +47,7 @@ def test_the_file_overlays_the_preset_and_set_overlays_the_file(tmp_path: Path) 
     assert (recipe.lr.unet, recipe.lr.text_encoder) == (2e-4, 0)
     assert recipe.resolution == (64, 96)
     assert recipe.save_every == Duration(2, "epochs")
-    assert recipe.batch_size == PRESETS["doodle"]["*"]["batch_size"]
+    assert recipe.batch_size == find_family("doodle").presets["*"].values["batch_size"]
 
 
 def test_epochs_given_drop_the_preset_s_target(tmp_path: Path) -> None:
@@ -105,9 +106,9 @@ def test_family_from_the_config_alone(tmp_path: Path) -> None:
     config = tmp_path / "unet" / "config.json"
     for width, family in ((768, "sd1"), (1024, "sd2"), (2048, "sdxl")):
         config.write_text(f'{{"cross_attention_dim": {width}}}')
-        assert family_of(str(tmp_path)) == family
-    assert family_of(str(tmp_path / "absent")) == "sd1"
-    assert family_of("doodle") == "doodle"
+        assert family_of(str(tmp_path)).name == family
+    assert family_of(str(tmp_path / "absent")).name == "sd1"
+    assert family_of("doodle").name == "doodle"
 
 
 @pytest.mark.parametrize(
@@ -150,9 +151,9 @@ def test_an_optimizer_brings_what_it_calls_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", SubjectKind)
-@pytest.mark.parametrize("family", sorted(PRESETS))
+@pytest.mark.parametrize("family", sorted(FAMILIES.names()))
 def test_every_preset_explains_its_numbers(kind: SubjectKind, family: str) -> None:
-    values, reasons = preset(kind, family), explain_preset(kind, family)
+    values, reasons = preset(kind, find_family(family)), explain_preset(kind, find_family(family))
     assert len(reasons) >= 3
     assert f"rank {values['rank']}, alpha {values['alpha']}" in reasons[0]
     assert f"{values['target_steps']} steps" in reasons[0]
@@ -170,3 +171,26 @@ def test_every_key_has_its_words() -> None:
 
     look(Recipe, "")
     assert not bare
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "message"),
+    [
+        ("algorithm", "lokrr", r'algorithm = .lokrr.: unknown algorithm. Did you mean "lokr"?'),
+        ("algorithm", "glora", "is not trained. Those are: lora, dylora, ia3, loha, lokr, norm."),
+        ("optimizer.name", "adamv", r'optimizer.name = .adamv.: unknown optimizer. Did you mean "adamw"?'),
+        ("schedule.name", "cosin", r'unknown learning-rate schedule. Did you mean "cosine"?'),
+    ],
+)
+def test_what_is_not_there_is_refused_with_the_nearest_name(tmp_path: Path, key: str, name: str, message: str) -> None:
+    project = build_project(tmp_path, "", base="doodle")
+    with pytest.raises(RecipeError, match=message.replace("?", r"\?")):
+        read_recipe(project, {key: name})
+
+
+def test_keys_of_older_files_are_read(tmp_path: Path) -> None:
+    project = build_project(tmp_path, 'algorithm = "dylora"\ndylora_block = 2', base="doodle")
+    recipe = read_recipe(project)
+    assert recipe_values(recipe)["dylora"] == {"block": 2}
+    assert "dylora_block" not in recipe_values(recipe)
+    assert parse_recipe(write_recipe(recipe), where="it") == recipe

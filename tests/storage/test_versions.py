@@ -168,12 +168,12 @@ def test_records_of_every_version(version: int, tmp_path: Path) -> None:
     db.close()
     kept = Store(tmp_path)
     (waiting,) = kept.unfinished()
-    assert (waiting.id, waiting.face, waiting.items[0].order.prompt) == ("two", "webui", "a hat")
+    assert (waiting.id, waiting.face, waiting.items[0].spec.prompt) == ("two", "webui", "a hat")
     done = kept.job("one")
     assert done is not None
     assert (done.client, done.state, done.created) == ("me", "done", 1.0)
     (picture,) = kept.pictures()
-    assert (picture.id, picture.prompt, picture.kind, picture.order) == ("00ff", "a hat", "picture", None)
+    assert (picture.id, picture.prompt, picture.kind, picture.spec) == ("00ff", "a hat", "picture", None)
     assert kept.thumbnail("00ff") == b"jpg"
     assert kept.options() == {"emphasis": "None"}
     kept.set_job("two", "failed")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lorasmith.training.optimizers import FlatGroup
+from lorasmith.optimizers.flat import FlatGroup
 from lorasmith.training.steps.averaging import Average
 
 

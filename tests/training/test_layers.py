@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from lorasmith.adapters.bank import AdapterBank
-from lorasmith.adapters.surgery.blocks import block_of
 from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError, RecipeError
 from lorasmith.recipe.recipe import Recipe
@@ -25,7 +24,7 @@ def settings(**values: Any) -> RunSettings:
 
 def test_blocks_have_ranks_of_their_own(tiny_base: Base) -> None:
     adapter = fresh_adapter(tiny_base, settings(blocks={"rank": {"IN": 2, "M00": 8, "OUT": 0}, "alpha": {"M": 3}}))
-    by_block = {block_of(name): (layer.rank, layer.alpha) for name, layer in adapter.layers.items()}
+    by_block = {tiny_base.layers[name].block: (layer.rank, layer.alpha) for name, layer in adapter.layers.items()}
     assert by_block["TE"] == (4, 2)
     assert by_block["M00"] == (8, 3)
     assert {fit for block, fit in by_block.items() if block.startswith("IN")} == {(2, 2)}
@@ -44,7 +43,7 @@ def test_a_rate_of_0_leaves_a_part_alone(tiny_base: Base) -> None:
     adapter = fresh_adapter(tiny_base, settings(lr={"unet": 0, "text_encoder": 1e-4}))
     assert {tiny_base.layers[name].part for name in adapter.layers} == {"te"}
     none_in = fresh_adapter(tiny_base, settings(blocks={"lr": {"IN": 0}}))
-    assert not any(block_of(name).startswith("IN") for name in none_in.layers)
+    assert not any(tiny_base.layers[name].block.startswith("IN") for name in none_in.layers)
 
 
 def test_groups_learn_at_their_rates(tiny_base: Base) -> None:
@@ -53,7 +52,7 @@ def test_groups_learn_at_their_rates(tiny_base: Base) -> None:
     )
     bank = AdapterBank(tiny_base, [fresh_adapter(tiny_base, values)], trainable=True)
     rates, factors = group_factors(bank, 0, LayerChoice(tiny_base, values.layers))
-    blocks = {block_of(name) for name, _, _ in bank.layer_adapters(0)}
+    blocks = {tiny_base.layers[name].block for name, _, _ in bank.layer_adapters(0)}
     assert blocks >= {"IN01", "M00", "TE"}
     assert rates["text_encoder"] == pytest.approx(1e-4)
     assert rates["text_encoder up"] == pytest.approx(16e-4)
@@ -70,7 +69,7 @@ def test_curves_over_the_depth(tiny_base: Base, curve: str, first: float, last: 
     choice = LayerChoice(tiny_base, settings(blocks={"lr": curve}).layers)
     flat = LayerChoice(tiny_base, settings().layers)
     names = [name for name, target in tiny_base.targets.items() if target.part == "unet"]
-    by_block = {block_of(name): choice.rate(name) / flat.rate(name) for name in names}
+    by_block = {tiny_base.layers[name].block: choice.rate(name) / flat.rate(name) for name in names}
     ordered = [by_block[block] for block in sorted(by_block, key=lambda each: ("IMO".index(each[0]), each))]
     assert [ordered[0], ordered[-1]] == pytest.approx([first, last], abs=1e-9)
     middle = ordered[len(ordered) // 2]

@@ -14,7 +14,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.text.options import PLAIN_TEXT
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.errors import RecipeError
+from lorasmith.diffusion.parametrisation import Flow
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.rows.source import MicroBatch, Rows
@@ -155,11 +155,33 @@ def test_checkpointing_changes_nothing_but_memory(tiny_base: Base) -> None:
     assert sum(float(one.abs().sum()) for one, _ in pairs) > 0
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{"loss": {"scale_v": True}}, {"noise": {"zero_terminal_snr": True}}],
-    ids=["scale_v", "zero_terminal_snr"],
-)
-def test_what_needs_a_v_prediction_base_says_so(tiny_base: Base, values: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="predicts noise"):
-        Objective(tiny_base, settings(**values).loss)
+def test_a_mask_covers_all_frames(tiny_base: Base) -> None:
+    """Latents (B, C, F, H, W) are masked in each frame as a picture's."""
+    objective = Objective(tiny_base, settings(loss={"mask": "alpha"}).loss)
+    output = torch.randn(3, 4, 2, 8, 8, generator=key_generator(0))
+    mask = (torch.rand(3, 1, 8, 8, generator=key_generator(1)) > 0.5).float()
+    framed = replace(noisy_batch().learned, mask=mask)
+    losses = objective._row_losses(output, torch.zeros_like(output), framed)
+    each = [objective._row_losses(output[:, :, f], torch.zeros(3, 4, 8, 8), framed) for f in range(2)]
+    torch.testing.assert_close(losses, torch.stack(each).mean(dim=0))
+
+
+def test_a_flow_s_loss_row_by_row(tiny_base: Base) -> None:
+    """x_t = (1 - t) x_0 + t n, and n - x_0 is asked for, whatever the denoiser is."""
+    base = replace(tiny_base, parametrisation=Flow(3.0))
+    bank = bank_with_effect(base)
+    batch = MicroBatch((64, 64), rows(3, 1, ("zbk", "zbk, red hat", "")), rows(1, 2, ("smile",)))
+    with bank.attached(), torch.no_grad():
+        loss = loss_of(Objective(base, settings(preserve={"kind": "images"}).loss), base, bank, batch)
+
+    def error(part: Rows, row: int) -> torch.Tensor:
+        x_0, noise, t = part.x_0[row : row + 1], part.noise[row : row + 1], float(part.t[row])
+        with bank.attached(), torch.no_grad():
+            bank.set_strengths(torch.ones(1, 1))
+            context = base.encode([part.captions[row]])
+            output = base.denoise((1 - t) * x_0 + t * noise, torch.tensor([t]), context, (64, 64))
+        return (output - (noise - x_0)).square().mean()
+
+    assert batch.preserved is not None
+    torch.testing.assert_close(loss.learned, torch.stack([error(batch.learned, row) for row in range(3)]).mean())
+    torch.testing.assert_close(loss.preserved, error(batch.preserved, 0))

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.family import family_of_adapter
 from lorasmith.adapters.files import load_adapter, read_tensors
 from lorasmith.adapters.header import HashReport, check_hashes
 
-TEXT_WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 TOP_TAGS = 12
 
 
@@ -64,12 +62,13 @@ def describe(path: Path | str) -> Description:
     file = Path(path)
     adapter = load_adapter(file)
     tensors = read_tensors(file)
+    family = family_of_adapter(adapter)
     return Description(
         path=file,
         adapter=adapter,
         keys=len(tensors),
         dtype=Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()).most_common(1)[0][0],
-        family=_family(tensors, adapter),
+        family=None if family is None else family.name,
         hashes=check_hashes(tensors, adapter.metadata),
         tags=_tags(adapter),
     )
@@ -88,19 +87,6 @@ def problems_of(description: Description) -> list[str]:
     if recorded_rank not in (None, "Dynamic", "None", str(description.adapter.rank)):
         problems.append(f"its metadata say rank {recorded_rank}, its tensors have {description.adapter.rank}.")
     return problems
-
-
-def _family(tensors: dict[str, Tensor], adapter: Adapter) -> str | None:
-    """By the width of the text that its cross-attention reads, by names, by the metadata: in order of trust."""
-    for name, factors in adapter.layers.items():
-        if name.endswith("attn2_to_k"):
-            width = factors.extent[1] if len(factors.extent) > 1 else None
-            if width in TEXT_WIDTHS:
-                return TEXT_WIDTHS[width]
-    if any(key.startswith(("lora_te2_", "text_encoder_2.", "lora_unet_input_blocks_")) for key in tensors):
-        return "sdxl"
-    version = adapter.metadata.get("ss_base_model_version", "")
-    return next((family for family in ("sdxl", "sd2", "sd1") if version.replace("_v", "").startswith(family)), None)
 
 
 def _tags(adapter: Adapter) -> tuple[tuple[str, int], ...]:

@@ -21,14 +21,8 @@ from lorasmith.errors import AdapterError
 
 LEGACY_BEGIN, LEGACY_LENGTH = 0x100000, 0x10000
 MODEL_HASH, LEGACY_HASH = "sshs_model_hash", "sshs_legacy_hash"
-ARCHITECTURES = {
-    "sd1": "stable-diffusion-v1/lora",
-    "doodle": "stable-diffusion-v1/lora",
-    "sd2": "stable-diffusion-v2-512/lora",
-    "sd2v": "stable-diffusion-v2-768-v/lora",
-    "sdxl": "stable-diffusion-xl-v1-base/lora",
-}
-VERSIONS = {"sd1": "sd_v1", "doodle": "sd_v1", "sd2": "sd_v2", "sd2v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
+PREDICTION_TYPES = {"epsilon": "epsilon", "v_prediction": "v"}
+"""modelspec's words; it has none for a flow, whose files go without (as sd-scripts')."""
 
 
 def build_header(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -45,13 +39,13 @@ def build_header(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def network_facts(adapter: Adapter, base: Base) -> dict[str, Any]:
     """The `ss_*` facts that no file should lack: what the network is, and which base it was made on."""
-    family = _version_key(base)
+    family = base.family.header_facts(base.parametrisation.prediction)
     conv = sorted({factors.rank for name, factors in adapter.layers.items() if base.layers[name].kind == "conv3"})
     args = {"conv_dim": str(conv[0])} if len(conv) == 1 else {}
     module, algo = _network_module(adapter)
     return {
-        "ss_v2": base.family.name == "sd2",
-        "ss_base_model_version": VERSIONS[family],
+        "ss_v2": family.v2,
+        "ss_base_model_version": family.version,
         "ss_network_module": module,
         "ss_network_dim": adapter.rank,
         "ss_network_alpha": adapter.alpha,
@@ -87,26 +81,20 @@ def modelspec(
     """modelspec 1.0.1 fields. `size` is (width, height); `thumbnail` a data URL; `more` e.g. author, description,
     license, tags, usage_hint, without their prefix. Empty fields are left out."""
     width, height = size or (base.resolution, base.resolution)
+    family = base.family.header_facts(base.parametrisation.prediction)
     fields = {
         "sai_model_spec": "1.0.1",
-        "architecture": ARCHITECTURES[_version_key(base)],
-        "implementation": "https://github.com/Stability-AI/generative-models"
-        if base.family.name == "sdxl"
-        else "diffusers",
+        "architecture": family.architecture,
+        "implementation": family.implementation,
         "title": title,
         "resolution": f"{width}x{height}",
         "date": when.replace(tzinfo=None, microsecond=0).isoformat(),
-        "prediction_type": "v" if base.parametrisation.prediction == "v_prediction" else "epsilon",
+        "prediction_type": PREDICTION_TYPES.get(base.parametrisation.prediction, ""),
         "trigger_phrase": trigger,
         "thumbnail": thumbnail,
         **more,
     }
     return {f"modelspec.{key}": value for key, value in fields.items() if value}
-
-
-def _version_key(base: Base) -> str:
-    v = base.family.name == "sd2" and base.parametrisation.prediction == "v_prediction"
-    return "sd2v" if v else base.family.name
 
 
 def payload_hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.layers.factors import LayerFactors
+from lorasmith.bases.families import FAMILIES
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
 from lorasmith.remedies import Action, Do
 
-OWNERS = {"unet.": "lora_unet_", "text_encoder.": "lora_te_", "text_encoder_2.": "lora_te2_"}
 PEFT_ROOT = "base_model.model."
 MAX_CONFIG = 10_000_000
 _ENDINGS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -42,24 +42,35 @@ _ENDINGS: tuple[tuple[re.Pattern[str], str], ...] = (
 _TEXT_ATTENTION = re.compile(r"\.self_attn\.to_([qkv]|out\.0)$")
 
 
+def known_owners() -> dict[str, str]:
+    """How the keys of diffusers and PEFT begin, and how kohya's names for the same layers do, over all families. What
+    several families say is as the first one has it: a base knows its layers by the others' prefixes, too."""
+    owners: dict[str, str] = {}
+    for family in reversed(list(FAMILIES)):
+        for dotted, prefix in family.dotted_names.items():
+            owners.setdefault(dotted, prefix)
+    return owners
+
+
 def to_kohya_keys(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], where: object) -> dict[str, Tensor]:
     """The tensors under kohya's keys; files that have them already pass through. Raises AdapterError.
 
     PEFT keeps alpha in a configuration, which diffusers writes into the metadata; it becomes one alpha a layer.
     """
-    if not any(key.startswith((*OWNERS, PEFT_ROOT)) for key in tensors):
+    owners = known_owners()
+    if not any(key.startswith((*owners, PEFT_ROOT)) for key in tensors):
         return dict(tensors)
     known: dict[str, Tensor] = {}
     unknown: list[str] = []
     config = _peft_config(metadata, where)
     paths: dict[str, tuple[str, str]] = {}
     for key, tensor in tensors.items():
-        split = _split(key)
+        split = _split(key, owners)
         if split is None:
             unknown.append(key)
             continue
         owner, path, suffix = split
-        name = OWNERS[owner] + path.replace(".", "_")
+        name = owners[owner] + path.replace(".", "_")
         known |= _as_kohya(name, suffix, tensor)
         paths[name] = (owner.removesuffix("."), path)
     if unknown:
@@ -157,19 +168,19 @@ def unknown_keys(keys: list[str], where: object) -> AdapterError:
     )
 
 
-def _split(key: str) -> tuple[str, str, str] | None:
+def _split(key: str, owners: Collection[str]) -> tuple[str, str, str] | None:
     """(owner with its dot, dotted path, kohya suffix) of a diffusers or PEFT key."""
-    key = key.removeprefix(PEFT_ROOT) if key.startswith(tuple(PEFT_ROOT + owner for owner in OWNERS)) else key
+    key = key.removeprefix(PEFT_ROOT) if key.startswith(tuple(PEFT_ROOT + owner for owner in owners)) else key
     if key.startswith(PEFT_ROOT):  # PEFT's own file of a bare UNet
         key = f"unet.{key.removeprefix(PEFT_ROOT)}"
-    owner = next((each for each in OWNERS if key.startswith(each)), None)
+    owner = next((each for each in owners if key.startswith(each)), None)
     if owner is None:
         return None
     for ending, replacement in _ENDINGS:
         rewritten, found = ending.subn(replacement, key.removeprefix(owner))
         if found:
             path, suffix = rewritten.split("|")
-            if owner != "unet.":
+            if owner.startswith("text_"):
                 path = _TEXT_ATTENTION.sub(lambda match: f".self_attn.{match[1].removesuffix('.0')}_proj", path)
             return owner, path, suffix
     return None

@@ -12,24 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lorasmith.bases.checkpoint import read_checkpoint
-from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.detection import base_name, detect, find_base
 from lorasmith.bases.families.family import Family
-from lorasmith.bases.folders import Parts, read_folder, weight_files
+from lorasmith.bases.folders import weight_files
 from lorasmith.bases.framing import Framing, frame_whole
-from lorasmith.bases.hardware import Use, choose_device, choose_dtype, skip_divisions, suit_to_cpu
-from lorasmith.bases.hub import fetch_base, is_hub_id
-from lorasmith.bases.pointwise import multiply_pointwise
+from lorasmith.bases.hardware import Use, choose_device, choose_dtype, suit_to_cpu
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
-from lorasmith.bases.targets import TargetLayer, family_targets, norm_targets, text_prefixes
-from lorasmith.bases.text.clip import ClipPromptEncoder, encode_one, encode_two
+from lorasmith.bases.targets import TargetLayer
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
 from lorasmith.bases.text.options import PLAIN_TEXT, TextOptions
-from lorasmith.diffusion.parametrisation import Parametrisation, Prediction, parametrisation_from_config
+from lorasmith.diffusion.parametrisation import Parametrisation, Prediction
 from lorasmith.errors import BaseError
-from lorasmith.project import EMBEDDED
 
 
 @dataclass(eq=False)
@@ -56,16 +51,14 @@ class Base:
     @cached_property
     def layers(self) -> Mapping[str, TargetLayer]:
         """`targets`, and after them the normalisation layers that belong to them."""
-        norms = norm_targets(self.targets.values(), stability_names=self.family.name == "sdxl")
-        return {**self.targets, **{target.name: target for target in norms}}
+        return self.family.layers(self.targets)
 
     def module(self, name: str) -> nn.Module:
         """The live layer of a target or a norm. Raises BaseError when the model lacks what its config promises."""
         if name not in self._modules:
             target = self.layers[name]
-            owners = {"unet": self.denoiser} | {
-                f"text_encoder{'' if i == 0 else '_2'}": encoder.root for i, encoder in enumerate(self.text_encoders)
-            }
+            texts = zip(self.family.text, self.text_encoders, strict=False)
+            owners = {self.family.denoiser_part: self.denoiser} | {part.owner: encoder.root for part, encoder in texts}
             path = target.path.removeprefix("text_model.") if target.part == "te" else target.path
             try:
                 self._modules[name] = owners[target.owner].get_submodule(path)
@@ -73,14 +66,14 @@ class Base:
                 raise BaseError(f"its {target.owner} has no layer {path}.", where=self.folder) from None
         return self._modules[name]
 
-    @property
-    def latent_channels(self) -> int:
-        return int(self.denoiser.config.in_channels)
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of a row of latents, (C, H, W) or (C, F, H, W), for a picture of this width and height."""
+        return self.family.latent_shape(self, size)
 
     @property
     def vae_factor(self) -> int:
         """Pixels per latent along a side."""
-        return _vae_factor(self.vae)
+        return self.family.vae_factor(self)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -99,28 +92,17 @@ class Base:
     @torch.no_grad()
     def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
         """Pixels in [-1, 1] to scaled latents (B, C, H/8, W/8) in the denoiser's dtype; the distribution's mode."""
-        encoded = self.vae.encode(pixels_BCHW.to(self.device, self.vae.dtype))
-        z = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
-        return (z - self._shift).mul(self._scale).to(self.dtype)  # type: ignore[no-any-return]
+        return self.family.encode_images(self, pixels_BCHW.to(self.device, self.vae.dtype)).to(self.dtype)
 
     @torch.no_grad()
     def decode_latents(self, z_BCHW: Tensor) -> Tensor:
         """Scaled latents to pixels (B, 3, 8H, 8W) in [-1, 1], clamped."""
-        z = z_BCHW.to(self.device, self.vae.dtype) / self._scale + self._shift
-        return self.vae.decode(z).sample.clamp(-1, 1)  # type: ignore[no-any-return]
-
-    @property
-    def _scale(self) -> float:
-        return float(self.vae.config.scaling_factor)
-
-    @property
-    def _shift(self) -> float:
-        return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
+        return self.family.decode_latents(self, z_BCHW.to(self.device, self.vae.dtype)).clamp(-1, 1)
 
     @cached_property
     def prompt_encoder(self) -> PromptEncoder:
         """How the family's text encoders read texts."""
-        return ClipPromptEncoder(self.text_encoders, encode_two if len(self.text_encoders) == 2 else encode_one)
+        return self.family.prompt_encoder(self.text_encoders)
 
     def encode(self, texts: Sequence[str], options: TextOptions = PLAIN_TEXT) -> Context:
         """What the denoiser is told of each text: a row for each, differentiable. Raises ValueError for options that
@@ -137,24 +119,12 @@ class Base:
     ) -> Tensor:
         """The denoiser's output for noisy latents (B, C, H, W) at times `t` (B,) in [0, 1].
 
-        SDXL is told each row's framing; without `framings`, a picture that was made at its `size` (width, height), or
-        at the latents' own.
+        Some families are told each row's framing; without `framings`, a picture that was made at its `size` (width,
+        height), or at the latents' own.
         """
-        added: dict[str, Tensor] | None = None
-        if self.family.name == "sdxl":
-            assert context.pooled is not None, "SDXL needs the pooled text"
-            added = {"text_embeds": context.pooled, "time_ids": self._time_ids(x_t, size, framings)}
+        own = (x_t.shape[-1] * self.vae_factor, x_t.shape[-2] * self.vae_factor)
         moment = self.parametrisation.model_time(t).to(x_t.device)
-        out = self.denoiser(
-            x_t, moment, encoder_hidden_states=context.hidden, added_cond_kwargs=added, return_dict=False
-        )
-        return out[0]  # type: ignore[no-any-return]
-
-    def _time_ids(self, x_t: Tensor, size: tuple[int, int] | None, framings: Sequence[Framing] | None = None) -> Tensor:
-        """SDXL micro-conditioning (B, 6): original height and width, crop top and left, target height and width."""
-        own = (x_t.shape[3] * self.vae_factor, x_t.shape[2] * self.vae_factor)
-        rows = [each.time_ids for each in framings or [frame_whole(size or own)]]
-        return torch.tensor(rows, dtype=x_t.dtype, device=x_t.device).expand(x_t.shape[0], 6)
+        return self.family.denoise(self, x_t, moment, context, framings or [frame_whole(size or own)])
 
     @cached_property
     def content_hash(self) -> str:
@@ -185,24 +155,28 @@ def load_base(
     through it tells. `prediction` overrides both. `weights` other than full are kept in a byte each and computed with
     in `dtype`. Raises BaseError.
     """
-    embedded = str(name_or_path) == EMBEDDED
-    path = doodle_folder() if embedded else _locate(name_or_path)
-    if path.is_file():
-        parts, told = read_checkpoint(path, dtype, weights)
-        known = prediction or told
-    else:
-        parts = read_folder(path, dtype, weights)
-        known = prediction or parts.schedule_config.get("prediction_type", "epsilon")
-    skip_divisions(parts.denoiser)
-    multiply_pointwise(parts.denoiser)
-    base = _assembled(EMBEDDED if embedded else _name(name_or_path, path), path, parts)
-    base.weights = weights
-    if known is None:
-        known = probe_prediction(base)
-    config = dict(parts.schedule_config) | {"prediction_type": known}
-    if path.is_file() and parts.family.name == "sdxl" and known == "v_prediction":
-        config["rescale_betas_zero_snr"] = True  # as all SDXL models that predict velocity are trained
-    base.parametrisation = parametrisation_from_config(config)
+    path = find_base(name_or_path)
+    structure = detect(path)
+    family = structure.family
+    parts = family.load(structure, dtype, weights)
+    family.quicken(parts.denoiser)
+    base = Base(
+        name=base_name(name_or_path, path),
+        folder=path,
+        family=family,
+        denoiser=parts.denoiser,
+        text_encoders=tuple(
+            TextEncoder(model, tokenizer, part.prefix)
+            for (model, tokenizer), part in zip(parts.text, family.text, strict=True)
+        ),
+        vae=parts.vae,
+        parametrisation=family.parametrisation(structure, parts.schedule, prediction or structure.prediction),
+        resolution=family.side(parts),
+        targets=family.targets(structure.denoiser, structure.depths),
+        weights=weights,
+    )
+    if family.objective == "noise" and prediction is None and structure.prediction is None:
+        base.parametrisation = family.parametrisation(structure, parts.schedule, probe_prediction(base))
     return base
 
 
@@ -220,40 +194,3 @@ def open_base(
     if device.type == "cpu" and dtype != torch.float32:
         suit_to_cpu(base.denoiser)
     return base
-
-
-def _locate(name_or_path: str | Path) -> Path:
-    """Where a base lies: a path as it is, else a hub id, fetched when needed."""
-    path = Path(name_or_path).expanduser()
-    if not path.exists() and isinstance(name_or_path, str) and is_hub_id(name_or_path):
-        return fetch_base(name_or_path)
-    return path
-
-
-def _name(name_or_path: str | Path, path: Path) -> str:
-    """What a file or folder is called; a base from the hub by its repository, not by the cache's folder."""
-    if isinstance(name_or_path, str) and path != Path(name_or_path).expanduser():
-        return name_or_path.split("/")[1]
-    return path.stem if path.is_file() else path.resolve().name
-
-
-def _assembled(name: str, path: Path, parts: Parts) -> Base:
-    depths = [model.config.num_hidden_layers for _, model, _ in parts.text]
-    return Base(
-        name=name,
-        folder=path,
-        family=parts.family,
-        denoiser=parts.denoiser,
-        text_encoders=tuple(
-            TextEncoder(model, tokenizer, prefix)
-            for (_, model, tokenizer), prefix in zip(parts.text, text_prefixes(parts.family.name), strict=True)
-        ),
-        vae=parts.vae,
-        parametrisation=parametrisation_from_config(parts.schedule_config),
-        resolution=int(parts.denoiser.config.sample_size) * _vae_factor(parts.vae),
-        targets=family_targets(parts.family.name, parts.denoiser.config, depths),
-    )
-
-
-def _vae_factor(vae: Any) -> int:
-    return int(2 ** (len(vae.config.block_out_channels) - 1))

@@ -13,35 +13,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lorasmith.bases.anatomy import Anatomy, dissect
 from lorasmith.bases.clip import SIZE, clip_tokenizer
 from lorasmith.bases.compressed import compress, compressible_layers, turn_compressed
-from lorasmith.bases.folders import Parts
+from lorasmith.bases.families.evidence import Prediction
+from lorasmith.bases.families.family import Parts, Structure
+from lorasmith.bases.families.original import Source, vae_sources
 from lorasmith.bases.library_logs import quiet_libraries
-from lorasmith.bases.original import Source, unet_sources, vae_sources
 from lorasmith.bases.precision import Weights
-from lorasmith.container import Header, read_container
-from lorasmith.diffusion.parametrisation import Prediction
+from lorasmith.container import Header
 from lorasmith.errors import BaseError
 
 Read = Callable[[str], Tensor]
 
 
-def read_checkpoint(path: Path, dtype: torch.dtype, weights: Weights = "full") -> tuple[Parts, Prediction | None]:
-    """Load every part, and say what the file itself tells of its prediction. Raises BaseError."""
+def read_checkpoint(structure: Structure, dtype: torch.dtype, weights: Weights = "full") -> Parts:
+    """Load every part of a single file. Raises BaseError."""
     from safetensors import SafetensorError, safe_open
 
-    header = read_container(path, BaseError, "a base")
-    anatomy = dissect(header, path)
+    path = structure.evidence.path
     try:
         with safe_open(path, framework="pt") as opened, quiet_libraries():
-            parts = _parts(anatomy, header, opened.get_tensor, dtype, weights, path)
+            return _parts(structure, opened.get_tensor, dtype, weights)
     except (SafetensorError, OSError) as fault:
         raise BaseError(f"cannot be read: {fault}.", where=path) from None
-    return parts, anatomy.prediction
 
 
-def empty_models(anatomy: Anatomy) -> dict[str, Any]:
+def empty_models(structure: Structure) -> dict[str, Any]:
     """The parts without memory (on the meta device): unet, vae, text_encoder, text_encoder_2."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -49,22 +46,21 @@ def empty_models(anatomy: Anatomy) -> dict[str, Any]:
     kinds = (CLIPTextModel, CLIPTextModelWithProjection)
     with torch.device("meta"):
         return {
-            "unet": UNet2DConditionModel(**anatomy.unet),
-            "vae": AutoencoderKL(**anatomy.vae),
+            "unet": UNet2DConditionModel(**structure.denoiser),
+            "vae": AutoencoderKL(**structure.vae),
             **{
-                text.owner: kind(CLIPTextConfig(**text.config)) for text, kind in zip(anatomy.text, kinds, strict=False)
+                text.owner: kind(CLIPTextConfig(**text.config))
+                for text, kind in zip(structure.text, kinds, strict=False)
             },
         }
 
 
-def part_sources(anatomy: Anatomy, part: str, model: nn.Module) -> dict[str, Source]:
+def part_sources(structure: Structure, part: str, model: nn.Module) -> Mapping[str, Source]:
     """Key of the part's model -> its place in the checkpoint."""
     keys = model.state_dict().keys()
-    if part == "unet":
-        return unet_sources(keys, anatomy.unet)
     if part == "vae":
-        return vae_sources(keys, len(anatomy.vae["block_out_channels"]))
-    return next(text for text in anatomy.text if text.owner == part).sources(keys)
+        return vae_sources(keys, len(structure.vae["block_out_channels"]))
+    return structure.family.sources(structure, part, keys)
 
 
 def schedule_config(prediction: Prediction, zero_snr: bool) -> dict[str, Any]:
@@ -79,19 +75,23 @@ def schedule_config(prediction: Prediction, zero_snr: bool) -> dict[str, Any]:
     }
 
 
-def _parts(anatomy: Anatomy, header: Header, read: Read, dtype: torch.dtype, weights: Weights, where: Path) -> Parts:
-    models = empty_models(anatomy)
+def _parts(structure: Structure, read: Read, dtype: torch.dtype, weights: Weights) -> Parts:
+    where, header, kept_wide = structure.evidence.path, structure.evidence.header, structure.family.kept_wide
+    assert header is not None
+    models = empty_models(structure)
     for part, model in models.items():
         # NOTE: SDXL's VAE overflows in half precision.
-        own = torch.float32 if part == "vae" and anatomy.vae["force_upcast"] else dtype
+        own = torch.float32 if part == "vae" and structure.vae["force_upcast"] else dtype
         kept: Weights = "full" if part == "vae" else weights
-        _fill(model, part_sources(anatomy, part, model), header, read, own, kept, where)
-    for text in anatomy.text:
+        layers = compressible_layers(model, kept_wide) if kept != "full" else ()
+        compressed = {f"{path}.weight": layer for path, layer in layers}
+        _fill(model, part_sources(structure, part, model), header, read, own, kept, compressed, where)
+    for text in structure.text:
         if text.config["vocab_size"] != SIZE:
             raise BaseError(f"its text encoder knows {text.config['vocab_size']} tokens, CLIP has {SIZE}.", where=where)
-    texts = tuple((text.owner, models[text.owner], clip_tokenizer(text.pad)) for text in anatomy.text)
-    told = schedule_config(anatomy.prediction or "epsilon", anatomy.zero_snr)
-    return Parts(anatomy.family, models["unet"], models["vae"], texts, told)
+    texts = tuple((models[text.owner], clip_tokenizer(text.pad)) for text in structure.text)
+    told = schedule_config(structure.prediction or "epsilon", structure.zero_snr)
+    return Parts(models["unet"], models["vae"], texts, told)
 
 
 def _fill(
@@ -101,6 +101,7 @@ def _fill(
     read: Read,
     dtype: torch.dtype,
     weights: Weights,
+    compressed: Mapping[str, nn.Module],
     where: Path,
 ) -> None:
     """Give an empty model its weights. Raises BaseError for a missing one, another shape, NaN."""
@@ -112,7 +113,6 @@ def _fill(
             where=where,
             hint="It is cut short, or its blocks are not those of its family.",
         )
-    compressed = {} if weights == "full" else {f"{path}.weight": layer for path, layer in compressible_layers(model)}
     state: dict[str, Tensor] = {}
     for key, empty in model.state_dict().items():
         source = sources[key]

@@ -7,7 +7,7 @@ backward pass widens it again. Shapes: o and i a layer's output and input channe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 import torch
@@ -20,8 +20,6 @@ from torch.nn.grad import conv2d_input
 from lorasmith.bases.pointwise import Pointwise
 from lorasmith.bases.precision import Weights
 
-ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "text_projection"})
-"""Parts of a model that stay as they are: all else passes through them, and they are small."""
 _FP8 = torch.float8_e4m3fn
 _INT8_MAX = 127.0
 _PORTION = 2**20
@@ -96,10 +94,10 @@ _KINDS: dict[type[nn.Module], type[_Compressed]] = {
 }
 
 
-def compressible_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The layers of a model that can be kept compressed, by their paths."""
+def compressible_layers(model: nn.Module, kept_wide: Collection[str] = ()) -> Iterator[tuple[str, nn.Module]]:
+    """The layers of a model that can be kept compressed, by their paths; not those in parts that are `kept_wide`."""
     for path, layer in model.named_modules():
-        if type(layer) in _KINDS and not ENDS & set(path.split(".")):
+        if type(layer) in _KINDS and not set(kept_wide) & set(path.split(".")):
             yield path, layer
 
 
@@ -115,9 +113,9 @@ def turn_compressed(layer: nn.Module, codes: Tensor, scales: Tensor, dtype: torc
     turned.overlay, turned.wide_dtype = Overlay(), dtype
 
 
-def compress_model(model: nn.Module, form: Weights, dtype: torch.dtype) -> None:
+def compress_model(model: nn.Module, form: Weights, dtype: torch.dtype, kept_wide: Collection[str] = ()) -> None:
     """Compress every layer of a frozen model that can be, one after another, and bring the rest to `dtype`."""
-    for _, layer in list(compressible_layers(model)):
+    for _, layer in list(compressible_layers(model, kept_wide)):
         turn_compressed(layer, *compress(cast(nn.Linear, layer).weight, form), dtype)
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)

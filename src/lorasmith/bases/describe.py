@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lorasmith.bases.anatomy import dissect
 from lorasmith.bases.base import load_base
-from lorasmith.bases.folders import read_config
 from lorasmith.bases.probe import probe_prediction
-from lorasmith.bases.stored import StoredBase, open_stored
+from lorasmith.bases.stored import open_stored
 
 
 def describe_base(name_or_path: str, probe: bool = False) -> dict[str, Any]:
@@ -18,9 +16,9 @@ def describe_base(name_or_path: str, probe: bool = False) -> dict[str, Any]:
     Raises BaseError when it is no base that is supported.
     """
     stored = open_stored(name_or_path)
-    prediction = _told(stored)
+    prediction = stored.structure.prediction
     if probe:
-        prediction = probe_prediction(load_base(name_or_path, prediction=prediction or "epsilon"))  # type: ignore[arg-type]
+        prediction = probe_prediction(load_base(name_or_path, prediction=prediction or "epsilon"))
     tensors = [entry for header in stored.headers.values() for entry in header.tensors.values()]
     weights = [target for target in stored.layers.values() if target.kind != "norm"]
     files = [stored.path] if stored.path.is_file() else [file for file in stored.path.rglob("*") if file.is_file()]
@@ -37,10 +35,3 @@ def describe_base(name_or_path: str, probe: bool = False) -> dict[str, Any]:
         "dtypes": sorted({entry.dtype for entry in tensors}),
         "bytes": sum(file.stat().st_size for file in files),
     }
-
-
-def _told(stored: StoredBase) -> str | None:
-    path = stored.path
-    if path.is_file():
-        return dissect(stored.headers[path], path).prediction
-    return str(read_config(path, "scheduler", "scheduler_config.json").get("prediction_type", "epsilon"))

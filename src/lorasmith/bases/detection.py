@@ -1,23 +1,58 @@
-"""Which preset a base calls for, from configurations and headers alone: weights are not opened here."""
+"""Which family a base is of, and what it is made of: from headers and configurations, weights are not opened.
+
+Every part of the program asks here: recipes, loading, what reads stored weights, descriptions. Importable without
+torch.
+"""
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
-from lorasmith.container import read_container
+from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.families import FAMILIES, UNKNOWN, find_family
+from lorasmith.bases.families.evidence import Evidence, read_evidence
+from lorasmith.bases.families.family import Family, Structure
+from lorasmith.bases.families.foreign import foreign, unknown
+from lorasmith.bases.hub import cached_evidence, fetch_base, is_hub_id
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
 
-_BY_CROSS_ATTENTION = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
-_TEXT_ENCODERS = (
-    # Where a single-file checkpoint keeps its text encoders.
-    ("conditioner.embedders.1.", "sdxl"),
-    ("cond_stage_model.model.", "sd2"),
-    ("cond_stage_model.transformer.", "sd1"),
-)
+
+def detect(path: Path) -> Structure:
+    """The base that lies at a path. Raises BaseError that names what lies there instead, and what can be used."""
+    return examine(read_evidence(path))
+
+
+def examine(evidence: Evidence) -> Structure:
+    """`detect` for what was read already."""
+    family = _claiming(evidence)
+    if family is None:
+        raise foreign(evidence, supported()) or unknown(evidence, supported())
+    return family.examine(evidence)
+
+
+def family_of(base: str) -> Family:
+    """The family of a base as recipes name it, by a look at its header. What is not there or cannot be read counts as
+    `UNKNOWN`, and loading it will say what is wrong; raises BaseError for what is there and is something else."""
+    if base == EMBEDDED:
+        return find_family(EMBEDDED)
+    path = Path(base)
+    if not path.exists():
+        path = (cached_evidence(base) if is_hub_id(base) else None) or path
+    try:
+        evidence = read_evidence(path)
+        family, fault = _claiming(evidence), foreign(evidence, supported())
+    except BaseError:
+        return UNKNOWN
+    if family is None and fault is not None:
+        raise fault
+    return family or UNKNOWN
+
+
+def preset_family(base: str) -> Family:
+    """The family whose presets a recipe on this base starts from (`Family.presets_by_name`). Raises as `family_of`."""
+    family = family_of(base)
+    return UNKNOWN if family.presets_by_name and base != family.name else family
 
 
 def locate_base(base: str, root: Path) -> str:
@@ -28,35 +63,29 @@ def locate_base(base: str, root: Path) -> str:
     return str(beside.resolve()) if beside.exists() else base
 
 
-def family_of(base: str) -> str:
-    """ "doodle" | "sd1" | "sd2" | "sdxl". An unreadable base counts as sd1; loading it will say what is wrong."""
-    if base == EMBEDDED:
+def find_base(name_or_path: str | Path) -> Path:
+    """Where a base lies: the embedded one's folder, a path as it is, or a hub id, fetched when needed."""
+    if str(name_or_path) == EMBEDDED:
+        return doodle_folder()
+    path = Path(name_or_path).expanduser()
+    if not path.exists() and isinstance(name_or_path, str) and is_hub_id(name_or_path):
+        return fetch_base(name_or_path)
+    return path
+
+
+def base_name(name_or_path: str | Path, path: Path) -> str:
+    """What a base that lies at `path` is called; one from the hub by its repository, not by the cache's folder."""
+    if str(name_or_path) == EMBEDDED:
         return EMBEDDED
-    path = Path(base)
-    if path.is_file():
-        return _family_of_file(path)
-    if not path.exists() and _HUB_ID.fullmatch(base):
-        path = _cached(base) or path
-    try:
-        config = json.loads((path / "unet" / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return "sd1"
-    if (path / "text_encoder_2").is_dir():
-        return "sdxl"
-    return _BY_CROSS_ATTENTION.get(config.get("cross_attention_dim"), "sd1")
+    if isinstance(name_or_path, str) and path != Path(name_or_path).expanduser():
+        return name_or_path.split("/")[1]
+    return path.stem if path.is_file() else path.resolve().name
 
 
-def _family_of_file(path: Path) -> str:
-    try:
-        keys = read_container(path, BaseError, "a base").tensors
-    except BaseError:
-        return "sd1"
-    return next((family for start, family in _TEXT_ENCODERS if any(key.startswith(start) for key in keys)), "sd1")
+def supported() -> str:
+    """What can be used, as a hint."""
+    return f"Supported: {', '.join(family.title for family in FAMILIES)}."
 
 
-def _cached(base: str) -> Path | None:
-    """The folder of a base that the hub's cache on this computer holds. Asks no network."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(base, "unet/config.json")
-    return Path(found).parent.parent if isinstance(found, str) else None
+def _claiming(evidence: Evidence) -> Family | None:
+    return next((family for family in FAMILIES if family.claims(evidence)), None)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from lorasmith.bases.compressed import compress_model
-from lorasmith.bases.families import find_family
-from lorasmith.bases.families.family import Family
+from lorasmith.bases.families.evidence import read_config
+from lorasmith.bases.families.family import Parts, Structure
 from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.precision import Weights
 from lorasmith.container import read_container
@@ -23,88 +21,29 @@ UNSAFE = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 M = TypeVar("M")
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What a folder holds, loaded, frozen and in eval mode. `text` holds (owner, model, tokenizer) in order."""
-
-    family: Family
-    denoiser: Any
-    vae: Any
-    text: tuple[tuple[str, Any, Any], ...]
-    schedule_config: Mapping[str, Any]
-
-
-def family_of(folder: Path) -> Family:
-    """Which family the folder's UNet and text encoders belong to, by their configs only. Raises BaseError."""
-    config = read_config(folder, "unet")
-    if config.get("in_channels") != config.get("out_channels"):
-        raise BaseError(
-            f"its UNet takes {config.get('in_channels')} channels and gives {config.get('out_channels')}.",
-            where=folder,
-            hint="Inpainting and editing models are no bases for training; take the plain model.",
-        )
-    if config.get("addition_embed_type") == "text_time":
-        if not (folder / "text_encoder_2").is_dir() or not (folder / "text_encoder").is_dir():
-            raise BaseError("an SDXL model needs text_encoder and text_encoder_2.", where=folder)
-        return find_family("sdxl")
-    if config.get("addition_embed_type") is not None or config.get("encoder_hid_dim_type") is not None:
-        raise BaseError("its UNet takes conditions that no supported family has.", where=folder)
-    if (config.get("in_channels"), config.get("cross_attention_dim")) == (8, 128):
-        return find_family("doodle")
-    return find_family("sd2" if config.get("use_linear_projection") else "sd1")
-
-
-def read_folder(folder: Path, dtype: torch.dtype, weights: Weights = "full") -> Parts:
-    """Load every part of the diffusers folder. Raises BaseError."""
+def read_folder(structure: Structure, dtype: torch.dtype, weights: Weights = "full") -> Parts:
+    """Load every part of a diffusers folder with a UNet and CLIP text encoders. Raises BaseError."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-    if not folder.is_dir():
-        raise BaseError(
-            "no such file or folder.",
-            where=folder,
-            hint='Give a checkpoint file, a diffusers folder, OWNER/REPOSITORY as on the hub, or "doodle".',
-        )
-    if (folder / "transformer").is_dir() and not (folder / "unet").is_dir():
-        raise BaseError("this model has a transformer, not a UNet.", where=folder, hint="Supported: SD 1, SD 2, SDXL.")
-    family = family_of(folder)
-    owners = [("text_encoder", "tokenizer")]
-    if family.name == "sdxl":
-        owners.append(("text_encoder_2", "tokenizer_2"))
+    folder, family = structure.evidence.path, structure.family
     text_classes = (CLIPTextModel, CLIPTextModelWithProjection)
     text = tuple(
         (
-            owner,
-            _load_model(folder, owner, text_class.from_pretrained, dtype, weights),
-            _load_tokenizer(folder, name, CLIPTokenizer),
+            load_model(folder, part.owner, text_class.from_pretrained, dtype, weights, family.kept_wide),
+            load_tokenizer(folder, part.tokenizer, CLIPTokenizer),
         )
-        for (owner, name), text_class in zip(owners, text_classes, strict=False)
+        for part, text_class in zip(family.text, text_classes, strict=False)
     )
-    denoiser = _load_model(folder, "unet", UNet2DConditionModel.from_pretrained, dtype, weights)
+    unet = UNet2DConditionModel.from_pretrained
+    denoiser = load_model(folder, family.denoiser_part, unet, dtype, weights, family.kept_wide)
     vae = _load_vae(folder, dtype)
-    schedule = read_config(folder, "scheduler", "scheduler_config.json")
-    return Parts(family, denoiser, vae, text, schedule)
+    return Parts(denoiser, vae, text, read_config(folder, "scheduler", "scheduler_config.json"))
 
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of the folder's parts, sorted; other files do not change what the base computes."""
     return sorted(file for file in folder.glob("*/*.safetensors") if file.is_file())
-
-
-def read_config(folder: Path, part: str, name: str = "config.json") -> dict[str, Any]:
-    """One part's config. Raises BaseError when it is missing or not JSON."""
-    file = folder / part / name
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BaseError(
-            f"no {part}/{name}.", where=folder, hint="A base is a diffusers folder: unet/, vae/, text_encoder/ ..."
-        ) from None
-    except (OSError, ValueError) as fault:
-        raise BaseError(f"cannot be read: {fault}.", where=file) from None
-    if not isinstance(config, dict):
-        raise BaseError("is not a JSON object.", where=file)
-    return config
 
 
 def _load_vae(folder: Path, dtype: torch.dtype) -> Any:
@@ -118,12 +57,19 @@ def _load_vae(folder: Path, dtype: torch.dtype) -> Any:
             f"its VAE is a {config['_class_name']}.", where=folder / "vae", hint=f"Supported: {', '.join(kinds)}."
         )
     # NOTE: SDXL's VAE overflows in half precision; its config says so.
-    return _load_model(folder, "vae", kind.from_pretrained, torch.float32 if config.get("force_upcast") else dtype)
+    return load_model(folder, "vae", kind.from_pretrained, torch.float32 if config.get("force_upcast") else dtype)
 
 
-def _load_model(
-    folder: Path, part: str, load: Callable[..., Any], dtype: torch.dtype, weights: Weights = "full"
+def load_model(
+    folder: Path,
+    part: str,
+    load: Callable[..., Any],
+    dtype: torch.dtype,
+    weights: Weights = "full",
+    kept_wide: Collection[str] = (),
 ) -> Any:
+    """One part of a folder by its class's `from_pretrained`, frozen and in eval mode, kept compressed but for the
+    layers in `kept_wide`. Raises BaseError."""
     where = folder / part
     read_config(folder, part)
     variant = _variant(where)
@@ -137,7 +83,7 @@ def _load_model(
         raise BaseError(f"cannot be loaded: {_first_line(fault)}.", where=where) from fault
     model.eval().requires_grad_(False)
     if weights != "full":
-        compress_model(model, weights, dtype)
+        compress_model(model, weights, dtype, kept_wide)
     return model
 
 
@@ -166,7 +112,8 @@ def _variant(where: Path) -> str | None:
     return "fp16"
 
 
-def _load_tokenizer(folder: Path, name: str, kind: type[Any]) -> Any:
+def load_tokenizer(folder: Path, name: str, kind: type[Any]) -> Any:
+    """The tokenizer in this folder of the base. Raises BaseError."""
     where = folder / name
     if not where.is_dir():
         raise BaseError(f"no {name} folder.", where=folder)

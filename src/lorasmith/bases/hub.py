@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from lorasmith.bases.families import FAMILIES
 from lorasmith.errors import BaseError
 from lorasmith.hub import PATIENCE, is_hub_name, keeping_error, refusal_error, terms_error
 
 _FILES = (".safetensors", ".ckpt", ".pt", ".bin")
-_FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
-_NEEDED = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
 def is_hub_id(name: str) -> bool:
@@ -33,7 +32,18 @@ def cached_base(name: str) -> Path | None:
         folder = Path(snapshot_download(repository, local_files_only=True))
     except Exception:  # not there; the hub's client has many ways of saying so
         return None
-    return folder if all((folder / part).is_dir() for part in _NEEDED) else None
+    return folder if _is_whole({each.name for each in folder.iterdir()}) else None
+
+
+def cached_evidence(name: str) -> Path | None:
+    """What the cache holds of a base, if only its configurations; None when it holds nothing. Asks no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if _split(name)[1] is not None:
+        return cached_base(name)
+    files = dict.fromkeys(f"{family.denoiser_part}/config.json" for family in FAMILIES)
+    found = (try_to_load_from_cache(name, file) for file in files)
+    return next((Path(each).parent.parent for each in found if isinstance(each, str)), None)
 
 
 def fetch_base(name: str) -> Path:
@@ -81,9 +91,10 @@ def fetch_base(name: str) -> Path:
 def chosen_files(listed: Sequence[str]) -> list[str]:
     """What of a repository's files a diffusers folder needs; empty when it is none."""
     parts: dict[str, list[str]] = {}
+    folders = {folder for family in FAMILIES for folder in family.folders}
     for file in listed:
         folder, _, name = file.partition("/")
-        if folder in _FOLDERS and "/" not in name:
+        if folder in folders and "/" not in name:
             parts.setdefault(folder, []).append(name)
     chosen: list[str] = []
     for folder, names in parts.items():
@@ -92,7 +103,12 @@ def chosen_files(listed: Sequence[str]) -> list[str]:
         half = [name for name in weights if ".fp16" in name]
         small = [name for name in names if name.endswith((".json", ".txt", ".model")) and name not in weights]
         chosen += [f"{folder}/{name}" for name in sorted({*small, *(plain or half)})]
-    return chosen if set(_NEEDED) <= parts.keys() else []
+    return chosen if _is_whole(parts.keys()) else []
+
+
+def _is_whole(folders: Collection[str]) -> bool:
+    """Whether these folders are all that a base of some family has."""
+    return any(set(family.folders) <= set(folders) for family in FAMILIES)
 
 
 def _split(name: str) -> tuple[str, str | None]:

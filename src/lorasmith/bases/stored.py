@@ -13,16 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lorasmith.bases.anatomy import dissect
-from lorasmith.bases.doodle import doodle_folder
-from lorasmith.bases.families.family import Family
-from lorasmith.bases.folders import family_of, read_config
-from lorasmith.bases.hub import fetch_base, is_hub_id
-from lorasmith.bases.original import Source, unet_sources
-from lorasmith.bases.targets import TargetLayer, family_layers
+from lorasmith.bases.detection import base_name, detect, find_base
+from lorasmith.bases.families.family import Family, Structure
+from lorasmith.bases.families.original import Source
+from lorasmith.bases.targets import TargetLayer
 from lorasmith.container import Header, read_container
 from lorasmith.errors import BaseError
-from lorasmith.project import EMBEDDED
 
 KINDS = ("weight", "bias")
 
@@ -35,6 +31,10 @@ class Place:
     source: Source
 
 
+Places = Mapping[tuple[str, str], Place]
+Headers = Mapping[Path, Header]
+
+
 @dataclass(eq=False)
 class StoredBase:
     """The layers that an adapter may touch, as they lie in a checkpoint file or a diffusers folder.
@@ -45,11 +45,15 @@ class StoredBase:
 
     name: str
     path: Path
-    family: Family
+    structure: Structure
     layers: Mapping[str, TargetLayer]
-    places: Mapping[tuple[str, str], Place]
-    headers: Mapping[Path, Header]
+    places: Places
+    headers: Headers
     _opened: dict[Path, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def family(self) -> Family:
+        return self.structure.family
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -98,43 +102,34 @@ class StoredBase:
 
 def open_stored(name_or_path: str | Path) -> StoredBase:
     """The stored weights of "doodle", a checkpoint file, a diffusers folder or a hub id. Raises BaseError."""
-    path = doodle_folder() if str(name_or_path) == EMBEDDED else Path(name_or_path).expanduser()
-    if not path.exists() and isinstance(name_or_path, str) and is_hub_id(name_or_path):
-        path = fetch_base(name_or_path)
-    return _of_folder(path) if path.is_dir() else _of_file(path)
+    path = find_base(name_or_path)
+    structure = detect(path)
+    layers = structure.family.layers(structure.family.targets(structure.denoiser, structure.depths))
+    places, headers = (_of_folder if structure.evidence.header is None else _of_file)(structure, layers)
+    return _checked(StoredBase(base_name(name_or_path, path), path, structure, layers, places, headers))
 
 
-def _of_file(path: Path) -> StoredBase:
-    header = read_container(path, BaseError, "a base")
-    anatomy = dissect(header, path)
-    layers = family_layers(
-        anatomy.family.name, anatomy.unet, [int(text.config["num_hidden_layers"]) for text in anatomy.text]
-    )
-    texts = {text.owner: text for text in anatomy.text}
+def _of_file(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[Places, Headers]:
+    path, header = structure.evidence.path, structure.evidence.header
+    assert header is not None
     keys: dict[str, list[str]] = {}
     for target in layers.values():
         keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in KINDS)
-    sources = {
-        owner: unet_sources(own, anatomy.unet) if owner == "unet" else texts[owner].sources(own)
-        for owner, own in keys.items()
-    }
+    sources = {owner: structure.family.sources(structure, owner, own) for owner, own in keys.items()}
     places = {
         (target.name, kind): Place(path, source)
         for target in layers.values()
         for kind in KINDS
         if (source := sources[target.owner][f"{target.path}.{kind}"]).key in header.tensors
     }
-    return _checked(StoredBase(path.stem, path, anatomy.family, layers, places, {path: header}))
+    return places, {path: header}
 
 
-def _of_folder(path: Path) -> StoredBase:
-    family = family_of(path)
-    owners = ("text_encoder", "text_encoder_2") if family.name == "sdxl" else ("text_encoder",)
-    depths = [int(read_config(path, owner)["num_hidden_layers"]) for owner in owners]
-    layers = family_layers(family.name, read_config(path, "unet"), depths)
+def _of_folder(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[Places, Headers]:
+    path, family = structure.evidence.path, structure.family
     headers: dict[Path, Header] = {}
     where: dict[tuple[str, str], Path] = {}
-    for owner in ("unet", *owners):
+    for owner in (family.denoiser_part, *(part.owner for part in family.text)):
         for file in _weight_files(path / owner):
             headers[file] = read_container(file, BaseError, "a base")
             where |= {(owner, key): file for key in headers[file].tensors}
@@ -146,7 +141,7 @@ def _of_folder(path: Path) -> StoredBase:
             for spelling in (key, key.removeprefix("text_model.")):
                 if (target.owner, spelling) in where:
                     places[target.name, kind] = Place(where[target.owner, spelling], Source(spelling))
-    return _checked(StoredBase(path.resolve().name, path, family, layers, places, headers))
+    return places, headers
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lorasmith.dataset.evidence import Group
 from lorasmith.dataset.fingerprinting import remember
@@ -83,7 +84,7 @@ def _sight(index: Index, item: Item) -> Sight:
         item.name,
         item.facts.sha256,
         give_keypoints,
-        lambda box: take_look(open_part(item.path, item.crop), box),
+        lambda box: take_look(open_part(item.path, item.crop), box, Image.Resampling.BOX),
     )
 
 

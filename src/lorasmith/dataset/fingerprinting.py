@@ -22,12 +22,13 @@ from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import open_part
 from lorasmith.images.exposure import Exposure
 from lorasmith.images.fingerprints import Fingerprint, fingerprint, take_fingerprint
-from lorasmith.images.looks import LOOK_SIDE, Look, look, take_inner_look, take_look
+from lorasmith.images.looks import LOOK_SIDE, Look, look, take_fine_look, take_inner_look, take_look
+from lorasmith.images.opening import open_rgb
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-6", "look-3", "inner-look-5", "unframed-look-1"
+_PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-8", "look-4", "inner-look-6", "unframed-look-2"
 """Names of measures; up when the measure changes."""
-_GROUPS = "groups-1"
+_GROUPS = "groups-3"
 """Up when `group_images` or the second look calls other pictures the same."""
 _BLUR = f"blur of {_PRINT}"
 
@@ -68,8 +69,9 @@ def _portrait(index: Index, item: Item) -> Portrait:
         captioned=bool(item.caption),
         fingerprint=made,
         look=_remembered_look(index, _LOOK, item, _look),
-        inner_look=_remembered_look(index, _INNER_LOOK, item, _inner_look),
-        unframed_look=_remembered_look(index, _UNFRAMED_LOOK, item, _unframed_look),
+        inner_look=_remembered_look(index, _INNER_LOOK, item, lambda item: _inner_look(item, made.borders)),
+        unframed_look=_remembered_look(index, _UNFRAMED_LOOK, item, lambda item: _inner_look(item, 1)),
+        fine_look=lambda: _fine_look(item),
     )
 
 
@@ -114,12 +116,13 @@ def _look(item: Item) -> Look:
     return look(item.path) if item.crop is None else take_look(open_part(item.path, item.crop))
 
 
-def _inner_look(item: Item) -> Look:
-    return take_inner_look(open_part(item.path, item.crop))
+def _fine_look(item: Item) -> Look:
+    """Not kept: few pairs ask for it, and it takes 200 kB."""
+    return take_fine_look(open_rgb(item.path) if item.crop is None else open_part(item.path, item.crop))
 
 
-def _unframed_look(item: Item) -> Look:
-    return take_inner_look(open_part(item.path, item.crop), borders=1)
+def _inner_look(item: Item, borders: int) -> Look:
+    return take_inner_look(open_part(item.path, item.crop), borders)
 
 
 def read_stat(path: Path) -> os.stat_result:
@@ -142,13 +145,16 @@ def _pack(made: Fingerprint) -> list[object]:
         list(made.box),
         made.borders,
         made.unframed,
+        list(made.outer_box),
+        made.bright,
     ]
 
 
 def _unpack(known: list[Any]) -> Fingerprint:
-    phash, mirrored, blur, exposure, inner, box, *rest = known
+    phash, mirrored, blur, exposure, inner, box, borders, unframed, outer_box, bright = known
     left, top, right, bottom = box
-    return Fingerprint(phash, mirrored, blur, Exposure(*exposure), inner, (left, top, right, bottom), *rest)
+    light, part = Exposure(*exposure), (left, top, right, bottom)
+    return Fingerprint(phash, mirrored, blur, light, inner, part, borders, unframed, tuple(outer_box), bright)
 
 
 def _remembered_look(index: Index, measure: str, item: Item, look_at: Callable[[Item], Look]) -> Callable[[], Look]:

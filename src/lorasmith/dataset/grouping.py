@@ -1,7 +1,8 @@
 """All pairs of 64-bit hashes that are near each other, exactly, without comparing every one with every other.
 
 Multi-index hashing (Norouzi, Punjani, Fleet 2012, "Fast search in Hamming space with multi-index hashing"): two hashes
-at most 8 bits apart are, in one of three blocks of 21 or 22 bits, at most 2 bits apart. For each block the hashes are
+at most 8 bits apart are, in one of three blocks of 21 or 22 bits, at most 2 bits apart; at most 11 bits apart, in one
+of four blocks of 16. For each block the hashes are
 sorted by it, every mask of up to two bits is laid over all of them at once, and what then falls on the same value is
 compared in full. The cost is (masks x hashes) look-ups and (masks / 2^21 x hashes^2) comparisons.
 
@@ -20,10 +21,14 @@ Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 _Counts = npt.NDArray[np.int32]
 
-_BITS, _BLOCKS = 64, 3
+_BITS, _RADIUS = 64, 2
+"""Bits of a hash; how many may differ in the nearest block."""
 _FEW = 3000
 """Up to here every hash is compared with every other: it takes no longer."""
 _CHUNK = 1 << 20
+_LEAST_BLOCKS, _MOST_BLOCKS = 3, 4
+"""Fewer blocks are so wide that counting their values takes longer; more are so narrow that most of what falls together
+in one is not near."""
 
 
 def near_pairs(hashes: Hashes, others: Hashes, distance: int) -> Places:
@@ -37,11 +42,11 @@ def near_pairs(hashes: Hashes, others: Hashes, distance: int) -> Places:
         raise ValueError(f"{len(hashes)} hashes, {len(others)} counterparts")
     if not 0 <= distance < _BITS:
         raise ValueError(f"no such distance: {distance}")
-    radius = distance // _BLOCKS
-    if len(hashes) <= _FEW or radius > 3:
+    count = max(_LEAST_BLOCKS, distance // (_RADIUS + 1) + 1)
+    if len(hashes) <= _FEW or count > _MOST_BLOCKS:
         found = list(_compare_all(hashes, others, distance))
     else:
-        found = list(_search_blocks(hashes, others, distance, radius))
+        found = list(_search_blocks(hashes, others, distance, count))
     pairs = np.concatenate(found) if found else np.empty((0, 2), np.int64)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
@@ -54,25 +59,26 @@ def _compare_all(hashes: Hashes, others: Hashes, distance: int) -> Iterator[Plac
         yield near[near[:, 0] < near[:, 1]] + start
 
 
-def _search_blocks(hashes: Hashes, others: Hashes, distance: int, radius: int) -> Iterator[Places]:
+def _search_blocks(hashes: Hashes, others: Hashes, distance: int, count: int) -> Iterator[Places]:
     itself = others is hashes or np.array_equal(hashes, others)
-    order = _spread_bits(hashes)
+    order = _spread_bits(hashes, count)
     hashes = _reorder_bits(hashes, order)
     others = hashes if itself else _reorder_bits(others, order)
-    blocks = ((0, 22), (22, 21), (43, 21))
+    widths = [len(range(block, _BITS, count)) for block in range(count)]
+    blocks = [(sum(widths[:block]), width) for block, width in enumerate(widths)]
     for number, (start, width) in enumerate(blocks):
-        for pairs in _search_block(hashes, others, distance, radius, start, width, itself):
+        for pairs in _search_block(hashes, others, distance, start, width, itself):
             difference = hashes[pairs[:, 0]] ^ others[pairs[:, 1]]
             fresh = np.ones(len(pairs), bool)
             for before, size in blocks[:number]:  # what an earlier block has found is not found again
-                fresh &= np.bitwise_count(_cut(difference, before, size)) > radius
+                fresh &= np.bitwise_count(_cut(difference, before, size)) > _RADIUS
             yield pairs[fresh]
 
 
 def _search_block(
-    hashes: Hashes, others: Hashes, distance: int, radius: int, start: int, width: int, itself: bool
+    hashes: Hashes, others: Hashes, distance: int, start: int, width: int, itself: bool
 ) -> Iterator[Places]:
-    """The near pairs whose bits from `start` on, `width` of them, differ in at most `radius`."""
+    """The near pairs whose bits from `start` on, `width` of them, differ in at most `_RADIUS`."""
     keys = _cut(hashes, start, width).astype(np.int64)
     there = keys if itself else _cut(others, start, width).astype(np.int64)
     by_key, by_other = np.argsort(keys, kind="stable"), np.argsort(there, kind="stable")
@@ -80,7 +86,7 @@ def _search_block(
     others = others[by_other]
     ends = np.zeros((1 << width) + 1, np.int32)
     np.cumsum(np.bincount(there, minlength=1 << width), out=ends[1:])
-    for bits in (set_bits for count in range(radius + 1) for set_bits in combinations(range(width), count)):
+    for bits in (set_bits for count in range(_RADIUS + 1) for set_bits in combinations(range(width), count)):
         mask = sum(1 << bit for bit in bits)
         halved = itself and mask != 0  # a pair would show itself from both sides: ask where the lowest masked bit is 0
         asking = np.flatnonzero(keys & (mask & -mask) == 0) if halved else None
@@ -113,14 +119,13 @@ def _expand(
         yield mine[row], flat - before[row] + first[row].astype(np.int64)
 
 
-def _spread_bits(hashes: Hashes) -> list[int]:
+def _spread_bits(hashes: Hashes, blocks: int) -> list[int]:
     """The bits of the hashes in an order that deals them out to the blocks by how even they are: drawings on one
     background agree in many bits, and a block of those would tell nothing apart."""
     sample = hashes[:: max(1, len(hashes) // 20_000)]
     shares = [float((sample >> np.uint64(bit) & np.uint64(1)).mean()) for bit in range(_BITS)]
     by_evenness = sorted(range(_BITS), key=lambda bit: abs(shares[bit] - 0.5))
-    dealt = [by_evenness[start::_BLOCKS] for start in range(_BLOCKS)]  # 22, 21 and 21 bits
-    return [bit for block in sorted(dealt, key=len, reverse=True) for bit in block]
+    return [bit for start in range(blocks) for bit in by_evenness[start::blocks]]
 
 
 def _reorder_bits(hashes: Hashes, order: list[int]) -> Hashes:

@@ -13,19 +13,25 @@ import numpy.typing as npt
 
 from lorasmith.dataset.evidence import Group, Likeness
 from lorasmith.dataset.grouping import Hashes, Places, near_pairs
-from lorasmith.images.fingerprints import HASH_DISTANCE, Fingerprint
+from lorasmith.images.fingerprints import HASH_DISTANCE, INNER_DISTANCE, WHOLE, Box, Fingerprint
 from lorasmith.images.looks import (
     COARSE_MOST,
     COARSE_MOST_INSIDE,
+    TONED_MOST,
     Look,
+    coarse_colours,
     coarse_light,
     differ_coarsely,
+    looks_marked,
     looks_same,
     looks_same_inside,
+    looks_toned,
+    mirror_look,
 )
+from lorasmith.images.tones import differ_in_light, differ_in_tone
 
-View = tuple[int, Callable[[], Look]]
-"""A hash, and the look that tells whether a near hash is of the same picture."""
+View = tuple[int, Callable[[], Look], Box]
+"""A hash, the look that tells whether a near hash is of the same picture, and the part of the picture they show."""
 Distinct = frozenset[frozenset[str]]
 """Pairs of sha256 that the user has called different pictures."""
 
@@ -34,6 +40,8 @@ _CLOSE = math.log(1.05)
 """Sizes within 5 % of each other count as equal."""
 _BLUR_STEP, _MUCH_LARGER = 0.1, 1.3
 _SLACK, _AT_ONCE = 0.01, 1 << 16
+_SAME_PART = 0.02
+"""How far the edges of one part of two frames may lie apart, as a share of the side."""
 _LOOKS, _ASKED, _ENOUGH, _CLEARLY = 3, 1000, 6, 1.0
 """How an image is turned: the part of its rank that is how it looks; how many images are asked at most and at least,
 and the bits by which their hashes have to be nearer on average (a person with hair to one side: 2 to 8)."""
@@ -43,8 +51,8 @@ _TURNED = "turned as most of the others"
 @dataclass(frozen=True)
 class Portrait:
     """What grouping needs to know of an image. `size` is its file's in bytes; `look` gives its 64-pixel view,
-    `inner_look` that of the part within its borders and `unframed_look` that within the outermost of them; they are
-    only asked where hashes agree."""
+    `inner_look` that of the part within its borders and `unframed_look` that within the outermost of them; `fine_look`
+    the whole at 256 pixels. They are only asked where hashes agree."""
 
     name: str
     sha256: str
@@ -56,12 +64,17 @@ class Portrait:
     look: Callable[[], Look]
     inner_look: Callable[[], Look]
     unframed_look: Callable[[], Look]
+    fine_look: Callable[[], Look]
 
     @property
     def views(self) -> tuple[View, ...]:
         """What it shows with all of its borders, without any, and without the outermost, where these differ."""
         made = self.fingerprint
-        views = (made.phash, self.look), (made.inner, self.inner_look), (made.unframed, self.unframed_look)
+        views = (
+            (made.phash, self.look, WHOLE),
+            (made.inner, self.inner_look, made.box),
+            (made.unframed, self.unframed_look, made.outer_box),
+        )
         return views[: made.borders + 1]
 
     @property
@@ -202,22 +215,53 @@ def _reason(kind: Likeness, best: Portrait, second: Portrait) -> str:
 def _likeness(best: Portrait, other: Portrait) -> Likeness | None:
     """How the two look alike; None when they do not. Looks are only compared here, which is what costs."""
     one, two = best.fingerprint, other.fingerprint
-    if _near(one.phash, two.phash) and looks_same(best.look(), other.look()):
+    if (_near(one.phash, two.phash) or _near_when_brighter(one, two)) and _is_copy(best, other, mirrored=False):
         return "near"
-    if _near(one.phash, two.mirrored) and looks_same(best.look(), np.ascontiguousarray(other.look()[:, ::-1])):
+    if _near(one.phash, two.mirrored) and _is_copy(best, other, mirrored=True):
         return "mirrored"
     within = any(looks_same_inside(one(), two()) for one, two in _near_views(best, other))
     return "padded" if within else None
 
 
+def _near_when_brighter(one: Fingerprint, two: Fingerprint) -> bool:
+    """Whether the one is near the other once it is half as bright again."""
+    return _near(one.bright, two.phash, INNER_DISTANCE) or _near(one.phash, two.bright, INNER_DISTANCE)
+
+
+def _is_copy(best: Portrait, other: Portrait, *, mirrored: bool) -> bool:
+    """Whether the other, or its mirror image, is the whole picture: as it is, in another tone, or with a mark on it."""
+
+    def turned(look: Look) -> Look:
+        return mirror_look(look) if mirrored else look
+
+    one, two = best.look(), turned(other.look())
+    return (
+        looks_same(one, two)
+        or looks_toned(one, two, best.fine_look, lambda: turned(other.fine_look()))
+        or looks_marked(one, two)
+    )
+
+
 def _near_views(best: Portrait, other: Portrait) -> list[tuple[Callable[[], Look], Callable[[], Look]]]:
-    """The looks that may be of one picture once borders are taken off the one, the other or both."""
+    """The looks that may be of one picture once borders are taken off the one, the other or both.
+
+    Where both have the same part of their frame within borders, these belong to what they show (a wall, a dress), and
+    the whole has to agree.
+    """
     (_, *pairs) = product(best.views, other.views)  # the first is that of the two with all of their borders
-    return [(one, two) for (this, one), (that, two) in pairs if _near(this, that)]
+    return [
+        (one, two)
+        for (this, one, here), (that, two, there) in pairs
+        if _near(this, that, INNER_DISTANCE) and (WHOLE in (here, there) or not _is_one_part(here, there))
+    ]
 
 
-def _near(one: int, other: int) -> bool:
-    return (one ^ other).bit_count() <= HASH_DISTANCE
+def _is_one_part(one: Box, other: Box) -> bool:
+    return all(abs(here - there) < _SAME_PART for here, there in zip(one, other, strict=True))
+
+
+def _near(one: int, other: int, distance: int = HASH_DISTANCE) -> bool:
+    return (one ^ other).bit_count() <= distance
 
 
 def _candidates(ranked: Sequence[Portrait]) -> list[tuple[int, int]]:
@@ -225,32 +269,63 @@ def _candidates(ranked: Sequence[Portrait]) -> list[tuple[int, int]]:
     prints = [portrait.fingerprint for portrait in ranked]
     hashes = np.array([made.phash for made in prints], np.uint64)
     mirrored = np.array([made.mirrored for made in prints], np.uint64)
-    views = [(place, view) for place, portrait in enumerate(ranked) for view, _ in portrait.views]
+    views = [(place, view) for place, portrait in enumerate(ranked) for view, _, _ in portrait.views]
     owners, shown = np.array([place for place, _ in views], np.int64), np.array([view for _, view in views], np.uint64)
-    alike = owners[near_pairs(shown, shown, HASH_DISTANCE)]
-    found = np.concatenate((alike[alike[:, 0] < alike[:, 1]], near_pairs(hashes, mirrored, HASH_DISTANCE)))
+    alike = owners[near_pairs(shown, shown, INNER_DISTANCE)]
+    bright = np.array([made.bright for made in prints], np.uint64)
+    wholes = [near_pairs(hashes, counterparts, HASH_DISTANCE) for counterparts in (hashes, mirrored)]
+    wholes += [near_pairs(*pair, INNER_DISTANCE) for pair in ((hashes, bright), (bright, hashes))]
+    found = np.concatenate((alike[alike[:, 0] < alike[:, 1]], *wholes))
     pairs = np.unique(found, axis=0)
-    return [(one, other) for one, other in pairs[_plausible(ranked, mirrored, pairs)].tolist()]
+    return [(one, other) for one, other in pairs[_plausible(ranked, mirrored, bright, pairs)].tolist()]
 
 
-def _plausible(ranked: Sequence[Portrait], mirrored: Hashes, pairs: Places) -> npt.NDArray[np.bool_]:
+def _plausible(ranked: Sequence[Portrait], mirrored: Hashes, bright: Hashes, pairs: Places) -> npt.NDArray[np.bool_]:
     """Which pairs a second look may find to be one picture. Drawings on one background are nearly all near each other
     by their hashes; most of these pairs differ at first sight, and are told apart many at once."""
     seen = np.unique(pairs)
     height = max((len(ranked[place].views) for place in seen.tolist()), default=1)
     hashes = np.zeros((height, len(ranked)), np.uint64)
     coarse = np.full((height, len(ranked), 8, 8), np.nan, np.float32)  # what is not there is near nothing
+    colours = np.zeros((len(ranked), 8, 8, 3), np.float32)
     for place in seen.tolist():
-        for number, (view, take_look) in enumerate(ranked[place].views):
-            hashes[number, place], coarse[number, place] = view, coarse_light(take_look())
+        for number, (view, take_look, _) in enumerate(ranked[place].views):
+            look = take_look()
+            hashes[number, place], coarse[number, place] = view, coarse_light(look)
+            if number == 0:
+                colours[place] = coarse_colours(look)
     plausible = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), _AT_ONCE):
         one, other = pairs[start : start + _AT_ONCE].T
-        flipped = differ_coarsely(coarse[0, one], coarse[0, other][:, :, ::-1]) < COARSE_MOST + _SLACK
-        found = flipped & (np.bitwise_count(hashes[0, one] ^ mirrored[other]) <= HASH_DISTANCE)
+        found = np.zeros(len(one), bool)
+        whole = hashes[0]
+        for ones, others, distance, turn in (
+            (whole, whole, HASH_DISTANCE, 1),
+            (whole, mirrored, HASH_DISTANCE, -1),
+            (whole, bright, INNER_DISTANCE, 1),
+            (bright, whole, INNER_DISTANCE, 1),
+        ):
+            near = np.flatnonzero(~found & (np.bitwise_count(ones[one] ^ others[other]) <= distance))
+            found[near] |= _plausible_wholes(coarse[0], colours, one[near], other[near], turn)
         for this, that in product(range(height), range(height)):
-            most = (COARSE_MOST_INSIDE if this or that else COARSE_MOST) + _SLACK
-            near = np.bitwise_count(hashes[this, one] ^ hashes[that, other]) <= HASH_DISTANCE
-            found |= near & (differ_coarsely(coarse[this, one], coarse[that, other]) < most)
+            if this or that:
+                near = np.bitwise_count(hashes[this, one] ^ hashes[that, other]) <= INNER_DISTANCE
+                differing = differ_coarsely(coarse[this, one], coarse[that, other])
+                found |= near & (differing < COARSE_MOST_INSIDE + _SLACK)
         plausible[start : start + _AT_ONCE] = found
+    return plausible
+
+
+def _plausible_wholes(
+    coarse: npt.NDArray[np.float32], colours: npt.NDArray[np.float32], one: Places, other: Places, turn: int
+) -> npt.NDArray[np.bool_]:
+    """Of pairs of whole pictures, the other mirrored where `turn` is -1: as they are, or in another tone."""
+    differing = differ_coarsely(coarse[one], coarse[other][:, :, ::turn])
+    plausible: npt.NDArray[np.bool_] = differing < COARSE_MOST + _SLACK
+    others_turned = coarse[other][:, :, ::turn].reshape(-1, 64)
+    light = differ_in_light(coarse[one].reshape(-1, 64), others_turned)
+    toned = np.flatnonzero(~plausible & (light < TONED_MOST))
+    ones, others = colours[one[toned]], colours[other[toned]][:, :, ::turn]
+    flat = (len(toned), 64, 3)
+    plausible[toned] = differ_in_tone(ones.reshape(flat), others.reshape(flat)) < TONED_MOST
     return plausible

@@ -48,20 +48,20 @@ class NoiseForm:
     ip_random: bool = False
 
     def draw(self, x_0: Tensor, generator: torch.Generator) -> Tensor:
-        """The noise (C, H, W) for a clean latent of that shape."""
+        """The noise for a clean latent (C, ..., H, W), of its shape."""
         noise = torch.randn(tuple(x_0.shape), generator=generator)
         if self.offset or self.offset_adaptive:
             strength = torch.tensor(self.offset)
             if self.offset_random:
                 strength = strength * torch.rand((), generator=generator)
             strength = offset_strength(x_0, strength, self.offset_adaptive)
-            noise += strength * torch.randn((x_0.shape[0], 1, 1), generator=generator)
+            noise += strength * torch.randn((x_0.shape[0], *[1] * (x_0.dim() - 1)), generator=generator)
         if self.multires_iterations:
             noise = add_coarse_noise(noise, self.multires_iterations, self.multires_discount, generator)
         return noise
 
     def perturb(self, x_0: Tensor, generator: torch.Generator) -> Tensor | None:
-        """What the picture gets besides its noise (C, H, W); None without input perturbation."""
+        """What the picture gets besides its noise, of its shape; None without input perturbation."""
         if not self.ip_gamma:
             return None
         strength = self.ip_gamma
@@ -71,10 +71,10 @@ class NoiseForm:
 
 
 def offset_strength(x_0: Tensor, strength: Tensor, adaptive: float) -> Tensor:
-    """The offset's strength () or, when it adapts to the latent's channels, (C, 1, 1)."""
+    """The offset's strength () or, when it adapts to the latent's channels, (C, 1, ...)."""
     if not adaptive:
         return strength
-    return (strength + adaptive * x_0.mean(dim=(1, 2), keepdim=True).abs()).clamp(min=0.0)
+    return (strength + adaptive * x_0.mean(dim=tuple(range(1, x_0.dim())), keepdim=True).abs()).clamp(min=0.0)
 
 
 def add_coarse_noise(noise: Tensor, iterations: int, discount: float, generator: torch.Generator) -> Tensor:

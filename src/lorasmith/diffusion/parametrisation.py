@@ -22,6 +22,7 @@ from lorasmith.errors import BaseError
 
 Prediction = Literal["epsilon", "v_prediction"]
 """What a denoiser over a table says: the noise, or the velocity of Salimans & Ho 2022."""
+Predicted = Literal["epsilon", "v_prediction", "flow"]
 # A terminal alpha-bar of exactly 0 has no finite sigma; diffusers puts the same number in its place.
 _LEAST_ALPHA = 2.0**-24
 
@@ -30,7 +31,7 @@ class Parametrisation(Protocol):
     """What the rest of the house asks of a base's parametrisation; x and sigma in a sampler's terms."""
 
     @property
-    def prediction(self) -> Literal["epsilon", "v_prediction", "flow"]:
+    def prediction(self) -> Predicted:
         """What the denoiser says, by its name."""
 
     def noised(self, x_0: Tensor, noise: Tensor, t: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lorasmith.errors import UsageError, did_you_mean
+from lorasmith.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -235,27 +236,22 @@ def _unipc_move(
     return moved
 
 
-SAMPLERS: dict[str, Sampler] = {}
-
-
-def register(*samplers: Sampler) -> None:
-    """Let samplers be found by their names."""
-    SAMPLERS.update({each.name: each for each in samplers})
-
-
-register(
-    Sampler("Euler a", _euler, "Euler a", eta=1.0),
-    Sampler("Euler", _euler, "Euler"),
-    Sampler("DPM++ 2M", _dpmpp_2m, "DPM++ 2M"),
-    Sampler("DPM++ 2M Karras", _dpmpp_2m, "DPM++ 2M", "Karras"),
-    Sampler("DPM++ SDE", _dpmpp_sde, "DPM++ SDE", eta=1.0, evaluations=2),
-    Sampler("DPM++ SDE Karras", _dpmpp_sde, "DPM++ SDE", "Karras", eta=1.0, evaluations=2),
-    Sampler("DPM++ 2M SDE", _dpmpp_2m_sde, "DPM++ 2M SDE", eta=1.0),
-    Sampler("DPM++ 2M SDE Karras", _dpmpp_2m_sde, "DPM++ 2M SDE", "Karras", eta=1.0),
-    Sampler("DDIM", _euler, "DDIM", "DDIM", unit=True),
-    Sampler("UniPC", _unipc, "UniPC", unit=True),
-    Sampler("LCM", _lcm, "LCM"),
-    Sampler("Heun", _heun, "Heun", evaluations=2),
+SAMPLERS = Registry(
+    "a sampler",
+    entries=(
+        Sampler("Euler a", _euler, "Euler a", eta=1.0),
+        Sampler("Euler", _euler, "Euler"),
+        Sampler("DPM++ 2M", _dpmpp_2m, "DPM++ 2M"),
+        Sampler("DPM++ 2M Karras", _dpmpp_2m, "DPM++ 2M", "Karras"),
+        Sampler("DPM++ SDE", _dpmpp_sde, "DPM++ SDE", eta=1.0, evaluations=2),
+        Sampler("DPM++ SDE Karras", _dpmpp_sde, "DPM++ SDE", "Karras", eta=1.0, evaluations=2),
+        Sampler("DPM++ 2M SDE", _dpmpp_2m_sde, "DPM++ 2M SDE", eta=1.0),
+        Sampler("DPM++ 2M SDE Karras", _dpmpp_2m_sde, "DPM++ 2M SDE", "Karras", eta=1.0),
+        Sampler("DDIM", _euler, "DDIM", "DDIM", unit=True),
+        Sampler("UniPC", _unipc, "UniPC", unit=True),
+        Sampler("LCM", _lcm, "LCM"),
+        Sampler("Heun", _heun, "Heun", evaluations=2),
+    ),
 )
 #: What "Automatic" means to the web UI since its version 1.9, where that is not what the plain name means here and
 #: meant there before.

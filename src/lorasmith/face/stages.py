@@ -140,10 +140,12 @@ def plan_training(
     from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_pace
     from lorasmith.recipe.plan import make_plan
     from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.recipe.requirements import check_requirements
     from lorasmith.recipe.validation import hold_out
 
     begun = time.perf_counter() if begun is None else begun
     recipe = read_recipe(project, settings)
+    check_requirements(recipe)
     dataset = yield from read_dataset(project)
     dataset, held = yield from hold_out(project, recipe, dataset)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)

@@ -19,21 +19,42 @@ from lorasmith.bases.text.context import Context
 from lorasmith.diffusion.samplers import Noisy
 from lorasmith.errors import Stopped
 from lorasmith.generation.adapter_sets import AdapterSet, Member
+from lorasmith.generation.conditioning import Text, TextReader
 
 Thing = TypeVar("Thing")
-Schedule = tuple[tuple[int, Context], ...]
+MOST_ROWS = 32
+"""Of one forward pass, or two a picture where those are more: the parts of a prompt have no say in the memory."""
+MOST_VECTORS = 65_536
+"""Of all contexts in one forward pass together."""
+
+
+class TextSchedule:
+    """A text's versions, each with the last step in which it is in force, counted from 1. Only the one that was asked
+    for last is kept encoded: a text that changes in every step takes no more memory than one that never does."""
+
+    def __init__(self, versions: Sequence[tuple[int, Text]], reader: TextReader) -> None:
+        self._versions = versions
+        self._reader = reader
+        self._text: Text | None = None
+        self._context: Context | None = None
+
+    def at(self, step: int, adapter_set: AdapterSet) -> Context:
+        """The context in force; encoded with the adapters of the set that act in its text encoders."""
+        text = in_force(self._versions, step)
+        if self._context is None or text is not self._text:
+            self._text, self._context = text, self._reader.encode(text, adapter_set)
+        return self._context
 
 
 @dataclass(frozen=True)
 class Guidance:
     """What a picture is told in a pass: parts of its prompt with weights, what to guide away from, its adapters.
 
-    A schedule holds (last step, context) pairs, steps counted from 1. `strengths` are the denoiser's, of each
-    adapter in each step.
+    `strengths` are the denoiser's, of each adapter in each step.
     """
 
-    parts: tuple[tuple[float, Schedule], ...]
-    negative: Schedule
+    parts: tuple[tuple[float, TextSchedule], ...]
+    negative: TextSchedule
     cfg: float
     strengths: Mapping[Member, tuple[float, ...]]
 
@@ -74,18 +95,19 @@ def run_calls(
 
     `stop` is asked before every block of the denoiser; when it says yes Stopped is raised, and nothing is left
     patched. One pass is made for each length of context: a picture must not depend on how long others' prompts are.
+    Many parts are told one after another, in passes of bounded memory.
     """
     parametrisation = base.parametrisation
     guided = [torch.zeros_like(call.noisy.x) for call in calls]
     by_length: dict[int, list[tuple[int, _Part]]] = {}
     for picture, call in enumerate(calls):
-        for part in _choose(call.guidance, call.step):
+        for part in _choose(call.guidance, call.step, adapter_set):
             by_length.setdefault(part.length, []).append((picture, part))
     with ExitStack() as patches:
         patches.enter_context(tiled(base.denoiser, calls[0].tiling))
         if stop is not None:
-            patches.enter_context(_stopping(base.denoiser, stop))
-        for parts in by_length.values():
+            patches.enter_context(_stopping(base, stop))
+        for parts in _passes(by_length, len(calls)):
             asked = [calls[picture] for picture, _ in parts]
             context = Context.join([part.context.stretch(part.length) for _, part in parts]).to(dtype=base.dtype)
             x = torch.cat([call.noisy.x / parametrisation.spread(call.noisy.sigma) for call in asked]).to(base.dtype)
@@ -102,11 +124,21 @@ def run_calls(
     ]
 
 
-def _choose(guidance: Guidance, step: int) -> list[_Part]:
+def _passes(
+    by_length: Mapping[int, Sequence[tuple[int, _Part]]], pictures: int
+) -> Iterator[Sequence[tuple[int, _Part]]]:
+    """The rows of each forward pass."""
+    for length, parts in by_length.items():
+        rows = min(max(MOST_ROWS, 2 * pictures), max(1, MOST_VECTORS // length))
+        for first in range(0, len(parts), rows):
+            yield parts[first : first + rows]
+
+
+def _choose(guidance: Guidance, step: int, adapter_set: AdapterSet) -> list[_Part]:
     """What a picture is told at `step`; what would count nothing is left out."""
-    parts = [(weight * guidance.cfg, in_force(schedule, step)) for weight, schedule in guidance.parts]
+    parts = [(weight * guidance.cfg, schedule.at(step, adapter_set)) for weight, schedule in guidance.parts]
     longest = max(context.length for _, context in parts)
-    away = in_force(guidance.negative, step)
+    away = guidance.negative.at(step, adapter_set)
     chosen = [_Part(context, factor, longest) for factor, context in parts]
     chosen.append(_Part(away, 1.0 - sum(factor for factor, _ in parts), away.length))
     return [each for each in chosen if each.factor != 0.0]
@@ -133,17 +165,13 @@ def tiled(module: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _stopping(denoiser: nn.Module, stop: Callable[[], bool]) -> Iterator[None]:
+def _stopping(base: Base, stop: Callable[[], bool]) -> Iterator[None]:
     def ask(*_: object) -> None:
         if stop():
             raise Stopped("the drawing was stopped.")
 
-    # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
-    depths = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
-    blocks = [
-        block for name, block in denoiser.named_modules() if name.count(".") == depths.get(name.split(".")[0], 0) > 0
-    ]
-    hooks = [block.register_forward_pre_hook(ask) for block in (denoiser, *blocks)]
+    stages = base.family.stages(base.denoiser)
+    hooks = [stage.register_forward_pre_hook(ask) for stage in (base.denoiser, *stages)]
     try:
         yield
     finally:

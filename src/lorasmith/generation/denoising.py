@@ -75,10 +75,9 @@ class _Passes:
         self, z: Tensor, hires: Hires, size: tuple[int, int], stage: Stage, guidance: Guidance
     ) -> Denoising:
         """The second pass, over the first one's latents made larger; it takes all of its steps."""
-        factor = self.base.vae_factor
         if hires.upscaler in LATENT_UPSCALERS:
             mode, antialias = LATENT_UPSCALERS[hires.upscaler]
-            z_0 = cover_latents(z, (size[0] // factor, size[1] // factor), mode, antialias)
+            z_0 = cover_latents(z, self.base.latent_shape(size)[-2:], mode, antialias)
         else:
             larger = fit_image(self.develop(z), size, "crop", Image.Resampling[PIXEL_UPSCALERS[hires.upscaler]])
             if stage.skipped == stage.total:
@@ -106,8 +105,7 @@ class _Passes:
 
     def _noise(self, size: tuple[int, int]) -> tuple[Tensor, Callable[[], Tensor]]:
         """The first noise of a pass, and where more of it comes from."""
-        factor, device = self.base.vae_factor, self.base.device
-        shape = (self.base.latent_channels, size[1] // factor, size[0] // factor)
+        device, shape = self.base.device, self.base.latent_shape(size)
         noise, more = first_noise(shape, self.task.spec.seed, self.task.spec.variation)
         return noise.to(device), lambda: torch.randn((1, *shape), generator=more).to(device)
 

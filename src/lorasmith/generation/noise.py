@@ -11,9 +11,9 @@ _ALMOST_PARALLEL = 0.9995
 
 
 def first_noise(
-    shape: tuple[int, int, int], seed: int, variation: Variation | None = None
+    shape: tuple[int, ...], seed: int, variation: Variation | None = None
 ) -> tuple[Tensor, torch.Generator]:
-    """Unit noise (1, C, H, W), and the seed's generator behind it, for the noise of later steps."""
+    """Unit noise (1, *shape) for latents (C, ..., H, W), and the seed's generator behind it, for later steps' noise."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(shape, generator=generator)
     if variation is not None and variation.strength > 0:
@@ -23,16 +23,16 @@ def first_noise(
 
 
 def turn(start: Tensor, end: Tensor, share: float) -> Tensor:
-    """Spherical interpolation (Shoemake 1985) of (C, H, W), each column of H by itself, as the web UI's variations."""
-    omega = torch.acos((_unit(start) * _unit(end)).sum(1).clamp(-1, 1))
+    """Spherical interpolation (Shoemake 1985) of (C, ..., H, W), each column of H alone, as the web UI's variations."""
+    omega = torch.acos((_unit(start) * _unit(end)).sum(-2).clamp(-1, 1))
     if float(omega.cos().mean()) > _ALMOST_PARALLEL:
         return (1 - share) * start + share * end
     sine = omega.sin()
-    return ((1 - share) * omega).sin().div(sine).unsqueeze(1) * start + (share * omega).sin().div(sine).unsqueeze(
+    return ((1 - share) * omega).sin().div(sine).unsqueeze(-2) * start + (share * omega).sin().div(sine).unsqueeze(
         1
     ) * end
 
 
 def _unit(noise: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(noise, dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(noise, dim=-2, keepdim=True)
     return noise / length

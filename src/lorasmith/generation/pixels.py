@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -46,11 +48,11 @@ def fit_image(
     return canvas
 
 
-def cover_latents(z: Tensor, size: tuple[int, int], mode: str, antialias: bool) -> Tensor:
-    """Latents made larger until they cover `size` (width, height), and cut to it."""
+def cover_latents(z: Tensor, size: Sequence[int], mode: str, antialias: bool) -> Tensor:
+    """Latents (B, C, ..., H, W) made larger until they cover `size` (height, width), and cut to it."""
     height, width = z.shape[-2:]
-    scale = max(size[0] / width, size[1] / height)
-    to = (max(size[1], round(height * scale)), max(size[0], round(width * scale)))
-    larger = F.interpolate(z, size=to, mode=mode, **({"antialias": True} if antialias else {}))
-    top, left = (to[0] - size[1]) // 2, (to[1] - size[0]) // 2
-    return larger[..., top : top + size[1], left : left + size[0]]
+    scale = max(size[0] / height, size[1] / width)
+    to = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+    larger = F.interpolate(z.flatten(1, -3), size=to, mode=mode, **({"antialias": True} if antialias else {}))
+    top, left = (to[0] - size[0]) // 2, (to[1] - size[1]) // 2
+    return larger.reshape(*z.shape[:-2], *to)[..., top : top + size[0], left : left + size[1]]

@@ -14,18 +14,18 @@ from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
-from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.samplers import count_evaluations
 from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
 from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.checks import SettledSpec, settle
 from lorasmith.generation.conditioning import Text, TextReader, read_text
-from lorasmith.generation.denoise_calls import Guidance, in_force
+from lorasmith.generation.denoise_calls import Guidance, TextSchedule, in_force
 from lorasmith.generation.infotext import write_infotext
 from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import Network, SubPrompt, parse, parse_attention, parse_schedule, split_networks
+from lorasmith.prompts.composition import check_subprompts
 from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.tags.refusal import refuse
 
@@ -138,6 +138,7 @@ class Preparer:
         refuse([text, *_plain_texts(prompt.subprompts, spec)], "prompt")
         if prompt.unknown:
             raise unknown_tag_error(prompt.unknown[0])
+        check_subprompts(len(prompt.subprompts))
         for network in prompt.networks:
             if network.name not in loaded:
                 loaded[network.name] = self.adapters.get(network.name)
@@ -191,16 +192,19 @@ class Preparer:
         return self.banks.get({member: adapter for task in tasks for member, adapter in task.members.items()})
 
     def guide(self, task: PictureTask, adapter_set: AdapterSet) -> tuple[Guidance, ...]:
-        """What the picture is told in each of its passes; its texts are encoded here."""
+        """What the picture is told in each of its passes; the texts of the first step are encoded here, others when
+        their turn comes."""
         return tuple(self._guide(task, stage, adapter_set) for stage in task.stages)
 
     def _guide(self, task: PictureTask, stage: Stage, adapter_set: AdapterSet) -> Guidance:
-        def encode(schedule: Iterable[tuple[int, Text]]) -> tuple[tuple[int, Context], ...]:
-            return tuple((end, self._texts.encode(text, adapter_set)) for end, text in schedule)
+        def begin(versions: Sequence[tuple[int, Text]]) -> TextSchedule:
+            schedule = TextSchedule(versions, self._texts)
+            schedule.at(stage.skipped + 1, adapter_set)
+            return schedule
 
         return Guidance(
-            parts=tuple((weight, encode(schedule)) for weight, schedule in stage.parts),
-            negative=encode(stage.negative),
+            parts=tuple((weight, begin(versions)) for weight, versions in stage.parts),
+            negative=begin(stage.negative),
             cfg=task.spec.cfg,
             strengths=_strengths(stage),
         )

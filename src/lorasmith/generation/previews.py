@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import torch
@@ -29,13 +30,13 @@ class Previewer:
 
     @torch.inference_mode()
     def draw(self, z: Tensor) -> Image.Image:
-        """A preview of clean latents (1, C, H, W), at most 512 pixels a side."""
+        """A preview of clean latents (1, C, ..., H, W), at most 512 pixels a side."""
         if self._decodes:
             image = to_image(self.base.decode_latents(z.to(self.base.dtype)).float())
             image.thumbnail((SIDE, SIDE))
             return image
         matrix, shift = self._colours
-        pixels = torch.einsum("bchw,cd->bdhw", z.float().cpu(), matrix) + shift.view(1, 3, 1, 1)
+        pixels = torch.einsum("bchw,cd->bdhw", z.float().cpu().flatten(1, -3), matrix) + shift.view(1, 3, 1, 1)
         image = to_image(pixels)
         factor = min(self.base.vae_factor, max(1, SIDE // max(image.size)))
         return image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)
@@ -49,11 +50,12 @@ class Previewer:
     def _colours(self) -> tuple[Tensor, Tensor]:
         """(C, 3) and (3,): least squares from latents to the mean colour of their pixels."""
         generator = torch.Generator().manual_seed(0)
-        rough = torch.randn(_SAMPLES, self.base.latent_channels, 2, 2, generator=generator)
-        z = F.interpolate(rough, size=(_GRID, _GRID), mode="bicubic")
-        decoded = torch.cat(
-            [self.base.decode_latents(part).float().cpu() for part in torch.split(z.to(self.base.dtype), 4)]
-        )
+        side = _GRID * self.base.vae_factor
+        shape = self.base.latent_shape((side, side))
+        rough = torch.randn(_SAMPLES, math.prod(shape[:-2]), 2, 2, generator=generator)
+        z = F.interpolate(rough, size=shape[-2:], mode="bicubic")
+        latents = z.view(_SAMPLES, *shape).to(self.base.dtype)
+        decoded = torch.cat([self.base.decode_latents(part).float().cpu() for part in torch.split(latents, 4)])
         colours = F.avg_pool2d(decoded, self.base.vae_factor)
         known = torch.cat([z, torch.ones_like(z[:, :1])], dim=1).permute(0, 2, 3, 1).flatten(0, 2)
         found = torch.linalg.lstsq(known, colours.permute(0, 2, 3, 1).flatten(0, 2)).solution

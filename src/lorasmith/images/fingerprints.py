@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +15,16 @@ from PIL import Image
 
 from lorasmith.images.exposure import Exposure, measure_exposure
 from lorasmith.images.opening import opened, to_rgb, upright
+from lorasmith.images.sharpness import measure_blur
 
 Grey = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom as shares of width and height."""
 _Pixels = tuple[int, int, int, int]
 
-HASH_DISTANCE = 8
-"""Two 64-bit hashes this far apart or nearer may show the same picture; only a second look tells."""
+HASH_DISTANCE, INNER_DISTANCE = 11, 8
+"""Two 64-bit hashes this far apart or nearer may show the same picture, whole or within its borders; only a second look
+tells. What brightness cuts off at white moves up to 11 bits; borders move 8."""
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 _SIDE, _LONGEST = 256, 320
@@ -31,26 +32,17 @@ _HASH_SIDE, _HASH_WAVES, _CHANCE = 32, 8, 0.1
 _FLAT = 26
 """Greys that a line of a border may differ by: JPEG writes an echo of up to 22 greys into a border."""
 _LEAST_CONTENT = 0.25
+_BRIGHTER = [min(255, value * 3 // 2) for value in range(256)]
 _SEAM = 40
 """Where a border ends, one pixel in so many of the longer side may be of both: scaling and JPEG have mixed it."""
-_SMOOTH = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1], np.float32) / np.float32(256)
-"""Binomial weights, a blur of sigma sqrt(2)."""
-_ROUNDING, _CONTRAST = 20 / 12, 16.0
-"""The variance that rounding to whole greys gives a Laplacian, and the spread of greys of a picture with contrast."""
-_FAINT = 5 * _ROUNDING
-"""A Laplacian of less variance is mostly rounding: the picture at an eighth of its size has to confirm it."""
-_COARSE, _SOFT = 8, 0.012
-"""Gradients, skies and glows, recompressed ones too, give at an eighth of the size a Laplacian of up to 0.006 of the
-picture's variance, drawings that are blurred by 20 pixels in 512 0.023 and more."""
-_EVERY = 3
-"""The blurred Laplacian is read at every third pixel: its neighbours say the same."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """`phash`: 64 bits; `mirrored`: the `phash` of the mirror image; `blur`: see `reblur_ratio`; `inner`: the `phash`
+    """`phash`: 64 bits; `mirrored`: the `phash` of the mirror image; `blur`: see `measure_blur`; `inner`: the `phash`
     of what lies in `box`, the picture without its uniform borders, so many as `borders` says; `unframed`: that of the
-    picture without the outermost of them, which is what a drawing on white was before it got a frame."""
+    picture without the outermost of them, `outer_box`, which is what a drawing on white was before it got a frame;
+    `bright`: that of the picture half as bright again, where much is white that was not."""
 
     phash: int
     mirrored: int
@@ -60,6 +52,8 @@ class Fingerprint:
     box: Box
     borders: int
     unframed: int
+    outer_box: Box = WHOLE
+    bright: int = 0
 
 
 def fingerprint(path: Path) -> Fingerprint:
@@ -84,12 +78,14 @@ def take_fingerprint(image: Image.Image) -> Fingerprint:
     return Fingerprint(
         phash,
         mirrored,
-        round(reblur_ratio(grey_HW), 4),
+        round(measure_blur(grey_HW), 4),
         exposure,
         inner,
         _shares(boxes[-1], grey_HW),
         borders,
         unframed,
+        _shares(boxes[min(borders, 1)], grey_HW),
+        hash_both_ways(grey.resize((64, 64), Image.Resampling.BOX).point(_BRIGHTER))[0],
     )
 
 
@@ -104,44 +100,6 @@ def hash_both_ways(image: Image.Image) -> tuple[int, int]:
     waves = _cosines()
     spectrum = waves @ small_HW @ waves.T
     return _bits(spectrum), _bits(spectrum * _MIRROR)
-
-
-def reblur_ratio(grey_HW: Grey) -> float:
-    """var(Laplacian of the blurred picture) / var(Laplacian), blur of sigma 1.4: how little a further blur changes.
-
-    At 256 pixels sharp pictures give up to 0.06, pictures enlarged twofold 0.015 to 0.085, fourfold 0.085 to 0.2, a
-    blur of 3 pixels in 512 0.2 and more; contrast does not matter. A strong blur leaves nothing but the rounding to
-    whole greys and gives 1, if the picture has edges at an eighth of its size. Where there are none either (a blank
-    sheet, a gradient, a smooth sky) nobody can tell: 0.
-    """
-    height, width = grey_HW.shape
-    if min(height, width) < len(_SMOOTH) + 4:
-        return 0.0
-    grey = grey_HW.astype(np.int16)
-    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1]
-    laplacian += grey[1:-1, :-2]
-    laplacian += grey[1:-1, 2:]
-    laplacian -= 4 * grey[1:-1, 1:-1]
-    edges = laplacian.astype(np.float32)
-    before = _variance(edges)
-    if before < _FAINT:
-        if before < 1e-6 or not _has_coarse_edges(grey_HW):
-            return 0.0
-        if before < 1.5 * _ROUNDING:
-            return 1.0 if float(grey_HW.std()) > _CONTRAST else 0.0
-        before -= _ROUNDING
-    smooth = _smooth(_smooth(edges).T.copy())
-    return min(1.0, _variance(smooth) / before)
-
-
-def _has_coarse_edges(grey_HW: Grey) -> bool:
-    """Whether the picture has edges at an eighth of its size, where a blur hides little and JPEG blocks are gone."""
-    height, width = (side // _COARSE for side in grey_HW.shape)
-    blocks = grey_HW[: height * _COARSE, : width * _COARSE].reshape(height, _COARSE, width, _COARSE)
-    small: npt.NDArray[Any] = blocks.mean(axis=(1, 3), dtype=np.float32)
-    inner = small[1:-1, 1:-1]
-    laplacian = small[:-2, 1:-1] + small[2:, 1:-1] + small[1:-1, :-2] + small[1:-1, 2:] - 4 * inner
-    return inner.size > 0 and _variance(laplacian) > _SOFT * _variance(small)
 
 
 def content_box(grey_HW: Grey, borders: int | None = None) -> Box:
@@ -204,7 +162,21 @@ def _peel(grey_HW: Grey, box: _Pixels) -> _Pixels:
     before, behind = _border_lines(part.T)
     if above + below >= len(part) or before + behind >= part.shape[1]:
         return box
+    before, above, behind, below = _of_one_grey(part, (before, above, behind, below))
     return left + before, top + above, right - behind, bottom - below
+
+
+def _of_one_grey(part: Grey, lines: _Pixels) -> _Pixels:
+    """The lines left, above, right and below that are one border: of one grey, at two sides or more. A floor, or a
+    shirt that is cut off at one side, is none."""
+    greys = [int(np.median(line)) for line in (part[:, 0], part[0], part[:, -1], part[-1])]
+    sides = [side for side in range(4) if lines[side]]
+    alike = [[side for side in sides if abs(greys[side] - greys[one]) <= _FLAT] for one in sides]
+    most = max(alike, key=len, default=[])
+    if len(most) < 2:
+        return 0, 0, 0, 0
+    left, above, right, below = (count if side in most else 0 for side, count in enumerate(lines))
+    return left, above, right, below
 
 
 def _border_lines(lines: Grey) -> tuple[int, int]:
@@ -245,24 +217,3 @@ def _bits(spectrum: npt.NDArray[np.float64]) -> int:
     median = (ordered[len(waves) // 2 - 1] + ordered[len(waves) // 2]) / 2
     faint = _CHANCE * float(np.abs(waves[1:]).mean())
     return int.from_bytes(np.packbits(waves > median + faint).tobytes(), "big")
-
-
-def _smooth(lines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Blur down the columns, read at every third line of those that the kernel covers."""
-    count = (len(lines) - len(_SMOOTH)) // _EVERY + 1
-
-    def read(start: int) -> npt.NDArray[np.float32]:
-        return lines[start : start + _EVERY * (count - 1) + 1 : _EVERY]
-
-    middle = len(_SMOOTH) // 2
-    blurred: npt.NDArray[np.float32] = read(middle) * _SMOOTH[middle]
-    for away in range(1, middle + 1):  # the kernel is symmetric
-        pair = read(middle - away) + read(middle + away)
-        pair *= _SMOOTH[middle + away]
-        blurred += pair
-    return blurred
-
-
-def _variance(values: npt.NDArray[Any]) -> float:
-    line = values.reshape(-1)
-    return float(np.dot(line, line)) / line.size - float(line.mean()) ** 2

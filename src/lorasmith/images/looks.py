@@ -5,7 +5,7 @@ Shapes: look_HWC uint8, 64 x 64 x RGB, whatever the picture's aspect ratio; ligh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,22 @@ from PIL import Image
 
 from lorasmith.images.fingerprints import WHOLE, Box, content_box
 from lorasmith.images.opening import open_rgb, open_small
+from lorasmith.images.tones import LUMA, differ_in_tone, likely_tones
 
 Look = npt.NDArray[np.uint8]
 _Light = npt.NDArray[Any]
 
-LOOK_SIDE = 64
+LOOK_SIDE, FINE_SIDE = 64, 256
+"""Of a look, and of the finer one on which a change of tone is acted out: what is cut off at white is cut off before it
+is made smaller."""
 _MOST, _EDGE = 14.0, 0.2
 """Greys that a pixel may differ by, and the part of the contrast around it that is allowed on top: copies of drawings
 (JPEG at quality 40, halved, sizes that are no whole part) stay under 12, a mouth that changes starts at 14."""
 _MOST_COLOUR, _BLOCK = 18.0, 4
 _MOST_BLURRED, _EDGE_BLURRED = 9.0, 0.25
+_FILTER = Image.Resampling.HAMMING
+"""Of how pictures are made small: with the plain mean, textures leave patterns that a picture of half the size has not.
+"""
 _FRAME = 2
 """Pixels at the edge that a blurred copy is not measured by: a blur carries the outermost line of the picture into
 them, and what that line was cannot be told from a look."""
@@ -35,13 +41,18 @@ _FURTHEST, _STEPS = 1.0, 3
 """Pixels of a look that the edges of two inner looks may lie apart."""
 _COARSE = 8
 """The side of a large spot."""
-COARSE_MOST = 24.0
+COARSE_MOST, TONED_MOST = 24.0, 50.0
 COARSE_MOST_INSIDE = COARSE_MOST + _FURTHEST * 255 / _COARSE
-"""What two large spots may differ by; of inner looks, whose edges may have moved from black to white."""
+"""What two large spots may differ by, as they are and when their tone was changed; of inner looks, whose edges may have
+moved from black to white."""
+_FITTED, _ROUGHLY, _MOST_AWAY = 2, 0.9, 30.0
+"""Tones are fitted on looks of half the side; so large a part of the pixels has to come so near at once."""
+_MARK, _BAND, _UNTOUCHED = 0.06, 0.2, 0.6
+"""A mark (a signature, an address) is a small part of the picture at its top or bottom, where all else stayed as it
+was: the part that it covers at most, how high the bands are, and how much of what is allowed the rest may differ by."""
 _FLAT_COLOUR, _FLAT_SHARE, _KEPT = 10.0, 0.9, 6.0
 """How far a pixel may be from a flat colour, how much of a picture two of them make up, and the change of a colour that
 recompression makes at most."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def look(path: Path) -> Look:
@@ -63,11 +74,11 @@ def take_inner_look(image: Image.Image, borders: int | None = None) -> Look:
     return take_look(image, content_box(np.asarray(image.convert("L")), borders))
 
 
-def take_look(image: Image.Image, box: Box = WHOLE) -> Look:
-    """The look of an open RGB picture."""
+def take_look(image: Image.Image, box: Box = WHOLE, resample: Image.Resampling = _FILTER) -> Look:
+    """The look of an open RGB picture, or of a part of it."""
     left, top, right, bottom = box
     pixels = left * image.width, top * image.height, right * image.width, bottom * image.height
-    return np.asarray(image.resize((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BOX, pixels))
+    return np.asarray(image.resize((LOOK_SIDE, LOOK_SIDE), resample, pixels))
 
 
 def coarse_light(one: Look) -> _Light:
@@ -79,7 +90,7 @@ def differ_coarsely(ones_N88: _Light, others_N88: _Light) -> _Light:
     """For a quick no, of many pairs at once: by how many greys large spots differ at most (N) once the light is fitted,
     whichever comes first. Infinite for a blank sheet beside a picture. What differs by `COARSE_MOST` is not the same.
     """
-    ones, others = (spots.reshape(len(spots), -1) for spots in (ones_N88, others_N88))
+    ones, others = (spots.reshape(len(spots), 64) for spots in (ones_N88, others_N88))
     swap = (ones.std(axis=1) < others.std(axis=1))[:, None]
     a, b = np.where(swap, others, ones), np.where(swap, ones, others)
     mean_a, mean_b = a.mean(axis=1, keepdims=True), b.mean(axis=1, keepdims=True)
@@ -115,21 +126,90 @@ def _look_same(one: Look, other: Look, frame: int) -> bool:
     return blurred is not None and _agree_toned(*blurred, _MOST_BLURRED, _EDGE_BLURRED, _FRAME)
 
 
+def looks_toned(one: Look, other: Look, fine_one: Callable[[], Look], fine_other: Callable[[], Look]) -> bool:
+    """Whether the one is the other in another brightness, contrast, saturation or tint, with what these cut off.
+
+    The tones that may have been used are fitted, acted out on the `fine` look of the one, and the result has to agree
+    with the other spot by spot, as copies do that are not changed in tone. A picture in two flat colours is fitted by
+    any two others: only the simplest tones count there, and they have to change both.
+    """
+    x, y = one.astype(np.float32), other.astype(np.float32)
+    if float(differ_in_tone(*(_means(each, _COARSE).reshape(1, -1, 3) for each in (x, y)))[0]) >= TONED_MOST:
+        return False
+    flats = _flats(x) or _flats(y)
+    if flats and min(_changes(x, y, flats)) < _KEPT:
+        return False
+    for source, wanted, fine in ((x, y, fine_one), (y, x, fine_other)):
+        finer: _Light | None = None
+        for tone in likely_tones(_halved(source), _halved(wanted), plain=bool(flats)):
+            if not tone.is_usual:
+                continue
+            away = np.abs(tone.of(source) - wanted).max(axis=2)
+            if float((away < _MOST_AWAY).mean()) < _ROUGHLY:
+                continue
+            if finer is None:
+                finer = fine().astype(np.float32)
+            if _agree(_reduced(tone.of(finer)), wanted, _MOST, _EDGE):
+                return True
+    return False
+
+
+def looks_marked(one: Look, other: Look) -> bool:
+    """Whether the one is the other with a mark (a signature, a site's address) along its top or bottom: a small part
+    that differs, where all else is as it was."""
+    x, y = one.astype(np.float32), other.astype(np.float32)
+    light = (x - y) @ LUMA
+    allowed = _MOST + _EDGE * np.minimum(_contrast(x @ LUMA), _contrast(y @ LUMA))
+    rows, columns = np.nonzero(np.abs(light) >= _UNTOUCHED * allowed)
+    if not len(rows):
+        return False
+    top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+    in_band = bottom <= _BAND * LOOK_SIDE or top >= (1 - _BAND) * LOOK_SIDE
+    if not in_band or (bottom - top) * (right - left) > _MARK * LOOK_SIDE**2:
+        return False
+    y[top:bottom, left:right] = x[top:bottom, left:right]
+    return _agree(x, y, _MOST, _EDGE)
+
+
+def measure_disagreement(x_HW3: _Light, y_HW3: _Light) -> float:
+    """The largest difference of two looks, float32, as a part of what copies may differ by: below 1 they agree."""
+    difference = x_HW3 - y_HW3
+    light = difference @ LUMA
+    allowed = _MOST + _EDGE * np.minimum(_contrast(x_HW3 @ LUMA), _contrast(y_HW3 @ LUMA))
+    colour = np.abs(_means(difference - light[..., None], _BLOCK)) / _MOST_COLOUR
+    return max(float((np.abs(light) / allowed).max()), float(colour.max()))
+
+
+def take_fine_look(image: Image.Image) -> Look:
+    """An open RGB picture at 256 x 256 pixels, whatever its aspect ratio."""
+    return np.asarray(image.resize((FINE_SIDE, FINE_SIDE), _FILTER))
+
+
+def mirror_look(one: Look) -> Look:
+    """The look of the mirror image."""
+    return np.ascontiguousarray(one[:, ::-1])
+
+
+def coarse_colours(one: Look) -> _Light:
+    """The colours of large spots, 8 x 8 x 3 float32: what `differ_in_tone` compares."""
+    return _means(one.astype(np.float32), _COARSE)
+
+
 def looks_same_inside(one: Look, other: Look) -> bool:
     """`looks_same` of two inner looks, also when recompression has moved the edges of one a little, so that they
     show a line of the border."""
     x, y = one.astype(np.float32), other.astype(np.float32)
     if _differ_coarsely(x, y) >= COARSE_MOST_INSIDE:
         return False
-    if _look_same(one, other, 1):
+    if _look_same(one, other, _FRAME):
         return True
     moved = _align(x, y)
-    return moved is not None and _look_same(one, moved, 1)
+    return moved is not None and _look_same(one, moved, _FRAME)
 
 
 def _align(fixed: _Light, moving: _Light) -> Look | None:
     """`moving`, shifted and stretched to lie upon `fixed` (Gauss and Newton's steps); None when it lies too far off."""
-    wanted, light = fixed @ _LUMA, moving @ _LUMA
+    wanted, light = fixed @ LUMA, moving @ LUMA
     place = (np.arange(LOOK_SIDE) - (LOOK_SIDE - 1) / 2) / (LOOK_SIDE / 2)
     offsets: _Light = np.zeros(4)  # down, across, taller, wider, in pixels at the edge
     for _ in range(_STEPS):
@@ -165,7 +245,7 @@ def _agree_toned(x: _Light, y: _Light, most: float, edge: float, frame: int = 0)
     flats = _flats(x)
     recoloured = bool(flats) and min(_changes(x, y, flats)) < _KEPT
     if min(_colourfulness(x), _colourfulness(y)) < _GREY:
-        x, y = (np.repeat((image @ _LUMA)[..., None], 3, axis=2) for image in (x, y))
+        x, y = (np.repeat((image @ LUMA)[..., None], 3, axis=2) for image in (x, y))
         if _agree(x, y, most, edge, frame) and max(_changes(x, y, flats), default=0.0) < _KEPT:
             return True
     if recoloured:
@@ -178,7 +258,7 @@ def _agree_toned(x: _Light, y: _Light, most: float, edge: float, frame: int = 0)
 
 def _flats(x: _Light) -> tuple[npt.NDArray[np.bool_], ...]:
     """Where the two colours of a picture are that consists of two flat ones; empty for any other picture."""
-    light = x @ _LUMA
+    light = x @ LUMA
     dark = light < (light.min() + light.max()) / 2
     sides = (dark, ~dark)
     if not (dark.any() and sides[1].any()):
@@ -199,13 +279,23 @@ def _agree(x: _Light, y: _Light, most: float, edge: float, frame: int = 0) -> bo
     if frame:
         difference[:frame] = difference[-frame:] = 0
         difference[:, :frame] = difference[:, -frame:] = 0
-    light = difference @ _LUMA
+    light = difference @ LUMA
     if float(np.abs(light).max()) >= most:
-        allowed = most + edge * np.minimum(_contrast(x @ _LUMA), _contrast(y @ _LUMA)) if edge else most
+        allowed = most + edge * np.minimum(_contrast(x @ LUMA), _contrast(y @ LUMA)) if edge else most
         if bool((np.abs(light) >= allowed).any()):
             return False
     colour = _means(difference - light[..., None], _BLOCK)
     return float(np.abs(colour).max()) < min(_MOST_COLOUR, 2 * most)
+
+
+def _halved(image: _Light) -> _Light:
+    return _means(image, _FITTED)
+
+
+def _reduced(fine: _Light) -> _Light:
+    """A fine picture at a look's size, as Pillow's filter does it."""
+    toned = Image.fromarray(np.rint(fine).astype(np.uint8)).resize((LOOK_SIDE, LOOK_SIDE), _FILTER)
+    return np.asarray(toned).astype(np.float32)
 
 
 def _differ_coarsely(x: _Light, y: _Light) -> float:
@@ -223,7 +313,7 @@ def _fit(x: _Light, y: _Light) -> tuple[float, _Light]:
 
 def _match_blur(x: _Light, y: _Light) -> tuple[_Light, _Light] | None:
     """The two with the sharper one blurred as the other is; None when both are equally sharp."""
-    sharp_x, sharp_y = sum(_sharpness(x @ _LUMA)), sum(_sharpness(y @ _LUMA))
+    sharp_x, sharp_y = sum(_sharpness(x @ LUMA)), sum(_sharpness(y @ LUMA))
     if min(sharp_x, sharp_y) > _EQUALLY_SHARP * max(sharp_x, sharp_y):
         return None
     return (x, _blur_like(y, x)) if sharp_x < sharp_y else (_blur_like(x, y), y)
@@ -231,7 +321,7 @@ def _match_blur(x: _Light, y: _Light) -> tuple[_Light, _Light] | None:
 
 def _blur_like(sharp: _Light, soft: _Light) -> _Light:
     """`sharp`, blurred until it is as soft as `soft` down and across; a look has stretched the one or the other."""
-    light, wanted = sharp @ _LUMA, _sharpness(soft @ _LUMA)
+    light, wanted = sharp @ LUMA, _sharpness(soft @ LUMA)
     sigmas = [0.0, 0.0]
     for _ in range(2):
         for axis in (0, 1):
@@ -280,20 +370,20 @@ def _contrast(light_HW: _Light) -> _Light:
 
 
 def _coarse(image: _Light) -> _Light:
-    return _means((image @ _LUMA)[..., None], _COARSE)[..., 0]
+    return _means((image @ LUMA)[..., None], _COARSE)[..., 0]
 
 
 def _means(image: _Light, block: int) -> _Light:
-    cells = LOOK_SIDE // block
+    cells = image.shape[0] // block
     means: _Light = image.reshape(cells, block, cells, block, -1).mean(axis=(1, 3))
     return means
 
 
 def _spread(image: _Light) -> float:
-    return float((image @ _LUMA).std()) if image.shape[-1] == 3 else float(image.std())
+    return float((image @ LUMA).std()) if image.shape[-1] == 3 else float(image.std())
 
 
 def _colourfulness(image: _Light) -> float:
     """How far its colours lie from its mean colour: a grey picture with a tint all over has none."""
-    colour = image - (image @ _LUMA)[..., None]
+    colour = image - (image @ LUMA)[..., None]
     return float(np.abs(colour - colour.mean(axis=(0, 1))).max())

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import re
 
+from lorasmith.errors import PromptError
 from lorasmith.prompts.compatibility import Compat
 
+MOST_SUBPROMPTS = 64
+"""Of one prompt that is to be drawn: each costs as much as a prompt of its own."""
 _AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"\s*([-+]?(?:\d+\.?|\d*\.\d+))")
+
+
+def check_subprompts(count: int, most: int = MOST_SUBPROMPTS) -> None:
+    """Raise PromptError when these are more than are drawn."""
+    if count > most:
+        raise PromptError(f"{count} parts joined by AND, the most are {most}.", where="prompt")
 
 
 def split_subprompts(text: str, compat: Compat = None) -> list[tuple[str, float]]:

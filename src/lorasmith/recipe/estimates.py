@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from lorasmith.bases.detection import family_of
+from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.storage.files import write_file
 
@@ -25,36 +24,6 @@ PASSES = 3
 """One forward and one backward pass cost about three forwards."""
 
 
-@dataclass(frozen=True)
-class FamilyCost:
-    """Per family: floating-point operations of a forward pass per pixel; bytes of the float32 weights; bytes of
-    saved activations per pixel and row; adapter parameters per rank of the denoiser and of the text encoders.
-
-    In row-pixels: `fixed` is what a micro-batch costs however small it is, `text` a row through text encoders that
-    learn, `encoding` a pixel through the VAE. `per_rank` is the share by which a rank more makes a row dearer;
-    `conv` and `dora` are how much dearer convolutions of low rank and DoRA make it than in a larger model.
-    """
-
-    flops_per_pixel: float
-    weight_bytes: float
-    activation_bytes_per_pixel: float
-    unet_per_rank: int
-    text_per_rank: int
-    fixed: float
-    text: float
-    encoding: float
-    per_rank: float
-    conv: float = 1.0
-    dora: float = 1.0
-
-
-FAMILY_COSTS: Mapping[str, FamilyCost] = {
-    # Doodle's as measured, the others' by their operations.
-    "doodle": FamilyCost(4e4, 4.5e7, 3e3, 32_000, 9_600, 29_000, 5_500, 0.2, 0.0035, 1.4, 1.36),
-    "sd1": FamilyCost(2.6e6, 4.3e9, 1.6e4, 424_000, 166_000, 2_000, 5_000, 0.5, 0.0005),
-    "sd2": FamilyCost(2.6e6, 5.2e9, 1.6e4, 430_000, 440_000, 2_000, 18_000, 0.5, 0.0005),
-    "sdxl": FamilyCost(5.7e6, 1.4e10, 1.8e4, 2_600_000, 903_000, 2_000, 20_000, 0.25, 0.0005),
-}
 FORWARD = 0.36
 """A row through the bare base, without a gradient."""
 RANK = 8
@@ -70,40 +39,11 @@ READING = 4e8
 """Bytes of weights that are read in a second, with their content hash."""
 
 
-@dataclass(frozen=True)
-class AlgorithmCost:
-    """Against a plain LoRA on linear layers: the time of a row, and the same with convolutions too; the time that does
-    not depend on rows, such as that of building weights.
-
-    Adapter parameters: so many per rank of a plain LoRA, and so many per rank-1 LoRA that no rank changes.
-    """
-
-    time: float
-    conv_time: float
-    per_rank: float
-    fixed: float = 0.0
-    fixed_time: float = 1.0
-
-
-ALGORITHM_COSTS: Mapping[str, AlgorithmCost] = {
-    # Times as measured on a UNet of 23 million parameters; LoKr's size with the widest factor.
-    "lora": AlgorithmCost(1.0, 1.15, 1.0),
-    "dylora": AlgorithmCost(1.0, 1.15, 1.0),
-    "loha": AlgorithmCost(1.13, 1.56, 2.0, fixed_time=2.2),
-    "lokr": AlgorithmCost(1.06, 1.41, 0.04, 0.5, fixed_time=1.8),
-    "ia3": AlgorithmCost(0.98, 0.98, 0.0, 0.5),
-    "norm": AlgorithmCost(0.98, 0.98, 0.0, 0.1),
-}
-DORA_TIME, DORA_FIXED_TIME = 1.10, 1.4
 CHECKPOINTING_TIME, CHECKPOINTING_FIXED_TIME, CHECKPOINTING_MEMORY = 4 / 3, 2.5, 0.25
 """One more forward pass; about what is left of the activations when only the blocks' inputs are kept."""
 CONV_MEMORY = 1.2
 COMPRESSED_SHARE = 0.9
 """Of a base's weights, those that are kept in a byte each on request: all but embeddings, ends and the VAE."""
-OPTIMIZER_BYTES: Mapping[str, int] = {
-    "adamw": 8, "adamw8bit": 2, "adafactor": 1, "prodigy": 16, "lion": 4, "schedule_free": 8,
-}  # fmt: skip
-"""Bytes an optimizer remembers per parameter."""
 
 
 def _preserved(recipe: Recipe, rows: int) -> int:
@@ -115,13 +55,14 @@ def _preserved(recipe: Recipe, rows: int) -> int:
 def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
     """Row-pixels of a micro-batch of `rows` images of `pixels` each: of its rows, of the rows that preserve the base
     with their pass through the bare base, and of what does not depend on rows; by algorithm, rank and switches."""
-    family, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHM_COSTS[recipe.algorithm]
+    family, algorithm = recipe.family.cost, ALGORITHMS[recipe.algorithm].cost
     time, fixed = algorithm.conv_time if recipe.conv.rank else algorithm.time, family.fixed * algorithm.fixed_time
-    if recipe.conv.rank and recipe.algorithm in ("lora", "dylora"):
+    if recipe.conv.rank and algorithm.thin_convolutions:
         time *= family.conv
     time *= 1 + family.per_rank * algorithm.per_rank * (recipe.rank - RANK)
     if recipe.dora:
-        time, fixed = time * DORA_TIME * family.dora, fixed * DORA_FIXED_TIME
+        over = ALGORITHMS["dora"].cost
+        time, fixed = time * over.time * family.dora, fixed * over.fixed_time
     if recipe.checkpointing:
         time, fixed = time * CHECKPOINTING_TIME, fixed * CHECKPOINTING_FIXED_TIME
     preserved = _preserved(recipe, rows)
@@ -132,13 +73,13 @@ def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
 
 def drawing_work(recipe: Recipe, pictures: int, steps: int, pixels: float) -> float:
     """Row-pixels of drawing so many pictures in so many steps with guidance."""
-    family = FAMILY_COSTS[family_of(recipe.base)]
+    family = recipe.family.cost
     return pictures * pixels * (FORWARD * GUIDED_ROWS * steps + family.encoding)
 
 
 def encoding_work(recipe: Recipe, pixels: float) -> float:
     """Row-pixels of latents of so many pixels in all, mirrored ones counted in when the recipe mirrors."""
-    return FAMILY_COSTS[family_of(recipe.base)].encoding * pixels * (2 if recipe.flip else 1)
+    return recipe.family.cost.encoding * pixels * (2 if recipe.flip else 1)
 
 
 def validation_work(images: int, pixels: float) -> float:
@@ -151,28 +92,28 @@ def start_seconds(recipe: Recipe, opening: float | None = None) -> float:
     gives it."""
     if opening is not None:
         return opening * (1 + CLOSING)
-    return START_SECONDS + FAMILY_COSTS[family_of(recipe.base)].weight_bytes / READING
+    return START_SECONDS + recipe.family.cost.weight_bytes / READING
 
 
 def estimate_seconds(recipe: Recipe, work: float, pace: float | None) -> float:
     """Seconds of `work` row-pixels (see `work_per_step`); `pace` is in seconds per row-pixel."""
     if pace is None:
         cores = os.cpu_count() or 1
-        pace = FAMILY_COSTS[family_of(recipe.base)].flops_per_pixel * PASSES / (FLOPS_PER_CORE * cores)
+        pace = recipe.family.cost.flops_per_pixel * PASSES / (FLOPS_PER_CORE * cores)
     return work * pace
 
 
 def adapter_parameters(recipe: Recipe) -> int:
     """About how many parameters the adapter has (convolutions, filters and blocks are not counted)."""
-    cost, algorithm = FAMILY_COSTS[family_of(recipe.base)], ALGORITHM_COSTS[recipe.algorithm]
+    cost, algorithm = recipe.family.cost, ALGORITHMS[recipe.algorithm].cost
     widths = (cost.unet_per_rank if recipe.lr.unet else 0) + (cost.text_per_rank if recipe.trains_text else 0)
-    fixed = algorithm.fixed + (0.5 if recipe.dora else 0)
+    fixed = algorithm.fixed + (ALGORITHMS["dora"].cost.fixed if recipe.dora else 0)
     return int(widths * (algorithm.per_rank * recipe.rank + fixed))
 
 
 def estimate_memory(recipe: Recipe, pixels: float) -> int:
     """Bytes of weights, activations of one micro-batch, and the adapter with gradients and optimizer state."""
-    cost = FAMILY_COSTS[family_of(recipe.base)]
+    cost = recipe.family.cost
     rows = recipe.batch_size + _preserved(recipe, recipe.batch_size)
     activations = rows * pixels * cost.activation_bytes_per_pixel
     activations *= CONV_MEMORY if recipe.conv.rank else 1
@@ -185,7 +126,7 @@ def _base_bytes(recipe: Recipe) -> float:
     share = 0.5 if recipe.precision in ("bf16", "fp16") else 1.0
     if recipe.weights != "full":
         share = COMPRESSED_SHARE * 0.25 + (1 - COMPRESSED_SHARE) * share
-    return FAMILY_COSTS[family_of(recipe.base)].weight_bytes * share
+    return recipe.family.cost.weight_bytes * share
 
 
 def estimate_disk(recipe: Recipe, snapshots: int) -> int:
@@ -195,7 +136,7 @@ def estimate_disk(recipe: Recipe, snapshots: int) -> int:
 
 
 def _remembered(recipe: Recipe) -> int:
-    return OPTIMIZER_BYTES[recipe.optimizer.name] + (0 if recipe.average.kind == "none" else 4)
+    return OPTIMIZERS[recipe.optimizer.name].remembers + (0 if recipe.average.kind == "none" else 4)
 
 
 def read_pace(cache: Path, recipe: Recipe) -> float | None:

@@ -6,522 +6,50 @@ by what is set for one run. It is frozen; stages unpack what they need and know 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Self
 
 import tomlkit
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from pydantic import model_validator
 
-from lorasmith.bases.detection import family_of, locate_base
-from lorasmith.bases.precision import Precision, Weights
+from lorasmith.bases.detection import locate_base, preset_family
+from lorasmith.bases.families import UNKNOWN
 from lorasmith.errors import RecipeError
+from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
-from lorasmith.recipe.buckets import BucketRules
-from lorasmith.recipe.durations import Duration, read_duration
+from lorasmith.recipe.chosen import read_former_keys, widen
+from lorasmith.recipe.fields import RecipeFields
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
-from lorasmith.recipe.presets import OPTIMIZER_PRESETS, overlay, preset
+from lorasmith.recipe.prediction import check_prediction
+from lorasmith.recipe.presets import overlay, preset
+from lorasmith.recipe.rules import find_faults
 from lorasmith.remedies import Give
-from lorasmith.schema import StrictTable, read_table
-
-PIXEL_STEP = 8
-"""Sides in pixels are multiples of this: the factor of the families' VAE."""
+from lorasmith.schema import read_table
 
 
-def _read_resolution(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("write a side or [width, height] in pixels.")
-    sides = [value, value] if isinstance(value, int) else list(value) if isinstance(value, list | tuple) else None
-    if sides is None or len(sides) != 2 or not all(isinstance(side, int) for side in sides):
-        raise ValueError("write a side or [width, height] in pixels.")
-    for side in sides:
-        if side < 16 or side > 8192 or side % PIXEL_STEP:
-            raise ValueError(f"sides are multiples of {PIXEL_STEP} from 16 to 8192.")
-    return tuple(sides)
+class Recipe(RecipeFields):
+    """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins.
 
-
-def _read_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Whole = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0, le=10)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Resolution = Annotated[tuple[int, int], BeforeValidator(_read_resolution)]
-Interval = Annotated[Duration, BeforeValidator(read_duration), PlainSerializer(str)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_read_tuple)]
-Factor = Annotated[float, Field(ge=0, le=100)]
-Chance = Annotated[float, Field(ge=0, lt=1)]
-LayerGroup = Literal["attention", "mlp", "conv", "time"]
-OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy", "lion", "schedule_free"]
-ScheduleName = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "rex"]
-
-
-BlockPreset = Literal["flat", "cosine", "sine", "linear", "reverse_linear"]
-
-
-class BucketTable(StrictTable):
-    """[recipe.bucket]: images are grouped by shape instead of being cut to one square."""
-
-    enabled: bool = Field(default=True, description="group images by shape; false cuts all to `resolution`")
-    min: Annotated[int, Field(ge=PIXEL_STEP)] | None = Field(
-        default=None,
-        description="smallest side in pixels; 256, or half the shorter side of `resolution` if that is less",
-    )
-    max: Annotated[int, Field(ge=PIXEL_STEP)] | None = Field(
-        default=None, description="largest side in pixels; by default twice the longer side of `resolution`"
-    )
-    step: Annotated[int, Field(ge=PIXEL_STEP, multiple_of=PIXEL_STEP)] = Field(
-        default=64, description="sides are multiples"
-    )
-    no_upscale: bool = Field(default=False, description="never enlarge an image; `min` and `max` are then ignored")
-
-
-class ConvTable(StrictTable):
-    """[recipe.conv]: adapters on 3x3 convolutions too."""
-
-    rank: Annotated[int, Field(ge=0, le=4096)] = Field(
-        default=0, description="rank on 3x3 convolutions; 0 leaves them alone"
-    )
-    alpha: Annotated[float, Field(gt=0)] | None = Field(default=None, description="alpha there; by default as `rank`")
-    tucker: bool = Field(default=False, description="a small core kernel between two 1x1 ones (lora, loha, lokr)")
-
-
-class LokrTable(StrictTable):
-    """[recipe.lokr]: the two factors of a LoKr."""
-
-    factor: Annotated[int, Field(ge=-1)] = Field(
-        default=-1, description="most rows and columns of the first factor; -1: as square as can be"
-    )
-    full: bool = Field(default=False, description="do not decompose the second factor; rank is then not used")
-    both: bool = Field(default=False, description="decompose the first factor too")
-
-
-class RatesTable(StrictTable):
-    """[recipe.lr]: learning rates."""
-
-    unet: Rate = Field(default=5e-4, description="of the denoiser's adapter; 0 leaves the denoiser alone")
-    text_encoder: Rate = Field(
-        default=5e-5, description="of the text encoder's adapter; 0 leaves the text encoder alone"
-    )
-    text_encoder_2: Rate | None = Field(
-        default=None, description="of SDXL's second text encoder; by default as `text_encoder`, 0 leaves it alone"
-    )
-    plus_ratio: Annotated[float, Field(ge=1, le=1024)] = Field(
-        default=1, description="LoRA+: the factors next to the output learn so much faster; 1 is off (lora, dylora)"
-    )
-
-    @property
-    def second(self) -> float:
-        """The rate of the second text encoder."""
-        return self.text_encoder if self.text_encoder_2 is None else self.text_encoder_2
-
-
-class BlocksTable(StrictTable):
-    """[recipe.blocks]: parts of the denoiser that learn at another rate, or with another rank.
-
-    Blocks are IN00 ... IN11, M00, OUT00 ... OUT11 (SDXL: IN00 ... IN08, M00, OUT00 ... OUT08), as block weights of
-    adapters count them; "IN" and "OUT" name all of a side. What is not named stays as it is elsewhere.
+    A recipe is of a class that also has the options of everything that is registered: see `widen`.
     """
 
-    lr: dict[str, Factor] | BlockPreset = Field(
-        default="flat",
-        description='factors on lr.unet, e.g. { IN = 0.5, "OUT03" = 1 }; 0 leaves a block alone; or a curve over the '
-        "depth: cosine, sine, linear, reverse_linear, flat",
-    )
-    rank: dict[str, Annotated[int, Field(ge=0, le=4096)]] = Field(
-        default={}, description="rank of linear layers there, e.g. { M00 = 32 }; 0 leaves a block alone"
-    )
-    alpha: dict[str, Annotated[float, Field(gt=0)]] = Field(default={}, description="alpha there")
+    def __new__(cls, *_: object, **__: object) -> Self:
+        return super().__new__(widen(cls))
 
-    @field_validator("lr", "rank", "alpha")
     @classmethod
-    def _check_names(cls, value: Any) -> Any:
-        for name in value if isinstance(value, dict) else ():
-            if not re.fullmatch(r"(IN|OUT)(\d\d)?|M(00)?", name):
-                raise ValueError(f'"{name}" is no block; blocks are IN, IN00 ..., M00, OUT, OUT00 ...')
-        return value
+    def model_validate(cls, obj: Any, **how: Any) -> Self:
+        return super(Recipe, widen(cls)).model_validate(obj, **how)
 
-
-class FilterTable(StrictTable):
-    """[recipe.filter]: single layers by their names in adapter files, with * and ?."""
-
-    only: Texts = Field(default=(), description='adapt these alone, e.g. ["*attn2*"]; none means all')
-    skip: Texts = Field(default=(), description='leave these alone, e.g. ["*to_out*", "lora_te*"]')
-
-
-class DropoutTable(StrictTable):
-    """[recipe.dropout]: parts of the adapter that are left out at random while it learns."""
-
-    network: Chance = Field(default=0, description="of each inner value (lora)")
-    rank: Chance = Field(default=0, description="of each rank, per row (lora)")
-    module: Chance = Field(default=0, description="of a whole layer's adapter, per pass")
-
-
-class AverageTable(StrictTable):
-    """[recipe.average]: snapshots and the adapter hold an average of the steps, not the last step."""
-
-    kind: Literal["none", "ema", "tail"] = Field(
-        default="none", description="ema: newer steps count more; tail: all steps of the last part of the run alike"
-    )
-    decay: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.99, description="what an ema keeps per step")
-    share: Annotated[float, Field(gt=0, le=1)] = Field(default=0.25, description="the tail, as a share of the run")
-
-
-class ValidationTable(StrictTable):
-    """[recipe.validation]: images that are not trained on, to see whether the adapter only copies."""
-
-    share: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        default=0, description="share of the images that is held out; near-duplicates stay on one side; 0 is off"
-    )
-    every: Interval = Field(default=Duration(1, "epochs"), description="the loss on them is told after each such time")
-
-
-class OptimizerTable(StrictTable):
-    """[recipe.optimizer]."""
-
-    name: OptimizerName = Field(
-        default="adamw",
-        description="adafactor runs with fixed rates, as kohya's args; prodigy finds the rate itself (leave lr at 1); "
-        "prodigy, schedule_free and adamw8bit need the extra [optim]",
-    )
-    weight_decay: Share = Field(
-        default=0.01, description="decoupled weight decay; adafactor's is 0 whatever stands here"
-    )
-    betas: Annotated[tuple[Chance, Chance] | None, BeforeValidator(_read_tuple)] = Field(
-        default=None, description="how long the optimizer remembers gradients and their squares; not for adafactor"
-    )
-    relative: bool = Field(
-        default=False, description="adafactor alone: rates of its own, by step and size; lr is then not used"
-    )
-    growth: Annotated[float, Field(gt=0, le=10)] = Field(
-        default=1, description="prodigy alone: makes the rate that it finds larger or smaller (d_coef)"
-    )
-
-
-class ScheduleTable(StrictTable):
-    """[recipe.schedule]: the learning rate over the run."""
-
-    name: ScheduleName = Field(default="cosine", description="its shape")
-    cycles: Whole = Field(default=1, description="restarts of cosine_with_restarts")
-    power: Annotated[float, Field(gt=0, le=10)] = Field(default=1, description="of polynomial; 1 is linear")
-    warmup: Annotated[float, Field(ge=0)] = Field(default=0, description="steps, or below 1 the share of the run")
-
-
-class LossTable(StrictTable):
-    """[recipe.loss]: how a difference counts, at which timestep, and where in the picture."""
-
-    kind: Literal["l2", "l1", "huber", "smooth_l1"] = Field(default="l2", description="huber forgives outliers")
-    huber_c: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.1, description="where huber turns from square to size"
-    )
-    huber_scale: Annotated[float, Field(gt=0)] = Field(default=1, description="multiplies it (constant, exponential)")
-    huber_schedule: Literal["constant", "exponential", "snr"] = Field(
-        default="snr", description="how it changes over the timesteps"
-    )
-    min_snr_gamma: Annotated[float, Field(ge=0)] = Field(default=0, description="gamma of min-SNR weighting; 0 is off")
-    debiased: bool = Field(default=False, description="debiased estimation: weights 1 / sqrt(SNR)")
-    p2_gamma: Annotated[float, Field(ge=0, le=5)] = Field(
-        default=0, description="P2 weighting 1 / (1 + SNR) ** gamma; 0 is off"
-    )
-    scale_v: bool = Field(default=False, description="v-prediction bases: losses as large as noise losses")
-    v_like: Annotated[float, Field(ge=0)] = Field(default=0, description="adds so many v-like losses; 0 is off")
-    mask: Literal["none", "alpha", "files"] = Field(
-        default="none",
-        description="learn only where the picture's alpha, or a mask file (white, in `mask_folder`), says so",
-    )
-    mask_folder: str = Field(default="masks", description="folder of PNG masks with the images' stems")
-    mask_outside: Share = Field(default=0, description="weight of what the mask leaves out")
-    mask_renormalise: bool = Field(
-        default=False, description="divide by the mask's mean, so that small subjects count as much as large ones"
-    )
-
-
-class NoiseTable(StrictTable):
-    """[recipe.noise]."""
-
-    offset: Share = Field(default=0, description="strength of the noise offset; 0 is off")
-    offset_random: bool = Field(default=False, description="times a uniform random number, per row")
-    offset_adaptive: Annotated[float, Field(ge=-10, le=10)] = Field(
-        default=0, description="the offset grows by this times the latent's mean per channel"
-    )
-    multires_iterations: Annotated[int, Field(ge=0, le=16)] = Field(
-        default=0, description="layers of coarser and coarser noise (pyramid noise); 0 is off"
-    )
-    multires_discount: Annotated[float, Field(gt=0, le=1)] = Field(default=0.3, description="strength of each next one")
-    ip_gamma: Share = Field(
-        default=0, description="input perturbation: more noise than the base is asked for; 0 is off"
-    )
-    ip_random: bool = Field(default=False, description="times a uniform random number, per row")
-    zero_terminal_snr: bool = Field(
-        default=False, description="train as if the schedule ended in pure noise; for v-prediction bases"
-    )
-
-
-class TimestepsTable(StrictTable):
-    """[recipe.timesteps]: which timesteps rows are trained at."""
-
-    min: Annotated[int, Field(ge=0, le=999)] = Field(default=0, description="the first")
-    max: Annotated[int, Field(ge=1, le=1000)] = Field(default=1000, description="the first that is not used any more")
-    sampling: Literal["uniform", "logit_normal"] = Field(
-        default="uniform", description="logit_normal prefers the middle"
-    )
-    mean: Annotated[float, Field(ge=-5, le=5)] = Field(default=0, description="of logit_normal; above 0: noisier")
-    std: Annotated[float, Field(gt=0, le=5)] = Field(default=1, description="of logit_normal")
-
-
-class CaptionTable(StrictTable):
-    """[recipe.caption]: what happens to captions at every visit."""
-
-    shuffle: bool = Field(default=True, description="shuffle the tags behind the kept ones")
-    keep_tokens: Annotated[int, Field(ge=0)] = Field(default=1, description="so many leading tags stay in place (T1)")
-    keep_separator: str = Field(
-        default="",
-        description='e.g. "|||": what stands before it stays in place, wherever it is; wins over keep_tokens',
-    )
-    dropout: Share = Field(default=0, description="share of visits that see an empty caption")
-    dropout_every: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="every so many epochs all captions are empty; 0 is off"
-    )
-    tag_dropout: Share = Field(default=0, description="share of tags, but for the kept ones, that a visit leaves out")
-    weighted: bool = Field(default=False, description="(tag:1.2) in a caption weighs it; else it is text")
-    max_tokens: Literal[75, 150, 225] = Field(default=75, description="longer captions are cut")
-
-
-class AugmentTable(StrictTable):
-    """[recipe.augment]: pictures that are new at every visit; latents are then not cached, which costs time."""
-
-    colour: bool = Field(default=False, description="small changes of hue and brightness, at every second visit")
-    random_crop: bool = Field(default=False, description="the crop of what does not fit the bucket is a random one")
-
-
-class PreserveTable(StrictTable):
-    """[recipe.preserve]: keeps the base as it was where the trigger is absent (C6)."""
-
-    kind: Literal["none", "differential", "prior", "both", "images"] = Field(
-        default="none",
-        description="differential: the same noisy picture without the trigger shall give what the base gives; "
-        "prior: the same for pictures that the base drew itself; both: half of each; images: class images of `folder` "
-        "are learnt besides",
-    )
-    weight: Annotated[float, Field(ge=0)] = Field(default=1, description="weight of that loss")
-    share: Share = Field(default=0.5, description="rows added for it, as a share of the batch")
-    blank: Share = Field(
-        default=0.25,
-        description="share of these rows whose caption is empty: guidance leads away from what the empty prompt draws, "
-        "and so multiplies a change of it; not for images",
-    )
-    prompts: Texts = Field(default=(), description="plain prompts to preserve besides the captions without the trigger")
-    pictures: Whole = Field(
-        default=32, description="pictures that the base draws for prior and both, or that images takes per bucket"
-    )
-    steps: Whole = Field(default=20, description="sampling steps of what the base draws for prior and both")
-    folder: str = Field(
-        default="reg", description="class images for kind = images, with captions or in a folder named `N_class words`"
-    )
-
-    @property
-    def draws(self) -> bool:
-        """Whether the base draws pictures for it."""
-        return self.kind in ("prior", "both")
-
-
-class SampleTable(StrictTable):
-    """[recipe.sample]: pictures drawn with every snapshot."""
-
-    prompts: Texts = Field(default=(), description="prompts; none draws nothing")
-    steps: Whole = Field(default=12, description="sampling steps")
-    strength: float = Field(default=1.0, description="strength of the adapter")
-    seed: int = Field(default=1, description="seed of the pictures")
-
-
-class Recipe(StrictTable):
-    """[recipe]: all settings of one run. Lengths: see `lorasmith.recipe.steps.solve_length` for who wins."""
-
-    base: str = Field(
-        default="doodle", description="the base model: doodle, a checkpoint file, a diffusers folder or a hub id"
-    )
-    precision: Precision = Field(
-        default="auto",
-        description="numbers of the frozen base; what is trained is always fp32. auto: bf16 on a GPU that has it, "
-        "else fp32",
-    )
-    weights: Weights = Field(
-        default="full",
-        description="the frozen weights of denoiser and text encoders in memory: full: as `precision` says; int8, fp8: "
-        "a byte each, widened where they are used",
-    )
-    prediction: Literal["auto", "epsilon", "v_prediction"] = Field(
-        default="auto", description="what the base predicts, where its file tells it wrong"
-    )
-    resolution: Resolution = Field(default=(512, 512), description="side or [width, height] in pixels; gives the area")
-    bucket: BucketTable = BucketTable()
-    batch_size: Whole = Field(default=4, description="images per micro-batch")
-    accumulate: Whole = Field(default=1, description="micro-batches per step")
-    epochs: Whole | None = Field(default=None, description="visits of the whole dataset")
-    target_steps: Whole | None = Field(
-        default=None,
-        description="optimizer steps; together with `epochs` the repeats are solved to come closest (R7)",
-    )
-    algorithm: Literal["lora", "loha", "lokr", "dylora", "ia3", "norm"] = Field(
-        default="lora", description="shape of the adapter; a LoCon is a lora with conv.rank"
-    )
-    dora: bool = Field(default=False, description="DoRA: learn magnitudes besides (lora, loha, lokr)")
-    rank_stabilised: bool = Field(default=False, description="rsLoRA: alpha / sqrt(rank) instead of alpha / rank")
-    norms: bool = Field(default=False, description="train the normalisation layers too")
-    lokr: LokrTable = LokrTable()
-    dylora_block: Whole = Field(default=1, description="ranks that a dylora trains together")
-    rank: Annotated[int, Field(ge=1, le=4096)] = Field(default=16, description="rank on linear layers")
-    alpha: Annotated[float, Field(gt=0)] = Field(default=8, description="the adapter acts with alpha / rank")
-    rank_by_timestep: Annotated[int, Field(ge=0, le=4096)] = Field(
-        default=0,
-        description="T-LoRA: at the noisiest timestep only so many ranks learn, at the cleanest all; 0 is off",
-    )
-    conv: ConvTable = ConvTable()
-    layers: Annotated[tuple[LayerGroup, ...], BeforeValidator(_read_tuple), Field(min_length=1)] = Field(
-        default=("attention", "mlp"), description="which layers are adapted; convolutions also need conv.rank"
-    )
-    filter: FilterTable = FilterTable()
-    blocks: BlocksTable = BlocksTable()
-    dropout: DropoutTable = DropoutTable()
-    lr: RatesTable = RatesTable()
-    optimizer: OptimizerTable = OptimizerTable()
-    max_grad_norm: Annotated[float, Field(ge=0)] = Field(default=1, description="gradients are clipped to it; 0 is off")
-    max_weight_norm: Annotated[float, Field(ge=0)] = Field(
-        default=0, description="a layer's change is scaled down to this norm after each step; 0 is off (lora)"
-    )
-    delta_norm: Annotated[float, Field(ge=0)] = Field(
-        default=0, description="weight of the squared norm of all changes in the loss: less leakage; 0 is off"
-    )
-    schedule: ScheduleTable = ScheduleTable()
-    average: AverageTable = AverageTable()
-    loss: LossTable = LossTable()
-    noise: NoiseTable = NoiseTable()
-    timesteps: TimestepsTable = TimestepsTable()
-    clip_skip: Annotated[int, Field(ge=1, le=12)] = Field(
-        default=1, description="text encoder layer from the end (not SDXL)"
-    )
-    caption: CaptionTable = CaptionTable()
-    flip: bool = Field(default=False, description="mirror every second visit at random")
-    augment: AugmentTable = AugmentTable()
-    preserve: PreserveTable = PreserveTable()
-    checkpointing: bool = Field(
-        default=False, description="compute activations again instead of keeping them: less memory, a third slower"
-    )
-    validation: ValidationTable = ValidationTable()
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")
-    save_every: Interval = Field(default=Duration(1, "epochs"), description="a snapshot after each such time")
-    keep_last: Annotated[int, Field(ge=0)] = Field(default=0, description="so many snapshots are kept; 0 keeps all")
-    init: str = Field(default="", description="an adapter file of the same algorithm, whose weights are the start (R3)")
-    fit_memory: bool = Field(
-        default=False, description="where memory does not suffice, go on with fewer rows at once: slower, same result"
-    )
-    private: bool = Field(
-        default=False, description="files tell only what readers need: no captions, folders, dates, settings, picture"
-    )
-    tensorboard: bool = Field(default=False, description="write TensorBoard's files too (extra: tensorboard)")
-    sample: SampleTable = SampleTable()
-
-    @property
-    def bucket_rules(self) -> BucketRules:
-        short, long = min(self.resolution), max(self.resolution)
-        return BucketRules(
-            resolution=self.resolution,
-            enabled=self.bucket.enabled,
-            smallest=self.bucket.min if self.bucket.min is not None else min(256, short // 2),
-            largest=self.bucket.max if self.bucket.max is not None else 2 * long,
-            step=self.bucket.step,
-            no_upscale=self.bucket.no_upscale,
-        )
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, values: Any) -> Any:
+        return read_former_keys(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
-    def _check(self) -> Recipe:
-        faults = []
-        if self.epochs is None and self.target_steps is None:
-            faults.append("give epochs, target_steps, or both.")
-        if not self.lr.unet and not self.lr.text_encoder:
-            faults.append("lr.unet and lr.text_encoder are both 0: nothing would be trained.")
-        rules = self.bucket_rules
-        if rules.enabled and not rules.no_upscale:
-            smallest = rules.smallest - rules.smallest % rules.step
-            largest = -(-rules.largest // rules.step) * rules.step
-            if smallest > min(self.resolution):
-                faults.append(f"bucket.min = {rules.smallest} is above resolution's {min(self.resolution)}.")
-            if largest < max(self.resolution):
-                faults.append(f"bucket.max = {rules.largest} is below resolution's {max(self.resolution)}.")
-            if rules.step > min(self.resolution):
-                faults.append(f"bucket.step = {rules.step} is above resolution's {min(self.resolution)}.")
-        if self.dora and self.algorithm not in ("lora", "loha", "lokr"):
-            faults.append(f"dora goes with lora, loha and lokr, not with {self.algorithm}.")
-        if self.conv.tucker and (not self.conv.rank or self.algorithm not in ("lora", "loha", "lokr")):
-            faults.append("conv.tucker needs conv.rank, and lora, loha or lokr.")
-        if self.conv.alpha is not None and not self.conv.rank:
-            faults.append("conv.alpha without conv.rank does nothing.")
-        faults += [*self._layer_faults(), *self._rate_faults(), *self._row_faults()]
-        if faults:
+    def _check(self) -> Self:
+        if faults := find_faults(self):
             raise ValueError(" ".join(faults))
         return self
-
-    @property
-    def told_prediction(self) -> Literal["epsilon", "v_prediction"] | None:
-        """What the base predicts, where the recipe says so."""
-        return None if self.prediction == "auto" else self.prediction
-
-    @property
-    def trains_text(self) -> bool:
-        """Whether any text encoder gets an adapter."""
-        return bool(self.lr.text_encoder or self.lr.second)
-
-    def _layer_faults(self) -> Iterator[str]:
-        gated = [
-            key
-            for key, value in (
-                ("dropout.network", self.dropout.network),
-                ("dropout.rank", self.dropout.rank),
-                ("rank_by_timestep", self.rank_by_timestep),
-                ("max_weight_norm", self.max_weight_norm),
-            )
-            if value
-        ]
-        if gated and (self.algorithm != "lora" or self.dora or self.conv.tucker):
-            yield f"{', '.join(gated)}: for plain lora only."
-        if self.rank_by_timestep > self.rank:
-            yield f"rank_by_timestep = {self.rank_by_timestep} is above rank = {self.rank}."
-        if self.rank_by_timestep and not self.lr.unet:
-            yield "rank_by_timestep concerns the denoiser, which lr.unet = 0 leaves alone."
-        if self.blocks.rank and self.algorithm in ("ia3", "norm"):
-            yield f"blocks.rank: {self.algorithm} has no rank."
-        if (self.blocks.lr != "flat" or self.blocks.rank or self.blocks.alpha) and not self.lr.unet:
-            yield "blocks are the denoiser's, which lr.unet = 0 leaves alone."
-        if self.lr.plus_ratio != 1 and self.algorithm not in ("lora", "dylora"):
-            yield f"lr.plus_ratio is for lora and dylora, not for {self.algorithm}."
-
-    def _rate_faults(self) -> Iterator[str]:
-        name, rates = self.optimizer.name, {self.lr.unet, self.lr.text_encoder, self.lr.second} - {0}
-        if name == "prodigy" and (len(rates) > 1 or self.lr.plus_ratio != 1 or self.blocks.lr != "flat"):
-            yield "prodigy has one rate for all: give lr.unet and lr.text_encoder the same (1), or 0."
-        if self.optimizer.relative and name != "adafactor":
-            yield f"optimizer.relative is adafactor's, not {name}'s."
-        if self.optimizer.growth != 1 and name != "prodigy":
-            yield f"optimizer.growth is prodigy's, not {name}'s."
-        if self.optimizer.betas is not None and name == "adafactor":
-            yield "optimizer.betas: adafactor has none."
-        if self.average.kind != "none" and name == "schedule_free":
-            yield "average: schedule_free averages by itself."
-        if self.schedule.power != 1 and self.schedule.name != "polynomial":
-            yield f"schedule.power is polynomial's, not {self.schedule.name}'s."
-
-    def _row_faults(self) -> Iterator[str]:
-        if self.timesteps.min >= self.timesteps.max:
-            yield f"timesteps.min = {self.timesteps.min} is not below timesteps.max = {self.timesteps.max}."
-        if self.loss.mask == "none" and (self.loss.mask_outside or self.loss.mask_renormalise):
-            yield "loss.mask_outside and loss.mask_renormalise need loss.mask."
-        if self.loss.min_snr_gamma and self.loss.debiased:
-            yield "loss.min_snr_gamma and loss.debiased weigh the same thing: choose one."
-        if self.noise.offset_random and not self.noise.offset:
-            yield "noise.offset_random without noise.offset does nothing."
-        if self.noise.ip_random and not self.noise.ip_gamma:
-            yield "noise.ip_random without noise.ip_gamma does nothing."
 
 
 def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) -> Recipe:
@@ -532,15 +60,18 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     given = overlay(dict(project.table("recipe")), nest_overrides(overrides or {}))
     base = given.get("base", project.lora.base)
     base = locate_base(base, project.root) if isinstance(base, str) else base
-    family = family_of(base) if isinstance(base, str) else "sd1"
+    family = preset_family(base) if isinstance(base, str) else UNKNOWN
     start = preset(project.lora.subject, family)
     chosen = given.get("optimizer")
     name = chosen.get("name") if isinstance(chosen, Mapping) else None
-    if isinstance(name, str) and name != start["optimizer"]["name"]:
-        start = overlay(start, OPTIMIZER_PRESETS.get(name, {}))
+    if isinstance(name, str) and name in OPTIMIZERS and name != start["optimizer"]["name"]:
+        start = overlay(start, OPTIMIZERS[name].preset)
     values = overlay(start, given) | {"base": base}
     where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
-    return read_table(Recipe, values, where=where, error=RecipeError)
+    recipe = read_table(widen(Recipe), values, where=where, error=RecipeError)
+    if recipe.family.objective == "flow":
+        check_prediction(recipe, "flow", recipe.base, where=where)
+    return recipe
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
@@ -559,7 +90,7 @@ def parse_recipe(text: str, *, where: str) -> Recipe:
         values = tomlkit.parse(text).unwrap()
     except tomlkit.exceptions.TOMLKitError as fault:
         raise RecipeError(f"not valid TOML: {fault}.", where=where) from None
-    return read_table(Recipe, values, where=where, error=RecipeError)
+    return read_table(widen(Recipe), values, where=where, error=RecipeError)
 
 
 def differing_keys(one: Recipe, other: Recipe) -> list[str]:

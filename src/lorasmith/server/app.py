@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,13 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from lorasmith import __version__
-from lorasmith.errors import LorasmithError
-from lorasmith.server import native, webui
+from lorasmith.errors import LorasmithError, StorageError
+from lorasmith.server import native
 from lorasmith.server.errors import BusyError, MissingError, error_document, error_json
 from lorasmith.server.guard import Guard
 from lorasmith.server.interfaces import Loader
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.webui import routes
 from lorasmith.web import read_page
 
 FAULTS_TOLD = 100
@@ -59,7 +61,7 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
     )
     app.state.service = service
     app.include_router(native.router)
-    app.include_router(webui.router)
+    app.include_router(routes.router)
     _add_pages(app, service)
     _add_error_handlers(app)
     if settings.origins:
@@ -127,6 +129,14 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def tell_http(_: Request, fault: HTTPException) -> JSONResponse:
         error = error_document("HTTPError", str(fault.detail), fault.status_code)
         return JSONResponse({"error": error, "detail": fault.detail}, fault.status_code, fault.headers)
+
+    @app.exception_handler(OSError)
+    async def tell_full_disk(request: Request, fault: OSError) -> JSONResponse:
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            return await tell(
+                request, StorageError(f"the server cannot write: {fault.strerror}.", hint="Try again later.")
+            )
+        return await tell_bug(request, fault)
 
     @app.exception_handler(Exception)
     async def tell_bug(request: Request, fault: Exception) -> JSONResponse:

@@ -15,10 +15,10 @@ from lorasmith.server.fair_queue import FairQueue
 from lorasmith.server.jobs import Item, Job, JobPolicy, Result
 from lorasmith.server.keeper import PictureKeeper
 from lorasmith.server.metrics import Metrics
-from lorasmith.server.orders import FINAL, State
 from lorasmith.server.readers import Reader
 from lorasmith.server.records import JobRecords
 from lorasmith.server.rows import JobRow
+from lorasmith.server.states import FINAL, State
 from lorasmith.server.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -67,10 +67,11 @@ class JobBoard:
             self.lock.notify_all()
         self._metrics.add("lorasmith_jobs_total", face=job.policy.face)
 
-    def revive(self, row: JobRow, policy: JobPolicy) -> bool:
-        """Go on with a job as it was when the server stopped; False when nothing of it can be drawn any more."""
-        job = Job(row.id, row.client, policy, row.kind, detail=row.detail, created=row.created)
-        job.items = [Item(job, each.number, each.order) for each in row.items]
+    def revive(self, row: JobRow, policy: JobPolicy) -> None:
+        """Go on with a job as it was when the server stopped: with what waits, or with what is made of its pictures,
+        or with its end, if only that was not written any more."""
+        job = Job(row.id, row.client, policy, row.kind, detail=row.detail, created=row.created, noted=row.state)
+        job.items = [Item(job, each.number, each.spec) for each in row.items]
         for item, each in zip(job.items, row.items, strict=True):
             if each.state in FINAL:
                 item.state = each.state
@@ -78,14 +79,17 @@ class JobBoard:
                 if each.picture:
                     item.result = Result(None, each.picture, "", {})
         waiting = [item for item in job.items if item.state == "queued"]
-        if not waiting:
-            return False
+        job.cancelled = any(item.state == "cancelled" for item in job.items)
         with self.lock:
-            self._records.note_state(job)
             self.live[job.id] = job
-            self.queue.put(waiting)
-            self.lock.notify_all()
-        return True
+            if not waiting:
+                self._all_ended(job)
+            elif job.cancelled:  # its last word was not written for all of its pictures
+                self.cancel(job)
+            else:
+                self.queue.put(waiting)
+                self._records.note(job)
+                self.lock.notify_all()
 
     def find(self, job: str) -> Job | None:
         """A live job that is in the records; the others are known to nobody but their client."""
@@ -175,7 +179,7 @@ class JobBoard:
                 item.state = "running"
                 self.running.append(item)
                 if is_first:
-                    self._records.note_state(item.job)
+                    self._records.note(item.job)
             return item
 
     def begin(self, item: Item, steps: int) -> None:
@@ -260,34 +264,32 @@ class JobBoard:
         self._metrics.add("lorasmith_pictures_total", outcome=state)
         if item in self.running:
             self.running.remove(item)
-        self._records.note_item(item)
+        over = job.state in FINAL
         told: dict[str, Any] = {"event": state, "image": item.number, "share": job.progress}
         picture = None if result is None else result.picture
         job.tell(told | ({"picture": picture} if picture else {}) | ({"error": item.error} if item.error else {}))
-        if job.state not in FINAL:
-            return
+        if over:
+            self._all_ended(job, item)
+        else:
+            self._records.note(job, item)
+
+    def _all_ended(self, job: Job, *items: Item) -> None:
+        """All pictures of a job have had their last word."""
         if self._keeper.completes(job):
             job.completing = True
+            self._records.note(job, *items)
             self._keeper.complete(job, then=self._completed)
         else:
-            self._end_job(job)
+            self._end_job(job, *items)
 
     def _completed(self, job: Job) -> None:
         with self.lock:
             job.completing = False
             self._end_job(job)
 
-    def _end_job(self, job: Job) -> None:
-        self._records.note_end(job)
+    def _end_job(self, job: Job, *items: Item) -> None:
+        job.finished = time.time()
+        self._records.note(job, *items)
         self.live.pop(job.id, None)
-        if not job.policy.recorded:
-            staying = {name for other in self.live.values() for name in _inputs(other)}
-            self._records.drop_inputs(_inputs(job) - staying)
         job.tell({"event": "finished", "state": job.state, "stopping": False})
         job.readers.clear()
-
-
-def _inputs(job: Job) -> set[str]:
-    """The pictures that a job starts from."""
-    starts = [item.order.start for item in job.items if item.order.start is not None]
-    return {name for start in starts for name in (start.image, start.mask) if name}

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.server.orders import FINAL, Order, State
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.readers import Reader
+from lorasmith.server.states import FINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -52,7 +53,7 @@ class Item:
 
     job: Job
     number: int
-    order: Order
+    spec: PictureSpec
     state: State = "queued"
     step: int = 0
     steps: int = 0
@@ -66,6 +67,12 @@ class Item:
         return self.job.client
 
     @property
+    def base(self) -> str:
+        """What it is drawn on; admission filled it in."""
+        assert self.spec.base is not None
+        return self.spec.base
+
+    @property
     def progress(self) -> float:
         """How much of it is done, 0 to 1."""
         if self.state in FINAL:
@@ -75,7 +82,7 @@ class Item:
 
 @dataclass(eq=False)
 class Job:
-    """What a client asked for at once. Owned by the board, which locks."""
+    """What a client asked for at once. Owned by the board, which locks; `noted` is how it stands in the records."""
 
     id: str
     client: str
@@ -84,6 +91,8 @@ class Job:
     items: list[Item] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
     created: float = field(default_factory=time.time)
+    finished: float | None = None
+    noted: State = "queued"
     cancelled: bool = False
     completing: bool = False
     readers: list[Reader] = field(default_factory=list)
@@ -113,11 +122,11 @@ class Job:
 def new_job(
     client: str,
     policy: JobPolicy,
-    orders: Sequence[Order],
+    specs: Sequence[PictureSpec],
     kind: str = "pictures",
     detail: Mapping[str, Any] | None = None,
 ) -> Job:
     """A job with an id that nobody can guess."""
     job = Job(secrets.token_hex(16), client, policy, kind, detail=dict(detail or {}))
-    job.items = [Item(job, number, order) for number, order in enumerate(orders)]
+    job.items = [Item(job, number, spec) for number, spec in enumerate(specs)]
     return job

@@ -56,12 +56,14 @@ class PictureKeeper:
     def _keep(self, item: Item, picture: Picture, then: Callable[[Item, Result | LorasmithError], None]) -> None:
         if item.state != "running":
             return
+        result: Result | LorasmithError
         try:
-            then(item, self._write(item, picture))
+            result = self._write(item, picture)
         except LorasmithError as error:
-            then(item, error)
+            result = error
         except Exception as fault:  # the client must be told, whatever it was
-            then(item, LorasmithError(f"the picture could not be written: {fault}."))
+            result = LorasmithError(f"the picture could not be written: {fault}.")
+        then(item, result)
 
     def _write(self, item: Item, picture: Picture) -> Result:
         from lorasmith.generation.pictures import encode_picture
@@ -85,7 +87,7 @@ class PictureKeeper:
                 infotext=picture.infotext,
                 bytes=len(png),
                 kind="picture",
-                order=item.order,
+                spec=item.spec,
             )
             self._store.add_picture(row, png, jpeg_bytes(picture.image, THUMBNAIL))
             kept = row.id
@@ -95,8 +97,11 @@ class PictureKeeper:
         """The sheets of a grid whose pictures are all there."""
         try:
             shown = {item.number: self._shown(item) for item in job.items}
-            sheets = draw_sheets(job.detail, shown, job.items[0].order.prompt)
-            job.detail["sheets"] = [self._write_sheet(job, page, sheet) for page, sheet in enumerate(sheets)]
+            kept = self._store.sheets(job.id)  # when the server ended before the job did
+            sheets = draw_sheets(job.detail, shown, job.items[0].spec.prompt)
+            job.detail["sheets"] = [
+                kept.get(page) or self._write_sheet(job, page, each) for page, each in enumerate(sheets)
+            ]
         except Exception as fault:  # the cells are there; a sheet that cannot be drawn must not hold them back
             job.detail["problem"] = f"the sheet could not be drawn: {fault}"
         then(job)
@@ -108,7 +113,7 @@ class PictureKeeper:
 
     def _write_sheet(self, job: Job, page: int, sheet: Image) -> str:
         png = png_bytes(sheet)
-        order = job.items[0].order
+        spec = job.items[0].spec
         row = PictureRow(
             id=secrets.token_hex(16),
             job=job.id,
@@ -116,14 +121,14 @@ class PictureKeeper:
             created=time.time(),
             width=sheet.width,
             height=sheet.height,
-            seed=order.seed,
-            prompt=order.prompt,
-            base=order.base,
+            seed=spec.seed,
+            prompt=spec.prompt,
+            base=job.items[0].base,
             document={"grid": job.detail},
             infotext="",
             bytes=len(png),
             kind="grid",
-            order=None,
+            spec=None,
         )
         self._store.add_picture(row, png, jpeg_bytes(sheet, THUMBNAIL))
         return row.id

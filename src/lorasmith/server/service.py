@@ -20,9 +20,10 @@ from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
 from lorasmith.server.errors import MissingError
 from lorasmith.server.fair_queue import FairQueue
+from lorasmith.server.input_files import InputFiles
 from lorasmith.server.interfaces import Loader, Worker
 from lorasmith.server.job_json import live_json, row_json
-from lorasmith.server.jobs import Item, JobPolicy
+from lorasmith.server.jobs import Item, Job, JobPolicy
 from lorasmith.server.keeper import PictureKeeper
 from lorasmith.server.metrics import Metrics, resident_bytes
 from lorasmith.server.records import JobRecords
@@ -53,13 +54,15 @@ class Service:
         except BaseException:
             self._held.close()
             raise
+        self.inputs = InputFiles(self.store)
         self.options: dict[str, Any] = self.store.options()
         self.catalogue = Catalogue(settings.adapters)
         self.bases = list_bases(settings.bases)
         self.admission = Admission(self.limits, self.bases, self.catalogue)
         self.keeper = PictureKeeper(self.store)
         queue: FairQueue[Item] = FairQueue(self.limits.queue, self.limits.queue_per_client)
-        self.board = JobBoard(queue, self.keeper, JobRecords(self.store, self.metrics), self.metrics)
+        self.records = JobRecords(self.store, self.inputs, self.metrics)
+        self.board = JobBoard(queue, self.keeper, self.records, self.metrics)
         self.worker: Worker = EngineWorker(self.bases, settings, self.store.input_path, self.metrics, loader)
         self._faces = {policy.face: policy for policy in faces}
         self._declare_metrics()
@@ -69,9 +72,10 @@ class Service:
     def start(self) -> None:
         """Take up what the last run left unfinished, and let the worker begin."""
         for row in self.store.unfinished():
-            if not self.board.revive(row, self._faces[row.face]):
-                self.store.set_job(row.id, "cancelled")
-        self.store.drop_inputs(self.store.inputs())
+            if row.face in self._faces:
+                self.board.revive(row, self._faces[row.face])
+        self.store.remove_partials()
+        self.inputs.tidy()
         self.worker.start(self.board, self.default_base().name if self.settings.preload else None)
 
     def stop(self) -> None:
@@ -79,17 +83,22 @@ class Service:
         self.board.close()
         self.worker.join()
         self.keeper.stop()
+        self.records.stop()
         self.store.close()
         self._held.close()
 
     # What faces ask
 
+    def find_job(self, job: str) -> Job | None:
+        """A job of which more is known than stands in the records: it lives, or its end could not be written yet."""
+        return self.board.find(job) or self.records.find_owed(job)
+
     def job_json(self, job: str) -> dict[str, Any]:
         """A job as our API shows it, running or long finished. Raises MissingError."""
         with self.board.lock:
-            live = self.board.find(job)
-            if live is not None:
-                return live_json(live)
+            known = self.find_job(job)
+            if known is not None:
+                return live_json(known)
         row = self.store.job(job)
         if row is None:
             raise MissingError(f'no job "{job}".')
@@ -134,11 +143,12 @@ class Service:
         count("lorasmith_steps_total", "Steps of pictures drawn.")
         count("lorasmith_rounds_total", "Steps of the engine; steps over rounds is the mean number drawn together.")
         count("lorasmith_drawing_seconds_total", "Time in which something was being drawn.")
-        count("lorasmith_records_lost_total", "What could not be written to the records, for want of space.")
+        count("lorasmith_records_lost_total", "What could not be written to the records at once.")
         count("lorasmith_base_loads_total", "How often a base was loaded.")
         gauge("lorasmith_queue_length", "Pictures that wait.", lambda: float(len(board.queue)))
         gauge("lorasmith_pictures_running", "Pictures in the making.", lambda: float(len(board.running)))
         gauge("lorasmith_pictures_kept", "Pictures in the records.", lambda: float(self.store.count_pictures()))
+        gauge("lorasmith_records_owed", "Jobs whose records wait for room.", lambda: float(self.records.owed))
         gauge("lorasmith_base_loaded", "1 when a base is in memory.", lambda: float(self.worker.base is not None))
         gauge("lorasmith_uptime_seconds", "Since the start.", lambda: time.time() - self.started)
         gauge("process_resident_memory_bytes", "Memory in use.", resident_bytes)

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import StorageError
-from lorasmith.server.orders import Order, State
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.rows import ItemRow, JobRow, PictureRow, job_row, picture_row
+from lorasmith.server.states import State
+from lorasmith.server.stored_spec import read_stored, write_stored
 from lorasmith.storage.database import Schema, open_database, transaction
 from lorasmith.storage.files import write_file
 
@@ -49,7 +51,7 @@ MIGRATIONS: tuple[str, ...] = (
     alter table picture add column kind text not null default 'picture';
     create index picture_by_job on picture (job);
     """,
-    # The order of a picture, to draw it again also when its job is forgotten or was never kept.
+    # The spec of a picture, to draw it again also when its job is forgotten or was never kept.
     "alter table picture add column wanted text;",
     # Finished jobs without pictures are counted, so that the oldest are forgotten without looking at the others; and
     # who starts from an input, or shows a picture, is looked up.
@@ -114,22 +116,35 @@ class Store:
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
-            return self._db.execute(statement, tuple(values)).fetchall()
+            try:
+                return self._db.execute(statement, tuple(values)).fetchall()
+            except sqlite3.Error as fault:
+                raise StorageError(
+                    f"the server's records cannot be read: {fault}.", where=self.folder / FILE_NAME
+                ) from fault
 
     # Jobs
 
     def add_job(
-        self, job: str, client: str, face: str, kind: str, orders: Sequence[Order], detail: Mapping[str, Any]
+        self,
+        job: str,
+        client: str,
+        face: str,
+        kind: str,
+        specs: Sequence[PictureSpec],
+        detail: Mapping[str, Any],
+        created: float | None = None,
     ) -> None:
-        """A new job, queued with all its pictures."""
+        """A new job, queued with all its pictures; created now if no time is given."""
+        at = time.time() if created is None else created
         with self._writing() as db:
             db.execute(
                 "insert into job (id, client, face, kind, state, created, detail) values (?, ?, ?, ?, 'queued', ?, ?)",
-                (job, client, face, kind, time.time(), json.dumps(detail)),
+                (job, client, face, kind, at, json.dumps(detail)),
             )
             db.executemany(
                 "insert into item (job, number, wanted, state) values (?, ?, ?, 'queued')",
-                [(job, number, order.model_dump_json()) for number, order in enumerate(orders)],
+                [(job, number, write_stored(spec)) for number, spec in enumerate(specs)],
             )
 
     def set_item(
@@ -142,10 +157,13 @@ class Store:
                 (state, picture, None if error is None else json.dumps(error), job, number),
             )
 
-    def set_job(self, job: str, state: str, detail: Mapping[str, Any] | None = None) -> None:
-        """A job's final state and its time; what is old and empty is forgotten."""
+    def set_job(
+        self, job: str, state: str, detail: Mapping[str, Any] | None = None, finished: float | None = None
+    ) -> None:
+        """A job's final state and its time, now if none is given; what is old and empty is forgotten."""
         with self._writing() as db:
-            db.execute("update job set state = ?, finished = ? where id = ?", (state, time.time(), job))
+            at = time.time() if finished is None else finished
+            db.execute("update job set state = ?, finished = ? where id = ?", (state, at, job))
             if detail is not None:
                 db.execute("update job set detail = ? where id = ?", (json.dumps(detail), job))
             _count_empty(db, job)
@@ -184,14 +202,15 @@ class Store:
             "select number, wanted, state, picture, error from item where job = ? order by number", (job,)
         )
         return tuple(
-            ItemRow(number, Order.model_validate_json(wanted), state, picture, json.loads(error) if error else None)
+            ItemRow(number, read_stored(wanted), state, picture, json.loads(error) if error else None)
             for number, wanted, state, picture, error in rows
         )
 
     # Pictures
 
     def add_picture(self, row: PictureRow, png: bytes, thumbnail: bytes) -> None:
-        """Keep a picture: its file first, then what is known of it; both or nothing. Raises StorageError."""
+        """Keep a picture: its file first, then what is known of it, and that this picture of its job is done; all or
+        nothing. Raises StorageError."""
         path = write_file(self.picture_path(row.id), png)
         try:
             with self._writing() as db:
@@ -201,9 +220,14 @@ class Store:
                     (
                         *(row.id, row.job, row.number, row.created, row.width, row.height, row.seed, row.prompt),
                         *(row.base, json.dumps(row.document, ensure_ascii=False), row.infotext, thumbnail, len(png)),
-                        *(row.kind, None if row.order is None else row.order.model_dump_json()),
+                        *(row.kind, None if row.spec is None else write_stored(row.spec)),
                     ),
                 )
+                if row.kind == "picture":
+                    db.execute(
+                        "update item set state = 'done', picture = ? where job = ? and number = ? and state = 'queued'",
+                        (row.id, row.job, row.number),
+                    )
         except StorageError:
             path.unlink(missing_ok=True)
             raise
@@ -227,6 +251,10 @@ class Store:
             values.append(search)
         where = f"where {' and '.join(clauses)}" if clauses else ""
         return self._pictures(f"{where} order by created desc, id desc limit ?", (*values, limit))
+
+    def sheets(self, job: str) -> dict[int, str]:
+        """The sheets of a job that are kept, by their place."""
+        return dict(self._rows("select number, id from picture where job = ? and kind = 'grid'", (job,)))
 
     def count_pictures(self) -> int:
         return int(self._rows("select count(*) from picture")[0][0])
@@ -255,10 +283,19 @@ class Store:
         )
         return [picture_row(row) for row in rows]
 
+    # Files
+
+    def remove_partials(self) -> None:
+        """Delete what a killed server had half written."""
+        for folder in ("pictures", "inputs"):
+            for file in (self.folder / folder).rglob(".*.partial"):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
     # Inputs and options
 
     def input_path(self, sha256: str) -> Path:
-        """Where a picture that orders start from lies."""
+        """Where a picture that specs start from lies."""
         return self.folder / "inputs" / f"{sha256}.png"
 
     def inputs(self) -> list[str]:

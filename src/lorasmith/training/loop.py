@@ -8,9 +8,12 @@ from pathlib import Path
 from lorasmith.bases.base import Base, open_base
 from lorasmith.errors import RecipeError
 from lorasmith.events import Done, Note, SweepDone, Work
+from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import write_pace
+from lorasmith.recipe.prediction import check_prediction
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.recipe.requirements import check_requirements
 from lorasmith.recipe.sweep import Variant
 from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.runs.interruption import heed_interrupts, stoppable
@@ -67,6 +70,8 @@ def _train(
     """The one road: the last event, which is told, is `Done` for a run by itself and `SweepDone` for a sweep."""
     recipes = [variant.recipe for variant in variants]
     names = [variant.name for variant in variants]
+    for recipe in recipes:
+        check_requirements(recipe)
     with heed_interrupts() as wish, join_processes() as processes:
         inputs = yield from stoppable(first_alone(read_inputs(project, recipes), processes), wish)
         chosen = _choose_runs(project, variants, path) if resume else None
@@ -82,6 +87,8 @@ def _train(
         base = base or training_base(recipes[0])
         for recipe in recipes:
             _check_clip_skip(recipe, base)
+            check_prediction(recipe, base.parametrisation.prediction, base.name)
+            OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None and processes.writes:
@@ -102,8 +109,10 @@ def _train(
 
 
 def training_base(recipe: Recipe) -> Base:
-    """The base as the recipe trains on it. Raises BaseError."""
-    return open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
+    """The base as the recipe trains on it. Raises BaseError, and RecipeError when it cannot learn what is asked."""
+    base = open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
+    check_prediction(recipe, base.parametrisation.prediction, base.name)
+    return base
 
 
 def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | None) -> RunSet | None:

@@ -44,9 +44,8 @@ class _Noise:
 
 
 def noise_latents(base: Base, count: int, size: tuple[int, int], *key: int | str) -> Tensor:
-    """(count, C, H, W) for pictures of (width, height)."""
-    width, height = (side // base.vae_factor for side in size)
-    return torch.randn(count, base.latent_channels, height, width, generator=key_generator("rehearsal", *key))
+    """(count, C, ..., H, W) for pictures of (width, height)."""
+    return torch.randn(count, *base.latent_shape(size), generator=key_generator("rehearsal", *key))
 
 
 def rehearse(

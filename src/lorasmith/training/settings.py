@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.losses import ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import TimestepSampling
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
+from lorasmith.optimizers.optimizer import OptimizerOptions
+from lorasmith.optimizers.schedules.schedule import ScheduleOptions
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.durations import Duration
 
@@ -144,10 +146,7 @@ class OptimizerSettings:
     """Steps and what holds them back."""
 
     name: str
-    weight_decay: float
-    betas: tuple[float, float] | None
-    relative: bool
-    growth: float
+    options: OptimizerOptions
     max_grad_norm: float
     max_weight_norm: float
     delta_norm: float
@@ -159,8 +158,7 @@ class ScheduleSettings:
 
     name: str
     warmup: float
-    cycles: int
-    power: float
+    options: ScheduleOptions
 
 
 @dataclass(frozen=True)

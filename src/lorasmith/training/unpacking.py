@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.adapters.algorithms.dylora import DyloraOptions
-from lorasmith.adapters.algorithms.lokr import LokrOptions
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.losses import WEIGHTS, ErrorMeasure, TimestepWeights
 from lorasmith.diffusion.noise import NoiseForm
-from lorasmith.diffusion.timesteps import TimestepSampling
-from lorasmith.diffusion.weights import ErrorMeasure, TimestepWeights
+from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.training.settings import (
@@ -46,7 +43,7 @@ def unpack(recipe: Recipe) -> RunSettings:
         layers=_layers(recipe),
         loss=_loss(recipe),
         optimizer=_optimizer(recipe),
-        schedule=ScheduleSettings(schedule.name, schedule.warmup, schedule.cycles, schedule.power),
+        schedule=ScheduleSettings(schedule.name, schedule.warmup, schedule.options),
         average=AverageSettings(average.kind, average.decay, average.share),
         saving=_saving(recipe),
         memory=_memory(recipe),
@@ -85,7 +82,9 @@ def _rows(recipe: Recipe) -> RowSettings:
         flip=recipe.flip,
         random_crop=recipe.augment.random_crop,
         noise=NoiseForm(**recipe.noise.model_dump(exclude={"zero_terminal_snr"})),
-        timesteps=TimestepSampling(span.min, span.max, span.sampling, span.mean, span.std),
+        timesteps=TimestepSampling(
+            span.min, span.max, span.sampling, span.mean, span.std, SizeShift() if span.shift == "size" else span.shift
+        ),
         caption=CaptionSettings(
             caption.shuffle,
             caption.keep_tokens,
@@ -108,7 +107,7 @@ def _network(recipe: Recipe) -> NetworkSettings:
         conv_rank=recipe.conv.rank,
         conv_alpha=recipe.conv.alpha,
         groups=recipe.layers,
-        options=_algorithm_options(recipe),
+        options=recipe.options,
         tucker=recipe.conv.tucker,
         dora=recipe.dora,
         rank_stabilised=recipe.rank_stabilised,
@@ -116,13 +115,6 @@ def _network(recipe: Recipe) -> NetworkSettings:
         trains_text=recipe.trains_text,
         init=recipe.init,
     )
-
-
-def _algorithm_options(recipe: Recipe) -> Options:
-    """The options of the recipe's algorithm."""
-    if recipe.algorithm == "lokr":
-        return LokrOptions(**recipe.lokr.model_dump())
-    return DyloraOptions(block=recipe.dylora_block) if recipe.algorithm == "dylora" else Options()
 
 
 def _layers(recipe: Recipe) -> LayerSettings:
@@ -144,7 +136,7 @@ def _loss(recipe: Recipe) -> LossSettings:
     loss, dropout = recipe.loss, recipe.dropout
     return LossSettings(
         measure=ErrorMeasure(loss.kind, loss.huber_c, loss.huber_scale, loss.huber_schedule),
-        weights=TimestepWeights(loss.min_snr_gamma, loss.scale_v, loss.v_like, loss.debiased, loss.p2_gamma),
+        weights=TimestepWeights({name: getattr(loss, name) for name in WEIGHTS}),
         renormalises=loss.mask_renormalise,
         zero_terminal_snr=recipe.noise.zero_terminal_snr,
         trains_text=recipe.trains_text,
@@ -159,10 +151,7 @@ def _optimizer(recipe: Recipe) -> OptimizerSettings:
     table = recipe.optimizer
     return OptimizerSettings(
         name=table.name,
-        weight_decay=table.weight_decay,
-        betas=table.betas,
-        relative=table.relative,
-        growth=table.growth,
+        options=table.options,
         max_grad_norm=recipe.max_grad_norm,
         max_weight_norm=recipe.max_weight_norm,
         delta_norm=recipe.delta_norm,

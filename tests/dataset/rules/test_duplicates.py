@@ -63,6 +63,15 @@ def test_a_blur() -> None:
     assert finding.fix == AutoFix("reject", ("p003.png",))
 
 
+def test_the_best_of_a_group_stays_though_it_is_blurred() -> None:
+    """Copies go as copies and blurs as blurs; together they would take the picture away."""
+    said = pictures(9)
+    blurred = {"p000.png": 0.3, "p001.png": 0.6, "p005.png": 0.4}
+    found = RULE.check(evidence(said, groups=(Group("near", ("p000.png", "p001.png")),), blur=blurred))
+    rejected = {name for finding in found if finding.fix for name in finding.fix.images}
+    assert rejected == {"p001.png", "p005.png"}
+
+
 def test_a_blur_that_is_tagged_stays() -> None:
     said = [*pictures(20), picture("soft.png", "Blurry, low_quality")]
     assert list(RULE.check(evidence(said, blur={"soft.png": 0.5}))) == []

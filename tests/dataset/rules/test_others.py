@@ -74,6 +74,14 @@ def test_a_style_needs_only_its_own_word_and_a_concept_has_no_features() -> None
     assert list(RULE.check(evidence([*TAGGED, OTHER], SubjectKind.CONCEPT))) == []
 
 
+def test_the_subjects_of_a_style_may_vary() -> None:
+    said = [*pictures(9, "inky style, smile, short hair"), *pictures(3, "inky style, smile, bob cut", prefix="q")]
+    assert list(RULE.check(evidence(said, SubjectKind.STYLE))) == []
+    said += [picture("x.png", "flat style, smile, bob cut")]
+    (finding,) = RULE.check(evidence(said, SubjectKind.STYLE))
+    assert finding.images == ("x.png",)
+
+
 def test_members_of_a_bundle_are_compared_with_their_own() -> None:
     bundle = {name: MemberTable(trigger=f"{name}x", folders=(name,)) for name in ("anna", "ben")}
     said = [

@@ -126,7 +126,7 @@ def test_kohya_s_toml(tmp_path: Path) -> None:
     (tmp_path / "train.toml").write_text(KOHYA)
     imported = read_file(tmp_path / "train.toml")
     recipe = recipe_of(imported.values)
-    assert (recipe.algorithm, recipe.dora, recipe.lokr.factor) == ("lokr", True, 8)
+    assert (recipe.algorithm, recipe.dora, recipe_values(recipe)["lokr"]["factor"]) == ("lokr", True, 8)
     assert (recipe.conv.rank, recipe.conv.alpha, recipe.layers) == (4, 2, ("attention", "mlp", "conv", "time"))
     assert (recipe.lr.unet, recipe.lr.text_encoder, recipe.lr.second) == (5e-4, 5e-5, 1e-5)
     assert (recipe.optimizer.name, recipe.optimizer.weight_decay, recipe.optimizer.betas) == ("adamw", 0.1, (0.9, 0.99))
@@ -390,3 +390,9 @@ def test_files_that_hold_no_recipe(name: str, content: str, tmp_path: Path) -> N
     (tmp_path / name).write_text(content)
     with pytest.raises(RecipeError):
         read_file(tmp_path / name)
+
+
+def test_an_algorithm_that_is_not_trained_here_is_told() -> None:
+    imported = from_arguments({"network_module": "lycoris.kohya", "network_args": ["algo=diag-oft"]}, "kohya")
+    assert imported.get("algorithm") == "lora"
+    assert [(each.key, each.value) for each in imported.left_out] == [("network_module", "lycoris.kohya diag-oft")]

@@ -57,6 +57,14 @@ class KohyaWords:
     modules: tuple[str, ...] = ()
     algos: tuple[str, ...] = ()
 
+    def tell(self, options: Options) -> dict[str, Any]:
+        """Our options by the arguments that are written for them."""
+        first: dict[str, str] = {}
+        for argument, option in self.arguments.items():
+            if option not in first.values():
+                first[argument] = option
+        return {argument: getattr(options, option) for argument, option in first.items()}
+
 
 @dataclass(frozen=True)
 class Algorithm:

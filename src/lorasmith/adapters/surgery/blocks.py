@@ -8,39 +8,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
+from lorasmith.bases.families import FAMILIES, UNKNOWN, find_family
+from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import UsageError, did_you_mean
 
 _STABILITY = re.compile(r"^lora_unet_(input|output)_blocks_(\d+)_")
-# diffusers numbers its blocks by level; three entries a level, the last of which is the sampler.
-_DIFFUSERS = re.compile(r"^lora_unet_(down|up)_blocks_(\d+)_(attentions|resnets|downsamplers|upsamplers)_(\d+)")
 _BLOCK = re.compile(r"(BASE|TE|IN|OUT|M)(\d{2})?")
 KNOWN = ("BASE", "TE", "IN", "M", "OUT", "IN00", "M00", "OUT00")
 
 
-def block_of(name: str) -> str:
-    """The block of a layer by its kohya name, in either spelling: "IN04", "M00", "TE"; "BASE" for what is in none."""
+def block_of(name: str, layers: Mapping[str, TargetLayer] | None = None) -> str:
+    """The block of a layer by its kohya name, in either spelling: "IN04", "M00", "TE"; "BASE" for what is in none.
+
+    `layers` are those of the base; without them the blocks are those of the families' public models.
+    """
+    if layers is not None and name in layers:
+        return layers[name].block
     if name.startswith("lora_te"):
         return "TE"
-    if name.startswith(("lora_unet_middle_block", "lora_unet_mid_block")):
-        return "M00"
     stability = _STABILITY.match(name)
     if stability is not None:
         return f"{'IN' if stability[1] == 'input' else 'OUT'}{int(stability[2]):02}"
-    found = _DIFFUSERS.match(name)
-    if found is None:
-        return "BASE"
-    level, kind, place = int(found[2]), found[3], int(found[4])
-    if found[1] == "down":
-        return f"IN{3 * level + (3 if kind == 'downsamplers' else 1 + place):02}"
-    return f"OUT{3 * level + (2 if kind == 'upsamplers' else place):02}"
+    return _public_blocks(FAMILIES.names()).get(name, "BASE")
 
 
-def block_strength(name: str, strength: float | Mapping[str, float]) -> float:
-    """The strength for a layer: a number, or the table's for its block, its kind of block, or BASE (1 when absent)."""
+@cache
+def _public_blocks(families: tuple[str, ...]) -> Mapping[str, str]:
+    """The blocks of all public models' layers, by both their names. What several families name so is the layer of the
+    one that most adapters are for, not of the embedded base."""
+    blocks: dict[str, str] = {}
+    for family in (UNKNOWN, *map(find_family, families)):
+        for target in family.public_layers().values():
+            blocks.setdefault(target.name, target.block)
+            blocks.setdefault(target.diffusers_name, target.block)
+    return blocks
+
+
+def block_strength(
+    name: str, strength: float | Mapping[str, float], layers: Mapping[str, TargetLayer] | None = None
+) -> float:
+    """The strength for a layer: a number, or the table's for its block (`block_of`), its kind of block, or BASE (1 when
+    absent)."""
     if not isinstance(strength, Mapping):
         return strength
-    block = block_of(name)
+    block = block_of(name, layers)
     kind = block.rstrip("0123456789")
     return next((strength[key] for key in (block, kind, "BASE") if key in strength), 1.0)
 

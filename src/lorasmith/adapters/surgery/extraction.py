@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.header import ARCHITECTURES, VERSIONS, build_header
+from lorasmith.adapters.header import build_header
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.surgery.merging import Operation
 from lorasmith.adapters.surgery.products import Cut, as_lora, kept_rank
@@ -64,10 +64,11 @@ def extract(
         raise AdapterError(f"{tuned.name} and {base.name} do not differ in any layer that a LoRA can hold.")
     adapter = Adapter(name, layers, {})
     even = len({factors.rank for factors in layers.values()}) == 1
+    family = base.family.header_facts(base.structure.prediction)
     facts = {
         "ss_output_name": name,
-        "ss_v2": base.family.name == "sd2",
-        "ss_base_model_version": VERSIONS[base.family.name],
+        "ss_v2": family.v2,
+        "ss_base_model_version": family.version,
         "ss_network_module": "networks.lora",
         "ss_network_dim": adapter.rank if even else "Dynamic",
         "ss_network_alpha": adapter.alpha if even else "Dynamic",
@@ -75,7 +76,7 @@ def extract(
         "ss_sd_model_name": base.name,
         "ss_training_comment": f"extracted: {tuned.name} minus {base.name}",
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": ARCHITECTURES[base.family.name],
+        "modelspec.architecture": family.architecture,
         "modelspec.title": name,
     }
     return Operation(replace(adapter, metadata=build_header(facts)), math.sqrt(lost / whole), errors)

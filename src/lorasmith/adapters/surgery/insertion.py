@@ -19,7 +19,7 @@ from torch import Tensor
 from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.container import pack_header
 from lorasmith.adapters.surgery.blocks import block_strength
-from lorasmith.bases.original import Source
+from lorasmith.bases.families.original import Source
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError, StorageError
 from lorasmith.events import Progress, Work, eta
@@ -101,7 +101,7 @@ def _rewrite(
         out.write(pack_header(table))
         for key, entry in entries:
             if key in touched:
-                new = _changed(base.tensor(file, key).clone(), touched[key], adapters)
+                new = _changed(base, base.tensor(file, key).clone(), touched[key], adapters)
                 out.write(new.contiguous().reshape(-1).view(torch.uint8).numpy().data)
             else:
                 old.seek(header.start + entry.begin)
@@ -111,13 +111,15 @@ def _rewrite(
         os.fsync(out.fileno())
 
 
-def _changed(tensor: Tensor, parts: Sequence[Part], adapters: Sequence[tuple[Adapter, Strength]]) -> Tensor:
+def _changed(
+    base: StoredBase, tensor: Tensor, parts: Sequence[Part], adapters: Sequence[tuple[Adapter, Strength]]
+) -> Tensor:
     """The tensor, changed in place: each layer's part of it is a view."""
     for name, kind, source in parts:
         view = source.take(tensor)
         frozen = total = view.float()
         for adapter, strength in adapters:
-            factors, amount = adapter.layers.get(name), block_strength(name, strength)
+            factors, amount = adapter.layers.get(name), block_strength(name, strength, base.layers)
             if factors is None or not amount:
                 continue
             delta = factors.delta_weight(frozen) if kind == "weight" else factors.delta_bias()

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.family import family_of_adapter
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.adapters.surgery.products import WHOLE, Cut, as_lora, as_product, shorten
 from lorasmith.bases.base import Base
+from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
 
 
@@ -44,14 +46,15 @@ def merge(
     `block_strength`. Layers at strength 0 are left out. Raises AdapterError."""
     if base is not None:
         adapters = [fit_adapter(adapter, base) for adapter in adapters]
+    known = _layers(adapters, base)
     layers: dict[str, LayerFactors] = {}
     errors: dict[str, float] = {}
     lost = whole = 0.0
     for name in dict.fromkeys(name for adapter in adapters for name in adapter.layers):
         parts = [
-            (as_product(adapter.layers[name], name, base, adapter.name), block_strength(name, strength))
+            (as_product(adapter.layers[name], name, base, adapter.name), block_strength(name, strength, known))
             for adapter, strength in zip(adapters, strengths, strict=True)
-            if name in adapter.layers and block_strength(name, strength)
+            if name in adapter.layers and block_strength(name, strength, known)
         ]
         if not parts:
             continue
@@ -79,3 +82,11 @@ def merge(
         "ss_network_args": "{}",
     }
     return Operation(replace(result, metadata=metadata | told), math.sqrt(lost / whole) if whole else 0.0, errors)
+
+
+def _layers(adapters: Sequence[Adapter], base: Base | None) -> Mapping[str, TargetLayer] | None:
+    """The layers whose blocks are meant: of the base, else of the public models of the first adapter's family."""
+    if base is not None:
+        return base.layers
+    family = family_of_adapter(adapters[0])
+    return None if family is None else family.public_layers()

@@ -15,8 +15,9 @@ from lorasmith.adapters.container import serialise
 from lorasmith.adapters.description import describe
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.spellings import fit_names, split_for_peft, to_diffusers_keys
+from lorasmith.bases.families import FAMILIES
 from lorasmith.bases.stored import open_stored
-from lorasmith.bases.targets import STANDARD, TargetLayer, standard_layers
+from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
 from lorasmith.remedies import Give, Sentence
 from lorasmith.storage.files import write_file
@@ -48,13 +49,14 @@ def respell(file: Path, out: Path, to: Literal["kohya", "diffusers", "peft"], ba
 def _layers(adapter: Adapter, family: str | None, base: str | None) -> dict[str, TargetLayer]:
     if base is not None:
         return dict(open_stored(base).layers)
-    if family is None or family not in STANDARD:
+    known = None if family is None else FAMILIES.get(family)
+    if known is None:
         raise AdapterError(
             "its family cannot be told from its shapes or metadata.",
             where=adapter.name,
             remedy=Sentence("Name its ", Give("base"), "."),
         )
-    return standard_layers(family)
+    return known.public_layers()
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> Path:

@@ -1,27 +1,297 @@
 """What a family of base models is: everything that differs from family to family, in one object.
 
-Importable without torch: whatever computes imports it inside.
+Importable without torch: what computes imports it inside. A new family is a subclass in a file of its own, made known
+by `FAMILIES.register`. Shapes: B rows, C channels, F frames, H and W of latents, T tokens.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
+from lorasmith.bases.targets import TargetLayer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lorasmith.bases.families.original import Source
+    from lorasmith.bases.framing import Framing
+    from lorasmith.bases.precision import Weights
+    from lorasmith.bases.text.context import Context
+    from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
+    from lorasmith.diffusion.parametrisation import Parametrisation
+    from lorasmith.project import SubjectKind
 
 Objective = Literal["noise", "flow"]
 
 
+@dataclass(frozen=True)
+class FamilyCost:
+    """Per family: floating-point operations of a forward pass per pixel; bytes of the float32 weights; bytes of
+    saved activations per pixel and row; adapter parameters per rank of the denoiser and of the text encoders.
+
+    In row-pixels (`recipe.estimates`): `fixed` is what a micro-batch costs however small it is, `text` a row through
+    text encoders that learn, `encoding` a pixel through the VAE. `per_rank` is the share by which a rank more makes a
+    row dearer; `conv` and `dora` are how much dearer convolutions of low rank and DoRA make it than in a larger model.
+    """
+
+    flops_per_pixel: float
+    weight_bytes: float
+    activation_bytes_per_pixel: float
+    unet_per_rank: int
+    text_per_rank: int
+    fixed: float
+    text: float
+    encoding: float
+    per_rank: float
+    conv: float = 1.0
+    dora: float = 1.0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values of a recipe, and a sentence for each reason why they are so."""
+
+    values: Mapping[str, Any]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeaderFacts:
+    """What adapter files say of the family of their base, in the words of other tools: kohya's `ss_base_model_version`
+    and `ss_v2`, modelspec's architecture and implementation."""
+
+    version: str
+    architecture: str
+    implementation: str = "diffusers"
+    v2: bool = False
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """A text encoder: the part of the base that it is, how the names of its layers begin in kohya's files, and its
+    tokenizer's folder."""
+
+    owner: str
+    prefix: str
+    tokenizer: str
+
+
 @dataclass(frozen=True, eq=False)
-class Family:
+class Parts:
+    """A base's models, loaded, frozen and in eval mode. `text` holds (model, tokenizer) in the family's order;
+    `schedule` is the configuration of its noise schedule, as diffusers spells it."""
+
+    denoiser: Any
+    vae: Any
+    text: tuple[tuple[Any, Any], ...]
+    schedule: Mapping[str, Any]
+
+
+class Models(Protocol):
+    """The live models that a family computes with: of a `Base`, or of `Parts`."""
+
+    @property
+    def denoiser(self) -> Any: ...
+
+    @property
+    def vae(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A base that was recognised: its family, and its parts as configurations. `prediction` is None when it does not
+    tell; `evidence` is where it lies."""
+
+    family: Family
+    denoiser: Mapping[str, Any]
+    vae: Mapping[str, Any]
+    text: tuple[TextStructure, ...]
+    prediction: Prediction | None = None
+    zero_snr: bool = False
+    evidence: Evidence = field(compare=False, default=Evidence(Path()))
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The layers of each text encoder."""
+        return tuple(text.depth for text in self.text)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Family(ABC):
     """Bases of one architecture. `name` is its word in files and JSON, `title` as people write it.
 
     `objective` is what its denoisers learn: to tell the noise (or the velocity) of a discrete diffusion, or the flow
-    from picture to noise.
+    from picture to noise. `cfg` and `resolution` are what its public models are drawn with. `presets` are by kind of
+    subject, as what differs from "*"; with `presets_by_name` they are for the base of the family's name alone, and
+    others of its shapes start from the presets of an unknown base. `denoiser_part` and the owners of `text` are the
+    folders of its parts.
+
+    Of adapter files: `text_width` is that of the text which its public models' cross-attention reads, `own_names` how
+    names in kohya's spelling begin that no other family has, `version_words` how kohya's base version begins (without
+    ``_v``).
+    `block_layouts` are the blocks that a list of so many block weights is for. `kept_wide` are parts of a model that
+    stay as they are where its other weights are kept compressed: all else passes through them, and they are small.
     """
 
     name: str
     title: str
+    cost: FamilyCost
+    presets: Mapping[str, Preset]
+    presets_by_name: bool = False
+    cfg: float
+    resolution: int
+    text: tuple[TextPart, ...]
     objective: Objective = "noise"
+    denoiser_part: str = "unet"
+    reads_clip_skip: bool = True
+    text_width: int | None = None
+    own_names: tuple[str, ...] = ()
+    version_words: tuple[str, ...] = ()
+    block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    kept_wide: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that a base in diffusers' layout has."""
+        texts = (folder for part in self.text for folder in (part.owner, part.tokenizer))
+        return (self.denoiser_part, "vae", *texts, "scheduler")
+
+    @property
+    def dotted_names(self) -> Mapping[str, str]:
+        """How the keys of diffusers' and PEFT's adapter files begin, and how kohya's names for the same layers do."""
+        texts = {f"{part.owner}.": f"{part.prefix}_" for part in self.text}
+        return {f"{self.denoiser_part}.": "lora_unet_"} | texts
+
+    def preset_for(self, kind: SubjectKind) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Values that a recipe for this kind of subject starts from, and those on top of them."""
+        own = self.presets.get(kind.value)
+        return self.presets["*"].values, {} if own is None else own.values
+
+    def reasons_for(self, kind: SubjectKind) -> tuple[str, ...]:
+        """Why the preset's values are what they are, a sentence each."""
+        return self.presets.get(kind.value, self.presets["*"]).reasons
+
+    @abstractmethod
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:
+        """What an adapter's header says of a base of this family that predicts so."""
+
+    # Recognition: headers and configurations only.
+
+    @abstractmethod
+    def claims(self, evidence: Evidence) -> bool:
+        """Whether what lies there looks like a base of this family."""
+
+    @abstractmethod
+    def examine(self, evidence: Evidence) -> Structure:
+        """The parts of a base that the family claims. Raises BaseError when it is a variant that is not supported, or
+        incomplete."""
+
+    # Names of layers.
+
+    @abstractmethod
+    def targets(self, denoiser: Mapping[str, Any], depths: Sequence[int]) -> dict[str, TargetLayer]:
+        """The layers that an adapter may touch, by kohya name: of a denoiser with this configuration, and of text
+        encoders with so many layers."""
+
+    def norm_targets(self, targets: Iterable[TargetLayer]) -> Iterable[TargetLayer]:  # noqa: ARG002
+        """The normalisation layers that belong to the targets."""
+        return ()
+
+    def layers(self, targets: Mapping[str, TargetLayer]) -> dict[str, TargetLayer]:
+        """The targets, and after them their norms."""
+        return {**targets, **{norm.name: norm for norm in self.norm_targets(targets.values())}}
+
+    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
+        """Other spellings of the layers' names that are met in adapter files, to their own."""
+        return {target.diffusers_name: target.name for target in layers.values()}
+
+    @abstractmethod
+    def public_layers(self) -> dict[str, TargetLayer]:
+        """The layers of the family's public models, by kohya name."""
+
+    # Live models.
+
+    @abstractmethod
+    def load(self, structure: Structure, dtype: torch.dtype, weights: Weights) -> Parts:
+        """Every part of a base, its frozen weights in these numbers. Raises BaseError."""
+
+    def parametrisation(
+        self, structure: Structure, schedule: Mapping[str, Any], prediction: Prediction | None
+    ) -> Parametrisation:
+        """What a base was taught, by the configuration of its noise schedule and what it predicts."""
+        del structure
+        from lorasmith.diffusion.parametrisation import Flow, parametrisation_from_config
+
+        if self.objective == "flow":
+            return Flow(float(schedule.get("shift", 1.0)))
+        return parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
+
+    @abstractmethod
+    def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
+        """How the text encoders read texts."""
+
+    @abstractmethod
+    def denoise(
+        self, models: Models, x_t: Tensor, moment: Tensor, context: Context, framings: Sequence[Framing]
+    ) -> Tensor:
+        """The denoiser's output for noisy latents; `moment` (B,) is what the denoiser is told of their times. A framing
+        for each row, or one for all."""
+
+    @abstractmethod
+    def latent_shape(self, models: Models, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of a row of latents, (C, H, W) or (C, F, H, W), for a picture of this width and height."""
+
+    @abstractmethod
+    def encode_images(self, models: Models, pixels_BCHW: Tensor) -> Tensor:
+        """Pixels in [-1, 1] to scaled latents; the distribution's mode."""
+
+    @abstractmethod
+    def decode_latents(self, models: Models, latents: Tensor) -> Tensor:
+        """Scaled latents to pixels (B, 3, height, width), about [-1, 1]."""
+
+    @abstractmethod
+    def vae_factor(self, models: Models) -> int:
+        """Pixels per latent along a side."""
+
+    def side(self, models: Models) -> int:  # noqa: ARG002
+        """The side in pixels of the pictures that this base was made for."""
+        return self.resolution
+
+    def quicken(self, denoiser: nn.Module) -> None:
+        """Let a denoiser compute the same in less time; called once, after loading."""
+        del denoiser
+
+    @contextmanager
+    def recomputing(self, denoiser: Any, run: Callable[..., Any]) -> Iterator[None]:
+        """While this lasts, the denoiser's stages are called by ``run(stage, *arguments)``, which computes their
+        activations again in the backward pass."""
+        stages: list[Any] = list(self.stages(denoiser))
+        try:
+            for stage in stages:
+                stage.forward = partial(run, stage.forward)
+            yield
+        finally:
+            for stage in stages:
+                vars(stage).pop("forward", None)  # that of its class again
+
+    def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
+        """Where the weights of a part lie in a single file, by their keys in the part's model."""
+        from lorasmith.bases.families.original import Source
+
+        del structure, owner
+        return {key: Source(key) for key in keys}
+
+    @abstractmethod
+    def stages(self, denoiser: nn.Module) -> list[nn.Module]:
+        """The denoiser's blocks in the order of its forward pass: between them a drawing may stop."""

@@ -2,6 +2,38 @@
 
 from __future__ import annotations
 
-from lorasmith.bases.families.family import Family
+from collections.abc import Mapping
+from typing import Any
 
-SD1 = Family("sd1", "SD 1")
+from lorasmith.bases.families.evidence import Evidence
+from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
+from lorasmith.bases.families.presets import public_presets
+from lorasmith.bases.families.single_file import StoredText
+from lorasmith.bases.families.stable_diffusion import PLAIN_BLOCKS, StableDiffusion
+
+
+class StableDiffusion1(StableDiffusion):
+    """The rest of the folders with a UNet that is told nothing but text."""
+
+    def _claims_unet(self, config: Mapping[str, Any], evidence: Evidence) -> bool:  # noqa: ARG002
+        return True
+
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:  # noqa: ARG002
+        return HeaderFacts("sd_v1", "stable-diffusion-v1/lora")
+
+
+SD1 = StableDiffusion1(
+    name="sd1",
+    title="SD 1",
+    cost=FamilyCost(2.6e6, 4.3e9, 1.6e4, 424_000, 166_000, 2_000, 5_000, 0.5, 0.0005),
+    presets=public_presets(),
+    cfg=7.0,
+    resolution=512,
+    text=(TextPart("text_encoder", "lora_te", "tokenizer"),),
+    text_width=768,
+    version_words=("sd1",),
+    public=PLAIN_BLOCKS,
+    public_depths=(12,),
+    stored=(StoredText("text_encoder", "cond_stage_model.transformer.", "clip"),),
+    heads=8,
+)

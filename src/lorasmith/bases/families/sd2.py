@@ -2,6 +2,42 @@
 
 from __future__ import annotations
 
-from lorasmith.bases.families.family import Family
+from collections.abc import Mapping
+from typing import Any
 
-SD2 = Family("sd2", "SD 2")
+from lorasmith.bases.families.evidence import Evidence
+from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
+from lorasmith.bases.families.presets import public_presets
+from lorasmith.bases.families.single_file import StoredText
+from lorasmith.bases.families.stable_diffusion import PLAIN_BLOCKS, StableDiffusion
+
+_WIDTH = 1024
+
+
+class StableDiffusion2(StableDiffusion):
+    """UNets with linear projections; what reaches them is the text encoder's last layer but one."""
+
+    def _claims_unet(self, config: Mapping[str, Any], evidence: Evidence) -> bool:  # noqa: ARG002
+        return bool(config.get("use_linear_projection")) or config.get("cross_attention_dim") == _WIDTH
+
+    def header_facts(self, prediction: str | None = None) -> HeaderFacts:
+        if prediction == "v_prediction":
+            return HeaderFacts("sd_v2_v", "stable-diffusion-v2-768-v/lora", v2=True)
+        return HeaderFacts("sd_v2", "stable-diffusion-v2-512/lora", v2=True)
+
+
+SD2 = StableDiffusion2(
+    name="sd2",
+    title="SD 2",
+    cost=FamilyCost(2.6e6, 5.2e9, 1.6e4, 430_000, 440_000, 2_000, 18_000, 0.5, 0.0005),
+    presets=public_presets(clip_skip=1),
+    cfg=7.0,
+    resolution=512,
+    text=(TextPart("text_encoder", "lora_te", "tokenizer"),),
+    text_width=_WIDTH,
+    version_words=("sd2",),
+    public={**PLAIN_BLOCKS, "use_linear_projection": True},
+    public_depths=(23,),
+    # As in diffusers, the last layer, which is not used, is not loaded.
+    stored=(StoredText("text_encoder", "cond_stage_model.model.", "open_clip", unused=1),),
+)

@@ -36,7 +36,7 @@ def command(
 
     Example: lorasmith plan my-lora --set resolution=768 --set epochs=10
     """
-    from lorasmith.bases.detection import family_of
+    from lorasmith.bases.detection import preset_family
     from lorasmith.cli import BEGUN
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.face.stages import plan_training
@@ -47,11 +47,11 @@ def command(
     opened, settings = open_project(project), split_overrides(assignments or [])
     planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN), as_json)
     plan, recipe, source = planned.plan, planned.recipe, planned.time_from
-    kind, family = opened.lora.subject, family_of(recipe.base)
+    kind, family = opened.lora.subject, preset_family(recipe.base)
     reasons = explain_preset(kind, family)
     if as_json:
         told = plan.as_json() | {"time_from": source}
-        print_json(told | {"preset": {"kind": kind.value, "family": family, "reasons": list(reasons)}})
+        print_json(told | {"preset": {"kind": kind.value, "family": family.name, "reasons": list(reasons)}})
     else:
         _print(plan, recipe, source)
         _print_reasons(f"{kind.value} on {family}", reasons)

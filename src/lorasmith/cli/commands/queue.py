@@ -32,15 +32,18 @@ def add(
     from lorasmith.project import open_project
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.recipe.requirements import check_requirements
 
     opened = open_project(project)
     overrides = split_overrides(assignments or [])
     if opened.table("sweep"):
         from lorasmith.recipe.sweep import read_sweep
 
-        read_sweep(opened, overrides)
+        recipes = [variant.recipe for variant in read_sweep(opened, overrides)]
     else:
-        read_recipe(opened, overrides)
+        recipes = [read_recipe(opened, overrides)]
+    for recipe in recipes:
+        check_requirements(recipe)
     job = _queue().add(opened, assignments or [])
     _tell(job, as_json, f"job {job.id} waits.", "lorasmith queue run")
 

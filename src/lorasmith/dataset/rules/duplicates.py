@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from lorasmith.dataset.evidence import Evidence, Group
 from lorasmith.dataset.findings import AutoFix, Finding, Rule
@@ -63,18 +63,17 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     Images that are tagged as low quality, or that the user decided to keep, are not named again.
     """
     better = {name: group.keep for group in evidence.groups if group.kind != "cropped" for name in group.images[1:]}
+    survivors = {group.keep for group in evidence.groups if group.kind != "cropped"} - better.keys()
     for group in evidence.groups:
         yield _duplicates(group, evidence, better.get(group.keep))
     blurred = _blurred(evidence)
     tiny = tuple(name for name in _tiny(evidence) if name not in blurred)
     badly_lit = tuple(name for name in _badly_exposed(evidence) if name not in (*blurred, *tiny))
     advice = "Remove them, or tag them low quality, blurry (T7), so that the blur is not learnt."
-    yield from _unclear(evidence, blurred, "blurred or enlarged", advice, removable=True)
-    yield from _unclear(
-        evidence, tiny, "tiny", "Get them larger, or remove them: they teach no details.", removable=True
-    )
+    yield from _unclear(evidence, blurred, "blurred or enlarged", advice, survivors)
+    yield from _unclear(evidence, tiny, "tiny", "Get them larger, or remove them: they teach no details.", survivors)
     advice = "Brighten or replace them, or tag what they show (dark, night, overexposed)."
-    yield from _unclear(evidence, badly_lit, "almost black, white or flat", advice, removable=False)
+    yield from _unclear(evidence, badly_lit, "almost black, white or flat", advice, None)
     yield from _afar(evidence)
 
 
@@ -104,11 +103,15 @@ def _duplicates(group: Group, evidence: Evidence, better: str | None) -> Finding
     return Finding("D12", "warning", message, advice, group.images, fix=_rejection(others, evidence))
 
 
-def _unclear(evidence: Evidence, names: Iterable[str], what: str, advice: str, *, removable: bool) -> Iterator[Finding]:
+def _unclear(
+    evidence: Evidence, names: Iterable[str], what: str, advice: str, survivors: Collection[str] | None
+) -> Iterator[Finding]:
+    """The finding; it is put right by rejecting the images, but for `survivors`, the best of their copies: a group does
+    not go as a whole. None: nothing is rejected."""
     standing = tuple(name for name in names if not is_tagged_low(evidence, name) and name not in evidence.kept)
     if standing:
         message = f"{len(standing)} {what} {'image' if len(standing) == 1 else 'images'}."
-        fix = _rejection(standing, evidence) if removable else None
+        fix = None if survivors is None else _rejection((each for each in standing if each not in survivors), evidence)
         yield Finding("D12", "warning", message, advice, standing, fix=fix)
 
 

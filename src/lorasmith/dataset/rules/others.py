@@ -1,7 +1,8 @@
 """L1 (ours): every image shows the subject, and not another one.
 
 A character's hair, eyes, skin and the like are the same in all its images, so its tags agree on them, or leave all of
-them to the trigger. An image whose tags disagree on two or more shows somebody else, or carries the wrong tags.
+them to the trigger. An image whose tags disagree on two or more shows somebody else, or carries the wrong tags. A style
+varies in its subjects: its images agree on the style alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ leaves a feature to the trigger when no more than `UNNAMED` name it."""
 FEWEST = 8
 """In fewer images there is no majority to speak of."""
 _VOTES = {SubjectKind.CHARACTER: 2, SubjectKind.COUPLE: 2, SubjectKind.STYLE: 1}
+"""So many features of another subject make a stranger; kinds that are not named have no identity to speak of."""
 
 _COLOURS = frozenset(
     {
@@ -67,6 +69,8 @@ _FEATURES: Mapping[str, Callable[[str], bool]] = {
     "body": _is_body,
     "style": _is_style,
 }
+_MAKING_UP: Mapping[SubjectKind, tuple[str, ...]] = {SubjectKind.STYLE: ("style",)}
+"""What makes up the subject of a kind; all of it where nothing is named."""
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
@@ -107,7 +111,8 @@ def _disagreements(
     if len(said) < max(FEWEST, NAMED * len(part.items)):
         return found
     vocabulary = frozenset[str]().union(*said.values())
-    for feature, belongs in _FEATURES.items():
+    for feature in _MAKING_UP.get(evidence.subject, tuple(_FEATURES)):
+        belongs = _FEATURES[feature]
         telling = frozenset(filter(belongs, vocabulary))
         named = {name: told for name, words in said.items() if (told := words & telling)}
         agreed = _agreement(named, len(said))

@@ -15,16 +15,17 @@ from typing import Any
 
 from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
 from lorasmith.images.opening import open_rgb
+from lorasmith.optimizers.rates import RateSchedule
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import split_tags
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.reading import Inputs
-from lorasmith.training.rates import RateSchedule
 
 THUMBNAIL_SIDE = 256
 PRIVATE_KEYS = (
@@ -90,7 +91,7 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
         tags=making.project.lora.subject.value,
         usage_hint=f"{making.project.lora.trigger} <lora:{making.name}:0.8>",
         timestep_range=f"{making.recipe.timesteps.min},{making.recipe.timesteps.max}",
-        encoder_layer="" if making.base.family.name == "sdxl" else str(making.recipe.clip_skip),
+        encoder_layer=str(making.recipe.clip_skip) if making.base.family.reads_clip_skip else "",
         implementation_version=f"lorasmith/{__version__}",
     )
     return build_header(facts) | card
@@ -122,12 +123,11 @@ def make_thumbnail(picture: Path) -> str:
 def _form(recipe: Recipe) -> dict[str, str]:
     """What lycoris would have been told besides rank and alpha."""
     args: dict[str, str] = {}
-    if recipe.algorithm not in ("lora", "dylora") or recipe.dora or recipe.conv.tucker or recipe.norms:
-        args["algo"] = "locon" if recipe.algorithm == "lora" else recipe.algorithm
-    if recipe.algorithm == "lokr":
-        args |= {"factor": str(recipe.lokr.factor), "full_matrix": str(recipe.lokr.full)}
-    if recipe.algorithm == "dylora":
-        args["unit"] = str(recipe.dylora_block)
+    words = ALGORITHMS[recipe.algorithm].kohya
+    if not words.module or recipe.dora or recipe.conv.tucker or recipe.norms:
+        args["algo"] = words.algo or recipe.algorithm
+    own = words.tell(recipe.options)
+    args |= {key: str(value) for key, value in own.items() if key != "decompose_both"}
     flags = (
         ("dora_wd", recipe.dora),
         ("rs_lora", recipe.rank_stabilised),
@@ -143,7 +143,7 @@ def _conv_arguments(recipe: Recipe) -> dict[str, str]:
 
 def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.inputs.plan
-    schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup, recipe.schedule.cycles)
+    schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup)
     noise, loss = recipe.noise, recipe.loss
     dropout = recipe.dropout
     return {

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from lorasmith.training.optimizers import FlatGroup, lent
+from lorasmith.optimizers.flat import FlatGroup, lent
 
 
 class Average:

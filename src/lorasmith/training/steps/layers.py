@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 
-from lorasmith.adapters.surgery.blocks import block_of
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import RecipeError
@@ -41,7 +40,8 @@ class LayerChoice:
         named = {*self._ranks, *self._alphas, *rated}
         if unknown := sorted(named - known):
             raise RecipeError(
-                f"blocks: {base.name} has no {', '.join(unknown)}.", hint=f"It has {', '.join(blocks)}, IN, M and OUT."
+                f"blocks: {base.name} has no {', '.join(unknown)}.",
+                hint=f"It has {', '.join([*blocks, *dict.fromkeys(map(_kind, blocks))])}.",
             )
 
     def fit(self, target: TargetLayer, rank: int, alpha: float) -> tuple[int, float] | None:
@@ -50,27 +50,29 @@ class LayerChoice:
             return None
         if target.part == "te" or target.kind == "norm":
             return rank, alpha
-        block = block_of(target.name)
+        block = target.block
         own_rank = rank if target.kind == "conv3" else int(_named(self._ranks, block, rank))
         own_alpha = alpha if target.kind == "conv3" else float(_named(self._alphas, block, alpha))
         return (own_rank, own_alpha) if own_rank else None
 
     def rate(self, name: str) -> float:
         """The full learning rate of a layer."""
-        owner = self._base.layers[name].owner
-        if owner == "unet":
-            return self._settings.unet * self._factors.get(block_of(name), 1.0)
-        return self._settings.text_encoder_2 if owner == "text_encoder_2" else self._settings.text_encoder
+        target = self._base.layers[name]
+        if target.part == "unet":
+            return self._settings.unet * self._factors.get(target.block, 1.0)
+        return self._settings.text_encoder_2 if target.owner == "text_encoder_2" else self._settings.text_encoder
 
-    def group(self, name: str, field: str) -> tuple[str, float]:
-        """A word for the tensors that learn as fast as this field of this layer, and their full rate."""
-        owner, rate = self._base.layers[name].owner, self.rate(name)
+    def group(self, name: str, near_output: bool) -> tuple[str, float]:
+        """A word for the tensors that learn as fast as those of this layer, next to its output or not, and their
+        full rate."""
+        target, rate = self._base.layers[name], self.rate(name)
+        owner = "unet" if target.part == "unet" else target.owner
         word = owner
         if owner == "unet" and rate != self._settings.unet:
             word = f"unet x{rate / self._settings.unet:.4g}"
         elif owner == "text_encoder_2" and rate == self._settings.text_encoder:
             word = "text_encoder"
-        if field == "up" and self._settings.plus_ratio != 1:
+        if near_output and self._settings.plus_ratio != 1:
             return f"{word} up", rate * self._settings.plus_ratio
         return word, rate
 
@@ -82,8 +84,8 @@ class LayerChoice:
 
 def _blocks(base: Base) -> list[str]:
     """The denoiser's blocks in the order of its forward pass."""
-    found = {block_of(name) for name, target in base.targets.items() if target.part == "unet"}
-    return sorted(found - {"BASE"}, key=lambda block: (("IN", "M", "OUT").index(_kind(block)), block))
+    found = dict.fromkeys(target.block for target in base.targets.values() if target.part == "unet")
+    return [block for block in found if block != "BASE"]
 
 
 def _kind(block: str) -> str:

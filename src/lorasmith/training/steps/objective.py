@@ -1,7 +1,7 @@
 """The loss of a micro-batch: denoising for the rows to learn, and what keeps the base as it was for the others.
 
-Loss of a row: the mean over (C, H, W) of the element losses in float32 (times the mask), times its timestep's weight;
-then the mean over rows (as kohya, so that small batches weigh each image more).
+Loss of a row: the mean over (C, ..., H, W) of the element losses in float32 (times the mask), times its timestep's
+weight; then the mean over rows (as kohya, so that small batches weigh each image more).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from torch import Tensor
 from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.timesteps import whole_timesteps
-from lorasmith.errors import RecipeError
 from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.settings import LossSettings
 from lorasmith.training.steps.passes import Asking, Pass
@@ -34,7 +33,7 @@ class Loss:
 
 
 class Objective:
-    """Computes losses of one adapter. Raises RecipeError when the recipe asks for what the base cannot learn from."""
+    """Computes losses of one adapter (what a base cannot learn from is refused before, `recipe.prediction`)."""
 
     def __init__(self, base: Base, settings: LossSettings) -> None:
         self._base = base
@@ -43,16 +42,6 @@ class Objective:
         # NOTE: weights and huber's c are those of the parametrisation as it was, which never reaches an SNR of 0.
         self._own = base.parametrisation
         self._taught = self._own.to_zero_terminal() if settings.zero_terminal_snr else self._own
-        predicts_v = self._own.prediction == "v_prediction"
-        if self._weights.scale_v and not predicts_v:
-            raise RecipeError(f"loss.scale_v is for v-prediction bases; {base.name} predicts noise.")
-        if self._weights.v_like and predicts_v:
-            raise RecipeError(f"loss.v_like is for bases that predict noise; {base.name} predicts v.")
-        if settings.zero_terminal_snr and not predicts_v:
-            raise RecipeError(
-                f"noise.zero_terminal_snr: {base.name} predicts noise, which is all there is at the last timestep.",
-                hint="Use it with v-prediction bases.",
-            )
 
     def ask(self, batch: MicroBatch) -> Asking[Loss]:
         """The loss, as a generator that asks for the passes it needs (passes.py runs it, alone or beside others)."""
@@ -101,7 +90,7 @@ class Objective:
         elements = self._measure(output - target, self._own, rows.t)
         if rows.mask is None:
             return elements.flatten(1).mean(dim=1)
-        mask = self._send(rows.mask)
+        mask = self._send(rows.mask).view(len(rows.mask), *[1] * (elements.dim() - 3), *rows.mask.shape[-2:])
         losses = (elements * mask).flatten(1).mean(dim=1)
         return losses / mask.flatten(1).mean(dim=1).clamp(min=1e-4) if self._settings.renormalises else losses
 

@@ -44,7 +44,7 @@ def _take(name: str, fresh: LayerFactors, given: LayerFactors, file: Path) -> La
         raise RecipeError(
             f"init: {name} is {given.algorithm} there, this recipe trains {fresh.algorithm}.",
             where=file,
-            hint="Set algorithm (and dora, conv.tucker, lokr) as they were for that file.",
+            hint="Set algorithm (its options, dora and conv.tucker) as they were for that file.",
         )
     for field, tensor in mine.items():
         if tensor.shape != theirs[field].shape:

@@ -14,8 +14,9 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import TrainingError
-from lorasmith.training.optimizers import FlatGroup, build_optimizer, clip_gradients
-from lorasmith.training.rates import RateSchedule
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.flat import FlatGroup, clip_gradients
+from lorasmith.optimizers.rates import RateSchedule
 from lorasmith.training.rows.batches import Batch
 from lorasmith.training.rows.source import MicroBatch, RowSource
 from lorasmith.training.settings import RunSettings
@@ -41,20 +42,11 @@ class Trainer:
         self._column = column
         self._full_rates, factors = group_factors(bank, column, LayerChoice(bank.base, settings.layers))
         self._groups = [FlatGroup(name, some) for name, some in factors.items()]
-        table = settings.optimizer
-        self._optimizer = build_optimizer(
-            table.name,
-            self._groups,
-            weight_decay=table.weight_decay,
-            betas=table.betas,
-            relative=table.relative,
-            growth=table.growth,
-        )
-        average = settings.average
+        table, average, shape = settings.optimizer, settings.average, settings.schedule
+        self._optimizer = OPTIMIZERS[table.name].make(self._groups, table.options)
         self._average = Average(self._groups, average.kind, decay=average.decay, share=average.share, steps=steps)
         self._objective = Objective(bank.base, settings.loss)
-        shape = settings.schedule
-        self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.cycles, shape.power)
+        self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.options)
         self.step = 0
         self.is_whole = True
         """False while a step changes the factors: then nothing may be saved."""
@@ -160,8 +152,9 @@ def group_factors(
     rates: dict[str, float] = {}
     factors: dict[str, list[nn.Parameter]] = {}
     for name, layer_adapter, place in bank.layer_adapters(column):
+        near = layer_adapter.live_factors(place).near_output
         for field, parameter in cast(nn.ParameterDict, layer_adapter.trained[place]).items():
-            group, rate = choice.group(name, field)
+            group, rate = choice.group(name, field in near)
             rates[group] = rate
             factors.setdefault(group, []).append(parameter)
     return rates, factors

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from transformers.optimization import Adafactor as TheirAdafactor
 
 from lorasmith.errors import RecipeError
-from lorasmith.training.optimizers import FlatGroup, Optimizer, build_optimizer, clip_gradients
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.flat import FlatGroup, clip_gradients
+from lorasmith.optimizers.optimizer import Optimizer
 
 SHAPES = [(4, 6), (5, 4), (4, 6), (3, 2, 3, 3), (7,), (4, 6)]
 
@@ -29,6 +31,10 @@ def gradients(step: int) -> list[Tensor]:
 
 def groups_of(own: Sequence[nn.Parameter]) -> list[FlatGroup]:
     return [FlatGroup("unet", own[:4]), FlatGroup("text_encoder", own[4:])]
+
+
+def made(name: str, groups: Sequence[FlatGroup], **options: Any) -> Optimizer:
+    return OPTIMIZERS[name].make(groups, OPTIMIZERS[name].options(**options))
 
 
 def rates(step: int, same: bool) -> tuple[float, float]:
@@ -79,7 +85,7 @@ def theirs(kind: str, own: Sequence[nn.Parameter]) -> Any:
 def test_same_steps_as_the_library(name: str) -> None:
     own, other = parameters(), parameters()
     library = theirs(name, other)
-    run(build_optimizer(name, groups_of(own), weight_decay=0.1), own, range(5), name == "prodigy")
+    run(made(name, groups_of(own), weight_decay=0.1), own, range(5), name == "prodigy")
     for step in range(5):
         for parameter, gradient in zip(other, gradients(step), strict=True):
             parameter.grad = gradient
@@ -92,7 +98,7 @@ def test_same_steps_as_the_library(name: str) -> None:
 
 def test_relative_adafactor_has_its_own_rates() -> None:
     own, other = parameters(), parameters()
-    run(build_optimizer("adafactor", groups_of(own), weight_decay=0, relative=True), own, range(3))
+    run(made("adafactor", groups_of(own), weight_decay=0, relative=True), own, range(3))
     library = TheirAdafactor(other, scale_parameter=True, relative_step=True, warmup_init=False)
     for step in range(3):
         for parameter, gradient in zip(other, gradients(step), strict=True):
@@ -106,7 +112,7 @@ def test_schedule_free_saves_the_average_and_goes_on_as_if_nothing_was() -> None
     pytest.importorskip("schedulefree")
     own = parameters()
     groups = groups_of(own)
-    optimizer = build_optimizer("schedule_free", groups, weight_decay=0.0)
+    optimizer = made("schedule_free", groups, weight_decay=0.0)
     run(optimizer, own, range(3))
     learning = [group.data.clone() for group in groups]
     with optimizer.settled():
@@ -118,12 +124,12 @@ def test_schedule_free_saves_the_average_and_goes_on_as_if_nothing_was() -> None
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prodigyopt", None)
     with pytest.raises(RecipeError, match=r"needs prodigyopt(.|\n)*lorasmith\[optim\]"):
-        build_optimizer("prodigy", groups_of(parameters()), weight_decay=0.0)
+        made("prodigy", groups_of(parameters()), weight_decay=0.0)
 
 
 def test_a_library_says_nothing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("prodigyopt")
-    build_optimizer("prodigy", groups_of(parameters()), weight_decay=0.5)
+    made("prodigy", groups_of(parameters()), weight_decay=0.5)
     assert capsys.readouterr().out == ""
 
 
@@ -136,16 +142,17 @@ def test_state_goes_on_bit_for_bit(name: str) -> None:
         pytest.importorskip(OPTIONAL[name])
     same, relative = name == "prodigy", name == "relative"
     name = "adafactor" if relative else name
+    options = {"relative": True} if relative else {}
     own, resumed = parameters(), parameters()
     groups = groups_of(own)
-    optimizer = build_optimizer(name, groups, weight_decay=0.01, relative=relative)
+    optimizer = made(name, groups, weight_decay=0.01, **options)
     run(optimizer, own, range(3), same)
     state = {key: tensor.clone() for key, tensor in optimizer.state().items()}
     flat = [group.data.clone() for group in groups]
     run(optimizer, own, range(3, 6), same)
 
     second_groups = groups_of(resumed)
-    second = build_optimizer(name, second_groups, weight_decay=0.01, relative=relative)
+    second = made(name, second_groups, weight_decay=0.01, **options)
     second.load(state)
     for group, data in zip(second_groups, flat, strict=True):
         group.data.copy_(data)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import get_scheduler
 
-from lorasmith.training.rates import RateSchedule
+from lorasmith.optimizers.rates import RateSchedule
+from lorasmith.optimizers.schedules import SCHEDULES
 
 
 @pytest.mark.parametrize("warmup", [0, 7])
@@ -27,7 +30,8 @@ def test_same_as_transformers(name: str, theirs: str, cycles: int, warmup: int) 
     extra: dict[str, float] | None = {"num_cycles": cycles} if cycles > 1 else None
     extra = {"power": power, "lr_end": 0.0} if name == "polynomial" else extra
     schedule = get_scheduler(theirs, optimizer, warmup, steps, scheduler_specific_kwargs=extra)
-    ours = RateSchedule(name, steps, warmup, cycles, power)
+    known: dict[str, dict[str, Any]] = {"cosine_with_restarts": {"cycles": cycles}, "polynomial": {"power": power}}
+    ours = RateSchedule(name, steps, warmup, SCHEDULES[name].options(**known.get(name, {})))
     for step in range(steps):
         assert ours.factor(step) == pytest.approx(schedule.get_last_lr()[0], abs=1e-12), step
         optimizer.step()

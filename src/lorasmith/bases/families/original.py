@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from lorasmith.bases.families.evidence import TextStructure
+from lorasmith.bases.families.unet_layers import unet_blocks
 
-from lorasmith.bases.targets import unet_blocks
+if TYPE_CHECKING:
+    from torch import Tensor
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
-CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
-SDXL_CLIP, SDXL_OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ def unet_sources(keys: Collection[str], config: Mapping[str, Any]) -> dict[str, 
 def vae_sources(keys: Collection[str], levels: int) -> dict[str, Source]:
     """diffusers key of the AutoencoderKL -> its place; the attention's matrices are 1x1 kernels there."""
     return {key: Source(f"{VAE}{_vae_key(key, levels)}", flattened=bool(_VAE_MATRIX.search(key))) for key in keys}
+
+
+def text_sources(keys: Collection[str], text: TextStructure) -> dict[str, Source]:
+    """Key of a text encoder's model -> its place in the file."""
+    find = clip_sources if text.spelling == "clip" else open_clip_sources
+    return find(keys, text.prefix)
 
 
 def clip_sources(keys: Collection[str], prefix: str) -> dict[str, Source]:
