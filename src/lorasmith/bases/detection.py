@@ -12,7 +12,7 @@ from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.families import FAMILIES, UNKNOWN, find_family
 from lorasmith.bases.families.evidence import Evidence, read_evidence
 from lorasmith.bases.families.family import Family, Structure
-from lorasmith.bases.foreign import foreign, unknown
+from lorasmith.bases.families.foreign import foreign, unknown
 from lorasmith.bases.hub import cached_evidence, fetch_base, is_hub_id
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED

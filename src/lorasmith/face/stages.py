@@ -106,7 +106,7 @@ def gather_tags(
 
 def build_files(project: Project, dataset: Dataset, captioning: Captioning) -> Work[Path]:
     """Write build/dataset/ as a trainer reads it, with the recipe's buckets; gives the folder."""
-    from lorasmith.recipe.handover import kohya_buckets, kohya_general
+    from lorasmith.recipe.exchange.kohya.dataset_file import kohya_buckets, kohya_general
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.tags.building import build_dataset
 
