@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from lorasmith.errors import ImageError
 from lorasmith.server.errors import FieldError
-from lorasmith.storage.files import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
