@@ -27,7 +27,7 @@ from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training import step_loop
 from lorasmith.training.loop import train
 from lorasmith.training.runs.folder import Run
-from lorasmith.training.runs.run_set import latest_run
+from lorasmith.training.runs.resuming import find_runs
 from lorasmith.training.steps.trainer import Trainer
 from tests.projects import build_project
 
@@ -62,7 +62,7 @@ def same_tensors(one: Path, other: Path) -> bool:
 
 
 def only_run(project: Project) -> Run:
-    runs = latest_run(project)
+    runs = find_runs(project)
     assert runs is not None
     return runs.runs[""]
 
