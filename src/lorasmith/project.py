@@ -154,7 +154,12 @@ def open_project(path: Path | str) -> Project:
     if not file.is_file():
         remedy = Do(Action.NEW, project=root)
         raise ProjectError(f"no {FILE_NAME} in this folder.", where=root, hint="Make one with:", remedy=remedy)
-    values = _read_toml(file)
+    return make_project(root, _read_toml(file))
+
+
+def make_project(root: Path, values: Mapping[str, Mapping[str, Any]]) -> Project:
+    """A project at `root` with these tables, whatever its file says. Raises ProjectError."""
+    file = root / FILE_NAME
     for name in values:
         if name not in TABLES:
             hint = did_you_mean(name, TABLES) or f"Known tables: {', '.join(TABLES)}."
