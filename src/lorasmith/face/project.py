@@ -15,8 +15,9 @@ from lorasmith.face import stages
 from lorasmith.face.drawing import draw, find_adapters, open_pipelines
 from lorasmith.face.grids import DEFAULT_STRENGTHS, DrawnGrid, grid
 from lorasmith.face.watching import See, run
-from lorasmith.project import SubjectKind, write_file
+from lorasmith.project import SubjectKind
 from lorasmith.recipe.overrides import write_value
+from lorasmith.storage.files import write_file
 
 if TYPE_CHECKING:
     from lorasmith.dataset.choices import Cure
