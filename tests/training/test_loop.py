@@ -22,8 +22,9 @@ from lorasmith.adapters.files import read_header
 from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError, Stopped, StorageError, TrainingError
 from lorasmith.events import Done, Event, SnapshotSaved, StepDone, finish
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
+from lorasmith.storage.files import write_file
 from lorasmith.training import step_loop
 from lorasmith.training.loop import train
 from lorasmith.training.runs.folder import Run

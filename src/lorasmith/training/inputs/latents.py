@@ -23,8 +23,8 @@ from lorasmith.errors import ImageError
 from lorasmith.events import Progress, Work
 from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
-from lorasmith.project import write_file
 from lorasmith.remedies import Set
+from lorasmith.storage.files import write_file
 from lorasmith.training.inputs.images import TrainingImage
 
 MEMORY_LIMIT = 1 << 30

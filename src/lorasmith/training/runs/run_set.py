@@ -13,11 +13,12 @@ from pathlib import Path
 
 from lorasmith.errors import RecipeError, StorageError, TrainingError
 from lorasmith.events import Done, SweepDone
-from lorasmith.locking import HeldError, hold
-from lorasmith.project import Project, safe_name, write_file
+from lorasmith.project import Project, safe_name
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.sweep import Variant
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
+from lorasmith.storage.locks import HeldError, hold
 from lorasmith.training.runs.folder import RECIPE_FILE, Run, create_run, free_folder
 
 SWEEP_FILE = "sweep.json"
