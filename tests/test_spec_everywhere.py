@@ -22,7 +22,7 @@ from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.errors import UsageError
 from lorasmith.generation.base_facts import BaseFacts
 from lorasmith.generation.checks import check, settle
-from lorasmith.generation.faces import DIFFERENCES, Face, default_of
+from lorasmith.generation.defaults import DIFFERENCES, Face, default_of
 from lorasmith.generation.grids.fields import field_names, other_names, read_field, set_field
 from lorasmith.generation.grids.typed import read_axis
 from lorasmith.generation.infotext import read_infotext, write_infotext
@@ -124,7 +124,7 @@ def test_every_field_has_bounds_that_are_tried() -> None:
 def test_the_command_line_has_the_same_defaults(face: Face) -> None:
     options = options_of(face)
     for name, known in PARAMETERS.items():
-        option = COMPOSED.get(name, known.option)
+        option = COMPOSED.get(name, f"--{known.option}")
         if name in ("prompt", "base") or (face != "generate" and name not in USUAL):
             continue
         assert options[option] == (None if name in COMPOSED else default_of(name, face)), name
@@ -183,7 +183,7 @@ def test_the_command_line_refuses_it(
         "variation.strength": ["--variation", f"3:{text}"],
         "hires.width": ["--hires", f"{text}x512"],
         "hires.height": ["--hires", f"512x{text}"],
-    }.get(name, [f"{PARAMETERS[name].option}={text}"])
+    }.get(name, [f"--{PARAMETERS[name].option}={text}"])
     if name.startswith("init."):
         words += ["--init", "start.png"]
     elif name.startswith("hires.") and name not in COMPOSED:

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from lorasmith.generation.faces import Face, unset_of
+from lorasmith.generation.defaults import Face, unset_of
 from lorasmith.generation.spec import PARAMETERS
 
 
@@ -20,10 +20,10 @@ def spec_option(field: str, face: Face | None = None, about: str | None = None, 
         words.append(f"; {unset} if none")
     text = "".join(words)
     help = f"{before}{text[0].lower()}{text[1:]}" if before else text
-    names = (known.option,) if known.kind == "boolean" else ()
+    names = (f"--{known.option}",) if known.kind == "boolean" else ()
     return typer.Option(*names, help=help if help.endswith(" ...") else f"{help}.")
 
 
 def options_of_fields() -> dict[str, str]:
     """What each field of a picture is called on the command line."""
-    return {name: known.option for name, known in PARAMETERS.items()}
+    return {name: f"--{known.option}" for name, known in PARAMETERS.items()}

@@ -52,7 +52,7 @@ class Variation:
         1,
         least=0,
         most=GREATEST_SEED,
-        option="--variation",
+        option="variation",
         infotext="Variation seed",
         help="The second seed, whose noise is mixed in.",
     )
@@ -61,7 +61,7 @@ class Variation:
         least=0,
         most=1,
         step=0.05,
-        option="--variation",
+        option="variation",
         infotext="Variation seed strength",
         help="How much of the second seed's noise is mixed in.",
     )
@@ -76,13 +76,13 @@ class Init:
         least=0,
         most=1,
         step=0.05,
-        option="--strength",
+        option="strength",
         infotext="Denoising strength",
         help="How much is drawn anew.",
     )
     resize: Resize = parameter(
         "crop",
-        option="--resize",
+        option="resize",
         help="How a start of another shape is made the picture's: crop, stretch or fill.",
     )
 
@@ -159,7 +159,7 @@ class Hires:
         least=1,
         most=8,
         step=0.25,
-        option="--hires",
+        option="hires",
         infotext="Hires upscale",
         help="How many times larger than the first pass.",
     )
@@ -169,7 +169,7 @@ class Hires:
         most=GREATEST_SIDE,
         step=8,
         unset="by the scale",
-        option="--hires",
+        option="hires",
         help="Width of the second pass in pixels; goes before the scale.",
     )
     height: int | None = parameter(
@@ -178,7 +178,7 @@ class Hires:
         most=GREATEST_SIDE,
         step=8,
         unset="by the scale",
-        option="--hires",
+        option="hires",
         help="Height of the second pass in pixels; goes before the scale.",
     )
     steps: int | None = parameter(
@@ -194,14 +194,14 @@ class Hires:
         least=0,
         most=1,
         step=0.05,
-        option="--denoising",
+        option="denoising",
         infotext="Denoising strength",
         help="How much the second pass draws anew.",
     )
     upscaler: str = parameter(
         "Latent",
         choices=UPSCALERS,
-        option="--upscaler",
+        option="upscaler",
         infotext="Hires upscaler",
         help="Before the second pass: Latent, Latent (bicubic) ..., Lanczos, Bicubic, Nearest.",
     )
@@ -241,10 +241,10 @@ class PictureSpec:
         help="By its A1111 name: DDIM, Euler a, Euler, DPM++ 2M, DPM++ SDE, UniPC, LCM, Heun ...",
     )
     width: int | None = parameter(
-        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="--size", help="Width in pixels."
+        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="size", help="Width in pixels."
     )
     height: int | None = parameter(
-        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="--size", help="Height in pixels."
+        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="size", help="Height in pixels."
     )
     clip_skip: int = parameter(
         1, least=1, most=24, infotext="Clip skip", help="2 takes the text encoder's last but one layer."

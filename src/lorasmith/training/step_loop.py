@@ -114,6 +114,7 @@ class StepLoop:
         for session in self._sessions:
             each, inputs = session.settings, session.inputs
             rows.append((yield from make_rows(self._project, each, inputs, self._base, conditioner)))
+            session.class_images = rows[-1].class_images
             session.validation = yield from make_validation(self._project, each, inputs, self._base)
         return TrainerGroup(
             self._base,

@@ -14,7 +14,7 @@ from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precisi
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.cli.spec_options import spec_option
 from lorasmith.face.grids import DEFAULT_STRENGTHS, GRIDS
-from lorasmith.generation.faces import default_of
+from lorasmith.generation.defaults import default_of
 
 #: Longer work is asked about first, where somebody can answer.
 ASKED_FROM = 300.0

@@ -77,10 +77,11 @@ def export(
     Example: lorasmith recipe export my-lora --kohya --out my-lora.toml
     """
     from lorasmith.errors import UsageError
-    from lorasmith.project import open_project, write_file
+    from lorasmith.project import open_project
     from lorasmith.recipe.exchange import TRAINERS
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.storage.files import write_file
 
     if kohya == hub:
         raise UsageError("say for whom: --kohya or --hub.")

@@ -14,7 +14,7 @@ from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
 from lorasmith.face.drawing import base_of, find_adapters, open_pipelines
 from lorasmith.face.grids import check_folder_name, name_folder
-from lorasmith.generation.faces import default_of
+from lorasmith.generation.defaults import default_of
 
 if TYPE_CHECKING:
     from lorasmith.exam.showcase import Judged

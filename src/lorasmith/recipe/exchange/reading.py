@@ -14,12 +14,13 @@ from tomlkit.exceptions import TOMLKitError
 
 from lorasmith.container import read_container
 from lorasmith.errors import RecipeError
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
 from lorasmith.recipe.exchange import TRAINERS
 from lorasmith.recipe.exchange.imported import Imported
 from lorasmith.recipe.exchange.kohya.header import from_header
 from lorasmith.recipe.presets import superseded
 from lorasmith.recipe.recipe import Recipe, read_recipe
+from lorasmith.storage.files import write_file
 
 MAX_BYTES = 10_000_000
 

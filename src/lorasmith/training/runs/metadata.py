@@ -17,6 +17,7 @@ from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
+from lorasmith.bases.hardware import precision_of
 from lorasmith.dataset.folders import class_words
 from lorasmith.images.opening import open_rgb
 from lorasmith.optimizers.rates import RateSchedule
@@ -52,13 +53,15 @@ class Making:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a file tells of the moment when it was saved; `thumbnail` is a data URL or ""."""
+    """What a file tells of the moment when it was saved; `thumbnail` is a data URL or "", `class_images` how many there
+    are in which folder."""
 
     step: int
     epoch: int
     started_at: float
     session: str
     optimizer: str
+    class_images: Mapping[str, int]
     thumbnail: str
 
 
@@ -123,7 +126,9 @@ def make_thumbnail(picture: Path) -> str:
 def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.inputs.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup)
-    return {
+    numbers = precision_of(making.base.dtype)
+    skip = {} if making.base.family.reads_clip_skip else {"ss_clip_skip": None}
+    return skip | {
         "ss_session_id": progress.session,
         "ss_training_started_at": progress.started_at,
         "ss_training_finished_at": finished_at,
@@ -134,15 +139,18 @@ def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[s
         "ss_lr_warmup_steps": schedule.warmup_steps,
         "ss_num_train_images": sum(image.repeats for image in plan.images),
         "ss_num_validation_images": len(making.inputs.held_out),
-        "ss_num_reg_images": 0,
+        "ss_num_reg_images": sum(progress.class_images.values()),
+        "ss_reg_dataset_dirs": {
+            folder: {"n_repeats": 1, "img_count": count} for folder, count in progress.class_images.items()
+        },
         "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.steps,
         "ss_steps": progress.step,
         "ss_epoch": progress.epoch,
-        "ss_mixed_precision": "no",
+        "ss_mixed_precision": "no" if numbers == "fp32" else numbers,
         "ss_full_fp16": False,
-        "ss_cache_latents": True,
+        "ss_cache_latents": not (recipe.augment.colour or recipe.augment.random_crop),
         "ss_lowram": False,
         "ss_face_crop_aug_range": None,
     }
@@ -159,7 +167,6 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
     return {
         "ss_bucket_info": _bucket_info(images) if making.recipe.bucket.enabled else None,
         "ss_dataset_dirs": directories,
-        "ss_reg_dataset_dirs": {},
         "ss_tag_frequency": {folder: dict(count.most_common()) for folder, count in counts.items()},
     }
 

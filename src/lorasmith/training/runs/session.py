@@ -48,6 +48,7 @@ class RunSession:
         self._before = Moment(0, 0, 0.0)
         self._sample: Path | None = None
         self.validation: Validation | None = None
+        self.class_images: Mapping[str, int] = {}
         self._log: EventLog | None = None
         self._log_size = 0
         self._board: TensorBoard | None = None
@@ -193,6 +194,7 @@ class RunSession:
             started_at=started_at,
             session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.inputs.fingerprint}{started_at}{self.name}").hex,
             optimizer=self.trainer.optimizer_description,
+            class_images=self.class_images,
             thumbnail=""
             if self.settings.saving.private
             else make_thumbnail(self._sample or self.inputs.images[0].path),

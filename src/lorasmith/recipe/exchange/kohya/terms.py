@@ -27,6 +27,11 @@ def _if_long(tokens: int) -> int | None:
     return tokens if tokens > 75 else None
 
 
+def _steps_or_share(warmup: float) -> float | int:
+    """kohya takes a whole number for steps and any other for a share of the run."""
+    return float(warmup) if warmup < 1 else int(warmup)
+
+
 def _term(
     argument: str,
     path: str,
@@ -64,7 +69,7 @@ TERMS = (
     _term("gradient_accumulation_steps", "accumulate", whole, 1),
     _term("max_grad_norm", "max_grad_norm", number, 1.0),
     _term("lr_scheduler_num_cycles", "schedule.cycles", whole, 1, told=None),
-    _term("lr_warmup_steps", "schedule.warmup", number, 0, told=None),
+    _term("lr_warmup_steps", "schedule.warmup", number, 0, told=None, written=_steps_or_share),
     _term("enable_bucket", "bucket.enabled", flag, False),
     _term("bucket_reso_steps", "bucket.step", whole, 64, told=None),
     _term("bucket_no_upscale", "bucket.no_upscale", flag, False),
