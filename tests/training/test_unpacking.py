@@ -16,7 +16,8 @@ KNOW_RECIPES = {
     "unpacking.py",
     "inputs/reading.py",  # plans the images with it
     "runs/folder.py",  # keeps it
-    "runs/metadata.py",  # tells it
+    "runs/metadata.py",  # writes it into headers
+    "runs/resuming.py",  # compares it
 }
 
 
