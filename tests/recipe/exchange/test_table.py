@@ -20,7 +20,7 @@ from lorasmith.recipe.recipe import Recipe
 
 def test_each_argument_and_each_fact_stands_once() -> None:
     arguments = [row.argument for row in ROWS]
-    facts = [row.fact for row in ROWS if row.tell is not None]
+    facts = [row.fact for row in ROWS if row.to_header is not None]
     assert len(arguments) > 60
     assert len(set(arguments)) == len(arguments)
     assert len(set(facts)) == len(facts)
@@ -35,7 +35,7 @@ def test_what_a_header_tells_is_what_an_export_writes() -> None:
     )  # fmt: skip
     written = tomlkit.parse(to_kohya(recipe, name="x")[0]).unwrap()
     told = recipe_facts(recipe)
-    both = [term for term in TERMS if term.tell is not None and term.argument in written]
+    both = [term for term in TERMS if term.to_header is not None and term.argument in written]
     assert len(both) > 30
     for term in both:
         assert told[term.fact] in (written[term.argument], None), term.argument

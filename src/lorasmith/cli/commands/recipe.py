@@ -93,8 +93,8 @@ def export(
     if out is not None:
         write_file(out, text)
     if as_json:
-        told: dict[str, Any] = {"text": text, "left_out": [each.as_json() for each in lost]}
-        print_json(told | {"path": None if out is None else str(out)})
+        document: dict[str, Any] = {"text": text, "left_out": [each.as_json() for each in lost]}
+        print_json(document | {"path": None if out is None else str(out)})
         return
     if out is None:
         say(text.rstrip())
@@ -106,7 +106,7 @@ def export(
 
 
 def _surroundings(project: Project, recipe: Recipe, as_json: bool, *, counts: bool) -> Surroundings:
-    """What an export may tell besides the recipe; with `counts` one number of repeats for all trained images, and the
+    """What an export may hold besides the recipe; with `counts` one number of repeats for all trained images, and the
     steps, by the plan (neither without images)."""
     from lorasmith.cli.rendering import show
     from lorasmith.dataset.reading import read_dataset

@@ -1,4 +1,4 @@
-"""Any file that holds a recipe, told by its contents: the hub's JSON, kohya's TOML or JSON, an adapter's header."""
+"""A file that holds a recipe, recognised by its contents: the hub's JSON, kohya's TOML or JSON, an adapter's header."""
 
 from __future__ import annotations
 

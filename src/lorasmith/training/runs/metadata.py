@@ -37,12 +37,12 @@ PRIVATE_KEYS = (
     "ss_network_alpha",
     "ss_network_args",
 )
-"""What sd-scripts writes even when it is told to write no metadata."""
+"""What sd-scripts writes even when it shall write no metadata."""
 
 
 @dataclass(frozen=True)
 class Making:
-    """What a run's files tell alike; `name` is the adapter's."""
+    """What a run's files say alike; `name` is the adapter's."""
 
     project: Project
     recipe: Recipe
@@ -53,7 +53,7 @@ class Making:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a file tells of the moment when it was saved; `thumbnail` is a data URL or "", `class_images` how many there
+    """What a file says of the moment when it was saved; `thumbnail` is a data URL or "", `class_images` how many there
     are in which folder."""
 
     step: int
@@ -74,7 +74,7 @@ def current_time() -> float:
 def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> dict[str, str]:
     """The metadata of an adapter file.
 
-    A private one tells what sd-scripts tells without metadata, and of modelspec what a reader needs to use it.
+    A private one says what sd-scripts says without metadata, and of modelspec what a reader needs to use it.
     """
     if making.recipe.private:
         return _private_facts(making, adapter)
@@ -102,8 +102,8 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
 
 
 def _private_facts(making: Making, adapter: Adapter) -> dict[str, str]:
-    told = network_facts(adapter, making.base) | recipe_facts(making.recipe)
-    kept = {key: value for key, value in told.items() if key in PRIVATE_KEYS}
+    facts = network_facts(adapter, making.base) | recipe_facts(making.recipe)
+    kept = {key: value for key, value in facts.items() if key in PRIVATE_KEYS}
     card = modelspec(
         making.base,
         title=making.project.lora.name,

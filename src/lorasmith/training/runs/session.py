@@ -1,4 +1,4 @@
-"""One adapter of a run: what it is shown, what it tells, what it leaves on disk."""
+"""One adapter of a run: what it is shown, what it reports, what it leaves on disk."""
 
 from __future__ import annotations
 

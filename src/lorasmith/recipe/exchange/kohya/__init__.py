@@ -1,4 +1,4 @@
-"""kohya's trainer (sd-scripts): its arguments, read, written, and told in an adapter's header, by one table."""
+"""kohya's trainer (sd-scripts): its arguments, read, and written into exports and headers, by one table."""
 
 from __future__ import annotations
 
