@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 import torch
@@ -19,15 +19,24 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
+from lorasmith.remedies import Give, Sentence
 
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """Factors by the kohya name of their layer (in a file also another tool's), and the file's metadata."""
+    """Factors by the kohya name of their layer (in a file also another tool's), and the file's metadata.
+
+    `embeddings` are the tensors of embeddings that lie in the file, by their keys (``bundle_emb.NAME.clip_l``).
+    `skipped` names what of the file cannot be used; with `skips`, layers that a base has not are left out and named
+    there, else they are an error.
+    """
 
     name: str
     layers: Mapping[str, LayerFactors]
     metadata: Mapping[str, str]
+    embeddings: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    skips: bool = False
 
     @property
     def bytes(self) -> int:
@@ -147,25 +156,26 @@ class Layered(Protocol):
 def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
     """The adapter with every layer under the base's own name for it. Raises AdapterError where it does not fit.
 
-    Other tools' spellings of the same layers are understood (`Family.other_names`).
+    Other tools' spellings of the same layers are understood (`Family.spellings`).
     """
-    aliases = base.family.other_names(base.layers)
+    names = base.family.spellings(base.layers)
     layers: dict[str, LayerFactors] = {}
     unmatched: list[str] = []
     for name, factors in adapter.layers.items():
-        known = name if name in base.layers else aliases.get(name)
+        known = names.get(name)
         if known is None:
             unmatched.append(name)
         elif known in layers:
             raise AdapterError(f"names the layer {known} twice, in two spellings.", where=adapter.name)
         else:
             layers[known] = factors
-    if unmatched:
+    if unmatched and not (adapter.skips and layers):
         raise AdapterError(
             _unmatched_message(adapter, unmatched, base),
             where=adapter.name,
             hint=f"It was made for {adapter.metadata.get('ss_base_model_version', 'another model')}; "
             f"this base is {base.name} ({base.family}).",
+            remedy=Sentence("The rest can be used: ", Give("skip_unknown"), ".") if layers else None,
         )
     for name, factors in layers.items():
         layer = base.module(name)
@@ -181,7 +191,7 @@ def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
                 where=adapter.name,
                 hint=f"It was made for another base than this one ({base.family}).",
             )
-    return replace(adapter, layers=layers)
+    return replace(adapter, layers=layers, skipped=(*adapter.skipped, *unmatched))
 
 
 def _unmatched_message(adapter: Adapter, unmatched: list[str], base: Layered) -> str:

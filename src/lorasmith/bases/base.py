@@ -50,7 +50,7 @@ class Base:
 
     @cached_property
     def layers(self) -> Mapping[str, TargetLayer]:
-        """`targets`, and after them the normalisation layers that belong to them."""
+        """`targets`, and after them the layers outside the blocks and the norms."""
         return self.family.layers(self.targets)
 
     def module(self, name: str) -> nn.Module:
@@ -58,12 +58,14 @@ class Base:
         if name not in self._modules:
             target = self.layers[name]
             texts = zip(self.family.text, self.text_encoders, strict=False)
-            owners = {self.family.denoiser_part: self.denoiser} | {part.owner: encoder.root for part, encoder in texts}
-            path = target.path.removeprefix("text_model.") if target.part == "te" else target.path
+            inner = target.path.removeprefix("text_model.")
+            owners = {self.family.denoiser_part: self.denoiser}
+            for part, encoder in texts:
+                owners[part.owner] = encoder.model if inner == target.path else encoder.root
             try:
-                self._modules[name] = owners[target.owner].get_submodule(path)
+                self._modules[name] = owners[target.owner].get_submodule(inner)
             except AttributeError:
-                raise BaseError(f"its {target.owner} has no layer {path}.", where=self.folder) from None
+                raise BaseError(f"its {target.owner} has no layer {inner}.", where=self.folder) from None
         return self._modules[name]
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:

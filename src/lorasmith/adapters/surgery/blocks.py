@@ -36,13 +36,13 @@ def block_of(name: str, layers: Mapping[str, TargetLayer] | None = None) -> str:
 
 @cache
 def _public_blocks(families: tuple[str, ...]) -> Mapping[str, str]:
-    """The blocks of all public models' layers, by both their names. What several families name so is the layer of the
+    """The blocks of all public models' layers, by every spelling. What several families name so is the layer of the
     one that most adapters are for, not of the embedded base."""
     blocks: dict[str, str] = {}
     for family in (UNKNOWN, *map(find_family, families)):
-        for target in family.public_layers().values():
-            blocks.setdefault(target.name, target.block)
-            blocks.setdefault(target.diffusers_name, target.block)
+        layers = family.public_layers()
+        for name, own in family.spellings(layers).items():
+            blocks.setdefault(name, layers[own].block)
     return blocks
 
 

@@ -6,6 +6,7 @@ to the dtype that the checkpoint has.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -18,10 +19,11 @@ from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.container import pack_header
+from lorasmith.adapters.files import SKIPPED
 from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.bases.families.original import Source
 from lorasmith.bases.stored import StoredBase
-from lorasmith.errors import AdapterError, StorageError
+from lorasmith.errors import AdapterError
 from lorasmith.events import Progress, Work, eta
 from lorasmith.storage.files import replacing
 
@@ -37,8 +39,7 @@ def insert(base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[St
     A strength may be a table of blocks, see `block_strength`. Raises AdapterError where an adapter does not fit or a
     result is not finite, StorageError when it cannot be written; an existing `out` is refused, the base never changed.
     """
-    if out.exists():
-        raise StorageError("exists already.", where=out, hint="Give another name: nothing is written over.")
+    refuse_existing(out)
     fitted = [fit_adapter(adapter, base) for adapter in adapters]
     touched = _touched(base, fitted)
     pairs = list(zip(fitted, strengths, strict=True))
@@ -92,6 +93,9 @@ def _rewrite(
     header = base.headers[file]
     metadata = {key: value for key, value in header.metadata.items() if key not in STALE}
     merged = ", ".join(adapter.name for adapter, _ in adapters)
+    skipped = sorted({name for adapter, _ in adapters for name in adapter.skipped})
+    if skipped:
+        metadata[SKIPPED] = json.dumps(skipped)
     metadata["modelspec.merged_from"] = ", ".join(filter(None, (metadata.get("modelspec.merged_from"), merged)))
     table: dict[str, object] = {"__metadata__": metadata}
     entries = sorted(header.tensors.items(), key=lambda item: (item[1].begin, item[1].end))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.targets import TargetLayer
+from lorasmith.bases.targets import TargetLayer, underscored
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from lorasmith.project import SubjectKind
 
 Objective = Literal["noise", "flow"]
+DENOISERS = ("lora_unet_", "lora_unet.", "lora_transformer_", "diffusion_model.", "model.diffusion_model.", "lycoris_")
+"""How names of a denoiser's layers begin: kohya's, OneTrainer's (old backups, older files of transformers), ComfyUI's
+with and without a checkpoint's prefix, LyCORIS's wrapper."""
+FIRST_TEXTS = ("lora_te_", "lora_te1_")
+"""How kohya's names of the first text encoder's layers begin: of an only one, of one of several."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,14 @@ class HeaderFacts:
 
 @dataclass(frozen=True)
 class TextPart:
-    """A text encoder: the part of the base that it is, how the names of its layers begin in kohya's files, and its
-    tokenizer's folder."""
+    """A text encoder: the part of the base that it is, how the names of its layers begin in kohya's files, its
+    tokenizer's folder, its width in public models (0: not known), and how else names begin (ComfyUI, OMI)."""
 
     owner: str
     prefix: str
     tokenizer: str
+    width: int = 0
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,10 +175,15 @@ class Family(ABC):
         return (self.denoiser_part, "vae", *texts, "scheduler")
 
     @property
-    def dotted_names(self) -> Mapping[str, str]:
-        """How the keys of diffusers' and PEFT's adapter files begin, and how kohya's names for the same layers do."""
-        texts = {f"{part.owner}.": f"{part.prefix}_" for part in self.text}
-        return {f"{self.denoiser_part}.": "lora_unet_"} | texts
+    def prefixes(self) -> Mapping[str, str]:
+        """How names of layers begin in adapter files of any tool, and how kohya's names for the same layers do."""
+        denoiser = dict.fromkeys((f"{self.denoiser_part}.", *DENOISERS), "lora_unet_")
+        texts = {
+            start: f"{part.prefix}_"
+            for part in self.text
+            for start in (f"{part.prefix}_", *(f"{each}." for each in (part.prefix, part.owner, *part.others)))
+        }
+        return denoiser | texts
 
     def preset_for(self, kind: SubjectKind) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Values that a recipe for this kind of subject starts from, and those on top of them."""
@@ -208,13 +220,28 @@ class Family(ABC):
         """The normalisation layers that belong to the targets."""
         return ()
 
-    def layers(self, targets: Mapping[str, TargetLayer]) -> dict[str, TargetLayer]:
-        """The targets, and after them their norms."""
-        return {**targets, **{norm.name: norm for norm in self.norm_targets(targets.values())}}
+    def end_targets(self, targets: Collection[TargetLayer]) -> Iterable[TargetLayer]:  # noqa: ARG002
+        """The layers outside the blocks that the targets are in."""
+        return ()
 
-    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
-        """Other spellings of the layers' names that are met in adapter files, to their own."""
-        return {target.diffusers_name: target.name for target in layers.values()}
+    def layers(self, targets: Mapping[str, TargetLayer]) -> dict[str, TargetLayer]:
+        """All that an adapter file may touch: the targets, after them the layers outside the blocks and the norms."""
+        more = (*self.end_targets(targets.values()), *self.norm_targets(targets.values()))
+        return {**targets, **{target.name: target for target in more}}
+
+    def spellings(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
+        """The layers' own names by every spelling of them under kohya's prefixes: any of their paths, the first text
+        encoder with and without a number, `text_model.` left out."""
+        starts = {part.owner: (f"{part.prefix}_",) for part in self.text}
+        if self.text:
+            starts[self.text[0].owner] += FIRST_TEXTS
+        found: dict[str, str] = {}
+        for target in layers.values():
+            for path in (target.path, *target.aliases):
+                for start in starts.get(target.owner, ("lora_unet_",)):
+                    for each in (path, path.removeprefix("text_model.")):
+                        found.setdefault(f"{start}{underscored(each)}", target.name)
+        return {**found, **{name: name for name in layers}}
 
     @abstractmethod
     def public_layers(self) -> dict[str, TargetLayer]:

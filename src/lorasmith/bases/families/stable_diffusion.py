@@ -20,7 +20,7 @@ from lorasmith.bases.families.single_file import (
     unet_config,
     vae_config,
 )
-from lorasmith.bases.families.unet_layers import norm_targets, text_targets, unet_targets
+from lorasmith.bases.families.unet_layers import end_targets, norm_targets, text_targets, unet_targets
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import BaseError
 
@@ -42,6 +42,10 @@ PLAIN_BLOCKS: Mapping[str, Any] = {
 }
 """SD 1's blocks, which diffusers takes for a UNet whose configuration does not name its own."""
 ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "text_projection"})
+CLIP_L, CLIP_H, CLIP_G = (
+    (f"text_encoders.clip_{size}.transformer", f"clip_{size}.transformer", f"clip_{size}") for size in "lhg"
+)
+"""How names of a CLIP text encoder's layers begin in ComfyUI's files and in OMI's, which OneTrainer wrote for a time."""
 # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
 _STAGE_DEPTHS = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
 
@@ -60,7 +64,8 @@ LAYOUTS: Mapping[int, tuple[str, ...]] = {
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StableDiffusion(Family):
     """A family with a UNet. `public` is the UNet's configuration in its public models, `public_depths` the layers of
-    their text encoders; `stability_names` says whether kohya's files name the UNet's layers by Stability's paths.
+    their text encoders; `stability_names` says whether kohya's files name the UNet's layers by Stability's paths,
+    `labelled` whether the UNet is told sizes, too.
 
     Of single files: `stored` says where text encoders lie, `heads` how many each attention has (None: by width),
     `latent_scale` and `vae_upcasts` are the VAE's.
@@ -69,6 +74,7 @@ class StableDiffusion(Family):
     public: Mapping[str, Any]
     public_depths: tuple[int, ...]
     stability_names: bool = False
+    labelled: bool = False
     stored: tuple[StoredText, ...] = ()
     heads: int | None = None
     latent_scale: float = 0.18215
@@ -156,15 +162,8 @@ class StableDiffusion(Family):
     def norm_targets(self, targets: Iterable[TargetLayer]) -> Iterator[TargetLayer]:
         return norm_targets(targets, self.stability_names)
 
-    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
-        """Diffusers' paths, text encoders without ``text_model_``, and ``lora_te_`` for the first of two."""
-        names = super().other_names(layers)
-        for target in layers.values():
-            if target.part == "te":
-                head, tail = target.name.split("_text_model_", 1)
-                plain = head.replace("lora_te1", "lora_te")
-                names |= dict.fromkeys((f"{head}_{tail}", f"{plain}_text_model_{tail}", f"{plain}_{tail}"), target.name)
-        return names
+    def end_targets(self, targets: Collection[TargetLayer]) -> Iterator[TargetLayer]:
+        return end_targets(targets, self.stability_names, self.labelled)
 
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets(self.public, self.public_depths))
