@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PARTS = ("drawings", "timing")
+PARTS = ("drawings", "photographs", "timing")
 """Modules that benchmarks use."""
 
 

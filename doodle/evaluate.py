@@ -20,9 +20,9 @@ from world import BASE_STYLES, GROUPS, SIDE, WORK, shard, tag, tags
 
 from lorasmith.bases.base import open_base
 from lorasmith.bases.doodle import doodle_folder, tagger_folder
+from lorasmith.bases.families.doodle import DOODLE
 from lorasmith.events import finish
 from lorasmith.exam.judges import TaggerJudge, exact_judge
-from lorasmith.generation.checks import EMBEDDED_CFG
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
 
@@ -96,7 +96,7 @@ if __name__ == "__main__":
     parser.add_argument("--tagger", type=Path, default=made_or_shipped("tagger", tagger_folder))
     parser.add_argument("--prompts", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=EMBEDDED_CFG)
+    parser.add_argument("--guidance", type=float, default=DOODLE.cfg)
     parser.add_argument("--sentences", action="store_true")
     options = parser.parse_args()
     judge = exact_judge(options.tagger)

@@ -21,6 +21,8 @@ from lorasmith.events import StepDone, finish
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import adapter_parameters, estimate_memory, work_per_step
+from lorasmith.recipe.exchange.hub import to_hub
+from lorasmith.recipe.exchange.writing import to_kohya
 from lorasmith.recipe.plan import make_plan
 from lorasmith.recipe.recipe import parse_recipe, read_recipe, recipe_values, write_recipe
 from lorasmith.recipe.reference import recipe_keys
@@ -89,6 +91,17 @@ def test_they_are_planned(project: Project) -> None:
     assert estimate_memory(toy, 64 * 64) - estimate_memory(plain, 64 * 64) > 900 * adapter_parameters(plain)
     dataset = finish(read_dataset(project))
     assert make_plan(toy, dataset).seconds > make_plan(plain, dataset).seconds
+
+
+def test_other_trainers_are_told_what_they_cannot_do(project: Project) -> None:
+    recipe = read_recipe(project, CHOSEN)
+    text, lost = to_kohya(recipe, name="zbk")
+    assert {"algorithm", "optimizer.name"} <= {each.key for each in lost}
+    assert 'network_module = "networks.lora"' in text
+    assert 'optimizer_type = "AdamW"' in text
+    document, lost = to_hub(recipe, repeats=1, steps=3)
+    assert {"algorithm", "optimizer.name"} <= {each.key for each in lost}
+    assert (document["loraType"], document["optimizerType"]) == ("lora", "AdamW8Bit")
 
 
 def test_they_train_save_reload_and_merge(project: Project, tiny_base: Base) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lorasmith.bases.families import FAMILIES
+from lorasmith.project import EMBEDDED
 from tests.projects import build_project
 
 SOURCE = Path(__file__).parents[1] / "src" / "lorasmith"
@@ -66,6 +69,19 @@ TORCH_FREE = (
     "server",
     "cli",
 )
+TORCH_FREE_FILES = (
+    # Of layers with tensors, what recipes, plans and descriptions ask.
+    "bases/detection.py",
+    "bases/foreign.py",
+    "bases/framing.py",
+    "bases/hub.py",
+    "bases/original.py",
+    "bases/precision.py",
+    "bases/targets.py",
+    "bases/vocabulary.py",
+    *(f"bases/families/{name}.py" for name in ("__init__", "doodle", "evidence", "family", "presets", "sd1", "sd2")),
+    *(f"bases/families/{name}.py" for name in ("sdxl", "single_file", "stable_diffusion", "unet_layers")),
+)
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime")
 
 
@@ -121,6 +137,25 @@ def test_torch_is_not_imported_where_no_tensors_are(layer: str) -> None:
     for file in files:
         for module, top in imports(file):
             assert not (top and module.split(".")[0] in HEAVY), f"{file} imports {module} at its top"
+
+
+@pytest.mark.parametrize("name", TORCH_FREE_FILES)
+def test_torch_is_not_imported_where_families_are_told(name: str) -> None:
+    for module, top in imports(SOURCE / name):
+        assert not (top and module.split(".")[0] in HEAVY), f"{name} imports {module} at its top"
+
+
+def test_families_are_compared_in_their_own_files_only() -> None:
+    names = "|".join(name for name in FAMILIES.names() if name != EMBEDDED)
+    # The embedded base's name is also the name of a base, so of that only comparisons and tables count.
+    pattern = re.compile(
+        rf"""["']({names})["']|[=!]= ["']{EMBEDDED}["']|["']{EMBEDDED}["'] *:|family(\.name)? *[=!]= *["']"""
+    )
+    files = [file for file in source_files() if "families" not in file.relative_to(SOURCE).parts]
+    assert len(files) > 100
+    for file in files:
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            assert not pattern.search(line), f"{file.relative_to(SOURCE)}:{number} speaks of a family: ask its object"
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -326,3 +326,41 @@ def test_algorithms_stack(toy: Base) -> None:
         alone.set_strengths(rows[row, k].view(1, 1))
         with alone.attached():
             torch.testing.assert_close(mixed[row : row + 1], draw(toy, slice(row, row + 1)), **CLOSE)
+
+
+def test_every_layer_is_claimed_by_one_algorithm(adapter: Adapter) -> None:
+    for name, factors in adapter.layers.items():
+        tensors = factors.to_tensors()
+        claiming = [key for key, each in ALGORITHMS.items() if each.kind.claims(tensors)]
+        assert claiming == ["lora" if isinstance(factors, DyloraFactors) else factors.algorithm], name
+
+
+def test_products_are_the_change(toy: Base, adapter: Adapter) -> None:
+    for name, factors in adapter.layers.items():
+        weight = cast(nn.Linear, toy.module(name)).weight.detach()
+        if factors.on_norms:
+            continue
+        up, down = factors.as_product(tuple(weight.shape), weight)
+        torch.testing.assert_close(up @ down, factors.delta_weight(weight).flatten(1), rtol=1e-4, atol=1e-5)
+        if not factors.proportional:
+            alone, below = factors.as_product(tuple(weight.shape))
+            torch.testing.assert_close(alone @ below, up @ down)
+
+
+def test_what_an_algorithm_says_of_itself_is_true(toy: Base) -> None:
+    for name, entry in ALGORITHMS.items():
+        assert entry.core in ("", *ALGORITHMS), name
+        assert set(entry.former_keys.values()) <= set(entry.options.model_fields), name
+        assert set(entry.kohya.arguments.values()) <= set(entry.options.model_fields), name
+        made = trained_adapter(toy, algorithm=name, conv_rank=3)
+        for layer, factors in made.layers.items():
+            weight = cast(nn.Linear, toy.module(layer)).weight.detach()
+            assert bool(factors.near_output) == ("lr.plus_ratio" in entry.switches), name
+            assert factors.near_output <= factors.trained().keys()
+            norm = factors.squared_norm(weight).sqrt()
+            torch.testing.assert_close(norm, factors.delta_weight(weight).norm(), rtol=1e-4, atol=1e-6)
+            if "max_weight_norm" in entry.switches:
+                own = factors.with_trained({key: tensor.clone() for key, tensor in factors.trained().items()})
+                assert not own.bound(weight, 2 * float(norm))
+                assert own.bound(weight, float(norm) / 2)
+                torch.testing.assert_close(own.squared_norm(weight).sqrt(), norm / 2, rtol=1e-4, atol=1e-6)

@@ -67,7 +67,7 @@ def pipeline_of(base: Base) -> Any:
 
 def output(base: Base) -> Tensor:
     """What the denoiser says about noise, told the prompt through the text encoders."""
-    x = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(3))
+    x = torch.randn(1, *base.latent_shape((64, 64)), generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         return base.denoise(x, torch.tensor([0.6]), base.encode([PROMPT]))
 

@@ -42,7 +42,7 @@ def test_family_and_sizes(family_folders: dict[str, Path]) -> None:
     for family, folder in family_folders.items():
         base = load_base(folder)
         assert base.family.name == family
-        assert (base.resolution, base.latent_channels, base.vae_factor) == (64, 4, 8)
+        assert (base.resolution, base.latent_shape((64, 64)), base.vae_factor) == (64, (4, 8, 8), 8)
         assert base.parametrisation.prediction == ("v_prediction" if family == "sd2" else "epsilon")
         assert [encoder.prefix for encoder in base.text_encoders] == (
             ["lora_te1", "lora_te2"] if family == "sdxl" else ["lora_te"]

@@ -86,7 +86,7 @@ def test_a_scale_for_each_row_loses_less_than_one_for_all() -> None:
 
 def test_the_embedded_base_computes_what_it_did_to_the_stated_error() -> None:
     base = load_base("doodle")
-    x = torch.randn(2, base.latent_channels, 16, 16, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, *base.latent_shape((128, 128)), generator=torch.Generator().manual_seed(1))
     t = torch.tensor([0.1, 0.7])
     with torch.no_grad():
         context = base.encode(["", ""])

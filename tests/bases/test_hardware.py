@@ -116,7 +116,7 @@ def test_a_base_in_bf16_draws_what_it_draws_in_fp32(tiny_base_folder: Path) -> N
     wide, half = (open_base(tiny_base_folder, each) for each in ("fp32", "bf16"))
     assert half.dtype == torch.bfloat16
     assert any(isinstance(layer, WideGroupNorm) for layer in half.denoiser.modules())
-    x = torch.randn(2, wide.latent_channels, 8, 8, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, *wide.latent_shape((64, 64)), generator=torch.Generator().manual_seed(1))
     texts = ["red hat", "smile"]
     t = torch.tensor([0.01, 0.7])
     with torch.no_grad():

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lorasmith.bases.base import Base
+from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.families import find_family
 from lorasmith.errors import LorasmithError
-from lorasmith.generation.checks import BaseFacts, check, default_cfg, final_size, settle
+from lorasmith.generation.base_facts import BaseFacts, facts_of, known_facts
+from lorasmith.generation.checks import check, final_size, settle
 from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, StoredInit, Variation, read_spec
 
 
@@ -19,8 +22,16 @@ def test_defaults_come_from_the_base(tiny_base: Base) -> None:
     spec = settle(PictureSpec("a", sampler="euler A"), tiny_base)
     assert (spec.width, spec.height, spec.cfg, spec.sampler) == (64, 64, 7.0, "Euler a")
     assert spec == settle(spec, tiny_base) == PictureSpec("a", sampler="Euler a", width=64, height=64, cfg=7.0)
-    tiny_base.name = "doodle"
-    assert default_cfg(tiny_base) == 1.75
+    tiny_base.family = find_family("doodle")
+    assert settle(PictureSpec("a"), tiny_base).cfg == 1.75
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_a_base_tells_the_same_before_and_after_it_is_loaded(family_folders: dict[str, Path], family: str) -> None:
+    known, facts = known_facts(str(family_folders[family])), facts_of(load_base(family_folders[family]))
+    assert known == facts or known == replace(facts, text_layers=None)
+    assert known_facts("nowhere") == BaseFacts()
+    assert known_facts("doodle") == BaseFacts(resolution=128, cfg=1.75, factor=8, text_layers=3)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from lorasmith.bases.families.sd1 import SD1
 from lorasmith.diffusion.losses import WEIGHTS
 from lorasmith.errors import RecipeError
 from lorasmith.project import SubjectKind
+from lorasmith.recipe import fields
 from lorasmith.recipe import recipe as recipes
 from lorasmith.recipe.prediction import check_prediction, prediction_faults
 from lorasmith.recipe.presets import preset
@@ -76,7 +77,7 @@ def test_a_flow_s_recipe_is_refused_before_anything_is_loaded(tmp_path: Path, mo
     project = build_project(tmp_path / "p")
     presets = {"*": Preset({"epochs": 1, "optimizer": {"name": "adamw"}}, ())}
     flow = FAMILIES.register(replace(SD1, name="river", title="River", objective="flow", presets=presets))
-    monkeypatch.setattr(recipes, "family_of", lambda _: flow)
+    monkeypatch.setattr(fields, "family_of", lambda _: flow)
     monkeypatch.setattr(recipes, "preset_family", lambda _: flow)
     try:
         assert read_recipe(project, {"timesteps.shift": "3"}).timesteps.shift == 3

@@ -16,10 +16,10 @@ from PIL import Image
 
 from lorasmith.errors import LorasmithError, UsageError
 from lorasmith.generation.pictures import Picture
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.bases import BaseEntry
-from lorasmith.server.engine import request_of
+from lorasmith.server.engine import open_start
 from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
-from lorasmith.server.orders import Order
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.uvicorn_server import UvicornServer, build_server
 
@@ -37,46 +37,46 @@ class PlainEngine:
         self.most = 0
         self.drawn: list[str] = []
         self._input_path = input_path
-        self._rows: dict[Hashable, tuple[Order, int]] = {}
+        self._rows: dict[Hashable, tuple[PictureSpec, int]] = {}
 
     @property
     def active(self) -> int:
         return len(self._rows)
 
-    def company(self, order: Order) -> Hashable:
-        return (order.width, order.height, order.sampler)
+    def company(self, spec: PictureSpec) -> Hashable:
+        return (spec.width, spec.height, spec.sampler)
 
-    def add(self, ticket: Hashable, order: Order) -> int:
-        if "wrong" in order.prompt:
+    def add(self, ticket: Hashable, spec: PictureSpec) -> int:
+        if "wrong" in spec.prompt:
             raise UsageError("it is wrong.")
-        self._rows[ticket] = (order, 0)
-        return order.steps
+        self._rows[ticket] = (spec, 0)
+        return spec.steps
 
     def step(self, previews: bool) -> Round:
         self.gate.wait(600)
         time.sleep(self.delay)
         self.most = max(self.most, len(self._rows))
         moved, finished, failed = [], [], []
-        for ticket, (order, step) in list(self._rows.items()):
-            self._rows[ticket] = (order, step + 1)
-            moved.append(Moved(ticket, step + 1, order.steps, Image.new("RGB", (8, 8)) if previews else None))
-            if "broken" in order.prompt:
+        for ticket, (spec, step) in list(self._rows.items()):
+            self._rows[ticket] = (spec, step + 1)
+            moved.append(Moved(ticket, step + 1, spec.steps, Image.new("RGB", (8, 8)) if previews else None))
+            if "broken" in spec.prompt:
                 failed.append((ticket, LorasmithError("it broke.")))
                 del self._rows[ticket]
-            elif step + 1 >= order.steps:
-                finished.append((ticket, self._picture(order)))
-                self.drawn.append(order.prompt)
+            elif step + 1 >= spec.steps:
+                finished.append((ticket, self._picture(spec)))
+                self.drawn.append(spec.prompt)
                 del self._rows[ticket]
         return Round(tuple(moved), tuple(finished), tuple(failed))
 
     def remove(self, ticket: Hashable) -> None:
         self._rows.pop(ticket, None)
 
-    def _picture(self, order: Order) -> Picture:
-        request = replace(request_of(order, self._input_path), width=order.width or 64, height=order.height or 64)
-        colour = tuple(hashlib.sha256(f"{order.prompt}{order.seed}".encode()).digest()[:3])
-        image = Image.new("RGB", (order.width or 64, order.height or 64), colour)
-        text = f"{order.prompt}\nSteps: {order.steps}, Sampler: {order.sampler}, Seed: {order.seed}, Size: 64x64"
+    def _picture(self, spec: PictureSpec) -> Picture:
+        request = replace(open_start(spec, self._input_path), width=spec.width or 64, height=spec.height or 64)
+        colour = tuple(hashlib.sha256(f"{spec.prompt}{spec.seed}".encode()).digest()[:3])
+        image = Image.new("RGB", (spec.width or 64, spec.height or 64), colour)
+        text = f"{spec.prompt}\nSteps: {spec.steps}, Sampler: {spec.sampler}, Seed: {spec.seed}, Size: 64x64"
         return Picture(image, request, (), self.base, "0" * 64, text)
 
 

@@ -13,13 +13,14 @@ from PIL import Image
 
 from lorasmith.errors import UsageError
 from lorasmith.generation.pictures import Picture
-from lorasmith.server.engine import request_of
+from lorasmith.generation.spec import PictureSpec
+from lorasmith.server.engine import open_start
 from lorasmith.server.errors import BusyError
 from lorasmith.server.interfaces import Worker, WorkSource
 from lorasmith.server.jobs import Item, Job, JobPolicy, new_job
-from lorasmith.server.orders import Order
 from lorasmith.server.rows import JobRow
 from lorasmith.server.service import Service
+from lorasmith.server.stored_spec import read_stored, write_stored
 from tests.server.running import Plain, plain_settings, wait_for
 
 POLICIES = [
@@ -44,12 +45,14 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def drawn(item: Item) -> Picture:
-    request = request_of(item.order, Path)
-    return Picture(Image.new("RGB", (64, 64)), request, (), item.order.base, "0" * 64, item.order.prompt)
+    request = open_start(item.spec, Path)
+    return Picture(Image.new("RGB", (64, 64)), request, (), str(item.spec.base), "0" * 64, item.spec.prompt)
 
 
 def put(service: Service, policy: JobPolicy, count: int = 1, client: str = "me") -> Job:
-    job = new_job(client, policy, [Order(prompt="hat", seed=seed, base="doodle", width=64) for seed in range(count)])
+    job = new_job(
+        client, policy, [PictureSpec(prompt="hat", seed=seed, base="doodle", width=64) for seed in range(count)]
+    )
     service.board.add(job)
     return job
 
@@ -110,7 +113,7 @@ def test_the_last_reader_the_interrupter_and_the_closing(service: Service, polic
 
 
 class Replica:
-    """A body that draws elsewhere: it is sent orders as JSON, and what it answers is told to the board."""
+    """A body that draws elsewhere: it is sent specs as JSON, and what it answers is told to the board."""
 
     def __init__(self) -> None:
         self.base: str | None = None
@@ -130,10 +133,10 @@ class Replica:
         while not source.closing:
             source.wait()
             while (item := source.take(lambda _: True)) is not None:
-                self.sent.append(item.order.model_dump_json())
+                self.sent.append(write_stored(item.spec))
                 source.begin(item, 2)
                 source.move(item, 1, 2, None)
-                if "wrong" in item.order.prompt:
+                if "wrong" in item.spec.prompt:
                     source.fail(item, UsageError("it is wrong."))
                 else:
                     source.finish(item, drawn(item))
@@ -154,6 +157,6 @@ def test_another_body_draws_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     wait_for(lambda: not service.board.live)
     known: dict[str, Any] = service.job_json(job.id)
     assert known["state"] == "done"
-    assert [Order.model_validate_json(each).seed for each in replica.sent] == [0, 1, 2]
+    assert [read_stored(each).seed for each in replica.sent] == [0, 1, 2]
     assert service.store.count_pictures() == 3
     service.stop()

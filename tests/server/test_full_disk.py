@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from lorasmith.errors import StorageError
-from lorasmith.server.orders import FINAL
+from lorasmith.generation.spec import StoredInit
+from lorasmith.server.states import FINAL
 from lorasmith.server.store import Store
 from lorasmith.server.uvicorn_server import UvicornServer
 from tests.server.running import Plain, plain_settings, running, wait_for
@@ -161,8 +162,8 @@ def test_full_at_the_nth_write(disk: Disk, tmp_path: Path, kind: str, lasting: b
         assert follow(client, "pictures") is not None
         jobs = server.service.store.jobs(limit=1000)
         assert jobs
-        named = {start.image for row in jobs for item in row.items if (start := item.order.start) is not None}
-        named |= {start.mask or "" for row in jobs for item in row.items if (start := item.order.start) is not None}
+        starts = [item.spec.init for row in jobs for item in row.items if isinstance(item.spec.init, StoredInit)]
+        named = {name for start in starts for name in (start.image, start.mask)}
         assert set(server.service.store.inputs()) <= named
     loader = Plain()
     with running(plain_settings(tmp_path), loader) as (_, server):

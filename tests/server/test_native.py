@@ -88,7 +88,7 @@ def test_a_grid_draws_equal_cells_once_and_makes_a_sheet(client: httpx.Client) -
     places = done["detail"]["places"]
     assert places[:6] == [0, 1, 2, 3, 4, 5]
     assert all("the most are 200" in place for place in places[6:9])
-    assert all(place.startswith("seed = 9999") for place in places[9:])
+    assert all(place.startswith("seed: 9999") for place in places[9:])
     sheet, _ = done["detail"]["sheets"]
     known = client.get(f"/api/v1/pictures/{sheet}").json()
     assert (known["kind"], known["job"]) == ("grid", job["id"])
@@ -121,7 +121,16 @@ def test_the_gallery_page_by_page(client: httpx.Client) -> None:
         ({"steps": 0}, "steps", "greater than or equal to 1"),
         ({"steps": 500}, "steps", "the most are 200"),
         ({"promt": "x"}, "promt", "Extra inputs"),
-        ({"width": 8192, "height": 4096}, "width", "the most are"),
+        ({"width": 4096, "height": 4096}, "width", "the most are"),
+        ({"width": 8192, "height": 4096}, "width", "less than or equal to 4096"),
+        ({"width": 100}, "width", "not a multiple of 8"),
+        ({"width": 4096, "hires": {}}, "hires.scale", "width 8192 is not between"),
+        ({"hires": {"width": 4096, "height": 4096}}, "width", "the most are"),
+        ({"width": 64, "height": 64, "hires": {"width": 72, "height": 100}}, "hires.height", "not a multiple of 8"),
+        ({"sampler": "Eulr"}, "sampler", "Did you mean"),
+        ({"schedule": "Karass"}, "schedule", "Did you mean"),
+        ({"hires": {"upscaler": "Latnet"}}, "hires.upscaler", "Did you mean"),
+        ({"clip_skip": 4}, "clip_skip", "not between 1 and 3"),
         ({"count": 65}, "count", "the most are 64"),
         ({"base": "other"}, "base", "There are: doodle"),
         ({"prompt": "a <lora:nobody:1>"}, "prompt", "unknown"),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lorasmith.errors import StorageError
-from lorasmith.server.orders import Order, Start
+from lorasmith.generation.spec import Hires, PictureSpec, StoredInit, Variation
 from lorasmith.server.rows import PictureRow
 from lorasmith.server.store import FILE_NAME, MIGRATIONS, Store
+from lorasmith.server.stored_spec import read_stored, write_stored
 
 
-def order(prompt: str = "a hat", start: Start | None = None) -> Order:
-    return Order(prompt=prompt, seed=3, base="doodle", start=start)
+def spec(prompt: str = "a hat", start: StoredInit | None = None) -> PictureSpec:
+    return PictureSpec(prompt=prompt, seed=3, base="doodle", init=start)
 
 
 def picture(number: int, created: float = 0.0, job: str | None = None) -> PictureRow:
@@ -33,13 +35,13 @@ def picture(number: int, created: float = 0.0, job: str | None = None) -> Pictur
         infotext="text",
         bytes=3,
         kind="picture",
-        order=order(),
+        spec=spec(),
     )
 
 
 def test_jobs_outlive_a_reopening(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.add_job("one", "me", "native", "pictures", [order(), order("another")], {"note": 1})
+    store.add_job("one", "me", "native", "pictures", [spec(), spec("another")], {"note": 1})
     store.set_item("one", 0, "done", picture="a" * 32)
     store.set_item("one", 1, "failed", error={"message": "no"})
     store.close()
@@ -50,7 +52,7 @@ def test_jobs_outlive_a_reopening(tmp_path: Path) -> None:
         ("done", "a" * 32, None),
         ("failed", None, {"message": "no"}),
     ]
-    assert row.items[1].order == order("another")
+    assert row.items[1].spec == spec("another")
     again.set_job("one", "done")
     assert again.unfinished() == []
     found = again.job("one")
@@ -88,7 +90,7 @@ def test_inputs_stay_while_they_are_named(tmp_path: Path) -> None:
     for name in (kept, lost):
         store.input_path(name).parent.mkdir(exist_ok=True)
         store.input_path(name).write_bytes(b"png")
-    store.add_job("one", "me", "native", "pictures", [order(start=Start(image=kept))], {})
+    store.add_job("one", "me", "native", "pictures", [spec(start=StoredInit(image=kept))], {})
     store.drop_inputs(store.inputs())
     assert store.inputs() == [kept]
 
@@ -121,7 +123,7 @@ def test_old_jobs_without_pictures_are_forgotten(tmp_path: Path, monkeypatch: py
     store = Store(tmp_path)
     names = ["shown", "a", "b", "c", "open"]
     for name in names:
-        store.add_job(name, "me", "native", "pictures", [order()], {})
+        store.add_job(name, "me", "native", "pictures", [spec()], {})
     store.add_picture(picture(1, job="shown"), b"png", b"jpg")
     for name in names[:-1]:
         store.set_job(name, "done")
@@ -129,6 +131,43 @@ def test_old_jobs_without_pictures_are_forgotten(tmp_path: Path, monkeypatch: py
     assert store.remove_picture(picture(1).id)  # now it is empty, too, and the latest of those
     store.set_job("open", "failed")
     assert {row.id for row in store.jobs()} == {"shown", "open"}
+
+
+OLD = """{"prompt":"a hat","negative":"","seed":3,"steps":20,"cfg":null,"sampler":"DDIM","schedule":"Automatic",
+"width":null,"height":null,"clip_skip":1,"emphasis":"original","compat":null,"tiling":false,"eta":null,
+"variation":{"seed":7,"strength":0.25},"hires":{"scale":1.5,"width":null,"height":null,"steps":0,"denoising":0.5,
+"upscaler":"Latent","prompt":"","negative":""},"start":{"image":"%s","mask":null,"strength":0.5,"resize":"stretch"},
+"base":"doodle"}"""
+
+
+def test_pictures_that_an_older_version_queued_are_read(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / FILE_NAME)
+    old.executescript(f"{MIGRATIONS[0]}; pragma user_version = 1")
+    old.execute(
+        "insert into job (id, client, face, kind, state, created) values ('one', '', 'native', '', 'queued', 1)"
+    )
+    old.execute("insert into item values ('one', 0, ?, 'queued', null, null)", (OLD % ("a" * 64),))
+    old.commit()
+    old.close()
+    store = Store(tmp_path)
+    ((item,),) = [row.items for row in store.unfinished()]
+    assert item.spec == PictureSpec(
+        "a hat",
+        seed=3,
+        variation=Variation(7, 0.25),
+        init=StoredInit(image="a" * 64, strength=0.5, resize="stretch"),
+        hires=Hires(1.5, denoising=0.5),
+        base="doodle",
+    )
+    own = replace(item.spec, hires=Hires(prompt="", steps=3))
+    assert read_stored(write_stored(own)) == own
+    store.input_path("a" * 64).parent.mkdir(exist_ok=True)
+    store.input_path("a" * 64).touch()
+    store.drop_inputs(store.inputs())
+    assert store.inputs() == ["a" * 64]
+    for wrong in ("[]", "{", '{"prompt": 3}'):
+        with pytest.raises(StorageError, match="does not say what to draw"):
+            read_stored(wrong)
 
 
 def test_jobs_of_older_records_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +187,8 @@ def test_jobs_of_older_records_are_counted(tmp_path: Path, monkeypatch: pytest.M
 
 def test_nothing_is_looked_for_row_by_row(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    start = Start(image="a" * 64, mask="b" * 64)
-    store.add_job("one", "me", "native", "pictures", [order(start=start)], {})
+    start = StoredInit(image="a" * 64, mask="b" * 64)
+    store.add_job("one", "me", "native", "pictures", [spec(start=start)], {})
     store.add_picture(picture(1, job="one"), b"png", b"jpg")
     said: list[str] = []
     store._db.set_trace_callback(said.append)
@@ -180,16 +219,16 @@ def empty_disk(store: Store) -> None:
 
 def test_a_full_disk_is_told_and_the_records_stay_usable(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.add_job("one", "me", "native", "pictures", [order()], {})
+    store.add_job("one", "me", "native", "pictures", [spec()], {})
     fill_disk(store)
     with pytest.raises(StorageError, match="full"):
-        store.add_job("two", "me", "native", "pictures", [order("x" * 100_000)], {})
+        store.add_job("two", "me", "native", "pictures", [spec("x" * 100_000)], {})
     with pytest.raises(StorageError, match="full"):
         store.add_picture(picture(1), b"png", b"jpg" * 100_000)
     assert not store.picture_path(picture(1).id).exists()
     assert [row.id for row in store.jobs()] == ["one"]
     empty_disk(store)
-    store.add_job("two", "me", "native", "pictures", [order()], {})
+    store.add_job("two", "me", "native", "pictures", [spec()], {})
     store.add_picture(picture(1), b"png", b"jpg")
     assert {row.id for row in store.jobs()} == {"one", "two"}
 

@@ -11,12 +11,15 @@ import torch
 
 from lorasmith.adapters.files import load_adapter, read_header, save_adapter
 from lorasmith.bases.base import Base
+from lorasmith.bases.families import evidence
+from lorasmith.container import read_container
 from lorasmith.errors import RecipeError, TrainingError
 from lorasmith.events import Done, Event, Note, SnapshotSaved, StepDone, finish
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from lorasmith.training.steps.trainer_group import TrainerGroup
+from tests.checkpoints import write_checkpoint
 from tests.projects import build_project
 
 RECIPE = """
@@ -147,3 +150,18 @@ def test_other_faults_of_torch_are_no_lack_of_memory(
     monkeypatch.setattr(TrainerGroup, "advance", broken)
     with pytest.raises(RuntimeError, match="multiplied"):
         run_all(project, tiny_base, fit_memory="true")
+
+
+def test_the_base_s_header_is_read_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = write_checkpoint(tmp_path / "small.safetensors", "sd1")
+    read: list[Path] = []
+
+    def watched(path: Path, *more: Any) -> Any:
+        read.append(path)
+        return read_container(path, *more)
+
+    monkeypatch.setattr(evidence, "read_container", watched)
+    recipe = "resolution = 64\nbatch_size = 1\nepochs = 1\nprediction = 'epsilon'\nclip_skip = 1\nrank = 2"
+    project = build_project(tmp_path / "p", recipe, base=str(base))
+    finish(train(project, read_recipe(project)))
+    assert read == [base]

@@ -147,9 +147,9 @@ class Layered(Protocol):
 def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
     """The adapter with every layer under the base's own name for it. Raises AdapterError where it does not fit.
 
-    Other tools' spellings of the same layers are understood: diffusers names and `lora_te_` in SDXL files.
+    Other tools' spellings of the same layers are understood (`Family.other_names`).
     """
-    aliases = _aliases(base)
+    aliases = base.family.other_names(base.layers)
     layers: dict[str, LayerFactors] = {}
     unmatched: list[str] = []
     for name, factors in adapter.layers.items():
@@ -189,17 +189,3 @@ def _unmatched_message(adapter: Adapter, unmatched: list[str], base: Layered) ->
     if len(unmatched) == len(adapter.layers):
         return f"fits nothing on {base.name}: none of its {len(unmatched)} layers is there ({shown})."
     return f"{len(unmatched)} of its {len(adapter.layers)} layers are not on {base.name}: {shown}."
-
-
-def _aliases(base: Layered) -> dict[str, str]:
-    """Other spellings of the base's layers, to its own."""
-    aliases: dict[str, str] = {}
-    for target in base.layers.values():
-        aliases[target.diffusers_name] = target.name
-        if target.part == "te":
-            head, tail = target.name.split("_text_model_", 1)
-            plain = head.replace("lora_te1", "lora_te")
-            aliases[f"{head}_{tail}"] = target.name
-            aliases[f"{plain}_text_model_{tail}"] = target.name
-            aliases[f"{plain}_{tail}"] = target.name
-    return aliases

@@ -71,10 +71,6 @@ class Base:
         return self.family.latent_shape(self, size)
 
     @property
-    def latent_channels(self) -> int:
-        return self.latent_shape((self.vae_factor, self.vae_factor))[0]
-
-    @property
     def vae_factor(self) -> int:
         """Pixels per latent along a side."""
         return self.family.vae_factor(self)
@@ -164,7 +160,6 @@ def load_base(
     family = structure.family
     parts = family.load(structure, dtype, weights)
     family.quicken(parts.denoiser)
-    depths = [model.config.num_hidden_layers for model, _ in parts.text]
     base = Base(
         name=base_name(name_or_path, path),
         folder=path,
@@ -177,7 +172,7 @@ def load_base(
         vae=parts.vae,
         parametrisation=family.parametrisation(structure, parts.schedule, prediction or structure.prediction),
         resolution=family.side(parts),
-        targets=family.targets(parts.denoiser.config, depths),
+        targets=family.targets(structure.denoiser, structure.depths),
         weights=weights,
     )
     if family.objective == "noise" and prediction is None and structure.prediction is None:

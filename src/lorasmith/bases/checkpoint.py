@@ -18,7 +18,7 @@ from lorasmith.bases.compressed import compress, compressible_layers, turn_compr
 from lorasmith.bases.families.evidence import Prediction
 from lorasmith.bases.families.family import Parts, Structure
 from lorasmith.bases.library_logs import quiet_libraries
-from lorasmith.bases.original import Source, text_sources, unet_sources, vae_sources
+from lorasmith.bases.original import Source, vae_sources
 from lorasmith.bases.precision import Weights
 from lorasmith.container import Header
 from lorasmith.errors import BaseError
@@ -55,14 +55,12 @@ def empty_models(structure: Structure) -> dict[str, Any]:
         }
 
 
-def part_sources(structure: Structure, part: str, model: nn.Module) -> dict[str, Source]:
+def part_sources(structure: Structure, part: str, model: nn.Module) -> Mapping[str, Source]:
     """Key of the part's model -> its place in the checkpoint."""
     keys = model.state_dict().keys()
-    if part == "unet":
-        return unet_sources(keys, structure.denoiser)
     if part == "vae":
         return vae_sources(keys, len(structure.vae["block_out_channels"]))
-    return text_sources(keys, next(text for text in structure.text if text.owner == part))
+    return structure.family.sources(structure, part, keys)
 
 
 def schedule_config(prediction: Prediction, zero_snr: bool) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def probe_prediction(base: Base) -> Prediction:
     There x_t is the noise, so that a noise predictor's output correlates with it by almost 1; a velocity predictor's
     is the negative of its guess at the clean picture, and does not (Salimans & Ho 2022, section 4).
     """
-    noise = torch.randn(1, base.latent_channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    side = SIDE * base.vae_factor
+    noise = torch.randn(1, *base.latent_shape((side, side)), generator=torch.Generator().manual_seed(0))
     x_t = noise.to(base.device, base.dtype)
     out = base.denoise(x_t, torch.tensor([LAST]), base.encode([""]))
     alike = torch.corrcoef(torch.stack([noise.flatten(), out.float().cpu().flatten()]))[0, 1]

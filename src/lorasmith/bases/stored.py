@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lorasmith.bases.detection import base_name, detect, find_base
 from lorasmith.bases.families.family import Family, Structure
-from lorasmith.bases.original import Source, text_sources, unet_sources
+from lorasmith.bases.original import Source
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.container import Header, read_container
 from lorasmith.errors import BaseError
@@ -112,14 +112,10 @@ def open_stored(name_or_path: str | Path) -> StoredBase:
 def _of_file(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[Places, Headers]:
     path, header = structure.evidence.path, structure.evidence.header
     assert header is not None
-    texts = {text.owner: text for text in structure.text}
     keys: dict[str, list[str]] = {}
     for target in layers.values():
         keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in KINDS)
-    sources = {
-        owner: text_sources(own, texts[owner]) if owner in texts else unet_sources(own, structure.denoiser)
-        for owner, own in keys.items()
-    }
+    sources = {owner: structure.family.sources(structure, owner, own) for owner, own in keys.items()}
     places = {
         (target.name, kind): Place(path, source)
         for target in layers.values()

@@ -26,9 +26,9 @@ from lorasmith.images.looks import LOOK_SIDE, Look, look, take_fine_look, take_i
 from lorasmith.images.opening import open_rgb
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-7", "look-4", "inner-look-6", "unframed-look-2"
+_PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-8", "look-4", "inner-look-6", "unframed-look-2"
 """Names of measures; up when the measure changes."""
-_GROUPS = "groups-2"
+_GROUPS = "groups-3"
 """Up when `group_images` or the second look calls other pictures the same."""
 _BLUR = f"blur of {_PRINT}"
 
@@ -146,14 +146,15 @@ def _pack(made: Fingerprint) -> list[object]:
         made.borders,
         made.unframed,
         list(made.outer_box),
+        made.bright,
     ]
 
 
 def _unpack(known: list[Any]) -> Fingerprint:
-    phash, mirrored, blur, exposure, inner, box, borders, unframed, outer_box = known
+    phash, mirrored, blur, exposure, inner, box, borders, unframed, outer_box, bright = known
     left, top, right, bottom = box
     light, part = Exposure(*exposure), (left, top, right, bottom)
-    return Fingerprint(phash, mirrored, blur, light, inner, part, borders, unframed, tuple(outer_box))
+    return Fingerprint(phash, mirrored, blur, light, inner, part, borders, unframed, tuple(outer_box), bright)
 
 
 def _remembered_look(index: Index, measure: str, item: Item, look_at: Callable[[Item], Look]) -> Callable[[], Look]:

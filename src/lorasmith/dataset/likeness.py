@@ -28,7 +28,7 @@ from lorasmith.images.looks import (
     looks_toned,
     mirror_look,
 )
-from lorasmith.images.tones import differ_in_tone
+from lorasmith.images.tones import differ_in_light, differ_in_tone
 
 View = tuple[int, Callable[[], Look], Box]
 """A hash, the look that tells whether a near hash is of the same picture, and the part of the picture they show."""
@@ -215,12 +215,17 @@ def _reason(kind: Likeness, best: Portrait, second: Portrait) -> str:
 def _likeness(best: Portrait, other: Portrait) -> Likeness | None:
     """How the two look alike; None when they do not. Looks are only compared here, which is what costs."""
     one, two = best.fingerprint, other.fingerprint
-    if _near(one.phash, two.phash) and _is_copy(best, other, mirrored=False):
+    if (_near(one.phash, two.phash) or _near_when_brighter(one, two)) and _is_copy(best, other, mirrored=False):
         return "near"
     if _near(one.phash, two.mirrored) and _is_copy(best, other, mirrored=True):
         return "mirrored"
     within = any(looks_same_inside(one(), two()) for one, two in _near_views(best, other))
     return "padded" if within else None
+
+
+def _near_when_brighter(one: Fingerprint, two: Fingerprint) -> bool:
+    """Whether the one is near the other once it is half as bright again."""
+    return _near(one.bright, two.phash, INNER_DISTANCE) or _near(one.phash, two.bright, INNER_DISTANCE)
 
 
 def _is_copy(best: Portrait, other: Portrait, *, mirrored: bool) -> bool:
@@ -267,13 +272,15 @@ def _candidates(ranked: Sequence[Portrait]) -> list[tuple[int, int]]:
     views = [(place, view) for place, portrait in enumerate(ranked) for view, _, _ in portrait.views]
     owners, shown = np.array([place for place, _ in views], np.int64), np.array([view for _, view in views], np.uint64)
     alike = owners[near_pairs(shown, shown, INNER_DISTANCE)]
-    wholes = (near_pairs(hashes, counterparts, HASH_DISTANCE) for counterparts in (hashes, mirrored))
+    bright = np.array([made.bright for made in prints], np.uint64)
+    wholes = [near_pairs(hashes, counterparts, HASH_DISTANCE) for counterparts in (hashes, mirrored)]
+    wholes += [near_pairs(*pair, INNER_DISTANCE) for pair in ((hashes, bright), (bright, hashes))]
     found = np.concatenate((alike[alike[:, 0] < alike[:, 1]], *wholes))
     pairs = np.unique(found, axis=0)
-    return [(one, other) for one, other in pairs[_plausible(ranked, mirrored, pairs)].tolist()]
+    return [(one, other) for one, other in pairs[_plausible(ranked, mirrored, bright, pairs)].tolist()]
 
 
-def _plausible(ranked: Sequence[Portrait], mirrored: Hashes, pairs: Places) -> npt.NDArray[np.bool_]:
+def _plausible(ranked: Sequence[Portrait], mirrored: Hashes, bright: Hashes, pairs: Places) -> npt.NDArray[np.bool_]:
     """Which pairs a second look may find to be one picture. Drawings on one background are nearly all near each other
     by their hashes; most of these pairs differ at first sight, and are told apart many at once."""
     seen = np.unique(pairs)
@@ -291,8 +298,14 @@ def _plausible(ranked: Sequence[Portrait], mirrored: Hashes, pairs: Places) -> n
     for start in range(0, len(pairs), _AT_ONCE):
         one, other = pairs[start : start + _AT_ONCE].T
         found = np.zeros(len(one), bool)
-        for counterparts, turn in ((hashes[0], 1), (mirrored, -1)):
-            near = np.flatnonzero(np.bitwise_count(hashes[0, one] ^ counterparts[other]) <= HASH_DISTANCE)
+        whole = hashes[0]
+        for ones, others, distance, turn in (
+            (whole, whole, HASH_DISTANCE, 1),
+            (whole, mirrored, HASH_DISTANCE, -1),
+            (whole, bright, INNER_DISTANCE, 1),
+            (bright, whole, INNER_DISTANCE, 1),
+        ):
+            near = np.flatnonzero(~found & (np.bitwise_count(ones[one] ^ others[other]) <= distance))
             found[near] |= _plausible_wholes(coarse[0], colours, one[near], other[near], turn)
         for this, that in product(range(height), range(height)):
             if this or that:
@@ -309,7 +322,9 @@ def _plausible_wholes(
     """Of pairs of whole pictures, the other mirrored where `turn` is -1: as they are, or in another tone."""
     differing = differ_coarsely(coarse[one], coarse[other][:, :, ::turn])
     plausible: npt.NDArray[np.bool_] = differing < COARSE_MOST + _SLACK
-    toned = np.flatnonzero(~plausible & (differing < TONED_MOST))
+    others_turned = coarse[other][:, :, ::turn].reshape(-1, 64)
+    light = differ_in_light(coarse[one].reshape(-1, 64), others_turned)
+    toned = np.flatnonzero(~plausible & (light < TONED_MOST))
     ones, others = colours[one[toned]], colours[other[toned]][:, :, ::turn]
     flat = (len(toned), 64, 3)
     plausible[toned] = differ_in_tone(ones.reshape(flat), others.reshape(flat)) < TONED_MOST

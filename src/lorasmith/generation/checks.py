@@ -1,6 +1,6 @@
 """Whether a picture can be drawn as it is described: one check for whoever asks, before anything is drawn.
 
-Importable without torch: of a base only its facts are asked, and those may be known before it is loaded.
+Of a base only its facts are asked, which may be known before it is loaded. Importable without torch.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import PromptError, UsageError
+from lorasmith.generation.base_facts import BaseFacts, facts_of
 from lorasmith.generation.spec import (
     GREATEST_SIDE,
     LEAST_SIDE,
@@ -18,34 +19,17 @@ from lorasmith.generation.spec import (
     InitImage,
     PictureSpec,
 )
-from lorasmith.project import EMBEDDED
 from lorasmith.prompts.compatibility import read_compat
 
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
-
-EMBEDDED_CFG, OTHER_CFG = 1.75, 7.0
-
-
-@dataclass(frozen=True)
-class BaseFacts:
-    """What of a base decides about its pictures; what is not known yet is None.
-
-    `resolution` is a side in pixels, `cfg` the guidance that suits it, sides are multiples of `factor`, and
-    `text_layers` is how far back `clip_skip` may reach.
-    """
-
-    resolution: int | None = None
-    cfg: float | None = None
-    factor: int = 8
-    text_layers: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class SettledSpec(PictureSpec):
     """A spec with nothing left open: what was left to the base is the base's, names are exact."""
 
-    cfg: float = OTHER_CFG
+    cfg: float = 7.0
     width: int = 0
     height: int = 0
     init: InitImage | None = None
@@ -55,21 +39,6 @@ class SettledSpec(PictureSpec):
     def company(self) -> tuple[object, ...]:
         """Pictures with equal company can be drawn in one batch, step by step together."""
         return (self.steps, self.sampler, self.schedule, self.width, self.height, self.hires_size, self.tiling)
-
-
-def facts_of(base: Base) -> BaseFacts:
-    """The facts of a base in memory."""
-    return BaseFacts(
-        resolution=base.resolution,
-        cfg=default_cfg(base),
-        factor=base.vae_factor,
-        text_layers=base.prompt_encoder.most_clip_skip,
-    )
-
-
-def default_cfg(base: Base) -> float:
-    """The guidance that suits the base: 1.75 for the embedded one (docs/log.md), 7 for others."""
-    return EMBEDDED_CFG if base.name == EMBEDDED else OTHER_CFG
 
 
 def settle(spec: PictureSpec, base: Base) -> SettledSpec:

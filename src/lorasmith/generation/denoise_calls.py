@@ -106,7 +106,7 @@ def run_calls(
     with ExitStack() as patches:
         patches.enter_context(tiled(base.denoiser, calls[0].tiling))
         if stop is not None:
-            patches.enter_context(_stopping(base.denoiser, stop))
+            patches.enter_context(_stopping(base, stop))
         for parts in _passes(by_length, len(calls)):
             asked = [calls[picture] for picture, _ in parts]
             context = Context.join([part.context.stretch(part.length) for _, part in parts]).to(dtype=base.dtype)
@@ -165,15 +165,13 @@ def tiled(module: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _stopping(denoiser: nn.Module, stop: Callable[[], bool]) -> Iterator[None]:
+def _stopping(base: Base, stop: Callable[[], bool]) -> Iterator[None]:
     def ask(*_: object) -> None:
         if stop():
             raise Stopped("the drawing was stopped.")
 
-    # The parts of lists near the top: down_blocks.0.resnets.1, mid_block.attentions.0, transformer_blocks.7
-    lists = [(name, each) for name, each in denoiser.named_modules() if isinstance(each, nn.ModuleList)]
-    blocks = [block for name, each in lists if name.count(".") < 3 for block in each]
-    hooks = [block.register_forward_pre_hook(ask) for block in (denoiser, *blocks)]
+    stages = base.family.stages(base.denoiser)
+    hooks = [stage.register_forward_pre_hook(ask) for stage in (base.denoiser, *stages)]
     try:
         yield
     finally:

@@ -32,6 +32,7 @@ _HASH_SIDE, _HASH_WAVES, _CHANCE = 32, 8, 0.1
 _FLAT = 26
 """Greys that a line of a border may differ by: JPEG writes an echo of up to 22 greys into a border."""
 _LEAST_CONTENT = 0.25
+_BRIGHTER = [min(255, value * 3 // 2) for value in range(256)]
 _SEAM = 40
 """Where a border ends, one pixel in so many of the longer side may be of both: scaling and JPEG have mixed it."""
 
@@ -40,7 +41,8 @@ _SEAM = 40
 class Fingerprint:
     """`phash`: 64 bits; `mirrored`: the `phash` of the mirror image; `blur`: see `measure_blur`; `inner`: the `phash`
     of what lies in `box`, the picture without its uniform borders, so many as `borders` says; `unframed`: that of the
-    picture without the outermost of them, `outer_box`, which is what a drawing on white was before it got a frame."""
+    picture without the outermost of them, `outer_box`, which is what a drawing on white was before it got a frame;
+    `bright`: that of the picture half as bright again, where much is white that was not."""
 
     phash: int
     mirrored: int
@@ -51,6 +53,7 @@ class Fingerprint:
     borders: int
     unframed: int
     outer_box: Box = WHOLE
+    bright: int = 0
 
 
 def fingerprint(path: Path) -> Fingerprint:
@@ -82,6 +85,7 @@ def take_fingerprint(image: Image.Image) -> Fingerprint:
         borders,
         unframed,
         _shares(boxes[min(borders, 1)], grey_HW),
+        hash_both_ways(grey.resize((64, 64), Image.Resampling.BOX).point(_BRIGHTER))[0],
     )
 
 

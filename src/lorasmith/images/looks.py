@@ -171,6 +171,15 @@ def looks_marked(one: Look, other: Look) -> bool:
     return _agree(x, y, _MOST, _EDGE)
 
 
+def measure_disagreement(x_HW3: _Light, y_HW3: _Light) -> float:
+    """The largest difference of two looks, float32, as a part of what copies may differ by: below 1 they agree."""
+    difference = x_HW3 - y_HW3
+    light = difference @ LUMA
+    allowed = _MOST + _EDGE * np.minimum(_contrast(x_HW3 @ LUMA), _contrast(y_HW3 @ LUMA))
+    colour = np.abs(_means(difference - light[..., None], _BLOCK)) / _MOST_COLOUR
+    return max(float((np.abs(light) / allowed).max()), float(colour.max()))
+
+
 def take_fine_look(image: Image.Image) -> Look:
     """An open RGB picture at 256 x 256 pixels, whatever its aspect ratio."""
     return np.asarray(image.resize((FINE_SIDE, FINE_SIDE), _FILTER))

@@ -101,6 +101,14 @@ def differ_in_tone(ones_N643: Light, others_N643: Light) -> Light:
     return differing
 
 
+def differ_in_light(ones_N64: Light, others_N64: Light) -> Light:
+    """The same of grey spots, in a tenth of the time: under a gain, with and without an offset."""
+    ones, others = ones_N64[:, :, None], others_N64[:, :, None]
+    ways = [_least_under_gains(x, y, (1, 2)) for x, y in ((ones, others), (others, ones))]
+    differing: Light = np.minimum(ways[0], ways[1])
+    return differing
+
+
 def _usual(
     colour: float, grey: float, gains: tuple[float, float, float] = (1, 1, 1), offsets: Light | None = None
 ) -> Tone:
@@ -173,21 +181,30 @@ def _weighted_median(values: Light, weights: Light) -> float:
 
 def _differ_one_way(x: Light, y: Light) -> Light:
     light = (x @ LUMA)[..., None]
-    used = ((y > _SPOT_BLACK) & (y < _SPOT_WHITE)).astype(np.float32)
+    used = _not_cut_off(y)
     colour = x - light
-    least = _greatest(x, y)
-    for axes in ((1, 2), (1,)):
-        count = np.maximum(used.sum(axis=axes, keepdims=True), 1e-3)
-        gain = _ratio(used * x * y, used * x * x, axes)
-        least = np.minimum(least, _greatest(gain * x, y))
-        middle_x, middle_y = ((used * each).sum(axis=axes, keepdims=True) / count for each in (x, y))
-        gain = _ratio(used * (x - middle_x) * (y - middle_y), used * (x - middle_x) ** 2, axes)
-        least = np.minimum(least, _greatest(middle_y + gain * (x - middle_x), y))
+    least = np.minimum(_least_under_gains(x, y, (1, 2)), _least_under_gains(x, y, (1,)))
     share = (used * colour * (y - light)).sum(axis=(1, 2), keepdims=True) / np.maximum(
         (used * colour * colour).sum(axis=(1, 2), keepdims=True), 0.1
     )
     saturated = _greatest(light + share.clip(0, _MOST_SATURATION) * colour, y)
     return np.minimum(least, saturated)
+
+
+def _not_cut_off(y: Light) -> Light:
+    used: Light = ((y > _SPOT_BLACK) & (y < _SPOT_WHITE)).astype(np.float32)
+    return used
+
+
+def _least_under_gains(x: Light, y: Light, axes: tuple[int, ...]) -> Light:
+    """The least greatest difference as they are, under a gain, and under a gain and an offset, over these axes."""
+    used = _not_cut_off(y)
+    count = np.maximum(used.sum(axis=axes, keepdims=True), 1e-3)
+    gain = _ratio(used * x * y, used * x * x, axes)
+    least = np.minimum(_greatest(x, y), _greatest(gain * x, y))
+    middle_x, middle_y = ((used * each).sum(axis=axes, keepdims=True) / count for each in (x, y))
+    gain = _ratio(used * (x - middle_x) * (y - middle_y), used * (x - middle_x) ** 2, axes)
+    return np.minimum(least, _greatest(middle_y + gain * (x - middle_x), y))
 
 
 def _ratio(above: Light, below: Light, axes: tuple[int, ...]) -> Light:

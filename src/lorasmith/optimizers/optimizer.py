@@ -63,13 +63,15 @@ class BetasOptions(OptimizerOptions):
 class OptimizerWords:
     """What other trainers call an optimizer. `kohya`: its `optimizer_type` at sd-scripts, empty: it has none; `also`:
     other types that are read as it. `arguments`: `optimizer_args` to our options. `unused`: arguments that change
-    nothing, or that we always mean. `defaults`: what an argument means where it is not given. `hub`: its name at the
-    hub's trainer, and `hub_adds` the options that its worker adds."""
+    nothing, or that we always mean; `beside` gives those to write along with some options. `defaults`: what an argument
+    means where it is not given. `hub`: its name at the hub's trainer, and `hub_adds` the options that its worker
+    adds."""
 
     kohya: str = ""
     also: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=lambda: {"weight_decay": "weight_decay"})
     unused: frozenset[str] = frozenset()
+    beside: Callable[[Any], Mapping[str, str]] = lambda _options: {}
     defaults: Mapping[str, Any] = field(default_factory=dict)
     hub: str = ""
     hub_adds: Mapping[str, Any] = field(default_factory=dict)

@@ -6,13 +6,13 @@ an option of an entry that is not chosen must stay as it is by default.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, create_model
 
 from lorasmith.adapters.algorithms import ALGORITHMS
-from lorasmith.adapters.algorithms.algorithm import Algorithm, Switch
+from lorasmith.adapters.algorithms.algorithm import Switch
 from lorasmith.errors import did_you_mean
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.optimizer import OptimizerOptions
@@ -21,11 +21,9 @@ from lorasmith.optimizers.schedules.schedule import ScheduleOptions
 from lorasmith.registry import Registry
 from lorasmith.schema import StrictTable
 
-if TYPE_CHECKING:
-    from lorasmith.recipe.recipe import Recipe
-
 Table = TypeVar("Table", bound=StrictTable)
 SWITCHES: tuple[Switch, ...] = get_args(Switch)
+"""Keys that only some algorithms can do something with."""
 
 
 def _one_of(registry: Registry[Any], what: str) -> AfterValidator:
@@ -90,12 +88,12 @@ def own_options(table: StrictTable, kind: type[Table]) -> Table:
 _WIDE: dict[object, type[Any]] = {}
 
 
-def widen(recipe: type[Recipe]) -> type[Recipe]:
-    """The recipe with the options of everything that is registered now."""
+def widen(recipe: type[Table]) -> type[Table]:
+    """A recipe's class with the options of everything that is registered now."""
     if recipe in _WIDE.values():
         return recipe
     lists: tuple[Mapping[str, Any], ...] = (ALGORITHMS, OPTIMIZERS, SCHEDULES)
-    key = tuple((name, entry.options) for entries in lists for name, entry in entries.items())
+    key = (recipe, *((name, entry.options) for entries in lists for name, entry in entries.items()))
     if key not in _WIDE:
         optimizer, schedule = _join(OptimizerTable, OPTIMIZERS), _join(ScheduleTable, SCHEDULES)
         tables = [optimizer, schedule, *(each.options for each in ALGORITHMS.values() if each.options.model_fields)]
@@ -128,65 +126,3 @@ def trainable_algorithms(switch: Switch | None = None) -> list[str]:
     """The algorithms that a recipe may name, plain LoRA first; with `switch` those that may stand beside it."""
     names = [name for name, each in ALGORITHMS.items() if each.trainable and switch in (None, *each.switches)]
     return sorted(names, key=lambda name: (name != "lora", name))
-
-
-def acting_algorithms(recipe: Recipe) -> list[Algorithm]:
-    """The recipe's algorithm, and what its switches put over it or in its place."""
-    chosen = ALGORITHMS[recipe.algorithm]
-    names = ["dora"] * recipe.dora + [chosen.core] * bool(recipe.conv.tucker and recipe.conv.rank and chosen.core)
-    return [chosen, *(ALGORITHMS[name] for name in names)]
-
-
-def algorithm_faults(recipe: Recipe) -> Iterator[str]:
-    """What does not go together with the algorithm."""
-    name, chosen, acting = recipe.algorithm, ALGORITHMS[recipe.algorithm], acting_algorithms(recipe)
-    if recipe.dora and "dora" not in chosen.switches:
-        yield f"dora goes with {listed(trainable_algorithms('dora'))}, not with {name}."
-    if recipe.conv.tucker and (not recipe.conv.rank or "conv.tucker" not in chosen.switches):
-        yield f"conv.tucker needs conv.rank, and {listed(trainable_algorithms('conv.tucker'), 'or')}."
-    wrong = [
-        switch
-        for switch in SWITCHES
-        if switch not in ("dora", "conv.tucker")
-        and not is_default(recipe, switch)
-        and any(switch not in each.switches for each in acting)
-    ]
-    if "lr.plus_ratio" in wrong:
-        wrong.remove("lr.plus_ratio")
-        yield f"lr.plus_ratio is for {listed(trainable_algorithms('lr.plus_ratio'))}, not for {name}."
-    by_names: dict[str, list[str]] = {}
-    for switch in wrong:
-        by_names.setdefault(listed(trainable_algorithms(switch)), []).append(switch)
-    for names, switches in by_names.items():
-        yield f"{', '.join(switches)}: for plain {names} only."
-    if recipe.blocks.rank and not chosen.ranked:
-        yield f"blocks.rank: {name} has no rank."
-
-
-def option_faults(recipe: Recipe) -> Iterator[str]:
-    """Options that are another optimizer's or schedule's than the chosen one's."""
-    tables: Sequence[tuple[str, StrictTable, str, Registry[Any]]] = (
-        ("optimizer", recipe.optimizer, recipe.optimizer.name, OPTIMIZERS),
-        ("schedule", recipe.schedule, recipe.schedule.name, SCHEDULES),
-    )
-    for word, table, chosen, registry in tables:
-        for key in type(table).model_fields:
-            owners = [name for name, entry in registry.items() if key in entry.options.model_fields]
-            if not owners or chosen in owners or key in registry[owners[0]].options.tolerated:
-                continue
-            if not is_default(table, key):
-                alone = f"{word}.{key} is {owners[0]}'s, not {chosen}'s."
-                yield alone if len(owners) == 1 else f"{word}.{key}: {chosen} has none."
-
-
-def is_default(table: StrictTable, path: str) -> bool:
-    """Whether a dotted key has the value that it has by default."""
-    *tables, key = path.split(".")
-    for name in tables:
-        table = getattr(table, name)
-    return bool(getattr(table, key) == type(table).model_fields[key].get_default(call_default_factory=True))
-
-
-def listed(names: Sequence[str], word: str = "and") -> str:
-    """``a, b and c``."""
-    return f" {word} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -16,12 +16,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from lorasmith import __version__
 from lorasmith.errors import LorasmithError, StorageError
-from lorasmith.server import native, webui
+from lorasmith.server import native
 from lorasmith.server.errors import BusyError, MissingError, error_document, error_json
 from lorasmith.server.guard import Guard
 from lorasmith.server.interfaces import Loader
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.webui import routes
 from lorasmith.web import read_page
 
 FAULTS_TOLD = 100
@@ -60,7 +61,7 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
     )
     app.state.service = service
     app.include_router(native.router)
-    app.include_router(webui.router)
+    app.include_router(routes.router)
     _add_pages(app, service)
     _add_error_handlers(app)
     if settings.origins:

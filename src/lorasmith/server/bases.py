@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from lorasmith.generation.base_facts import BaseFacts, known_facts
 from lorasmith.project import EMBEDDED
 from lorasmith.server.errors import FieldError
 
@@ -16,6 +18,11 @@ class BaseEntry:
 
     name: str
     source: str
+
+    @cached_property
+    def facts(self) -> BaseFacts:
+        """What is known of it before it is loaded."""
+        return known_facts(self.source)
 
 
 def list_bases(sources: Sequence[str]) -> tuple[BaseEntry, ...]:

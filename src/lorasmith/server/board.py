@@ -15,10 +15,10 @@ from lorasmith.server.fair_queue import FairQueue
 from lorasmith.server.jobs import Item, Job, JobPolicy, Result
 from lorasmith.server.keeper import PictureKeeper
 from lorasmith.server.metrics import Metrics
-from lorasmith.server.orders import FINAL, State
 from lorasmith.server.readers import Reader
 from lorasmith.server.records import JobRecords
 from lorasmith.server.rows import JobRow
+from lorasmith.server.states import FINAL, State
 from lorasmith.server.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class JobBoard:
         """Go on with a job as it was when the server stopped: with what waits, or with what is made of its pictures,
         or with its end, if only that was not written any more."""
         job = Job(row.id, row.client, policy, row.kind, detail=row.detail, created=row.created, noted=row.state)
-        job.items = [Item(job, each.number, each.order) for each in row.items]
+        job.items = [Item(job, each.number, each.spec) for each in row.items]
         for item, each in zip(job.items, row.items, strict=True):
             if each.state in FINAL:
                 item.state = each.state

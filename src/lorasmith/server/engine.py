@@ -1,59 +1,31 @@
-"""The drawing side of the server: orders in, pictures out, step by step. The only module here that needs torch."""
+"""The drawing side of the server: specs in, pictures out, step by step. The only module here that needs torch."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import open_base
 from lorasmith.errors import LorasmithError
 from lorasmith.generation.batching import Stepper
 from lorasmith.generation.checks import settle
-from lorasmith.generation.spec import Hires, InitImage, PictureSpec, Variation
+from lorasmith.generation.spec import InitImage, PictureSpec, StoredInit
 from lorasmith.images.opening import open_rgb
 from lorasmith.server.bases import BaseEntry
 from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
-from lorasmith.server.orders import Order
 from lorasmith.server.settings import ServerSettings
 
 
-def request_of(order: Order, input_path: InputPath) -> PictureSpec:
-    """The drawing side's spec. Raises ImageError when a picture to start from is gone."""
-    start, hires, variation = order.start, order.hires, order.variation
-    init = None
-    if start is not None:
-        mask = None if start.mask is None else open_rgb(input_path(start.mask)).convert("L")
-        init = InitImage(open_rgb(input_path(start.image)), mask, strength=start.strength, resize=start.resize)
-    return PictureSpec(
-        prompt=order.prompt,
-        negative=order.negative,
-        seed=order.seed,
-        steps=order.steps,
-        cfg=order.cfg,
-        sampler=order.sampler,
-        width=order.width,
-        height=order.height,
-        clip_skip=order.clip_skip,
-        emphasis=order.emphasis,  # type: ignore[arg-type]  # checked by `settle`
-        compat=order.compat,
-        schedule=order.schedule,
-        eta=order.eta,
-        variation=None if variation is None else Variation(variation.seed, variation.strength),
-        init=init,
-        hires=None
-        if hires is None
-        else Hires(
-            scale=hires.scale,
-            width=hires.width,
-            height=hires.height,
-            steps=hires.steps or None,
-            denoising=hires.denoising,
-            upscaler=hires.upscaler,
-            prompt=hires.prompt or None,
-            negative=hires.negative or None,
-        ),
-        tiling=order.tiling,
-    )
+def open_start(spec: PictureSpec, input_path: InputPath) -> PictureSpec:
+    """The spec with the picture that it starts from, if any, in place of its name. Raises ImageError when that is
+    gone."""
+    start = spec.init
+    if not isinstance(start, StoredInit):
+        return spec
+    mask = None if start.mask is None else open_rgb(input_path(start.mask)).convert("L")
+    image = open_rgb(input_path(start.image))
+    return replace(spec, init=InitImage(image, mask, strength=start.strength, resize=start.resize))
 
 
 class StepperEngine:
@@ -67,14 +39,13 @@ class StepperEngine:
     def active(self) -> int:
         return len(self._stepper)
 
-    def company(self, order: Order) -> Hashable:
-        plain = request_of(order.model_copy(update={"start": None}), self._input_path)
-        settled = settle(plain, self._stepper.preparer.base)
-        return settled.width, settled.height, order.tiling, order.hires is None
+    def company(self, spec: PictureSpec) -> Hashable:
+        settled = settle(replace(spec, init=None), self._stepper.preparer.base)
+        return settled.width, settled.height, spec.tiling, spec.hires is None
 
-    def add(self, ticket: Hashable, order: Order) -> int:
-        self._stepper.add(request_of(order, self._input_path), ticket)
-        return self._progress(ticket, order.steps)[1]
+    def add(self, ticket: Hashable, spec: PictureSpec) -> int:
+        self._stepper.add(open_start(spec, self._input_path), ticket)
+        return self._progress(ticket, spec.steps)[1]
 
     def step(self, previews: bool) -> Round:
         self._stepper.previews = 1 if previews else 0

@@ -55,12 +55,12 @@ def open_bytes(data: bytes, where: str, most_pixels: int) -> Image:
 
 
 def keep_input(store: Store, text: str, where: str, most_pixels: int) -> str:
-    """Keep a picture that a client sent; gives the hash that orders name it by."""
+    """Keep a picture that a client sent; gives the hash that specs name it by."""
     return keep_image(store, open_bytes(decode_base64(text, where), where, most_pixels))
 
 
 def keep_image(store: Store, image: Image) -> str:
-    """Keep a picture; gives the hash that orders name it by."""
+    """Keep a picture; gives the hash that specs name it by."""
     held = io.BytesIO()
     image.save(held, "PNG", compress_level=1)
     name = hashlib.sha256(held.getvalue()).hexdigest()

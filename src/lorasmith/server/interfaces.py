@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lorasmith.errors import LorasmithError
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.bases import BaseEntry
 from lorasmith.server.jobs import Item
-from lorasmith.server.orders import Order
 from lorasmith.server.settings import ServerSettings
 
 if TYPE_CHECKING:  # what draws is not imported before the first picture
@@ -93,17 +93,17 @@ class Round:
 
 
 class Engine(Protocol):
-    """Draws the orders that were added, together, one step at a time; lives in one thread."""
+    """Draws the specs that were added, together, one step at a time; lives in one thread."""
 
     @property
     def active(self) -> int:
         """How many pictures are in the making."""
 
-    def company(self, order: Order) -> Hashable:
+    def company(self, spec: PictureSpec) -> Hashable:
         """Orders with equal company are drawn together. Raises LorasmithError for what cannot be drawn at all."""
 
-    def add(self, ticket: Hashable, order: Order) -> int:
-        """Take an order in; gives its steps. Raises LorasmithError, and nothing is added."""
+    def add(self, ticket: Hashable, spec: PictureSpec) -> int:
+        """Take a spec in; gives its steps. Raises LorasmithError, and nothing is added."""
 
     def step(self, previews: bool) -> Round:
         """One step of everything in the making."""
@@ -113,6 +113,6 @@ class Engine(Protocol):
 
 
 InputPath = Callable[[str], Path]
-"""Where the file of a picture lies that orders start from, by its hash."""
+"""Where the file of a picture lies that specs start from, by its hash."""
 Loader = Callable[[BaseEntry, ServerSettings, InputPath], tuple[Engine, str]]
 """Gives an engine on a base, and the base's content hash. Raises LorasmithError."""

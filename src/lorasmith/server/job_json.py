@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lorasmith.server.jobs import Job
-from lorasmith.server.orders import FINAL
 from lorasmith.server.rows import JobRow
+from lorasmith.server.states import FINAL
 
 
 def live_json(job: Job) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def live_json(job: Job) -> dict[str, Any]:
             "state": item.state,
             "step": item.step,
             "steps": item.steps,
-            "seed": item.order.seed,
+            "seed": item.spec.seed,
             "picture": None if item.result is None else item.result.picture,
             "error": item.error,
         }
@@ -34,8 +34,8 @@ def row_json(row: JobRow) -> dict[str, Any]:
             "number": item.number,
             "state": item.state,
             "step": 0,
-            "steps": item.order.steps,
-            "seed": item.order.seed,
+            "steps": item.spec.steps,
+            "seed": item.spec.seed,
             "picture": item.picture,
             "error": item.error,
         }

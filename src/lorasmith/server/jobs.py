@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.server.orders import FINAL, Order, State
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.readers import Reader
+from lorasmith.server.states import FINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -52,7 +53,7 @@ class Item:
 
     job: Job
     number: int
-    order: Order
+    spec: PictureSpec
     state: State = "queued"
     step: int = 0
     steps: int = 0
@@ -64,6 +65,12 @@ class Item:
     @property
     def client(self) -> str:
         return self.job.client
+
+    @property
+    def base(self) -> str:
+        """What it is drawn on; admission filled it in."""
+        assert self.spec.base is not None
+        return self.spec.base
 
     @property
     def progress(self) -> float:
@@ -115,11 +122,11 @@ class Job:
 def new_job(
     client: str,
     policy: JobPolicy,
-    orders: Sequence[Order],
+    specs: Sequence[PictureSpec],
     kind: str = "pictures",
     detail: Mapping[str, Any] | None = None,
 ) -> Job:
     """A job with an id that nobody can guess."""
     job = Job(secrets.token_hex(16), client, policy, kind, detail=dict(detail or {}))
-    job.items = [Item(job, number, order) for number, order in enumerate(orders)]
+    job.items = [Item(job, number, spec) for number, spec in enumerate(specs)]
     return job

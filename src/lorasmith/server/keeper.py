@@ -87,7 +87,7 @@ class PictureKeeper:
                 infotext=picture.infotext,
                 bytes=len(png),
                 kind="picture",
-                order=item.order,
+                spec=item.spec,
             )
             self._store.add_picture(row, png, jpeg_bytes(picture.image, THUMBNAIL))
             kept = row.id
@@ -98,7 +98,7 @@ class PictureKeeper:
         try:
             shown = {item.number: self._shown(item) for item in job.items}
             kept = self._store.sheets(job.id)  # when the server ended before the job did
-            sheets = draw_sheets(job.detail, shown, job.items[0].order.prompt)
+            sheets = draw_sheets(job.detail, shown, job.items[0].spec.prompt)
             job.detail["sheets"] = [
                 kept.get(page) or self._write_sheet(job, page, each) for page, each in enumerate(sheets)
             ]
@@ -113,7 +113,7 @@ class PictureKeeper:
 
     def _write_sheet(self, job: Job, page: int, sheet: Image) -> str:
         png = png_bytes(sheet)
-        order = job.items[0].order
+        spec = job.items[0].spec
         row = PictureRow(
             id=secrets.token_hex(16),
             job=job.id,
@@ -121,14 +121,14 @@ class PictureKeeper:
             created=time.time(),
             width=sheet.width,
             height=sheet.height,
-            seed=order.seed,
-            prompt=order.prompt,
-            base=order.base,
+            seed=spec.seed,
+            prompt=spec.prompt,
+            base=job.items[0].base,
             document={"grid": job.detail},
             infotext="",
             bytes=len(png),
             kind="grid",
-            order=None,
+            spec=None,
         )
         self._store.add_picture(row, png, jpeg_bytes(sheet, THUMBNAIL))
         return row.id

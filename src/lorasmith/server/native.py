@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -13,6 +12,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 from lorasmith import __version__
+from lorasmith.diffusion.samplers import SAMPLERS
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
+from lorasmith.generation.faces import random_seed
+from lorasmith.generation.spec import GREATEST_SEED, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.prompts import Network, parse
 from lorasmith.server import schemas
 from lorasmith.server.bases import find_base
@@ -22,10 +25,11 @@ from lorasmith.server.inputs import keep_input
 from lorasmith.server.job_json import row_json
 from lorasmith.server.jobs import Job, JobPolicy, new_job
 from lorasmith.server.keeper import GRID
-from lorasmith.server.orders import GREATEST_SEED, Order, Start, State
 from lorasmith.server.readers import Reader
 from lorasmith.server.rows import PictureRow
 from lorasmith.server.service import Service
+from lorasmith.server.spec_models import spec_values
+from lorasmith.server.states import State
 
 POLICY = JobPolicy("native", recorded=True, keeps_pictures=True)
 MOST_JOBS, MOST_PICTURES = 500, 500
@@ -103,13 +107,8 @@ def get_bases(service: TheService) -> dict[str, Any]:
     }
 
 
-@cache
 def list_choices() -> dict[str, list[str]]:
-    """Samplers, schedules and upscalers. The first call imports what draws."""
-    from lorasmith.diffusion.samplers import SAMPLERS
-    from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
-    from lorasmith.generation.spec import UPSCALERS
-
+    """Samplers, schedules and upscalers."""
     return {"samplers": list(SAMPLERS), "schedules": list(SCHEDULE_NAMES), "upscalers": list(UPSCALERS)}
 
 
@@ -130,8 +129,8 @@ async def post_job(
 ) -> dict[str, Any]:
     """Draw one picture, or `count` of them with seeds that count on. The answer comes at once; follow the job by its
     events, or ask for it again."""
-    orders = await run_in_threadpool(_orders, service, [body], body.count)
-    return await _submit(service, new_job(client, _policy(body.attached), orders), response)
+    specs = await run_in_threadpool(_specs, service, [body], body.count)
+    return await _submit(service, new_job(client, _policy(body.attached), specs), response)
 
 
 @router.post(
@@ -148,8 +147,8 @@ async def post_batch(
     """Draw many pictures, each with its own prompt, seed and adapters. They are drawn together wherever base, size,
     steps and sampler agree; adapters may differ."""
     merged = [merge_requests(body.shared, each) for each in body.pictures]
-    orders = await run_in_threadpool(_orders, service, merged)
-    return await _submit(service, new_job(client, _policy(body.attached), orders, "batch"), response)
+    specs = await run_in_threadpool(_specs, service, merged)
+    return await _submit(service, new_job(client, _policy(body.attached), specs, "batch"), response)
 
 
 @router.post(
@@ -162,12 +161,11 @@ async def post_grid(
     picture's number, or why there is none) and, at the end, the `sheets`, which are pictures, too."""
 
     def plan() -> GridPlan:
-        order = order_of(service, body)
-        service.admission.check_order(order)
-        return plan_grid(service, order, body.x, body.y, body.z, body.adapter, body.control)
+        spec = service.admission.check(spec_of(service, body))
+        return plan_grid(service, spec, body.x, body.y, body.z, body.adapter, body.control)
 
     planned = await run_in_threadpool(plan)
-    return await _submit(service, new_job(client, POLICY, planned.orders, GRID, planned.detail), response)
+    return await _submit(service, new_job(client, POLICY, planned.specs, GRID, planned.detail), response)
 
 
 @router.get("/jobs", response_model=schemas.JobsAnswer, tags=["jobs"])
@@ -345,10 +343,10 @@ async def redo_picture(
 ) -> dict[str, Any]:
     """Draw a picture again, exactly as it was ordered: the same seed, prompt, adapters, base."""
     row = await run_in_threadpool(_find_picture, service, picture)
-    if row.order is None:
+    if row.spec is None:
         raise FieldError("a grid's sheet is not drawn again; its cells can be.", where="picture")
-    await run_in_threadpool(service.admission.check_order, row.order)
-    return await _submit(service, new_job(client, POLICY, [row.order], detail={"redo": picture}), response)
+    spec = await run_in_threadpool(service.admission.check, row.spec)
+    return await _submit(service, new_job(client, POLICY, [spec], detail={"redo": picture}), response)
 
 
 def _find_picture(service: Service, picture: str) -> PictureRow:
@@ -384,32 +382,26 @@ def expand_prompt(body: schemas.ExpandRequest) -> dict[str, Any]:
     }
 
 
-# Orders
+# What is asked for
 
 
 def merge_requests(shared: schemas.PictureRequest, own: schemas.PictureRequest) -> schemas.PictureRequest:
     """`own`, and what it leaves out from `shared`."""
-    return shared.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+    merged: schemas.PictureRequest = shared.model_copy(
+        update={name: getattr(own, name) for name in own.model_fields_set}
+    )
+    return merged
 
 
-def _orders(service: Service, requests: list[schemas.PictureRequest], count: int = 1) -> list[Order]:
-    """Checked orders; pictures to start from are kept. Raises FieldError, PromptError, RefusedError."""
+def _specs(service: Service, requests: list[schemas.PictureRequest], count: int = 1) -> list[PictureSpec]:
+    """Checked specs; pictures to start from are kept. Raises FieldError, PromptError, RefusedError."""
     service.admission.check_count(len(requests) * count, "count")
-    orders = []
-    for request in requests:
-        order = order_of(service, request)
-        service.admission.check_order(order)
-        orders += list(_count_on(order, count))
-    return orders
+    checked = [service.admission.check(spec_of(service, request)) for request in requests]
+    return [replace(spec, seed=(spec.seed + index) % (GREATEST_SEED + 1)) for spec in checked for index in range(count)]
 
 
-def _count_on(order: Order, count: int) -> Iterator[Order]:
-    for index in range(count):
-        yield order.model_copy(update={"seed": (order.seed + index) % (GREATEST_SEED + 1)})
-
-
-def order_of(service: Service, request: schemas.PictureRequest) -> Order:
-    """The order that a request means. Raises FieldError."""
+def spec_of(service: Service, request: schemas.PictureRequest) -> PictureSpec:
+    """The spec that a request means. Raises FieldError."""
     tags = [
         str(
             Network(
@@ -419,25 +411,21 @@ def order_of(service: Service, request: schemas.PictureRequest) -> Order:
         for call in request.adapters
     ]
     base = service.default_base() if request.base is None else find_base(service.bases, request.base)
-    start = None
+    init = None
     if request.init is not None:
         pixels = service.limits.pixels
         image = keep_input(service.store, request.init.image, "init.image", pixels)
         mask = request.init.mask and keep_input(service.store, request.init.mask, "init.mask", pixels)
-        start = Start(image=image, mask=mask, strength=request.init.strength, resize=request.init.resize)
-    plain = request.model_dump(include=_SAME)
-    return Order(
-        **plain,
-        prompt=" ".join([request.prompt, *tags]).strip(),
-        seed=schemas.random_seed() if request.seed is None else request.seed,
-        variation=request.variation,
-        hires=request.hires,
-        start=start,
-        base=base.name,
+        init = StoredInit(image=image, mask=mask, **spec_values(request.init, "init"))
+    values = {
+        **spec_values(request),
+        "prompt": " ".join([request.prompt, *tags]).strip(),
+        "seed": random_seed() if request.seed is None else request.seed,
+        "base": base.name,
+    }
+    return PictureSpec(
+        **values,
+        variation=None if request.variation is None else Variation(**spec_values(request.variation, "variation")),
+        hires=None if request.hires is None else Hires(**spec_values(request.hires, "hires")),
+        init=init,
     )
-
-
-_SAME = {
-    *("negative", "steps", "cfg", "sampler", "schedule", "width", "height", "clip_skip"),
-    *("emphasis", "tiling", "eta"),
-}

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from lorasmith.errors import StorageError
+from lorasmith.generation.spec import StoredInit
 from lorasmith.server.input_files import InputFiles
 from lorasmith.server.jobs import Item, Job
 from lorasmith.server.metrics import Metrics
@@ -43,13 +44,13 @@ class JobRecords:
         self._collector: threading.Thread | None = None
 
     def add(self, job: Job) -> None:
-        """A new job with its orders, whose inputs stay from now on. Raises StorageError, and nothing is kept."""
+        """A new job with its specs, whose inputs stay from now on. Raises StorageError, and nothing is kept."""
         if not job.policy.recorded:
             self._inputs.hold(_inputs(job))
         else:
-            orders = [item.order for item in job.items]
+            specs = [item.spec for item in job.items]
             face = job.policy.face
-            self._store.add_job(job.id, job.client, face, job.kind, orders, job.detail, job.created)
+            self._store.add_job(job.id, job.client, face, job.kind, specs, job.detail, job.created)
 
     def note(self, job: Job, *items: Item) -> None:
         """How a job stands, and the last word on pictures of it."""
@@ -121,5 +122,5 @@ class JobRecords:
 
 def _inputs(job: Job) -> set[str]:
     """The pictures that a job starts from."""
-    starts = [item.order.start for item in job.items if item.order.start is not None]
+    starts = [item.spec.init for item in job.items if isinstance(item.spec.init, StoredInit)]
     return {name for start in starts for name in (start.image, start.mask) if name}

@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lorasmith.server.orders import Order, State
+from lorasmith.generation.spec import PictureSpec
+from lorasmith.server.states import State
+from lorasmith.server.stored_spec import read_stored
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class ItemRow:
     """One picture of a job: what was ordered, and what became of it."""
 
     number: int
-    order: Order
+    spec: PictureSpec
     state: State
     picture: str | None
     error: dict[str, Any] | None
@@ -52,7 +54,7 @@ class PictureRow:
     infotext: str
     bytes: int
     kind: str
-    order: Order | None
+    spec: PictureSpec | None
 
 
 def job_row(head: tuple[Any, ...], items: tuple[ItemRow, ...]) -> JobRow:
@@ -64,6 +66,6 @@ def job_row(head: tuple[Any, ...], items: tuple[ItemRow, ...]) -> JobRow:
 def picture_row(row: tuple[Any, ...]) -> PictureRow:
     """A picture from its columns."""
     name, job, number, created, width, height, seed, prompt, base, document, infotext, size, kind, wanted = row
-    order = Order.model_validate_json(wanted) if wanted else None
+    spec = read_stored(wanted) if wanted else None
     known = json.loads(document)
-    return PictureRow(name, job, number, created, width, height, seed, prompt, base, known, infotext, size, kind, order)
+    return PictureRow(name, job, number, created, width, height, seed, prompt, base, known, infotext, size, kind, spec)

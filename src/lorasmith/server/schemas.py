@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from lorasmith.server.orders import GREATEST_RANDOM_SEED, GREATEST_SEED, Hires, State, Variation
+from lorasmith.server.spec_models import Asked, spec_model
+from lorasmith.server.states import State
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^<>:\x00-\x1f]+$")]
 #: What base64 of a body's greatest size may have in characters; the body itself is bounded before.
 Base64 = Annotated[str, StringConstraints(min_length=4)]
-
-
-class Asked(BaseModel):
-    """A piece of a request."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Told(BaseModel):
@@ -32,36 +26,28 @@ class AdapterCall(Asked):
     text_strength: float | None = Field(default=None, ge=-10, le=10)
 
 
-class Init(Asked):
+class Init(spec_model("init")):  # type: ignore[misc]  # made of the parameters
     """A picture to start from, as base64 (a data URL is fine). Where the mask is white is drawn anew."""
 
     image: Base64
     mask: Base64 | None = None
-    strength: float = Field(default=0.75, ge=0, le=1)
-    resize: Literal["stretch", "crop", "fill"] = "crop"
 
 
-class PictureRequest(Asked):
+class Variation(spec_model("variation")):  # type: ignore[misc]
+    """A second seed whose noise is mixed in."""
+
+
+class Hires(spec_model("hires")):  # type: ignore[misc]
+    """A second pass on the enlarged picture. `width` and `height` go before `scale`."""
+
+
+class PictureRequest(spec_model()):  # type: ignore[misc]
     """One picture. What is left out is the base's own; no seed means a random one."""
 
-    prompt: str = Field(default="", description="Adapters may be called in it: <lora:NAME:0.8>.")
-    negative: str = ""
     adapters: list[AdapterCall] = Field(default_factory=list, max_length=64)
-    seed: int | None = Field(default=None, ge=0, le=GREATEST_SEED)
-    steps: int = Field(default=20, ge=1, le=1000)
-    cfg: float | None = Field(default=None, ge=0, le=100)
-    sampler: str = Field(default="DDIM", max_length=100)
-    schedule: str = Field(default="Automatic", max_length=100)
-    width: int | None = Field(default=None, ge=64, le=16384)
-    height: int | None = Field(default=None, ge=64, le=16384)
-    clip_skip: int = Field(default=1, ge=1, le=12)
-    emphasis: Literal["original", "no norm", "none"] = "original"
-    tiling: bool = False
-    eta: float | None = Field(default=None, ge=0, le=1)
     variation: Variation | None = None
     hires: Hires | None = None
     init: Init | None = None
-    base: str | None = Field(default=None, max_length=300)
 
 
 class JobRequest(PictureRequest):
@@ -277,8 +263,3 @@ class StatusAnswer(Told):
     uptime: float
     stopping: bool
     limits: dict[str, int]
-
-
-def random_seed() -> int:
-    """A seed that other tools can take, too."""
-    return secrets.randbelow(GREATEST_RANDOM_SEED)

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import StorageError
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.project import write_file
-from lorasmith.server.orders import Order, State
 from lorasmith.server.rows import ItemRow, JobRow, PictureRow, job_row, picture_row
+from lorasmith.server.states import State
+from lorasmith.server.stored_spec import read_stored, write_stored
 
 FILE_NAME = "server.sqlite"
 JOBS_KEPT = 10_000
@@ -48,7 +50,7 @@ MIGRATIONS: tuple[str, ...] = (
     alter table picture add column kind text not null default 'picture';
     create index picture_by_job on picture (job);
     """,
-    # The order of a picture, to draw it again also when its job is forgotten or was never kept.
+    # The spec of a picture, to draw it again also when its job is forgotten or was never kept.
     "alter table picture add column wanted text;",
     # Finished jobs without pictures are counted, so that the oldest are forgotten without looking at the others; and
     # who starts from an input, or shows a picture, is looked up.
@@ -142,7 +144,7 @@ class Store:
         client: str,
         face: str,
         kind: str,
-        orders: Sequence[Order],
+        specs: Sequence[PictureSpec],
         detail: Mapping[str, Any],
         created: float | None = None,
     ) -> None:
@@ -155,7 +157,7 @@ class Store:
             )
             db.executemany(
                 "insert into item (job, number, wanted, state) values (?, ?, ?, 'queued')",
-                [(job, number, order.model_dump_json()) for number, order in enumerate(orders)],
+                [(job, number, write_stored(spec)) for number, spec in enumerate(specs)],
             )
 
     def set_item(
@@ -213,7 +215,7 @@ class Store:
             "select number, wanted, state, picture, error from item where job = ? order by number", (job,)
         )
         return tuple(
-            ItemRow(number, Order.model_validate_json(wanted), state, picture, json.loads(error) if error else None)
+            ItemRow(number, read_stored(wanted), state, picture, json.loads(error) if error else None)
             for number, wanted, state, picture, error in rows
         )
 
@@ -231,7 +233,7 @@ class Store:
                     (
                         *(row.id, row.job, row.number, row.created, row.width, row.height, row.seed, row.prompt),
                         *(row.base, json.dumps(row.document, ensure_ascii=False), row.infotext, thumbnail, len(png)),
-                        *(row.kind, None if row.order is None else row.order.model_dump_json()),
+                        *(row.kind, None if row.spec is None else write_stored(row.spec)),
                     ),
                 )
                 if row.kind == "picture":
@@ -306,7 +308,7 @@ class Store:
     # Inputs and options
 
     def input_path(self, sha256: str) -> Path:
-        """Where a picture that orders start from lies."""
+        """Where a picture that specs start from lies."""
         return self.folder / "inputs" / f"{sha256}.png"
 
     def inputs(self) -> list[str]:

@@ -115,9 +115,9 @@ class EngineWorker:
             if item is None:
                 return
             try:
-                engine = self._load(item.order.base)
+                engine = self._load(item.base)
                 self._company(engine, item)
-                steps = engine.add(item, item.order)
+                steps = engine.add(item, item.spec)
             except LorasmithError as error:
                 source.fail(item, error)
                 continue
@@ -130,7 +130,7 @@ class EngineWorker:
     def _fits(self, item: Item) -> bool:
         """Whether a picture can join those in the making. One that cannot be drawn at all is taken out, to fail."""
         assert self._engine is not None
-        if item.order.base != self.base:
+        if item.base != self.base:
             return False
         try:
             company = self._company(self._engine, item)
@@ -141,7 +141,7 @@ class EngineWorker:
     def _company(self, engine: Engine, item: Item) -> Hashable:
         """What a picture can be drawn together with on its base; the engine is asked once."""
         if item.company is None:
-            item.company = engine.company(item.order)
+            item.company = engine.company(item.spec)
         return item.company
 
     def _step(self, source: WorkSource) -> None:

@@ -390,3 +390,9 @@ def test_files_that_hold_no_recipe(name: str, content: str, tmp_path: Path) -> N
     (tmp_path / name).write_text(content)
     with pytest.raises(RecipeError):
         read_file(tmp_path / name)
+
+
+def test_an_algorithm_that_is_not_trained_here_is_told() -> None:
+    imported = from_arguments({"network_module": "lycoris.kohya", "network_args": ["algo=diag-oft"]}, "kohya")
+    assert imported.get("algorithm") == "lora"
+    assert [(each.key, each.value) for each in imported.left_out] == [("network_module", "lycoris.kohya diag-oft")]

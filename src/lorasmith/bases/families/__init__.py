@@ -13,7 +13,7 @@ from lorasmith.errors import BaseError, did_you_mean
 
 
 class Families:
-    """The known families, in the order in which a base is shown to them."""
+    """The known families, the last registered first: so is a base shown to them."""
 
     def __init__(self, *families: Family) -> None:
         self._known: dict[str, Family] = {}
@@ -21,10 +21,11 @@ class Families:
             self.register(family)
 
     def register(self, family: Family) -> Family:
-        """Make a family known; gives it back. Raises ValueError when its name is taken."""
+        """Make a family known, and ask it before those that are; gives it back. Raises ValueError when its name is
+        taken."""
         if family.name in self._known:
             raise ValueError(f'a family named "{family.name}" is registered already')
-        self._known[family.name] = family
+        self._known = {family.name: family, **self._known}
         return family
 
     def remove(self, family: Family) -> None:
@@ -44,7 +45,7 @@ class Families:
         return len(self._known)
 
 
-FAMILIES = Families(DOODLE, SDXL, SD2, SD1)
+FAMILIES = Families(SD1, SD2, SDXL, DOODLE)
 UNKNOWN: Family = SD1
 """The family that a recipe is read for where its base is not there, or cannot be read."""
 

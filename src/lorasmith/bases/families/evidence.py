@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +46,15 @@ def read_evidence(path: Path) -> Evidence:
         return Evidence(path)
     if not path.exists():
         raise BaseError("no such file or folder.", where=path, hint=WHAT_TO_GIVE)
-    return Evidence(path, read_container(path, BaseError, "a base"))
+    status = path.stat()
+    return Evidence(path, _header(path, (status.st_ino, status.st_size, status.st_mtime_ns)))
+
+
+@lru_cache(maxsize=8)
+def _header(path: Path, version: tuple[int, ...]) -> Header:
+    """The header of this version of a file: a run asks for it several times, and reads it once."""
+    del version
+    return read_container(path, BaseError, "a base")
 
 
 WHAT_TO_GIVE = 'Give a checkpoint file, a diffusers folder, OWNER/REPOSITORY as on the hub, or "doodle".'

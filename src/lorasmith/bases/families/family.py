@@ -7,8 +7,10 @@ by `FAMILIES.register`. Shapes: B rows, C channels, F frames, H and W of latents
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lorasmith.bases.framing import Framing
+    from lorasmith.bases.original import Source
     from lorasmith.bases.precision import Weights
     from lorasmith.bases.text.context import Context
     from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
@@ -209,6 +212,10 @@ class Family(ABC):
         """The targets, and after them their norms."""
         return {**targets, **{norm.name: norm for norm in self.norm_targets(targets.values())}}
 
+    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
+        """Other spellings of the layers' names that are met in adapter files, to their own."""
+        return {target.diffusers_name: target.name for target in layers.values()}
+
     @abstractmethod
     def public_layers(self) -> dict[str, TargetLayer]:
         """The layers of the family's public models, by kohya name."""
@@ -264,6 +271,26 @@ class Family(ABC):
     def quicken(self, denoiser: nn.Module) -> None:
         """Let a denoiser compute the same in less time; called once, after loading."""
         del denoiser
+
+    @contextmanager
+    def recomputing(self, denoiser: Any, run: Callable[..., Any]) -> Iterator[None]:
+        """While this lasts, the denoiser's stages are called by ``run(stage, *arguments)``, which computes their
+        activations again in the backward pass."""
+        stages: list[Any] = list(self.stages(denoiser))
+        try:
+            for stage in stages:
+                stage.forward = partial(run, stage.forward)
+            yield
+        finally:
+            for stage in stages:
+                vars(stage).pop("forward", None)  # that of its class again
+
+    def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
+        """Where the weights of a part lie in a single file, by their keys in the part's model."""
+        from lorasmith.bases.original import Source
+
+        del structure, owner
+        return {key: Source(key) for key in keys}
 
     @abstractmethod
     def stages(self, denoiser: nn.Module) -> list[nn.Module]:

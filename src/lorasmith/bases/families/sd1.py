@@ -9,13 +9,7 @@ from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import StoredText
-from lorasmith.bases.families.stable_diffusion import StableDiffusion
-
-BLOCKS: Mapping[str, Any] = {
-    "block_out_channels": (320, 640, 1280, 1280),
-    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-}
+from lorasmith.bases.families.stable_diffusion import PLAIN_BLOCKS, StableDiffusion
 
 
 class StableDiffusion1(StableDiffusion):
@@ -38,7 +32,7 @@ SD1 = StableDiffusion1(
     text=(TextPart("text_encoder", "lora_te", "tokenizer"),),
     text_width=768,
     version_words=("sd1",),
-    public=BLOCKS,
+    public=PLAIN_BLOCKS,
     public_depths=(12,),
     stored=(StoredText("text_encoder", "cond_stage_model.transformer.", "clip"),),
     heads=8,

@@ -8,9 +8,8 @@ from typing import Any
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
 from lorasmith.bases.families.presets import public_presets
-from lorasmith.bases.families.sd1 import BLOCKS
 from lorasmith.bases.families.single_file import StoredText
-from lorasmith.bases.families.stable_diffusion import StableDiffusion
+from lorasmith.bases.families.stable_diffusion import PLAIN_BLOCKS, StableDiffusion
 
 _WIDTH = 1024
 
@@ -37,7 +36,7 @@ SD2 = StableDiffusion2(
     text=(TextPart("text_encoder", "lora_te", "tokenizer"),),
     text_width=_WIDTH,
     version_words=("sd2",),
-    public={**BLOCKS, "use_linear_projection": True},
+    public={**PLAIN_BLOCKS, "use_linear_projection": True},
     public_depths=(23,),
     # As in diffusers, the last layer, which is not used, is not loaded.
     stored=(StoredText("text_encoder", "cond_stage_model.model.", "open_clip", unused=1),),

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from lorasmith.bases.families.single_file import (
     vae_config,
 )
 from lorasmith.bases.families.unet_layers import norm_targets, text_targets, unet_targets
-from lorasmith.bases.original import UNET
+from lorasmith.bases.original import UNET, Source, text_sources, unet_sources
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import BaseError
 
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from lorasmith.bases.text.context import Context
     from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
 
+PLAIN_BLOCKS: Mapping[str, Any] = {
+    "block_out_channels": (320, 640, 1280, 1280),
+    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+}
+"""SD 1's blocks, which diffusers takes for a UNet whose configuration does not name its own."""
 ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "text_projection"})
 # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
 _STAGE_DEPTHS = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
@@ -88,7 +95,7 @@ class StableDiffusion(Family):
 
     def _examine_folder(self, evidence: Evidence) -> Structure:
         folder = evidence.path
-        unet = read_config(folder, "unet")
+        unet = {**PLAIN_BLOCKS, **read_config(folder, "unet")}
         self._check_unet(unet, evidence)
         text = tuple(TextStructure(part.owner, read_config(folder, part.owner)) for part in self.text)
         schedule = evidence.config("scheduler", "scheduler_config.json")
@@ -149,6 +156,16 @@ class StableDiffusion(Family):
     def norm_targets(self, targets: Iterable[TargetLayer]) -> Iterator[TargetLayer]:
         return norm_targets(targets, self.stability_names)
 
+    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
+        """Diffusers' paths, text encoders without ``text_model_``, and ``lora_te_`` for the first of two."""
+        names = super().other_names(layers)
+        for target in layers.values():
+            if target.part == "te":
+                head, tail = target.name.split("_text_model_", 1)
+                plain = head.replace("lora_te1", "lora_te")
+                names |= dict.fromkeys((f"{head}_{tail}", f"{plain}_text_model_{tail}", f"{plain}_{tail}"), target.name)
+        return names
+
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets(self.public, self.public_depths))
 
@@ -208,6 +225,18 @@ class StableDiffusion(Family):
 
         skip_divisions(denoiser)
         multiply_pointwise(denoiser)
+
+    @contextmanager
+    def recomputing(self, denoiser: Any, run: Callable[..., Any]) -> Iterator[None]:
+        denoiser.enable_gradient_checkpointing(run)
+        try:
+            yield
+        finally:
+            denoiser.disable_gradient_checkpointing()
+
+    def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
+        text = next((text for text in structure.text if text.owner == owner), None)
+        return unet_sources(keys, structure.denoiser) if text is None else text_sources(keys, text)
 
     def stages(self, denoiser: nn.Module) -> list[nn.Module]:
         return [

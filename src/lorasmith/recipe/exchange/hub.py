@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.exchange.imported import Imported, LeftOut, at_least_one, flag, number, sides, whole
 from lorasmith.recipe.exchange.kohya import one_rate
-from lorasmith.recipe.exchange.terms import OPTIMIZERS, SCHEDULES
+from lorasmith.recipe.exchange.names import find_optimizer, find_schedule
 from lorasmith.recipe.recipe import Recipe
 
 KEYS = (
@@ -21,12 +23,6 @@ KEYS = (
     "maxTrainEpochs", "enableBucket", "optimizerType", "shuffleCaption", "trainBatchSize", "flipAugmentation",
 )  # fmt: skip
 MOST_SNAPSHOTS = 20
-WORKER: Mapping[str, Mapping[str, Any]] = {
-    # What its worker adds for an optimizer.
-    "adamw8bit": {"weight_decay": 0.1},
-    "prodigy": {"weight_decay": 0.5, "betas": [0.9, 0.99]},
-    "adafactor": {"weight_decay": 0.0},
-}
 _DEFAULTS: Mapping[str, Any] = {
     "unetLR": 5e-4, "textEncoderLR": 5e-5, "clipSkip": 1, "loraType": "lora", "keepTokens": 0, "networkDim": 32,
     "networkAlpha": 16, "resolution": 512, "lrScheduler": "cosine_with_restarts", "lrSchedulerNumCycles": 3,
@@ -83,7 +79,7 @@ def from_hub(document: Mapping[str, Any]) -> Imported:
     elif "numRepeats" in params:
         result.drop("numRepeats", params["numRepeats"], "repeats are set with the images, in folders named 5_name")
     _save(result, params)
-    if result.get("optimizer.name") == "prodigy":
+    if OPTIMIZERS[result.get("optimizer.name")].one_rate:
         one_rate(result)
     result.notes.append(
         "Not published by the hub, hence our choice: bucket limits, warm-up, precision, seed, gradient clipping."
@@ -98,8 +94,8 @@ def to_hub(recipe: Recipe, *, repeats: int | None, steps: int | None) -> tuple[d
 
     `repeats` and `steps` are the plan's, where the images are known; the hub sets one number of repeats for all.
     """
-    names = {"adamw": "AdamW8Bit", "adamw8bit": "AdamW8Bit", "adafactor": "Adafactor", "prodigy": "Prodigy"}
-    schedule = recipe.schedule.name if recipe.schedule.name in ("polynomial", "rex") else None
+    optimizer = OPTIMIZERS[recipe.optimizer.name].words.hub
+    schedule = SCHEDULES[recipe.schedule.name].words.hub
     document: dict[str, Any] = {
         "engine": "kohya",
         "unetLR": recipe.lr.unet,
@@ -111,22 +107,24 @@ def to_hub(recipe: Recipe, *, repeats: int | None, steps: int | None) -> tuple[d
         "networkAlpha": recipe.alpha,
         "numRepeats": repeats or 1,
         "resolution": max(recipe.resolution),
-        "lrScheduler": "cosine" if schedule else recipe.schedule.name,
+        "lrScheduler": schedule or "cosine",
         "lrSchedulerNumCycles": recipe.schedule.cycles,
         "minSnrGamma": recipe.loss.min_snr_gamma,
         "noiseOffset": recipe.noise.offset,
         "targetSteps": steps or recipe.target_steps or 0,
         "maxTrainEpochs": recipe.epochs or 1,
         "enableBucket": recipe.bucket.enabled,
-        "optimizerType": names.get(recipe.optimizer.name, "AdamW8Bit"),
+        "optimizerType": optimizer or "AdamW8Bit",
         "shuffleCaption": recipe.caption.shuffle,
         "trainBatchSize": recipe.batch_size,
         "flipAugmentation": recipe.flip,
     }
     lost: list[LeftOut] = []
-    if schedule:
-        lost.append(LeftOut("schedule.name", schedule, "the hub has no such schedule; cosine stands in"))
-    if recipe.optimizer.name not in names or recipe.optimizer.name == "adamw":
+    if recipe.algorithm != "lora":
+        lost.append(LeftOut("algorithm", recipe.algorithm, "the hub trains plain LoRAs; one stands in"))
+    if not schedule:
+        lost.append(LeftOut("schedule.name", recipe.schedule.name, "the hub has no such schedule; cosine stands in"))
+    if not optimizer:
         lost.append(
             LeftOut("optimizer.name", recipe.optimizer.name, "the hub has no such optimizer; AdamW8Bit stands in")
         )
@@ -149,7 +147,7 @@ def _from_toolkit(params: Mapping[str, Any]) -> Imported:
     result.put("save_every", f"{params.get('saveEvery') or every} steps")
     if "numRepeats" in params:
         result.drop("numRepeats", params["numRepeats"], "steps are given; repeats are set with the images")
-    if result.get("optimizer.name") == "prodigy":
+    if OPTIMIZERS[result.get("optimizer.name")].one_rate:
         one_rate(result)
     _tell_unknown(result, params, {*_TOOLKIT_DEFAULTS, *_ABOUT, "saveEvery"})
     return result
@@ -169,15 +167,16 @@ def _shared(result: Imported, value: Mapping[str, Any], *, batch: str, shuffle: 
     result.take("caption.keep_tokens", "keepTokens", value["keepTokens"], whole)
     result.take("flip", "flipAugmentation", value["flipAugmentation"], flag)
     schedule = str(value["lrScheduler"])
-    if schedule not in SCHEDULES:
+    known = find_schedule(schedule)
+    if known is None:
         result.drop("lrScheduler", schedule, "this learning-rate schedule is not there; cosine stands in")
-    result.put("schedule.name", SCHEDULES.get(schedule, "cosine"))
+    result.put("schedule.name", known or "cosine")
     name = str(value["optimizerType"])
-    optimizer = OPTIMIZERS.get(name.lower())
+    optimizer = find_optimizer(name)
     if optimizer is None:
         result.drop("optimizerType", name, "this optimizer is not there; AdamW stands in")
     result.put("optimizer.name", optimizer or "adamw")
-    for key, each in WORKER.get(optimizer or "", {}).items():
+    for key, each in OPTIMIZERS[optimizer].words.hub_adds.items() if optimizer else ():
         result.put(f"optimizer.{key}", each)
     for key in ("optimizerArgs", "continueFrom"):
         if value.get(key):

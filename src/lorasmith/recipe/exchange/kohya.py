@@ -10,17 +10,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.recipe.exchange.imported import Imported, at_least_one, flag, number, sides, text, whole
-from lorasmith.recipe.exchange.terms import (
-    ALGORITHMS,
-    BY_ARGUMENT,
-    ELSEWHERE,
-    MODULES,
-    OPTIMIZERS,
-    SCHEDULES,
-    TECHNICAL,
-    TERMS,
+from lorasmith.recipe.exchange.names import (
+    LYCORIS,
+    find_algorithm,
+    find_module,
+    find_optimizer,
+    find_schedule,
+    own_arguments,
+    read_optimizer_arguments,
 )
+from lorasmith.recipe.exchange.terms import BY_ARGUMENT, ELSEWHERE, TECHNICAL, TERMS
 
 DEFAULT_STEPS = 1600
 DEFAULT_RATE = 2e-6
@@ -98,22 +100,12 @@ def _read_rates(given: Mapping[str, Any], result: Imported) -> set[str]:
 
 def _read_optimizer(given: Mapping[str, Any], result: Imported) -> set[str]:
     name = str(given.get("optimizer_type", "AdamW8bit" if given.get("use_8bit_adam") else "AdamW"))
-    known = OPTIMIZERS.get(name.lower()) or OPTIMIZERS.get(name.lower().rpartition(".")[2])
+    known = find_optimizer(name)
     if known is None:
         result.drop("optimizer_type", name, "this optimizer is not there; AdamW stands in")
     result.put("optimizer.name", known or "adamw")
     arguments = _pairs(given.get("optimizer_args"))
-    if known == "adafactor" and flag(arguments.pop("relative_step", True)):
-        # sd-scripts ignores the rates then.
-        result.put("optimizer.relative", True)
-    for key in ("scale_parameter", "warmup_init", "decouple", "use_bias_correction", "safeguard_warmup"):
-        arguments.pop(key, None)
-    if "weight_decay" in arguments:
-        result.take("optimizer.weight_decay", "weight_decay", arguments.pop("weight_decay"), number)
-    if "betas" in arguments:
-        result.take("optimizer.betas", "betas", arguments.pop("betas"), _two)
-    if "d_coef" in arguments and known == "prodigy":
-        result.take("optimizer.growth", "d_coef", arguments.pop("d_coef"), number)
+    read_optimizer_arguments(known or "adamw", arguments, result)
     for key, value in arguments.items():
         result.drop(f"optimizer_args: {key}", value, "has no counterpart here")
     return {"optimizer_type", "optimizer_args"}
@@ -123,12 +115,13 @@ def _read_schedule(given: Mapping[str, Any], result: Imported) -> set[str]:
     name = str(given.get("lr_scheduler", "constant"))
     if name.startswith("adafactor"):
         name = "constant"
-    if name not in SCHEDULES:
+    known = find_schedule(name)
+    if known is None:
         result.drop("lr_scheduler", name, "this learning-rate schedule is not there; cosine stands in")
-    result.put("schedule.name", SCHEDULES.get(name, "cosine"))
+    result.put("schedule.name", known or "cosine")
     if name == "constant":
         result.put("schedule.warmup", 0)
-    if name == "polynomial":
+    if known == "polynomial":
         result.take("schedule.power", "lr_scheduler_power", given.get("lr_scheduler_power", 1), number)
     return {"lr_scheduler", "lr_scheduler_power"}
 
@@ -136,16 +129,20 @@ def _read_schedule(given: Mapping[str, Any], result: Imported) -> set[str]:
 def _read_network(given: Mapping[str, Any], result: Imported) -> set[str]:
     module = str(given.get("network_module", "networks.lora"))
     arguments = _pairs(given.get("network_args"))
-    algo = str(arguments.pop("algo", MODULES.get(module, module))).lower()
-    if algo in ("norm", "full") or (module not in MODULES and algo not in ALGORITHMS):
-        result.drop("network_module", f"{module} {algo}", "this algorithm is not trained here; a LoRA stands in")
-    result.put("algorithm", ALGORITHMS.get(algo, "lora"))
+    made = find_module(module)
+    algo = str(arguments.pop("algo", "" if made else module)).lower()
+    known = find_algorithm(algo) if algo else made
+    if known is None:
+        result.drop(
+            "network_module", f"{module} {algo}".strip(), "this algorithm is not trained here; a LoRA stands in"
+        )
+    result.put("algorithm", known or "lora")
     alpha = given.get("network_alpha", 1)
     result.take("alpha", "network_alpha", alpha, lambda value: number(value) or float(result.get("rank")))
-    lycoris = module == "lycoris.kohya" and algo in ("lora", "locon", "loha", "lokr")
+    lycoris = module == LYCORIS and known is not None and "conv.tucker" in ALGORITHMS[known].switches
     conv = arguments.pop("conv_dim", given.get("network_dim", 4) if lycoris else None)
     conv_alpha = arguments.pop("conv_alpha", alpha if lycoris else 1)
-    if conv is not None and whole(conv) > 0 and algo != "ia3":
+    if conv is not None and whole(conv) > 0 and ALGORITHMS[known or "lora"].ranked:
         result.take("conv.rank", "conv_dim", conv, whole)
         result.take("conv.alpha", "conv_alpha", conv_alpha, lambda value: number(value) or float(whole(conv)))
         result.put("layers", ["attention", "mlp", "conv", "time"])
@@ -158,11 +155,7 @@ def _read_network(given: Mapping[str, Any], result: Imported) -> set[str]:
         ("dora_wd", "dora", flag),
         ("rs_lora", "rank_stabilised", flag),
         ("train_norm", "norms", flag),
-        ("factor", "lokr.factor", whole),
-        ("full_matrix", "lokr.full", flag),
-        ("decompose_both", "lokr.both", flag),
-        ("unit", "dylora.block", whole),
-        ("block_size", "dylora.block", whole),
+        *own_arguments(),
     ):
         if key in arguments:
             result.take(path, f"network_args: {key}", arguments.pop(key), read)
@@ -215,10 +208,8 @@ def _settle(result: Imported) -> None:
         result.put("noise.ip_random", False)
     if result.get("caption.max_tokens") not in (75, 150, 225):
         result.put("caption.max_tokens", 75)
-    if result.get("optimizer.name") == "prodigy":
+    if OPTIMIZERS[result.get("optimizer.name")].one_rate:
         one_rate(result)
-    if result.get("optimizer.name") == "adafactor":
-        result.values["optimizer"].pop("betas", None)
     gated = ("dropout.network", "dropout.rank", "max_weight_norm")
     if result.get("algorithm") != "lora" or result.get("dora") or result.get("conv.tucker"):
         for path in gated:
@@ -234,13 +225,6 @@ def one_rate(result: Imported) -> None:
     if encoder not in (0, unet):
         result.drop("text_encoder_lr", encoder, f"prodigy has one rate for all; {unet:g} is taken")
         result.put("lr.text_encoder", unet)
-
-
-def _two(value: Any) -> list[float]:
-    if isinstance(value, str):
-        value = re.split(r"[,\s]+", value.strip("()[] "))
-    one, two = value
-    return [number(one), number(two)]
 
 
 def _pairs(value: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.container import read_container
 from lorasmith.errors import RecipeError
 from lorasmith.project import Project, write_file
@@ -175,12 +176,12 @@ def _from_gui(arguments: Mapping[str, Any]) -> dict[str, Any]:
     kind = str(renamed.pop("lora_type", "")).lower()
     extra: list[str] = []
     if kind:
-        modules = {"lycoris/loha": "loha", "lycoris/lokr": "lokr", "lycoris/locon": "locon", "lycoris/ia3": "ia3"}
+        modules = {f"lycoris/{each.kohya.algo}": each.kohya.algo for each in ALGORITHMS.values() if each.trainable}
         if kind in modules:
             renamed["network_module"] = "lycoris.kohya"
             extra.append(f"algo={modules[kind]}")
         elif "dylora" in kind:
-            renamed["network_module"] = "networks.dylora"
+            renamed["network_module"] = ALGORITHMS["dylora"].kohya.module
         for key in ("conv_dim", "conv_alpha"):
             value = renamed.pop(key, None)
             if value and (kind in modules or "locon" in kind or "lierla" in kind):

@@ -76,41 +76,6 @@ TERMS = (
 )
 BY_ARGUMENT = {term.argument: term for term in TERMS}
 
-SCHEDULES = {
-    "constant": "constant",
-    "constant_with_warmup": "constant",
-    "linear": "linear",
-    "cosine": "cosine",
-    "cosine_with_restarts": "cosine_with_restarts",
-    "polynomial": "polynomial",
-    "rex": "rex",
-}
-OPTIMIZERS = {
-    "adamw": "adamw",
-    "adamw8bit": "adamw8bit",
-    "pagedadamw8bit": "adamw8bit",
-    "adafactor": "adafactor",
-    "prodigy": "prodigy",
-    "lion": "lion",
-    "adamwschedulefree": "schedule_free",
-    "schedulefree.adamwschedulefree": "schedule_free",
-}
-OPTIMIZERS_OUT = {
-    "adamw": "AdamW",
-    "adamw8bit": "AdamW8bit",
-    "adafactor": "Adafactor",
-    "prodigy": "Prodigy",
-    "lion": "Lion",
-    "schedule_free": "AdamWScheduleFree",
-}
-ALGORITHMS = {"lora": "lora", "locon": "lora", "loha": "loha", "lokr": "lokr", "dylora": "dylora", "ia3": "ia3"}
-MODULES = {
-    "networks.lora": "lora",
-    "networks.dylora": "dylora",
-    "networks.loha": "loha",
-    "networks.lokr": "lokr",
-    "lycoris.kohya": "lora",
-}
 ELSEWHERE = {
     # What a recipe does not hold, and where it belongs; it is not listed as lost.
     "pretrained_model_name_or_path": "the base is the project's own",

@@ -8,11 +8,14 @@ from typing import Any
 import tomlkit
 
 from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.optimizers.schedules import SCHEDULES
+from lorasmith.project import EMBEDDED
 from lorasmith.recipe.exchange.imported import LeftOut, value_of
-from lorasmith.recipe.exchange.terms import OPTIMIZERS_OUT, TERMS
+from lorasmith.recipe.exchange.names import LYCORIS, write_optimizer_arguments
+from lorasmith.recipe.exchange.terms import BY_ARGUMENT, TERMS
 from lorasmith.recipe.recipe import Recipe, recipe_values
 
-_LYCORIS = {"loha": "loha", "lokr": "lokr", "ia3": "ia3"}
 _UNKNOWN_THERE: tuple[tuple[str, Any], ...] = (
     # (key, what has no effect elsewhere)
     ("rank_by_timestep", 0),
@@ -45,8 +48,8 @@ def to_kohya(recipe: Recipe, *, name: str, dataset_config: Path | None = None) -
     if recipe.preserve.kind in ("differential", "prior", "both"):
         lost.append(LeftOut("preserve.kind", recipe.preserve.kind, "kohya has nothing of the kind"))
     table: dict[str, Any] = {"pretrained_model_name_or_path": recipe.base, "output_name": name}
-    if recipe.base == "doodle":
-        lost.append(LeftOut("base", "doodle", "the embedded base is ours alone: name another one in the file"))
+    if recipe.base == EMBEDDED:
+        lost.append(LeftOut("base", EMBEDDED, "the embedded base is ours alone: name another one in the file"))
     if dataset_config is not None:
         table["dataset_config"] = str(dataset_config)
     else:
@@ -59,7 +62,7 @@ def to_kohya(recipe: Recipe, *, name: str, dataset_config: Path | None = None) -
             del table[optional]
     if table["max_token_length"] == 75:
         del table["max_token_length"]
-    table |= _network(recipe) | _rates(recipe) | _length(recipe, lost)
+    table |= _network(recipe, lost) | _rates(recipe, lost) | _length(recipe, lost)
     table |= _base(recipe, lost)
     document = tomlkit.document()
     document.add(tomlkit.comment("For kohya's trainer: --config_file."))
@@ -84,15 +87,17 @@ def _base(recipe: Recipe, lost: list[LeftOut]) -> dict[str, Any]:
     return table
 
 
-def _network(recipe: Recipe) -> dict[str, Any]:
+def _network(recipe: Recipe, lost: list[LeftOut]) -> dict[str, Any]:
     arguments: list[str] = []
-    lycoris = (
-        recipe.algorithm in _LYCORIS or recipe.dora or recipe.norms or recipe.conv.tucker or recipe.rank_stabilised
-    )
-    module = "lycoris.kohya" if lycoris else "networks.dylora" if recipe.algorithm == "dylora" else "networks.lora"
-    if lycoris:
-        arguments.append(f"algo={_LYCORIS.get(recipe.algorithm, 'locon')}")
-        if not recipe.conv.rank and recipe.algorithm != "ia3":
+    words = ALGORITHMS[recipe.algorithm].kohya
+    if not (words.module or words.algo) or ALGORITHMS[recipe.algorithm].on_norms:
+        lost.append(LeftOut("algorithm", recipe.algorithm, "kohya has nothing of the kind; a LoRA stands in"))
+        words = ALGORITHMS["lora"].kohya
+    switched = recipe.dora or recipe.norms or recipe.conv.tucker or recipe.rank_stabilised
+    module = words.module if words.module and not switched else LYCORIS
+    if module == LYCORIS:
+        arguments.append(f"algo={words.algo}")
+        if not recipe.conv.rank and ALGORITHMS[recipe.algorithm].ranked:
             arguments.append("preset=attn-mlp")
     if recipe.conv.rank:
         arguments += [f"conv_dim={recipe.conv.rank}", f"conv_alpha={recipe.conv.alpha or recipe.alpha:g}"]
@@ -103,7 +108,7 @@ def _network(recipe: Recipe) -> dict[str, Any]:
         "use_tucker": recipe.conv.tucker,
     }
     arguments += [f"{key}=True" for key, flag in flags.items() if flag]
-    own = ALGORITHMS[recipe.algorithm].kohya.tell(recipe.options)
+    own = words.tell(recipe.options)
     arguments += [f"{key}={value}" for key, value in own.items() if value is not False]
     if recipe.lr.plus_ratio != 1:
         arguments.append(f"loraplus_lr_ratio={recipe.lr.plus_ratio:g}")
@@ -114,29 +119,25 @@ def _network(recipe: Recipe) -> dict[str, Any]:
     return table | ({"network_args": arguments} if arguments else {})
 
 
-def _rates(recipe: Recipe) -> dict[str, Any]:
-    rates, optimizer = recipe.lr, recipe.optimizer
-    arguments: list[str] = []
-    if optimizer.name == "adafactor":
-        arguments = [f"relative_step={optimizer.relative}"]
-        arguments += ["scale_parameter=False", "warmup_init=False"] if not optimizer.relative else []
-    else:
-        arguments.append(f"weight_decay={optimizer.weight_decay:g}")
-        if optimizer.betas is not None:
-            arguments.append(f"betas={optimizer.betas[0]:g},{optimizer.betas[1]:g}")
-        if optimizer.name == "prodigy" and optimizer.growth != 1:
-            arguments.append(f"d_coef={optimizer.growth:g}")
+def _rates(recipe: Recipe, lost: list[LeftOut]) -> dict[str, Any]:
+    rates, schedule = recipe.lr, SCHEDULES[recipe.schedule.name]
+    optimizer, arguments = OPTIMIZERS[recipe.optimizer.name].words.kohya, write_optimizer_arguments(recipe)
+    if not optimizer:
+        lost.append(LeftOut("optimizer.name", recipe.optimizer.name, "kohya has no such optimizer; AdamW stands in"))
+        optimizer, arguments = "AdamW", []
+    if not schedule.words.kohya:
+        lost.append(LeftOut("schedule.name", schedule.name, "kohya has no such schedule; cosine stands in"))
     table: dict[str, Any] = {
         "unet_lr": rates.unet,
         "text_encoder_lr": rates.text_encoder if rates.text_encoder_2 is None else [rates.text_encoder, rates.second],
-        "optimizer_type": OPTIMIZERS_OUT[optimizer.name],
+        "optimizer_type": optimizer,
         "optimizer_args": arguments,
-        "lr_scheduler": recipe.schedule.name,
+        "lr_scheduler": schedule.words.kohya or "cosine",
     }
-    if recipe.schedule.name == "constant" and recipe.schedule.warmup:
-        table["lr_scheduler"] = "constant_with_warmup"
-    if recipe.schedule.name == "polynomial":
-        table["lr_scheduler_power"] = recipe.schedule.power
+    if recipe.schedule.warmup and schedule.words.warming:
+        table["lr_scheduler"] = schedule.words.warming
+    own = {argument: getattr(recipe.schedule, option) for argument, option in schedule.words.arguments.items()}
+    table |= {argument: value for argument, value in own.items() if argument not in BY_ARGUMENT}
     if not recipe.trains_text:
         table["network_train_unet_only"] = True
     if not rates.unet:

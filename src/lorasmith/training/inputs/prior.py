@@ -17,7 +17,6 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.diffusion.noise import key_number
 from lorasmith.events import Work
-from lorasmith.generation.checks import default_cfg
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.project import write_file
@@ -37,7 +36,7 @@ def draw_prior(
     texts: dict[Size, tuple[str, ...]] = {}
     for size in sizes:
         texts[size] = tuple(prompts[number % len(prompts)] for number in range(count))
-        drawn = [texts[size], size, steps, default_cfg(base), seed]
+        drawn = [texts[size], size, steps, base.family.cfg, seed]
         facts = [base.content_hash, precision_of(base.dtype), base.weights, *drawn]
         file = folder / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.safetensors"
         kept = _read_kept(file)

@@ -123,9 +123,10 @@ def make_thumbnail(picture: Path) -> str:
 def _form(recipe: Recipe) -> dict[str, str]:
     """What lycoris would have been told besides rank and alpha."""
     args: dict[str, str] = {}
-    if recipe.algorithm not in ("lora", "dylora") or recipe.dora or recipe.conv.tucker or recipe.norms:
-        args["algo"] = "locon" if recipe.algorithm == "lora" else recipe.algorithm
-    own = ALGORITHMS[recipe.algorithm].kohya.tell(recipe.options)
+    words = ALGORITHMS[recipe.algorithm].kohya
+    if not words.module or recipe.dora or recipe.conv.tucker or recipe.norms:
+        args["algo"] = words.algo or recipe.algorithm
+    own = words.tell(recipe.options)
     args |= {key: str(value) for key, value in own.items() if key != "decompose_both"}
     flags = (
         ("dora_wd", recipe.dora),

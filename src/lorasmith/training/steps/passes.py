@@ -88,7 +88,7 @@ class Passes:
             context = self._context(captions, first.adapted and first.adapted_text, S)
             self._bank.set_strengths(S if first.adapted else torch.zeros_like(S))
             again = first.adapted and any(each.checkpointing for each in passes)
-            with _checkpointed(self._base.denoiser, self._bank) if again else nullcontext():
+            with _checkpointed(self._base, self._bank) if again else nullcontext():
                 return self._base.denoise(x_t, t, context, first.size, framings).float()
 
     def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> Context:
@@ -113,18 +113,15 @@ class Passes:
 
 
 @contextmanager
-def _checkpointed(denoiser: Any, bank: AdapterBank) -> Iterator[None]:
+def _checkpointed(base: Base, bank: AdapterBank) -> Iterator[None]:
     """A forward pass inside keeps the blocks' inputs alone; they run again, as the bank was, when they are needed."""
 
     def run(module: Any, *args: Any) -> Any:
         was = bank.remember()
         return checkpoint(module.__call__, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), was))
 
-    denoiser.enable_gradient_checkpointing(run)
-    try:
+    with base.family.recomputing(base.denoiser, run):
         yield
-    finally:
-        denoiser.disable_gradient_checkpointing()
 
 
 def answer_together(asking: Mapping[int, Asking[T]], passes: Passes) -> dict[int, T]:
