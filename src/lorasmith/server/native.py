@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from lorasmith.server import schemas
 from lorasmith.server.bases import find_base
 from lorasmith.server.errors import FieldError, MissingError
 from lorasmith.server.grids import GridPlan, plan_grid
+from lorasmith.server.input_files import RequestInputs
 from lorasmith.server.inputs import keep_input
 from lorasmith.server.job_json import row_json
 from lorasmith.server.jobs import Job, JobPolicy, new_job
@@ -59,6 +60,15 @@ def client_of(request: Request) -> str:
 
 
 TheService = Annotated[Service, Depends(service_of)]
+
+
+def inputs_of(service: TheService) -> Iterator[RequestInputs]:
+    """What the request sends; what no job has taken when it was answered is gone."""
+    with service.inputs.request() as inputs:
+        yield inputs
+
+
+TheInputs = Annotated[RequestInputs, Depends(inputs_of)]
 TheClient = Annotated[str, Depends(client_of)]
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="A job's id.")]
 PictureId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="A picture's id.")]
@@ -125,11 +135,11 @@ def get_choices() -> dict[str, list[str]]:
     "/jobs", response_model=schemas.JobAnswer, status_code=202, responses=_BUSY, tags=["jobs"], summary="Draw pictures"
 )
 async def post_job(
-    body: schemas.JobRequest, service: TheService, client: TheClient, response: Response
+    body: schemas.JobRequest, service: TheService, client: TheClient, inputs: TheInputs, response: Response
 ) -> dict[str, Any]:
     """Draw one picture, or `count` of them with seeds that count on. The answer comes at once; follow the job by its
     events, or ask for it again."""
-    specs = await run_in_threadpool(_specs, service, [body], body.count)
+    specs = await run_in_threadpool(specs_of, service, inputs, [body], body.count)
     return await _submit(service, new_job(client, _policy(body.attached), specs), response)
 
 
@@ -142,12 +152,12 @@ async def post_job(
     summary="Draw many different pictures",
 )
 async def post_batch(
-    body: schemas.BatchRequest, service: TheService, client: TheClient, response: Response
+    body: schemas.BatchRequest, service: TheService, client: TheClient, inputs: TheInputs, response: Response
 ) -> dict[str, Any]:
     """Draw many pictures, each with its own prompt, seed and adapters. They are drawn together wherever base, size,
     steps and sampler agree; adapters may differ."""
     merged = [merge_requests(body.shared, each) for each in body.pictures]
-    specs = await run_in_threadpool(_specs, service, merged)
+    specs = await run_in_threadpool(specs_of, service, inputs, merged)
     return await _submit(service, new_job(client, _policy(body.attached), specs, "batch"), response)
 
 
@@ -155,13 +165,13 @@ async def post_batch(
     "/grids", response_model=schemas.JobAnswer, status_code=202, responses=_BUSY, tags=["jobs"], summary="Draw a grid"
 )
 async def post_grid(
-    body: schemas.GridRequest, service: TheService, client: TheClient, response: Response
+    body: schemas.GridRequest, service: TheService, client: TheClient, inputs: TheInputs, response: Response
 ) -> dict[str, Any]:
     """Draw a grid: equal cells once, all of them together. The job's detail says what stands where (`places`: a
     picture's number, or why there is none) and, at the end, the `sheets`, which are pictures, too."""
 
     def plan() -> GridPlan:
-        spec = service.admission.check(spec_of(service, body))
+        spec = checked_spec(service, inputs, body)
         return plan_grid(service, spec, body.x, body.y, body.z, body.adapter, body.control)
 
     planned = await run_in_threadpool(plan)
@@ -393,15 +403,28 @@ def merge_requests(shared: schemas.PictureRequest, own: schemas.PictureRequest) 
     return merged
 
 
-def _specs(service: Service, requests: list[schemas.PictureRequest], count: int = 1) -> list[PictureSpec]:
+def specs_of(
+    service: Service, inputs: RequestInputs, requests: list[schemas.PictureRequest], count: int = 1
+) -> list[PictureSpec]:
     """Checked specs; pictures to start from are kept. Raises FieldError, PromptError, RefusedError."""
     service.admission.check_count(len(requests) * count, "count")
-    checked = [service.admission.check(spec_of(service, request)) for request in requests]
+    checked = [checked_spec(service, inputs, request) for request in requests]
     return [replace(spec, seed=(spec.seed + index) % (GREATEST_SEED + 1)) for spec in checked for index in range(count)]
 
 
+def checked_spec(service: Service, inputs: RequestInputs, request: schemas.PictureRequest) -> PictureSpec:
+    """The spec that a request means, checked before anything is kept."""
+    spec, given = service.admission.check(spec_of(service, request)), request.init
+    if given is None or not isinstance(spec.init, StoredInit):
+        return spec
+    pixels = service.limits.pixels
+    image = keep_input(inputs, given.image, "init.image", pixels)
+    mask = given.mask and keep_input(inputs, given.mask, "init.mask", pixels)
+    return replace(spec, init=replace(spec.init, image=image, mask=mask))
+
+
 def spec_of(service: Service, request: schemas.PictureRequest) -> PictureSpec:
-    """The spec that a request means. Raises FieldError."""
+    """The spec that a request means; the picture that it starts from has no name yet. Raises FieldError."""
     tags = [
         str(
             Network(
@@ -411,12 +434,6 @@ def spec_of(service: Service, request: schemas.PictureRequest) -> PictureSpec:
         for call in request.adapters
     ]
     base = service.default_base() if request.base is None else find_base(service.bases, request.base)
-    init = None
-    if request.init is not None:
-        pixels = service.limits.pixels
-        image = keep_input(service.store, request.init.image, "init.image", pixels)
-        mask = request.init.mask and keep_input(service.store, request.init.mask, "init.mask", pixels)
-        init = StoredInit(image=image, mask=mask, **spec_values(request.init, "init"))
     values = {
         **spec_values(request),
         "prompt": " ".join([request.prompt, *tags]).strip(),
@@ -427,5 +444,5 @@ def spec_of(service: Service, request: schemas.PictureRequest) -> PictureSpec:
         **values,
         variation=None if request.variation is None else Variation(**spec_values(request.variation, "variation")),
         hires=None if request.hires is None else Hires(**spec_values(request.hires, "hires")),
-        init=init,
+        init=None if request.init is None else StoredInit(image="", **spec_values(request.init, "init")),
     )

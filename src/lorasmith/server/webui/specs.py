@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import HTTPException
@@ -14,6 +15,7 @@ from lorasmith.generation.faces import random_seed
 from lorasmith.generation.spec import GREATEST_SEED, LEAST_SIDE, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError
+from lorasmith.server.input_files import RequestInputs
 from lorasmith.server.inputs import decode_base64, keep_image, keep_input, open_bytes
 from lorasmith.server.service import Service
 from lorasmith.server.webui.bodies import Drawing, Img2Img, Options, Txt2Img
@@ -24,8 +26,9 @@ SAMPLER_ALIASES: Mapping[str, str] = {"euler_a": "Euler a", "k_euler_a": "Euler 
 _BEFORE_CURVE = re.compile(r"^(.*\S)\s+(Karras|Exponential|SGM Uniform)$", re.IGNORECASE)
 
 
-def specs_of(service: Service, body: Txt2Img | Img2Img) -> list[PictureSpec]:
-    """One checked spec a picture. Raises FieldError, HTTPException, PromptError, RefusedError."""
+def specs_of(service: Service, inputs: RequestInputs, body: Txt2Img | Img2Img) -> list[PictureSpec]:
+    """One checked spec a picture; pictures to start from are kept. Raises FieldError, HTTPException, PromptError,
+    RefusedError."""
     count = body.batch_size * body.n_iter
     service.admission.check_count(count, "batch_size")
     if body.script_name:
@@ -37,7 +40,7 @@ def specs_of(service: Service, body: Txt2Img | Img2Img) -> list[PictureSpec]:
     seed = random_seed() if body.seed < 0 else body.seed
     subseed = random_seed() if body.subseed < 0 else body.subseed
     varied = body.subseed_strength > 0
-    starts = _starts(service, body) if isinstance(body, Img2Img) else [None]
+    unnamed = _start_of(body) if isinstance(body, Img2Img) else None
     hires = _hires(body) if isinstance(body, Txt2Img) and body.enable_hr else None
     specs = [
         PictureSpec(
@@ -56,7 +59,7 @@ def specs_of(service: Service, body: Txt2Img | Img2Img) -> list[PictureSpec]:
             eta=_eta(sampler, body.eta),
             variation=Variation((subseed + index) % (GREATEST_SEED + 1), body.subseed_strength) if varied else None,
             hires=hires,
-            init=starts[index % len(starts)],
+            init=unnamed,
             base=base.name,
         )
         for index in range(count)
@@ -67,7 +70,10 @@ def specs_of(service: Service, body: Txt2Img | Img2Img) -> list[PictureSpec]:
     except FieldError as error:
         where = error.where and their_name(error.where, rows)
         raise FieldError(error.message, where=where, hint=error.hint) from None
-    return specs
+    if unnamed is None or not isinstance(body, Img2Img):
+        return specs
+    starts = _named(service, inputs, body, unnamed)
+    return [replace(spec, init=starts[index % len(starts)]) for index, spec in enumerate(specs)]
 
 
 def _settings(service: Service, body: Drawing) -> tuple[BaseEntry, int, Any]:
@@ -157,17 +163,22 @@ def _whole_side(value: int, where: str) -> int | None:
     return value // 8 * 8
 
 
-def _starts(service: Service, body: Img2Img) -> list[StoredInit]:
+def _start_of(body: Img2Img) -> StoredInit:
+    """How a picture is drawn over another one, which has no name yet."""
+    resize: Any = RESIZES[body.resize_mode]
+    return StoredInit(image="", strength=body.denoising_strength, resize=resize)
+
+
+def _named(service: Service, inputs: RequestInputs, body: Img2Img, unnamed: StoredInit) -> list[StoredInit]:
+    """The pictures that the client sent, kept."""
     pixels = service.limits.pixels
-    if len(body.init_images) > service.limits.pictures:
-        raise FieldError(f"{len(body.init_images)} pictures.", where="init_images")
+    service.admission.check_count(len(body.init_images), "init_images")
     mask = None
     if body.mask:
         from PIL import ImageFilter, ImageOps
 
         grey = open_bytes(decode_base64(body.mask, "mask"), "mask", pixels).convert("L")
         grey = ImageOps.invert(grey) if body.inpainting_mask_invert else grey
-        mask = keep_image(service.store, grey.filter(ImageFilter.GaussianBlur(body.mask_blur)))
-    images = [keep_input(service.store, text, "init_images", pixels) for text in body.init_images]
-    resize: Any = RESIZES[body.resize_mode]
-    return [StoredInit(image=image, mask=mask, strength=body.denoising_strength, resize=resize) for image in images]
+        mask = keep_image(inputs, grey.filter(ImageFilter.GaussianBlur(body.mask_blur)))
+    images = [keep_input(inputs, text, "init_images", pixels) for text in body.init_images]
+    return [replace(unnamed, image=image, mask=mask) for image in images]
