@@ -15,7 +15,7 @@ from lorasmith.bases.checkpoint import empty_models, part_sources
 from lorasmith.bases.families import find_family
 from lorasmith.bases.families.evidence import TextStructure
 from lorasmith.bases.families.family import Structure
-from lorasmith.bases.original import Source
+from lorasmith.bases.families.original import Source
 
 CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
 SDXL_CLIP, SDXL_OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."

@@ -1,1 +1,1 @@
-"""Base models as parts: denoiser, text encoders, VAE and tokenizers of the families sd1, sd2 and sdxl."""
+"""Base models as parts: denoiser, text encoders, VAE and tokenizers of each family."""

@@ -17,8 +17,8 @@ from lorasmith.bases.clip import SIZE, clip_tokenizer
 from lorasmith.bases.compressed import compress, compressible_layers, turn_compressed
 from lorasmith.bases.families.evidence import Prediction
 from lorasmith.bases.families.family import Parts, Structure
+from lorasmith.bases.families.original import Source, vae_sources
 from lorasmith.bases.library_logs import quiet_libraries
-from lorasmith.bases.original import Source, vae_sources
 from lorasmith.bases.precision import Weights
 from lorasmith.container import Header
 from lorasmith.errors import BaseError

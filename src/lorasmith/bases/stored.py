@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lorasmith.bases.detection import base_name, detect, find_base
 from lorasmith.bases.families.family import Family, Structure
-from lorasmith.bases.original import Source
+from lorasmith.bases.families.original import Source
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.container import Header, read_container
 from lorasmith.errors import BaseError

@@ -25,9 +25,9 @@ from typing import IO, Any, ClassVar
 from lorasmith.errors import LorasmithError, Stopped, UsageError
 from lorasmith.events import Event, Note, Progress, Work
 from lorasmith.jobs.queue import Job, JobQueue
-from lorasmith.locking import lock_file
 from lorasmith.project import safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
+from lorasmith.storage.locks import HeldError, hold
 
 _PYTHON = sys.executable
 _LOOK_SECONDS = 0.5
@@ -105,7 +105,7 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
 
 
 def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
-    """A job from its start to its end, which is told: done, failed or cancelled."""
+    """A job from its start to its end, which it gives: done, failed or cancelled."""
     yield JobChanged(job.id, "running", job.project)
     yield Note(f"job {job.id}: {job.project}")
     run = Path(job.run)
@@ -141,7 +141,7 @@ def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
 
 
 def _follow(queue: JobQueue, job: Job, child: subprocess.Popen[bytes], log: IO[bytes]) -> Iterator[Event]:
-    """Log what a child says, tell how far it is, and end it when it shall."""
+    """Log what a child says, report how far it is, and end it when it shall."""
     assert child.stdout is not None
     lines: SimpleQueue[bytes | None] = SimpleQueue()
     threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
@@ -194,8 +194,8 @@ def _judge(code: int, words: str, state: str) -> tuple[str, str]:
     for line in reversed(words.splitlines()):
         error = _read_event(line.encode()).get("error")
         if isinstance(error, dict):
-            told = [error.get("message"), error.get("hint")]
-            return "failed", " ".join(str(part) for part in told if part)
+            words_of_error = [error.get("message"), error.get("hint")]
+            return "failed", " ".join(str(part) for part in words_of_error if part)
     return "failed", (words.strip().splitlines() or [f"exit code {code}."])[-1]
 
 
@@ -217,17 +217,14 @@ def _environment(device: str) -> Mapping[str, str]:
 @contextmanager
 def _hold(file: Path, device: str) -> Iterator[int]:
     """Hold the device's lock; its descriptor. Raises BusyError."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        lock_file(descriptor)
-    except OSError:
-        os.close(descriptor)
+        lock = hold(file)
+    except HeldError as fault:
+        who = f" ({fault.whose})" if fault.process else ""
         raise BusyError(
-            f"the device {device} has a worker already, or a job that ends itself now.",
+            f"the device {device} has a worker already{who}, or a job that ends itself now.",
             where=file,
             remedy=Sentence("Wait a moment, or name another device with ", Give("device"), "."),
         ) from None
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with lock:
+        yield lock.fileno()

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from lorasmith.errors import StorageError
-from lorasmith.project import write_file
 from lorasmith.server.store import Store
+from lorasmith.storage.files import write_file
 
 _LOG = logging.getLogger("lorasmith.server")
 
@@ -76,6 +76,8 @@ class RequestInputs:
     def __init__(self, files: InputFiles) -> None:
         self._files = files
         self.names: list[str] = []
+        self.known: dict[str, str] = {}
+        """The names of what was sent, by its text: a batch may send one picture for all."""
 
     def keep(self, data: bytes) -> str:
         """Keep a picture's file; gives its name. Raises StorageError."""

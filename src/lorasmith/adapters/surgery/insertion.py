@@ -19,11 +19,11 @@ from torch import Tensor
 from lorasmith.adapters.adapter import Adapter, fit_adapter
 from lorasmith.adapters.container import pack_header
 from lorasmith.adapters.surgery.blocks import block_strength
-from lorasmith.bases.original import Source
+from lorasmith.bases.families.original import Source
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError, StorageError
 from lorasmith.events import Progress, Work, eta
-from lorasmith.project import replacing
+from lorasmith.storage.files import replacing
 
 Strength = float | Mapping[str, float]
 # Recorded hashes are those of the weights before.

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from lorasmith.bases.families.original import Source
     from lorasmith.bases.framing import Framing
-    from lorasmith.bases.original import Source
     from lorasmith.bases.precision import Weights
     from lorasmith.bases.text.context import Context
     from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
@@ -287,7 +287,7 @@ class Family(ABC):
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         """Where the weights of a part lie in a single file, by their keys in the part's model."""
-        from lorasmith.bases.original import Source
+        from lorasmith.bases.families.original import Source
 
         del structure, owner
         return {key: Source(key) for key in keys}

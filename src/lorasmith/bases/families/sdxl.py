@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.evidence import Evidence, Prediction
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, Structure, TextPart
+from lorasmith.bases.families.original import UNET
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import SUPPORTED, StoredText
 from lorasmith.bases.families.stable_diffusion import StableDiffusion, layout
-from lorasmith.bases.original import UNET
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import yaml
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, Shapes, TextStructure
-from lorasmith.bases.foreign import foreign
-from lorasmith.bases.original import UNET, VAE
+from lorasmith.bases.families.foreign import foreign
+from lorasmith.bases.families.original import UNET, VAE
 from lorasmith.container import Header
 from lorasmith.errors import BaseError
 

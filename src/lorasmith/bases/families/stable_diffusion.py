@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config
 from lorasmith.bases.families.family import Family, Models, Parts, Structure
+from lorasmith.bases.families.original import UNET, Source, text_sources, unet_sources
 from lorasmith.bases.families.single_file import (
     SUPPORTED,
     StoredText,
@@ -20,7 +21,6 @@ from lorasmith.bases.families.single_file import (
     vae_config,
 )
 from lorasmith.bases.families.unet_layers import norm_targets, text_targets, unet_targets
-from lorasmith.bases.original import UNET, Source, text_sources, unet_sources
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import BaseError
 

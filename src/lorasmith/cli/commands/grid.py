@@ -12,7 +12,9 @@ from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.spec_options import spec_option
 from lorasmith.face.grids import DEFAULT_STRENGTHS, GRIDS
+from lorasmith.generation.defaults import default_of
 
 #: Longer work is asked about first, where somebody can answer.
 ASKED_FROM = 300.0
@@ -47,12 +49,12 @@ def draw(
     ] = None,
     precision: PrecisionOption = "auto",
     weights: WeightsOption = "full",
-    seed: Annotated[int, typer.Option(help="The same in every cell.")] = 0,
-    steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
-    cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
-    sampler: Annotated[str, typer.Option(help="By its A1111 name.")] = "DDIM",
+    seed: Annotated[int, spec_option("seed", "grid", "The same in every cell.")] = default_of("seed", "grid"),
+    steps: Annotated[int, spec_option("steps")] = default_of("steps"),
+    cfg: Annotated[float | None, spec_option("cfg")] = default_of("cfg"),
+    sampler: Annotated[str, spec_option("sampler")] = default_of("sampler"),
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Of a cell, in pixels.")] = None,
-    negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
+    negative: Annotated[str, spec_option("negative")] = default_of("negative"),
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of a picture: hires.scale=2."),

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.errors import LorasmithError, RefusedError
 from lorasmith.events import Event, Note, Progress, Work, eta
+from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.checks import settle
 from lorasmith.generation.grids.axes import STILL, Axis, Draft
 from lorasmith.generation.pictures import Picture, read_picture, save_picture
@@ -189,7 +190,7 @@ def batches_of(wanted: Sequence[Wanted], pipeline: Pipeline) -> Iterator[list[Wa
     """Pictures of one base that go through the denoiser together, a batch at a time."""
     groups: dict[tuple[object, ...], list[Wanted]] = {}
     for each in wanted:
-        groups.setdefault(settle(each.spec, pipeline.base).company, []).append(each)
+        groups.setdefault(settle(each.spec, facts_of(pipeline.base)).company, []).append(each)
     size = pipeline.batch_size
     for group in groups.values():
         for start in range(0, len(group), size):
@@ -240,7 +241,7 @@ class _Clerk:
     def _check(self, spec: PictureSpec, label: str, origin: Expansion | None) -> Wanted | str:
         try:
             self.pipeline.check(spec)
-            settled = settle(spec, self.pipeline.base)
+            settled = settle(spec, facts_of(self.pipeline.base))
             key = picture_key(settled, self.pipeline.base.content_hash, self._hash)
         except RefusedError:
             raise

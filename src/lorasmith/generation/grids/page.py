@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from lorasmith.templates import render
+
 MARKS = ("keep", "reject", "favourite")
-_SLOT = "/*DATA*/"
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,7 @@ def draw_page(
         "size": list(size),
         "cells": [asdict(cell) for cell in cells],
     }
-    # NOTE: in a script element only "<" can end it or open a comment.
-    text = json.dumps(data).replace("<", "\\u003c")
-    return files("lorasmith.generation.grids").joinpath("viewer.html").read_text("utf-8").replace(_SLOT, text)
+    return render("grid.html", data=data)
 
 
 def address(path: Path, page: Path, embed: bool) -> str:

@@ -27,9 +27,9 @@ from lorasmith.generation.grids.page import Shown, Side, address, draw_page
 from lorasmith.generation.grids.streaming import write_png
 from lorasmith.generation.pictures import INFOTEXT_KEY
 from lorasmith.generation.sheets import Table, plan_table, shown_size
-from lorasmith.generation.spec import PictureSpec
-from lorasmith.project import write_file
+from lorasmith.generation.spec import PARAMETERS, PictureSpec
 from lorasmith.remedies import Give
+from lorasmith.storage.files import write_file
 
 RECORD = "grid.json"
 PAGE = "index.html"
@@ -87,12 +87,15 @@ def publish(grid: Grid, *, title: str | None = None, full_size: bool = False, em
     return Published(record, page, tuple(sheets), scale)
 
 
+_TOLD_APART = frozenset({"prompt", "negative", "seed", "steps", "sampler", "cfg", "width", "height", "base"})
+
+
 def tell_settings(specs: Iterable[PictureSpec]) -> str:
     """In a line what all specs share: seed, steps, sampler, guidance, size and the rest that is not as usual."""
     known = list(specs)
     if not known:
         return ""
-    one, usual = known[0], PictureSpec("")
+    one = known[0]
 
     def same(field: str) -> bool:
         return all(getattr(other, field) == getattr(one, field) for other in known)
@@ -108,9 +111,11 @@ def tell_settings(specs: Iterable[PictureSpec]) -> str:
         told.append(f"cfg {one.cfg:g}")
     if same("width") and same("height"):
         told.append(f"{one.width}x{one.height}")
-    for field, word in (("schedule", "schedule"), ("clip_skip", "clip skip"), ("emphasis", "emphasis"), ("eta", "eta")):
-        if same(field) and getattr(one, field) != getattr(usual, field):
-            told.append(f"{word} {getattr(one, field)}")
+    for field, parameter in PARAMETERS.items():
+        if field in _TOLD_APART or "." in field or not same(field) or getattr(one, field) == parameter.default:
+            continue
+        value = "" if parameter.kind == "boolean" else f" {getattr(one, field)}"
+        told.append(f"{field.replace('_', ' ')}{value}")
     if same("hires") and one.hires is not None:
         told.append("second pass")
     if same("negative") and one.negative:

@@ -12,8 +12,8 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from lorasmith.generation.spec import PictureSpec
+from lorasmith.server.dependencies import TheClient, TheInputs, TheService
 from lorasmith.server.jobs import JobPolicy, new_job
-from lorasmith.server.native import TheClient, TheInputs, TheService
 from lorasmith.server.service import Service
 from lorasmith.server.states import FINAL
 from lorasmith.server.webui.answers import answer, png_base64

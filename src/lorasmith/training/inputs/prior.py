@@ -19,8 +19,8 @@ from lorasmith.diffusion.noise import key_number
 from lorasmith.events import Work
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.project import write_file
 from lorasmith.recipe.buckets import Size
+from lorasmith.storage.files import write_file
 from lorasmith.training.inputs.latents import encode_alone, to_pixels
 from lorasmith.training.inputs.preservation import PriorPictures
 
@@ -56,7 +56,12 @@ def _draw_latents(base: Base, prompts: Sequence[str], size: Size, steps: int, se
         for number, prompt in enumerate(prompts)
     ]  # fmt: skip
     pictures = yield from pipeline.draw(specs)
-    return torch.stack([encode_alone(base, to_pixels(picture.image)) for picture in pictures])
+    return torch.stack(
+        [
+            encode_alone(base, to_pixels(picture.image), f'a picture drawn for "{prompt}"')
+            for picture, prompt in zip(pictures, prompts, strict=True)
+        ]
+    )
 
 
 def _read_kept(file: Path) -> Tensor | None:

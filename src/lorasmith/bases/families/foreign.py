@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lorasmith.bases.families.evidence import Evidence
-from lorasmith.bases.original import UNET, VAE
+from lorasmith.bases.families.original import UNET, VAE
 from lorasmith.errors import BaseError
 
 _WHOLE = "Give the whole checkpoint, or the model's diffusers folder."
