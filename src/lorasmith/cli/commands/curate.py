@@ -140,7 +140,7 @@ def crop(
 
     Example: lorasmith curate crop my-lora 12.jpg --box 40,0,600,800
     """
-    from lorasmith.dataset.making import check_box
+    from lorasmith.dataset.derive import check_box
 
     if (box is None) != reset or (box is not None and len(box) != 1):
         raise UsageError("say which part.", hint="Give one --box X,Y,W,H, or --reset for the whole.")
@@ -389,7 +389,7 @@ def alter(
 
     Example: lorasmith curate alter my-lora 01.png --operation grayscale --operation crop --count 2
     """
-    from lorasmith.dataset.making import alter_images, check_operations, replace_clones
+    from lorasmith.dataset.derive import alter_images, check_operations, replace_clones
 
     if clones == bool(images):
         raise UsageError("say which images.", hint="Name them, or give --replace-clones alone.")
@@ -417,7 +417,7 @@ def collage(
 
     Example: lorasmith curate collage my-lora anna.png ben.png --layout side
     """
-    from lorasmith.dataset.making import combine
+    from lorasmith.dataset.derive import combine
     from lorasmith.images.collage import LAYOUTS, Layout
     from lorasmith.tags.refusal import refuse
 
@@ -454,7 +454,7 @@ def cut(
 
     Example: lorasmith curate cut my-lora only.png --box 210,40,180,180 --as head --box 200,40,260,600 --as body
     """
-    from lorasmith.dataset.making import cut_up
+    from lorasmith.dataset.derive import cut_up
     from lorasmith.images.crops import Part
 
     boxes, given = [_read_box(text) for text in box or []], [_label(name) for name in names or []]
@@ -489,8 +489,8 @@ def adopt(
 
     Example: lorasmith curate adopt my-lora out/keepers
     """
-    from lorasmith.dataset.making import adopt as take
-    from lorasmith.dataset.making import read_drawings
+    from lorasmith.dataset.derive import adopt as take
+    from lorasmith.dataset.derive import read_drawings
     from lorasmith.project import open_project
     from lorasmith.tags.refusal import refuse
 
@@ -510,7 +510,7 @@ def adopt(
 
 def _say_round(opened: Project, round_number: int) -> None:
     """How far the next round's dataset is."""
-    from lorasmith.dataset.making import SECOND_ROUND
+    from lorasmith.dataset.derive import SECOND_ROUND
     from lorasmith.dataset.reading import read_dataset
 
     count, (fewest, most) = len(show(read_dataset(opened), True).items), SECOND_ROUND

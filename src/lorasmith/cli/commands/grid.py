@@ -100,16 +100,21 @@ def draw(
         as_json,
     )
     order, open_pipeline = ordered.order, ordered.open_pipeline
-    told = show(measure_cost(order, open_pipeline), as_json) if not yes or cost else count_cost(order)
+    estimate = show(measure_cost(order, open_pipeline), as_json) if not yes or cost else count_cost(order)
     if cost:
         if as_json:
-            print_json({"cost": told})
+            print_json({"cost": estimate})
         else:
-            say(str(told))
+            say(str(estimate))
         return
     if not as_json:
-        say(str(told))
-        if not yes and (told.seconds or 0) >= ASKED_FROM and sys.stdin.isatty() and not typer.confirm("Draw it?", True):
+        say(str(estimate))
+        if (
+            not yes
+            and (estimate.seconds or 0) >= ASKED_FROM
+            and sys.stdin.isatty()
+            and not typer.confirm("Draw it?", True)
+        ):
             return
     grid, published = show(draw_grid(ordered, title=title, full_size=full_size, embed=embed), as_json)
     cells = [_cell(cell, ordered.paged) for cell in grid.cells]
@@ -141,9 +146,9 @@ def pick(
     from lorasmith.generation.grids.marks import copy_kept, find_folder, read_marks
     from lorasmith.generation.grids.publishing import RECORD
 
-    told = read_marks(marks)
-    folder = grid or find_folder(told, [GRIDS, Path()], RECORD)
-    copies = copy_kept(told, folder, RECORD, out or folder / "kept")
+    marked = read_marks(marks)
+    folder = grid or find_folder(marked, [GRIDS, Path()], RECORD)
+    copies = copy_kept(marked, folder, RECORD, out or folder / "kept")
     if as_json:
         print_json({"grid": folder, "pictures": [{"from": source, "path": target} for source, target in copies]})
         return
@@ -155,6 +160,6 @@ def pick(
 
 def _cell(cell: Any, paged: bool) -> dict[str, Any]:
     x, y, z = (label.replace("\n", " ") for label in (cell.x, cell.y, cell.z))
-    told: dict[str, Any] = {"x": x, "y": y, "z": z if paged else None}
-    told["path" if cell.path else "error"] = cell.path or cell.error
-    return told
+    shown: dict[str, Any] = {"x": x, "y": y, "z": z if paged else None}
+    shown["path" if cell.path else "error"] = cell.path or cell.error
+    return shown

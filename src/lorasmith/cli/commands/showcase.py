@@ -126,10 +126,10 @@ def mark(
     from lorasmith.generation.grids.marks import read_marks, read_record
 
     if marks is not None:
-        told = read_marks(marks)
-        if read_record(folder / RECORD).get("id") != told.of:
+        given = read_marks(marks)
+        if read_record(folder / RECORD).get("id") != given.of:
             raise UsageError("are marks of another showcase.", where=marks)
-        write_marks(folder, told.marks)
+        write_marks(folder, given.marks)
     mark_pictures(folder, _numbers("--keep", keep), _numbers("--reject", reject), _numbers("--clear", clear))
     sheet, page = publish_showcase(folder)
     judged = judge(folder)
@@ -155,10 +155,10 @@ def _document(folder: Path, sheet: Path, page: Path, judged: Judged) -> dict[str
     marks = read_all_marks(folder)
     pictures = []
     for picture in read_record(folder / RECORD)["pictures"]:
-        told = {**picture, "mark": marks.get(picture.get("key"))}
+        shown = {**picture, "mark": marks.get(picture.get("key"))}
         if "path" in picture:
-            told["path"] = folder / picture["path"]
-        pictures.append(told)
+            shown["path"] = folder / picture["path"]
+        pictures.append(shown)
     return {"showcase": folder, "sheet": sheet, "viewer": page, "pictures": pictures, **judged.as_json()}
 
 

@@ -16,7 +16,7 @@ MARKS = ("keep", "reject", "favourite")
 
 @dataclass(frozen=True)
 class Shown:
-    """A cell as the page shows it: `path` is relative to the page, or a data address; `told` all about it."""
+    """A cell as the page shows it: `path` is relative to the page, or a data address; `infotext` all about it."""
 
     x: str
     y: str
@@ -24,12 +24,12 @@ class Shown:
     key: str | None
     path: str | None
     error: str | None
-    told: str = ""
+    infotext: str = ""
     mark: str | None = None
 
 
 @dataclass(frozen=True)
-class Side:
+class PageAxis:
     """An axis by its title and labels; of no axis one empty label."""
 
     title: str
@@ -41,15 +41,15 @@ def draw_page(
     identity: str,
     title: str,
     note: str,
-    sides: tuple[Side, Side, Side],
+    axes: tuple[PageAxis, PageAxis, PageAxis],
     size: tuple[int, int],
     cells: Sequence[Shown],
 ) -> str:
-    """The page as HTML; `sides` are x, y and z, `cells` stand x first, and `size` is that of most pictures.
+    """The page as HTML; `axes` are x, y and z, `cells` stand x first, and `size` is that of most pictures.
 
     `identity` is what marks are kept under in the browser and named by when they are downloaded.
     """
-    x, y, z = sides
+    x, y, z = axes
     data = {
         "kind": kind,
         "id": identity,

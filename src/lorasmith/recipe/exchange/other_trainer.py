@@ -23,7 +23,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Trainer:
+class OtherTrainer:
     """Another trainer: its `name`, and what its files are called to people.
 
     `recognises`: is this document one of its recipes? `read` makes values of `[recipe]` of it; `write` gives a file's
