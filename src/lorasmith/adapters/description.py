@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.files import load_adapter, read_tensors
+from lorasmith.adapters.files import adapter_files, load_adapter, read_tensors
 from lorasmith.adapters.header import HashReport, check_hashes
 from lorasmith.adapters.spelling.names import origin_of
 
@@ -22,6 +22,7 @@ class Description:
     when nothing tells."""
 
     path: Path
+    bytes: int
     adapter: Adapter
     keys: int
     dtype: str
@@ -34,7 +35,7 @@ class Description:
         return self.adapter.metadata.get("modelspec.trigger_phrase", "")
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-ready; `hashes.ok` is null when the header records none that can be checked, `hashes.kind` says which."""
+        """JSON-ready; `hashes.ok` is null when none that can be checked is recorded, `hashes.kind` says which."""
         adapter = self.adapter
         return {
             "path": str(self.path),
@@ -52,7 +53,7 @@ class Description:
             },
             "keys": self.keys,
             "dtype": self.dtype,
-            "bytes": self.path.stat().st_size,
+            "bytes": self.bytes,
             "hashes": {"ok": self.hashes.ok, "kind": self.hashes.kind, **self.hashes.computed},
             "embeddings": sorted({key.split(".")[1] for key in adapter.embeddings}),
             "skipped": sorted(adapter.skipped),
@@ -61,18 +62,21 @@ class Description:
 
 
 def describe(path: Path | str, skip_unknown: bool = False) -> Description:
-    """Read a file whole and describe it. Raises AdapterError when it is not a sound adapter, or, without `skip_unknown`,
-    has keys that cannot be used."""
-    file = Path(path)
-    adapter = load_adapter(file, skip_unknown)
-    tensors = read_tensors(file)
+    """Read a file whole and describe it. Raises AdapterError when it is not a sound adapter, or, without
+    `skip_unknown`, has keys that cannot be used."""
+    whole = Path(path)
+    adapter = load_adapter(whole, skip_unknown)
+    files = adapter_files(whole)
+    parts = [read_tensors(file) for file in files]
+    tensors = [tensor for part in parts for tensor in part.values()]
     return Description(
-        path=file,
+        path=whole,
+        bytes=sum(file.stat().st_size for file in files),
         adapter=adapter,
         keys=len(tensors),
-        dtype=Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()).most_common(1)[0][0],
+        dtype=Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors).most_common(1)[0][0],
         family=origin_of(adapter).name,
-        hashes=check_hashes(tensors, adapter.metadata),
+        hashes=check_hashes(parts[0], adapter.metadata) if len(parts) == 1 else HashReport({}, {}),
         tags=_tags(adapter),
     )
 

@@ -22,7 +22,7 @@ from lorasmith.adapters.spelling.names import with_own_names
 from lorasmith.adapters.spelling.peft import MODEL
 from lorasmith.adapters.spelling.reading import SpeltLayer, read_spelling, unknown_keys
 from lorasmith.errors import AdapterError
-from lorasmith.project import write_file
+from lorasmith.storage.files import write_file
 
 __all__ = ["addnet_hash", "load_adapter", "read_header", "read_tensors", "save_adapter"]
 
@@ -52,23 +52,21 @@ def save_adapter(path: Path | str, adapter: Adapter, dtype: torch.dtype = torch.
 
 
 def load_adapter(path: Path | str, skip_unknown: bool = False) -> Adapter:
-    """Read an adapter in any tool's spelling: a file, or a folder that PEFT wrote (with one adapter, or with one for each
-    part of the model); factors in fp32.
+    """Read an adapter in any tool's spelling: a file, or a folder that PEFT wrote (with one adapter, or with one for
+    each part of the model); factors in fp32.
 
     Layers have their family's own names where the file tells its family, else the file's, which the bank fits to a
-    base. With `skip_unknown` what cannot be used is left out and named in `skipped`. Raises AdapterError for a pickle, a
-    file cut short, a key that no algorithm takes, contradicting shapes, NaN.
+    base. With `skip_unknown` what cannot be used is left out and named in `skipped`. Raises AdapterError for a pickle,
+    a file cut short, a key that no algorithm takes, contradicting shapes, NaN.
     """
     whole = Path(path)
-    parts = [_load_one(file, skip_unknown) for file in _files(whole)]
+    parts = [_load_one(file, skip_unknown) for file in adapter_files(whole)]
     adapter = parts[0]
     for more in parts[1:]:
         both = adapter.layers.keys() & more.layers.keys()
         if both:
             raise AdapterError(f"names the layer {min(both)} twice, in two files.", where=whole)
-        adapter = replace(
-            adapter, layers={**adapter.layers, **more.layers}, skipped=(*adapter.skipped, *more.skipped)
-        )
+        adapter = replace(adapter, layers={**adapter.layers, **more.layers}, skipped=(*adapter.skipped, *more.skipped))
     return with_own_names(replace(adapter, name=whole.name if whole.is_dir() else whole.stem))
 
 
@@ -99,7 +97,7 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     return loaded
 
 
-def _files(path: Path) -> list[Path]:
+def adapter_files(path: Path) -> list[Path]:
     """The file itself; of a folder PEFT's own, else that of each part."""
     if not path.is_dir():
         return [path]

@@ -53,8 +53,8 @@ _TEXT_ATTENTION = re.compile(r"_self_attn_to_(q|k|v|out)(?:_0)?$")
 
 @dataclass(frozen=True)
 class Key:
-    """A key taken apart: the layer's name under kohya's prefix, `suffix` as above, and the dotted path that the file has
-    inside the part `owner` of the model ("" where it says none)."""
+    """A key taken apart: the layer's name under kohya's prefix, what the tensor is, and the dotted path that the file
+    has inside the part `owner` of the model ("" where it says none)."""
 
     layer: str
     suffix: str
@@ -63,8 +63,8 @@ class Key:
 
 
 def read_key(key: str, bare_text: str = "lora_te_") -> Key | None:
-    """A key taken apart; None when it is in no spelling. `bare_text` is how kohya's names of the text encoder begin whose
-    layers are named without a word of it."""
+    """A key taken apart; None when it is in no spelling. `bare_text` is how kohya's names of the text encoder begin
+    whose layers are named without a word of it."""
     for ending, tail, suffix in _ENDINGS:
         found = ending.search(key)
         if found is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -82,9 +81,7 @@ def contradicts(adapter: Adapter, family: Family) -> bool:
     )
 
 
-def _contradicts(
-    target: TargetLayer, factors: LayerFactors, text_width: int | None, widths: Mapping[str, int]
-) -> bool:
+def _contradicts(target: TargetLayer, factors: LayerFactors, text_width: int | None, widths: Mapping[str, int]) -> bool:
     extent = factors.extent
     if factors.on_norms or len(extent) < 2:
         return False
@@ -148,9 +145,7 @@ def _with_one_text_prefix(adapters: list[Adapter]) -> list[Adapter]:
         found = next((each for each in FIRST_TEXTS if name.startswith(each)), None)
         return name if found is None else f"{start}{name.removeprefix(found)}"
 
-    return [
-        replace(each, layers={own(name): factors for name, factors in each.layers.items()}) for each in adapters
-    ]
+    return [replace(each, layers={own(name): factors for name, factors in each.layers.items()}) for each in adapters]
 
 
 def _has_own_names(adapter: Adapter, family: Family) -> bool:
@@ -180,5 +175,5 @@ def _header_word(metadata: Mapping[str, str]) -> str:
 
 def _architecture(family: Family) -> str:
     """How modelspec's word for the family begins."""
-    words = [family.header_facts(prediction).architecture.split("/")[0] for prediction in (None, "v_prediction")]
-    return os.path.commonprefix(words).rstrip("-")
+    one, other = (family.header_facts(each).architecture.split("/")[0] for each in (None, "v_prediction"))
+    return one[: next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))].rstrip("-")

@@ -21,7 +21,7 @@ from lorasmith.adapters.spelling.keys import (
     Key,
     read_key,
 )
-from lorasmith.adapters.spelling.peft import NEUMANN_TERMS, PeftConfig, read_peft_config
+from lorasmith.adapters.spelling.peft import PeftConfig, read_peft_config
 from lorasmith.bases.families import FAMILIES
 from lorasmith.errors import AdapterError
 from lorasmith.remedies import Give, Sentence
@@ -41,8 +41,8 @@ class SpeltLayer:
 
 @dataclass(frozen=True)
 class SpeltFile:
-    """An adapter file's layers under kohya's prefixes (`keys.read_key`), the embeddings in it by their keys, and the keys
-    that no spelling has."""
+    """An adapter file's layers under kohya's prefixes (`keys.read_key`), the embeddings in it by their keys, and the
+    keys that no spelling has."""
 
     layers: Mapping[str, SpeltLayer]
     embeddings: Mapping[str, Tensor]
@@ -138,9 +138,8 @@ def _settle_rotation(tensors: dict[str, Tensor], at: Key, config: PeftConfig) ->
         norm = R.norm(dim=1, keepdim=True) * math.sqrt(2)
         R = torch.where(norm > most, R * (most / norm.clamp_min(1e-30)), R)
     tensors[ROTATION] = R
-    terms = config.terms(at.owner)
-    if terms != NEUMANN_TERMS:
-        tensors.setdefault(TERMS, torch.tensor(float(terms)))
+    if config.table:
+        tensors.setdefault(TERMS, torch.tensor(float(config.terms(at.owner))))
 
 
 def block_side(elements: int) -> int:
@@ -150,8 +149,8 @@ def block_side(elements: int) -> int:
 
 
 def _bare_text(tensors: Mapping[str, Tensor], config: PeftConfig, where: object) -> str:
-    """How kohya's names of the text encoder begin that a file is for which names no part of the model: by its folder, by
-    the class of the model, by the width of its layers; else the first."""
+    """How kohya's names of the text encoder begin that a file is for which names no part of the model: by its folder,
+    by the class of the model, by the width of its layers; else the first."""
     parts = {part.owner: f"{part.prefix}_" for family in FAMILIES.values() for part in family.text[1:]}
     folder = where.parent.name if isinstance(where, Path) else ""
     if folder in parts:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.names import family_of_adapter, match_names, public_layers
 from lorasmith.adapters.surgery.blocks import block_strength
@@ -16,6 +17,10 @@ from lorasmith.adapters.surgery.products import WHOLE, Cut, as_lora, as_product,
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
+
+
+OPERATION = "lorasmith.operation"
+"""The metadata field that says how a file was made of others; its ranks are its own, no recipe's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +48,9 @@ def merge(
     base: Base | None = None,
 ) -> Operation:
     """One LoRA that acts as the adapters together with these strengths; a strength may be a table of blocks, see
-    `block_strength`. Layers at strength 0 are left out. Two spellings of a layer are one layer. Raises AdapterError, also
-    for adapters of different families."""
-    adapters = (
-        match_names(list(adapters)) if base is None else [fit_adapter(adapter, base) for adapter in adapters]
-    )
+    `block_strength`. Layers at strength 0 are left out. Two spellings of a layer are one layer. Raises AdapterError,
+    also for adapters of different families."""
+    adapters = match_names(list(adapters)) if base is None else [fit_adapter(adapter, base) for adapter in adapters]
     known = _layers(adapters, base)
     layers: dict[str, LayerFactors] = {}
     errors: dict[str, float] = {}
@@ -84,6 +87,7 @@ def merge(
         "ss_network_dim": str(result.rank),
         "ss_network_alpha": str(result.alpha),
         "ss_network_args": "{}",
+        OPERATION: "merged" if len(adapters) > 1 else "converted",
     }
     return Operation(replace(result, metadata=metadata | told), math.sqrt(lost / whole) if whole else 0.0, errors)
 

@@ -22,16 +22,16 @@ from lorasmith.bases.families.family import Family
 from lorasmith.bases.stored import open_stored
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
-from lorasmith.project import refuse_existing, write_file
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import refuse_existing, write_file
 
 Spelling = Literal["kohya", "diffusers", "peft"]
 
 
 def respell(
     file: Path, out: Path, to: Spelling, base: str | None = None, skip_unknown: bool = False
-) -> list[Path]:
-    """Write the adapter anew with other names, in half precision; gives the files written.
+) -> tuple[list[Path], tuple[str, ...]]:
+    """Write the adapter anew with other names, in half precision; gives the files written, and what was left out.
 
     "peft" makes a folder: one adapter for each part, since PEFT knows parts only. Without `base` the names are those
     of the family's public models. Raises AdapterError for what the other spelling cannot hold, StorageError where
@@ -43,17 +43,17 @@ def respell(
     fitted = fit_names(adapter, family, layers)
     adapter = replace(adapter, skipped=(*adapter.skipped, *(_left_out(adapter, fitted))))
     if to == "kohya":
-        return [save_adapter(out, replace(adapter, layers=fitted))]
+        return [save_adapter(out, replace(adapter, layers=fitted))], adapter.skipped
     tensors = {key: each.half().contiguous() for key, each in to_diffusers_keys(adapter, family, layers).items()}
     metadata = {"format": "pt"} | ({SKIPPED: json.dumps(sorted(adapter.skipped))} if adapter.skipped else {})
     if to == "diffusers":
         embeddings = {key: each.half().contiguous() for key, each in adapter.embeddings.items()}
-        return [_write(out, tensors | embeddings, metadata)]
+        return [_write(out, tensors | embeddings, metadata)], adapter.skipped
     written = []
     for owner, (own, config) in split_for_peft(tensors).items():
         written.append(_write(out / owner / MODEL, own, metadata))
         written.append(write_file(out / owner / CONFIG, json.dumps(config, indent=2)))
-    return written
+    return written, adapter.skipped
 
 
 def _left_out(adapter: Adapter, fitted: Mapping[str, LayerFactors]) -> list[str]:

@@ -232,7 +232,7 @@ class Family(ABC):
     def spellings(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
         """The layers' own names by every spelling of them under kohya's prefixes: any of their paths, the first text
         encoder with and without a number, `text_model.` left out."""
-        starts = {part.owner: (f"{part.prefix}_",) for part in self.text}
+        starts: dict[str, tuple[str, ...]] = {part.owner: (f"{part.prefix}_",) for part in self.text}
         if self.text:
             starts[self.text[0].owner] += FIRST_TEXTS
         found: dict[str, str] = {}

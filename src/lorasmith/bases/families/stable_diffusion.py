@@ -45,7 +45,7 @@ ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "tex
 CLIP_L, CLIP_H, CLIP_G = (
     (f"text_encoders.clip_{size}.transformer", f"clip_{size}.transformer", f"clip_{size}") for size in "lhg"
 )
-"""How names of a CLIP text encoder's layers begin in ComfyUI's files and in OMI's, which OneTrainer wrote for a time."""
+"""How names of a CLIP text encoder's layers begin in ComfyUI's files and in OMI's, which OneTrainer once wrote."""
 # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
 _STAGE_DEPTHS = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
 

@@ -115,7 +115,7 @@ _Layer = tuple[str, str, Kind, Group]
 
 @dataclass(frozen=True)
 class UnetBlock:
-    """A residual block, a transformer or a sampler: its diffusers path, its Stability path, its layers, its channels."""
+    """A residual block, a transformer or a sampler: its diffusers path, its Stability path, its layers, its width."""
 
     path: str
     stability: str

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.skipping import SkipUnknown
 from lorasmith.errors import BaseError, ImageError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def redo(
         Path | None, typer.Option(metavar="FILE", help="Where the picture is now that it was drawn over.")
     ] = None,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its mask is now.")] = None,
+    skip_unknown: SkipUnknown = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the new one goes; none is ever overwritten.")] = Path(
         "pictures"
     ),
@@ -75,7 +77,7 @@ def redo(
     from lorasmith.generation.pipeline import Pipeline
 
     loaded = _load_base(recorded, base)
-    pipeline = Pipeline(loaded, AdapterCache(shelf))
+    pipeline = Pipeline(loaded, AdapterCache(shelf, skip_unknown=skip_unknown))
     drawing = recorded.drawing or Drawing()
     if drawing.threads:
         torch.set_num_threads(drawing.threads)
