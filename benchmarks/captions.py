@@ -25,7 +25,8 @@ from lorasmith.events import finish
 from lorasmith.project import Project, open_project
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.review import review_tags
-from lorasmith.tags.store import ScoredTag, StoredTags, store
+from lorasmith.tags.scores import ScoredTag, StoredTags
+from lorasmith.tags.store import store
 from lorasmith.tags.words import join_tags, split_tags
 
 LORA = '[lora]\nname = "zbk"\nsubject = "character"\ntrigger = "zbk"\n'

@@ -21,7 +21,8 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.images.opening import ImageFacts
 from lorasmith.project import Project, open_project
 from lorasmith.tags.raw import read_raw_tags
-from lorasmith.tags.store import ScoredTag, StoredTags, read_shelf, read_stored, store, store_tagger
+from lorasmith.tags.scores import ScoredTag, StoredTags
+from lorasmith.tags.store import read_scores, read_stored, store, store_tagger
 
 VOCABULARY = tuple((f"tag_{number}", 9 if number < 4 else 0) for number in range(10_000))
 TAGS = 50
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         del rows
         seconds = alternate(
             {
-                "read, as arrays": lambda: read_shelf(project),
+                "read, as arrays": lambda: read_scores(project),
                 "read, every tag": lambda: [list(tags.tags) for kept in read_stored(project).values() for tags in kept],
                 "JSON lines, every tag": lambda: _read_lines(lines),
                 "raw tags": lambda: read_raw_tags(project, dataset),

@@ -31,8 +31,9 @@ from lorasmith.events import finish
 from lorasmith.exam.figures import wilson
 from lorasmith.exam.hall import hold_exam
 from lorasmith.examples import copy_example
-from lorasmith.project import Project, open_project, safe_name, write_file
+from lorasmith.project import Project, open_project, safe_name
 from lorasmith.recipe.recipe import read_recipe
+from lorasmith.storage.files import write_file
 from lorasmith.training.loop import train
 
 PICTURES = Path(os.environ.get("DOODLE_WORK", Path(__file__).parents[1] / "doodle/work")) / "subjects"

@@ -56,7 +56,7 @@ def recipe_page() -> str:
     ]
     lines += [f"| `{key.path}` | `{key.default}` | {_cell(key.meaning)} |" for key in recipe_keys()]
     lines += ["", "## Presets", "", "What a preset changes of the defaults (R4, R5); `*` is for every kind of subject."]
-    for family in reversed(list(FAMILIES)):
+    for family in FAMILIES.values():
         for kind, preset in family.presets.items():
             lines += ["", f"### {family.name}, {kind}", "", "| key | value |", "| --- | --- |"]
             lines += [f"| `{key}` | `{value}` |" for key, value in _flat(preset.values, "")]

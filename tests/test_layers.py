@@ -23,7 +23,7 @@ LAYERS = (
     "events",
     "schema",
     "registry",
-    "locking",
+    "storage",
     "hub",
     "container",
     "project",
@@ -54,7 +54,7 @@ TORCH_FREE = (
     "events",
     "schema",
     "registry",
-    "locking",
+    "storage",
     "hub",
     "container",
     "project",
@@ -147,7 +147,7 @@ def test_torch_is_not_imported_where_families_are_told(name: str) -> None:
 
 
 def test_families_are_compared_in_their_own_files_only() -> None:
-    names = "|".join(name for name in FAMILIES.names() if name != EMBEDDED)
+    names = "|".join(name for name in FAMILIES if name != EMBEDDED)
     # The embedded base's name is also the name of a base, so of that only comparisons and tables count.
     pattern = re.compile(
         rf"""["']({names})["']|[=!]= ["']{EMBEDDED}["']|["']{EMBEDDED}["'] *:|family(\.name)? *[=!]= *["']"""

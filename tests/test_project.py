@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lorasmith.errors import ProjectError, StorageError
-from lorasmith.project import SubjectKind, append_lines, open_project, replacing, safe_name, write_file
+from lorasmith.errors import ProjectError
+from lorasmith.project import SubjectKind, open_project, safe_name
 
 GOOD = '[lora]\nname = "zbk"\nsubject = "character"\ntrigger = "zbk"\n[recipe]\nrank = 4\n'
 
@@ -60,15 +60,6 @@ def test_missing_folder_and_missing_file_are_different_errors(tmp_path: Path) ->
         open_project(tmp_path / "photo.png")
 
 
-def test_write_file_is_whole_or_nothing(tmp_path: Path) -> None:
-    path = write_file(tmp_path / "deep" / "file.txt", "héllo")
-    assert path.read_text("utf-8") == "héllo"
-    (tmp_path / "wall").write_text("")
-    with pytest.raises(StorageError, match="cannot write"):
-        write_file(tmp_path / "wall" / "file.txt", b"x")
-    assert list(tmp_path.rglob("*.partial")) == []
-
-
 @pytest.mark.parametrize(
     ("text", "name"), [("a b/c", "a_b_c"), ("..", "unnamed"), ("", "unnamed"), ("émile-1.0", "émile-1.0")]
 )
@@ -82,33 +73,3 @@ def test_a_bundle_has_members(tmp_path: Path) -> None:
     assert {name: (member.trigger, member.folders) for name, member in project.bundle.items()} == {
         "a": ("one two", ("x",))
     }
-
-
-def test_lines_are_appended_apart_from_a_broken_one(tmp_path: Path) -> None:
-    file = tmp_path / "deep" / "lines.jsonl"
-    append_lines(file, ["one", "two"])
-    with file.open("a") as out:
-        out.write("thr")
-    append_lines(file, ["four"])
-    assert file.read_text() == "one\ntwo\nthr\nfour\n"
-    with pytest.raises(StorageError, match="cannot write"):
-        append_lines(tmp_path, ["x"])
-
-
-def test_replacing_a_folder_leaves_nothing_after_an_error(tmp_path: Path) -> None:
-    place = tmp_path / "made"
-
-    def fail() -> None:
-        with replacing(place) as partial:
-            partial.mkdir()
-            (partial / "file").write_text("half")
-            raise OSError(28, "No space left on device")
-
-    with pytest.raises(StorageError, match="No space"):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-    with replacing(place) as partial:
-        partial.mkdir()
-        (partial / "file").write_text("whole")
-    assert (place / "file").read_text() == "whole"
-    assert [path.name for path in tmp_path.iterdir()] == ["made"]

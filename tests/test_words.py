@@ -16,7 +16,7 @@ FACES = ("cli", "server")
 OTHERS = {
     "dataset/collecting.py": ("--write-metadata", "--destination="),
     "tags/building.py": ("--dataset_config",),
-    "recipe/exchange/writing.py": ("--config_file",),
+    "recipe/exchange/kohya/writing.py": ("--config_file",),
     "jobs/worker.py": ('"--resume"', '"--set"', '"--run"', '"--json"'),
 }
 COMMAND = re.compile(rf"\blorasmith ({'|'.join(VERBS)})\b")

@@ -108,10 +108,10 @@ def _train(project: Project) -> Work[Path]:
     """Train, or go on training, or take the finished adapter."""
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.training.loop import train
-    from lorasmith.training.runs.run_set import latest_run
+    from lorasmith.training.runs.resuming import find_runs
 
     recipe = read_recipe(project)
-    done = yield from train(project, recipe, resume=latest_run(project) is not None)
+    done = yield from train(project, recipe, resume=find_runs(project, sweep=False) is not None)
     return done.adapter
 
 

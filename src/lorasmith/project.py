@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -16,7 +13,7 @@ import tomlkit
 from pydantic import field_validator
 from tomlkit.exceptions import TOMLKitError
 
-from lorasmith.errors import ProjectError, StorageError, did_you_mean
+from lorasmith.errors import ProjectError, did_you_mean
 from lorasmith.remedies import Action, Do
 from lorasmith.schema import TableModel, read_table
 
@@ -157,7 +154,12 @@ def open_project(path: Path | str) -> Project:
     if not file.is_file():
         remedy = Do(Action.NEW, project=root)
         raise ProjectError(f"no {FILE_NAME} in this folder.", where=root, hint="Make one with:", remedy=remedy)
-    values = _read_toml(file)
+    return make_project(root, _read_toml(file))
+
+
+def make_project(root: Path, values: Mapping[str, Mapping[str, Any]]) -> Project:
+    """A project at `root` with these tables, whatever its file says. Raises ProjectError."""
+    file = root / FILE_NAME
     for name in values:
         if name not in TABLES:
             hint = did_you_mean(name, TABLES) or f"Known tables: {', '.join(TABLES)}."
@@ -215,51 +217,3 @@ def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
 def safe_name(text: str) -> str:
     """A file-name-safe form of `text`: letters, digits, dot, dash and underscore; never empty, never hidden."""
     return re.sub(r"[^\w.-]+", "_", text, flags=re.UNICODE).strip("._") or "unnamed"
-
-
-def write_file(path: Path, data: bytes | str) -> Path:
-    """Write a whole file or nothing: to a neighbour first, flushed, then renamed over. Raises StorageError."""
-    hint = "Free some space or choose another folder, then resume."
-    with replacing(path, hint) as partial, partial.open("wb") as out:
-        out.write(data.encode("utf-8") if isinstance(data, str) else data)
-        out.flush()
-        os.fsync(out.fileno())
-    return path
-
-
-@contextlib.contextmanager
-def replacing(path: Path, hint: str = "Free some space or choose another folder.") -> Iterator[Path]:
-    """A neighbour of `path` to write to, which takes its place at the end; after any error nothing is left of it.
-
-    It may become a file or a folder (for a place where nothing is yet). Folders above are made. Raises StorageError
-    with `hint` for an OSError inside the block, too.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        os.replace(partial, path)
-    except BaseException as fault:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
-        if isinstance(fault, OSError):
-            raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint=hint) from fault
-        raise
-
-
-def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Add whole lines to the end of a file; they are on disk when this returns. A last line that an interruption
-    left without its end stays apart from them. Raises StorageError."""
-    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as out:
-            end = out.seek(0, os.SEEK_END)
-            if end:
-                out.seek(end - 1)
-                data = data if out.read(1) == b"\n" else b"\n" + data
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-    except OSError as fault:
-        raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint="Free some space.") from fault

@@ -36,7 +36,7 @@ from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.loop import train
 from tests.adapters import drawing
 from tests.adapters.drawing import state_of, trained_adapter
-from tests.adapters.test_conformance import VARIANTS
+from tests.adapters.test_conformance import VARIANTS, a_toy_is_registered
 from tests.adapters.toy import draw, toy_base
 from tests.checkpoints import write_checkpoint
 from tests.projects import build_project
@@ -164,6 +164,7 @@ def toys(form: Weights) -> tuple[Base, Base]:
     return small, plain
 
 
+@pytest.mark.usefixtures(a_toy_is_registered.__name__)
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_every_algorithm_acts_as_on_the_widened_weights(toys: tuple[Base, Base], name: str) -> None:
     small, plain = toys

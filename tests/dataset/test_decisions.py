@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,8 +25,8 @@ from lorasmith.dataset.decisions import (
     undo,
 )
 from lorasmith.errors import DatasetError
-from lorasmith.locking import lock_file
 from lorasmith.project import Project
+from lorasmith.storage.locks import hold
 from tests.dataset.projects import make_project
 
 SHAS = tuple(f"{number:064x}" for number in range(1, 5))
@@ -199,14 +200,13 @@ def test_several_at_once_never_share_a_step(tmp_path: Path) -> None:
 
 
 def test_who_holds_the_lock_for_long_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decisions, "_TRIES", 2)
+    monkeypatch.setattr(decisions, "_PATIENCE", 0.1)
     project = make_project(tmp_path)
     record(project, [Decision(SHAS[0], "keep")])
-    with (project.cache / "curation.lock").open("ab") as lock:
-        lock_file(lock.fileno())
-        with pytest.raises(DatasetError, match="another process"):
+    with hold(project.cache / "curation.lock"):
+        with pytest.raises(DatasetError, match=f"process {os.getpid()} has been deciding"):
             record(project, [Decision(SHAS[1], "keep")])
-        with pytest.raises(DatasetError, match="another process"):
+        with pytest.raises(DatasetError, match=f"process {os.getpid()} has been deciding"):
             undo(project)
     assert len(read_decisions(project).steps) == 1
     assert undo(project)[0].image == SHAS[0]

@@ -18,7 +18,7 @@ from tests.projects import build_project
 
 
 @pytest.mark.parametrize("kind", SubjectKind)
-@pytest.mark.parametrize("family", sorted(FAMILIES.names()))
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_preset_is_a_recipe(kind: SubjectKind, family: str) -> None:
     recipe = Recipe.model_validate(preset(kind, find_family(family)))
     assert parse_recipe(write_recipe(recipe), where="recipe.toml") == recipe
@@ -151,7 +151,7 @@ def test_an_optimizer_brings_what_it_calls_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", SubjectKind)
-@pytest.mark.parametrize("family", sorted(FAMILIES.names()))
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_preset_explains_its_numbers(kind: SubjectKind, family: str) -> None:
     values, reasons = preset(kind, find_family(family)), explain_preset(kind, find_family(family))
     assert len(reasons) >= 3

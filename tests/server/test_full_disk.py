@@ -71,7 +71,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
     monkeypatch.setattr(Store, "_writing", writing)
     writes("lorasmith.server.store.write_file", lambda: StorageError("cannot write: No space left on device."))
-    writes("lorasmith.server.inputs.write_file", lambda: StorageError("cannot write: No space left on device."))
+    writes("lorasmith.server.input_files.write_file", lambda: StorageError("cannot write: No space left on device."))
     writes("tempfile.NamedTemporaryFile", lambda: OSError(errno.ENOSPC, "No space left on device"))
     monkeypatch.setattr("lorasmith.server.records.RETRY_SECONDS", 0.01)
     assert tempfile.NamedTemporaryFile is not None

@@ -11,7 +11,8 @@ from lorasmith.dataset.decisions import Decision, record
 from lorasmith.errors import DatasetError, RefusedError, UsageError
 from lorasmith.project import Project
 from lorasmith.tags.kohya import compute_as_kohya, write_metadata
-from lorasmith.tags.store import ScoredTag, StoredTags, store, store_tagger
+from lorasmith.tags.scores import ScoredTag, StoredTags
+from lorasmith.tags.store import store, store_tagger
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
 from tests.tags.test_refusal import refused_words

@@ -15,7 +15,8 @@ from lorasmith.tags.building import Change, build_dataset, compare_captions
 from lorasmith.tags.imported import ImportedTags, store_imported
 from lorasmith.tags.pipeline import explain_caption, write_captions
 from lorasmith.tags.rules import RULES
-from lorasmith.tags.store import ScoredTag, StoredTags, store
+from lorasmith.tags.scores import ScoredTag, StoredTags
+from lorasmith.tags.store import store
 from lorasmith.tags.words import split_tags
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings

@@ -12,7 +12,8 @@ from lorasmith.errors import DatasetError, ProjectError
 from lorasmith.project import Project
 from lorasmith.tags.imported import ImportedTags, store_imported
 from lorasmith.tags.raw import RawTags, read_raw_tags
-from lorasmith.tags.store import ScoredTag, StoredTags, store, store_sentences
+from lorasmith.tags.scores import ScoredTag, StoredTags
+from lorasmith.tags.store import store, store_sentences
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
 

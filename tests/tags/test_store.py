@@ -11,13 +11,12 @@ import pytest
 
 from lorasmith.errors import StorageError
 from lorasmith.project import Project
+from lorasmith.tags.scores import ScoredTag, StoredTags
 from lorasmith.tags.store import (
     FILE_NAME,
-    ScoredTag,
-    StoredTags,
     is_called,
+    read_scores,
     read_sentences,
-    read_shelf,
     read_stored,
     read_vocabulary,
     store,
@@ -64,14 +63,14 @@ def test_the_same_name_in_two_categories(project: Project) -> None:
     assert read_stored(project)[ONE][0].tags == tags
 
 
-def test_a_shelf_sifts_all_rows_at_once(project: Project) -> None:
+def test_a_table_sifts_all_rows_at_once(project: Project) -> None:
     store(project, [StoredTags(ONE, "wd abc", TAGS), StoredTags(TWO, "wd abc", TAGS[1:])])
-    shelf = read_shelf(project)
-    names = dict(zip((sha256 for sha256, _ in shelf.rows), shelf.sift(shelf.scores >= 0.35), strict=True))
+    table = read_scores(project)
+    names = dict(zip((sha256 for sha256, _ in table.rows), table.sift(table.scores >= 0.35), strict=True))
     assert names == {ONE: ("blue_eyes", "somebody"), TWO: ("somebody",)}
-    assert shelf.scored(shelf.of[TWO][0]) == {"somebody": 0.35, "general": 0.0213}
-    assert shelf.kinds() == {"wd abc": {"blue_eyes": 0, "somebody": 4, "general": 9}}
-    assert read_shelf(make_project(project.root / "other")).sift(np.zeros(0, bool)) == []
+    assert table.scored(table.of[TWO][0]) == {"somebody": 0.35, "general": 0.0213}
+    assert table.kinds() == {"wd abc": {"blue_eyes": 0, "somebody": 4, "general": 9}}
+    assert read_scores(make_project(project.root / "other")).sift(np.zeros(0, bool)) == []
 
 
 def test_vocabulary_of_the_last_tagger_or_a_named_one(project: Project) -> None:

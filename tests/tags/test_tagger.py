@@ -14,9 +14,10 @@ import lorasmith.tags.tagger as module
 from lorasmith.dataset.decisions import Decision, record
 from lorasmith.errors import BaseError, DatasetError
 from lorasmith.events import Note, Progress, finish
+from lorasmith.tags.categories import CHARACTER, GENERAL, QUALITY, RATING
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.raw import read_raw_tags
-from lorasmith.tags.store import CHARACTER, GENERAL, QUALITY, RATING, read_stored, read_vocabulary
+from lorasmith.tags.store import read_stored, read_vocabulary
 from lorasmith.tags.tagger import Tagger, open_tagger, prepare, tag_images
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings

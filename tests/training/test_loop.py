@@ -22,12 +22,13 @@ from lorasmith.adapters.files import read_header
 from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError, Stopped, StorageError, TrainingError
 from lorasmith.events import Done, Event, SnapshotSaved, StepDone, finish
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
+from lorasmith.storage.files import write_file
 from lorasmith.training import step_loop
 from lorasmith.training.loop import train
 from lorasmith.training.runs.folder import Run
-from lorasmith.training.runs.run_set import latest_run
+from lorasmith.training.runs.resuming import find_runs
 from lorasmith.training.steps.trainer import Trainer
 from tests.projects import build_project
 
@@ -62,7 +63,7 @@ def same_tensors(one: Path, other: Path) -> bool:
 
 
 def only_run(project: Project) -> Run:
-    runs = latest_run(project)
+    runs = find_runs(project)
     assert runs is not None
     return runs.runs[""]
 

@@ -17,7 +17,7 @@ from lorasmith.adapters.header import addnet_hash, check_finite, payload_hashes
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spellings import to_kohya_keys, unknown_keys
 from lorasmith.errors import AdapterError
-from lorasmith.project import write_file
+from lorasmith.storage.files import write_file
 
 __all__ = ["addnet_hash", "load_adapter", "read_header", "read_tensors", "save_adapter"]
 

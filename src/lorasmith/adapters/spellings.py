@@ -46,7 +46,7 @@ def known_owners() -> dict[str, str]:
     """How the keys of diffusers and PEFT begin, and how kohya's names for the same layers do, over all families. What
     several families say is as the first one has it: a base knows its layers by the others' prefixes, too."""
     owners: dict[str, str] = {}
-    for family in reversed(list(FAMILIES)):
+    for family in FAMILIES.values():
         for dotted, prefix in family.dotted_names.items():
             owners.setdefault(dotted, prefix)
     return owners

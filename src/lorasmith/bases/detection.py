@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lorasmith.bases.doodle import doodle_folder
-from lorasmith.bases.families import FAMILIES, UNKNOWN, find_family
+from lorasmith.bases.families import UNKNOWN, asked_families, find_family
 from lorasmith.bases.families.evidence import Evidence, read_evidence
 from lorasmith.bases.families.family import Family, Structure
 from lorasmith.bases.families.foreign import foreign, unknown
@@ -84,8 +84,8 @@ def base_name(name_or_path: str | Path, path: Path) -> str:
 
 def supported() -> str:
     """What can be used, as a hint."""
-    return f"Supported: {', '.join(family.title for family in FAMILIES)}."
+    return f"Supported: {', '.join(family.title for family in asked_families())}."
 
 
 def _claiming(evidence: Evidence) -> Family | None:
-    return next((family for family in FAMILIES if family.claims(evidence)), None)
+    return next((family for family in asked_families() if family.claims(evidence)), None)

@@ -41,7 +41,7 @@ def cached_evidence(name: str) -> Path | None:
 
     if _split(name)[1] is not None:
         return cached_base(name)
-    files = dict.fromkeys(f"{family.denoiser_part}/config.json" for family in FAMILIES)
+    files = dict.fromkeys(f"{family.denoiser_part}/config.json" for family in FAMILIES.values())
     found = (try_to_load_from_cache(name, file) for file in files)
     return next((Path(each).parent.parent for each in found if isinstance(each, str)), None)
 
@@ -91,7 +91,7 @@ def fetch_base(name: str) -> Path:
 def chosen_files(listed: Sequence[str]) -> list[str]:
     """What of a repository's files a diffusers folder needs; empty when it is none."""
     parts: dict[str, list[str]] = {}
-    folders = {folder for family in FAMILIES for folder in family.folders}
+    folders = {folder for family in FAMILIES.values() for folder in family.folders}
     for file in listed:
         folder, _, name = file.partition("/")
         if folder in folders and "/" not in name:
@@ -108,7 +108,7 @@ def chosen_files(listed: Sequence[str]) -> list[str]:
 
 def _is_whole(folders: Collection[str]) -> bool:
     """Whether these folders are all that a base of some family has."""
-    return any(set(family.folders) <= set(folders) for family in FAMILIES)
+    return any(set(family.folders) <= set(folders) for family in FAMILIES.values())
 
 
 def _split(name: str) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.errors import BaseError, StorageError
-from lorasmith.project import replacing
+from lorasmith.storage.files import replacing
 
 
 def convert_pickle(path: Path, out: Path) -> int:

@@ -7,17 +7,17 @@ is recorded together is one step; undoing a step adds a line that takes it back.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from lorasmith.errors import DatasetError
-from lorasmith.locking import lock_file
-from lorasmith.project import Project, append_lines
+from lorasmith.project import Project
 from lorasmith.remedies import Action, Do
+from lorasmith.storage.files import append_lines
+from lorasmith.storage.locks import HeldError, hold
 
 Verb = Literal["keep", "reject", "role", "repeats", "crop", "label", "unlabel", "distinct", "made"]
 Role = Literal["primary", "supporting"]
@@ -29,7 +29,8 @@ MOST_REPEATS = 999
 
 _SHA_DIGITS = 64
 _LOCK = "curation.lock"
-_TRIES, _PAUSE = 200, 0.05
+_PATIENCE = 10.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -155,27 +156,17 @@ def undo(project: Project, count: int = 1) -> tuple[Decision, ...]:
 def _alone(project: Project) -> Iterator[None]:
     """No other process records meanwhile, so that two steps never share a number. Raises DatasetError after a while.
 
-    The lock is the file system's and ends with the process, however that ends. Where there are no locks, or no cache
-    folder can be made, it goes on without.
+    Where there are no locks, or no cache folder can be made, it goes on without.
     """
     try:
         project.cache.mkdir(parents=True, exist_ok=True)
-        lock = (project.cache / _LOCK).open("ab")
+        lock: AbstractContextManager[object] = hold(project.cache / _LOCK, _PATIENCE)
     except OSError:
-        yield
-        return
+        lock = nullcontext()
+    except HeldError as fault:
+        message = f"{fault.whose} has been deciding on images for a while."
+        raise DatasetError(message, where=project.curation, hint="Wait for it, then run this again.") from None
     with lock:
-        for _ in range(_TRIES):
-            try:
-                lock_file(lock.fileno())
-                break
-            except BlockingIOError:
-                time.sleep(_PAUSE)
-            except OSError:
-                break
-        else:
-            message = "another process has been deciding on images for a while."
-            raise DatasetError(message, where=project.curation, hint="Wait for it, then run this again.")
         yield
 
 

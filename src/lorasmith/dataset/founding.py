@@ -14,8 +14,9 @@ from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.sources import open_source
 from lorasmith.errors import ProjectError, StorageError, UsageError
 from lorasmith.events import Work
-from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name, write_file
+from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
+from lorasmith.storage.files import write_file
 
 IMAGES = "images"
 

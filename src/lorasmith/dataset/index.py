@@ -14,13 +14,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lorasmith.storage.database import Schema, memory_database, open_database
+
 FILE_NAME = "index.sqlite"
-_TABLE = """
-create table if not exists known (
-    topic text not null, path blob not null, size integer not null, mtime_ns integer not null, facts text not null,
-    primary key (topic, path)
-) without rowid
-"""
+_SCHEMA = Schema(
+    title="the index",
+    migrations=(
+        """
+        create table if not exists known (
+            topic text not null, path blob not null, size integer not null, mtime_ns integer not null,
+            facts text not null, primary key (topic, path)
+        ) without rowid
+        """,
+    ),
+    hint="It may be deleted.",
+    disposable=True,
+)
 _Row = tuple[int, int, str]
 
 
@@ -94,6 +103,8 @@ class Index:
         if not self._writable:
             return
         try:
+            if not self._connection.in_transaction:  # all that one block learns is saved at once
+                self._connection.execute("begin")
             self._connection.execute(statement, values)
         except sqlite3.Error:
             self._writable = False
@@ -115,17 +126,6 @@ def open_index(folder: Path) -> Iterator[Index]:
 
 def _connect(folder: Path) -> sqlite3.Connection:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _prepared(sqlite3.connect(folder / FILE_NAME, timeout=10))
-    except sqlite3.DatabaseError as fault:
-        if "not a database" in str(fault):  # damaged: it is only a cache, begin anew
-            (folder / FILE_NAME).unlink(missing_ok=True)
-            return _prepared(sqlite3.connect(folder / FILE_NAME, timeout=10))
-    except OSError:
-        pass
-    return _prepared(sqlite3.connect(":memory:"))
-
-
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    connection.execute(_TABLE)
-    return connection
+        return open_database(folder / FILE_NAME, _SCHEMA)
+    except (OSError, sqlite3.Error):
+        return memory_database(_SCHEMA)

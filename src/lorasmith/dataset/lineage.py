@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lorasmith.project import Project, append_lines
+from lorasmith.project import Project
+from lorasmith.storage.files import append_lines
 
 FILE_NAME = "lineage.jsonl"
 

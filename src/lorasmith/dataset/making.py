@@ -27,8 +27,9 @@ from lorasmith.images.alteration import OPERATIONS, Operation, alter
 from lorasmith.images.collage import LIMITS, Layout, make_collage
 from lorasmith.images.crops import LEAST_SIDE, Box, Part, Pattern, cut, open_part, propose_parts
 from lorasmith.images.opening import open_rgb
-from lorasmith.project import Project, SubjectKind, safe_name, write_file
+from lorasmith.project import Project, SubjectKind, safe_name
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
 
 CUTS_FEWEST, CUTS_MOST, CUTS = 15, 20, 18
 """How many pictures the first round of a single-image dataset has (D14)."""

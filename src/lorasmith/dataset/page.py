@@ -29,8 +29,9 @@ from lorasmith.dataset.rules.duplicates import BLURRED
 from lorasmith.errors import ImageError
 from lorasmith.images.crops import open_part
 from lorasmith.images.opening import open_small
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
 from lorasmith.remedies import Action, Do, Give, Remedy
+from lorasmith.storage.files import write_file
 
 THUMBNAILS = 400
 """The most thumbnails on a page; about 4 kB each."""

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from lorasmith.errors import StorageError
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
+from lorasmith.storage.files import write_file
 
 FILE_NAME = "sources.jsonl"
 

@@ -28,8 +28,9 @@ from lorasmith.exam.settings import ExamTable
 from lorasmith.exam.subject import Subject, read_subject
 from lorasmith.exam.verdict import Verdict, judge_figures
 from lorasmith.generation.sheets import draw_sheet
-from lorasmith.project import Project, safe_name, write_file
+from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
+from lorasmith.storage.files import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -30,10 +30,10 @@ from lorasmith.generation.grids.publishing import infotext_of, tell_settings
 from lorasmith.generation.pictures import save_image
 from lorasmith.generation.sheets import contact_sheet
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.project import write_file
 from lorasmith.prompts import split_networks
 from lorasmith.prompts.dynamic import Expansion, Method, Seeds, Template, expand
 from lorasmith.remedies import Action, Do
+from lorasmith.storage.files import write_file
 
 RECORD, MARKS, SHEET, PAGE = "showcase.json", "marks.json", "sheet.png", "index.html"
 WORTHY = 0.8  # C2

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lorasmith.errors import UsageError
+from lorasmith.errors import UsageError, did_you_mean
+from lorasmith.face.watching import See, run
+from lorasmith.generation.spec import GREATEST_RANDOM_SEED, PictureSpec
 from lorasmith.project import EMBEDDED, FILE_NAME, open_project
 from lorasmith.remedies import Action, Do
 
 if TYPE_CHECKING:
     from lorasmith.bases.precision import Precision, Weights
+    from lorasmith.generation.pictures import Picture
     from lorasmith.generation.pipeline import Pipeline
 
 
@@ -36,6 +41,71 @@ def open_pipelines(
         return kept[base]
 
     return open_one
+
+
+def open_pipeline(base: str | Path = EMBEDDED, adapters: Sequence[Path | str] = ()) -> Pipeline:
+    """A base that is loaded, with adapters beside it (files or folders), for several calls of `draw`. Raises
+    BaseError.
+
+        pipeline = lorasmith.open_pipeline("doodle", ["adapters"])
+    """
+    files = [Path(each).expanduser() for each in adapters]
+    return open_pipelines(files)(str(base))
+
+
+def draw(
+    prompt: str,
+    *,
+    base: str | Path | Pipeline = EMBEDDED,
+    adapters: Sequence[Path | str] = (),
+    n: int = 1,
+    seed: int | None = None,
+    out: Path | str | None = None,
+    see: See | None = None,
+    **values: Any,
+) -> list[Picture]:
+    """Draw `n` pictures, with the seeds from `seed` on (a random one when None); ``<lora:NAME:0.8>`` calls an adapter.
+
+    `adapters` are files or folders. `values` are a picture's other fields: `negative`, `steps`, `cfg`, `sampler`,
+    `width`, `height`, `hires` ... (`lorasmith.generation.spec.PictureSpec`). With `out` they are saved under free names
+    there.
+    Raises UsageError, PromptError, AdapterError, RefusedError, BaseError.
+
+        pictures = lorasmith.draw("1girl, smile <lora:zbk:0.8>", adapters=["adapters"], n=4, steps=20)
+        pictures[0].image.show()
+    """
+    from lorasmith.generation.pipeline import Pipeline
+
+    first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
+    specs = [make_spec(prompt, first + number, values) for number in range(n)]
+    pipeline = base if isinstance(base, Pipeline) else open_pipeline(base, adapters)
+    pictures = run(pipeline.draw(specs), see)
+    if out is not None:
+        for picture in pictures:
+            save_free(picture, Path(out).expanduser())
+    return pictures
+
+
+def make_spec(prompt: str, seed: int, values: Mapping[str, Any]) -> PictureSpec:
+    """A picture by its fields. Raises UsageError for one that there is not."""
+    known = [field.name for field in fields(PictureSpec)]
+    for name in values:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"A picture has {', '.join(known)}."
+            raise UsageError("a picture has no such field.", where=name, hint=hint)
+    return PictureSpec(**{**values, "prompt": prompt, "seed": seed})
+
+
+def save_free(picture: Picture, out: Path, kind: str = "png") -> Path:
+    """Save under the next free name in `out`. Raises StorageError."""
+    from lorasmith.generation.pictures import claim_free_path, save_picture
+
+    path = claim_free_path(out, "picture", f".{kind}")
+    try:
+        return save_picture(picture, path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def find_adapters(given: Path) -> list[Path]:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import AdapterError, UsageError
 from lorasmith.events import Work
-from lorasmith.face.drawing import base_of, open_pipelines
+from lorasmith.face.drawing import base_of, find_adapters, make_spec, open_pipelines
+from lorasmith.face.watching import See, run
 from lorasmith.project import EMBEDDED, safe_name
 from lorasmith.remedies import Give, Sentence
 
 if TYPE_CHECKING:
     from lorasmith.bases.precision import Precision, Weights
-    from lorasmith.generation.grids.drawing import Grid, OpenPipeline, Order
+    from lorasmith.generation.grids.drawing import Cell, Grid, OpenPipeline, Order
     from lorasmith.generation.grids.publishing import Published
     from lorasmith.generation.spec import PictureSpec
 
@@ -103,6 +104,48 @@ def draw_grid(
     grid = yield from draw_order(ordered.order, ordered.open_pipeline)
     published = yield from publish(grid, title=title, full_size=full_size, embed=embed)
     return grid, published
+
+
+@dataclass(frozen=True)
+class DrawnGrid:
+    """A grid that was drawn: `sheets` are its pictures, `page` is one to look closely, and `cells` have each their
+    labels and a path, or an error."""
+
+    sheets: tuple[Path, ...]
+    page: Path
+    cells: tuple[Cell, ...]
+
+
+def grid(
+    prompt: str,
+    adapters: Sequence[Path | str] = (),
+    *,
+    strengths: str = DEFAULT_STRENGTHS,
+    x: str | None = None,
+    y: str | None = None,
+    z: str | None = None,
+    control: bool = True,
+    base: str | None = None,
+    seed: int = 0,
+    out: Path | str = GRIDS,
+    name: str | None = None,
+    title: str | None = None,
+    see: See | None = None,
+    **values: Any,
+) -> DrawnGrid:
+    """Draw a grid: adapters (files, runs or projects) by strengths, or any axis by any other.
+
+    Axes are written as ``"seed=1-5"``, ``"sampler=DDIM,Euler a"``, ``"prompt=red,blue"``; `z` makes pages. `values` are
+    the pictures' other fields. The same call goes on where it was stopped. Raises UsageError, PromptError.
+
+        drawn = lorasmith.grid("1girl, smile", x="seed=1-4", y="cfg=1.5,3")
+        print(drawn.sheets[0], drawn.page)
+    """
+    files = [file for given in adapters for file in find_adapters(Path(given).expanduser())]
+    spec, axes = make_spec(prompt, seed, values), Axes(strengths, x, y, z, control)
+    ordered = run(order_grid(spec, files, axes, base=base, out=Path(out).expanduser(), name=name), see)
+    drawn, published = run(draw_grid(ordered, title=title), see)
+    return DrawnGrid(published.sheets, published.page, tuple(drawn.cells))
 
 
 def set_fields(spec: PictureSpec, settings: Sequence[str]) -> PictureSpec:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lorasmith.recipe.recipe import Recipe
     from lorasmith.tags.imports import Imported
     from lorasmith.tags.pipeline import Captioning
+    from lorasmith.training.runs.run_set import RunSet
 
 TimeSource = Literal["a run", "a rehearsal", "a guess"]
 REHEARSED_SECONDS = 60.0
@@ -106,7 +107,7 @@ def gather_tags(
 
 def build_files(project: Project, dataset: Dataset, captioning: Captioning) -> Work[Path]:
     """Write build/dataset/ as a trainer reads it, with the recipe's buckets; gives the folder."""
-    from lorasmith.recipe.handover import kohya_buckets, kohya_general
+    from lorasmith.recipe.exchange.kohya.dataset_file import kohya_buckets, kohya_general
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.tags.building import build_dataset
 
@@ -186,12 +187,19 @@ def train_project(
 ) -> Work[Done | SweepDone]:
     """Train the adapter, or with a [sweep] table its variants (unless `sweep` is False); the last event is the result.
 
-    `settings` go over [recipe], dotted keys with values as TOML. Raises ProjectError for a sweep without its table,
-    and what `training.loop.train` raises.
+    `settings` go over [recipe], dotted keys with values as TOML. With `resume` the run or sweep in the folder `run`, or
+    the one that was started last, goes on by its own recipe, with which `settings` must agree (RecipeError). Raises
+    ProjectError for a sweep without its table, and what `training.loop.train` raises.
     """
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.recipe.sweep import read_sweep
 
+    if resume:
+        from lorasmith.training.runs.resuming import find_runs
+
+        runs = find_runs(project, run, sweep=sweep)
+        if runs is not None:
+            return (yield from _go_on(project, runs, settings))
     if sweep and not project.table("sweep"):
         raise ProjectError("there is no [sweep] table.", where=project.file, hint="For example: [sweep] rank = [4, 8]")
     if sweep is not False and project.table("sweep"):
@@ -203,3 +211,18 @@ def train_project(
     from lorasmith.training.loop import train
 
     return (yield from train(project, recipe, resume=resume, run=run))
+
+
+def _go_on(project: Project, runs: RunSet, settings: Mapping[str, str] | None) -> Work[Done | SweepDone]:
+    """Train on where the runs stand, by their own recipes."""
+    from lorasmith.training.runs.resuming import changed_since, own_variants
+
+    variants = own_variants(project, runs, settings)
+    from lorasmith.training.loop import train, train_sweep
+    from lorasmith.training.steps.process_group import is_first
+
+    if not runs.is_sweep and is_first() and (changes := changed_since(project, variants[0], settings)):
+        yield Note(f"the run goes on by its own recipe; the project's is another by now: {'; '.join(changes)}.")
+    if runs.is_sweep:
+        return (yield from train_sweep(project, variants, resume=True, run=runs.path))
+    return (yield from train(project, variants[0].recipe, resume=True, run=runs.path))

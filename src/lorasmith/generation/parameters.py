@@ -144,7 +144,7 @@ def _named(name: str, kind: Any, default: Any, facts: Mapping[str, Any]) -> Para
             "kind": "choice" if choices else _KINDS[kind],
             "default": default,
             "label": facts["label"] or words.capitalize(),
-            "option": facts["option"] or f"--{words.replace(' ', '-')}",
+            "option": facts["option"] or words.replace(" ", "-"),
             "choices": tuple(choices),
         }
     )

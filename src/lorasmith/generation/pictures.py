@@ -16,9 +16,9 @@ from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import ImageError, StorageError, UsageError
 from lorasmith.generation.infotext import read_infotext
 from lorasmith.generation.spec import PARAMETERS, InitImage, PictureSpec, Resize, hash_pixels, read_spec
-from lorasmith.project import write_file
 from lorasmith.prompts.networks import Network
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
 
 INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"

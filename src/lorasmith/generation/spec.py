@@ -70,13 +70,13 @@ class Init:
         least=0,
         most=1,
         step=0.05,
-        option="--strength",
+        option="strength",
         infotext="Denoising strength",
         help="How much is drawn anew.",
     )
     resize: Resize = parameter(
         "crop",
-        option="--resize",
+        option="resize",
         help="How a start of another shape is made the picture's: crop, stretch, fill.",
     )
 
@@ -180,14 +180,14 @@ class Hires:
         least=0,
         most=1,
         step=0.05,
-        option="--denoising",
+        option="denoising",
         infotext="Denoising strength",
         help="How much the second pass draws anew.",
     )
     upscaler: str = parameter(
         "Latent",
         choices=UPSCALERS,
-        option="--upscaler",
+        option="upscaler",
         infotext="Hires upscaler",
         help="How the picture is made larger before the second pass.",
     )
@@ -227,10 +227,10 @@ class PictureSpec:
         help="By its A1111 name: DDIM, Euler a, Euler, DPM++ 2M, DPM++ SDE, UniPC, LCM, Heun ...",
     )
     width: int | None = parameter(
-        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="--size", help="Width in pixels."
+        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="size", help="Width in pixels."
     )
     height: int | None = parameter(
-        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="--size", help="Height in pixels."
+        None, least=LEAST_SIDE, most=GREATEST_SIDE, step=8, unset=_OF_BASE, option="size", help="Height in pixels."
     )
     clip_skip: int = parameter(
         1, least=1, most=24, infotext="Clip skip", help="2 takes the text encoder's last but one layer."

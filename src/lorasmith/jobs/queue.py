@@ -12,34 +12,42 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lorasmith.errors import LorasmithError, StorageError
+from lorasmith.errors import LorasmithError
 from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
+from lorasmith.storage.database import Schema, changing, open_database
 
 HOME_VARIABLE = "LORASMITH_HOME"
 """Moves the folder of the user's data."""
-_VERSION = 1
-_TABLES = """
-create table jobs (
-  id integer primary key autoincrement,
-  project text not null,
-  assignments text not null,
-  run text not null default '',
-  state text not null,
-  device text not null default '',
-  created real not null,
-  started real,
-  ended real,
-  step integer not null default 0,
-  steps integer not null default 0,
-  message text not null default ''
-);
-"""
+_SCHEMA = Schema(
+    title="the queue",
+    migrations=(
+        """
+        create table jobs (
+          id integer primary key autoincrement,
+          project text not null,
+          assignments text not null,
+          run text not null default '',
+          state text not null,
+          device text not null default '',
+          created real not null,
+          started real,
+          ended real,
+          step integer not null default 0,
+          steps integer not null default 0,
+          message text not null default ''
+        );
+        """,
+    ),
+    hint=f"{HOME_VARIABLE} names another folder.",
+    shared=True,
+    seconds=30.0,
+)
 
 
 def data_folder() -> Path:
@@ -93,17 +101,9 @@ class JobQueue:
         self._file = folder / "queue.db"
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-            with self._open() as db:
-                db.execute("pragma journal_mode = wal")
-                db.execute("begin immediate")
-                version = db.execute("pragma user_version").fetchone()[0]
-                if version == 0:
-                    db.execute(_TABLES)
-                    db.execute(f"pragma user_version = {_VERSION}")
+            open_database(self._file, _SCHEMA).close()
         except (OSError, sqlite3.Error) as fault:
-            raise self._broken(fault) from fault
-        if version not in (0, _VERSION):
-            raise StorageError(f"written by another version ({version}).", where=self._file)
+            raise _SCHEMA.error(fault, self._file, "opened") from fault
 
     def log_file(self, number: int) -> Path:
         """What a job said, one event or message a line."""
@@ -209,29 +209,19 @@ class JobQueue:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that sees and changes the queue alone."""
-        try:
-            with self._open() as db:
-                db.execute("begin immediate")
-                yield db
-        except (OSError, sqlite3.Error) as fault:
-            raise self._broken(fault) from fault
+        """A transaction that sees and changes the queue alone. Raises StorageError."""
+        with changing(self._file, _SCHEMA) as db:
+            db.row_factory = sqlite3.Row
+            yield db
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self._file, timeout=30, isolation_level=None)
-        db.row_factory = sqlite3.Row
         try:
-            yield db
-            if db.in_transaction:
-                db.execute("commit")
-        finally:
-            db.close()
-
-    def _broken(self, fault: Exception) -> StorageError:
-        return StorageError(
-            f"the queue cannot be used ({fault}).", where=self._file, hint=f"{HOME_VARIABLE} names another folder."
-        )
+            with closing(open_database(self._file, _SCHEMA)) as db:
+                db.row_factory = sqlite3.Row
+                yield db
+        except (OSError, sqlite3.Error) as fault:
+            raise _SCHEMA.error(fault, self._file, "opened") from fault
 
 
 def _job(row: sqlite3.Row) -> Job:

@@ -25,9 +25,9 @@ from typing import IO, Any, ClassVar
 from lorasmith.errors import LorasmithError, Stopped, UsageError
 from lorasmith.events import Event, Note, Progress, Work
 from lorasmith.jobs.queue import Job, JobQueue
-from lorasmith.locking import lock_file
 from lorasmith.project import safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
+from lorasmith.storage.locks import HeldError, hold
 
 _PYTHON = sys.executable
 _LOOK_SECONDS = 0.5
@@ -217,17 +217,14 @@ def _environment(device: str) -> Mapping[str, str]:
 @contextmanager
 def _hold(file: Path, device: str) -> Iterator[int]:
     """Hold the device's lock; its descriptor. Raises BusyError."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        lock_file(descriptor)
-    except OSError:
-        os.close(descriptor)
+        lock = hold(file)
+    except HeldError as fault:
+        who = f" ({fault.whose})" if fault.process else ""
         raise BusyError(
-            f"the device {device} has a worker already, or a job that ends itself now.",
+            f"the device {device} has a worker already{who}, or a job that ends itself now.",
             where=file,
             remedy=Sentence("Wait a moment, or name another device with ", Give("device"), "."),
         ) from None
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with lock:
+        yield lock.fileno()

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.optimizers import OPTIMIZERS
-from lorasmith.project import write_file
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.storage.files import write_file
 
 FLOPS_PER_CORE = 2.5e10
 """A common processor core in float32, half of what its data sheet says."""

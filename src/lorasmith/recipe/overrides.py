@@ -53,3 +53,8 @@ def read_value(text: str) -> Any:
         return tomlkit.parse(f"value = {text}").unwrap()["value"]
     except TOMLKitError:
         return text
+
+
+def write_value(value: object) -> str:
+    """The TOML that `read_value` reads again."""
+    return str(tomlkit.item(value).as_string())

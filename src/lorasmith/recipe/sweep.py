@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import tomlkit
-
 from lorasmith.errors import RecipeError
 from lorasmith.project import Project, safe_name
-from lorasmith.recipe.overrides import flatten_table
+from lorasmith.recipe.overrides import flatten_table, write_value
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.remedies import Give
 
@@ -84,11 +82,7 @@ def _variant(project: Project, choice: Mapping[str, Any], overrides: Mapping[str
         words.append(told if isinstance(value, str) and value.isidentifier() else f"{short if unique else key}{told}")
     name = safe_name("-".join(words))
     try:
-        recipe = read_recipe(project, {**overrides, **{key: _as_toml(value) for key, value in choice.items()}})
+        recipe = read_recipe(project, {**overrides, **{key: write_value(value) for key, value in choice.items()}})
     except RecipeError as fault:
         raise RecipeError(fault.message, where=f"{where} {name}", hint=fault.hint) from None
     return Variant(name, recipe)
-
-
-def _as_toml(value: Any) -> str:
-    return str(tomlkit.item(value).as_string())

@@ -16,13 +16,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from lorasmith import __version__
 from lorasmith.errors import LorasmithError, StorageError
-from lorasmith.server import native
 from lorasmith.server.errors import BusyError, MissingError, error_document, error_json
 from lorasmith.server.guard import Guard
 from lorasmith.server.interfaces import Loader
+from lorasmith.server.native import routes as native_routes
+from lorasmith.server.native.jobs import POLICY
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
-from lorasmith.server.webui import routes
+from lorasmith.server.webui import routes as webui_routes
 from lorasmith.web import read_page
 
 FAULTS_TOLD = 100
@@ -40,7 +41,7 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
 
     `loader` gives an engine on a base; left out, the real one. Raises StorageError when the data folder is unusable.
     """
-    service = Service(settings, [native.POLICY], loader)
+    service = Service(settings, [POLICY], loader)
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
@@ -60,8 +61,8 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
         openapi_url="/openapi.json",
     )
     app.state.service = service
-    app.include_router(native.router)
-    app.include_router(routes.router)
+    app.include_router(native_routes.router)
+    app.include_router(webui_routes.router)
     _add_pages(app, service)
     _add_error_handlers(app)
     if settings.origins:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from lorasmith.errors import StorageError
-from lorasmith.project import write_file
 from lorasmith.server.store import Store
+from lorasmith.storage.files import write_file
 
 _LOG = logging.getLogger("lorasmith.server")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import io
 import re
 import tempfile
@@ -13,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lorasmith.errors import ImageError
-from lorasmith.project import write_file
 from lorasmith.server.errors import FieldError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from lorasmith.server.store import Store
+    from lorasmith.server.input_files import RequestInputs
 
 _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _ADDRESS = re.compile(r"\s*(?:https?|ftp|file|//)[:/]", re.IGNORECASE)
@@ -54,17 +52,13 @@ def open_bytes(data: bytes, where: str, most_pixels: int) -> Image:
             raise FieldError(error.message, where=where, hint=error.hint) from None
 
 
-def keep_input(store: Store, text: str, where: str, most_pixels: int) -> str:
+def keep_input(inputs: RequestInputs, text: str, where: str, most_pixels: int) -> str:
     """Keep a picture that a client sent; gives the hash that specs name it by."""
-    return keep_image(store, open_bytes(decode_base64(text, where), where, most_pixels))
+    return keep_image(inputs, open_bytes(decode_base64(text, where), where, most_pixels))
 
 
-def keep_image(store: Store, image: Image) -> str:
+def keep_image(inputs: RequestInputs, image: Image) -> str:
     """Keep a picture; gives the hash that specs name it by."""
     held = io.BytesIO()
     image.save(held, "PNG", compress_level=1)
-    name = hashlib.sha256(held.getvalue()).hexdigest()
-    path = store.input_path(name)
-    if not path.is_file():
-        write_file(path, held.getvalue())
-    return name
+    return inputs.keep(held.getvalue())

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.errors import StorageError
-from lorasmith.locking import HeldError, hold
 from lorasmith.server.admission import Admission
 from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
@@ -31,6 +30,7 @@ from lorasmith.server.records import JobRecords
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import Store
 from lorasmith.server.worker import EngineWorker
+from lorasmith.storage.locks import HeldError, hold
 
 LOCK_NAME = "server.lock"
 

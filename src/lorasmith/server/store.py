@@ -16,10 +16,11 @@ from typing import Any
 
 from lorasmith.errors import StorageError
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.project import write_file
 from lorasmith.server.rows import ItemRow, JobRow, PictureRow, job_row, picture_row
 from lorasmith.server.states import State
 from lorasmith.server.stored_spec import read_stored, write_stored
+from lorasmith.storage.database import Schema, open_database, transaction
+from lorasmith.storage.files import write_file
 
 FILE_NAME = "server.sqlite"
 JOBS_KEPT = 10_000
@@ -68,6 +69,13 @@ MIGRATIONS: tuple[str, ...] = (
     create index picture_by_mask on picture (json_extract(wanted, '$.start.mask'));
     """,
 )
+_SCHEMA = Schema(
+    title="the server's records",
+    migrations=MIGRATIONS,
+    hint="Free some space, move the file away, or give another --data folder.",
+    shared=True,
+    seconds=5.0,
+)
 
 
 class Store:
@@ -77,22 +85,11 @@ class Store:
         self.folder = folder
         self._lock = threading.RLock()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(folder / FILE_NAME, check_same_thread=False, isolation_level=None)
-            self._db.execute("pragma journal_mode = wal")
+            self._db = open_database(folder / FILE_NAME, _SCHEMA, threads=True)
             self._db.execute("pragma synchronous = normal")
-            self._db.execute("pragma foreign_keys = on")
-            self._db.execute("pragma busy_timeout = 5000")
-            migrate(self._db)
             self._opened = _identity(folder / FILE_NAME)
-        except OSError as fault:
-            raise StorageError(f"cannot write: {fault.strerror}.", where=folder) from fault
-        except sqlite3.Error as fault:
-            raise StorageError(
-                f"the server's records cannot be opened: {fault}.",
-                where=folder / FILE_NAME,
-                hint="Free some space, move the file away, or give another --data folder.",
-            ) from fault
+        except (OSError, sqlite3.Error) as fault:
+            raise _SCHEMA.error(fault, folder / FILE_NAME, "opened") from fault
 
     def is_there(self) -> bool:
         """Whether the file of the records is still the one that was opened."""
@@ -112,20 +109,10 @@ class Store:
                     hint="Put the file back if you moved it, and start the server anew.",
                 )
             try:
-                self._db.execute("begin immediate")
-                try:
+                with transaction(self._db):
                     yield self._db
-                    self._db.execute("commit")
-                except BaseException:
-                    if self._db.in_transaction:  # where the disk is full, SQLite may have rolled back by itself
-                        self._db.execute("rollback")
-                    raise
             except sqlite3.Error as fault:
-                raise StorageError(
-                    f"the server's records cannot be written: {fault}.",
-                    where=self.folder / FILE_NAME,
-                    hint="Free some space.",
-                ) from fault
+                raise _SCHEMA.error(fault, self.folder / FILE_NAME, "written") from fault
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -354,12 +341,3 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring the tables up to date; each migration whole or not at all. A file of a newer version is refused."""
-    (version,) = db.execute("pragma user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise sqlite3.DatabaseError(f"they are of a newer version ({version}, known are {len(MIGRATIONS)})")
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        db.executescript(f"begin immediate; {script}; pragma user_version = {number}; commit;")

@@ -24,8 +24,9 @@ from lorasmith.errors import ProjectError, StorageError
 from lorasmith.events import Progress, Work, eta
 from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
-from lorasmith.project import Project, replacing, safe_name, write_file
+from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
+from lorasmith.storage.files import replacing, write_file
 from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.words import join_tags, split_tags

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import StorageError
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
+from lorasmith.storage.files import write_file
 
 FILE_NAME = "imported.jsonl"
 

@@ -20,12 +20,14 @@ from typing import Any
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError, UsageError
-from lorasmith.project import Project, write_file
+from lorasmith.project import Project
 from lorasmith.remedies import Action, Do
+from lorasmith.storage.files import write_file
+from lorasmith.tags.categories import CHARACTER, GENERAL
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.refusal import refuse_images
 from lorasmith.tags.settings import TagsTable, read_settings
-from lorasmith.tags.store import CHARACTER, GENERAL, is_called, read_stored, read_vocabulary
+from lorasmith.tags.store import is_called, read_stored, read_vocabulary
 
 SEPARATOR = ", "
 METADATA = (".json", ".jsonl")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.errors import DatasetError
-from lorasmith.tags.store import CATEGORIES
+from lorasmith.tags.categories import CATEGORIES
 
 MODEL_NAME, TAGS_NAME = "model.onnx", "selected_tags.csv"
 MAPPED_MODEL_NAME, MAPPING_NAME = "model_optimized.onnx", "tag_mapping.json"

@@ -13,13 +13,14 @@ from typing import Any
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import ProjectError, UsageError, did_you_mean
 from lorasmith.project import Project
+from lorasmith.tags.categories import QUALITY, RATING
 from lorasmith.tags.measures import find_poor, is_collage
 from lorasmith.tags.raw import RawTags, read_raw_tags
 from lorasmith.tags.refusal import refuse, refuse_images
 from lorasmith.tags.rules import RULES, thresholds
 from lorasmith.tags.rules.rule import CaptionRule, Crowd, Fate, Ruling, Scene, Source, Tags, TagWork, View, Work
 from lorasmith.tags.settings import TagsTable, read_settings
-from lorasmith.tags.store import QUALITY, RATING, read_vocabulary
+from lorasmith.tags.store import read_vocabulary
 from lorasmith.tags.words import join_tags, split_tags, tag_key
 
 _NO_TAGS = frozenset((RATING, QUALITY))

@@ -12,11 +12,12 @@ from lorasmith.dataset.folders import class_words
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import ProjectError, did_you_mean
 from lorasmith.project import Project
+from lorasmith.tags.categories import QUALITY, RATING
 from lorasmith.tags.imported import ImportedTags, read_imported
 from lorasmith.tags.rules.rule import Source
 from lorasmith.tags.settings import least_score, read_settings
 from lorasmith.tags.sidecars import read_as_kohya
-from lorasmith.tags.store import QUALITY, RATING, is_called, read_sentences, read_shelf
+from lorasmith.tags.store import is_called, read_scores, read_sentences
 from lorasmith.tags.words import is_sentence, split_tags, tag_key
 
 _SURE = 0.35
@@ -65,22 +66,22 @@ class _Sources:
         self._settings = settings = read_settings(project)
         self._imported = read_imported(project)
         self._sentences = read_sentences(project)
-        self._shelf = shelf = read_shelf(project)
+        self._table = table = read_scores(project)
         self._check_name(project)
-        self._kinds = shelf.kinds()
-        least = np.array([least_score(settings, name, kind) for name, kind in shelf.words()])
-        unsaid = np.isin(shelf.categories, (RATING, QUALITY))[shelf.numbers]
-        rating = (shelf.categories == RATING)[shelf.numbers]
-        likely = (shelf.scores >= least[shelf.numbers]) & ~unsaid
-        hidden = (shelf.scores >= _SURE) & ~rating & ~likely
-        self._likely, self._hidden = shelf.sift(likely), shelf.sift(hidden)
-        self._ratings = shelf.sift(rating)
-        self._counts = shelf.count(~unsaid)
+        self._kinds = table.kinds()
+        least = np.array([least_score(settings, name, kind) for name, kind in table.words()])
+        unsaid = np.isin(table.categories, (RATING, QUALITY))[table.numbers]
+        rating = (table.categories == RATING)[table.numbers]
+        likely = (table.scores >= least[table.numbers]) & ~unsaid
+        hidden = (table.scores >= _SURE) & ~rating & ~likely
+        self._likely, self._hidden = table.sift(likely), table.sift(hidden)
+        self._ratings = table.sift(rating)
+        self._counts = table.count(~unsaid)
 
     def _check_name(self, project: Project) -> None:
         """Raise ProjectError when [tags] `tagger` means none of those that are there."""
         name = self._settings.tagger
-        taggers = sorted({tagger for _, tagger in self._shelf.rows})
+        taggers = sorted({tagger for _, tagger in self._table.rows})
         sources = {tags.source: tags for imported in self._imported.values() for tags in imported}
         if not name or not (taggers or sources):
             return
@@ -96,11 +97,11 @@ class _Sources:
 
     def of(self, item: Item, caption: str) -> RawTags:
         sha256, name = item.facts.sha256, self._settings.tagger
-        rows, imported = self._shelf.of.get(sha256, ()), self._imported.get(sha256, ())
+        rows, imported = self._table.of.get(sha256, ()), self._imported.get(sha256, ())
         sentence = self._sentences.get(item.content, self._sentences.get(sha256))
         row = self._row_of(rows)
         if item.crop is not None:  # its own tags go before the whole's, which the refusal sees all the same
-            of_crop = self._shelf.of.get(item.content, ())
+            of_crop = self._table.of.get(item.content, ())
             own_row = self._row_of(of_crop)
             row, rows = row if own_row is None else own_row, (*of_crop, *rows)
         named = next((tags for tags in imported if tags.is_called(name)), None) if name and imported else None
@@ -122,8 +123,8 @@ class _Sources:
             tags,
             source,
             (*seen, caption) if in_words and not unused else seen,
-            self._shelf.scored(row) if row is not None else {},
-            self._kinds[self._shelf.rows[row][1]] if row is not None else {},
+            self._table.scored(row) if row is not None else {},
+            self._kinds[self._table.rows[row][1]] if row is not None else {},
             of_import or (None if in_words else sentence),
             said.imported.source if said.imported is not None and stands_in else "",
             source == "tagger" and row is not None and self._counts[row] > len(tags),
@@ -134,7 +135,7 @@ class _Sources:
         name = self._settings.tagger
         if not name:
             return rows[0] if rows else None
-        return next((row for row in rows if is_called(self._shelf.rows[row][1], name)), None)
+        return next((row for row in rows if is_called(self._table.rows[row][1], name)), None)
 
     def _unchosen(self, rows: tuple[int, ...], texts: Iterable[str | None], chosen: frozenset[str]) -> tuple[str, ...]:
         """What the refusal must see beside the chosen tags."""

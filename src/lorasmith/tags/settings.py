@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from lorasmith.project import Project
 from lorasmith.schema import TableModel, read_table
-from lorasmith.tags.store import CATEGORIES, CHARACTER
+from lorasmith.tags.categories import CATEGORIES, CHARACTER
 from lorasmith.tags.words import split_tags, tag_key
 
 FAITHFUL = {"flexible": 0.25, "balanced": 0.5, "faithful": 0.75, "strict": 1.0}

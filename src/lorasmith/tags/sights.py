@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lorasmith.tags.categories import GENERAL
 from lorasmith.tags.raw import RawTags
-from lorasmith.tags.store import GENERAL
 
 SURE = 0.5
 """A tag that is at least so likely is seen."""

@@ -20,9 +20,11 @@ from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.hub import is_hub_name
 from lorasmith.images.crops import open_part
 from lorasmith.project import EMBEDDED, Project
+from lorasmith.tags.categories import RATING
 from lorasmith.tags.hub import fetch_tagger
 from lorasmith.tags.layouts import Layout, read_layout
-from lorasmith.tags.store import RATING, ScoredTag, StoredTags, read_stored, store, store_tagger
+from lorasmith.tags.scores import ScoredTag, StoredTags
+from lorasmith.tags.store import read_stored, store, store_tagger
 
 _USUAL_SIDE = 448
 _LEAST_STORED = 0.02
@@ -34,7 +36,7 @@ Scores = npt.NDArray[np.float32]
 
 
 class Tagger:
-    """Gives every picture a score for every tag. `names` and `categories` (`lorasmith.tags.store.CATEGORIES`) are in
+    """Gives every picture a score for every tag. `names` and `categories` (`CATEGORIES`) are in
     the order of the scores; `identity` is the tagger's name and the start of its model's sha256."""
 
     def __init__(self, session: Any, layout: Layout, identity: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lorasmith.bases.base import Base, open_base
-from lorasmith.errors import RecipeError
+from lorasmith.errors import RecipeError, TrainingError
 from lorasmith.events import Done, Note, SweepDone, Work
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
@@ -18,10 +19,11 @@ from lorasmith.recipe.sweep import Variant
 from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.runs.interruption import heed_interrupts, stoppable
 from lorasmith.training.runs.metadata import Making
-from lorasmith.training.runs.run_set import RunSet, latest_run, latest_sweep, place_runs
+from lorasmith.training.runs.resuming import find_runs
+from lorasmith.training.runs.run_set import RunSet, place_runs
 from lorasmith.training.runs.session import RunSession
 from lorasmith.training.step_loop import StepLoop
-from lorasmith.training.steps.process_group import first_alone, join_processes
+from lorasmith.training.steps.process_group import ProcessGroup, first_alone, join_processes
 from lorasmith.training.unpacking import unpack
 
 
@@ -38,8 +40,8 @@ def train(
     `run` is the run's folder: a new one by default, with `resume` the one started last. A complete run resumes to
     its own Done. Started by torchrun, every process takes its share of the rows and the first one writes and tells.
     Raises Stopped after Ctrl-C, when the state is saved; StorageError on a full disk, TrainingError when the loss
-    explodes, memory does not suffice or the run's inputs have changed, RecipeError when it shall go on with another
-    recipe: the last good state is then on disk.
+    explodes, memory does not suffice, the run's inputs have changed or another process trains it, RecipeError when it
+    shall go on with another recipe: the last good state is then on disk.
     """
     done = yield from _train(project, [Variant("", recipe)], run, resume, base)
     assert isinstance(done, Done)
@@ -72,7 +74,7 @@ def _train(
     names = [variant.name for variant in variants]
     for recipe in recipes:
         check_requirements(recipe)
-    with heed_interrupts() as wish, join_processes() as processes:
+    with heed_interrupts() as wish, join_processes() as processes, ExitStack() as held:
         inputs = yield from stoppable(first_alone(read_inputs(project, recipes), processes), wish)
         chosen = _choose_runs(project, variants, path) if resume else None
         finished = None if chosen is None else chosen.done()
@@ -84,6 +86,8 @@ def _train(
                 yield Note(f"{chosen.path.name} is complete already.")
                 yield finished
             return finished
+        if chosen is not None:
+            held.enter_context(_held_by_first(chosen, processes))
         base = base or training_base(recipes[0])
         for recipe in recipes:
             _check_clip_skip(recipe, base)
@@ -91,6 +95,8 @@ def _train(
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
+        if chosen is None:
+            held.enter_context(_held_by_first(runs, processes))
         if chosen is None and processes.writes:
             runs.create(variants, [each.plan for each in inputs])
         sessions = []
@@ -117,15 +123,26 @@ def training_base(recipe: Recipe) -> Base:
 
 def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | None) -> RunSet | None:
     """The runs to go on with; None when there are none. Raises RecipeError when their recipes are others."""
-    names = [variant.name for variant in variants]
-    if path is not None:
-        runs: RunSet | None = place_runs(project, names, path)
-    else:
-        runs = latest_run(project) if names == [""] else latest_sweep(project)
-    if runs is None or not runs.exists:
-        return None
-    runs.check(variants)
+    runs = find_runs(project, path, sweep=[variant.name for variant in variants] != [""])
+    if runs is not None:
+        runs.check(variants)
     return runs
+
+
+@contextmanager
+def _held_by_first(runs: RunSet, processes: ProcessGroup) -> Iterator[None]:
+    """Hold the runs for the process that writes; where it cannot, all processes end alike."""
+    with ExitStack() as held:
+        fault: TrainingError | None = None
+        if processes.writes:
+            try:
+                held.enter_context(runs.held())
+            except TrainingError as refused:
+                fault = refused
+        words = processes.broadcast("" if fault is None else fault.message)
+        if words:
+            raise fault or TrainingError(words, where=runs.path)
+        yield
 
 
 def _check_clip_skip(recipe: Recipe, base: Base) -> None:

@@ -15,10 +15,11 @@ from lorasmith.errors import RecipeError
 from lorasmith.project import open_project
 from lorasmith.recipe.exchange.hub import KEYS, from_hub, to_hub
 from lorasmith.recipe.exchange.imported import value_of
-from lorasmith.recipe.exchange.kohya import from_arguments
-from lorasmith.recipe.exchange.reading import from_header, into_project, read_file
-from lorasmith.recipe.exchange.terms import TERMS
-from lorasmith.recipe.exchange.writing import to_kohya
+from lorasmith.recipe.exchange.kohya.header import from_header
+from lorasmith.recipe.exchange.kohya.reading import from_arguments
+from lorasmith.recipe.exchange.kohya.terms import TERMS
+from lorasmith.recipe.exchange.kohya.writing import to_kohya
+from lorasmith.recipe.exchange.reading import into_project, read_file
 from lorasmith.recipe.recipe import Recipe, read_recipe, recipe_values
 from lorasmith.schema import read_table
 

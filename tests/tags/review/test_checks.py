@@ -14,7 +14,8 @@ from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project, open_project
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.review import CHECKS, RULE_IDS, Vocabulary, review_tags
-from lorasmith.tags.store import ScoredTag, StoredTags, store, store_tagger
+from lorasmith.tags.scores import ScoredTag, StoredTags
+from lorasmith.tags.store import store, store_tagger
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
 

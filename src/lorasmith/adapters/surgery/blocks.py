@@ -31,7 +31,7 @@ def block_of(name: str, layers: Mapping[str, TargetLayer] | None = None) -> str:
     stability = _STABILITY.match(name)
     if stability is not None:
         return f"{'IN' if stability[1] == 'input' else 'OUT'}{int(stability[2]):02}"
-    return _public_blocks(FAMILIES.names()).get(name, "BASE")
+    return _public_blocks(tuple(FAMILIES)).get(name, "BASE")
 
 
 @cache

@@ -10,7 +10,7 @@ from lorasmith.adapters.container import header_bytes, payload_bytes
 from lorasmith.adapters.files import load_adapter, read_tensors
 from lorasmith.adapters.header import payload_hashes
 from lorasmith.errors import UsageError
-from lorasmith.project import write_file
+from lorasmith.storage.files import write_file
 
 SHORT = {
     "name": "ss_output_name",

@@ -23,7 +23,7 @@ from lorasmith.bases.families.original import Source
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError, StorageError
 from lorasmith.events import Progress, Work, eta
-from lorasmith.project import replacing
+from lorasmith.storage.files import replacing
 
 Strength = float | Mapping[str, float]
 # Recorded hashes are those of the weights before.

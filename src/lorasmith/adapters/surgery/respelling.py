@@ -19,8 +19,8 @@ from lorasmith.bases.families import FAMILIES
 from lorasmith.bases.stored import open_stored
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
-from lorasmith.project import write_file
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
 
 CONFIG = "adapter_config.json"
 MODEL = "adapter_model.safetensors"

@@ -104,6 +104,7 @@ def command(
     numbers, form = read_precision(precision), read_weights(weights)
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
+    from lorasmith.face.drawing import save_free
     from lorasmith.generation.grids.drawing import sign
     from lorasmith.generation.pipeline import Pipeline
     from lorasmith.generation.spec import PictureSpec
@@ -153,18 +154,6 @@ def command(
     for each in drawn:
         say(f"{each['path']}  seed {each['seed']}{'  ' + str(each['prompt']) if dynamic else ''}")
     say(f"Draw one again from itself with: lorasmith picture redo {drawn[0]['path']}", style="dim")
-
-
-def save_free(picture: Picture, out: Path, kind: str = "png") -> Path:
-    """Save under the next free name in `out`. Raises StorageError."""
-    from lorasmith.generation.pictures import claim_free_path, save_picture
-
-    path = claim_free_path(out, "picture", f".{kind}")
-    try:
-        return save_picture(picture, path)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def read_size(text: str | None) -> tuple[int | None, int | None]:

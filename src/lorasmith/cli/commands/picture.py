@@ -62,7 +62,8 @@ def redo(
 
     Example: lorasmith picture redo pictures/picture-0001.png --adapters adapters
     """
-    from lorasmith.cli.commands.generate import find_shelf, save_free
+    from lorasmith.cli.commands.generate import find_shelf
+    from lorasmith.face.drawing import save_free
     from lorasmith.generation.pictures import Drawing, read_picture
 
     told = read_picture(file)

@@ -12,12 +12,10 @@ import typer
 
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say
-from lorasmith.errors import BaseError, LorasmithError, PromptError, UsageError
+from lorasmith.errors import LorasmithError, PromptError, UsageError
 
 if TYPE_CHECKING:
     from lorasmith.adapters.cache import AdapterCache
-    from lorasmith.bases.text.chunks import Chunk
-    from lorasmith.prompts import ParsedPrompt
 
 
 app = typer.Typer(
@@ -54,10 +52,14 @@ def explain(
 
     refuse(text, "prompt")
     prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _triggers(adapters))
-    chunks = None if prompt is None else _chunks(prompt, base)
+    chunks = None
+    if prompt is not None:
+        from lorasmith.bases.text.counting import count_tokens
+
+        chunks = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat)
     document: dict[str, Any] = {
         "prompt": None if prompt is None else prompt.as_json(),
-        "chunks": None if chunks is None else [_count_tokens(chunk) for chunk in chunks],
+        "chunks": chunks,
         "advice": [advice.as_json() for advice in advices],
     }
     if as_json:
@@ -216,46 +218,6 @@ def _trigger(shelf: AdapterCache, name: str) -> str:
         return read_header(shelf.path(name)).metadata.get("modelspec.trigger_phrase", "")
     except LorasmithError:  # told when the adapter is used
         return ""
-
-
-def _chunks(prompt: ParsedPrompt, base: str) -> list[Chunk] | None:
-    """The chunks of every sub-prompt's first text; None where the base's words are not at hand."""
-    from lorasmith.bases.text.chunks import cut_chunks
-    from lorasmith.prompts import parse_attention
-
-    tokenizer = _tokenizer(base)
-    if tokenizer is None:
-        return None
-    parts = [parse_attention(part.schedule[0][1], prompt.compat) for part in prompt.subprompts]
-    return [chunk for spans in parts for chunk in cut_chunks(spans, tokenizer)]
-
-
-def _tokenizer(base: str) -> Any:
-    """The base's first tokenizer; a checkpoint in one file has the one that all families share."""
-    from transformers import CLIPTokenizer
-
-    from lorasmith.bases.doodle import doodle_folder
-    from lorasmith.project import EMBEDDED
-
-    if base != EMBEDDED and Path(base).is_file():
-        from lorasmith.bases.clip import clip_tokenizer
-
-        return clip_tokenizer()
-    try:
-        folder = (doodle_folder() if base == EMBEDDED else Path(base)) / "tokenizer"
-    except BaseError:
-        return None
-    if not folder.is_dir():
-        if base != EMBEDDED:
-            raise BaseError("no tokenizer folder.", where=base, hint="Name a diffusers folder.")
-        return None
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def _count_tokens(chunk: Chunk) -> int:
-    """Tokens of the text, without the first and those from the end mark on."""
-    end = chunk.ids[-1]
-    return next((at for at, token in enumerate(chunk.ids[1:]) if token == end), len(chunk.ids) - 2)
 
 
 def _show_chunks(chunks: list[int] | None, base: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from lorasmith.cli.rendering import print_json, say
 if TYPE_CHECKING:
     from lorasmith.project import Project
     from lorasmith.recipe.exchange.imported import LeftOut
+    from lorasmith.recipe.exchange.trainer import Surroundings
     from lorasmith.recipe.recipe import Recipe
 
 app = typer.Typer(help="Take over recipes from other trainers, and write them for those.", no_args_is_help=True)
@@ -74,25 +76,20 @@ def export(
 
     Example: lorasmith recipe export my-lora --kohya --out my-lora.toml
     """
-    import json
-
     from lorasmith.errors import UsageError
-    from lorasmith.project import open_project, write_file
-    from lorasmith.recipe.exchange.hub import to_hub
-    from lorasmith.recipe.exchange.writing import to_kohya
+    from lorasmith.project import open_project
+    from lorasmith.recipe.exchange import TRAINERS
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.storage.files import write_file
 
     if kohya == hub:
         raise UsageError("say for whom: --kohya or --hub.")
     opened = open_project(project)
     recipe = read_recipe(opened, split_overrides(assignments or []))
-    if kohya:
-        built = opened.built_dataset / "dataset.toml"
-        text, lost = to_kohya(recipe, name=opened.lora.name, dataset_config=built if built.is_file() else None)
-    else:
-        document, lost = to_hub(recipe, **_lengths(opened, recipe, as_json))
-        text = json.dumps(document, indent=2) + "\n"
+    trainer = TRAINERS["kohya" if kohya else "hub"]
+    assert trainer.write is not None
+    text, lost = trainer.write(recipe, _surroundings(opened, recipe, as_json, counts=trainer.counts))
     if out is not None:
         write_file(out, text)
     if as_json:
@@ -108,21 +105,27 @@ def export(
             say(f"next: lorasmith tag {project} --write, which builds the dataset that kohya needs")
 
 
-def _lengths(project: Project, recipe: Recipe, as_json: bool) -> dict[str, Any]:
-    """One number of repeats for all trained images, and the steps, by the plan; neither without images."""
+def _surroundings(project: Project, recipe: Recipe, as_json: bool, *, counts: bool) -> Surroundings:
+    """What an export may tell besides the recipe; with `counts` one number of repeats for all trained images, and the
+    steps, by the plan (neither without images)."""
     from lorasmith.cli.rendering import show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import DatasetError
+    from lorasmith.recipe.exchange.trainer import Surroundings
     from lorasmith.recipe.plan import make_plan
     from lorasmith.recipe.validation import hold_out
 
+    built = project.built_dataset / "dataset.toml"
+    known = Surroundings(project.lora.name, built if built.is_file() else None)
+    if not counts:
+        return known
     try:
         trained, _ = show(hold_out(project, recipe, show(read_dataset(project), json=as_json)), json=as_json)
         plan = make_plan(recipe, trained)
     except DatasetError:
-        return {"repeats": None, "steps": None}
+        return known
     shown = sum(image.repeats for image in plan.images)
-    return {"repeats": max(1, round(shown / len(plan.images))), "steps": plan.steps}
+    return replace(known, repeats=max(1, round(shown / len(plan.images))), steps=plan.steps)
 
 
 def _tell(left_out: Sequence[LeftOut], notes: Sequence[str]) -> None:

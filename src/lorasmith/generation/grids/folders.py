@@ -7,8 +7,8 @@ import secrets
 from pathlib import Path
 
 from lorasmith.errors import StorageError, UsageError
-from lorasmith.project import write_file
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
 
 VERSION = 1
 _ELSEWHERE = Sentence("Choose another ", Give("name"), " or ", Give("out"), ".")

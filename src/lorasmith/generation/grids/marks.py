@@ -10,7 +10,7 @@ from typing import Any
 
 from lorasmith.errors import StorageError, UsageError
 from lorasmith.generation.grids.page import MARKS
-from lorasmith.project import write_file
+from lorasmith.storage.files import write_file
 
 KIND = "lorasmith marks"
 MOST_BYTES = 32 * 2**20

@@ -28,8 +28,8 @@ from lorasmith.generation.grids.streaming import write_png
 from lorasmith.generation.pictures import INFOTEXT_KEY
 from lorasmith.generation.sheets import Table, plan_table, shown_size
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.project import write_file
 from lorasmith.remedies import Give
+from lorasmith.storage.files import write_file
 
 RECORD = "grid.json"
 PAGE = "index.html"

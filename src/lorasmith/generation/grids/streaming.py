@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lorasmith.project import replacing
+from lorasmith.storage.files import replacing
 
 GREATEST_SIDE = 2**31 - 1  # PNG, second edition, 11.2.2
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

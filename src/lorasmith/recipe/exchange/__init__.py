@@ -1,1 +1,8 @@
-"""Recipes from other trainers and for them (R6): the hub trainer's JSON, kohya's TOML and JSON, an adapter's header."""
+"""Recipes from other trainers and for them (R6): each trainer is an entry, found by listing this folder."""
+
+from __future__ import annotations
+
+from lorasmith.recipe.exchange.trainer import Trainer
+from lorasmith.registry import Registry
+
+TRAINERS: Registry[Trainer] = Registry("a trainer", __name__, "TRAINER")

@@ -6,6 +6,7 @@ said in a note.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.exchange.imported import Imported, LeftOut, at_least_one, flag, number, sides, whole
-from lorasmith.recipe.exchange.kohya import one_rate
+from lorasmith.recipe.exchange.kohya.rates import one_rate
 from lorasmith.recipe.exchange.names import find_optimizer, find_schedule
+from lorasmith.recipe.exchange.trainer import Surroundings, Trainer
 from lorasmith.recipe.recipe import Recipe
 
 KEYS = (
@@ -199,3 +201,11 @@ def _tell_unknown(result: Imported, params: Mapping[str, Any], known: set[str]) 
     for key, value in params.items():
         if key not in known and value not in (None, "", [], {}) and not key.startswith("sample"):
             result.drop(key, value, "has no counterpart here")
+
+
+def _write(recipe: Recipe, around: Surroundings) -> tuple[str, list[LeftOut]]:
+    document, left_out = to_hub(recipe, repeats=around.repeats, steps=around.steps)
+    return json.dumps(document, indent=2) + "\n", left_out
+
+
+TRAINER = Trainer("hub", "the hub trainer's JSON", is_hub_recipe, from_hub, _write, counts=True)

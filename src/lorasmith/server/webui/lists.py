@@ -10,8 +10,8 @@ from fastapi import APIRouter
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.spec import LATENT_UPSCALERS
+from lorasmith.server.dependencies import TheService
 from lorasmith.server.metrics import resident_bytes
-from lorasmith.server.native import TheService
 from lorasmith.server.webui.bodies import Options
 from lorasmith.server.webui.specs import SAMPLER_ALIASES, set_options
 

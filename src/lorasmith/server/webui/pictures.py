@@ -11,9 +11,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException
 
 from lorasmith.project import EMBEDDED
+from lorasmith.server.dependencies import TheService
 from lorasmith.server.errors import FieldError
 from lorasmith.server.inputs import decode_base64, open_bytes
-from lorasmith.server.native import TheService
 from lorasmith.server.webui.answers import png_base64
 from lorasmith.server.webui.bodies import Extras, ExtrasMany, ExtrasOne, Interrogation, OneImage
 

@@ -14,6 +14,7 @@ from lorasmith.generation.faces import random_seed
 from lorasmith.generation.spec import GREATEST_SEED, LEAST_SIDE, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError
+from lorasmith.server.input_files import RequestInputs
 from lorasmith.server.inputs import decode_base64, keep_image, keep_input, open_bytes
 from lorasmith.server.service import Service
 from lorasmith.server.webui.bodies import Drawing, Img2Img, Options, Txt2Img
@@ -24,7 +25,7 @@ SAMPLER_ALIASES: Mapping[str, str] = {"euler_a": "Euler a", "k_euler_a": "Euler 
 _BEFORE_CURVE = re.compile(r"^(.*\S)\s+(Karras|Exponential|SGM Uniform)$", re.IGNORECASE)
 
 
-def specs_of(service: Service, body: Txt2Img | Img2Img) -> list[PictureSpec]:
+def specs_of(service: Service, inputs: RequestInputs, body: Txt2Img | Img2Img) -> list[PictureSpec]:
     """One checked spec a picture. Raises FieldError, HTTPException, PromptError, RefusedError."""
     count = body.batch_size * body.n_iter
     service.admission.check_count(count, "batch_size")
@@ -37,7 +38,7 @@ def specs_of(service: Service, body: Txt2Img | Img2Img) -> list[PictureSpec]:
     seed = random_seed() if body.seed < 0 else body.seed
     subseed = random_seed() if body.subseed < 0 else body.subseed
     varied = body.subseed_strength > 0
-    starts = _starts(service, body) if isinstance(body, Img2Img) else [None]
+    starts = _starts(service, inputs, body) if isinstance(body, Img2Img) else [None]
     hires = _hires(body) if isinstance(body, Txt2Img) and body.enable_hr else None
     specs = [
         PictureSpec(
@@ -157,7 +158,7 @@ def _whole_side(value: int, where: str) -> int | None:
     return value // 8 * 8
 
 
-def _starts(service: Service, body: Img2Img) -> list[StoredInit]:
+def _starts(service: Service, inputs: RequestInputs, body: Img2Img) -> list[StoredInit]:
     pixels = service.limits.pixels
     if len(body.init_images) > service.limits.pictures:
         raise FieldError(f"{len(body.init_images)} pictures.", where="init_images")
@@ -167,7 +168,7 @@ def _starts(service: Service, body: Img2Img) -> list[StoredInit]:
 
         grey = open_bytes(decode_base64(body.mask, "mask"), "mask", pixels).convert("L")
         grey = ImageOps.invert(grey) if body.inpainting_mask_invert else grey
-        mask = keep_image(service.store, grey.filter(ImageFilter.GaussianBlur(body.mask_blur)))
-    images = [keep_input(service.store, text, "init_images", pixels) for text in body.init_images]
+        mask = keep_image(inputs, grey.filter(ImageFilter.GaussianBlur(body.mask_blur)))
+    images = [keep_input(inputs, text, "init_images", pixels) for text in body.init_images]
     resize: Any = RESIZES[body.resize_mode]
     return [StoredInit(image=image, mask=mask, strength=body.denoising_strength, resize=resize) for image in images]

@@ -22,7 +22,7 @@ from lorasmith.bases.hardware import precision_of
 from lorasmith.events import Progress, Work
 from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
-from lorasmith.project import write_file
+from lorasmith.storage.files import write_file
 from lorasmith.training.inputs.images import TrainingImage
 
 MEMORY_LIMIT = 1 << 30

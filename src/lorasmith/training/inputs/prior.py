@@ -19,8 +19,8 @@ from lorasmith.diffusion.noise import key_number
 from lorasmith.events import Work
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.project import write_file
 from lorasmith.recipe.buckets import Size
+from lorasmith.storage.files import write_file
 from lorasmith.training.inputs.latents import encode_alone, to_pixels
 from lorasmith.training.inputs.preservation import PriorPictures
 

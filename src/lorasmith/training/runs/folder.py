@@ -9,10 +9,10 @@ from pathlib import Path
 
 from lorasmith.errors import ProjectError, RecipeError
 from lorasmith.events import Done
-from lorasmith.project import write_file
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, write_recipe
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
 
 RECIPE_FILE = "recipe.toml"
 

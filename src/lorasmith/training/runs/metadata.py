@@ -15,13 +15,13 @@ from typing import Any
 
 from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
 from lorasmith.dataset.folders import class_words
 from lorasmith.images.opening import open_rgb
 from lorasmith.optimizers.rates import RateSchedule
 from lorasmith.project import Project
+from lorasmith.recipe.exchange.kohya.header import recipe_facts
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.tags.words import split_tags
 from lorasmith.training.inputs.images import TrainingImage
@@ -76,7 +76,8 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
     if making.recipe.private:
         return _private_facts(making, adapter)
     finished_at = current_time()
-    facts = network_facts(adapter, making.base) | _run_facts(making, progress, finished_at) | _dataset_facts(making)
+    facts = network_facts(adapter, making.base) | recipe_facts(making.recipe)
+    facts |= _run_facts(making, progress, finished_at) | _dataset_facts(making)
     provenance = making.project.provenance
     card = modelspec(
         making.base,
@@ -98,9 +99,8 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
 
 
 def _private_facts(making: Making, adapter: Adapter) -> dict[str, str]:
-    facts = network_facts(adapter, making.base)
-    arguments = (_conv_arguments(making.recipe) if making.recipe.conv.rank else {}) | _form(making.recipe)
-    kept = {key: value for key, value in facts.items() if key in PRIVATE_KEYS} | {"ss_network_args": arguments}
+    told = network_facts(adapter, making.base) | recipe_facts(making.recipe)
+    kept = {key: value for key, value in told.items() if key in PRIVATE_KEYS}
     card = modelspec(
         making.base,
         title=making.project.lora.name,
@@ -120,32 +120,9 @@ def make_thumbnail(picture: Path) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def _form(recipe: Recipe) -> dict[str, str]:
-    """What lycoris would have been told besides rank and alpha."""
-    args: dict[str, str] = {}
-    words = ALGORITHMS[recipe.algorithm].kohya
-    if not words.module or recipe.dora or recipe.conv.tucker or recipe.norms:
-        args["algo"] = words.algo or recipe.algorithm
-    own = words.tell(recipe.options)
-    args |= {key: str(value) for key, value in own.items() if key != "decompose_both"}
-    flags = (
-        ("dora_wd", recipe.dora),
-        ("rs_lora", recipe.rank_stabilised),
-        ("use_tucker", recipe.conv.tucker),
-        ("train_norm", recipe.norms),
-    )
-    return args | {key: "True" for key, flag in flags if flag}
-
-
-def _conv_arguments(recipe: Recipe) -> dict[str, str]:
-    return {"conv_dim": str(recipe.conv.rank), "conv_alpha": f"{recipe.conv.alpha or recipe.alpha:g}"}
-
-
 def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.inputs.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup)
-    noise, loss = recipe.noise, recipe.loss
-    dropout = recipe.dropout
     return {
         "ss_session_id": progress.session,
         "ss_training_started_at": progress.started_at,
@@ -153,15 +130,8 @@ def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[s
         "ss_training_comment": f"lorasmith {__version__}",
         "ss_sd_scripts_commit_hash": None,
         "ss_output_name": making.name,
-        "ss_network_args": (_conv_arguments(recipe) if recipe.conv.rank else {}) | _form(recipe),
-        "ss_network_dropout": dropout.network or None,
-        "ss_learning_rate": recipe.lr.unet,
-        "ss_unet_lr": recipe.lr.unet,
-        "ss_text_encoder_lr": recipe.lr.text_encoder,
         "ss_optimizer": progress.optimizer,
-        "ss_lr_scheduler": recipe.schedule.name,
         "ss_lr_warmup_steps": schedule.warmup_steps,
-        "ss_max_grad_norm": recipe.max_grad_norm,
         "ss_num_train_images": sum(image.repeats for image in plan.images),
         "ss_num_validation_images": len(making.inputs.held_out),
         "ss_num_reg_images": 0,
@@ -170,42 +140,15 @@ def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[s
         "ss_max_train_steps": plan.steps,
         "ss_steps": progress.step,
         "ss_epoch": progress.epoch,
-        "ss_gradient_checkpointing": recipe.checkpointing,
-        "ss_gradient_accumulation_steps": recipe.accumulate,
-        "ss_batch_size_per_device": recipe.batch_size,
-        "ss_total_batch_size": recipe.batch_size * recipe.accumulate,
         "ss_mixed_precision": "no",
         "ss_full_fp16": False,
-        "ss_clip_skip": recipe.clip_skip,
-        "ss_max_token_length": recipe.caption.max_tokens if recipe.caption.max_tokens > 75 else None,
         "ss_cache_latents": True,
-        "ss_seed": recipe.seed,
         "ss_lowram": False,
-        "ss_noise_offset": noise.offset or None,
-        "ss_noise_offset_random_strength": noise.offset_random,
-        "ss_multires_noise_iterations": noise.multires_iterations or None,
-        "ss_multires_noise_discount": noise.multires_discount if noise.multires_iterations else None,
-        "ss_adaptive_noise_scale": noise.offset_adaptive or None,
-        "ss_zero_terminal_snr": noise.zero_terminal_snr,
-        "ss_caption_dropout_rate": recipe.caption.dropout,
-        "ss_caption_dropout_every_n_epochs": recipe.caption.dropout_every,
-        "ss_caption_tag_dropout_rate": recipe.caption.tag_dropout,
         "ss_face_crop_aug_range": None,
-        "ss_prior_loss_weight": recipe.preserve.weight,
-        "ss_min_snr_gamma": loss.min_snr_gamma or None,
-        "ss_scale_weight_norms": recipe.max_weight_norm or None,
-        "ss_ip_noise_gamma": noise.ip_gamma or None,
-        "ss_ip_noise_gamma_random_strength": noise.ip_random,
-        "ss_debiased_estimation": loss.debiased,
-        "ss_loss_type": loss.kind,
-        "ss_huber_schedule": loss.huber_schedule,
-        "ss_huber_scale": loss.huber_scale,
-        "ss_huber_c": loss.huber_c,
     }
 
 
 def _dataset_facts(making: Making) -> dict[str, Any]:
-    recipe, rules = making.recipe, making.recipe.bucket_rules
     images = making.inputs.trained
     counts: dict[str, Counter[str]] = {}
     directories: dict[str, dict[str, int]] = {}
@@ -214,17 +157,7 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
         directory = directories.setdefault(folder, {"n_repeats": image.repeats, "img_count": 0})
         directory["img_count"] += 1
     return {
-        "ss_resolution": str(recipe.resolution),
-        "ss_enable_bucket": recipe.bucket.enabled,
-        "ss_bucket_no_upscale": recipe.bucket.no_upscale,
-        "ss_min_bucket_reso": rules.smallest,
-        "ss_max_bucket_reso": rules.largest,
-        "ss_bucket_info": _bucket_info(images) if recipe.bucket.enabled else None,
-        "ss_color_aug": recipe.augment.colour,
-        "ss_flip_aug": recipe.flip,
-        "ss_random_crop": recipe.augment.random_crop,
-        "ss_shuffle_caption": recipe.caption.shuffle,
-        "ss_keep_tokens": recipe.caption.keep_tokens,
+        "ss_bucket_info": _bucket_info(images) if making.recipe.bucket.enabled else None,
         "ss_dataset_dirs": directories,
         "ss_reg_dataset_dirs": {},
         "ss_tag_frequency": {folder: dict(count.most_common()) for folder, count in counts.items()},

@@ -6,16 +6,19 @@ A run by itself is a set of one, whose folder is the set's: its name there is ""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lorasmith.errors import RecipeError
+from lorasmith.errors import RecipeError, StorageError, TrainingError
 from lorasmith.events import Done, SweepDone
-from lorasmith.project import Project, safe_name, write_file
+from lorasmith.project import Project, safe_name
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.sweep import Variant
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
+from lorasmith.storage.locks import HeldError, hold
 from lorasmith.training.runs.folder import RECIPE_FILE, Run, create_run, free_folder
 
 SWEEP_FILE = "sweep.json"
@@ -45,6 +48,27 @@ class RunSet:
     def exists(self) -> bool:
         """Can it be gone on with?"""
         return (self.path / (SWEEP_FILE if self.is_sweep else RECIPE_FILE)).is_file()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, no other process writes here. Raises TrainingError, which names the process that does, StorageError.
+
+        The lock ends with its holder, however that ends.
+        """
+        file = self.path / "state" / "lock"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = hold(file)
+        except HeldError as held:
+            raise TrainingError(
+                f"process {held.process or 'unknown'} trains this {self.word} already.",
+                where=self.path,
+                hint="Wait until it has ended, or stop that process.",
+            ) from None
+        except OSError as fault:
+            raise StorageError(f"cannot write: {fault.strerror}.", where=file) from fault
+        with lock:
+            yield
 
     def create(self, variants: Sequence[Variant], plans: Sequence[Plan]) -> None:
         """Put the recipes and plans into the folders. Raises ProjectError where one is a run already."""
@@ -89,21 +113,3 @@ def place_runs(project: Project, names: Sequence[str], path: Path | None = None)
         return RunSet(folder, {"": Run(folder, name)})
     folder = path or free_folder(project.runs, f"{name}-sweep")
     return RunSet(folder, {each: Run(folder / each, f"{name}-{each}") for each in names})
-
-
-def latest_run(project: Project) -> RunSet | None:
-    """The run by itself that was started last, or None."""
-    folders = sorted(file.parent for file in project.runs.glob(f"*/{RECIPE_FILE}"))
-    return place_runs(project, [""], folders[-1]) if folders else None
-
-
-def latest_sweep(project: Project) -> RunSet | None:
-    """The sweep that was started last, or None."""
-    files = sorted(project.runs.glob(f"*/{SWEEP_FILE}"))
-    if not files:
-        return None
-    try:
-        names = json.loads(files[-1].read_text("utf-8"))["variants"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return place_runs(project, [safe_name(str(name)) for name in names], files[-1].parent)

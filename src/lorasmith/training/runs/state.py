@@ -12,8 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lorasmith.errors import TrainingError
-from lorasmith.project import write_file
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import write_file
 
 VERSION = 2
 

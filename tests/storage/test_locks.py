@@ -7,15 +7,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
-from lorasmith.locking import HeldError, hold
+from lorasmith.storage.locks import HeldError, hold
 
 HOLDER = (
     "import sys, time\n"
     "from pathlib import Path\n"
-    "from lorasmith.locking import hold\n"
+    "from lorasmith.storage.locks import hold\n"
     "held = hold(Path(sys.argv[1]))\n"
     "print('held', flush=True)\n"
     "time.sleep(600)\n"
@@ -55,3 +56,11 @@ def test_a_lock_dies_with_its_holder(tmp_path: Path, end: signal.Signals) -> Non
         holder.send_signal(end)
         holder.wait(60)
         hold(file).close()
+
+
+def test_one_who_waits_gets_it(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    first = hold(file)
+    Timer(0.2, first.close).start()
+    with hold(file, wait=20):
+        assert file.read_text() == str(os.getpid())

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from lorasmith.server.spec_models import Asked, spec_model
+from lorasmith.server.native.spec_models import Asked, spec_model
 from lorasmith.server.states import State
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^<>:\x00-\x1f]+$")]
@@ -201,6 +201,27 @@ class ChoicesAnswer(Told):
     samplers: list[str]
     schedules: list[str]
     upscalers: list[str]
+
+
+class FormField(Told):
+    """A field of a picture. `unset` says what null means, where it may be null; `choices` are a choice's."""
+
+    name: str
+    kind: Literal["integer", "number", "boolean", "text", "choice"]
+    label: str
+    help: str
+    default: Any
+    unset: str | None
+    least: float | None
+    most: float | None
+    step: float | None
+    choices: list[str]
+
+
+class FormAnswer(Told):
+    """The fields of a picture; those of its parts by dotted name."""
+
+    fields: list[FormField]
 
 
 class ParseRequest(Asked):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lorasmith.bases.families import find_family
 from lorasmith.project import SubjectKind
-from lorasmith.recipe.handover import kohya_buckets, kohya_general
+from lorasmith.recipe.exchange.kohya.dataset_file import kohya_buckets, kohya_general
 from lorasmith.recipe.presets import preset
 from lorasmith.recipe.recipe import Recipe
 

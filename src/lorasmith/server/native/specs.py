@@ -1,0 +1,64 @@
+"""From requests of our API to pictures' specs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lorasmith.generation.faces import random_seed
+from lorasmith.generation.spec import GREATEST_SEED, Hires, PictureSpec, StoredInit, Variation
+from lorasmith.prompts import Network
+from lorasmith.server.bases import find_base
+from lorasmith.server.input_files import RequestInputs
+from lorasmith.server.inputs import keep_input
+from lorasmith.server.native import schemas
+from lorasmith.server.native.spec_models import spec_values
+from lorasmith.server.service import Service
+
+
+def merge_requests(shared: schemas.PictureRequest, own: schemas.PictureRequest) -> schemas.PictureRequest:
+    """`own`, and what it leaves out from `shared`."""
+    merged: schemas.PictureRequest = shared.model_copy(
+        update={name: getattr(own, name) for name in own.model_fields_set}
+    )
+    return merged
+
+
+def checked_specs(
+    service: Service, inputs: RequestInputs, requests: Sequence[schemas.PictureRequest], count: int = 1
+) -> list[PictureSpec]:
+    """Checked specs; pictures to start from are kept. Raises FieldError, PromptError, RefusedError."""
+    service.admission.check_count(len(requests) * count, "count")
+    checked = [service.admission.check(spec_of(service, inputs, request)) for request in requests]
+    return [replace(spec, seed=(spec.seed + index) % (GREATEST_SEED + 1)) for spec in checked for index in range(count)]
+
+
+def spec_of(service: Service, inputs: RequestInputs, request: schemas.PictureRequest) -> PictureSpec:
+    """The spec that a request means. Raises FieldError."""
+    tags = [
+        str(
+            Network(
+                call.name.strip(), call.strength if call.text_strength is None else call.text_strength, call.strength
+            )
+        )
+        for call in request.adapters
+    ]
+    base = service.default_base() if request.base is None else find_base(service.bases, request.base)
+    init = None
+    if request.init is not None:
+        pixels = service.limits.pixels
+        image = keep_input(inputs, request.init.image, "init.image", pixels)
+        mask = request.init.mask and keep_input(inputs, request.init.mask, "init.mask", pixels)
+        init = StoredInit(image=image, mask=mask, **spec_values(request.init, "init"))
+    values = {
+        **spec_values(request),
+        "prompt": " ".join([request.prompt, *tags]).strip(),
+        "seed": random_seed() if request.seed is None else request.seed,
+        "base": base.name,
+    }
+    return PictureSpec(
+        **values,
+        variation=None if request.variation is None else Variation(**spec_values(request.variation, "variation")),
+        hires=None if request.hires is None else Hires(**spec_values(request.hires, "hires")),
+        init=init,
+    )

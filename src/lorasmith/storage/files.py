@@ -1,0 +1,62 @@
+"""Files that are written whole or not at all, and lines that are added whole."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lorasmith.errors import StorageError
+
+_partials = itertools.count()
+
+
+def write_file(path: Path, data: bytes | str) -> Path:
+    """Write a whole file or nothing: to a neighbour first, flushed, then renamed over. Raises StorageError."""
+    hint = "Free some space or choose another folder, then resume."
+    with replacing(path, hint) as partial, partial.open("wb") as out:
+        out.write(data.encode("utf-8") if isinstance(data, str) else data)
+        out.flush()
+        os.fsync(out.fileno())
+    return path
+
+
+@contextlib.contextmanager
+def replacing(path: Path, hint: str = "Free some space or choose another folder.") -> Iterator[Path]:
+    """A neighbour of `path` to write to, which takes its place at the end; after any error nothing is left of it.
+
+    It may become a file or a folder (for a place where nothing is yet). No other process and no other thread is given
+    the same one. Folders above are made. Raises StorageError with `hint` for an OSError inside the block, too.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{next(_partials)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+    except BaseException as fault:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+        if isinstance(fault, OSError):
+            raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint=hint) from fault
+        raise
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add whole lines to the end of a file; they are on disk when this returns. A last line that an interruption
+    left without its end stays apart from them. Raises StorageError."""
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as out:
+            end = out.seek(0, os.SEEK_END)
+            if end:
+                out.seek(end - 1)
+                data = data if out.read(1) == b"\n" else b"\n" + data
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as fault:
+        raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint="Free some space.") from fault

@@ -1,0 +1,69 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+
+from lorasmith.errors import StorageError
+from lorasmith.storage.files import append_lines, replacing, write_file
+
+
+def test_write_file_is_whole_or_nothing(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "deep" / "file.txt", "héllo")
+    assert path.read_text("utf-8") == "héllo"
+    (tmp_path / "wall").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        write_file(tmp_path / "wall" / "file.txt", b"x")
+    assert list(tmp_path.rglob("*.partial")) == []
+
+
+def test_lines_are_appended_apart_from_a_broken_one(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "lines.jsonl"
+    append_lines(file, ["one", "two"])
+    with file.open("a") as out:
+        out.write("thr")
+    append_lines(file, ["four"])
+    assert file.read_text() == "one\ntwo\nthr\nfour\n"
+    with pytest.raises(StorageError, match="cannot write"):
+        append_lines(tmp_path, ["x"])
+
+
+def test_replacing_a_folder_leaves_nothing_after_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "made"
+
+    def fail() -> None:
+        with replacing(place) as partial:
+            partial.mkdir()
+            (partial / "file").write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match="No space"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with replacing(place) as partial:
+        partial.mkdir()
+        (partial / "file").write_text("whole")
+    assert (place / "file").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_two_threads_replace_the_same_file(tmp_path: Path) -> None:
+    place, meet, seen = tmp_path / "file", Barrier(2), list[Path]()
+
+    def write(text: str) -> None:
+        with replacing(place) as partial:
+            partial.write_text(text)
+            meet.wait(10)
+            seen.append(partial)
+
+    threads = [Thread(target=write, args=(text,)) for text in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen)) == 2
+    assert place.read_text() in ("one", "two")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
