@@ -97,6 +97,16 @@ class Set(Remedy):
 
 
 @dataclass(frozen=True)
+class Write(Remedy):
+    """Write these words to the project's file; they are the same everywhere."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
 class Install(Remedy):
     """Install one of Lorasmith's extras."""
 

@@ -1,24 +1,22 @@
-"""Charts as inline SVG."""
+"""Charts: where the bars stand."""
 
 from __future__ import annotations
 
-import re
-from xml.etree import ElementTree
-
-from lorasmith.dataset.charts import BINS, draw_bar, draw_histogram
+from lorasmith.dataset.charts import BINS, plan_histogram
 
 
 def test_every_value_is_counted_once() -> None:
-    drawn = draw_histogram("<sizes>", [0.0, 0.1, 0.5, 1.0, 1.0], limit=0.9)
-    ElementTree.fromstring(drawn)
-    counts = [int(count) for count in re.findall(r": (\d+)</title>", drawn)]
+    chart = plan_histogram("<sizes>", [0.0, 0.1, 0.5, 1.0, 1.0], limit=0.9)
+    assert chart is not None
+    counts = [int(bar.text.rpartition(": ")[2]) for bar in chart.bars]
     assert len(counts) == BINS
     assert (sum(counts), counts[0], counts[-1]) == (5, 1, 2)
-    assert drawn.count('class="over"') == 2, "the bars over the limit"
+    assert [bar.over for bar in chart.bars].count(True) == 2, "the bars over the limit"
+    assert all(bar.y + bar.height == chart.base for bar in chart.bars)
 
 
 def test_odd_values() -> None:
-    assert draw_histogram("nothing", []) == ""
-    ElementTree.fromstring(draw_histogram("all nothing", [0.0, 0.0]))
-    assert "width:100.0%" in draw_bar(7.0)
-    assert "width:0.0%" in draw_bar(-1.0)
+    assert plan_histogram("nothing", []) is None
+    nothing = plan_histogram("all nothing", [0.0, 0.0])
+    assert nothing is not None
+    assert nothing.bars[0].height == max(bar.height for bar in nothing.bars)

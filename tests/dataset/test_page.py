@@ -96,6 +96,16 @@ def test_findings_with_their_pictures_and_the_kept_one_marked(project: Project) 
     assert "PROJECT" not in said
 
 
+def test_words_from_outside_are_no_markup(project: Project) -> None:
+    hostile = "<script>alert(1)</script>"
+    rest = f'[bundle."{hostile}"]\ntrigger = "{hostile}"\nfolders = "5_a"\n[provenance]\nsource = "{hostile}"\n'
+    (project.root / "images" / "5_a").mkdir()
+    shutil.copy(project.root / "images" / "003.png", project.root / "images" / "5_a" / "<script>.png")
+    said = words(drawn(make_project(project.root, rest, trigger=hostile), {"000.png": (hostile,)}))
+    assert said.count(hostile) >= 3
+    assert "<script>.png" in said
+
+
 def test_coverage_balance_and_provenance_are_shown(project: Project) -> None:
     said = words(drawn(project, {f"{number:03}.png": ("portrait", "from behind") for number in range(30)}))
     assert "from behind 30 of 1" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -105,6 +106,24 @@ def test_the_folder_holds_figures_sheets_and_a_self_contained_page(tmp_path: Pat
     assert len(page.sources) > 40
     assert all(source.startswith("data:image/webp;base64,") for source in page.sources)
     assert "mean accuracy 0.995" in verdict.report.read_text()
+
+
+def test_names_from_outside_are_no_markup(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "p", "pictures = 40\nseed = 3")
+    hostile = "<script>alert(1)</script>"
+    file = root / "lora.toml"
+    file.write_text(file.read_text().replace('name = "toy"', f'name = "{hostile}"'))
+    project = open_project(root)
+    snapshot = root / "<b>a & 'b'.safetensors"
+    work = examine(project, [snapshot], ToyArtist({snapshot.stem: 0.9}), read_settings(project), ToyJudge(), WORLD)
+    html = finish(work).report.read_text()
+    assert "<script" not in html
+    assert "<b>" not in html
+    page = _Page()
+    page.feed(html)
+    assert page.open == []
+    assert hostile in unescape(html)
+    assert snapshot.name in unescape(html)
 
 
 def test_a_bad_adapter_is_told_so(tmp_path: Path) -> None:

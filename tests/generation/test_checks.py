@@ -19,11 +19,13 @@ from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, StoredInit
 
 
 def test_defaults_come_from_the_base(tiny_base: Base) -> None:
-    spec = settle(PictureSpec("a", sampler="euler A"), tiny_base)
+    spec = settle(PictureSpec("a", sampler="euler A"), facts_of(tiny_base))
     assert (spec.width, spec.height, spec.cfg, spec.sampler) == (64, 64, 7.0, "Euler a")
-    assert spec == settle(spec, tiny_base) == PictureSpec("a", sampler="Euler a", width=64, height=64, cfg=7.0)
+    assert (
+        spec == settle(spec, facts_of(tiny_base)) == PictureSpec("a", sampler="Euler a", width=64, height=64, cfg=7.0)
+    )
     tiny_base.family = find_family("doodle")
-    assert settle(PictureSpec("a"), tiny_base).cfg == 1.75
+    assert settle(PictureSpec("a"), facts_of(tiny_base)).cfg == 1.75
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
@@ -52,7 +54,7 @@ def test_a_base_tells_the_same_before_and_after_it_is_loaded(family_folders: dic
 )
 def test_wrong_values(tiny_base: Base, values: dict[str, Any], message: str) -> None:
     with pytest.raises(LorasmithError, match=message):
-        settle(PictureSpec("a", **values), tiny_base)
+        settle(PictureSpec("a", **values), facts_of(tiny_base))
 
 
 def test_what_a_picture_is_is_known_without_torch() -> None:

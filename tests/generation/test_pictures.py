@@ -11,6 +11,7 @@ from PIL import Image, PngImagePlugin
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import ImageError, UsageError
 from lorasmith.events import finish
+from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.checks import settle
 from lorasmith.generation.infotext import read_infotext, split_infotext, write_infotext
 from lorasmith.generation.pictures import claim_free_path, read_init, read_picture, save_picture
@@ -120,7 +121,7 @@ def test_unknown_kinds_of_pictures_are_refused(tiny_base: Base, tmp_path: Path) 
 
 
 def test_the_text_is_what_the_web_ui_writes(tiny_base: Base) -> None:
-    spec = settle(PictureSpec("a cat\nwith <lora:x:1>", "bad", seed=3, cfg=7.5, clip_skip=2), tiny_base)
+    spec = settle(PictureSpec("a cat\nwith <lora:x:1>", "bad", seed=3, cfg=7.5, clip_skip=2), facts_of(tiny_base))
     text = write_infotext(spec, "my, model", "ab" * 32, {"x:1": "0123456789abcdef", "y": "f" * 64})
     assert text.splitlines()[:3] == ["a cat", "with <lora:x:1>", "Negative prompt: bad"]
     assert text.splitlines()[3].startswith(
@@ -153,7 +154,7 @@ def test_automatic_is_read_as_the_web_ui_means_it(tiny_base: Base) -> None:
     assert read_infotext(line.format("Euler a")).schedule == "Automatic"
     assert read_infotext("Steps: 30, Sampler: DPM++ 2M Karras, CFG scale: 6, Seed: 7").sampler == "DPM++ 2M Karras"
     for name, told in (("DPM++ 2M", "Uniform"), ("DPM++ SDE Karras", "Karras"), ("Heun", "Automatic")):
-        spec = settle(PictureSpec("a", sampler=name), tiny_base)
+        spec = settle(PictureSpec("a", sampler=name), facts_of(tiny_base))
         assert f"Schedule type: {told}," in write_infotext(spec, "m", "ab" * 32, {})
 
 

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
 
 from lorasmith.bases.base import Base
+from lorasmith.errors import ImageError
 from lorasmith.events import finish
+from lorasmith.training.inputs.augmentation import FreshLatents
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import LatentCache, cache_latents, to_pixels
 
@@ -81,3 +85,29 @@ def test_a_crop_is_what_is_encoded_and_has_a_latent_of_its_own(
         with Image.open(whole.path) as picture:
             expected = tiny_base.encode_images(to_pixels(picture.crop(planned.crop)).unsqueeze(0))[0]
         assert torch.equal(latents.read(planned), expected)
+
+
+def test_a_latent_that_is_no_number_is_named_by_its_image(
+    images: list[TrainingImage], tiny_base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = tiny_base.encode_images
+
+    def overflow(pixels: Tensor) -> Tensor:
+        latent = encode(pixels)
+        return latent * float("nan") if pixels.shape[-1] == 96 else latent
+
+    monkeypatch.setattr(tiny_base, "encode_images", overflow)
+    with pytest.raises(ImageError, match=r"1\.png.*no numbers.*fp32"):
+        cache(images, tiny_base, tmp_path / "cache")
+    fresh = FreshLatents(tiny_base, colour=True, random_crop=False)
+    assert fresh.read(images[0], False, 1).shape == (4, 8, 8)
+    with pytest.raises(ImageError, match=r"1\.png"):
+        fresh.read(images[1], False, 1)
+    monkeypatch.undo()
+    latents, computed = cache(images, tiny_base, tmp_path / "cache")
+    assert computed == 1, "nothing of it was kept"
+    (file,) = (tmp_path / "cache").rglob("b*.safetensors")
+    save_file({"plain": torch.full((4, 8, 12), float("inf"))}, file)
+    with pytest.raises(ImageError, match=r"1\.png"):
+        cache(images, tiny_base, tmp_path / "cache")[0].read(images[1])
+    assert latents.read(images[0]).isfinite().all()

@@ -16,7 +16,8 @@ KNOW_RECIPES = {
     "unpacking.py",
     "inputs/reading.py",  # plans the images with it
     "runs/folder.py",  # keeps it
-    "runs/metadata.py",  # tells it
+    "runs/metadata.py",  # writes it into headers
+    "runs/resuming.py",  # compares it
 }
 
 
@@ -41,3 +42,20 @@ def test_what_is_unpacked_is_frozen_and_holds_no_table_of_the_recipe() -> None:
         assert type(each).__dataclass_params__.frozen
         told += [value for field in fields(each) if is_dataclass(value := getattr(each, field.name))]
     assert seen > 15
+
+
+ROOMS = ("settings", "conditioning", "inputs", "rows", "steps", "runs")
+"""Rooms of training, each of which knows those before it."""
+
+
+def test_rooms_know_those_before_them_only() -> None:
+    seen = 0
+    for file in sorted(TRAINING.rglob("*.py")):
+        here = file.relative_to(TRAINING).parts[0].removesuffix(".py")
+        if here not in ROOMS:
+            continue
+        for there in re.findall(r"from lorasmith\.training\.(\w+)", file.read_text("utf-8")):
+            seen += 1
+            assert there in ROOMS, f"{file.name} imports {there}"
+            assert ROOMS.index(there) <= ROOMS.index(here), f"{file.name} ({here}) imports {there}"
+    assert seen > 30

@@ -74,11 +74,17 @@ def command_words(remedy: Remedy) -> str:
             raise ValueError(f"{remedy.action} takes no {', '.join(given)}")
         return line
     if isinstance(remedy, Give):
-        option = f"--{remedy.field.replace('_', '-')}"
+        option = _option(remedy.field)
         return option if remedy.value is None else f"{option} {_value(remedy.value)}"
     if isinstance(remedy, Set):
         return f"--set {shlex.quote(f'{remedy.key}={remedy.value}')}"
     return plain_words(remedy)
+
+
+def _option(field: str) -> str:
+    from lorasmith.cli.spec_options import options_of_fields
+
+    return options_of_fields().get(field) or f"--{field.replace('_', '-')}"
 
 
 def _word(pattern: str, value: object) -> str:

@@ -1,26 +1,47 @@
-"""Small charts as inline SVG and HTML."""
+"""Small charts: where their bars stand. The pages' templates draw them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 
 BINS = 20
 _WIDTH, _HEIGHT, _FOOT, _HEAD = 300, 90, 16, 18
 
 
-def draw_bar(share: float) -> str:
-    """A bar filled by a share of 0 to 1."""
-    return f'<div class="scale"><div style="width:{100 * min(1.0, max(0.0, share)):.1f}%"></div></div>'
+@dataclass(frozen=True)
+class Bar:
+    """One bar, in pixels from the upper left corner; `over`: beyond the limit."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    over: bool
+    text: str
 
 
-def draw_histogram(title: str, values: Sequence[float], limit: float | None = None, top: float | None = None) -> str:
+@dataclass(frozen=True)
+class Histogram:
+    """A chart of `width` by `height` pixels; `base` is where the bars stand, `top` the end of the scale."""
+
+    title: str
+    bars: tuple[Bar, ...]
+    top: str
+    width: int = _WIDTH
+    height: int = _HEAD + _HEIGHT + _FOOT
+    base: int = _HEAD + _HEIGHT
+
+
+def plan_histogram(
+    title: str, values: Sequence[float], limit: float | None = None, top: float | None = None
+) -> Histogram | None:
     """How `values` are spread, from 0 to `top` (by default the largest): each bar names its range and count.
 
-    Bars over `limit` are marked. Empty without values.
+    Bars over `limit` are marked. None without values.
     """
     if not values:
-        return ""
+        return None
     top = max(top or 0.0, *values, limit or 0.0) or 1.0
     counts = [0] * BINS
     for value in values:
@@ -30,19 +51,10 @@ def draw_histogram(title: str, values: Sequence[float], limit: float | None = No
     for place, count in enumerate(counts):
         low, high = top * place / BINS, top * (place + 1) / BINS
         height = (_HEIGHT - 2) * count / highest + (2 if count else 0)
-        over = ' class="over"' if limit is not None and low >= limit else ""
-        bars.append(
-            f'<rect{over} x="{place * width + 1:.1f}" y="{_HEAD + _HEIGHT - height:.1f}" width="{width - 2:.1f}"'
-            f' height="{height:.1f}"><title>{_number(low)} to {_number(high)}: {count}</title></rect>'
-        )
-    base = _HEAD + _HEIGHT
-    return (
-        f'<svg width="{_WIDTH}" height="{base + _FOOT}" role="img" aria-label="{escape(title)}">'
-        f'<text x="0" y="11">{escape(title)}</text>{"".join(bars)}'
-        f'<line x1="0" x2="{_WIDTH}" y1="{base}" y2="{base}"/>'
-        f'<text x="0" y="{base + 13}">0</text>'
-        f'<text x="{_WIDTH}" y="{base + 13}" text-anchor="end">{_number(top)}</text></svg>'
-    )
+        text = f"{_number(low)} to {_number(high)}: {count}"
+        over = limit is not None and low >= limit
+        bars.append(Bar(place * width + 1, _HEAD + _HEIGHT - height, width - 2, height, over, text))
+    return Histogram(title, tuple(bars), _number(top))
 
 
 def _number(value: float) -> str:

@@ -1,8 +1,7 @@
 """The inspection as one HTML file with its pictures inside: what is so, what to do, and the images side by side.
 
-The page is `page.html` beside this module, a `string.Template`. Every text from outside is escaped; the page needs no
-network and no script. Thumbnails are made for the images that findings name and for a sample of the others, so that
-the file stays small whatever the dataset's size.
+The page is `templates/inspection.html`; it needs no network and no script. Thumbnails are made for the images that
+findings name and for a sample of the others, so that the file stays small whatever the dataset's size.
 """
 
 from __future__ import annotations
@@ -10,18 +9,16 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from html import escape
-from importlib.resources import files
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 
 from PIL import Image
 
-from lorasmith.dataset.charts import draw_bar, draw_histogram
-from lorasmith.dataset.coverage import Cover, Part, cover, divide
+from lorasmith.dataset.charts import Histogram, plan_histogram
+from lorasmith.dataset.coverage import Cover, cover, divide
 from lorasmith.dataset.evidence import Evidence
-from lorasmith.dataset.findings import LEVELS, Finding
+from lorasmith.dataset.findings import LEVELS
 from lorasmith.dataset.inspection import Inspection
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
@@ -29,9 +26,10 @@ from lorasmith.dataset.rules.duplicates import BLURRED
 from lorasmith.errors import ImageError
 from lorasmith.images.crops import open_part
 from lorasmith.images.opening import open_small
-from lorasmith.project import Project
-from lorasmith.remedies import Action, Do, Give, Remedy
+from lorasmith.project import FILE_NAME, Project
+from lorasmith.remedies import Action, Do, Give, Remedy, Sentence, Write
 from lorasmith.storage.files import write_file
+from lorasmith.templates import render
 
 THUMBNAILS = 400
 """The most thumbnails on a page; about 4 kB each."""
@@ -46,27 +44,36 @@ def write_page(project: Project, dataset: Dataset, inspection: Inspection, targe
 
 def draw_page(project: Project, dataset: Dataset, inspection: Inspection) -> str:
     """The page as HTML."""
-    album = _Album((*dataset.items, *dataset.rejected))
     tone, verdict = _verdict(inspection)
-    shown = {
-        "name": escape(project.lora.name),
-        "kind": escape(project.lora.subject.value),
-        "headline": _headline(project, dataset),
-        "tone": tone,
-        "verdict": verdict,
-        "counts": _counts(inspection),
-        "steps": "".join(f"<li>{step}</li>" for step in _steps(project, inspection)),
-        "findings": _findings(project, inspection, album),
-        "coverage": _coverage(project, inspection.evidence, album),
-        "balance": _balance(inspection.evidence),
-        "charts": _charts(inspection.evidence),
-        "provenance": _provenance(project, inspection.evidence),
-        "rejected": _rejected(dataset, album),
-        "sample_title": escape(_sample_title(dataset)),
-        "sample": _sample(dataset, album),
-    }
-    template = Template(files("lorasmith.dataset").joinpath("page.html").read_text("utf-8"))
-    return template.substitute(shown, thumbnails=album.style())
+    evidence = inspection.evidence
+    shown = Counter(finding.rule for finding in inspection.findings)
+    rejected = [item.name for item in dataset.rejected]
+    return render(
+        "inspection.html",
+        album=_Album((*dataset.items, *dataset.rejected)),
+        name=project.lora.name,
+        kind=project.lora.subject.value,
+        trigger=project.lora.trigger,
+        members=[(name, member.trigger) for name, member in project.bundle.items()],
+        content=list(_content(dataset)),
+        tone=tone,
+        verdict=verdict,
+        counts=_counts(inspection),
+        steps=list(_steps(project, inspection)),
+        findings=list(_findings(project, inspection)),
+        hidden=[(rule, count - PER_RULE) for rule, count in shown.items() if count > PER_RULE],
+        everything=Give("json"),
+        coverage=list(_coverage(evidence)),
+        how_to_tell=_how_to_tell(project),
+        shares=list(_shares(evidence)),
+        charts=_charts(evidence),
+        origins=list(_origins(project, evidence)),
+        rejected=rejected[:REJECTED],
+        more_rejected=max(0, len(rejected) - REJECTED),
+        way_back=Sentence("Nothing was deleted; ", Do(Action.KEEP), " takes an image back."),
+        sample_title=_sample_title(dataset),
+        sample=_sample(dataset),
+    )
 
 
 class _Album:
@@ -77,27 +84,7 @@ class _Album:
         self._made: dict[str, str] = {}
         self._places: dict[str, str] = {}
 
-    def figure(self, name: str, remark: str = "", *, kept: bool = False) -> str:
-        """One image with its name below; a name without an image, or one thumbnail too many, is a text only."""
-        place = self._place(name)
-        small = f'<div class="pic {place}" role="img" aria-label="{escape(name)}"></div>' if place else ""
-        marked = "<b>keep</b> " if kept else ""
-        below = f"{marked}{escape(name)}{f'<br>{escape(remark)}' if remark else ''}"
-        return f"<figure{' class=kept' if kept else ''}>{small}<figcaption>{below}</figcaption></figure>"
-
-    def small(self, name: str) -> str:
-        """One image without words."""
-        place = self._place(name)
-        return f'<div class="pic {place}" role="img" title="{escape(name)}"></div>' if place else ""
-
-    def style(self) -> str:
-        """The style sheet of the thumbnails that were asked for."""
-        return "\n".join(
-            f".t{number}{{background-image:url(data:image/jpeg;base64,{data})}}"
-            for number, data in enumerate(self._made.values())
-        )
-
-    def _place(self, name: str) -> str:
+    def place(self, name: str) -> str:
         """The class of an image's thumbnail; empty when there is none."""
         if name not in self._places and name in self._items and len(self._made) < THUMBNAILS:
             data = _thumbnail(self._items[name])
@@ -105,6 +92,13 @@ class _Album:
                 self._places[name] = f"t{len(self._made)}"
                 self._made[name] = data
         return self._places.get(name, "")
+
+    def style(self) -> str:
+        """The style sheet of the thumbnails that were asked for."""
+        return "\n".join(
+            f".t{number}{{background-image:url(data:image/jpeg;base64,{data})}}"
+            for number, data in enumerate(self._made.values())
+        )
 
 
 def _thumbnail(item: Item) -> str:
@@ -119,22 +113,15 @@ def _thumbnail(item: Item) -> str:
     return base64.b64encode(held.getvalue()).decode("ascii")
 
 
-def _code(remedy: Remedy) -> str:
-    return f"<code>{escape(str(remedy))}</code>"
-
-
-def _headline(project: Project, dataset: Dataset) -> str:
+def _content(dataset: Dataset) -> Iterator[str]:
     captioned = sum(1 for item in dataset.items if item.caption)
     made = sum(1 for item in dataset.items if item.lineage is not None)
-    parts = [f"{len(dataset.items)} images", f"{captioned} with captions"]
-    parts += [f"{made} of them made from others"] if made else []
-    parts += [f"{len(dataset.rejected)} rejected"] if dataset.rejected else []
-    called = f"called with <code>{escape(project.lora.trigger)}</code>"
-    if project.bundle:
-        called = "a bundle of " + ", ".join(
-            f"{escape(name)} (<code>{escape(member.trigger)}</code>)" for name, member in project.bundle.items()
-        )
-    return f"A {project.lora.subject.value}, {called}: {', '.join(parts)}."
+    yield f"{len(dataset.items)} images"
+    yield f"{captioned} with captions"
+    if made:
+        yield f"{made} of them made from others"
+    if dataset.rejected:
+        yield f"{len(dataset.rejected)} rejected"
 
 
 def _verdict(inspection: Inspection) -> tuple[str, str]:
@@ -149,114 +136,146 @@ def _verdict(inspection: Inspection) -> tuple[str, str]:
 def _counts(inspection: Inspection) -> str:
     standing = Counter(finding.level for finding in inspection.findings if finding.waived is None)
     waived = sum(1 for finding in inspection.findings if finding.waived is not None)
-    told = [f"{standing[level]} {level}{'' if standing[level] == 1 else 's'}" for level in LEVELS if standing[level]]
-    told += [f"{waived} waived"] if waived else []
-    return f"{', '.join(told)}." if told else "Nothing to complain about."
+    texts = [f"{standing[level]} {level}{'' if standing[level] == 1 else 's'}" for level in LEVELS if standing[level]]
+    texts += [f"{waived} waived"] if waived else []
+    return f"{', '.join(texts)}." if texts else "Nothing to complain about."
 
 
-def _steps(project: Project, inspection: Inspection) -> Iterator[str]:
+def _steps(project: Project, inspection: Inspection) -> Iterator[Remedy]:
     """What to do, as sentences."""
     root = project.root
     standing = [finding for finding in inspection.findings if finding.waived is None]
     going = inspection.removable
     if going:
-        yield (
+        yield Sentence(
             f"Let it take out what can be taken out without asking ({_plural(len(going), 'image')}; nothing is deleted,"
-            f" and {_code(Do(Action.UNDO, project=root))} takes it back): {_code(Do(Action.TIDY, project=root))}"
+            " and ",
+            Do(Action.UNDO, project=root),
+            " takes it back): ",
+            Do(Action.TIDY, project=root),
         )
     if any(finding.level == "error" for finding in standing):
         rule = next(finding.rule for finding in standing if finding.level == "error")
-        yield (
-            "Mend the errors below, or accept a rule with a reason in <code>lora.toml</code>: "
-            f'<code>[dataset] waive = {{ {escape(rule)} = "your reason" }}</code>'
+        yield Sentence(
+            "Mend the errors below, or accept a rule with a reason in ",
+            Write(FILE_NAME),
+            ": ",
+            Write(f'[dataset] waive = {{ {rule} = "your reason" }}'),
         )
     elif any(finding.level == "warning" for finding in standing):
-        yield f"Look at the warnings below, then look again: {_code(Do(Action.INSPECT, project=root))}"
+        yield Sentence("Look at the warnings below, then look again: ", Do(Action.INSPECT, project=root))
     if not any(inspection.evidence.words.values()):
         tag = Do(Action.TAG, project=root, tagger="doodle")
-        yield f"Give the images tags: {_code(tag)}, or name your own tagger."
-    yield f"See the captions and what shaped them: {_code(Do(Action.TAG, project=root))}"
-    yield f"Train: {_code(Do(Action.TRAIN, project=root))}"
+        yield Sentence("Give the images tags: ", tag, ", or name your own tagger.")
+    yield Sentence("See the captions and what shaped them: ", Do(Action.TAG, project=root))
+    yield Sentence("Train: ", Do(Action.TRAIN, project=root))
 
 
-def _findings(project: Project, inspection: Inspection, album: _Album) -> str:
-    if not inspection.findings:
-        return "<p>Nothing to complain about.</p>"
+@dataclass(frozen=True)
+class _Finding:
+    """A finding as the page shows it; `more` images than it shows."""
+
+    rule: str
+    title: str
+    level: str
+    sentence: str
+    advice: str
+    waived: str | None
+    images: tuple[str, ...]
+    more: int
+    is_group: bool
+
+
+def _findings(project: Project, inspection: Inspection) -> Iterator[_Finding]:
     titles = {rule.id: rule.title for rule in RULES}
-    groups = {group.images: group.reason for group in inspection.groups}
+    groups = {group.images for group in inspection.groups}
     shown: Counter[str] = Counter()
-    cards = []
     for finding in inspection.findings:
         shown[finding.rule] += 1
         if shown[finding.rule] <= PER_RULE:
-            cards.append(_finding(project, finding, titles, finding.images in groups, album))
-    for rule, count in shown.items():
-        if count > PER_RULE:
-            cards.append(
-                f'<p class="soft">{rule}: {count - PER_RULE} more findings; all of them with {Give("json")}.</p>'
+            yield _Finding(
+                rule=finding.rule,
+                title=titles.get(finding.rule, ""),
+                level=finding.level if finding.waived is None else "waived",
+                sentence=finding.sentence,
+                advice=str(finding.advice_on(project.root)),
+                waived=finding.waived,
+                images=finding.images[:PER_FINDING],
+                more=len(finding.images) - PER_FINDING,
+                is_group=finding.images in groups,
             )
-    return "".join(cards)
 
 
-def _finding(project: Project, finding: Finding, titles: Mapping[str, str], is_group: bool, album: _Album) -> str:
-    waived = finding.waived is not None
-    title = escape(titles.get(finding.rule, ""))
-    pictures = "".join(
-        album.figure(name, kept=is_group and place == 0) for place, name in enumerate(finding.images[:PER_FINDING])
+@dataclass(frozen=True)
+class _Facet:
+    """A line of the coverage: `head` is its axis where that begins."""
+
+    head: str
+    facet: str
+    state: str
+    wanted: str
+    rule: str
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Coverage:
+    """What one part shows; `worded` of its `count` images have words to tell by."""
+
+    name: str
+    worded: int
+    count: int
+    rows: tuple[_Facet, ...]
+
+
+def _how_to_tell(project: Project) -> Remedy:
+    return Sentence(
+        "Nobody can tell yet: most images have neither tags nor labels. Tag them with ",
+        Do(Action.TAG, project=project.root, tagger="doodle"),
+        " or your own tagger, or label them with ",
+        Do(Action.LABEL),
+        ".",
     )
-    rest = len(finding.images) - PER_FINDING
-    more = f'<p class="soft">and {_plural(rest, "more image", "more images")}</p>' if rest > 0 else ""
-    advice = (
-        f"Accepted: {escape(finding.waived or '')}" if waived else f"→ {escape(str(finding.advice_on(project.root)))}"
+
+
+def _coverage(evidence: Evidence) -> Iterator[_Coverage]:
+    for part in divide(evidence):
+        covered = cover(evidence.subject, part)
+        if covered:
+            rows = tuple(map(_facet, covered, ["", *(entry.axis for entry in covered)]))
+            yield _Coverage(part.name, sum(map(bool, part.said.values())), len(part.items), rows)
+
+
+def _facet(entry: Cover, axis_before: str) -> _Facet:
+    return _Facet(
+        head=entry.axis if entry.axis != axis_before else "",
+        facet=entry.facet.name,
+        state=("enough" if entry.enough else "lacking") if entry.wanted else "welcome",
+        wanted=f"{len(entry.images)} of {entry.wanted}" if entry.wanted else f"{len(entry.images)} (welcome)",
+        rule=entry.facet.rule,
+        images=entry.images[:PER_FACET],
     )
-    return (
-        f'<div class="finding {"waived" if waived else finding.level}">'
-        f'<p><span class="badge" title="{title}">{escape(finding.rule)}</span>'
-        f'<span class="level">{"waived" if waived else finding.level}</span>{escape(finding.sentence)}</p>'
-        f'<p class="soft">{advice}</p>'
-        f"{f'<div class=strip>{pictures}</div>' if pictures else ''}{more}</div>"
-    )
 
 
-def _coverage(project: Project, evidence: Evidence, album: _Album) -> str:
-    parts = [(part, cover(evidence.subject, part)) for part in divide(evidence)]
-    if not any(covered for _, covered in parts):
-        tag = Do(Action.TAG, project=project.root, tagger="doodle")
-        return (
-            "<p>Nobody can tell yet: most images have neither tags nor labels. Tag them with "
-            f"{_code(tag)} or your own tagger, or label them with {_code(Do(Action.LABEL))}.</p>"
-        )
-    return "".join(_coverage_table(part, covered, album) for part, covered in parts if covered)
+@dataclass(frozen=True)
+class _Share:
+    """A line of the balance: `head` is what is shared where that begins."""
+
+    head: str
+    name: str
+    share: float
+    text: str
 
 
-def _coverage_table(part: Part, covered: Sequence[Cover], album: _Album) -> str:
-    rows, axis = [], ""
-    for entry in covered:
-        head = entry.axis if entry.axis != axis else ""
-        axis = entry.axis
-        state = ("enough" if entry.enough else "lacking") if entry.wanted else "welcome"
-        wanted = f"{len(entry.images)} of {entry.wanted}" if entry.wanted else f"{len(entry.images)} (welcome)"
-        pictures = "".join(album.small(name) for name in entry.images[:PER_FACET])
-        rows.append(
-            f'<tr class="{state}"><th>{escape(head)}</th><td>{escape(entry.facet.name)}</td><td>{wanted}</td>'
-            f'<td>{escape(entry.facet.rule)}</td><td><div class="small strip">{pictures}</div></td></tr>'
-        )
-    title = f"<h3>{escape(part.name)}</h3>" if part.name else ""
-    told = sum(map(bool, part.said.values()))
-    note = f'<p class="soft">As far as tags and labels tell, which {told} of {len(part.items)} images have.</p>'
-    return f"{title}{note}<table>{''.join(rows)}</table>"
-
-
-def _balance(evidence: Evidence) -> str:
-    rows = list(_bars(evidence, "folder", lambda item: item.folder or "no folder"))
+def _shares(evidence: Evidence) -> Iterator[_Share]:
+    yield from _shares_by(evidence, "folder", lambda item: item.folder or "no folder")
     if any(item.role for item in evidence.items):
-        rows += _bars(evidence, "role", lambda item: item.role or "no role")
+        yield from _shares_by(evidence, "role", lambda item: item.role or "no role")
     if evidence.bundle:
-        rows += _bars(evidence, "member", lambda item: item.member or "nobody")
-    return "".join(rows)
+        yield from _shares_by(evidence, "member", lambda item: item.member or "nobody")
 
 
-def _bars(evidence: Evidence, what: str, group: Callable[[Item], str]) -> Iterator[str]:
+def _shares_by(evidence: Evidence, what: str, group: Callable[[Item], str]) -> Iterator[_Share]:
     count: Counter[str] = Counter()
     weight: Counter[str] = Counter()
     for item in evidence.items:
@@ -265,48 +284,41 @@ def _bars(evidence: Evidence, what: str, group: Callable[[Item], str]) -> Iterat
     total = sum(weight.values()) or 1
     for place, name in enumerate(count):
         share = weight[name] / total
-        told = f"{_plural(count[name], 'image')}, shown {weight[name]} times: {share:.0%}"
-        head = what if place == 0 else ""
-        yield f"<tr><th>{head}</th><td>{escape(name)}</td><td>{draw_bar(share)}</td><td>{told}</td></tr>"
+        text = f"{_plural(count[name], 'image')}, shown {weight[name]} times: {share:.0%}"
+        yield _Share(what if place == 0 else "", name, share, text)
 
 
-def _charts(evidence: Evidence) -> str:
+def _charts(evidence: Evidence) -> list[Histogram]:
     sides = [min(item.facts.width, item.facts.height) for item in evidence.items]
+    blur_title = f"blur (reblur ratio; over {BLURRED:g} is blurred)"
     charts = [
-        draw_histogram("shorter side, pixels", sides),
-        draw_histogram(f"blur (reblur ratio; over {BLURRED:g} is blurred)", list(evidence.blur.values()), BLURRED),
+        plan_histogram("shorter side, pixels", sides),
+        plan_histogram(blur_title, list(evidence.blur.values()), BLURRED),
     ]
     if evidence.exposure:
         light = evidence.exposure.values()
-        charts.append(draw_histogram("share of dark pixels", [one.dark for one in light], top=1.0))
-        charts.append(draw_histogram("share of bright pixels", [one.bright for one in light], top=1.0))
-        charts.append(draw_histogram("contrast", [one.contrast for one in light], top=1.0))
-    return "".join(chart for chart in charts if chart)
+        charts.append(plan_histogram("share of dark pixels", [one.dark for one in light], top=1.0))
+        charts.append(plan_histogram("share of bright pixels", [one.bright for one in light], top=1.0))
+        charts.append(plan_histogram("contrast", [one.contrast for one in light], top=1.0))
+    return [chart for chart in charts if chart]
 
 
-def _provenance(project: Project, evidence: Evidence) -> str:
+@dataclass(frozen=True)
+class _Origin:
+    what: str
+    text: str
+
+
+def _origins(project: Project, evidence: Evidence) -> Iterator[_Origin]:
     known = [evidence.provenance.get(item.facts.sha256) for item in evidence.items]
     given = project.provenance
-    rows = []
     for what, fallback in (("source", given.source), ("author", given.author), ("licence", given.licence)):
         counts = Counter((getattr(one, what) if one else "") or fallback or "not known" for one in known)
-        told = ", ".join(f"{escape(value)} ({count})" for value, count in counts.most_common(5))
-        more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
-        rows.append(f"<tr><th>{what}</th><td>{told}{more}</td></tr>")
+        text = ", ".join(f"{value} ({count})" for value, count in counts.most_common(5))
+        yield _Origin(what, text + (f" and {len(counts) - 5} more" if len(counts) > 5 else ""))
     if given.real_person:
-        consent = escape(given.consent) or "not recorded: write it to [provenance] consent in lora.toml"
-        rows.append(f"<tr><th>consent of the person</th><td>{consent}</td></tr>")
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _rejected(dataset: Dataset, album: _Album) -> str:
-    if not dataset.rejected:
-        return ""
-    names = [item.name for item in dataset.rejected]
-    pictures = "".join(album.figure(name) for name in names[:REJECTED])
-    more = f'<p class="soft">and {len(names) - REJECTED} more</p>' if len(names) > REJECTED else ""
-    note = f'<p class="soft">Nothing was deleted; {_code(Do(Action.KEEP))} takes an image back.</p>'
-    return f'<section><h2>Rejected</h2>{note}<div class="strip">{pictures}</div>{more}</section>'
+        consent = given.consent or "not recorded: write it to [provenance] consent in lora.toml"
+        yield _Origin("consent of the person", consent)
 
 
 def _sample_title(dataset: Dataset) -> str:
@@ -314,10 +326,10 @@ def _sample_title(dataset: Dataset) -> str:
     return "All images" if count <= SAMPLE else f"{SAMPLE} of the {count} images"
 
 
-def _sample(dataset: Dataset, album: _Album) -> str:
+def _sample(dataset: Dataset) -> list[str]:
     step = max(1, -(-len(dataset.items) // SAMPLE))
-    return "".join(album.figure(item.name) for item in dataset.items[::step])
+    return [item.name for item in dataset.items[::step]]
 
 
-def _plural(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
+def _plural(count: int, one: str) -> str:
+    return f"{count} {one if count == 1 else one + 's'}"

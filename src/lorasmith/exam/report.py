@@ -1,19 +1,14 @@
 """The exam's report: one HTML file with its pictures inside, for someone who never trained an adapter before.
 
 Pictures first, then figures in plain words with their intervals, then what to do next. The page is
-`report.html` beside this module, a `string.Template`.
+`templates/exam.html`.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.exam.copying import Copying
@@ -23,7 +18,7 @@ from lorasmith.exam.judges import summarise_rates
 from lorasmith.exam.selection import Choice
 from lorasmith.exam.subject import Subject
 from lorasmith.exam.verdict import WORTHY, Verdict
-from lorasmith.remedies import Do, Remedy, Sentence
+from lorasmith.templates import render
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,71 +57,54 @@ class Shown:
 
 
 def write_report(shown: Shown) -> str:
-    """The page as HTML. Every text from outside is escaped; it needs no network and no script."""
-    template = Template(files("lorasmith.exam").joinpath("report.html").read_text("utf-8"))
-    hit = shown.verdict.figures["hit_rate"]
-    return template.substitute(
-        name=escape(shown.name),
-        kind=escape(shown.subject.kind),
-        trigger=escape(shown.subject.trigger),
-        identity=escape(", ".join(shown.subject.identity.values())),
+    """The page as HTML; it needs no network and no script."""
+    verdict = shown.verdict
+    hit = verdict.figures["hit_rate"]
+    return render(
+        "exam.html",
+        name=shown.name,
+        subject=shown.subject,
+        verdict=verdict,
+        choice=shown.choice,
         tone="ready" if hit.low >= WORTHY else "maybe" if hit.value >= WORTHY else "not",
-        summary=escape(shown.verdict.summary),
-        choice_line=_choice_line(shown),
-        hit_pictures=_strip(shown, "hit"),
-        grid_prompt=escape(shown.grid[0].prompt) if shown.grid else "",
-        grid=_grid(shown),
-        flexibility_section=_flexibility_section(shown),
-        leak_pictures=_strip(shown, "leakage"),
-        untriggered_section=_untriggered_section(shown),
-        figures=_figures(shown),
-        copy_section=_copy_section(shown),
-        advice="".join(f"<li>{_with_code(line)}</li>" for line in shown.verdict.advice),
-        rounds=_rounds(shown.choice),
-        trust=_trust(shown),
+        hits=_strip(shown, "hit"),
+        grid=shown.grid,
+        strengths=shown.strengths,
+        unseen=[value for group in shown.subject.unseen.values() for value in group],
+        flexibility=_strip(shown, "flexibility"),
+        leakage=_strip(shown, "leakage"),
+        untriggered=_strip(shown, "untriggered"),
+        figures=list(_lines(shown)),
+        copies=_copies(shown),
+        copy_distance=shown.copies.distance,
+        judge=shown.judge,
+        rates=_rates(shown.error_rates),
     )
 
 
-def _choice_line(shown: Shown) -> str:
-    name = f"<code>{escape(shown.choice.chosen.name)}</code>"
-    if len(shown.choice.answers) == 1:
-        return f"One file was examined: {name}."
-    if shown.choice.clear:
-        return f"The best snapshot is {name}, clearly ahead of the others."
-    return (
-        f"No clear winner: {len(shown.choice.tied)} snapshots did equally well as far as these pictures can tell."
-        f" The earliest of them was taken, {name}, because what is trained less is spoilt less."
-    )
+@dataclass(frozen=True)
+class _Pair:
+    """A picture with the base's below it; `good`: as it should be, and `text` says what is wrong."""
+
+    picture: Image
+    base: Image | None
+    prompt: str
+    good: bool
+    text: str
 
 
-def _strip(shown: Shown, kind: str) -> str:
+def _strip(shown: Shown, kind: str) -> list[_Pair]:
     answers = [answer for answer in shown.answers if answer.question.kind == kind][:STRIP]
-    return "".join(_pair(answer, shown.subject) for answer in answers)
+    return [_pair(answer, shown.subject) for answer in answers]
 
 
-def _untriggered_section(shown: Shown) -> str:
-    pictures = _strip(shown, "untriggered")
-    if not pictures:
-        return ""
-    return (
-        '<section><h2>When its own captions come without the trigger</h2><p class="soft">The words of the scene alone'
-        " should give what the base gives: with the adapter above, without it below.</p>"
-        f'<div class="strip">{pictures}</div></section>'
-    )
-
-
-def _pair(answer: Answer, subject: Subject) -> str:
+def _pair(answer: Answer, subject: Subject) -> _Pair:
     good = right(answer.question, answer.seen, answer.base_seen, subject)
-    mark = '<span class="right">✓</span>' if good else '<span class="wrong">✗</span>'
-    below = f'<div class="base">{_image(answer.base_picture, "the bare base")}</div>' if answer.base_picture else ""
-    prompt = answer.question.prompt
-    return (
-        f"<figure>{_image(answer.picture, prompt)}{below}"
-        f"<figcaption>{mark} {escape(_told(answer, good, subject))}</figcaption></figure>"
-    )
+    caption = _caption(answer, good, subject)
+    return _Pair(answer.picture, answer.base_picture, answer.question.prompt, good, caption)
 
 
-def _told(answer: Answer, good: bool, subject: Subject) -> str:
+def _caption(answer: Answer, good: bool, subject: Subject) -> str:
     """What the caption says: the words that matter, and what is wrong."""
     kind = answer.question.kind
     if kind == "leakage":
@@ -141,35 +119,6 @@ def _told(answer: Answer, good: bool, subject: Subject) -> str:
     missed += [tag for group, tag in answer.question.asked.items() if answer.seen.get(group) != tag]
     words = asked or answer.question.prompt.removeprefix(f"{subject.trigger}, ")
     return words if good else f"{words}. Not seen: {', '.join(missed)}"
-
-
-def _grid(shown: Shown) -> str:
-    heads = "".join(f"<th>strength {strength:g}</th>" for strength in shown.strengths)
-    lines = [f"<tr><th></th><th>no adapter</th>{heads}</tr>"]
-    for row in shown.grid:
-        chosen = row.snapshot == shown.choice.chosen
-        cells = "".join(f"<td>{_image(cell, f'{row.snapshot.stem} at {s:g}')}</td>" for cell, s in _zip(row, shown))
-        lines.append(
-            f'<tr{" class=chosen" if chosen else ""}><th class="row">{escape(row.snapshot.stem)}'
-            f"{'<br>chosen' if chosen else ''}</th><td>{_image(row.control, 'no adapter')}</td>{cells}</tr>"
-        )
-    return "".join(lines)
-
-
-def _zip(row: GridRow, shown: Shown) -> Iterable[tuple[Image, float]]:
-    return zip(row.cells, shown.strengths, strict=True)
-
-
-def _flexibility_section(shown: Shown) -> str:
-    if not shown.verdict.figures["flexibility_raw"].n:
-        return ""
-    values = ", ".join(value for group in shown.subject.unseen.values() for value in group)
-    return (
-        "<section><h2>Things it was never trained with</h2>"
-        f'<p class="soft">Asked for, one at a time: {escape(values)}. Below each picture: the bare base asked for'
-        " the same thing, which shows what can be expected at all.</p>"
-        f'<div class="strip">{_strip(shown, "flexibility")}</div></section>'
-    )
 
 
 #: figure -> (what it asks, in plain words; whether high is good)
@@ -207,93 +156,42 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _figures(shown: Shown) -> str:
-    lines = []
+@dataclass(frozen=True)
+class _Line:
+    """A question with its figure, and the base's if that was asked, too."""
+
+    question: str
+    words: str
+    figure: Figure
+    base: Figure | None
+
+
+def _lines(shown: Shown) -> Iterator[_Line]:
+    figures, base = shown.verdict.figures, shown.verdict.base
     for name, (question, words) in _WORDS.items():
-        figure, base = shown.verdict.figures[name], shown.verdict.base.get(name)
-        lines.append(
-            f'<tr><th>{question}<br><span class="soft" style="font-weight:400;font-size:.88rem">{words}</span></th>'
-            f"<td>{_figure(figure)}</td><td>{_figure(base) if base else ''}</td></tr>"
-        )
-    for name, figure in shown.verdict.figures.items():
+        yield _Line(question, words, figures[name], base.get(name))
+    for name, figure in figures.items():
         if name.startswith("identity."):
             group = name.removeprefix("identity.")
-            label = f"Trait: {escape(group)} ({escape(shown.subject.identity[group])})"
-            base = shown.verdict.base.get(name)
-            lines.append(f"<tr><th>{label}</th><td>{_figure(figure)}</td><td>{_figure(base) if base else ''}</td></tr>")
-    return "".join(lines)
+            yield _Line(f"Trait: {group} ({shown.subject.identity[group]})", "", figure, base.get(name))
 
 
-def _figure(figure: Figure) -> str:
-    if not figure.n:
-        return '<span class="soft">not measured</span>'
-    low, high = figure.low * 100, figure.high * 100
-    return (
-        f'<span class="number">{figure.value * 100:.0f} %</span>'
-        f' <span class="soft">{low:.0f} to {high:.0f} %, n = {figure.n}</span>'
-        f'<div class="scale"><div class="span" style="left:{low:.1f}%;width:{max(0.0, high - low):.1f}%"></div>'
-        f'<div class="dot" style="left:{figure.value * 100:.1f}%"></div></div>'
-    )
+@dataclass(frozen=True)
+class _Copy:
+    drawn: Image
+    training: Image
+    distance: float
 
 
-def _copy_section(shown: Shown) -> str:
+def _copies(shown: Shown) -> list[_Copy]:
+    """The nearest pairs of a drawn picture and a training image."""
     hits = [answer for answer in shown.answers if answer.question.kind == "hit"]
-    if not shown.copies.distances or len(hits) != len(shown.copies.distances):
-        return ""
-    order = sorted(range(len(hits)), key=lambda i: shown.copies.distances[i])[:PAIRS]
-    pairs = "".join(
-        f"<figure>{_image(hits[i].picture, 'drawn')}"
-        f'<div class="base">{_image(shown.training[shown.copies.nearest[i]], "training image")}</div>'
-        f"<figcaption>distance {shown.copies.distances[i]:.3f}</figcaption></figure>"
-        for i in order
-    )
-    return (
-        "<section><h2>The likeliest copies</h2>"
-        '<p class="soft">The drawn pictures nearest to a training image (above), and that training image (below).'
-        f" Nearer than {shown.copies.distance:.3f} counts as a copy.</p>"
-        f'<div class="strip">{pairs}</div></section>'
-    )
-
-
-def _rounds(choice: Choice) -> str:
-    lines = []
-    for path, answers in choice.answers.items():
-        score = f"{sum(answers)} ({sum(answers) / len(answers) * 100:.0f} %)" if answers else "not asked"
-        name = escape(path.name)
-        lines.append(
-            f"<tr><td>{f'<strong>{name}</strong>' if path == choice.chosen else name}</td>"
-            f"<td>{len(answers)}</td><td>{score}</td></tr>"
-        )
-    return "".join(lines)
-
-
-def _trust(shown: Shown) -> str:
-    rates = _rates(shown.error_rates)
-    known = (
-        f"The judge itself errs: {rates}. No figure above can be surer than that."
-        if rates
-        else "The judge's own error rate is not known for these pictures, so take small differences lightly."
-    )
-    return (
-        f"A machine judged the pictures ({escape(shown.judge)} judge). {known} The intervals cover the chance of"
-        " the seeds, not the chance of training: another training run would give another adapter."
-    )
+    distances = shown.copies.distances
+    if not distances or len(hits) != len(distances):
+        return []
+    order = sorted(range(len(hits)), key=lambda i: distances[i])[:PAIRS]
+    return [_Copy(hits[i].picture, shown.training[shown.copies.nearest[i]], distances[i]) for i in order]
 
 
 def _rates(rates: Mapping[str, Any]) -> str:
-    told = (f"{key.replace('_', ' ')} {value:.3g}" for key, value in summarise_rates(rates).items())
-    return escape("; ".join(told))
-
-
-def _with_code(advice: str | Remedy) -> str:
-    """Advice with what is to be done set as code."""
-    parts = advice.parts if isinstance(advice, Sentence) else (advice,)
-    texts = [(escape(str(part), quote=False), isinstance(part, Do)) for part in parts]
-    return "".join(f"<code>{text}</code>" if done else text for text, done in texts)
-
-
-def _image(image: Image, words: str) -> str:
-    out = io.BytesIO()
-    image.convert("RGB").save(out, format="WEBP", quality=88)
-    data = base64.b64encode(out.getvalue()).decode("ascii")
-    return f'<img alt="{escape(words)}" title="{escape(words)}" src="data:image/webp;base64,{data}">'
+    return "; ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in summarise_rates(rates).items())

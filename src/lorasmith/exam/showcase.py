@@ -25,7 +25,7 @@ from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft, label_b
 from lorasmith.generation.grids.drawing import Cell, OpenPipeline, Order, Wanted, check_drafts, draw_order
 from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.marks import KIND, read_record
-from lorasmith.generation.grids.page import Shown, Side, address, draw_page
+from lorasmith.generation.grids.page import PageAxis, Shown, address, draw_page
 from lorasmith.generation.grids.publishing import infotext_of, tell_settings
 from lorasmith.generation.pictures import save_image
 from lorasmith.generation.sheets import contact_sheet
@@ -218,13 +218,13 @@ def publish_showcase(folder: Path) -> tuple[Path, Path]:
     wide = max((sum(picture["column"] == name for picture in pictures) for name in names), default=0)
     cells = [_show(picture, page, marks) for picture in pictures]
     sides = (
-        Side("picture", tuple(str(number + 1) for number in range(wide))),
-        Side("column", tuple(names)),
-        Side("", ("",)),
+        PageAxis("picture", tuple(str(number + 1) for number in range(wide))),
+        PageAxis("column", tuple(names)),
+        PageAxis("", ("",)),
     )
     if len(names) == 1:  # one line of many would be too long to look at
         cells += [_EMPTY] * (-len(cells) % IN_A_ROW)
-        sides = (Side("", ("",) * IN_A_ROW), Side("", ("",) * (len(cells) // IN_A_ROW)), Side("", ("",)))
+        sides = (PageAxis("", ("",) * IN_A_ROW), PageAxis("", ("",) * (len(cells) // IN_A_ROW)), PageAxis("", ("",)))
     shape = _first_size(folder, pictures)
     note = f"{record.get('settings', '')} · keep what you would show: k keeps, x rejects"
     write_file(page, draw_page("showcase", str(record.get("id", "")), record["template"], note, sides, shape, cells))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import UsageError, did_you_mean
 from lorasmith.face.watching import See, run
-from lorasmith.generation.spec import GREATEST_RANDOM_SEED, PictureSpec
+from lorasmith.generation.defaults import random_seed
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.project import EMBEDDED, FILE_NAME, open_project
 from lorasmith.remedies import Action, Do
 
@@ -76,7 +76,7 @@ def draw(
     """
     from lorasmith.generation.pipeline import Pipeline
 
-    first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
+    first = random_seed() if seed is None else seed
     specs = [make_spec(prompt, first + number, values) for number in range(n)]
     pipeline = base if isinstance(base, Pipeline) else open_pipeline(base, adapters)
     pictures = run(pipeline.draw(specs), see)

@@ -6,10 +6,10 @@ Of a base only its facts are asked, which may be known before it is loaded. Impo
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lorasmith.errors import PromptError, UsageError
-from lorasmith.generation.base_facts import BaseFacts, facts_of
+from lorasmith.generation.base_facts import BaseFacts
 from lorasmith.generation.spec import (
     GREATEST_SIDE,
     LEAST_SIDE,
@@ -20,9 +20,6 @@ from lorasmith.generation.spec import (
     PictureSpec,
 )
 from lorasmith.prompts.compatibility import read_compat
-
-if TYPE_CHECKING:
-    from lorasmith.bases.base import Base
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +38,9 @@ class SettledSpec(PictureSpec):
         return (self.steps, self.sampler, self.schedule, self.width, self.height, self.hires_size, self.tiling)
 
 
-def settle(spec: PictureSpec, base: Base) -> SettledSpec:
-    """The spec with the base's own filled in and names made exact. Raises UsageError that names the field."""
-    facts = facts_of(base)
+def settle(spec: PictureSpec, facts: BaseFacts) -> SettledSpec:
+    """The spec with the base's own filled in and names made exact; all facts must be known. Raises UsageError that
+    names the field."""
     checked = check(spec, facts)
     values: dict[str, Any] = {each.name: getattr(checked, each.name) for each in fields(PictureSpec)}
     for field, own in (("cfg", facts.cfg), ("width", facts.resolution), ("height", facts.resolution)):

@@ -139,16 +139,16 @@ class PictureFile:
         values = ((self.document or {}).get("request") or {}).get("init")
         if not isinstance(values, dict):
             return self.spec
-        told = values.get("mask")
+        of_mask = values.get("mask")
         found = read_init(
             _lost("picture it was drawn over", init, values.get("path"), "init"),
             strength=float(values.get("strength", PARAMETERS["init.strength"].default)),
-            mask=None if told is None else _lost("mask it was drawn with", mask, told.get("path"), "mask"),
+            mask=None if of_mask is None else _lost("mask it was drawn with", mask, of_mask.get("path"), "mask"),
             resize=values.get("resize", PARAMETERS["init.resize"].default),
         )
         for what, path, mine, theirs in (
             ("picture it was drawn over", found.source, found.image_hash, values.get("hash")),
-            ("mask it was drawn with", found.mask_source, found.mask_hash, (told or {}).get("hash")),
+            ("mask it was drawn with", found.mask_source, found.mask_hash, (of_mask or {}).get("hash")),
         ):
             if mine != theirs:
                 raise ImageError(f"is not the {what}: its pixels are others.", where=path)
@@ -256,8 +256,8 @@ def read_picture(path: Path | str) -> PictureFile:
     """What the file says of itself. Raises ImageError when it is no picture."""
     file = Path(path)
     image = _open(file)
-    infotext, told = _find_texts(image)
-    document = _read_document(told)
+    infotext, text = _find_texts(image)
+    document = _read_document(text)
     values = (document or {}).get("request")
     spec = read_spec(values) if isinstance(values, dict) else None
     if spec is None and infotext is not None:

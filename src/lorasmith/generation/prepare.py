@@ -17,6 +17,7 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.samplers import count_evaluations
 from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
+from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.checks import SettledSpec, settle
 from lorasmith.generation.conditioning import Text, TextReader, read_text
@@ -106,6 +107,7 @@ class Preparer:
         self.adapters: AdapterSource = AdapterCache([]) if adapters is None else adapters
         self.banks = BankCache(base)
         self._texts = TextReader(base)
+        self._facts = facts_of(base)
         self._hashes: dict[tuple[Path, int, int], str] = {}
         self._parts: WeakKeyDictionary[Adapter, dict[tuple[object, ...], dict[float, Adapter]]] = WeakKeyDictionary()
 
@@ -113,7 +115,7 @@ class Preparer:
         """The spec looked up; `loaded` keeps adapters that several specs call. Raises PromptError, UsageError,
         AdapterError, RefusedError."""
         loaded = {} if loaded is None else loaded
-        settled = settle(spec, self.base)
+        settled = settle(spec, self._facts)
         negative = split_networks(settled.negative, "a1111").text
         stages = [self._stage(settled, settled.prompt, negative, loaded, None)]
         hires = settled.hires

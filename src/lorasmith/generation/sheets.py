@@ -81,8 +81,8 @@ def plan_table(
     widths = [round(_width(line, big)) for line in heading] + [round(_width(line, letters)) for line in below]
     full = max(full, MARGIN * 2 + max(widths, default=0))
     line, big_line = LETTERS + 4, TITLE_LETTERS + 6
-    told = len(heading) * big_line + len(below) * line + (2 * GAP if below else 0)
-    top = MARGIN + told + max((len(lines) for lines in above), default=0) * line + GAP
+    head_height = len(heading) * big_line + len(below) * line + (2 * GAP if below else 0)
+    top = MARGIN + head_height + max((len(lines) for lines in above), default=0) * line + GAP
     head = Image.new("RGB", (full, top), PAPER)
     pen = ImageDraw.Draw(head)
     for index, text in enumerate(heading):

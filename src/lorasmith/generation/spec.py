@@ -49,13 +49,19 @@ class Variation:
 
     # Not 0, as a picture's own seed: of a seed's own noise there is no variation.
     seed: int = parameter(
-        1, least=0, most=GREATEST_SEED, infotext="Variation seed", help="The second seed, whose noise is mixed in."
+        1,
+        least=0,
+        most=GREATEST_SEED,
+        option="variation",
+        infotext="Variation seed",
+        help="The second seed, whose noise is mixed in.",
     )
     strength: float = parameter(
         0.0,
         least=0,
         most=1,
         step=0.05,
+        option="variation",
         infotext="Variation seed strength",
         help="How much of the second seed's noise is mixed in.",
     )
@@ -77,7 +83,7 @@ class Init:
     resize: Resize = parameter(
         "crop",
         option="resize",
-        help="How a start of another shape is made the picture's: crop, stretch, fill.",
+        help="How a start of another shape is made the picture's: crop, stretch or fill.",
     )
 
     def as_json(self) -> dict[str, Any]:
@@ -149,7 +155,13 @@ class Hires:
     """
 
     scale: float = parameter(
-        2.0, least=1, most=8, step=0.25, infotext="Hires upscale", help="How many times larger than the first pass."
+        2.0,
+        least=1,
+        most=8,
+        step=0.25,
+        option="hires",
+        infotext="Hires upscale",
+        help="How many times larger than the first pass.",
     )
     width: int | None = parameter(
         None,
@@ -157,6 +169,7 @@ class Hires:
         most=GREATEST_SIDE,
         step=8,
         unset="by the scale",
+        option="hires",
         help="Width of the second pass in pixels; goes before the scale.",
     )
     height: int | None = parameter(
@@ -165,6 +178,7 @@ class Hires:
         most=GREATEST_SIDE,
         step=8,
         unset="by the scale",
+        option="hires",
         help="Height of the second pass in pixels; goes before the scale.",
     )
     steps: int | None = parameter(
@@ -173,7 +187,7 @@ class Hires:
         most=MOST_STEPS,
         unset="as the first pass",
         infotext="Hires steps",
-        help="Steps of the second pass; 0 for as many as the first takes.",
+        help="Steps of the second pass, 0 for as many as the first takes.",
     )
     denoising: float = parameter(
         0.7,
@@ -189,7 +203,7 @@ class Hires:
         choices=UPSCALERS,
         option="upscaler",
         infotext="Hires upscaler",
-        help="How the picture is made larger before the second pass.",
+        help="Before the second pass: Latent, Latent (bicubic) ..., Lanczos, Bicubic, Nearest.",
     )
     prompt: str | None = parameter(
         None, unset="the first pass's", infotext="Hires prompt", help="The second pass's own prompt."
@@ -236,13 +250,15 @@ class PictureSpec:
         1, least=1, most=24, infotext="Clip skip", help="2 takes the text encoder's last but one layer."
     )
     emphasis: Emphasis = parameter(
-        "original", infotext="Emphasis", help="How weights such as (word:1.2) act on the text's vectors."
+        "original",
+        infotext="Emphasis",
+        help="How weights such as (word:1.2) act on the text: original, no norm or none.",
     )
     compat: Compat = parameter(
         None,
         choices=("a1111",),
         unset="the documented language",
-        help="Read the prompt as that tool does, where it differs from its own documentation.",
+        help="a1111 reads the prompt as that tool does where it differs from its documentation.",
     )
     schedule: str = parameter(
         "Automatic",

@@ -105,7 +105,7 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
 
 
 def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
-    """A job from its start to its end, which is told: done, failed or cancelled."""
+    """A job from its start to its end, which it gives: done, failed or cancelled."""
     yield JobChanged(job.id, "running", job.project)
     yield Note(f"job {job.id}: {job.project}")
     run = Path(job.run)
@@ -141,7 +141,7 @@ def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
 
 
 def _follow(queue: JobQueue, job: Job, child: subprocess.Popen[bytes], log: IO[bytes]) -> Iterator[Event]:
-    """Log what a child says, tell how far it is, and end it when it shall."""
+    """Log what a child says, report how far it is, and end it when it shall."""
     assert child.stdout is not None
     lines: SimpleQueue[bytes | None] = SimpleQueue()
     threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
@@ -194,8 +194,8 @@ def _judge(code: int, words: str, state: str) -> tuple[str, str]:
     for line in reversed(words.splitlines()):
         error = _read_event(line.encode()).get("error")
         if isinstance(error, dict):
-            told = [error.get("message"), error.get("hint")]
-            return "failed", " ".join(str(part) for part in told if part)
+            words_of_error = [error.get("message"), error.get("hint")]
+            return "failed", " ".join(str(part) for part in words_of_error if part)
     return "failed", (words.strip().splitlines() or [f"exit code {code}."])[-1]
 
 

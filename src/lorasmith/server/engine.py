@@ -8,6 +8,7 @@ from dataclasses import replace
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import open_base
 from lorasmith.errors import LorasmithError
+from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.batching import Stepper
 from lorasmith.generation.checks import settle
 from lorasmith.generation.spec import InitImage, PictureSpec, StoredInit
@@ -34,13 +35,14 @@ class StepperEngine:
     def __init__(self, stepper: Stepper, input_path: InputPath) -> None:
         self._stepper = stepper
         self._input_path = input_path
+        self._facts = facts_of(stepper.preparer.base)
 
     @property
     def active(self) -> int:
         return len(self._stepper)
 
     def company(self, spec: PictureSpec) -> Hashable:
-        settled = settle(replace(spec, init=None), self._stepper.preparer.base)
+        settled = settle(replace(spec, init=None), self._facts)
         return settled.width, settled.height, spec.tiling, spec.hires is None
 
     def add(self, ticket: Hashable, spec: PictureSpec) -> int:

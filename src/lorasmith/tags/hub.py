@@ -6,9 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from lorasmith.errors import DatasetError
 from lorasmith.hub import PATIENCE, keeping_error, refusal_error, terms_error
-from lorasmith.tags.layouts import MAPPED_MODEL_NAME, MAPPING_NAME, MODEL_NAME, TAGS_NAME
-
-_LAYOUTS = ((TAGS_NAME, MODEL_NAME), (MAPPING_NAME, MAPPED_MODEL_NAME), (MAPPING_NAME, MODEL_NAME))
+from lorasmith.tags.layouts import by_precedence
 
 
 def fetch_tagger(name: str) -> Path:
@@ -19,13 +17,16 @@ def fetch_tagger(name: str) -> Path:
     A tagger in the cache is used as it is, without asking for a newer one. Raises DatasetError when it cannot be
     reached or is no tagger, StorageError when the disk is full.
     """
+    layouts = by_precedence()
     for local in (True, False):
-        for files in _LAYOUTS:
-            folder = _fetch(name, files, local)
-            if folder is not None:
-                return folder
+        for layout in layouts:
+            for model in layout.models:
+                folder = _fetch(name, (layout.tags, model), local)
+                if folder is not None:
+                    return folder
+    lists = " or ".join(layout.tags for layout in layouts)
     raise DatasetError(
-        f"this repository holds no tagger ({TAGS_NAME} or {MAPPING_NAME} with a model beside it).",
+        f"this repository holds no tagger ({lists} with a model beside it).",
         where=name,
         hint="Some hold one in a folder: give OWNER/REPOSITORY/FOLDER.",
     )

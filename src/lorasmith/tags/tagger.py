@@ -1,4 +1,4 @@
-"""Taggers: models in the WD14 layout or with a tag_mapping.json, run by onnxruntime."""
+"""Taggers: models in a known layout (`lorasmith.tags.layouts`), run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from lorasmith.images.crops import open_part
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.tags.categories import RATING
 from lorasmith.tags.hub import fetch_tagger
-from lorasmith.tags.layouts import Layout, read_layout
+from lorasmith.tags.layouts import find_layout
+from lorasmith.tags.layouts.layout import Layout, TagList
 from lorasmith.tags.scores import ScoredTag, StoredTags
 from lorasmith.tags.store import read_stored, store, store_tagger
 
@@ -39,16 +40,17 @@ class Tagger:
     """Gives every picture a score for every tag. `names` and `categories` (`CATEGORIES`) are in
     the order of the scores; `identity` is the tagger's name and the start of its model's sha256."""
 
-    def __init__(self, session: Any, layout: Layout, identity: str) -> None:
-        self.names = layout.names
-        self.categories = layout.categories
+    def __init__(self, session: Any, layout: Layout, tags: TagList, identity: str) -> None:
+        self.names = tags.names
+        self.categories = tags.categories
         self.identity = identity
         self._session = session
         self._layout = layout
-        self._columns = np.array(layout.columns)
+        self._model = tags.model
+        self._columns = np.array(tags.columns)
         entry = session.get_inputs()[0]
         self._input: str = entry.name
-        batch, height = entry.shape[0], entry.shape[2 if layout.mapped else 1]
+        batch, height = entry.shape[0], entry.shape[2 if layout.channels == 1 else 1]
         self.side: int = height if isinstance(height, int) else _USUAL_SIDE
         self._fixed_batch = batch if isinstance(batch, int) and batch > 0 else None
 
@@ -61,9 +63,7 @@ class Tagger:
         """Like `scores`, for pictures that `prepare` made of this tagger's side."""
         if not prepared:
             return np.zeros((0, len(self.names)), np.float32)
-        batch = np.stack(prepared)
-        if self._layout.mapped:
-            batch = np.ascontiguousarray((batch / 127.5 - 1).transpose(0, 3, 1, 2))
+        batch = self._layout.to_input(np.stack(prepared))
         if self._fixed_batch is None:
             return self._run(batch)
         size = self._fixed_batch
@@ -76,7 +76,7 @@ class Tagger:
         return self._run(filled)[: len(batch)]
 
     def _run(self, batch: Scores) -> Scores:
-        model = self._layout.model
+        model = self._model
         try:
             given = np.asarray(self._session.run(None, {self._input: batch})[0])
         except Exception as fault:  # onnxruntime raises classes of its own
@@ -85,9 +85,7 @@ class Tagger:
             raise DatasetError(
                 f"gives scores of shape {given.shape} for {len(batch)} images and {len(self.names)} tags.", where=model
             )
-        scores: Scores = given.astype(np.float32)[:, self._columns]
-        if self._layout.mapped:
-            scores = (1 / (1 + np.exp(-np.clip(scores, -80, 80)))).astype(np.float32)
+        scores = self._layout.to_scores(given.astype(np.float32)[:, self._columns])
         if np.any((scores < -_ROUNDING) | (scores > 1 + _ROUNDING)):
             raise DatasetError("gives scores outside of 0..1, so it is no tagger of this layout.", where=model)
         return np.clip(scores, 0, 1)
@@ -192,18 +190,18 @@ def _likely(vocabulary: Sequence[tuple[str, int]], row: Scores) -> tuple[ScoredT
 
 
 def _load(folder: Path, name: str) -> Tagger:
-    layout = read_layout(folder)
-    session = _open_session(layout.model)
+    layout = find_layout(folder)
+    tags = layout.read_list(folder)
+    session = _open_session(tags.model)
     entry, given = session.get_inputs()[0], session.get_outputs()[0].shape
-    channels, form = (1, "(batch, 3, height, width)") if layout.mapped else (3, "(batch, height, width, 3)")
-    if len(entry.shape) != 4 or entry.shape[channels] != 3:
-        raise DatasetError(f"wants input of shape {entry.shape}, not {form}.", where=layout.model)
-    count, least = len(layout.names), layout.columns[-1] + 1
-    if given and isinstance(given[-1], int) and (given[-1] < least if layout.mapped else given[-1] != count):
-        raise DatasetError(f"{count} tags for {given[-1]} scores.", where=layout.tags)
-    with layout.model.open("rb") as file:
+    if len(entry.shape) != 4 or entry.shape[layout.channels] != 3:
+        raise DatasetError(f"wants input of shape {entry.shape}, not {layout.form}.", where=tags.model)
+    count, least = len(tags.names), max(tags.columns) + 1
+    if given and isinstance(given[-1], int) and (given[-1] != count if layout.whole else given[-1] < least):
+        raise DatasetError(f"{count} tags for {given[-1]} scores.", where=tags.tags)
+    with tags.model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Tagger(session, layout, f"{name} {digest[:12]}")
+    return Tagger(session, layout, tags, f"{name} {digest[:12]}")
 
 
 def _open_session(file: Path) -> Any:

@@ -38,7 +38,8 @@ def train(
     """Train an adapter; its last event, and its result, is `Done`.
 
     `run` is the run's folder: a new one by default, with `resume` the one started last. A complete run resumes to
-    its own Done. Started by torchrun, every process takes its share of the rows and the first one writes and tells.
+    its own Done. Started by torchrun, every process takes its share of the rows; the first one
+    writes and yields the events.
     Raises Stopped after Ctrl-C, when the state is saved; StorageError on a full disk, TrainingError when the loss
     explodes, memory does not suffice, the run's inputs have changed or another process trains it, RecipeError when it
     shall go on with another recipe: the last good state is then on disk.
@@ -58,7 +59,7 @@ def train_sweep(
 ) -> Work[SweepDone]:
     """Train every variant in one pass over the frozen base; its last event, and its result, is `SweepDone`.
 
-    Each becomes, but for rounding, what it would by itself. One that explodes is left behind and told at the end.
+    Each becomes, but for rounding, what it would by itself. One that explodes is left behind and named at the end.
     `run`, `resume` and what is raised: as `train`; TrainingError when none is left.
     """
     done = yield from _train(project, variants, run, resume, base)
@@ -69,7 +70,7 @@ def train_sweep(
 def _train(
     project: Project, variants: Sequence[Variant], path: Path | None, resume: bool, base: Base | None
 ) -> Work[Done | SweepDone]:
-    """The one road: the last event, which is told, is `Done` for a run by itself and `SweepDone` for a sweep."""
+    """The one road: the last event is `Done` for a run by itself and `SweepDone` for a sweep."""
     recipes = [variant.recipe for variant in variants]
     names = [variant.name for variant in variants]
     for recipe in recipes:

@@ -25,7 +25,7 @@ PLAIN_PROMPTS = 256
 
 
 def make_validation(project: Project, settings: RunSettings, inputs: Inputs, base: Base) -> Work[Validation | None]:
-    """What tells the loss on the held-out images; None without any."""
+    """What measures the loss on the held-out images; None without any."""
     held_out = inputs.held_out
     if not held_out:
         return None

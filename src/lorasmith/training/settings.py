@@ -1,4 +1,4 @@
-"""What each stage of training is told, in plain values: a recipe, unpacked once a run, at the door.
+"""What each stage of training is given, in plain values: a recipe, unpacked once a run, at the door.
 
 Nothing behind the door knows what a recipe is.
 """

@@ -73,7 +73,7 @@ class StepLoop:
         self._started_at = current_time()
 
     def work(self) -> Work[Done | SweepDone]:
-        """Train all to their end and give the last event: a run's own, which is told, or a sweep's, which is not."""
+        """Train all to their end and give the last event: a run's own (yielded already), or a sweep's (not yet)."""
         saved = load_state(self._runs.state_file) if self._runs.state_file.exists() else None
         if saved is not None:
             self._check(saved)
@@ -114,6 +114,7 @@ class StepLoop:
         for session in self._sessions:
             each, inputs = session.settings, session.inputs
             rows.append((yield from make_rows(self._project, each, inputs, self._base, conditioner)))
+            session.class_images = rows[-1].class_images
             session.validation = yield from make_validation(self._project, each, inputs, self._base)
         return TrainerGroup(
             self._base,
@@ -166,7 +167,7 @@ class StepLoop:
             remaining = max(session.plan.steps - session.step for session in learning.values())
             eta = pace.step_seconds * remaining
             memory = used_memory()
-            # NOTE: every session takes its step in before any is told of: whoever draws the events may end here.
+            # NOTE: every session takes its step in before any event of it: whoever draws the events may end here.
             done = {
                 number: session.note_step(outcomes[number], rates[number], eta, pace.rows_per_second, memory)
                 for number, session in learning.items()
@@ -260,7 +261,7 @@ class StepLoop:
             )
 
     def _quietly(self, work: Work[T]) -> Work[T]:
-        """The work; only the first process tells of it."""
+        """The work; only the first process yields its events."""
         if self._processes.writes:
             return (yield from work)
         return finish(work)

@@ -1,4 +1,4 @@
-"""From a recipe to what every stage of training is told. Config stops here."""
+"""From a recipe to what every stage of training is given. Config stops here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lorasmith.training.settings import (
 
 
 def unpack(recipe: Recipe) -> RunSettings:
-    """What every stage is told."""
+    """What every stage is given."""
     average, schedule = recipe.average, recipe.schedule
     return RunSettings(
         seed=recipe.seed,

@@ -50,11 +50,35 @@ $("theme").addEventListener("click", () => {
 });
 setTheme();
 
-// Choices
+// The form: its fields, with their ranges and defaults, as the server describes them
 
-const REMEMBERED = ["prompt", "negative", "width", "height", "steps", "cfg", "seed", "count", "sampler", "schedule",
-  "clip-skip", "base"];
+const SHOWN = ["width", "height", "steps", "cfg", "seed", "sampler", "schedule", "clip_skip"];
+const REMEMBERED = ["prompt", "negative", ...SHOWN, "count", "base"];
+let described = {};
 let adapters = [];
+
+function makeField(field) {
+  if (field.kind === "choice") {
+    const select = make("select", { id: field.name, title: field.help });
+    fill(select, field.choices, field.default);
+    return select;
+  }
+  const input = make("input", { id: field.name, title: field.help, placeholder: field.unset || "" });
+  // A seed has more digits than a number here can hold: it is read as text.
+  if (field.most > Number.MAX_SAFE_INTEGER) Object.assign(input, { type: "text", inputMode: "numeric", pattern: "[0-9]*" });
+  else Object.assign(input, { type: "number", min: field.least, max: field.most, step: field.step ?? 1 });
+  if (field.default !== null) input.value = field.default;
+  return input;
+}
+
+async function buildForm() {
+  const [form, status] = await Promise.all([ask("/form"), ask("/status")]);
+  described = Object.fromEntries(form.fields.map((field) => [field.name, field]));
+  const labels = SHOWN.map((name) => make("label", {}, described[name].label, " ", makeField(described[name])));
+  $("numbers").prepend(...labels.slice(0, 5));
+  $("count").parentElement.after(...labels.slice(5));
+  $("count").max = status.limits.pictures;
+}
 
 function fill(select, names, chosen) {
   select.replaceChildren(...names.map((name) => make("option", { value: name, textContent: name })));
@@ -76,17 +100,16 @@ function recall() {
 }
 
 async function loadChoices() {
-  const [known, bases, found] = await Promise.all([ask("/choices"), ask("/bases"), ask("/adapters")]);
+  const [bases, found] = await Promise.all([ask("/bases"), ask("/adapters"), buildForm()]);
   const values = recall();
-  fill($("sampler"), known.samplers, values.sampler || "DDIM");
-  fill($("schedule"), known.schedules, values.schedule || "Automatic");
   fill($("base"), bases.bases.map((base) => base.name),
     values.base || (bases.bases.find((base) => base.is_default) || {}).name);
   adapters = found.adapters.filter((adapter) => !adapter.problem);
   $("no-adapters").hidden = adapters.length > 0;
   $("add-adapter").disabled = adapters.length === 0;
   for (const id of REMEMBERED) {
-    if ($(id).tagName !== "SELECT" && values[id] !== undefined) $(id).value = values[id];
+    const known = $(id).tagName !== "SELECT" || [...$(id).options].some((option) => option.value === values[id]);
+    if (known && values[id] !== undefined) $(id).value = values[id];
   }
   for (const row of values.adapters || []) {
     if (adapters.some((adapter) => adapter.name === row.name)) addAdapter(row.name, row.strength);
@@ -161,23 +184,22 @@ function number(id) {
 }
 
 function readForm() {
-  const seed = $("seed").value.trim();
-  if (seed && !(/^\d+$/.test(seed) && Number.isSafeInteger(Number(seed)))) {
-    throw new Error(`Seed ${seed}: a whole number up to ${Number.MAX_SAFE_INTEGER}, or nothing for a random one.`);
-  }
   return {
     prompt: $("prompt").value,
     negative: $("negative").value,
-    width: number("width"),
-    height: number("height"),
-    steps: number("steps") || 20,
-    cfg: number("cfg"),
-    seed: seed ? Number(seed) : null,
-    sampler: $("sampler").value,
-    schedule: $("schedule").value,
-    clip_skip: number("clip-skip") || 1,
+    ...Object.fromEntries(SHOWN.map((name) => [name, readField(described[name])])),
     base: $("base").value || null,
   };
+}
+
+function readField(field) {
+  const text = $(field.name).value.trim();
+  if (field.kind === "choice") return text;
+  const value = Number(text);
+  if (text && $(field.name).type === "text" && !(/^\d+$/.test(text) && Number.isSafeInteger(value))) {
+    throw new Error(`${field.label} ${text}: a whole number up to ${Number.MAX_SAFE_INTEGER}, or nothing for ${field.unset}.`);
+  }
+  return text ? value : field.default;
 }
 
 async function draw() {
@@ -474,7 +496,7 @@ function use() {
   const request = shown.document.request || {};
   const values = { prompt: request.prompt, negative: request.negative, width: request.width, height: request.height,
     steps: request.steps, cfg: request.cfg, seed: shown.seed, sampler: request.sampler, schedule: request.schedule,
-    "clip-skip": request.clip_skip };
+    clip_skip: request.clip_skip };
   for (const [id, value] of Object.entries(values)) {
     if (value !== undefined && value !== null) $(id).value = value;
   }
@@ -563,7 +585,7 @@ setInterval(() => { if (!document.hidden) showStatus(); }, 4000);
 async function begin() {
   showStatus();
   restartGallery();
-  await loadChoices().catch((error) => complain(error.message));
+  await loadChoices().then(() => { $("draw").disabled = false; }).catch((error) => complain(error.message));
   for (const state of ["queued", "running"]) {
     const { jobs } = await ask(`/jobs?state=${state}&limit=20`).catch(() => ({ jobs: [] }));
     for (const job of jobs) if (!live.has(job.id)) follow(job, "going on");

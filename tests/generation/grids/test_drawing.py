@@ -177,7 +177,7 @@ def test_a_published_grid_and_its_favourites(pipeline: Pipeline, tmp_path: Path)
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
     shown = data["cells"][0]
     assert (folder / shown["path"]).is_file()
-    assert shown["told"].startswith("red hat\nSteps: 1")
+    assert shown["infotext"].startswith("red hat\nSteps: 1")
     for word in ("http:", "https:", "//cdn"):
         assert word not in page
 

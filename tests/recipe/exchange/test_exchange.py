@@ -176,6 +176,26 @@ def test_the_front_end_s_json(tmp_path: Path) -> None:
     assert (recipe.optimizer.name, recipe.resolution) == ("adamw8bit", (768, 768))
 
 
+@pytest.mark.parametrize(("kind", "offset", "layers"), [("Original", 0.1, 0), ("Multires", 0, 6)])
+def test_the_front_end_passes_one_kind_of_noise_on(kind: str, offset: float, layers: int, tmp_path: Path) -> None:
+    document = {
+        "LoRA_type": "Standard", "network_dim": 16, "epoch": 10, "noise_offset_type": kind, "noise_offset": 0.1,
+        "multires_noise_iterations": 6, "multires_noise_discount": 0.3,
+    }  # fmt: skip
+    (tmp_path / "gui.json").write_text(json.dumps(document))
+    imported = read_file(tmp_path / "gui.json")
+    assert not imported.left_out
+    noise = recipe_of(imported.values).noise
+    assert (noise.offset, noise.multires_iterations) == (offset, layers)
+
+
+@pytest.mark.parametrize(("warmup", "written"), [(20, "20"), (20.0, "20"), (1, "1"), (0.1, "0.1"), (0, "0.0")], ids=str)
+def test_kohya_reads_a_warm_up_as_it_is_meant(warmup: float, written: str) -> None:
+    """A float is a share of the run there."""
+    recipe = recipe_of({"epochs": 2, "schedule": {"warmup": warmup}})
+    assert f"\nlr_warmup_steps = {written}\n" in to_kohya(recipe, name="x")[0]
+
+
 ROUND: dict[str, dict[str, Any]] = {
     "plain": {"target_steps": 500},
     "locon": {"epochs": 3, "conv": {"rank": 4, "alpha": 2.0}, "layers": ["attention", "mlp", "conv", "time"]},

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 import tomlkit
 
-from lorasmith.recipe.exchange import TRAINERS
+from lorasmith.recipe.exchange import OTHER_TRAINERS
 from lorasmith.recipe.exchange.imported import Imported, LeftOut
 from lorasmith.recipe.exchange.kohya.header import from_header, recipe_facts
 from lorasmith.recipe.exchange.kohya.reading import ROWS
 from lorasmith.recipe.exchange.kohya.terms import TERMS
 from lorasmith.recipe.exchange.kohya.writing import to_kohya
+from lorasmith.recipe.exchange.other_trainer import OtherTrainer, Surroundings
 from lorasmith.recipe.exchange.reading import read_file
-from lorasmith.recipe.exchange.trainer import Surroundings, Trainer
 from lorasmith.recipe.recipe import Recipe
 
 
 def test_each_argument_and_each_fact_stands_once() -> None:
     arguments = [row.argument for row in ROWS]
-    facts = [row.fact for row in ROWS if row.tell is not None]
+    facts = [row.fact for row in ROWS if row.to_header is not None]
     assert len(arguments) > 60
     assert len(set(arguments)) == len(arguments)
     assert len(set(facts)) == len(facts)
@@ -35,7 +35,7 @@ def test_what_a_header_tells_is_what_an_export_writes() -> None:
     )  # fmt: skip
     written = tomlkit.parse(to_kohya(recipe, name="x")[0]).unwrap()
     told = recipe_facts(recipe)
-    both = [term for term in TERMS if term.tell is not None and term.argument in written]
+    both = [term for term in TERMS if term.to_header is not None and term.argument in written]
     assert len(both) > 30
     for term in both:
         assert told[term.fact] in (written[term.argument], None), term.argument
@@ -55,19 +55,19 @@ def test_another_trainer_is_one_entry(tmp_path: Any) -> None:
     def write(recipe: Recipe, around: Surroundings) -> tuple[str, list[LeftOut]]:
         return f"{around.name} {recipe.rank}", []
 
-    toy = Trainer(
+    toy = OtherTrainer(
         "toy", "the toy's JSON", lambda found: "toyRank" in found, lambda found: _imported(found["toyRank"]), write
     )
     (tmp_path / "toy.json").write_text('{"toyRank": 7}')
-    TRAINERS.register(toy)
+    OTHER_TRAINERS.register(toy)
     try:
         assert read_file(tmp_path / "toy.json").values == {"rank": 7}
-        assert TRAINERS["toy"].write is not None
-        assert TRAINERS["toy"].write(Recipe(epochs=1, rank=3), Surroundings("zbk")) == ("zbk 3", [])
+        assert OTHER_TRAINERS["toy"].write is not None
+        assert OTHER_TRAINERS["toy"].write(Recipe(epochs=1, rank=3), Surroundings("zbk")) == ("zbk 3", [])
     finally:
-        TRAINERS.remove(toy)
-    assert list(TRAINERS) == ["hub", "kohya"]
-    assert all(TRAINERS[name].read and TRAINERS[name].write for name in TRAINERS)
+        OTHER_TRAINERS.remove(toy)
+    assert list(OTHER_TRAINERS) == ["hub", "kohya"]
+    assert all(OTHER_TRAINERS[name].read and OTHER_TRAINERS[name].write for name in OTHER_TRAINERS)
 
 
 def _imported(rank: int) -> Imported:
@@ -78,6 +78,6 @@ def _imported(rank: int) -> Imported:
 def test_trainers_know_their_own_files_only(name: str) -> None:
     documents = {"hub": {"unetLR": 1e-4, "networkDim": 4}, "kohya": {"network_dim": 4, "unet_lr": 1e-4}}
     for other, document in documents.items():
-        recognises = TRAINERS[name].recognises
+        recognises = OTHER_TRAINERS[name].recognises
         assert recognises is not None
         assert recognises(document) == (other == name)

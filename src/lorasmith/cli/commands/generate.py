@@ -3,66 +3,68 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
+from lorasmith.generation.defaults import Face, default_of, random_seed
+from lorasmith.generation.spec import PARAMETERS, Emphasis, Hires, PictureSpec, Variation
 
 if TYPE_CHECKING:
     from lorasmith.events import Event, Work
     from lorasmith.generation.pictures import Picture
-    from lorasmith.generation.spec import Hires, InitImage, Variation
+    from lorasmith.generation.spec import InitImage
+    from lorasmith.prompts.compatibility import Compat
     from lorasmith.prompts.dynamic import Expansion
 
-GREATEST_RANDOM_SEED = 2**32
+FACE: Face = "generate"
 FORMATS = ("png", "jpg", "webp")
 _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
 
 def command(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to draw; <lora:NAME:0.8> calls an adapter.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help=PARAMETERS["prompt"].help)],
     base: Annotated[str, typer.Option(help='"doodle", a checkpoint file, a diffusers folder or a hub id.')] = "doodle",
     precision: PrecisionOption = "auto",
     weights: WeightsOption = "full",
-    seed: Annotated[
-        int | None, typer.Option(help="Of the first picture; the next ones count on. Random if none.")
-    ] = None,
-    steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
-    cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
-    sampler: Annotated[
-        str, typer.Option(help="DDIM, Euler a, Euler, DPM++ 2M, DPM++ SDE, UniPC, LCM, Heun ...")
-    ] = "DDIM",
-    schedule: Annotated[
-        str, typer.Option(help="How noise falls: Automatic, Uniform, Karras, Exponential, SGM Uniform ...")
-    ] = "Automatic",
-    eta: Annotated[float | None, typer.Option(help="Fresh noise of the sampler, 0 to 1; its own if none.")] = None,
+    seed: Annotated[int | None, spec_option("seed", FACE, "Of the first picture; the next ones count on")] = default_of(
+        "seed", FACE
+    ),
+    steps: Annotated[int, spec_option("steps")] = default_of("steps"),
+    cfg: Annotated[float | None, spec_option("cfg")] = default_of("cfg"),
+    sampler: Annotated[str, spec_option("sampler")] = default_of("sampler"),
+    schedule: Annotated[str, spec_option("schedule")] = default_of("schedule"),
+    eta: Annotated[float | None, spec_option("eta")] = default_of("eta"),
     size: Annotated[str | None, typer.Option(metavar="WxH", help="In pixels; the base's own if none.")] = None,
     n: Annotated[int, typer.Option("--n", help="How many pictures.")] = 1,
-    negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
-    clip_skip: Annotated[int, typer.Option(help="2 takes the text encoder's last but one layer.")] = 1,
+    negative: Annotated[str, spec_option("negative")] = default_of("negative"),
+    clip_skip: Annotated[int, spec_option("clip_skip")] = default_of("clip_skip"),
+    emphasis: Annotated[str, spec_option("emphasis")] = default_of("emphasis"),
+    compat: Annotated[str | None, spec_option("compat")] = default_of("compat"),
     variation: Annotated[
         str | None, typer.Option(metavar="SEED:SHARE", help="Mix in a second seed's noise, such as 7:0.2.")
     ] = None,
     init: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw over this picture.")] = None,
-    strength: Annotated[float, typer.Option(help="With --init: how much is drawn anew, 0 to 1.")] = 0.75,
+    strength: Annotated[float, spec_option("init.strength", before="With --init: ")] = default_of("init.strength"),
     mask: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --init: only what is white here is drawn anew.")
     ] = None,
-    resize: Annotated[str, typer.Option(help="With --init of another shape: crop, stretch or fill.")] = "crop",
+    resize: Annotated[str, spec_option("init.resize", before="With --init: ")] = default_of("init.resize"),
     hires: Annotated[str | None, typer.Option(metavar="SCALE|WxH", help="A second pass at a larger size.")] = None,
-    hires_steps: Annotated[int | None, typer.Option(help="Of the second pass; --steps if none.")] = None,
-    denoising: Annotated[float, typer.Option(help="How much the second pass draws anew, 0 to 1.")] = 0.7,
-    upscaler: Annotated[
-        str, typer.Option(help="Before the second pass: Latent, Latent (bicubic) ..., Lanczos, Bicubic, Nearest.")
-    ] = "Latent",
-    tiling: Annotated[bool, typer.Option("--tiling", help="Let opposite edges meet.")] = False,
+    hires_steps: Annotated[int | None, spec_option("hires.steps")] = default_of("hires.steps"),
+    denoising: Annotated[float, spec_option("hires.denoising")] = default_of("hires.denoising"),
+    upscaler: Annotated[str, spec_option("hires.upscaler")] = default_of("hires.upscaler"),
+    hires_prompt: Annotated[str | None, spec_option("hires.prompt")] = default_of("hires.prompt"),
+    hires_negative: Annotated[str | None, spec_option("hires.negative")] = default_of("hires.negative"),
+    tiling: Annotated[bool, spec_option("tiling")] = default_of("tiling"),
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="PROMPT is a template: {a|b}, __wildcards__, ${variables}.")
     ] = False,
@@ -99,17 +101,21 @@ def command(
         raise UsageError("--wildcards and --prompt-seed are for templates.", hint="Add --dynamic.")
     width, height = read_size(size)
     second_seed = read_variation(variation)
-    second_pass = read_hires(hires, hires_steps, denoising, upscaler)
+    second_pass = read_hires(hires)
+    if second_pass is not None:
+        own: dict[str, Any] = {"steps": hires_steps, "denoising": denoising, "upscaler": upscaler}
+        second_pass = replace(second_pass, **own, prompt=hires_prompt, negative=hires_negative)
     folders = find_shelf(adapters)
     numbers, form = read_precision(precision), read_weights(weights)
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.face.drawing import save_free
+    from lorasmith.generation.base_facts import known_facts
+    from lorasmith.generation.checks import check
     from lorasmith.generation.grids.drawing import sign
     from lorasmith.generation.pipeline import Pipeline
-    from lorasmith.generation.spec import PictureSpec
 
-    first = secrets.randbelow(GREATEST_RANDOM_SEED) if seed is None else seed
+    first = random_seed() if seed is None else seed
     start = _read_init(init, strength, mask, resize)
     made: list[Expansion] = []
     prompts = [(prompt, first + index) for index in range(n)]
@@ -129,6 +135,8 @@ def command(
             width=width,
             height=height,
             clip_skip=clip_skip,
+            emphasis=cast(Emphasis, emphasis),
+            compat=cast("Compat", compat),
             schedule=schedule,
             eta=eta,
             variation=second_seed,
@@ -138,6 +146,8 @@ def command(
         )
         for text, own in prompts
     ]
+    for spec in specs:
+        check(spec, known_facts(base))
     pipeline = Pipeline(open_base(base, numbers, weights=form), AdapterCache(folders), mixed=False)
     for spec in specs:
         pipeline.check(spec)
@@ -170,8 +180,6 @@ def read_variation(text: str | None) -> Variation | None:
     """``7:0.2`` as a second seed and its share. Raises UsageError."""
     if text is None:
         return None
-    from lorasmith.generation.spec import Variation
-
     seed, _, share = text.partition(":")
     try:
         return Variation(int(seed), float(share or "nothing"))
@@ -179,17 +187,15 @@ def read_variation(text: str | None) -> Variation | None:
         raise UsageError(f'--variation "{text}" is not understood.', hint="Write SEED:SHARE, such as 7:0.2.") from None
 
 
-def read_hires(text: str | None, steps: int | None, denoising: float, upscaler: str) -> Hires | None:
+def read_hires(text: str | None) -> Hires | None:
     """``1.5`` or ``768x768`` as a second pass. Raises UsageError."""
     if text is None:
         return None
-    from lorasmith.generation.spec import Hires
-
     size = _SIZE.fullmatch(text.strip())
     if size is not None:
-        return Hires(1.0, int(size[1]), int(size[2]), steps, denoising, upscaler)
+        return Hires(width=int(size[1]), height=int(size[2]))
     try:
-        return Hires(float(text), steps=steps, denoising=denoising, upscaler=upscaler)
+        return Hires(float(text))
     except ValueError:
         raise UsageError(
             f'--hires "{text}" is not understood.', hint="Write a scale such as 1.5, or WIDTHxHEIGHT."

@@ -12,7 +12,9 @@ from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.spec_options import spec_option
 from lorasmith.face.grids import DEFAULT_STRENGTHS, GRIDS
+from lorasmith.generation.defaults import default_of
 
 #: Longer work is asked about first, where somebody can answer.
 ASKED_FROM = 300.0
@@ -47,12 +49,12 @@ def draw(
     ] = None,
     precision: PrecisionOption = "auto",
     weights: WeightsOption = "full",
-    seed: Annotated[int, typer.Option(help="The same in every cell.")] = 0,
-    steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
-    cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
-    sampler: Annotated[str, typer.Option(help="By its A1111 name.")] = "DDIM",
+    seed: Annotated[int, spec_option("seed", "grid", "The same in every cell.")] = default_of("seed", "grid"),
+    steps: Annotated[int, spec_option("steps")] = default_of("steps"),
+    cfg: Annotated[float | None, spec_option("cfg")] = default_of("cfg"),
+    sampler: Annotated[str, spec_option("sampler")] = default_of("sampler"),
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Of a cell, in pixels.")] = None,
-    negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
+    negative: Annotated[str, spec_option("negative")] = default_of("negative"),
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of a picture: hires.scale=2."),
@@ -98,16 +100,21 @@ def draw(
         as_json,
     )
     order, open_pipeline = ordered.order, ordered.open_pipeline
-    told = show(measure_cost(order, open_pipeline), as_json) if not yes or cost else count_cost(order)
+    estimate = show(measure_cost(order, open_pipeline), as_json) if not yes or cost else count_cost(order)
     if cost:
         if as_json:
-            print_json({"cost": told})
+            print_json({"cost": estimate})
         else:
-            say(str(told))
+            say(str(estimate))
         return
     if not as_json:
-        say(str(told))
-        if not yes and (told.seconds or 0) >= ASKED_FROM and sys.stdin.isatty() and not typer.confirm("Draw it?", True):
+        say(str(estimate))
+        if (
+            not yes
+            and (estimate.seconds or 0) >= ASKED_FROM
+            and sys.stdin.isatty()
+            and not typer.confirm("Draw it?", True)
+        ):
             return
     grid, published = show(draw_grid(ordered, title=title, full_size=full_size, embed=embed), as_json)
     cells = [_cell(cell, ordered.paged) for cell in grid.cells]
@@ -139,9 +146,9 @@ def pick(
     from lorasmith.generation.grids.marks import copy_kept, find_folder, read_marks
     from lorasmith.generation.grids.publishing import RECORD
 
-    told = read_marks(marks)
-    folder = grid or find_folder(told, [GRIDS, Path()], RECORD)
-    copies = copy_kept(told, folder, RECORD, out or folder / "kept")
+    marked = read_marks(marks)
+    folder = grid or find_folder(marked, [GRIDS, Path()], RECORD)
+    copies = copy_kept(marked, folder, RECORD, out or folder / "kept")
     if as_json:
         print_json({"grid": folder, "pictures": [{"from": source, "path": target} for source, target in copies]})
         return
@@ -153,6 +160,6 @@ def pick(
 
 def _cell(cell: Any, paged: bool) -> dict[str, Any]:
     x, y, z = (label.replace("\n", " ") for label in (cell.x, cell.y, cell.z))
-    told: dict[str, Any] = {"x": x, "y": y, "z": z if paged else None}
-    told["path" if cell.path else "error"] = cell.path or cell.error
-    return told
+    shown: dict[str, Any] = {"x": x, "y": y, "z": z if paged else None}
+    shown["path" if cell.path else "error"] = cell.path or cell.error
+    return shown

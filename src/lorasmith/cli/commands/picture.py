@@ -66,81 +66,81 @@ def redo(
     from lorasmith.face.drawing import save_free
     from lorasmith.generation.pictures import Drawing, read_picture
 
-    told = read_picture(file)
-    spec = told.restore(init, mask)
+    recorded = read_picture(file)
+    spec = recorded.restore(init, mask)
     shelf = find_shelf(adapters)
     import torch
 
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.generation.pipeline import Pipeline
 
-    loaded = _load_base(told, base)
+    loaded = _load_base(recorded, base)
     pipeline = Pipeline(loaded, AdapterCache(shelf))
-    drawing = told.drawing or Drawing()
+    drawing = recorded.drawing or Drawing()
     if drawing.threads:
         torch.set_num_threads(drawing.threads)
     picture = show(pipeline.redraw(spec, drawing), as_json)
-    _check_adapters(told, picture)
-    path = save_free(replace(picture, origin=(told.document or {}).get("origin")), out)
-    verdict = _compare(told, picture)
+    _check_adapters(recorded, picture)
+    path = save_free(replace(picture, origin=(recorded.document or {}).get("origin")), out)
+    verdict = _compare(recorded, picture)
     if as_json:
         print_json({"path": path, "of": file, **verdict})
         return
     say(f"{path}  {verdict['message']}", style="green" if verdict["same"] else "yellow")
 
 
-def _load_base(told: PictureFile, wanted: str | None) -> Base:
+def _load_base(picture: PictureFile, wanted: str | None) -> Base:
     from lorasmith.bases.base import open_base
     from lorasmith.project import EMBEDDED
 
-    recorded = (told.document or {}).get("base") or {}
+    recorded = (picture.document or {}).get("base") or {}
     name = wanted or (EMBEDDED if recorded.get("name") == EMBEDDED else None)
     if name is None:
         raise BaseError(
             f'it was drawn on "{recorded.get("name", "a base that it does not name")}".',
-            where=told.path,
+            where=picture.path,
             hint="Say with --base where that is.",
         )
-    drawn = told.drawing
+    drawn = picture.drawing
     base = open_base(name, drawn.precision if drawn else "auto", weights=drawn.weights if drawn else "full")
     if recorded.get("hash") not in (None, base.content_hash):
         raise BaseError(
             f"it was drawn on other weights: {recorded['hash'][:10]}, this base has {base.content_hash[:10]}.",
-            where=told.path,
+            where=picture.path,
             hint="Give the base it was drawn on with --base.",
         )
     return base
 
 
-def _check_adapters(told: PictureFile, picture: Picture) -> None:
-    recorded = {each.get("name"): each.get("hash") for each in (told.document or {}).get("adapters") or []}
+def _check_adapters(before: PictureFile, picture: Picture) -> None:
+    recorded = {each.get("name"): each.get("hash") for each in (before.document or {}).get("adapters") or []}
     for used in picture.networks:
         expected = recorded.get(used.network.name)
         if expected is not None and used.hash is not None and expected != used.hash:
             raise ImageError(
                 f'was drawn with another adapter "{used.network.name}": {expected[:12]}, this one is {used.hash[:12]}.',
-                where=told.path,
+                where=before.path,
                 hint="Say with --adapters where the right one is.",
             )
 
 
-def _compare(told: PictureFile, picture: Picture) -> dict[str, Any]:
+def _compare(file: PictureFile, picture: Picture) -> dict[str, Any]:
     """Whether the new picture is the recorded one, and if not how far it is off."""
     from lorasmith.generation.spec import hash_pixels
 
-    if told.pixels is not None and told.pixels == hash_pixels(picture.image):
+    if file.pixels is not None and file.pixels == hash_pixels(picture.image):
         return {"same": True, "message": "the same to the bit"}
     from PIL import Image, ImageChops
 
-    with Image.open(told.path) as opened:
+    with Image.open(file.path) as opened:
         before = opened.convert("RGB")
     if before.size != picture.image.size:
         return {"same": False, "message": f"another size: {before.width}x{before.height} before"}
     ranges: Any = ImageChops.difference(before, picture.image).getextrema()
     most = max(high for _, high in ranges)
-    if told.pixels is None:
+    if file.pixels is None:
         message = f"drawn from another tool's text; the largest difference is {most} of 255"
-    elif told.drawing is None:
+    elif file.drawing is None:
         message = f"the largest difference is {most} of 255: it shared its passes with pictures of other adapters"
     else:
         message = f"the largest difference is {most} of 255: another machine or another release of torch"

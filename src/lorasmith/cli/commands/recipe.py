@@ -14,7 +14,7 @@ from lorasmith.cli.rendering import print_json, say
 if TYPE_CHECKING:
     from lorasmith.project import Project
     from lorasmith.recipe.exchange.imported import LeftOut
-    from lorasmith.recipe.exchange.trainer import Surroundings
+    from lorasmith.recipe.exchange.other_trainer import Surroundings
     from lorasmith.recipe.recipe import Recipe
 
 app = typer.Typer(help="Take over recipes from other trainers, and write them for those.", no_args_is_help=True)
@@ -78,7 +78,7 @@ def export(
     """
     from lorasmith.errors import UsageError
     from lorasmith.project import open_project
-    from lorasmith.recipe.exchange import TRAINERS
+    from lorasmith.recipe.exchange import OTHER_TRAINERS
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.storage.files import write_file
@@ -87,14 +87,14 @@ def export(
         raise UsageError("say for whom: --kohya or --hub.")
     opened = open_project(project)
     recipe = read_recipe(opened, split_overrides(assignments or []))
-    trainer = TRAINERS["kohya" if kohya else "hub"]
+    trainer = OTHER_TRAINERS["kohya" if kohya else "hub"]
     assert trainer.write is not None
     text, lost = trainer.write(recipe, _surroundings(opened, recipe, as_json, counts=trainer.counts))
     if out is not None:
         write_file(out, text)
     if as_json:
-        told: dict[str, Any] = {"text": text, "left_out": [each.as_json() for each in lost]}
-        print_json(told | {"path": None if out is None else str(out)})
+        document: dict[str, Any] = {"text": text, "left_out": [each.as_json() for each in lost]}
+        print_json(document | {"path": None if out is None else str(out)})
         return
     if out is None:
         say(text.rstrip())
@@ -106,12 +106,12 @@ def export(
 
 
 def _surroundings(project: Project, recipe: Recipe, as_json: bool, *, counts: bool) -> Surroundings:
-    """What an export may tell besides the recipe; with `counts` one number of repeats for all trained images, and the
+    """What an export may hold besides the recipe; with `counts` one number of repeats for all trained images, and the
     steps, by the plan (neither without images)."""
     from lorasmith.cli.rendering import show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import DatasetError
-    from lorasmith.recipe.exchange.trainer import Surroundings
+    from lorasmith.recipe.exchange.other_trainer import Surroundings
     from lorasmith.recipe.plan import make_plan
     from lorasmith.recipe.validation import hold_out
 

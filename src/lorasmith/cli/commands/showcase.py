@@ -10,9 +10,11 @@ import typer
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
 from lorasmith.face.drawing import base_of, find_adapters, open_pipelines
 from lorasmith.face.grids import check_folder_name, name_folder
+from lorasmith.generation.defaults import default_of
 
 if TYPE_CHECKING:
     from lorasmith.exam.showcase import Judged
@@ -44,12 +46,14 @@ def draw(
     ] = False,
     wildcards: Annotated[Path | None, typer.Option(metavar="DIR", help="Where wildcard files are.")] = None,
     mode: Annotated[str, typer.Option(help="random, combinatorial or cyclical.")] = "random",
-    seed: Annotated[int, typer.Option(help="Of the first picture; the next ones count on.")] = 0,
-    steps: Annotated[int, typer.Option(help="Sampling steps.")] = 20,
-    cfg: Annotated[float | None, typer.Option(help="Guidance; the base's own if none.")] = None,
-    sampler: Annotated[str, typer.Option(help="By its A1111 name.")] = "DDIM",
+    seed: Annotated[int, spec_option("seed", "showcase", "Of the first picture; the next ones count on.")] = default_of(
+        "seed", "showcase"
+    ),
+    steps: Annotated[int, spec_option("steps")] = default_of("steps"),
+    cfg: Annotated[float | None, spec_option("cfg")] = default_of("cfg"),
+    sampler: Annotated[str, spec_option("sampler")] = default_of("sampler"),
     size: Annotated[str | None, typer.Option(metavar="WxH", help="In pixels; the base's own if none.")] = None,
-    negative: Annotated[str, typer.Option(help="What to guide away from.")] = "",
+    negative: Annotated[str, spec_option("negative")] = default_of("negative"),
     name: Annotated[str | None, typer.Option(help="Of the showcase's folder.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the showcase's folder goes.")] = Path("showcases"),
     as_json: AsJson = False,
@@ -122,10 +126,10 @@ def mark(
     from lorasmith.generation.grids.marks import read_marks, read_record
 
     if marks is not None:
-        told = read_marks(marks)
-        if read_record(folder / RECORD).get("id") != told.of:
+        given = read_marks(marks)
+        if read_record(folder / RECORD).get("id") != given.of:
             raise UsageError("are marks of another showcase.", where=marks)
-        write_marks(folder, told.marks)
+        write_marks(folder, given.marks)
     mark_pictures(folder, _numbers("--keep", keep), _numbers("--reject", reject), _numbers("--clear", clear))
     sheet, page = publish_showcase(folder)
     judged = judge(folder)
@@ -151,10 +155,10 @@ def _document(folder: Path, sheet: Path, page: Path, judged: Judged) -> dict[str
     marks = read_all_marks(folder)
     pictures = []
     for picture in read_record(folder / RECORD)["pictures"]:
-        told = {**picture, "mark": marks.get(picture.get("key"))}
+        shown = {**picture, "mark": marks.get(picture.get("key"))}
         if "path" in picture:
-            told["path"] = folder / picture["path"]
-        pictures.append(told)
+            shown["path"] = folder / picture["path"]
+        pictures.append(shown)
     return {"showcase": folder, "sheet": sheet, "viewer": page, "pictures": pictures, **judged.as_json()}
 
 

@@ -88,8 +88,8 @@ def part_axis(part: str, strengths: Sequence[float]) -> Axis:
 
 def adapter_axis(names: Sequence[str | None], labels: Sequence[str] | None = None) -> Axis:
     """Which adapter (snapshot) is called; None is the bare base."""
-    told = tuple(labels or [name or CONTROL for name in names])
-    return Axis("adapter", told, tuple(_change(adapter=name) for name in names))
+    shown = tuple(labels or [name or CONTROL for name in names])
+    return Axis("adapter", shown, tuple(_change(adapter=name) for name in names))
 
 
 def block_axis(layouts: Sequence[str]) -> Axis:
@@ -101,8 +101,8 @@ def block_axis(layouts: Sequence[str]) -> Axis:
 def base_axis(names: Sequence[str]) -> Axis:
     """Which base is drawn on."""
     labels = [label_base(name) for name in names]
-    told = tuple(names if len(set(labels)) < len(labels) else labels)
-    return Axis("base", told, tuple(_change(base=name) for name in names))
+    shown = tuple(names if len(set(labels)) < len(labels) else labels)
+    return Axis("base", shown, tuple(_change(base=name) for name in names))
 
 
 def label_base(name: str) -> str:
@@ -113,8 +113,8 @@ def label_base(name: str) -> str:
 def field_axis(path: str, values: Sequence[Any], labels: Sequence[str] | None = None) -> Axis:
     """Any field of the spec by its name, `hires.scale` and the like too."""
     word = path.replace("_", " ").replace(".", " ")
-    told = tuple(labels or [f"{word} {value}" for value in values])
-    return Axis(word, told, tuple(_set_field(path, value) for value in values))
+    shown = tuple(labels or [f"{word} {value}" for value in values])
+    return Axis(word, shown, tuple(_set_field(path, value) for value in values))
 
 
 def size_axis(sizes: Sequence[tuple[int, int]]) -> Axis:

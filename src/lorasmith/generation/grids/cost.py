@@ -34,18 +34,18 @@ class Cost:
 
     def __str__(self) -> str:
         """One line for a person."""
-        told = [f"{self.cells} cell{'s' if self.cells != 1 else ''}"]
+        parts = [f"{self.cells} cell{'s' if self.cells != 1 else ''}"]
         if self.pictures != self.cells - self.impossible:
-            told.append(f"{self.pictures} different pictures")
+            parts.append(f"{self.pictures} different pictures")
         if self.impossible:
-            told.append(f"{self.impossible} that cannot be drawn")
+            parts.append(f"{self.impossible} that cannot be drawn")
         if self.kept:
-            told.append(f"{self.kept} drawn before")
+            parts.append(f"{self.kept} drawn before")
         left = self.pictures - self.kept
-        told.append(f"{left} to draw, {self.steps} steps" if left else "nothing to draw")
+        parts.append(f"{left} to draw, {self.steps} steps" if left else "nothing to draw")
         if self.seconds is not None:
-            told.append(f"about {_span(self.seconds)}")
-        return ", ".join(told)
+            parts.append(f"about {_span(self.seconds)}")
+        return ", ".join(parts)
 
 
 def count_cost(order: Order) -> Cost:

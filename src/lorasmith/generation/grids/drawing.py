@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.errors import LorasmithError, RefusedError
 from lorasmith.events import Event, Note, Progress, Work, eta
+from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.checks import settle
 from lorasmith.generation.grids.axes import STILL, Axis, Draft
 from lorasmith.generation.pictures import Picture, read_picture, save_picture
@@ -151,16 +152,16 @@ def check_drafts(
     for name in bases:
         mine = [(at, draft) for at, draft in enumerate(drafts) if isinstance(draft, Draft) and draft.base == name]
         try:
-            clerk = _Clerk(name, open_pipeline(name), folder / CELLS, there, new)
+            checker = _CellChecker(name, open_pipeline(name), folder / CELLS, there, new)
         except LorasmithError as fault:
             for at, _ in mine:
                 places[at] = str(fault)
             continue
         for at, draft in mine:
-            places[at] = clerk.place(draft, labels[at])
+            places[at] = checker.place(draft, labels[at])
             done += 1
             yield Progress("checking", done, len(drafts))
-        del clerk  # before the next base is loaded
+        del checker  # before the next base is loaded
     return tuple(places)
 
 
@@ -171,7 +172,7 @@ def draw_order(order: Order, open_pipeline: OpenPipeline) -> Work[Grid]:
     """
     errors: dict[str, str] = {}
     missing = order.missing
-    pace = _Pace(sum(wanted.spec.steps for wanted in missing))
+    progress = _Progress(sum(wanted.spec.steps for wanted in missing))
     for name in dict.fromkeys(wanted.base for wanted in missing):
         mine = [wanted for wanted in missing if wanted.base == name]
         try:
@@ -180,7 +181,7 @@ def draw_order(order: Order, open_pipeline: OpenPipeline) -> Work[Grid]:
             errors.update(dict.fromkeys((wanted.key for wanted in mine), str(fault)))
             continue
         for batch in batches_of(mine, pipeline):
-            yield from _draw_batch(pipeline, batch, pace, errors)
+            yield from _draw_batch(pipeline, batch, progress, errors)
         del pipeline  # before the next base is loaded
     return Grid(order.spec, order.x, order.y, order.z, order.folder, tuple(_cells(order, errors)))
 
@@ -189,7 +190,7 @@ def batches_of(wanted: Sequence[Wanted], pipeline: Pipeline) -> Iterator[list[Wa
     """Pictures of one base that go through the denoiser together, a batch at a time."""
     groups: dict[tuple[object, ...], list[Wanted]] = {}
     for each in wanted:
-        groups.setdefault(settle(each.spec, pipeline.base).company, []).append(each)
+        groups.setdefault(settle(each.spec, facts_of(pipeline.base)).company, []).append(each)
     size = pipeline.batch_size
     for group in groups.values():
         for start in range(0, len(group), size):
@@ -199,23 +200,23 @@ def batches_of(wanted: Sequence[Wanted], pipeline: Pipeline) -> Iterator[list[Wa
 def picture_key(spec: PictureSpec, base_hash: str, adapter_hash: Callable[[str], str]) -> str:
     """What decides a picture, as one word: the settled spec, the base and the adapters, by content."""
     networks = split_networks(spec.prompt, spec.compat).networks
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "request": spec.as_json(),
         "base": base_hash,
         "adapters": {network.name: adapter_hash(network.name) for network in networks},
     }
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]
 
 
 def sign(picture: Picture, origin: Expansion) -> Picture:
     """The picture with the template of its prompt told in both of its recipes."""
-    told = f"Template: {json.dumps(origin.template, ensure_ascii=False)}, Template seed: {origin.prompt_seed}"
-    return replace(picture, infotext=f"{picture.infotext}, {told}", origin=origin.as_json())
+    text = f"Template: {json.dumps(origin.template, ensure_ascii=False)}, Template seed: {origin.prompt_seed}"
+    return replace(picture, infotext=f"{picture.infotext}, {text}", origin=origin.as_json())
 
 
 @dataclass
-class _Clerk:
+class _CellChecker:
     """Checks drafts for one base; equal specs once."""
 
     base: str
@@ -240,7 +241,7 @@ class _Clerk:
     def _check(self, spec: PictureSpec, label: str, origin: Expansion | None) -> Wanted | str:
         try:
             self.pipeline.check(spec)
-            settled = settle(spec, self.pipeline.base)
+            settled = settle(spec, facts_of(self.pipeline.base))
             key = picture_key(settled, self.pipeline.base.content_hash, self._hash)
         except RefusedError:
             raise
@@ -260,7 +261,7 @@ class _Clerk:
 
 
 @dataclass
-class _Pace:
+class _Progress:
     """Steps done and to do, over all batches."""
 
     total: int
@@ -272,27 +273,27 @@ class _Pace:
         return Progress("drawing", round(done), self.total, eta(self.start, done, self.total))
 
 
-def _draw_batch(pipeline: Pipeline, batch: list[Wanted], pace: _Pace, errors: dict[str, str]) -> Work[None]:
+def _draw_batch(pipeline: Pipeline, batch: list[Wanted], progress: _Progress, errors: dict[str, str]) -> Work[None]:
     steps = sum(wanted.spec.steps for wanted in batch)
     try:
-        pictures = yield from _follow(pipeline.draw([wanted.spec for wanted in batch]), pace, steps)
+        pictures = yield from _follow(pipeline.draw([wanted.spec for wanted in batch]), progress, steps)
     except RefusedError:
         raise
     except (LorasmithError, RuntimeError, MemoryError) as fault:
         # NOTE: torch says "out of memory" by RuntimeError; a picture alone may still fit where a batch did not.
         if len(batch) > 1:
             for wanted in batch:
-                yield from _draw_batch(pipeline, [wanted], pace, errors)
+                yield from _draw_batch(pipeline, [wanted], progress, errors)
             return
         errors[batch[0].key] = " ".join(str(fault).split())[:300] or type(fault).__name__
     else:
         for wanted, picture in zip(batch, pictures, strict=True):
             save_picture(picture if wanted.origin is None else sign(picture, wanted.origin), wanted.path)
-    pace.done += steps
+    progress.done += steps
 
 
 def _follow(
-    work: Generator[Event, None, list[Picture]], pace: _Pace, steps: int
+    work: Generator[Event, None, list[Picture]], progress: _Progress, steps: int
 ) -> Generator[Event, None, list[Picture]]:
     """The work of one batch, its progress told as part of the whole grid's."""
     with contextlib.closing(work):
@@ -303,8 +304,8 @@ def _follow(
                 pictures: list[Picture] = stop.value
                 return pictures
             if isinstance(event, Progress):
-                yield pace.tell(steps * event.done / max(1, event.total))
-            elif not isinstance(event, Note) or pace.done == 0:  # each batch would say the same
+                yield progress.tell(steps * event.done / max(1, event.total))
+            elif not isinstance(event, Note) or progress.done == 0:  # each batch would say the same
                 yield event
 
 
@@ -325,8 +326,8 @@ def _says(path: Path, spec: PictureSpec) -> bool:
         document = read_picture(path).document or {}
     except LorasmithError:
         return False
-    told: dict[str, Any] = json.loads(json.dumps(spec.as_json(), default=str))
-    return document.get("request") == told
+    written: dict[str, Any] = json.loads(json.dumps(spec.as_json(), default=str))
+    return document.get("request") == written
 
 
 def _name(label: str) -> str:

@@ -34,8 +34,8 @@ def read_marks(path: Path) -> Marks:
     """A file of marks. Raises UsageError when it is none."""
     document = read_record(path)
     marks = document.get("marks")
-    told = document.get("kind") == KIND and isinstance(document.get("of"), str) and isinstance(marks, dict)
-    if not told or not isinstance(marks, dict) or not all(mark in MARKS for mark in marks.values()):
+    is_marks = document.get("kind") == KIND and isinstance(document.get("of"), str) and isinstance(marks, dict)
+    if not is_marks or not isinstance(marks, dict) or not all(mark in MARKS for mark in marks.values()):
         raise UsageError("is no file of marks.", where=path, hint="Download one from a grid's page.")
     return Marks(document["of"], dict(marks))
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from lorasmith.templates import render
+
 MARKS = ("keep", "reject", "favourite")
-_SLOT = "/*DATA*/"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A cell as the page shows it: `path` is relative to the page, or a data address; `told` all about it."""
+    """A cell as the page shows it: `path` is relative to the page, or a data address; `infotext` all about it."""
 
     x: str
     y: str
@@ -25,12 +24,12 @@ class Shown:
     key: str | None
     path: str | None
     error: str | None
-    told: str = ""
+    infotext: str = ""
     mark: str | None = None
 
 
 @dataclass(frozen=True)
-class Side:
+class PageAxis:
     """An axis by its title and labels; of no axis one empty label."""
 
     title: str
@@ -42,15 +41,15 @@ def draw_page(
     identity: str,
     title: str,
     note: str,
-    sides: tuple[Side, Side, Side],
+    axes: tuple[PageAxis, PageAxis, PageAxis],
     size: tuple[int, int],
     cells: Sequence[Shown],
 ) -> str:
-    """The page as HTML; `sides` are x, y and z, `cells` stand x first, and `size` is that of most pictures.
+    """The page as HTML; `axes` are x, y and z, `cells` stand x first, and `size` is that of most pictures.
 
     `identity` is what marks are kept under in the browser and named by when they are downloaded.
     """
-    x, y, z = sides
+    x, y, z = axes
     data = {
         "kind": kind,
         "id": identity,
@@ -62,9 +61,7 @@ def draw_page(
         "size": list(size),
         "cells": [asdict(cell) for cell in cells],
     }
-    # NOTE: in a script element only "<" can end it or open a comment.
-    text = json.dumps(data).replace("<", "\\u003c")
-    return files("lorasmith.generation.grids").joinpath("viewer.html").read_text("utf-8").replace(_SLOT, text)
+    return render("grid.html", data=data)
 
 
 def address(path: Path, page: Path, embed: bool) -> str:

@@ -23,11 +23,11 @@ from lorasmith.events import Note, Progress, Work
 from lorasmith.generation.grids.axes import Axis
 from lorasmith.generation.grids.drawing import Cell, Grid
 from lorasmith.generation.grids.folders import VERSION, claim_folder
-from lorasmith.generation.grids.page import Shown, Side, address, draw_page
+from lorasmith.generation.grids.page import PageAxis, Shown, address, draw_page
 from lorasmith.generation.grids.streaming import write_png
 from lorasmith.generation.pictures import INFOTEXT_KEY
 from lorasmith.generation.sheets import Table, plan_table, shown_size
-from lorasmith.generation.spec import PictureSpec
+from lorasmith.generation.spec import PARAMETERS, PictureSpec
 from lorasmith.remedies import Give
 from lorasmith.storage.files import write_file
 
@@ -87,35 +87,40 @@ def publish(grid: Grid, *, title: str | None = None, full_size: bool = False, em
     return Published(record, page, tuple(sheets), scale)
 
 
+_TOLD_APART = frozenset({"prompt", "negative", "seed", "steps", "sampler", "cfg", "width", "height", "base"})
+
+
 def tell_settings(specs: Iterable[PictureSpec]) -> str:
     """In a line what all specs share: seed, steps, sampler, guidance, size and the rest that is not as usual."""
     known = list(specs)
     if not known:
         return ""
-    one, usual = known[0], PictureSpec("")
+    one = known[0]
 
     def same(field: str) -> bool:
         return all(getattr(other, field) == getattr(one, field) for other in known)
 
-    told = []
+    words = []
     if same("seed"):
-        told.append(f"seed {one.seed}")
+        words.append(f"seed {one.seed}")
     if same("steps"):
-        told.append(f"{one.steps} steps")
+        words.append(f"{one.steps} steps")
     if same("sampler"):
-        told.append(one.sampler)
+        words.append(one.sampler)
     if same("cfg") and one.cfg is not None:
-        told.append(f"cfg {one.cfg:g}")
+        words.append(f"cfg {one.cfg:g}")
     if same("width") and same("height"):
-        told.append(f"{one.width}x{one.height}")
-    for field, word in (("schedule", "schedule"), ("clip_skip", "clip skip"), ("emphasis", "emphasis"), ("eta", "eta")):
-        if same(field) and getattr(one, field) != getattr(usual, field):
-            told.append(f"{word} {getattr(one, field)}")
+        words.append(f"{one.width}x{one.height}")
+    for field, parameter in PARAMETERS.items():
+        if field in _TOLD_APART or "." in field or not same(field) or getattr(one, field) == parameter.default:
+            continue
+        value = "" if parameter.kind == "boolean" else f" {getattr(one, field)}"
+        words.append(f"{field.replace('_', ' ')}{value}")
     if same("hires") and one.hires is not None:
-        told.append("second pass")
+        words.append("second pass")
     if same("negative") and one.negative:
-        told.append(f"negative: {one.negative}")
-    return " · ".join(told)
+        words.append(f"negative: {one.negative}")
+    return " · ".join(words)
 
 
 def _write_sheets(
@@ -179,8 +184,8 @@ def _told(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels if any(labels) else ()
 
 
-def _side(axis: Axis) -> Side:
-    return Side(axis.title, axis.labels)
+def _side(axis: Axis) -> PageAxis:
+    return PageAxis(axis.title, axis.labels)
 
 
 def _show(cell: Cell, page: Path, embed: bool) -> Shown:
@@ -196,12 +201,12 @@ def infotext_of(path: Path) -> str:
 
 
 def _record(cell: Cell, folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = {"x": cell.x, "y": cell.y, "z": cell.z}
+    record: dict[str, Any] = {"x": cell.x, "y": cell.y, "z": cell.z}
     if cell.path is None or cell.spec is None:
-        return {**told, "error": cell.error}
+        return {**record, "error": cell.error}
     spec = cell.spec
     return {
-        **told,
+        **record,
         "key": cell.key,
         "path": cell.path.relative_to(folder).as_posix(),
         "base": cell.base,

@@ -22,12 +22,12 @@ from lorasmith.generation.grids.axes import (
     strength_axis,
     swap_axis,
 )
-from lorasmith.generation.grids.fields import field_names, read_field
+from lorasmith.generation.grids.fields import field_names, other_names, read_field
 from lorasmith.generation.grids.values import expand_text_ranges, read_numbers, split_values
 
 ARROW = "=>"
 _SIZE = re.compile(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})")
-# What people call a field that the spec calls otherwise.
+# What people call an axis that is called otherwise here, beside the names of forms and A1111's texts.
 _ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "snapshot": "adapter",
@@ -35,8 +35,6 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
         "checkpoint": "base",
         "model": "base",
         "words": "prompt",
-        "cfg scale": "cfg",
-        "schedule type": "schedule",
         "denoising": "hires.denoising",
         "variation": "variation.strength",
     }
@@ -52,7 +50,7 @@ def read_axis(text: str, control: bool = True) -> Axis:
     """
     kind, equals, rest = text.partition("=")
     kind = " ".join(kind.lower().replace("_", " ").split())
-    kind = _ALIASES.get(kind, kind.replace(" ", "_"))
+    kind = _ALIASES.get(kind) or other_names().get(kind) or kind.replace(" ", "_")
     if not equals or (kind not in _KINDS and kind not in field_names()):
         hint = (did_you_mean(kind, axis_kinds()) if equals else None) or (
             f"Write KIND=VALUES; kinds: {', '.join(axis_kinds())}."

@@ -40,8 +40,8 @@ def read_numbers(word: str, values: list[str]) -> list[float]:
     """Numbers and ranges of numbers, in the order given. `word` names the axis in errors (UsageError)."""
     found: list[float] = []
     for value in values:
-        told = _read_range(word, value, whole=False)
-        found += [float(number) for number in told] if told is not None else [float(_read_decimal(word, value))]
+        numbers = _read_range(word, value, whole=False)
+        found += [float(number) for number in numbers] if numbers is not None else [float(_read_decimal(word, value))]
         _count(word, len(found))
     return found
 
@@ -50,8 +50,8 @@ def read_whole_numbers(word: str, values: list[str]) -> list[int]:
     """Whole numbers and ranges of them, in the order given. Raises UsageError."""
     found: list[int] = []
     for value in values:
-        told = _read_range(word, value, whole=True) or [Fraction(_read_decimal(word, value))]
-        for number in told:
+        numbers = _read_range(word, value, whole=True) or [Fraction(_read_decimal(word, value))]
+        for number in numbers:
             if number.denominator != 1:
                 raise UsageError(f'{word} "{value}" is not a whole number.')
             found.append(int(number))
@@ -66,8 +66,8 @@ def expand_text_ranges(word: str, values: list[str]) -> list[str]:
     """
     found: list[str] = []
     for value in values:
-        told = _read_range(word, value, whole=False, bare=False)
-        found += [value] if told is None else [_spell(number) for number in told]
+        numbers = _read_range(word, value, whole=False, bare=False)
+        found += [value] if numbers is None else [_spell(number) for number in numbers]
         _count(word, len(found))
     return found
 

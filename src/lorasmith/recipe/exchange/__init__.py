@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.recipe.exchange.trainer import Trainer
+from lorasmith.recipe.exchange.other_trainer import OtherTrainer
 from lorasmith.registry import Registry
 
-TRAINERS: Registry[Trainer] = Registry("a trainer", __name__, "TRAINER")
+OTHER_TRAINERS: Registry[OtherTrainer] = Registry("a trainer", __name__, "OTHER_TRAINER")

@@ -16,7 +16,7 @@ from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.exchange.imported import Imported, LeftOut, at_least_one, flag, number, sides, whole
 from lorasmith.recipe.exchange.kohya.rates import one_rate
 from lorasmith.recipe.exchange.names import find_optimizer, find_schedule
-from lorasmith.recipe.exchange.trainer import Surroundings, Trainer
+from lorasmith.recipe.exchange.other_trainer import OtherTrainer, Surroundings
 from lorasmith.recipe.recipe import Recipe
 
 KEYS = (
@@ -208,4 +208,4 @@ def _write(recipe: Recipe, around: Surroundings) -> tuple[str, list[LeftOut]]:
     return json.dumps(document, indent=2) + "\n", left_out
 
 
-TRAINER = Trainer("hub", "the hub trainer's JSON", is_hub_recipe, from_hub, _write, counts=True)
+OTHER_TRAINER = OtherTrainer("hub", "the hub trainer's JSON", is_hub_recipe, from_hub, _write, counts=True)

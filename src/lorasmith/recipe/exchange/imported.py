@@ -45,7 +45,7 @@ class Imported:
         self.left_out.append(LeftOut(key, value, reason))
 
     def take(self, path: str, key: str, value: Any, convert: Callable[[Any], Any]) -> None:
-        """Set a converted value, or tell that it is left out because it is not of the expected kind."""
+        """Set a converted value, or list it as left out because it is not of the expected kind."""
         try:
             self.put(path, convert(value))
         except (ValueError, TypeError, OverflowError):

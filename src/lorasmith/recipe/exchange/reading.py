@@ -1,4 +1,4 @@
-"""Any file that holds a recipe, told by its contents: the hub's JSON, kohya's TOML or JSON, an adapter's header."""
+"""A file that holds a recipe, recognised by its contents: the hub's JSON, kohya's TOML or JSON, an adapter's header."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 from lorasmith.container import read_container
 from lorasmith.errors import RecipeError
 from lorasmith.project import Project
-from lorasmith.recipe.exchange import TRAINERS
+from lorasmith.recipe.exchange import OTHER_TRAINERS
 from lorasmith.recipe.exchange.imported import Imported
 from lorasmith.recipe.exchange.kohya.header import from_header
 from lorasmith.recipe.presets import superseded
@@ -37,11 +37,11 @@ def read_file(path: Path) -> Imported:
     except (OSError, UnicodeDecodeError) as fault:
         raise RecipeError(f"cannot be read: {fault}.", where=path) from None
     document = _parse(text, path)
-    for trainer in TRAINERS.values():
+    for trainer in OTHER_TRAINERS.values():
         if trainer.read is not None and trainer.recognises is not None and trainer.recognises(document):
             read = partial(trainer.read, document)
             return _checked(path, read)
-    known = ", ".join(trainer.files for trainer in TRAINERS.values() if trainer.read is not None)
+    known = ", ".join(trainer.files for trainer in OTHER_TRAINERS.values() if trainer.read is not None)
     raise RecipeError(
         "is no recipe that is known.", where=path, hint=f"Known: {known}, an adapter file (.safetensors)."
     )

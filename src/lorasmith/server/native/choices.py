@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from lorasmith import __version__
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
-from lorasmith.generation.faces import default_of, unset_of
+from lorasmith.generation.defaults import default_of, unset_of
 from lorasmith.generation.spec import PARAMETERS, UPSCALERS
 from lorasmith.server.dependencies import TheService
 from lorasmith.server.native import schemas

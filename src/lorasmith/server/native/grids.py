@@ -57,8 +57,8 @@ def plan_grid(
                     places.append(str(fault))
     if not specs:
         raise FieldError(f"no cell can be drawn: {places[0]}", where="x")
-    told = {name: list(axis.labels) for name, axis in zip("xyz", axes, strict=True)}
-    return GridPlan(tuple(specs), {"axes": told, "places": places, "sheets": []})
+    labels = {name: list(axis.labels) for name, axis in zip("xyz", axes, strict=True)}
+    return GridPlan(tuple(specs), {"axes": labels, "places": places, "sheets": []})
 
 
 def _read(name: str, text: str, control: bool) -> Axis:

@@ -212,9 +212,9 @@ class FormField(Told):
     help: str
     default: Any
     unset: str | None
-    least: float | None
-    most: float | None
-    step: float | None
+    least: int | float | None
+    most: int | float | None
+    step: int | float | None
     choices: list[str]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
-from lorasmith.generation.faces import default_of, unset_of
+from lorasmith.generation.defaults import default_of, unset_of
 from lorasmith.generation.parameters import Parameter
 from lorasmith.generation.spec import PARAMETERS
 

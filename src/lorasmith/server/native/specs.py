@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lorasmith.generation.faces import random_seed
+from lorasmith.generation.defaults import random_seed
 from lorasmith.generation.spec import GREATEST_SEED, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.prompts import Network
 from lorasmith.server.bases import find_base

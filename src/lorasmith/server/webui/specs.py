@@ -10,7 +10,7 @@ from fastapi import HTTPException
 
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
-from lorasmith.generation.faces import random_seed
+from lorasmith.generation.defaults import random_seed
 from lorasmith.generation.spec import GREATEST_SEED, LEAST_SIDE, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError

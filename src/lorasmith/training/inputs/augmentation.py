@@ -72,7 +72,7 @@ class FreshLatents:
         if self._colour:
             picture = vary_colour(picture, *key)
         pixels = to_pixels(picture)
-        return encode_alone(self._base, pixels.flip(-1) if flipped else pixels)
+        return encode_alone(self._base, pixels.flip(-1) if flipped else pixels, image.path)
 
     def _resized(self, image: TrainingImage) -> Image.Image:
         if image.name not in self._pictures:

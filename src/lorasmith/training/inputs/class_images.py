@@ -6,6 +6,7 @@ regularisation images.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,19 +43,22 @@ def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: 
     latents: dict[Size, Tensor] = {}
     prompts: dict[Size, tuple[str, ...]] = {}
     framings: dict[Size, tuple[Framing, ...]] = {}
+    shown: set[Path] = set()
     total = len(sizes) * min(count, len(files))
     for size in sizes:
         order = sorted(range(len(files)), key=lambda number: key_number(seed, *size, files[number].name, "class"))
         rows, framed = [], []
         for number in order[:count]:
             picture = open_rgb(files[number])
-            rows.append(encode_alone(base, to_pixels(fit(picture, cover(picture.size, size).resized, size))))
+            pixels = to_pixels(fit(picture, cover(picture.size, size).resized, size))
+            rows.append(encode_alone(base, pixels, files[number]))
+            shown.add(files[number])
             framed.append(frame_in_bucket(picture.size, size))
             yield Progress("class images", len(latents) * min(count, len(files)) + len(rows), total)
         latents[size] = torch.stack(rows)
         prompts[size] = tuple(captions[number] for number in order[:count])
         framings[size] = tuple(framed)
-    return PriorPictures(latents, prompts, framings)
+    return PriorPictures(latents, prompts, framings, Counter(file.parent.name for file in sorted(shown)))
 
 
 def _caption(file: Path) -> str:

@@ -13,8 +13,8 @@ class TrainingImage(PlannedImage):
     """An image where the plan has placed it, with what it says and what it is. Names are unique within a run.
 
     `sha256` of its file; `plain` is its caption without the trigger; `folder` its group, "" at the root; `mask` a
-    picture that says where it counts (None: its own alpha, where masks are used); `held_out`: its loss is told, and it
-    is not trained on.
+    picture that says where it counts (None: its own alpha, where masks are used); `held_out`: its loss is
+    measured, and it is not trained on.
     """
 
     sha256: str

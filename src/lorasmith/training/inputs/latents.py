@@ -19,9 +19,11 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
+from lorasmith.errors import ImageError
 from lorasmith.events import Progress, Work
 from lorasmith.images.crops import open_part
 from lorasmith.images.geometry import fit
+from lorasmith.remedies import Set
 from lorasmith.storage.files import write_file
 from lorasmith.training.inputs.images import TrainingImage
 
@@ -52,6 +54,8 @@ class LatentCache:
         tensors = self._kept.get(image.name)
         if tensors is None:
             tensors = load_file(self._files[image.name])
+            for latent in tensors.values():
+                check_latent(latent, image.path)
             size = sum(tensor.nbytes for tensor in tensors.values())
             if self._bytes + size <= MEMORY_LIMIT:
                 self._kept[image.name] = tensors
@@ -67,9 +71,9 @@ def cache_latents(images: Sequence[TrainingImage], base: Base, folder: Path, *, 
     missing = [image for image in images if not _is_complete(files[image.name], flips)]
     for done, image in enumerate(missing, start=1):
         pixels = to_pixels(fit(open_part(image.path, image.crop), image.resized, image.bucket))
-        latents = {"plain": encode_alone(base, pixels)}
+        latents = {"plain": encode_alone(base, pixels, image.path)}
         if flips:
-            latents["flipped"] = encode_alone(base, pixels.flip(-1))
+            latents["flipped"] = encode_alone(base, pixels.flip(-1), image.path)
         write_file(files[image.name], save(latents))
         yield Progress("caching latents", done, len(missing))
     return LatentCache(files)
@@ -86,10 +90,22 @@ def _file_name(image: TrainingImage) -> str:
     return f"{image.sha256[:32]}{crop}-{size}.safetensors"
 
 
-def encode_alone(base: Base, pixels: Tensor) -> Tensor:
-    """The latent (C, H, W) of one picture's pixels (3, 8H, 8W), on the CPU."""
+def encode_alone(base: Base, pixels: Tensor, where: object) -> Tensor:
+    """The latent (C, H, W) of one picture's pixels (3, 8H, 8W), on the CPU. Raises ImageError, which names `where` the
+    picture is from."""
     latent = base.encode_images(pixels.unsqueeze(0))[0]
-    return latent.to("cpu", torch.float32, copy=True).contiguous()
+    return check_latent(latent.to("cpu", torch.float32, copy=True).contiguous(), where)
+
+
+def check_latent(latent: Tensor, where: object) -> Tensor:
+    """The latent itself. Raises ImageError when it holds no numbers."""
+    if not bool(torch.isfinite(latent).all()):
+        raise ImageError(
+            "its latent holds values that are no numbers: the base's VAE cannot encode it in these numbers.",
+            where=where,
+            remedy=Set("precision", "fp32"),
+        )
+    return latent
 
 
 def _is_complete(file: Path, flips: bool) -> bool:

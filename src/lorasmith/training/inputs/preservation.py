@@ -25,12 +25,14 @@ from lorasmith.recipe.buckets import Size
 class PriorPictures:
     """Latents (n, C, H, W) of pictures that the base drew, and their prompts, per bucket.
 
-    `framings` of pictures that were not made at the bucket's size.
+    `framings` of pictures that were not made at the bucket's size. `class_images`: how many it has of each folder,
+    where they are the user's own.
     """
 
     latents: Mapping[Size, Tensor]
     prompts: Mapping[Size, tuple[str, ...]]
     framings: Mapping[Size, tuple[Framing, ...]] = field(default_factory=dict)
+    class_images: Mapping[str, int] = field(default_factory=dict)
 
 
 def count_preserved(share: float, rows: int) -> int:

@@ -56,7 +56,12 @@ def _draw_latents(base: Base, prompts: Sequence[str], size: Size, steps: int, se
         for number, prompt in enumerate(prompts)
     ]  # fmt: skip
     pictures = yield from pipeline.draw(specs)
-    return torch.stack([encode_alone(base, to_pixels(picture.image)) for picture in pictures])
+    return torch.stack(
+        [
+            encode_alone(base, to_pixels(picture.image), f'a picture drawn for "{prompt}"')
+            for picture, prompt in zip(pictures, prompts, strict=True)
+        ]
+    )
 
 
 def _read_kept(file: Path) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -114,6 +114,11 @@ class RowSource:
         self._masks = masks
         self._settings = settings
         self._noise, self._timesteps = settings.noise, settings.timesteps
+
+    @property
+    def class_images(self) -> Mapping[str, int]:
+        """How many class images there are, by the name of their folder."""
+        return {} if self._prior is None else self._prior.class_images
 
     def read(self, batch: Batch, epoch: int) -> MicroBatch:
         keys = [self._key(visit, epoch) for visit in batch.visits]

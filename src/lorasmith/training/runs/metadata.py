@@ -17,6 +17,7 @@ from lorasmith import __version__
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.header import build_header, modelspec, network_facts
 from lorasmith.bases.base import Base
+from lorasmith.bases.hardware import precision_of
 from lorasmith.dataset.folders import class_words
 from lorasmith.images.opening import open_rgb
 from lorasmith.optimizers.rates import RateSchedule
@@ -36,12 +37,12 @@ PRIVATE_KEYS = (
     "ss_network_alpha",
     "ss_network_args",
 )
-"""What sd-scripts writes even when it is told to write no metadata."""
+"""What sd-scripts writes even when it shall write no metadata."""
 
 
 @dataclass(frozen=True)
 class Making:
-    """What a run's files tell alike; `name` is the adapter's."""
+    """What a run's files say alike; `name` is the adapter's."""
 
     project: Project
     recipe: Recipe
@@ -51,14 +52,16 @@ class Making:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a file tells of the moment when it was saved; `thumbnail` is a data URL or ""."""
+class SavedAt:
+    """What a file says of the moment when it was saved; `thumbnail` is a data URL or "", `class_images` how many there
+    are in which folder."""
 
     step: int
     epoch: int
     started_at: float
     session: str
     optimizer: str
+    class_images: Mapping[str, int]
     thumbnail: str
 
 
@@ -68,16 +71,16 @@ def current_time() -> float:
     return float(fixed) if fixed.isdigit() else time.time()
 
 
-def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> dict[str, str]:
+def describe_adapter(making: Making, adapter: Adapter, saved: SavedAt) -> dict[str, str]:
     """The metadata of an adapter file.
 
-    A private one tells what sd-scripts tells without metadata, and of modelspec what a reader needs to use it.
+    A private one says what sd-scripts says without metadata, and of modelspec what a reader needs to use it.
     """
     if making.recipe.private:
         return _private_facts(making, adapter)
     finished_at = current_time()
     facts = network_facts(adapter, making.base) | recipe_facts(making.recipe)
-    facts |= _run_facts(making, progress, finished_at) | _dataset_facts(making)
+    facts |= _run_facts(making, saved, finished_at) | _dataset_facts(making)
     provenance = making.project.provenance
     card = modelspec(
         making.base,
@@ -85,7 +88,7 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
         when=datetime.fromtimestamp(finished_at, UTC),
         trigger=making.project.lora.trigger,
         size=making.recipe.resolution,
-        thumbnail=progress.thumbnail,
+        thumbnail=saved.thumbnail,
         author=provenance.author,
         description=making.project.lora.vision,
         license=provenance.licence,
@@ -99,8 +102,8 @@ def describe_adapter(making: Making, adapter: Adapter, progress: Progress) -> di
 
 
 def _private_facts(making: Making, adapter: Adapter) -> dict[str, str]:
-    told = network_facts(adapter, making.base) | recipe_facts(making.recipe)
-    kept = {key: value for key, value in told.items() if key in PRIVATE_KEYS}
+    facts = network_facts(adapter, making.base) | recipe_facts(making.recipe)
+    kept = {key: value for key, value in facts.items() if key in PRIVATE_KEYS}
     card = modelspec(
         making.base,
         title=making.project.lora.name,
@@ -120,29 +123,34 @@ def make_thumbnail(picture: Path) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def _run_facts(making: Making, progress: Progress, finished_at: float) -> dict[str, Any]:
+def _run_facts(making: Making, saved: SavedAt, finished_at: float) -> dict[str, Any]:
     recipe, plan = making.recipe, making.inputs.plan
     schedule = RateSchedule(recipe.schedule.name, plan.steps, recipe.schedule.warmup)
-    return {
-        "ss_session_id": progress.session,
-        "ss_training_started_at": progress.started_at,
+    numbers = precision_of(making.base.dtype)
+    skip = {} if making.base.family.reads_clip_skip else {"ss_clip_skip": None}
+    return skip | {
+        "ss_session_id": saved.session,
+        "ss_training_started_at": saved.started_at,
         "ss_training_finished_at": finished_at,
         "ss_training_comment": f"lorasmith {__version__}",
         "ss_sd_scripts_commit_hash": None,
         "ss_output_name": making.name,
-        "ss_optimizer": progress.optimizer,
+        "ss_optimizer": saved.optimizer,
         "ss_lr_warmup_steps": schedule.warmup_steps,
         "ss_num_train_images": sum(image.repeats for image in plan.images),
         "ss_num_validation_images": len(making.inputs.held_out),
-        "ss_num_reg_images": 0,
+        "ss_num_reg_images": sum(saved.class_images.values()),
+        "ss_reg_dataset_dirs": {
+            folder: {"n_repeats": 1, "img_count": count} for folder, count in saved.class_images.items()
+        },
         "ss_num_batches_per_epoch": sum(bucket.batches for bucket in plan.buckets),
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.steps,
-        "ss_steps": progress.step,
-        "ss_epoch": progress.epoch,
-        "ss_mixed_precision": "no",
+        "ss_steps": saved.step,
+        "ss_epoch": saved.epoch,
+        "ss_mixed_precision": "no" if numbers == "fp32" else numbers,
         "ss_full_fp16": False,
-        "ss_cache_latents": True,
+        "ss_cache_latents": not (recipe.augment.colour or recipe.augment.random_crop),
         "ss_lowram": False,
         "ss_face_crop_aug_range": None,
     }
@@ -159,7 +167,6 @@ def _dataset_facts(making: Making) -> dict[str, Any]:
     return {
         "ss_bucket_info": _bucket_info(images) if making.recipe.bucket.enabled else None,
         "ss_dataset_dirs": directories,
-        "ss_reg_dataset_dirs": {},
         "ss_tag_frequency": {folder: dict(count.most_common()) for folder, count in counts.items()},
     }
 

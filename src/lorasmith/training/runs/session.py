@@ -1,4 +1,4 @@
-"""One adapter of a run: what it is shown, what it tells, what it leaves on disk."""
+"""One adapter of a run: what it is shown, what it reports, what it leaves on disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lorasmith.training.inputs.reading import Inputs
 from lorasmith.training.rows.batches import Batch, epoch_batches, epoch_steps
 from lorasmith.training.runs.event_log import EventLog
 from lorasmith.training.runs.folder import Run
-from lorasmith.training.runs.metadata import Making, Progress, describe_adapter, make_thumbnail
+from lorasmith.training.runs.metadata import Making, SavedAt, describe_adapter, make_thumbnail
 from lorasmith.training.runs.state import SessionState
 from lorasmith.training.runs.watch import LossBands, TensorBoard
 from lorasmith.training.settings import RunSettings
@@ -48,6 +48,7 @@ class RunSession:
         self._before = Moment(0, 0, 0.0)
         self._sample: Path | None = None
         self.validation: Validation | None = None
+        self.class_images: Mapping[str, int] = {}
         self._log: EventLog | None = None
         self._log_size = 0
         self._board: TensorBoard | None = None
@@ -187,17 +188,18 @@ class RunSession:
     def _save(self, path: Path, started_at: float) -> Path:
         now = self._moment(0.0)
         adapter = self.trainer.adapter(self.run.name)
-        progress = Progress(
+        saved = SavedAt(
             step=now.step,
             epoch=now.epoch,
             started_at=started_at,
             session=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.inputs.fingerprint}{started_at}{self.name}").hex,
             optimizer=self.trainer.optimizer_description,
+            class_images=self.class_images,
             thumbnail=""
             if self.settings.saving.private
             else make_thumbnail(self._sample or self.inputs.images[0].path),
         )
-        metadata = describe_adapter(self._making, adapter, progress)
+        metadata = describe_adapter(self._making, adapter, saved)
         return save_adapter(path, replace(adapter, metadata=metadata))
 
     def _moment(self, seconds: float) -> Moment:

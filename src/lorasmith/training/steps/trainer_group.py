@@ -82,7 +82,7 @@ class TrainerGroup:
         return all(trainer.is_whole for trainer in self.trainers)
 
     def advance(self, batches: Mapping[int, StepBatches]) -> dict[int, Outcome]:
-        """One step of the trainers that are shown batches, by their number. What explodes is told, and does not move.
+        """One step of the trainers that are shown batches, by their number. What explodes is named, and does not move.
 
         Raises torch's error when memory does not suffice; no factors have changed then.
         """

@@ -14,6 +14,11 @@ _GUI_NAMES = {
     "optimizer": "optimizer_type",
     "max_resolution": "resolution",
 }
+_UNUSED_NOISE = {
+    # What it does not pass on with each of its types of noise offset.
+    "original": ("multires_noise_iterations", "multires_noise_discount"),
+    "multires": ("noise_offset", "noise_offset_random_strength", "adaptive_noise_scale"),
+}
 _MARKS = frozenset(
     ("network_dim", "network_module", "unet_lr", "max_train_epochs", "max_train_steps", "optimizer_type")
 )
@@ -48,6 +53,8 @@ def flatten(document: Mapping[str, Any]) -> dict[str, Any]:
 def from_gui(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The graphical front end's names and forms as arguments; others pass through."""
     renamed = {_GUI_NAMES.get(key, key): value for key, value in arguments.items()}
+    for unused in _UNUSED_NOISE.get(str(renamed.pop("noise_offset_type", "")).lower(), ()):
+        renamed.pop(unused, None)
     kind = str(renamed.pop("lora_type", "")).lower()
     extra: list[str] = []
     if kind:

@@ -1,4 +1,4 @@
-"""An adapter's header as kohya's trainer writes it: a recipe read from its `ss_*` facts, and told in them."""
+"""An adapter's header as kohya's trainer writes it: a recipe read from its `ss_*` facts, and written as them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CONVOLUTION = re.compile(r"_(conv[12]?|op|in_layers_2|out_layers_3)\.")
 
 def recipe_facts(recipe: Recipe) -> dict[str, Any]:
     """The `ss_*` facts that the recipe decides by itself."""
-    return {row.fact: row.tell(recipe) for row in (*ROWS, *FURTHER) if row.tell is not None}
+    return {row.fact: row.to_header(recipe) for row in (*ROWS, *FURTHER) if row.to_header is not None}
 
 
 def from_header(metadata: Mapping[str, str], where: object, keys: Collection[str] = ()) -> Imported:
-    """The recipe that an adapter's `ss_*` header tells; `keys` of its tensors tell whether convolutions are adapted.
+    """The recipe that an adapter's `ss_*` header holds; `keys` of its tensors show whether convolutions are adapted.
 
-    Raises RecipeError when it tells none.
+    Raises RecipeError when it holds none.
     """
     if "ss_network_dim" not in metadata or not ({"ss_unet_lr", "ss_learning_rate"} & metadata.keys()):
         raise RecipeError(

@@ -82,7 +82,7 @@ def read_network(given: Mapping[str, Any], result: Imported) -> None:
 def _read_convolutions(
     given: Mapping[str, Any], arguments: dict[str, Any], module: str, known: str | None, result: Imported
 ) -> None:
-    """LyCORIS adapts convolutions, too, unless it is told otherwise."""
+    """LyCORIS adapts convolutions, too, unless an argument says otherwise."""
     alpha = given.get("network_alpha", 1)
     lycoris = module == LYCORIS and known is not None and "conv.tucker" in ALGORITHMS[known].switches
     conv = arguments.pop("conv_dim", given.get("network_dim", 4) if lycoris else None)
@@ -136,17 +136,17 @@ def _write_arguments(recipe: Recipe) -> list[str] | None:
     return [f"{name}={text}" for name, text in arguments.items()] or None
 
 
-def tell_arguments(recipe: Recipe) -> dict[str, str]:
-    """A header's ss_network_args: what LyCORIS would have been told besides rank and alpha."""
-    words, told = ALGORITHMS[recipe.algorithm].kohya, _convolutions(recipe)
+def header_arguments(recipe: Recipe) -> dict[str, str]:
+    """A header's ss_network_args: what LyCORIS would have been given besides rank and alpha."""
+    words, facts = ALGORITHMS[recipe.algorithm].kohya, _convolutions(recipe)
     if not words.module or recipe.dora or recipe.conv.tucker or recipe.norms:
-        told["algo"] = words.algo or recipe.algorithm
-    told |= {name: str(value) for name, value in words.tell(recipe.options).items() if name != "decompose_both"}
-    return told | _texts(recipe, DORA, STABILISED, TUCKER, NORMS)
+        facts["algo"] = words.algo or recipe.algorithm
+    facts |= {name: str(value) for name, value in words.tell(recipe.options).items() if name != "decompose_both"}
+    return facts | _texts(recipe, DORA, STABILISED, TUCKER, NORMS)
 
 
 NETWORK = (
     Row("network_module", _write_module),
     Row("network_alpha", lambda recipe: recipe.alpha),
-    Row("network_args", _write_arguments, tell_arguments),
+    Row("network_args", _write_arguments, header_arguments),
 )

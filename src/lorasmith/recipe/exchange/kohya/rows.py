@@ -11,14 +11,14 @@ from lorasmith.recipe.recipe import Recipe
 
 @dataclass(frozen=True)
 class Row:
-    """One of kohya's arguments: what an export writes for a recipe (None: nothing), and what our headers tell.
+    """One of kohya's arguments: what an export writes for a recipe (None: nothing), and what our headers say.
 
-    `header` is its name in a header, where that is not ss_<argument>; without `tell` our headers are silent.
+    `header` is its name in a header, where that is not ss_<argument>; without `to_header` our headers are silent.
     """
 
     argument: str
     write: Callable[[Recipe], Any]
-    tell: Callable[[Recipe], Any] | None = None
+    to_header: Callable[[Recipe], Any] | None = None
     header: str = ""
 
     @property

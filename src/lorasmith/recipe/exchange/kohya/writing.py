@@ -74,4 +74,4 @@ def _left_out(recipe: Recipe) -> Iterator[LeftOut]:
     if recipe.weights not in ("full", "fp8"):
         yield LeftOut("weights", recipe.weights, "kohya keeps a base in fp8 or in full")
     if recipe.prediction not in ("auto", "v_prediction"):
-        yield LeftOut("prediction", recipe.prediction, "kohya takes it for granted unless told otherwise")
+        yield LeftOut("prediction", recipe.prediction, "kohya takes it for granted unless an argument says otherwise")

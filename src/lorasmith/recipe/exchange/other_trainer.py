@@ -13,7 +13,7 @@ from lorasmith.recipe.recipe import Recipe
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What an export may tell besides the recipe: the adapter's `name`, the file that names the images, and by the
+    """What an export may hold besides the recipe: the adapter's `name`, the file that names the images, and by the
     plan one number of `repeats` for all images and the `steps` (None where they are not known)."""
 
     name: str
@@ -23,11 +23,11 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Trainer:
+class OtherTrainer:
     """Another trainer: its `name`, and what its files are called to people.
 
     `recognises`: is this document one of its recipes? `read` makes values of `[recipe]` of it; `write` gives a file's
-    text and what that leaves out. `counts`: a recipe for it tells steps and repeats. What is None it cannot do.
+    text and what that leaves out. `counts`: a recipe for it holds steps and repeats. What is None it cannot do.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where those that ask for pictures differ on purpose from a field's own default; everywhere else they have that.
+"""What a picture's fields are when left out: their own default, but where those that ask differ from it on purpose.
 
 What the interface of the A1111 web UI differs in stands with its fields (`lorasmith.server.webui.fields`).
 """

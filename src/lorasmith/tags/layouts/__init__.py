@@ -1,0 +1,33 @@
+"""How taggers' folders are laid out, a file each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lorasmith.errors import DatasetError
+from lorasmith.registry import Registry
+from lorasmith.tags.layouts.layout import Layout
+
+LAYOUTS: Registry[Layout] = Registry("a tagger's layout", __name__, "LAYOUT")
+
+
+def by_precedence() -> list[Layout]:
+    """All layouts: those that give way to another one's files come behind."""
+    return sorted(LAYOUTS.values(), key=lambda layout: len(layout.gives_way_to))
+
+
+def find_layout(folder: Path) -> Layout:
+    """The layout of the tagger in `folder`. Raises DatasetError when there is none."""
+    if not folder.is_dir():
+        raise DatasetError("no such folder of a tagger.", where=folder, hint=_known())
+    layouts = by_precedence()
+    layout = next((layout for layout in layouts if layout.recognises(folder)), layouts[0])
+    for names in (layout.models, (layout.tags,)):
+        if not any((folder / name).is_file() for name in names):
+            raise DatasetError(f"no {names[-1]} in this folder.", where=folder, hint=_known())
+    return layout
+
+
+def _known() -> str:
+    pairs = (f"{layout.models[0]} and {layout.tags}" for layout in by_precedence())
+    return f"A tagger is a folder with {', or '.join(pairs)}."
