@@ -76,6 +76,8 @@ class RequestInputs:
     def __init__(self, files: InputFiles) -> None:
         self._files = files
         self.names: list[str] = []
+        self.known: dict[str, str] = {}
+        """The names of what was sent, by its text: a batch may send one picture for all."""
 
     def keep(self, data: bytes) -> str:
         """Keep a picture's file; gives its name. Raises StorageError."""
