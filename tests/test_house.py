@@ -1,5 +1,4 @@
-"""The house stays easy to walk through: no circle of modules, no file or function too long to read at once, no command's
-words in the core."""
+"""The house stays easy to walk through: no circle of modules, no file or function too long to read at once."""
 
 from __future__ import annotations
 
