@@ -20,7 +20,7 @@ from lorasmith.dataset.choices import cure
 from lorasmith.dataset.decisions import read_decisions, record
 from lorasmith.dataset.reading import read_dataset
 from lorasmith.events import finish
-from lorasmith.exam.hall import hold_exam
+from lorasmith.exam.run import run_exam
 from lorasmith.project import Project, open_project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.tags.inspection import inspect_project
@@ -54,7 +54,7 @@ def hit_rate(project: Project, steps: int, pictures: int) -> dict[str, Any]:
     done = finish(train(project, recipe, resume=True))
     few = max(8, pictures // 10)
     asked = {"pictures": pictures, "identity": IDENTITY, "flexibility_pictures": few, "leakage_pictures": few}
-    figures: dict[str, Any] = finish(hold_exam(project, [done.adapter], asked)).as_json()["figures"]["hit_rate"]
+    figures: dict[str, Any] = finish(run_exam(project, [done.adapter], asked)).as_json()["figures"]["hit_rate"]
     return figures
 
 

@@ -23,7 +23,7 @@ from benchmarks.photographs import find_photographs
 from benchmarks.recall import ALTERATIONS, flat_pictures, original
 from benchmarks.timing import machine, ratio_line
 from lorasmith.images.fingerprints import HASH_DISTANCE, take_fingerprint
-from lorasmith.images.looks import FINE_SIDE, LOOK_SIDE, measure_disagreement, take_fine_look
+from lorasmith.images.similarity import FINE_SIDE, THUMBNAIL_SIDE, measure_disagreement, take_fine_thumbnail
 from lorasmith.images.tones import LUMA, likely_tones
 
 Light = npt.NDArray[Any]
@@ -31,10 +31,10 @@ COPIES = tuple(
     name for name in ALTERATIONS if "padded" not in name and name not in ("mirrored", "signed", "blur, sigma 6")
 )
 """Borders, mirroring, marks and blurs have looks of their own before any measure."""
-TILE = FINE_SIDE // LOOK_SIDE
+TILE = FINE_SIDE // THUMBNAIL_SIDE
 
 
-def small(fine: Light, side: int = LOOK_SIDE) -> Light:
+def small(fine: Light, side: int = THUMBNAIL_SIDE) -> Light:
     times = len(fine) // side
     means: Light = fine.reshape(side, times, side, times, -1).mean(axis=(1, 3))
     return means
@@ -57,7 +57,7 @@ def largest_spot(one: Light, other: Light) -> float:
 def worst_block(one: Light, other: Light) -> float:
     """1 - normalised cross-correlation, of the worst of 8 x 8 blocks that have any contrast."""
     x, y = (small(each) @ LUMA for each in (one, other))
-    size, worst = LOOK_SIDE // 8, 0.0
+    size, worst = THUMBNAIL_SIDE // 8, 0.0
     for row, column in np.ndindex(8, 8):
         part = slice(row * size, (row + 1) * size), slice(column * size, (column + 1) * size)
         if min(x[part].std(), y[part].std()) > 6:
@@ -98,7 +98,7 @@ MEASURES: Mapping[str, Callable[[Light, Light], float]] = {
 
 
 def fine(image: Image.Image) -> Light:
-    return take_fine_look(image).astype(np.float32)
+    return take_fine_thumbnail(image).astype(np.float32)
 
 
 def copies(originals: Sequence[Image.Image]) -> list[tuple[Light, Light]]:

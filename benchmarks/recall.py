@@ -24,9 +24,9 @@ from benchmarks.drawings import drawn_head, scene
 from benchmarks.photographs import find_photographs
 from benchmarks.timing import machine, ratio_line
 from lorasmith.dataset.grouping import near_pairs
-from lorasmith.dataset.likeness import Portrait, group_images
+from lorasmith.dataset.likeness import Signature, group_images
 from lorasmith.images.fingerprints import HASH_DISTANCE, WHOLE, take_fingerprint
-from lorasmith.images.looks import take_fine_look, take_inner_look, take_look
+from lorasmith.images.similarity import take_fine_thumbnail, take_inner_thumbnail, take_thumbnail
 
 Alteration = Callable[[Image.Image], Image.Image]
 
@@ -92,11 +92,13 @@ HARD = frozenset(("brightness x 1.5", "saturation x 1.8", "JPEG 10", "signed"))
 KINDS = {"mirrored": "mirrored", **{name: "padded" for name in ALTERATIONS if name.startswith("padded")}}
 
 
-def portrait(name: str, image: Image.Image) -> Portrait:
-    look, made = take_look(image), take_fingerprint(image)
-    inner, unframed = (take_inner_look(image, borders) if made.box != WHOLE else look for borders in (made.borders, 1))
+def signature(name: str, image: Image.Image) -> Signature:
+    thumbnail, made = take_thumbnail(image), take_fingerprint(image)
+    inner, unframed = (
+        take_inner_thumbnail(image, borders) if made.box != WHOLE else thumbnail for borders in (made.borders, 1)
+    )
     pixels = image.width * image.height
-    return Portrait(
+    return Signature(
         name,
         name,
         pixels,
@@ -104,10 +106,10 @@ def portrait(name: str, image: Image.Image) -> Portrait:
         lossless=False,
         captioned=False,
         fingerprint=made,
-        look=lambda: look,
-        inner_look=lambda: inner,
-        unframed_look=lambda: unframed,
-        fine_look=lambda: take_fine_look(image),
+        thumbnail=lambda: thumbnail,
+        inner_thumbnail=lambda: inner,
+        unframed_thumbnail=lambda: unframed,
+        fine_thumbnail=lambda: take_fine_thumbnail(image),
     )
 
 
@@ -119,16 +121,16 @@ def found_copies(originals: Sequence[Image.Image]) -> dict[str, int]:
     """How many copies of each alteration are in a group, of the right kind, with their original."""
     found = dict.fromkeys(ALTERATIONS, 0)
     for image in originals:
-        known = portrait("original", image)
+        known = signature("original", image)
         for name, alter in ALTERATIONS.items():
-            groups = group_images([known, portrait("copy", alter(image))])
+            groups = group_images([known, signature("copy", alter(image))])
             found[name] += [group.kind for group in groups] == [KINDS.get(name, "near")]
     return found
 
 
-def false_pairs(portraits: Sequence[Portrait]) -> list[tuple[int, int]]:
+def false_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int]]:
     """The numbers of the different pictures that the grouping calls the same."""
-    groups = group_images(portraits)
+    groups = group_images(signatures)
     return [(int(group.images[0]), int(name)) for group in groups for name in group.images[1:]]
 
 
@@ -176,15 +178,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     for kind, images in sets.items():
         if not images:
             continue
-        portraits = [portrait(str(number), image) for number, image in enumerate(images)]
+        signatures = [signature(str(number), image) for number, image in enumerate(images)]
         start = time.process_time()
-        false = false_pairs(portraits)
+        false = false_pairs(signatures)
         seconds = time.process_time() - start
         print(f"{len(images)} different {kind}, grouped in {seconds:.1f} CPU s")
         drawn = [(one, other) for one, other in false if one % 2 and other % 2]
-        parts = [(kind, portraits, false)]
+        parts = [(kind, signatures, false)]
         if kind == "pictures":
-            parts.append(("drawings on white", portraits[1::2], drawn))
+            parts.append(("drawings on white", signatures[1::2], drawn))
         for name, part, wrong in parts:
             hashes = np.array([made.fingerprint.phash for made in part], np.uint64)
             pairs, confused = math.comb(len(part), 2), len(near_pairs(hashes, hashes, HASH_DISTANCE))

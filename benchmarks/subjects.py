@@ -29,7 +29,7 @@ from benchmarks.timing import machine, ratio_line
 from lorasmith.bases.base import Base, open_base
 from lorasmith.events import finish
 from lorasmith.exam.figures import wilson
-from lorasmith.exam.hall import hold_exam
+from lorasmith.exam.run import run_exam
 from lorasmith.examples import copy_example
 from lorasmith.project import Project, open_project, safe_name
 from lorasmith.recipe.recipe import read_recipe
@@ -114,7 +114,7 @@ def mark_of(
         "strengths": [1.0],
         "steps": 8,
     }
-    figures = finish(hold_exam(project, [adapter], asked, base)).as_json()["figures"]
+    figures = finish(run_exam(project, [adapter], asked, base)).as_json()["figures"]
     hit = figures["hit_rate"]
     mark = Mark(
         hits=round(hit["value"] * hit["n"]),

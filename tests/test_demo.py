@@ -12,7 +12,7 @@ from lorasmith import examples
 from lorasmith.cli.main import run
 from lorasmith.errors import ProjectError
 from lorasmith.events import Note, Work, finish
-from lorasmith.exam import hall
+from lorasmith.exam import run as exam_run
 from lorasmith.exam.examination import examine
 from lorasmith.exam.settings import read_settings
 from lorasmith.exam.verdict import Verdict
@@ -37,7 +37,7 @@ def _toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return adapter
         yield
 
-    def hold_exam(project: Project) -> Work[Verdict]:
+    def run_exam(project: Project) -> Work[Verdict]:
         held.append(project.lora.name)
         adapter = project.root / "runs" / "r" / "toy.safetensors"
         settings = read_settings(project)
@@ -45,7 +45,7 @@ def _toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return verdict
 
     monkeypatch.setattr(road, "_train", train)
-    monkeypatch.setattr(hall, "hold_exam", hold_exam)
+    monkeypatch.setattr(exam_run, "run_exam", run_exam)
 
 
 def test_the_road_leaves_its_four_files(tmp_path: Path) -> None:

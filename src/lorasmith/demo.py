@@ -117,7 +117,7 @@ def _train(project: Project) -> Work[Path]:
 
 def _examine(project: Project, adapter: Path) -> Work[tuple[Path, dict[str, Any]]]:
     """The exam's folder and document; the last exam's, when it is whole and newer than the adapter."""
-    from lorasmith.exam.hall import hold_exam
+    from lorasmith.exam.run import run_exam
 
     for figures in sorted(project.exams.glob("*/figures.json"), reverse=True):
         document: dict[str, Any] = json.loads(figures.read_text("utf-8"))
@@ -125,7 +125,7 @@ def _examine(project: Project, adapter: Path) -> Work[tuple[Path, dict[str, Any]
         if figures.stat().st_mtime_ns >= adapter.stat().st_mtime_ns and all(map(Path.is_file, needed)):
             yield Note(f"exam: held already, {figures.parent.name}.")
             return figures.parent, document
-    verdict = yield from hold_exam(project)
+    verdict = yield from run_exam(project)
     return verdict.folder, verdict.as_json()
 
 

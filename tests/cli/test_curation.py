@@ -9,7 +9,7 @@ import pytest
 from lorasmith.cli.curation import draw_log, name_some, show_made, tell_decision
 from lorasmith.cli.rendering import count_images
 from lorasmith.dataset.decisions import Decision
-from lorasmith.dataset.making import Made
+from lorasmith.dataset.derive import Derived
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_long_steps_are_cut_and_markup_means_itself(capsys: pytest.CaptureFixtur
 
 
 def test_what_was_made_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = [Made(tmp_path / f"{n}.png", str(n), "crop", ("a.png",), existed=n > 0) for n in range(15)]
+    made = [Derived(tmp_path / f"{n}.png", str(n), "crop", ("a.png",), existed=n > 0) for n in range(15)]
     show_made(made, Path("p"), as_json=False)
     said = capsys.readouterr().out
     assert "1 new in" in said

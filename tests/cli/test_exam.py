@@ -11,7 +11,7 @@ import pytest
 
 from lorasmith.cli.main import run
 from lorasmith.events import Work
-from lorasmith.exam import hall
+from lorasmith.exam import run as exam_run
 from lorasmith.exam.examination import examine
 from lorasmith.exam.settings import read_settings
 from lorasmith.exam.verdict import Verdict
@@ -23,14 +23,14 @@ from tests.exam.toy import WORLD, ToyArtist, ToyJudge, make_project
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A toy project with one trained adapter, examined by toys."""
 
-    def hold_exam(
+    def run_exam(
         project: Project, snapshots: Sequence[Path] | None = None, overrides: Mapping[str, Any] | None = None
     ) -> Work[Verdict]:
         files = list(snapshots or [project.root / "runs" / "r" / "toy.safetensors"])
         artist = ToyArtist({path.stem: 0.9 for path in files})
         return examine(project, files, artist, read_settings(project, overrides), ToyJudge(), WORLD)
 
-    monkeypatch.setattr(hall, "hold_exam", hold_exam)
+    monkeypatch.setattr(exam_run, "run_exam", run_exam)
     root = make_project(tmp_path / "p")
     (root / "runs" / "r").mkdir(parents=True)
     (root / "runs" / "r" / "toy.safetensors").write_bytes(b"")

@@ -149,7 +149,7 @@ def test_a_copy_that_fails_leaves_nothing(
         target.write_bytes(b"")
         return ""
 
-    monkeypatch.setattr("lorasmith.dataset.intake._copy", full)
+    monkeypatch.setattr("lorasmith.dataset.ingest._copy", full)
     assert run(["new", str(tmp_path / "p"), "--images", str(tmp_path / "source")]) == 11
     assert "No space left" in capsys.readouterr().err
     assert copied

@@ -35,9 +35,9 @@ def test_images_come_beside_what_is_there(project: Project, tmp_path: Path) -> N
     draw(9, (64, 64)).save(source / "5_main" / "000.png")  # another picture of a name that is taken
     (source / "5_main" / "000.txt").write_text("nine")
     given = tree(source)
-    intake = finish(add_images(project, [source], today="2026-01-02"))
-    assert (intake.images, intake.captions) == (3, 3)
-    assert [(problem.name, problem.message) for problem in intake.left_out] == [
+    ingested = finish(add_images(project, [source], today="2026-01-02"))
+    assert (ingested.images, ingested.captions) == (3, 3)
+    assert [(problem.name, problem.message) for problem in ingested.left_out] == [
         ("5_main/001-2.png", "is there already.")
     ]
     after = tree(images)

@@ -14,20 +14,20 @@ from lorasmith.dataset.index import open_index
 from lorasmith.dataset.reading import read_dataset
 from lorasmith.events import finish
 from lorasmith.images.fingerprints import Fingerprint, fingerprint
-from lorasmith.images.looks import Look
+from lorasmith.images.similarity import Thumbnail
 from tests.dataset.projects import make_project
-from tests.dataset.test_likeness import portrait
+from tests.dataset.test_likeness import signature
 from tests.images.drawings import draw
 
 
-def refuse() -> Look:
+def refuse() -> Thumbnail:
     raise AssertionError("looked at again")
 
 
 def test_groups_are_found_again_without_a_look(tmp_path: Path) -> None:
     image = draw(1)
-    made = [portrait("a", image), portrait("b", image.resize((128, 128))), portrait("c", draw(2))]
-    blind = [replace(one, look=refuse, inner_look=refuse, unframed_look=refuse) for one in made]
+    made = [signature("a", image), signature("b", image.resize((128, 128))), signature("c", draw(2))]
+    blind = [replace(one, thumbnail=refuse, inner_thumbnail=refuse, unframed_thumbnail=refuse) for one in made]
     with open_index(tmp_path) as index:
         first = remember_groups(index, made, frozenset())
         assert [(group.kind, group.images) for group in first] == [("near", ("a", "b"))]
@@ -61,7 +61,7 @@ def test_blur_is_measured_once_until_the_images_change(tmp_path: Path, monkeypat
         assert low < high
         assert Path(max(first, key=first.__getitem__)).name == "soft.png"
         assert sorted(looked) == ["sharp.png", "soft.png"]
-        monkeypatch.setattr(fingerprinting, "portray", None)  # not even the files are asked
+        monkeypatch.setattr(fingerprinting, "take_signatures", None)  # not even the files are asked
         assert finish(measure_blur(index, dataset)) == first
         monkeypatch.undo()
         (folder / "soft.png").unlink()  # went away after it was read

@@ -10,16 +10,16 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from lorasmith.dataset.evidence import Group
-from lorasmith.dataset.likeness import Portrait, group_images
+from lorasmith.dataset.likeness import Signature, group_images
 from lorasmith.images.fingerprints import Fingerprint, take_fingerprint
-from lorasmith.images.looks import Look, take_fine_look, take_inner_look, take_look
+from lorasmith.images.similarity import Thumbnail, take_fine_thumbnail, take_inner_thumbnail, take_thumbnail
 from tests.images.drawings import draw
-from tests.images.test_looks import face
+from tests.images.test_similarity import face
 
 
-def portrait(name: str, image: Image.Image, *, sha256: str | None = None) -> Portrait:
+def signature(name: str, image: Image.Image, *, sha256: str | None = None) -> Signature:
     made = take_fingerprint(image)
-    return Portrait(
+    return Signature(
         name,
         sha256 or name,
         image.width * image.height,
@@ -27,10 +27,10 @@ def portrait(name: str, image: Image.Image, *, sha256: str | None = None) -> Por
         False,
         False,
         made,
-        lambda: take_look(image),
-        lambda: take_inner_look(image, made.borders),
-        lambda: take_inner_look(image, 1),
-        lambda: take_fine_look(image),
+        lambda: take_thumbnail(image),
+        lambda: take_inner_thumbnail(image, made.borders),
+        lambda: take_inner_thumbnail(image, 1),
+        lambda: take_fine_thumbnail(image),
     )
 
 
@@ -42,15 +42,15 @@ def bordered(image: Image.Image, colour: str = "black") -> Image.Image:
 
 def test_copies_are_grouped_by_what_they_are() -> None:
     image = draw(1)
-    portraits = [
-        portrait("b.png", image, sha256="one"),
-        portrait("a.png", image, sha256="one"),
-        portrait("small.png", image.resize((128, 128))),
-        portrait("mirror.png", ImageOps.mirror(image)),
-        portrait("border.png", bordered(image)),
-        portrait("other.png", draw(2)),
+    signatures = [
+        signature("b.png", image, sha256="one"),
+        signature("a.png", image, sha256="one"),
+        signature("small.png", image.resize((128, 128))),
+        signature("mirror.png", ImageOps.mirror(image)),
+        signature("border.png", bordered(image)),
+        signature("other.png", draw(2)),
     ]
-    assert group_images(portraits) == (
+    assert group_images(signatures) == (
         Group("same", ("a.png", "b.png"), "the files are identical"),
         Group("near", ("a.png", "small.png"), "4 times the pixels"),
         Group("mirrored", ("a.png", "mirror.png"), "equally good, the shorter name"),
@@ -63,7 +63,7 @@ def test_borders_are_seen_through(colour: str) -> None:
     found = 0
     for seed in range(20):
         image = draw(seed)
-        groups = group_images([portrait("plain", image), portrait("border", bordered(image, colour))])
+        groups = group_images([signature("plain", image), signature("border", bordered(image, colour))])
         found += [(group.keep, group.images) for group in groups] == [("plain", ("plain", "border"))]
     assert found >= 19
 
@@ -80,7 +80,7 @@ def test_a_drawing_on_white_is_known_in_a_frame(colour: str) -> None:
     missed = []
     for seed in range(30):
         image = on_white(seed)
-        groups = group_images([portrait("plain", image), portrait("frame", bordered(image, colour))])
+        groups = group_images([signature("plain", image), signature("frame", bordered(image, colour))])
         missed += [] if [group.kind for group in groups] == ["padded"] else [seed]
     assert missed == []
 
@@ -89,20 +89,20 @@ def test_a_face_on_white_is_known_in_a_frame() -> None:
     """What lies within both borders is as good as symmetric, and its hash chance: the sheet within the frame is not."""
     for seed in range(10):
         image = face(seed)
-        groups = group_images([portrait("plain", image), portrait("frame", bordered(image))])
+        groups = group_images([signature("plain", image), signature("frame", bordered(image))])
         assert [group.kind for group in groups] == ["padded"], seed
 
 
 def test_different_drawings_on_white_are_no_group_in_frames_either() -> None:
     for make in (on_white, face, draw):
         images = [bordered(make(seed)) if seed % 2 else make(seed) for seed in range(40)]
-        assert group_images([portrait(f"{place}", image) for place, image in enumerate(images)]) == ()
+        assert group_images([signature(f"{place}", image) for place, image in enumerate(images)]) == ()
 
 
 def test_the_best_is_told_with_its_reason() -> None:
     image = draw(1)
-    plain = portrait("m.png", image)
-    better: list[tuple[str, Callable[[Portrait], Portrait]]] = [
+    plain = signature("m.png", image)
+    better: list[tuple[str, Callable[[Signature], Signature]]] = [
         ("2 times the pixels", lambda p: replace(p, name="z.png", sha256="z", pixels=p.pixels * 2, size=1)),
         ("sharper", lambda p: replace(p, name="z.png", sha256="z", fingerprint=sharp(p), size=1)),
         ("saved without loss", lambda p: replace(p, name="z.png", sha256="z", lossless=True, size=1)),
@@ -119,19 +119,19 @@ def test_the_best_is_told_with_its_reason() -> None:
         assert (group.keep, group.reason) == (winner.name, reason)
 
 
-def sharp(portrait: Portrait) -> Fingerprint:
-    return replace(portrait.fingerprint, blur=0.0)
+def sharp(signature: Signature) -> Fingerprint:
+    return replace(signature.fingerprint, blur=0.0)
 
 
 def test_different_drawings_are_no_group() -> None:
-    assert group_images([portrait(str(seed), draw(seed)) for seed in range(60)]) == ()
+    assert group_images([signature(str(seed), draw(seed)) for seed in range(60)]) == ()
 
 
 def test_clones_of_a_lesser_copy_are_known_as_clones_too() -> None:
     image = draw(1)
     small = image.resize((128, 128))
-    portraits = [portrait("big", image), portrait("s1", small, sha256="s"), portrait("s2", small, sha256="s")]
-    assert [(group.kind, group.images) for group in group_images(portraits)] == [
+    signatures = [signature("big", image), signature("s1", small, sha256="s"), signature("s2", small, sha256="s")]
+    assert [(group.kind, group.images) for group in group_images(signatures)] == [
         ("near", ("big", "s1", "s2")),
         ("same", ("s1", "s2")),
     ]
@@ -144,36 +144,40 @@ def test_two_flat_drawings_that_differ_in_colour_only_are_different() -> None:
         return image
 
     colours = [(220, 40, 40), (40, 60, 200), (40, 170, 70), (240, 220, 60), (128, 128, 128), (250, 170, 190)]
-    assert group_images([portrait(str(colour), disc(colour)) for colour in colours]) == ()
-    assert group_images([portrait(sheet, disc((255, 255, 255), sheet)) for sheet in ("red", "grey", "black")]) == ()
+    assert group_images([signature(str(colour), disc(colour)) for colour in colours]) == ()
+    assert group_images([signature(sheet, disc((255, 255, 255), sheet)) for sheet in ("red", "grey", "black")]) == ()
     for colour in colours:
         grey = disc(colour).convert("L").convert("RGB")
         tinted = Image.blend(disc(colour), Image.new("RGB", (256, 256), (200, 90, 30)), 0.35)
         for copy in (grey, tinted, disc(colour).filter(ImageFilter.GaussianBlur(3))):
-            assert len(group_images([portrait("a", disc(colour)), portrait("b", copy)])) == 1, colour
+            assert len(group_images([signature("a", disc(colour)), signature("b", copy)])) == 1, colour
 
 
 def test_pairs_that_are_called_distinct_are_no_group() -> None:
     image = draw(1)
-    portraits = [portrait("a", image), portrait("b", image.resize((128, 128))), portrait("c", ImageOps.mirror(image))]
+    signatures = [
+        signature("a", image),
+        signature("b", image.resize((128, 128))),
+        signature("c", ImageOps.mirror(image)),
+    ]
     distinct = frozenset({frozenset({"a", "b"})})
-    assert [group.images for group in group_images(portraits, distinct)] == [("a", "c")]
+    assert [group.images for group in group_images(signatures, distinct)] == [("a", "c")]
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_lossless_original_wins_over_its_jpeg(seed: int) -> None:
     """Also where the noise of the JPEG moves the edge of a drawing's background."""
     image = draw(seed)
-    original = replace(portrait("z-original.png", image), lossless=True)
+    original = replace(signature("z-original.png", image), lossless=True)
     store = io.BytesIO()
     image.save(store, "JPEG", quality=40)
-    (group,) = group_images([portrait("a.jpg", Image.open(store).convert("RGB")), original])
+    (group,) = group_images([signature("a.jpg", Image.open(store).convert("RGB")), original])
     assert (group.kind, group.keep, group.reason) == ("near", "z-original.png", "saved without loss")
 
 
 def test_an_original_wins_over_its_mirror_image() -> None:
     image = draw(1)
-    original, flipped = portrait("b.png", image), portrait("a_flipped.png", ImageOps.mirror(image))
+    original, flipped = signature("b.png", image), signature("a_flipped.png", ImageOps.mirror(image))
     (group,) = group_images([replace(flipped, size=1010), original])
     assert (group.kind, group.keep, group.reason) == ("mirrored", "b.png", "equally good, the shorter name")
 
@@ -187,9 +191,11 @@ def test_of_a_picture_and_its_mirror_image_the_one_that_is_turned_as_the_others_
         image.paste("white", (0, 0, image.width // 3, image.height))
         return image
 
-    original = portrait("z.png", lit(1))
-    flipped = replace(portrait("a.png", ImageOps.mirror(lit(1))), size=2000)
-    groups = group_images([original, flipped, *(portrait(f"other-{seed}", lit(seed)) for seed in range(2, 2 + others))])
+    original = signature("z.png", lit(1))
+    flipped = replace(signature("a.png", ImageOps.mirror(lit(1))), size=2000)
+    groups = group_images(
+        [original, flipped, *(signature(f"other-{seed}", lit(seed)) for seed in range(2, 2 + others))]
+    )
     (group,) = (group for group in groups if group.kind == "mirrored")
     assert group.keep == kept
     assert (group.reason == "turned as most of the others") is bool(others)
@@ -198,17 +204,17 @@ def test_of_a_picture_and_its_mirror_image_the_one_that_is_turned_as_the_others_
 def test_looks_are_asked_where_hashes_agree_only() -> None:
     asked: list[str] = []
 
-    def asking(name: str, image: Image.Image) -> Portrait:
-        made = portrait(name, image)
+    def asking(name: str, image: Image.Image) -> Signature:
+        made = signature(name, image)
 
-        def give() -> Look:
+        def give() -> Thumbnail:
             asked.append(name)
-            return take_look(image)
+            return take_thumbnail(image)
 
-        return replace(made, look=give)
+        return replace(made, thumbnail=give)
 
-    portraits = [asking(str(seed), draw(seed)) for seed in range(10)]
-    group_images([*portraits, asking("copy", draw(3).resize((128, 128)))])
+    signatures = [asking(str(seed), draw(seed)) for seed in range(10)]
+    group_images([*signatures, asking("copy", draw(3).resize((128, 128)))])
     assert sorted(set(asked)) == ["3", "copy"]
 
 
@@ -223,7 +229,7 @@ def bust(shirt: str) -> Image.Image:
 
 
 def test_a_flat_part_at_one_side_is_no_border() -> None:
-    shirts = [portrait(colour, bust(colour)) for colour in ("red", "darkgreen", "white", "navy")]
+    shirts = [signature(colour, bust(colour)) for colour in ("red", "darkgreen", "white", "navy")]
     assert group_images(shirts) == ()
     assert {shirt.fingerprint.borders for shirt in shirts} <= {0, 1}
 
@@ -231,7 +237,7 @@ def test_a_flat_part_at_one_side_is_no_border() -> None:
 def test_the_sharp_one_of_many_blurs_stays_though_they_are_larger_files() -> None:
     image = draw(3, (512, 512))
     copies = [
-        replace(portrait(f"blurred_{sigma}", image.filter(ImageFilter.GaussianBlur(sigma))), size=5000 * sigma)
+        replace(signature(f"blurred_{sigma}", image.filter(ImageFilter.GaussianBlur(sigma))), size=5000 * sigma)
         for sigma in (3, 6, 9, 12, 16)
     ]
-    assert {group.keep for group in group_images([*copies, portrait("sharp", image)])} == {"sharp"}
+    assert {group.keep for group in group_images([*copies, signature("sharp", image)])} == {"sharp"}

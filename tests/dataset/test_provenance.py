@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lorasmith.dataset.create import Created, create_project
 from lorasmith.dataset.folders import Problem
-from lorasmith.dataset.founding import Founded, found_project
-from lorasmith.dataset.intake import fit
+from lorasmith.dataset.ingest import fit
 from lorasmith.dataset.provenance import FILE_NAME, Provenance, read_provenance, record_provenance
 from lorasmith.events import finish
 from lorasmith.project import SubjectKind
@@ -18,8 +18,8 @@ from tests.dataset.projects import make_project
 from tests.images.drawings import save_drawings
 
 
-def found(folder: Path, *sources: Path) -> Founded:
-    work = found_project(
+def found(folder: Path, *sources: Path) -> Created:
+    work = create_project(
         folder, subject=SubjectKind.ASSET, name=None, trigger=None, sources=sources, today="2026-05-04"
     )
     return finish(work)
@@ -41,8 +41,8 @@ def test_every_image_that_comes_in_gets_its_line(tmp_path: Path) -> None:
 
 def test_images_that_are_used_where_they_lie_get_theirs(tmp_path: Path) -> None:
     files = save_drawings(tmp_path / "p" / "images", 1)
-    founded = found(tmp_path / "p", tmp_path / "p" / "images")
-    (known,) = read_provenance(founded.project).values()
+    created = found(tmp_path / "p", tmp_path / "p" / "images")
+    (known,) = read_provenance(created.project).values()
     assert known.sha256 == hashlib.sha256(files[0].read_bytes()).hexdigest()
     assert known.retrieved == "2026-05-04"
 
@@ -94,5 +94,5 @@ def test_places_fit_any_disk() -> None:
 def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     save_drawings(tmp_path / "src", 1)
     (tmp_path / "src" / "notes.md").write_text("x")
-    (problem,) = found(tmp_path / "p", tmp_path / "src").intake.left_out
+    (problem,) = found(tmp_path / "p", tmp_path / "src").ingested.left_out
     assert problem == Problem("other", "notes.md", tmp_path / "src" / "notes.md", "neither a picture nor a caption.")

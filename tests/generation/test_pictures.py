@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lorasmith.events import finish
 from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.checks import settle
 from lorasmith.generation.infotext import read_infotext, split_infotext, write_infotext
-from lorasmith.generation.pictures import claim_free_path, read_init, read_picture, save_picture
+from lorasmith.generation.pictures import Drawing, claim_free_path, read_init, read_picture, save_picture
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import Hires, PictureSpec, Variation
 
@@ -177,3 +178,71 @@ def test_names_are_never_used_twice(tmp_path: Path) -> None:
     assert claim_free_path(tmp_path, "picture").name == "picture-0042.png"
     assert claim_free_path(tmp_path, "picture").name == "picture-0043.png"
     assert claim_free_path(tmp_path / "new", "grid").name == "grid-0001.png"
+
+
+OLD_DOCUMENTS = {
+    "1": {
+        "version": 1,
+        "request": {
+            "prompt": "a hat",
+            "negative": "",
+            "seed": 3,
+            "steps": 2,
+            "cfg": 7.0,
+            "sampler": "Euler a",
+            "width": 64,
+            "height": 64,
+            "clip_skip": 1,
+            "emphasis": "original",
+            "compat": None,
+        },
+    },
+    "2": {
+        "version": 2,
+        "request": {
+            "prompt": "a hat",
+            "negative": "b",
+            "seed": 3,
+            "steps": 2,
+            "cfg": 7.0,
+            "sampler": "Euler a",
+            "width": 64,
+            "height": 64,
+            "clip_skip": 1,
+            "emphasis": "no norm",
+            "compat": "a1111",
+            "schedule": "Karras",
+            "eta": 0.5,
+            "variation": {"seed": 4, "strength": 0.25},
+            "init": None,
+            "hires": {
+                "scale": 1.0,
+                "width": 96,
+                "height": 96,
+                "steps": None,
+                "denoising": 0.5,
+                "upscaler": "Lanczos",
+                "prompt": "blue",
+                "negative": None,
+            },
+            "tiling": True,
+        },
+        "drawing": {"rows": 1, "place": 0, "merged": False, "threads": 1},
+    },
+}
+
+
+@pytest.mark.parametrize("version", OLD_DOCUMENTS)
+def test_documents_of_older_versions_are_read(tiny_base: Base, tmp_path: Path, version: str) -> None:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_itxt("lorasmith", json.dumps(OLD_DOCUMENTS[version]))
+    Image.new("RGB", (8, 8)).save(tmp_path / "old.png", pnginfo=chunks)
+    found = read_picture(tmp_path / "old.png")
+    plain = PictureSpec("a hat", seed=3, steps=2, cfg=7.0, sampler="Euler a", width=64, height=64)
+    if version == "2":
+        hires = Hires(1.0, 96, 96, denoising=0.5, upscaler="Lanczos", prompt="blue")
+        plain = replace(plain, negative="b", emphasis="no norm", compat="a1111", schedule="Karras", eta=0.5)
+        plain = replace(plain, variation=Variation(4, 0.25), hires=hires, tiling=True)
+    assert found.spec == plain
+    picture = finish(Pipeline(tiny_base).redraw(found.restore(), found.drawing or Drawing()))
+    assert picture.spec == plain

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from lorasmith.images.fingerprints import take_fingerprint
 from tests.images.drawings import draw
-from tests.images.test_looks import face
+from tests.images.test_similarity import face
 
 SIGMAS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from lorasmith.images.looks import looks_marked, looks_toned, take_fine_look, take_look
+from lorasmith.images.similarity import looks_marked, looks_toned, take_fine_thumbnail, take_thumbnail
 from lorasmith.images.tones import Tone, differ_in_tone, likely_tones
 from tests.images.drawings import draw
-from tests.images.test_looks import face
+from tests.images.test_similarity import face
 
 Alteration = Callable[[Image.Image], Image.Image]
 
@@ -32,7 +32,9 @@ ALTERATIONS: dict[str, Alteration] = {
 
 
 def toned(one: Image.Image, other: Image.Image) -> bool:
-    return looks_toned(take_look(one), take_look(other), lambda: take_fine_look(one), lambda: take_fine_look(other))
+    return looks_toned(
+        take_thumbnail(one), take_thumbnail(other), lambda: take_fine_thumbnail(one), lambda: take_fine_thumbnail(other)
+    )
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
@@ -96,6 +98,8 @@ def test_a_mark_along_an_edge_is_seen_and_a_change_in_the_middle_is_none() -> No
         marked, changed = image.copy(), image.copy()
         ImageDraw.Draw(marked).text((380, 485), "somebody", fill=(120, 120, 120), font_size=18)
         ImageDraw.Draw(changed).ellipse((240, 300, 280, 320), fill=(120, 20, 20))
-        assert looks_marked(take_look(image), take_look(marked)) == looks_marked(take_look(marked), take_look(image))
-        assert looks_marked(take_look(image), take_look(marked)), seed
-        assert not looks_marked(take_look(image), take_look(changed)), seed
+        assert looks_marked(take_thumbnail(image), take_thumbnail(marked)) == looks_marked(
+            take_thumbnail(marked), take_thumbnail(image)
+        )
+        assert looks_marked(take_thumbnail(image), take_thumbnail(marked)), seed
+        assert not looks_marked(take_thumbnail(image), take_thumbnail(changed)), seed

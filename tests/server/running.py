@@ -52,7 +52,8 @@ class PlainEngine:
         self._rows[ticket] = (spec, 0)
         return spec.steps
 
-    def step(self, previews: bool) -> Round:
+    def step(self, previews: bool, stop: Callable[[], bool]) -> Round:
+        del stop
         self.gate.wait(600)
         time.sleep(self.delay)
         self.most = max(self.most, len(self._rows))

@@ -10,14 +10,14 @@ from lorasmith.cli.rendering import draw, print_json, say
 
 if TYPE_CHECKING:
     from lorasmith.dataset.decisions import Decision
-    from lorasmith.dataset.making import Made
+    from lorasmith.dataset.derive import Derived
     from lorasmith.dataset.repeats import Solution
 
 _SHOWN = 12
 _NAMED = 6
 
 
-def show_made(made: Sequence[Made], project: Path, as_json: bool, none: str = "") -> None:
+def show_made(made: Sequence[Derived], project: Path, as_json: bool, none: str = "") -> None:
     if as_json:
         print_json({"made": [picture.as_json() for picture in made]})
         return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from lorasmith.dataset.intake import Intake, take_more
+from lorasmith.dataset.ingest import Ingested, ingest_more
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.reading import read_all
 from lorasmith.dataset.settings import image_roots
@@ -17,7 +17,9 @@ from lorasmith.project import Project
 from lorasmith.remedies import Give
 
 
-def add_images(project: Project, sources: Sequence[Path], *, into: str = "", today: str | None = None) -> Work[Intake]:
+def add_images(
+    project: Project, sources: Sequence[Path], *, into: str = "", today: str | None = None
+) -> Work[Ingested]:
     """Copy the sources' images and captions into the project's images, in the folder `into` of them if one is named.
 
     What lies there stays as it is; pictures that the project has already (rejected ones too) are left out and named.
@@ -37,9 +39,9 @@ def add_images(project: Project, sources: Sequence[Path], *, into: str = "", tod
     if any(source.resolve() == root or root.is_relative_to(source.resolve()) for source in sources):
         raise UsageError("those are the images of the project itself.", hint="Name images from elsewhere.")
     known = yield from _read_known(project)
-    intake = yield from take_more(offers, folder, known, today or date.today().isoformat())
-    record_provenance(project.root, intake.provenance)
-    return intake
+    ingested = yield from ingest_more(offers, folder, known, today or date.today().isoformat())
+    record_provenance(project.root, ingested.provenance)
+    return ingested
 
 
 def _find_root(project: Project) -> Path:

@@ -15,42 +15,49 @@ import numpy as np
 
 from lorasmith.dataset.evidence import Group
 from lorasmith.dataset.index import Index
-from lorasmith.dataset.likeness import Distinct, Portrait, group_images
+from lorasmith.dataset.likeness import Distinct, Signature, group_images
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
 from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import open_part
 from lorasmith.images.exposure import Exposure
 from lorasmith.images.fingerprints import Fingerprint, fingerprint, take_fingerprint
-from lorasmith.images.looks import LOOK_SIDE, Look, look, take_fine_look, take_inner_look, take_look
 from lorasmith.images.opening import open_rgb
+from lorasmith.images.similarity import (
+    THUMBNAIL_SIDE,
+    Thumbnail,
+    open_thumbnail,
+    take_fine_thumbnail,
+    take_inner_thumbnail,
+    take_thumbnail,
+)
 
 _LOSSLESS = ("png", "bmp", "tiff")
-_PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK = "fingerprint-8", "look-4", "inner-look-6", "unframed-look-2"
+_PRINT, _THUMBNAIL, _INNER_THUMBNAIL, _UNFRAMED_THUMBNAIL = "fingerprint-8", "look-4", "inner-look-6", "unframed-look-2"
 """Names of measures; up when the measure changes."""
 _GROUPS = "groups-3"
-"""Up when `group_images` or the second look calls other pictures the same."""
+"""Up when `group_images` or the second comparison calls other pictures the same."""
 _BLUR = f"blur of {_PRINT}"
 
 
-def portray(index: Index, dataset: Dataset) -> Work[tuple[Portrait, ...]]:
-    """A portrait of every image, of its crop where one is decided; unchanged files are not decoded again. Use them
+def take_signatures(index: Index, dataset: Dataset) -> Work[tuple[Signature, ...]]:
+    """A signature of every image, of its crop where one is decided; unchanged files are not decoded again. Use them
     while the index is open.
 
-    No picture and no look is held in memory.
+    No picture and no thumbnail is held in memory.
     """
-    portraits: list[Portrait] = []
+    signatures: list[Signature] = []
     started = time.monotonic()
     total = len(dataset.items)
     step = max(1, total // 100)
     for done, item in enumerate(dataset.items, start=1):
-        portraits.append(_portrait(index, item))
+        signatures.append(_signature(index, item))
         if done % step == 0 or done == total:
             yield Progress("comparing images", done, total, eta(started, done, total))
-    return tuple(portraits)
+    return tuple(signatures)
 
 
-def _portrait(index: Index, item: Item) -> Portrait:
+def _signature(index: Index, item: Item) -> Signature:
     stat = read_stat(item.path)
     topic = topic_of(_PRINT, item)
     known = index.known(topic, item.path, stat)
@@ -60,7 +67,7 @@ def _portrait(index: Index, item: Item) -> Portrait:
     else:
         made = _unpack(known)
     width, height = item.size
-    return Portrait(
+    return Signature(
         name=item.name,
         sha256=item.facts.sha256,
         pixels=width * height,
@@ -68,24 +75,34 @@ def _portrait(index: Index, item: Item) -> Portrait:
         lossless=item.facts.format in _LOSSLESS,
         captioned=bool(item.caption),
         fingerprint=made,
-        look=_remembered_look(index, _LOOK, item, _look),
-        inner_look=_remembered_look(index, _INNER_LOOK, item, lambda item: _inner_look(item, made.borders)),
-        unframed_look=_remembered_look(index, _UNFRAMED_LOOK, item, lambda item: _inner_look(item, 1)),
-        fine_look=lambda: _fine_look(item),
+        thumbnail=_remembered_thumbnail(index, _THUMBNAIL, item, _thumbnail),
+        inner_thumbnail=_remembered_thumbnail(
+            index, _INNER_THUMBNAIL, item, lambda item: _inner_thumbnail(item, made.borders)
+        ),
+        unframed_thumbnail=_remembered_thumbnail(
+            index, _UNFRAMED_THUMBNAIL, item, lambda item: _inner_thumbnail(item, 1)
+        ),
+        fine_thumbnail=lambda: _fine_thumbnail(item),
     )
 
 
-def remember_groups(index: Index, portraits: Sequence[Portrait], distinct: Distinct) -> tuple[Group, ...]:
+def remember_groups(index: Index, signatures: Sequence[Signature], distinct: Distinct) -> tuple[Group, ...]:
     """The groups of `group_images`, found again only when an image, its caption or a decision has changed."""
-    told: list[object] = [sorted(sorted(pair) for pair in distinct), _PRINT, _LOOK, _INNER_LOOK, _UNFRAMED_LOOK]
+    told: list[object] = [
+        sorted(sorted(pair) for pair in distinct),
+        _PRINT,
+        _THUMBNAIL,
+        _INNER_THUMBNAIL,
+        _UNFRAMED_THUMBNAIL,
+    ]
     told += [
         [one.name, one.sha256, one.pixels, one.size, one.lossless, one.captioned, _pack(one.fingerprint)]
-        for one in portraits
+        for one in signatures
     ]
     key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
     known = index.recall(_GROUPS, key)
     if known is None:
-        groups = group_images(portraits, distinct)
+        groups = group_images(signatures, distinct)
         index.keep(_GROUPS, key, [astuple(group) for group in groups])
         return groups
     return tuple(Group(kind, tuple(images), reason) for kind, images, reason in known)
@@ -99,8 +116,8 @@ def measure_blur(index: Index, dataset: Dataset) -> Work[Mapping[str, float]]:
     known = index.recall(_BLUR, key)
     if known is None:
         present = replace(dataset, items=tuple(item for item in dataset.items if item.path.is_file()))
-        portraits = yield from portray(index, present)
-        found = {one.name: one.fingerprint.blur for one in portraits}
+        signatures = yield from take_signatures(index, present)
+        found = {one.name: one.fingerprint.blur for one in signatures}
         if len(found) == len(dataset.items):
             index.keep(_BLUR, key, list(found.values()))
         return found
@@ -112,17 +129,17 @@ def topic_of(measure: str, item: Item) -> str:
     return measure if item.crop is None else f"{measure} {','.join(map(str, item.crop))}"
 
 
-def _look(item: Item) -> Look:
-    return look(item.path) if item.crop is None else take_look(open_part(item.path, item.crop))
+def _thumbnail(item: Item) -> Thumbnail:
+    return open_thumbnail(item.path) if item.crop is None else take_thumbnail(open_part(item.path, item.crop))
 
 
-def _fine_look(item: Item) -> Look:
+def _fine_thumbnail(item: Item) -> Thumbnail:
     """Not kept: few pairs ask for it, and it takes 200 kB."""
-    return take_fine_look(open_rgb(item.path) if item.crop is None else open_part(item.path, item.crop))
+    return take_fine_thumbnail(open_rgb(item.path) if item.crop is None else open_part(item.path, item.crop))
 
 
-def _inner_look(item: Item, borders: int) -> Look:
-    return take_inner_look(open_part(item.path, item.crop), borders)
+def _inner_thumbnail(item: Item, borders: int) -> Thumbnail:
+    return take_inner_thumbnail(open_part(item.path, item.crop), borders)
 
 
 def read_stat(path: Path) -> os.stat_result:
@@ -157,12 +174,14 @@ def _unpack(known: list[Any]) -> Fingerprint:
     return Fingerprint(phash, mirrored, blur, light, inner, part, borders, unframed, tuple(outer_box), bright)
 
 
-def _remembered_look(index: Index, measure: str, item: Item, look_at: Callable[[Item], Look]) -> Callable[[], Look]:
+def _remembered_thumbnail(
+    index: Index, measure: str, item: Item, take: Callable[[Item], Thumbnail]
+) -> Callable[[], Thumbnail]:
     """The 64-pixel view of an image, made when first asked for and kept in the index."""
 
-    def give() -> Look:
-        known = remember(index, measure, item, lambda: look_at(item).tobytes())
-        return np.frombuffer(known, np.uint8).reshape(LOOK_SIDE, LOOK_SIDE, 3)
+    def give() -> Thumbnail:
+        known = remember(index, measure, item, lambda: take(item).tobytes())
+        return np.frombuffer(known, np.uint8).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
 
     return give
 

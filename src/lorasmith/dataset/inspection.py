@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lorasmith.dataset.coverage import Part, cover, divide
-from lorasmith.dataset.cuttings import group_cuttings
+from lorasmith.dataset.cropped_copies import group_cropped_copies
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.dataset.evidence import Evidence, Group
 from lorasmith.dataset.findings import LEVELS, Finding
-from lorasmith.dataset.fingerprinting import portray, remember_groups
+from lorasmith.dataset.fingerprinting import remember_groups, take_signatures
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.provenance import read_provenance
 from lorasmith.dataset.reading import Dataset, Item
@@ -80,23 +80,23 @@ def inspect(
     waive = _checked_waivers(project, also_rules)
     decisions = read_decisions(project)
     with open_index(project.cache) as index:
-        portraits = yield from portray(index, dataset)
+        signatures = yield from take_signatures(index, dataset)
         altered = {item.name for item in dataset.items if _is_altered(item)}
-        own = [portrait for portrait in portraits if portrait.name not in altered]
+        own = [signature for signature in signatures if signature.name not in altered]
         groups = remember_groups(index, own, decisions.distinct)
         if can_see():
             lesser = {name for group in groups for name in group.images[1:]}
             left = [item for item in dataset.items if item.name not in altered | lesser]
-            groups += yield from group_cuttings(index, left, decisions.distinct)
+            groups += yield from group_cropped_copies(index, left, decisions.distinct)
     evidence = Evidence(
         subject=project.lora.subject,
         items=dataset.items,
         problems=dataset.problems,
         orphans=dataset.orphans,
         tags=captions,
-        blur={portrait.name: portrait.fingerprint.blur for portrait in own},
+        blur={signature.name: signature.fingerprint.blur for signature in own},
         groups=groups,
-        exposure={portrait.name: portrait.fingerprint.exposure for portrait in own},
+        exposure={signature.name: signature.fingerprint.exposure for signature in own},
         rejected=dataset.rejected,
         bundle=project.bundle,
         provenance=read_provenance(project),

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from lorasmith.dataset.evidence import Group, Likeness
 from lorasmith.dataset.grouping import Hashes, Places, near_pairs
 from lorasmith.images.fingerprints import HASH_DISTANCE, INNER_DISTANCE, WHOLE, Box, Fingerprint
-from lorasmith.images.looks import (
+from lorasmith.images.similarity import (
     COARSE_MOST,
     COARSE_MOST_INSIDE,
     TONED_MOST,
-    Look,
+    Thumbnail,
     coarse_colours,
     coarse_light,
     differ_coarsely,
@@ -26,12 +26,12 @@ from lorasmith.images.looks import (
     looks_same,
     looks_same_inside,
     looks_toned,
-    mirror_look,
+    mirror_thumbnail,
 )
 from lorasmith.images.tones import differ_in_light, differ_in_tone
 
-View = tuple[int, Callable[[], Look], Box]
-"""A hash, the look that tells whether a near hash is of the same picture, and the part of the picture they show."""
+View = tuple[int, Callable[[], Thumbnail], Box]
+"""A hash, the thumbnail that tells whether a near hash is of the same picture, and the part of it that they show."""
 Distinct = frozenset[frozenset[str]]
 """Pairs of sha256 that the user has called different pictures."""
 
@@ -49,8 +49,8 @@ _TURNED = "turned as most of the others"
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """What grouping needs to know of an image. `size` is its file's in bytes; `look` gives its 64-pixel view,
+class Signature:
+    """What grouping needs to know of an image. `size` is its file's in bytes; `thumbnail` gives its 64-pixel view,
     `inner_look` that of the part within its borders and `unframed_look` that within the outermost of them; `fine_look`
     the whole at 256 pixels. They are only asked where hashes agree."""
 
@@ -61,19 +61,19 @@ class Portrait:
     lossless: bool
     captioned: bool
     fingerprint: Fingerprint
-    look: Callable[[], Look]
-    inner_look: Callable[[], Look]
-    unframed_look: Callable[[], Look]
-    fine_look: Callable[[], Look]
+    thumbnail: Callable[[], Thumbnail]
+    inner_thumbnail: Callable[[], Thumbnail]
+    unframed_thumbnail: Callable[[], Thumbnail]
+    fine_thumbnail: Callable[[], Thumbnail]
 
     @property
     def views(self) -> tuple[View, ...]:
         """What it shows with all of its borders, without any, and without the outermost, where these differ."""
         made = self.fingerprint
         views = (
-            (made.phash, self.look, WHOLE),
-            (made.inner, self.inner_look, made.box),
-            (made.unframed, self.unframed_look, made.outer_box),
+            (made.phash, self.thumbnail, WHOLE),
+            (made.inner, self.inner_thumbnail, made.box),
+            (made.unframed, self.unframed_thumbnail, made.outer_box),
         )
         return views[: made.borders + 1]
 
@@ -90,7 +90,7 @@ class Portrait:
 
 
 def group_images(
-    portraits: Sequence[Portrait],
+    signatures: Sequence[Signature],
     distinct: Distinct = frozenset(),
 ) -> tuple[Group, ...]:
     """Group the images that show the same picture: the same file, a changed copy, a mirror image, one with other
@@ -103,11 +103,11 @@ def group_images(
     turned as the other images mostly are, where they tell. Identical files are a group of their own ("same"), also
     when they are lesser copies in another group. Pairs in `distinct` are no group.
     """
-    copies: dict[str, list[Portrait]] = {}
-    for portrait in sorted(portraits, key=_rank):
-        copies.setdefault(portrait.sha256, []).append(portrait)
+    copies: dict[str, list[Signature]] = {}
+    for signature in sorted(signatures, key=_rank):
+        copies.setdefault(signature.sha256, []).append(signature)
     ranked = [same[0] for same in copies.values()]
-    hashes = [portrait.fingerprint.phash for portrait in ranked[:: len(ranked) // _ASKED + 1]]
+    hashes = [signature.fingerprint.phash for signature in ranked[:: len(ranked) // _ASKED + 1]]
     kin: dict[int, list[int]] = {}
     framed: set[str] = set()
     kind_of = cache(lambda one, other: _likeness(ranked[one], ranked[other]))  # pairs, the better one first
@@ -125,7 +125,7 @@ def group_images(
             continue
         taken.add(number)
         best = ranked[number]
-        members: dict[Likeness, list[Portrait]] = {}
+        members: dict[Likeness, list[Signature]] = {}
         for place in sorted(kin.get(number, ())):
             if place in taken:
                 continue
@@ -141,17 +141,17 @@ def group_images(
             if kind in members:
                 others = [copy for one in members[kind] for copy in copies[one.sha256]]
                 groups.append(_group(kind, best, others, _TURNED if turned else ""))
-        for lesser in (portrait for kind in _KINDS for portrait in members.get(kind, ())):
+        for lesser in (signature for kind in _KINDS for signature in members.get(kind, ())):
             groups += _clones(copies[lesser.sha256])
     return tuple(groups)
 
 
-def _clones(copies: Sequence[Portrait]) -> list[Group]:
+def _clones(copies: Sequence[Signature]) -> list[Group]:
     """The group of identical files, if there are several."""
     return [_group("same", copies[0], copies[1:])] if len(copies) > 1 else []
 
 
-def _framed(one: Portrait, other: Portrait) -> str:
+def _framed(one: Signature, other: Signature) -> str:
     """The sha256 of the worse of two pictures that differ by their borders."""
     times = one.inner_pixels / other.inner_pixels
     if max(times, 1 / times) > _MUCH_LARGER:
@@ -159,15 +159,15 @@ def _framed(one: Portrait, other: Portrait) -> str:
     return (one if one.border > other.border else other).sha256
 
 
-def _group(kind: Likeness, best: Portrait, others: Sequence[Portrait], reason: str = "") -> Group:
+def _group(kind: Likeness, best: Signature, others: Sequence[Signature], reason: str = "") -> Group:
     reason = reason or _reason(kind, best, min(others, key=_rank))
     return Group(kind, (best.name, *(other.name for other in others)), reason)
 
 
-def _is_turned(best: Portrait, members: Mapping[Likeness, Sequence[Portrait]], hashes: Sequence[int]) -> bool:
+def _is_turned(best: Signature, members: Mapping[Likeness, Sequence[Signature]], hashes: Sequence[int]) -> bool:
     """Whether the group is a picture and its mirror image, as good, and the other images are rather turned as the
     latter is: their `hashes` are nearer to it. (Half of a hash's bits change when a picture is mirrored.)"""
-    lesser = [portrait for portraits in members.values() for portrait in portraits]
+    lesser = [signature for signatures in members.values() for signature in signatures]
     if len(lesser) != 1 or "mirrored" not in members or _rank(best)[:_LOOKS] != _rank(lesser[0])[:_LOOKS]:
         return False
     one, other = best.fingerprint.phash, lesser[0].fingerprint.phash
@@ -175,19 +175,19 @@ def _is_turned(best: Portrait, members: Mapping[Likeness, Sequence[Portrait]], h
     return len(hashes) >= _ENOUGH and nearer >= _CLEARLY * len(hashes)
 
 
-def _rank(portrait: Portrait) -> tuple[int, int, bool, int, bool, int, str]:
+def _rank(signature: Signature) -> tuple[int, int, bool, int, bool, int, str]:
     return (
-        -round(math.log(portrait.pixels) / _CLOSE),
-        int(portrait.fingerprint.blur / _BLUR_STEP),
-        not portrait.lossless,
-        -round(math.log(max(1, portrait.size)) / _CLOSE),
-        not portrait.captioned,
-        len(portrait.name),
-        portrait.name,
+        -round(math.log(signature.pixels) / _CLOSE),
+        int(signature.fingerprint.blur / _BLUR_STEP),
+        not signature.lossless,
+        -round(math.log(max(1, signature.size)) / _CLOSE),
+        not signature.captioned,
+        len(signature.name),
+        signature.name,
     )
 
 
-def _reason(kind: Likeness, best: Portrait, second: Portrait) -> str:
+def _reason(kind: Likeness, best: Signature, second: Signature) -> str:
     """Why `best` is better than `second`, in words."""
     if best.sha256 == second.sha256:
         return "it has a caption" if best.captioned and not second.captioned else "the files are identical"
@@ -212,8 +212,8 @@ def _reason(kind: Likeness, best: Portrait, second: Portrait) -> str:
     )
 
 
-def _likeness(best: Portrait, other: Portrait) -> Likeness | None:
-    """How the two look alike; None when they do not. Looks are only compared here, which is what costs."""
+def _likeness(best: Signature, other: Signature) -> Likeness | None:
+    """How the two look alike; None when they do not. Thumbnails are only compared here, which is what costs."""
     one, two = best.fingerprint, other.fingerprint
     if (_near(one.phash, two.phash) or _near_when_brighter(one, two)) and _is_copy(best, other, mirrored=False):
         return "near"
@@ -228,22 +228,22 @@ def _near_when_brighter(one: Fingerprint, two: Fingerprint) -> bool:
     return _near(one.bright, two.phash, INNER_DISTANCE) or _near(one.phash, two.bright, INNER_DISTANCE)
 
 
-def _is_copy(best: Portrait, other: Portrait, *, mirrored: bool) -> bool:
+def _is_copy(best: Signature, other: Signature, *, mirrored: bool) -> bool:
     """Whether the other, or its mirror image, is the whole picture: as it is, in another tone, or with a mark on it."""
 
-    def turned(look: Look) -> Look:
-        return mirror_look(look) if mirrored else look
+    def turned(thumbnail: Thumbnail) -> Thumbnail:
+        return mirror_thumbnail(thumbnail) if mirrored else thumbnail
 
-    one, two = best.look(), turned(other.look())
+    one, two = best.thumbnail(), turned(other.thumbnail())
     return (
         looks_same(one, two)
-        or looks_toned(one, two, best.fine_look, lambda: turned(other.fine_look()))
+        or looks_toned(one, two, best.fine_thumbnail, lambda: turned(other.fine_thumbnail()))
         or looks_marked(one, two)
     )
 
 
-def _near_views(best: Portrait, other: Portrait) -> list[tuple[Callable[[], Look], Callable[[], Look]]]:
-    """The looks that may be of one picture once borders are taken off the one, the other or both.
+def _near_views(best: Signature, other: Signature) -> list[tuple[Callable[[], Thumbnail], Callable[[], Thumbnail]]]:
+    """The thumbnails that may be of one picture once borders are taken off the one, the other or both.
 
     Where both have the same part of their frame within borders, these belong to what they show (a wall, a dress), and
     the whole has to agree.
@@ -264,12 +264,12 @@ def _near(one: int, other: int, distance: int = HASH_DISTANCE) -> bool:
     return (one ^ other).bit_count() <= distance
 
 
-def _candidates(ranked: Sequence[Portrait]) -> list[tuple[int, int]]:
+def _candidates(ranked: Sequence[Signature]) -> list[tuple[int, int]]:
     """The pairs of places, in order, at which a hash is near: of any view to any view, or of a mirror image."""
-    prints = [portrait.fingerprint for portrait in ranked]
+    prints = [signature.fingerprint for signature in ranked]
     hashes = np.array([made.phash for made in prints], np.uint64)
     mirrored = np.array([made.mirrored for made in prints], np.uint64)
-    views = [(place, view) for place, portrait in enumerate(ranked) for view, _, _ in portrait.views]
+    views = [(place, view) for place, signature in enumerate(ranked) for view, _, _ in signature.views]
     owners, shown = np.array([place for place, _ in views], np.int64), np.array([view for _, view in views], np.uint64)
     alike = owners[near_pairs(shown, shown, INNER_DISTANCE)]
     bright = np.array([made.bright for made in prints], np.uint64)
@@ -280,20 +280,20 @@ def _candidates(ranked: Sequence[Portrait]) -> list[tuple[int, int]]:
     return [(one, other) for one, other in pairs[_plausible(ranked, mirrored, bright, pairs)].tolist()]
 
 
-def _plausible(ranked: Sequence[Portrait], mirrored: Hashes, bright: Hashes, pairs: Places) -> npt.NDArray[np.bool_]:
-    """Which pairs a second look may find to be one picture. Drawings on one background are nearly all near each other
-    by their hashes; most of these pairs differ at first sight, and are told apart many at once."""
+def _plausible(ranked: Sequence[Signature], mirrored: Hashes, bright: Hashes, pairs: Places) -> npt.NDArray[np.bool_]:
+    """Which pairs a second comparison may find to be one picture. Drawings on one background are nearly all near each
+    other by their hashes; most of these pairs differ at first sight, and are told apart many at once."""
     seen = np.unique(pairs)
     height = max((len(ranked[place].views) for place in seen.tolist()), default=1)
     hashes = np.zeros((height, len(ranked)), np.uint64)
     coarse = np.full((height, len(ranked), 8, 8), np.nan, np.float32)  # what is not there is near nothing
     colours = np.zeros((len(ranked), 8, 8, 3), np.float32)
     for place in seen.tolist():
-        for number, (view, take_look, _) in enumerate(ranked[place].views):
-            look = take_look()
-            hashes[number, place], coarse[number, place] = view, coarse_light(look)
+        for number, (view, take_thumbnail, _) in enumerate(ranked[place].views):
+            thumbnail = take_thumbnail()
+            hashes[number, place], coarse[number, place] = view, coarse_light(thumbnail)
             if number == 0:
-                colours[place] = coarse_colours(look)
+                colours[place] = coarse_colours(thumbnail)
     plausible = np.zeros(len(pairs), bool)
     for start in range(0, len(pairs), _AT_ONCE):
         one, other = pairs[start : start + _AT_ONCE].T

@@ -59,14 +59,14 @@ def create_project(
 
         project = lorasmith.create_project("my-lora", images=["~/pictures/ann"], trigger="annxyz")
     """
-    from lorasmith.dataset.founding import found_project
+    from lorasmith.dataset.create import create_project
 
     sources = [Path(source).expanduser() for source in images]
-    work = found_project(
+    work = create_project(
         Path(folder).expanduser(), subject=SubjectKind(subject), name=name, trigger=trigger, sources=sources
     )
-    founded = run(work, see)
-    project = Project(founded.project)
+    created = run(work, see)
+    project = Project(created.project)
     if base is not None:
         project.configure({"lora.base": str(base)})
     return project
@@ -250,9 +250,9 @@ class Project:
             verdict = project.examine()
             print(verdict.summary, verdict.chosen, verdict.report)
         """
-        from lorasmith.exam.hall import hold_exam
+        from lorasmith.exam.run import run_exam
 
-        return run(hold_exam(self.opened, [Path(each) for each in snapshots], settings), see)
+        return run(run_exam(self.opened, [Path(each) for each in snapshots], settings), see)
 
     def draw(
         self,

@@ -273,9 +273,9 @@ def _find_texts(image: Image.Image) -> tuple[str | None, str | None]:
             exif = image.getexif()
             comment, described = exif.get_ifd(_EXIF_BLOCK).get(_USER_COMMENT), exif.get(_DESCRIPTION)
         except (OSError, ValueError, KeyError, SyntaxError, TypeError):
-            return None, None
+            comment, described = None, None
         infotext = _read_comment(comment)
-        document = described if isinstance(described, str) else None
+        document = document if isinstance(document, str) else described
     return infotext, document if isinstance(document, str) else None
 
 

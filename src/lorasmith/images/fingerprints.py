@@ -23,8 +23,8 @@ Box = tuple[float, float, float, float]
 _Pixels = tuple[int, int, int, int]
 
 HASH_DISTANCE, INNER_DISTANCE = 11, 8
-"""Two 64-bit hashes this far apart or nearer may show the same picture, whole or within its borders; only a second look
-tells. What brightness cuts off at white moves up to 11 bits; borders move 8."""
+"""Two 64-bit hashes this far apart or nearer may show the same picture, whole or within its borders; only a second
+comparison tells. What brightness cuts off at white moves up to 11 bits; borders move 8."""
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 _SIDE, _LONGEST = 256, 320

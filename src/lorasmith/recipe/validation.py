@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from lorasmith.dataset.decisions import read_decisions
-from lorasmith.dataset.fingerprinting import portray
+from lorasmith.dataset.fingerprinting import take_signatures
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.likeness import group_images
 from lorasmith.dataset.reading import Dataset
@@ -57,7 +57,7 @@ def hold_out(project: Project, recipe: Recipe, dataset: Dataset) -> Work[tuple[D
         return dataset, replace(dataset, items=())
     decisions = read_decisions(project)
     with open_index(project.cache) as index:
-        groups = group_images((yield from portray(index, dataset)), decisions.distinct)
+        groups = group_images((yield from take_signatures(index, dataset)), decisions.distinct)
     by_content: dict[str, list[str]] = {}
     for item in dataset.items:
         by_content.setdefault(item.facts.sha256, []).append(item.name)

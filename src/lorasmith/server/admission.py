@@ -10,11 +10,15 @@ from lorasmith.errors import UsageError
 from lorasmith.generation.checks import check, final_size
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import parse
+from lorasmith.prompts.composition import check_subprompts
 from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError
 from lorasmith.server.settings import Limits
 from lorasmith.tags.refusal import refuse
+
+RESOLUTIONS = (256, 1024)
+"""Between these is a side that is left to a base of which nothing is known."""
 
 
 class Admission:
@@ -52,16 +56,19 @@ class Admission:
         for name, text in texts.items():
             if len(text) > most.prompt:
                 raise FieldError(f"{len(text)} characters, the most are {most.prompt}.", where=name)
-        steps = checked.steps + (0 if hires is None else hires.steps or 0)
+        steps = checked.steps + (0 if hires is None else hires.steps or checked.steps)
         if steps > most.steps:
             raise FieldError(f"steps = {steps}, the most are {most.steps}.", where="steps")
-        if size is not None and size[0] * size[1] > most.pixels:
-            raise FieldError(f"{size[0] * size[1]} pixels, the most are {most.pixels}.", where="width")
+        pixels = max(_pixels_of(checked, side) for side in RESOLUTIONS) if size is None else size[0] * size[1]
+        if pixels > most.pixels:
+            hint = "How large this base draws is not known: say it by width and height." if size is None else None
+            raise FieldError(f"{pixels} pixels, the most are {most.pixels}.", where="width", hint=hint)
         refuse([checked.prompt, checked.negative], "prompt")
         for text in (checked.prompt, texts.get("hires.prompt", "")):
             prompt = parse(text, checked.steps, checked.compat)
             if prompt.unknown:
                 raise unknown_tag_error(prompt.unknown[0])
+            check_subprompts(len(prompt.subprompts), most.parts)
             if len(prompt.networks) > most.adapters:
                 raise FieldError(f"{len(prompt.networks)} adapters, the most are {most.adapters}.", where="prompt")
             self.check_adapters(*(network.name for network in prompt.networks))
@@ -73,3 +80,14 @@ class Admission:
     def check_adapters(self, *names: str) -> None:
         """Raise PromptError for the first name that no adapter has. The server's folders are not told."""
         self._catalogue.find(*names, where="prompt", hint="GET /api/v1/adapters lists those that there are.")
+
+
+def _pixels_of(spec: PictureSpec, resolution: int) -> int:
+    """How many pixels the finished picture has on a base of this resolution, about."""
+    width, height, hires = spec.width or resolution, spec.height or resolution, spec.hires
+    if hires is None:
+        return width * height
+    if hires.width and hires.height:
+        return hires.width * hires.height
+    scale = hires.width / width if hires.width else hires.height / height if hires.height else hires.scale
+    return int(width * height * scale * scale)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import open_base
-from lorasmith.errors import LorasmithError
+from lorasmith.errors import LorasmithError, Stopped
 from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.batching import Stepper
 from lorasmith.generation.checks import settle
@@ -49,11 +49,13 @@ class StepperEngine:
         self._stepper.add(open_start(spec, self._input_path), ticket)
         return self._progress(ticket, spec.steps)[1]
 
-    def step(self, previews: bool) -> Round:
+    def step(self, previews: bool, stop: Callable[[], bool]) -> Round:
         self._stepper.previews = 1 if previews else 0
         before = self._stepper.tickets
         try:
-            advanced = self._stepper.step()
+            advanced = self._stepper.step(stop)
+        except Stopped:
+            return Round()
         except LorasmithError as error:  # one picture's course ended; the others stand where they stood
             staying = set(self._stepper.tickets)
             gone = tuple((ticket, error) for ticket in before if ticket not in staying)

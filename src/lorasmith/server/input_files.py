@@ -1,5 +1,4 @@
-"""Pictures that clients send and orders start from: files named by their hash, which stay as long as somebody needs
-them."""
+"""Pictures that clients send, to start from: files named by their hash, which stay as long as somebody needs them."""
 
 from __future__ import annotations
 
@@ -76,6 +75,8 @@ class RequestInputs:
     def __init__(self, files: InputFiles) -> None:
         self._files = files
         self.names: list[str] = []
+        self.known: dict[str, str] = {}
+        """The names of what was sent, by its text: a batch may send one picture for all."""
 
     def keep(self, data: bytes) -> str:
         """Keep a picture's file; gives its name. Raises StorageError."""

@@ -54,7 +54,9 @@ def open_bytes(data: bytes, where: str, most_pixels: int) -> Image:
 
 def keep_input(inputs: RequestInputs, text: str, where: str, most_pixels: int) -> str:
     """Keep a picture that a client sent; gives the hash that specs name it by."""
-    return keep_image(inputs, open_bytes(decode_base64(text, where), where, most_pixels))
+    if text not in inputs.known:
+        inputs.known[text] = keep_image(inputs, open_bytes(decode_base64(text, where), where, most_pixels))
+    return inputs.known[text]
 
 
 def keep_image(inputs: RequestInputs, image: Image) -> str:

@@ -105,8 +105,9 @@ class Engine(Protocol):
     def add(self, ticket: Hashable, spec: PictureSpec) -> int:
         """Take a spec in; gives its steps. Raises LorasmithError, and nothing is added."""
 
-    def step(self, previews: bool) -> Round:
-        """One step of everything in the making."""
+    def step(self, previews: bool, stop: Callable[[], bool]) -> Round:
+        """One step of everything in the making. `stop` is asked meanwhile; when it says yes the step is given up, all
+        stand where they stood, and nothing is told."""
 
     def remove(self, ticket: Hashable) -> None:
         """Give up a picture."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import UsageError
 from lorasmith.project import EMBEDDED
+from lorasmith.prompts.composition import MOST_SUBPROMPTS
 
 DEFAULT_PORT = 7860
 LEAST_TOKEN = 8
@@ -18,7 +19,7 @@ MIB = 2**20
 @dataclass(frozen=True)
 class Limits:
     """The most of everything in one request, and in the queue. Sizes are pixels or characters; `body_values` are the
-    tables, lists, texts and commas of a request's JSON."""
+    tables, lists, texts and commas of a request's JSON, `parts` those of a prompt that AND joins."""
 
     body_bytes: int = 64 * MIB
     body_values: int = 100_000
@@ -27,6 +28,7 @@ class Limits:
     pictures: int = 64
     cells: int = 256
     prompt: int = 20_000
+    parts: int = MOST_SUBPROMPTS
     adapters: int = 32
     queue: int = 512
     queue_per_client: int = 256

@@ -21,6 +21,9 @@ _LOG = logging.getLogger("lorasmith.server")
 PREVIEW_EVERY = 0.4
 """Seconds between previews, while somebody looks."""
 
+STEP_SECONDS = 1.0
+"""What a step may take without being given up for one of its pictures."""
+
 
 class EngineWorker:
     """A thread that takes pictures while there is room in its engine, and steps the engine.
@@ -69,10 +72,8 @@ class EngineWorker:
         while True:
             if not self._drawing:
                 source.wait()
-            if source.closing:
-                self._deadline = self._deadline or time.monotonic() + self._settings.grace
-                if not self._drawing or time.monotonic() > self._deadline:
-                    return
+            if self._is_over(source):
+                return
             try:
                 self._drop_cancelled()
                 self._fill(source)
@@ -153,7 +154,7 @@ class EngineWorker:
         if previews:
             self._last_preview = now
         together = engine.active
-        done = engine.step(previews)
+        done = engine.step(previews, lambda: self._gives_up(source, now))
         self._metrics.add("lorasmith_rounds_total")
         self._metrics.add("lorasmith_steps_total", together)
         self._metrics.add("lorasmith_drawing_seconds_total", time.monotonic() - now)
@@ -165,6 +166,20 @@ class EngineWorker:
         for ticket, picture in done.finished:
             self._drawing.remove(_item(ticket))
             source.finish(_item(ticket), picture)
+
+    def _gives_up(self, source: WorkSource, since: float) -> bool:
+        """Whether a step that began at `since` is in vain. Others need not draw theirs again for a picture that is
+        cancelled, unless the step is a long one."""
+        cancelled = [item.state != "running" for item in self._drawing]
+        is_long = time.monotonic() > since + STEP_SECONDS
+        return all(cancelled) or (any(cancelled) and is_long) or self._is_over(source)
+
+    def _is_over(self, source: WorkSource) -> bool:
+        """Whether the source has closed and nothing is in the making, or its grace is over."""
+        if not source.closing:
+            return False
+        self._deadline = self._deadline or time.monotonic() + self._settings.grace
+        return not self._drawing or time.monotonic() > self._deadline
 
     def _give_up(self, source: WorkSource, fault: Exception) -> None:
         """Everything in the making fails, and the base is loaded anew for the next picture."""

@@ -17,7 +17,7 @@ from typing import Any
 import tomlkit
 
 from lorasmith.dataset.folders import CAPTION_EXTENSION, class_words, printable, read_repeats
-from lorasmith.dataset.intake import fit
+from lorasmith.dataset.ingest import fit
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.sources.kohya import DATASET_FILE
 from lorasmith.errors import ProjectError, StorageError

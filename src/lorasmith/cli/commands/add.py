@@ -34,27 +34,27 @@ def command(
     """
     from shlex import quote
 
-    from lorasmith.cli.intake import show_left_out
+    from lorasmith.cli.left_out import show_left_out
     from lorasmith.cli.rendering import count_images, print_json, say, show
     from lorasmith.dataset.adding import add_images
     from lorasmith.project import open_project
 
     opened = open_project(project)
     sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
-    intake = show(add_images(opened, sources, into=into), json)
+    ingested = show(add_images(opened, sources, into=into), json)
     if json:
         print_json(
             {
                 "project": str(opened.root),
-                "images": intake.images,
-                "captions": intake.captions,
-                "added": [one.name for one in intake.provenance],
-                "left_out": [{"name": one.name, "message": one.message} for one in intake.left_out],
+                "images": ingested.images,
+                "captions": ingested.captions,
+                "added": [one.name for one in ingested.provenance],
+                "left_out": [{"name": one.name, "message": one.message} for one in ingested.left_out],
             }
         )
         return
-    captions = f"{intake.captions} caption{'' if intake.captions == 1 else 's'}"
-    say(f"{count_images(intake.images)}, {captions} came in.", style="green")
+    captions = f"{ingested.captions} caption{'' if ingested.captions == 1 else 's'}"
+    say(f"{count_images(ingested.images)}, {captions} came in.", style="green")
     say("The originals were not touched.")
-    show_left_out(intake.left_out)
+    show_left_out(ingested.left_out)
     say(f"\nNext:\n  lorasmith inspect {quote(str(project))}    what the images lack now")

@@ -30,13 +30,13 @@ def command(
     Example: lorasmith exam my-lora --pictures 200
     """
     from lorasmith.cli.rendering import print_json, show
-    from lorasmith.exam.hall import hold_exam
+    from lorasmith.exam.run import run_exam
     from lorasmith.exam.sources import find_project
 
     project, adapter = find_project(target)
     chosen = snapshots or ([adapter] if adapter else None)
     overrides: dict[str, Any] = {} if pictures is None else {"pictures": pictures}
-    verdict = show(hold_exam(project, chosen, overrides), json=as_json)
+    verdict = show(run_exam(project, chosen, overrides), json=as_json)
     if as_json:
         print_json(verdict.as_json())
     else:

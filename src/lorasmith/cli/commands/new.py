@@ -40,34 +40,34 @@ def command(
 
     Example: lorasmith new my-lora --subject character --trigger zbk --images ~/Pictures/zbk
     """
-    from lorasmith.cli.intake import show_left_out
+    from lorasmith.cli.left_out import show_left_out
     from lorasmith.cli.rendering import print_json, say, show
+    from lorasmith.dataset.create import IMAGES, create_project
     from lorasmith.dataset.folders import printable
-    from lorasmith.dataset.founding import IMAGES, found_project
 
     sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
-    founded = show(found_project(folder, subject=subject, name=name, trigger=trigger, sources=sources), json)
-    project, intake = founded.project, founded.intake
+    created = show(create_project(folder, subject=subject, name=name, trigger=trigger, sources=sources), json)
+    project, ingested = created.project, created.ingested
     if json:
         print_json(
             {
                 "project": printable(str(project.root)),
                 "file": printable(str(project.file)),
-                "images": intake.images,
-                "captions": intake.captions,
+                "images": ingested.images,
+                "captions": ingested.captions,
                 "trigger": project.lora.trigger,
-                "left_out": [{"name": one.name, "message": one.message} for one in intake.left_out],
+                "left_out": [{"name": one.name, "message": one.message} for one in ingested.left_out],
             }
         )
         return
     shown, there = printable(str(folder)), printable(str(project.root / IMAGES))
     say(f"Made {printable(str(project.file))}", style="green")
-    if intake.images:
-        say(f"{_number(intake.images, 'image')}, {_number(intake.captions, 'caption')} in {there}")
+    if ingested.images:
+        say(f"{_number(ingested.images, 'image')}, {_number(ingested.captions, 'caption')} in {there}")
         say("The originals were not touched.")
     else:
         say(f"Now put your images into {there}")
-    show_left_out(intake.left_out)
+    show_left_out(ingested.left_out)
     say(
         f"\nNext:\n"
         f"  lorasmith inspect {shown}    what the images lack\n"

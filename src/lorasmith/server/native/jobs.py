@@ -11,7 +11,8 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from lorasmith.server.dependencies import TheClient, TheService
+from lorasmith.server.board import last_event
+from lorasmith.server.dependencies import TheClient, TheInputs, TheService
 from lorasmith.server.job_json import row_json
 from lorasmith.server.jobs import Job, JobPolicy, new_job
 from lorasmith.server.keeper import GRID
@@ -34,13 +35,12 @@ _SSE = {"cache-control": "no-store", "x-accel-buffering": "no"}
     "/jobs", response_model=schemas.JobAnswer, status_code=202, responses=BUSY, tags=["jobs"], summary="Draw pictures"
 )
 async def post_job(
-    body: schemas.JobRequest, service: TheService, client: TheClient, response: Response
+    body: schemas.JobRequest, service: TheService, client: TheClient, inputs: TheInputs, response: Response
 ) -> dict[str, Any]:
     """Draw one picture, or `count` of them with seeds that count on. The answer comes at once; follow the job by its
     events, or ask for it again."""
-    with service.inputs.request() as inputs:
-        specs = await run_in_threadpool(checked_specs, service, inputs, [body], body.count)
-        return await submit(service, new_job(client, _policy(body.attached), specs), response)
+    specs = await run_in_threadpool(checked_specs, service, inputs, [body], body.count)
+    return await submit(service, new_job(client, _policy(body.attached), specs), response)
 
 
 @router.post(
@@ -52,21 +52,20 @@ async def post_job(
     summary="Draw many different pictures",
 )
 async def post_batch(
-    body: schemas.BatchRequest, service: TheService, client: TheClient, response: Response
+    body: schemas.BatchRequest, service: TheService, client: TheClient, inputs: TheInputs, response: Response
 ) -> dict[str, Any]:
     """Draw many pictures, each with its own prompt, seed and adapters. They are drawn together wherever base, size,
     steps and sampler agree; adapters may differ."""
     merged = [merge_requests(body.shared, each) for each in body.pictures]
-    with service.inputs.request() as inputs:
-        specs = await run_in_threadpool(checked_specs, service, inputs, merged)
-        return await submit(service, new_job(client, _policy(body.attached), specs, "batch"), response)
+    specs = await run_in_threadpool(checked_specs, service, inputs, merged)
+    return await submit(service, new_job(client, _policy(body.attached), specs, "batch"), response)
 
 
 @router.post(
     "/grids", response_model=schemas.JobAnswer, status_code=202, responses=BUSY, tags=["jobs"], summary="Draw a grid"
 )
 async def post_grid(
-    body: schemas.GridRequest, service: TheService, client: TheClient, response: Response
+    body: schemas.GridRequest, service: TheService, client: TheClient, inputs: TheInputs, response: Response
 ) -> dict[str, Any]:
     """Draw a grid: equal cells once, all of them together. The job's detail says what stands where (`places`: a
     picture's number, or why there is none) and, at the end, the `sheets`, which are pictures, too."""
@@ -75,9 +74,8 @@ async def post_grid(
         (spec,) = checked_specs(service, inputs, [body])
         return plan_grid(service, spec, body.x, body.y, body.z, body.adapter, body.control)
 
-    with service.inputs.request() as inputs:
-        planned = await run_in_threadpool(plan)
-        return await submit(service, new_job(client, POLICY, planned.specs, GRID, planned.detail), response)
+    planned = await run_in_threadpool(plan)
+    return await submit(service, new_job(client, POLICY, planned.specs, GRID, planned.detail), response)
 
 
 @router.get("/jobs", response_model=schemas.JobsAnswer, tags=["jobs"])
@@ -123,12 +121,13 @@ async def get_events(
     previews: Annotated[bool, Query(description="Send pictures in the making, too.")] = False,
 ) -> StreamingResponse:
     """Server-sent events of a job until it is finished: state, progress, preview, done, failed, cancelled, finished.
-    The data are JSON; `image` is the picture's number in the job."""
+    The data are JSON; `image` is the picture's number in the job. A server that is being stopped says `stopping` in
+    place of the end: the job goes on at its next start."""
     live = service.board.find(job)
     if live is None:
         document = await run_in_threadpool(service.job_json, job)
-        finished = {"event": "finished", "state": document["state"], "stopping": service.board.closing}
-        return StreamingResponse(iter([_event(finished)]), media_type="text/event-stream", headers=_SSE)
+        last = last_event(document["state"], service.board.closing)
+        return StreamingResponse(iter([_event(last)]), media_type="text/event-stream", headers=_SSE)
     reader = service.board.listen(live, previews)
     return StreamingResponse(_stream(service, live, reader), media_type="text/event-stream", headers=_SSE)
 

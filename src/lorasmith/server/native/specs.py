@@ -27,14 +27,26 @@ def merge_requests(shared: schemas.PictureRequest, own: schemas.PictureRequest) 
 def checked_specs(
     service: Service, inputs: RequestInputs, requests: Sequence[schemas.PictureRequest], count: int = 1
 ) -> list[PictureSpec]:
-    """Checked specs; pictures to start from are kept. Raises FieldError, PromptError, RefusedError."""
+    """Checked specs; pictures to start from are kept once all else is right. Raises FieldError, PromptError,
+    RefusedError."""
     service.admission.check_count(len(requests) * count, "count")
-    checked = [service.admission.check(spec_of(service, inputs, request)) for request in requests]
+    plain = [service.admission.check(spec_of(service, request)) for request in requests]
+    checked = [_named(service, inputs, spec, request) for spec, request in zip(plain, requests, strict=True)]
     return [replace(spec, seed=(spec.seed + index) % (GREATEST_SEED + 1)) for spec in checked for index in range(count)]
 
 
-def spec_of(service: Service, inputs: RequestInputs, request: schemas.PictureRequest) -> PictureSpec:
-    """The spec that a request means. Raises FieldError."""
+def _named(service: Service, inputs: RequestInputs, spec: PictureSpec, request: schemas.PictureRequest) -> PictureSpec:
+    """The spec with the picture that it starts from, kept. Raises FieldError, StorageError."""
+    given, pixels = request.init, service.limits.pixels
+    if given is None or not isinstance(spec.init, StoredInit):
+        return spec
+    image = keep_input(inputs, given.image, "init.image", pixels)
+    mask = given.mask and keep_input(inputs, given.mask, "init.mask", pixels)
+    return replace(spec, init=replace(spec.init, image=image, mask=mask))
+
+
+def spec_of(service: Service, request: schemas.PictureRequest) -> PictureSpec:
+    """The spec that a request means; the picture that it starts from has no name yet. Raises FieldError."""
     tags = [
         str(
             Network(
@@ -44,12 +56,6 @@ def spec_of(service: Service, inputs: RequestInputs, request: schemas.PictureReq
         for call in request.adapters
     ]
     base = service.default_base() if request.base is None else find_base(service.bases, request.base)
-    init = None
-    if request.init is not None:
-        pixels = service.limits.pixels
-        image = keep_input(inputs, request.init.image, "init.image", pixels)
-        mask = request.init.mask and keep_input(inputs, request.init.mask, "init.mask", pixels)
-        init = StoredInit(image=image, mask=mask, **spec_values(request.init, "init"))
     values = {
         **spec_values(request),
         "prompt": " ".join([request.prompt, *tags]).strip(),
@@ -60,5 +66,5 @@ def spec_of(service: Service, inputs: RequestInputs, request: schemas.PictureReq
         **values,
         variation=None if request.variation is None else Variation(**spec_values(request.variation, "variation")),
         hires=None if request.hires is None else Hires(**spec_values(request.hires, "hires")),
-        init=init,
+        init=None if request.init is None else StoredInit(image="", **spec_values(request.init, "init")),
     )

@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.server.dependencies import TheClient, TheService
+from lorasmith.server.dependencies import TheClient, TheInputs, TheService
 from lorasmith.server.jobs import JobPolicy, new_job
 from lorasmith.server.service import Service
 from lorasmith.server.states import FINAL
@@ -27,21 +27,23 @@ LEAVING = 499
 
 
 @router.post("/txt2img")
-async def txt2img(body: Txt2Img, request: Request, service: TheService, client: TheClient) -> dict[str, Any]:
+async def txt2img(
+    body: Txt2Img, request: Request, service: TheService, client: TheClient, inputs: TheInputs
+) -> dict[str, Any]:
     """Draw. The answer comes when all pictures are there; a client that goes away cancels them."""
-    with service.inputs.request() as inputs:
-        specs = await run_in_threadpool(specs_of, service, inputs, body)
-        return await _draw(body, specs, request, service, client)
+    specs = await run_in_threadpool(specs_of, service, inputs, body)
+    return await _draw(body, specs, request, service, client)
 
 
 @router.post("/img2img")
-async def img2img(body: Img2Img, request: Request, service: TheService, client: TheClient) -> dict[str, Any]:
+async def img2img(
+    body: Img2Img, request: Request, service: TheService, client: TheClient, inputs: TheInputs
+) -> dict[str, Any]:
     """Draw from pictures."""
     if not body.init_images:
         raise HTTPException(404, "Init image not found")
-    with service.inputs.request() as inputs:
-        specs = await run_in_threadpool(specs_of, service, inputs, body)
-        return await _draw(body, specs, request, service, client)
+    specs = await run_in_threadpool(specs_of, service, inputs, body)
+    return await _draw(body, specs, request, service, client)
 
 
 async def _draw(

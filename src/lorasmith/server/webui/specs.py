@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import HTTPException
@@ -26,7 +27,8 @@ _BEFORE_CURVE = re.compile(r"^(.*\S)\s+(Karras|Exponential|SGM Uniform)$", re.IG
 
 
 def specs_of(service: Service, inputs: RequestInputs, body: Txt2Img | Img2Img) -> list[PictureSpec]:
-    """One checked spec a picture. Raises FieldError, HTTPException, PromptError, RefusedError."""
+    """One checked spec a picture; pictures to start from are kept. Raises FieldError, HTTPException, PromptError,
+    RefusedError."""
     count = body.batch_size * body.n_iter
     service.admission.check_count(count, "batch_size")
     if body.script_name:
@@ -38,7 +40,7 @@ def specs_of(service: Service, inputs: RequestInputs, body: Txt2Img | Img2Img) -
     seed = random_seed() if body.seed < 0 else body.seed
     subseed = random_seed() if body.subseed < 0 else body.subseed
     varied = body.subseed_strength > 0
-    starts = _starts(service, inputs, body) if isinstance(body, Img2Img) else [None]
+    unnamed = _start_of(body) if isinstance(body, Img2Img) else None
     hires = _hires(body) if isinstance(body, Txt2Img) and body.enable_hr else None
     specs = [
         PictureSpec(
@@ -57,7 +59,7 @@ def specs_of(service: Service, inputs: RequestInputs, body: Txt2Img | Img2Img) -
             eta=_eta(sampler, body.eta),
             variation=Variation((subseed + index) % (GREATEST_SEED + 1), body.subseed_strength) if varied else None,
             hires=hires,
-            init=starts[index % len(starts)],
+            init=unnamed,
             base=base.name,
         )
         for index in range(count)
@@ -68,7 +70,10 @@ def specs_of(service: Service, inputs: RequestInputs, body: Txt2Img | Img2Img) -
     except FieldError as error:
         where = error.where and their_name(error.where, rows)
         raise FieldError(error.message, where=where, hint=error.hint) from None
-    return specs
+    if unnamed is None or not isinstance(body, Img2Img):
+        return specs
+    starts = _named(service, inputs, body, unnamed)
+    return [replace(spec, init=starts[index % len(starts)]) for index, spec in enumerate(specs)]
 
 
 def _settings(service: Service, body: Drawing) -> tuple[BaseEntry, int, Any]:
@@ -158,10 +163,16 @@ def _whole_side(value: int, where: str) -> int | None:
     return value // 8 * 8
 
 
-def _starts(service: Service, inputs: RequestInputs, body: Img2Img) -> list[StoredInit]:
+def _start_of(body: Img2Img) -> StoredInit:
+    """How a picture is drawn over another one, which has no name yet."""
+    resize: Any = RESIZES[body.resize_mode]
+    return StoredInit(image="", strength=body.denoising_strength, resize=resize)
+
+
+def _named(service: Service, inputs: RequestInputs, body: Img2Img, unnamed: StoredInit) -> list[StoredInit]:
+    """The pictures that the client sent, kept."""
     pixels = service.limits.pixels
-    if len(body.init_images) > service.limits.pictures:
-        raise FieldError(f"{len(body.init_images)} pictures.", where="init_images")
+    service.admission.check_count(len(body.init_images), "init_images")
     mask = None
     if body.mask:
         from PIL import ImageFilter, ImageOps
@@ -170,5 +181,4 @@ def _starts(service: Service, inputs: RequestInputs, body: Img2Img) -> list[Stor
         grey = ImageOps.invert(grey) if body.inpainting_mask_invert else grey
         mask = keep_image(inputs, grey.filter(ImageFilter.GaussianBlur(body.mask_blur)))
     images = [keep_input(inputs, text, "init_images", pixels) for text in body.init_images]
-    resize: Any = RESIZES[body.resize_mode]
-    return [StoredInit(image=image, mask=mask, strength=body.denoising_strength, resize=resize) for image in images]
+    return [replace(unnamed, image=image, mask=mask) for image in images]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tomlkit
 
-from lorasmith.dataset.intake import Intake, take_in, take_stock
+from lorasmith.dataset.ingest import Ingested, ingest, ingest_in_place
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.sources import open_source
 from lorasmith.errors import ProjectError, StorageError, UsageError
@@ -22,14 +22,14 @@ IMAGES = "images"
 
 
 @dataclass(frozen=True)
-class Founded:
+class Created:
     """A new project, and what came into its images folder."""
 
     project: Project
-    intake: Intake
+    ingested: Ingested
 
 
-def found_project(
+def create_project(
     folder: Path,
     *,
     subject: SubjectKind,
@@ -37,7 +37,7 @@ def found_project(
     trigger: str | None,
     sources: Sequence[Path],
     today: str | None = None,
-) -> Work[Founded]:
+) -> Work[Created]:
     """Make `folder` a project. `name` defaults to the folder's, `trigger` to the name in lower-case letters.
 
     The sources are checked before anything is made; their files are copied, never moved; lora.toml is written last.
@@ -55,18 +55,18 @@ def found_project(
         raise ProjectError("not a folder.", where=folder, hint="Choose another name for the project.")
     today = today or date.today().isoformat()
     offers = [open_source(source) for source in sources]
-    intake = Intake()
+    ingested = Ingested()
     if any(source.resolve() != images.resolve() for source in sources):
         _check_free(images)
-        intake = yield from take_in(offers, images, today)
+        ingested = yield from ingest(offers, images, today)
     else:
         _make(images)
         if offers:
-            intake = take_stock(offers, today)
-    if intake.provenance:
-        record_provenance(folder, intake.provenance)
+            ingested = ingest_in_place(offers, today)
+    if ingested.provenance:
+        record_provenance(folder, ingested.provenance)
     write_file(folder / FILE_NAME, describe_project(subject=subject, name=name, trigger=trigger))
-    return Founded(open_project(folder), intake)
+    return Created(open_project(folder), ingested)
 
 
 def describe_project(*, subject: SubjectKind, name: str, trigger: str) -> str:

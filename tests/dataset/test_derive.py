@@ -12,10 +12,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lorasmith.dataset.decisions import Decision, read_decisions, record, undo
-from lorasmith.dataset.lineage import read_lineage
-from lorasmith.dataset.making import (
+from lorasmith.dataset.derive import (
     PATTERNS,
-    Made,
+    Derived,
     adopt,
     alter_images,
     check_box,
@@ -25,6 +24,7 @@ from lorasmith.dataset.making import (
     read_drawings,
     replace_clones,
 )
+from lorasmith.dataset.lineage import read_lineage
 from lorasmith.dataset.reading import Item
 from lorasmith.errors import ImageError, UsageError
 from lorasmith.events import finish
@@ -88,7 +88,7 @@ def test_altered_copies_with_captions_and_lineage(project: Project) -> None:
 def test_the_same_again_is_found_and_another_seed_is_new(project: Project) -> None:
     source = item(project, "5_main/0.png")
 
-    def copies(seed: int) -> Sequence[Made]:
+    def copies(seed: int) -> Sequence[Derived]:
         return finish(alter_images(project, [source], ("crop", "flip"), count=2, seed=seed))
 
     first = copies(0)

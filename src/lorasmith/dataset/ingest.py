@@ -28,7 +28,7 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
 
 
 @dataclass(frozen=True)
-class Intake:
+class Ingested:
     """What came in: images and captions by number, where each image is from, and what was left out and why; `places`
     are those of the images, in their order."""
 
@@ -39,7 +39,7 @@ class Intake:
     places: tuple[PurePosixPath, ...] = ()
 
 
-def take_in(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
+def ingest(offers: Sequence[Offer], folder: Path, today: str) -> Work[Ingested]:
     """Make `folder` with all that the sources offer in it, or nothing: it is gathered beside it first.
 
     `N_name` folders keep their names at the top, so that their repeats hold; of several other sources each keeps its
@@ -50,9 +50,9 @@ def take_in(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        intake = yield from _gather(offers, partial, today)
-        if not intake.images:
-            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in intake.left_out[:5])
+        ingested = yield from _gather(offers, partial, today)
+        if not ingested.images:
+            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in ingested.left_out[:5])
             raise DatasetError(
                 f"no image came in from {len(offers)} sources.{listed}", remedy=Sentence("Check ", Give("images"), ".")
             )
@@ -67,10 +67,10 @@ def take_in(offers: Sequence[Offer], folder: Path, today: str) -> Work[Intake]:
         ) from fault
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return intake
+    return ingested
 
 
-def take_more(offers: Sequence[Offer], folder: Path, known: Collection[str], today: str) -> Work[Intake]:
+def ingest_more(offers: Sequence[Offer], folder: Path, known: Collection[str], today: str) -> Work[Ingested]:
     """Put all that the sources offer beside what lies in `folder` already; nothing there is touched.
 
     As `take_in`, but pictures whose sha256 is `known` are left out with their captions, and named. Everything is
@@ -80,10 +80,10 @@ def take_more(offers: Sequence[Offer], folder: Path, known: Collection[str], tod
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        intake = yield from _gather(offers, partial, today, _taken_places(folder))
-        intake = _leave_known(intake, partial, known)
-        if not intake.images:
-            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in intake.left_out[:5])
+        ingested = yield from _gather(offers, partial, today, _taken_places(folder))
+        ingested = _leave_known(ingested, partial, known)
+        if not ingested.images:
+            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in ingested.left_out[:5])
             raise DatasetError(
                 f"no new image came in from {len(offers)} sources.{listed}",
                 remedy=Sentence("Check ", Give("images"), "."),
@@ -98,7 +98,7 @@ def take_more(offers: Sequence[Offer], folder: Path, known: Collection[str], tod
         ) from fault
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return intake
+    return ingested
 
 
 def _taken_places(folder: Path) -> _Places:
@@ -109,13 +109,13 @@ def _taken_places(folder: Path) -> _Places:
     return places
 
 
-def _leave_known(intake: Intake, partial: Path, known: Collection[str]) -> Intake:
+def _leave_known(ingested: Ingested, partial: Path, known: Collection[str]) -> Ingested:
     """Without the pictures that are there already, once each, and their captions."""
     seen = set(known)
     new: list[Provenance] = []
-    left_out = list(intake.left_out)
-    captions = intake.captions
-    for one, place in zip(intake.provenance, intake.places, strict=True):
+    left_out = list(ingested.left_out)
+    captions = ingested.captions
+    for one, place in zip(ingested.provenance, ingested.places, strict=True):
         if one.sha256 not in seen:
             seen.add(one.sha256)
             new.append(one)
@@ -127,10 +127,10 @@ def _leave_known(intake: Intake, partial: Path, known: Collection[str]) -> Intak
             if caption.is_file():
                 caption.unlink()
                 captions -= 1
-    return Intake(len(new), captions, tuple(new), tuple(left_out))
+    return Ingested(len(new), captions, tuple(new), tuple(left_out))
 
 
-def take_stock(offers: Sequence[Offer], today: str) -> Intake:
+def ingest_in_place(offers: Sequence[Offer], today: str) -> Ingested:
     """What lies there already: nothing is copied."""
     captions = 0
     known: list[Provenance] = []
@@ -149,10 +149,10 @@ def take_stock(offers: Sequence[Offer], today: str) -> Intake:
                 left_out.append(_unreadable(piece, fault))
             else:
                 known.append(_provenance(digest.hexdigest(), piece.place, piece.origin, today))
-    return Intake(len(known), captions, tuple(known), tuple(left_out))
+    return Ingested(len(known), captions, tuple(known), tuple(left_out))
 
 
-def _gather(offers: Sequence[Offer], folder: Path, today: str, places: _Places | None = None) -> Work[Intake]:
+def _gather(offers: Sequence[Offer], folder: Path, today: str, places: _Places | None = None) -> Work[Ingested]:
     """Copy everything into `folder`, to `places` that are free."""
     places = places or _Places()
     came: list[PurePosixPath] = []
@@ -179,7 +179,7 @@ def _gather(offers: Sequence[Offer], folder: Path, today: str, places: _Places |
                     came.append(target)
             done += 1
             yield Progress("copying", done, max(total, done), eta(started, done, total))
-    return Intake(len(known), captions, tuple(known), tuple(left_out), tuple(came))
+    return Ingested(len(known), captions, tuple(known), tuple(left_out), tuple(came))
 
 
 class _Unreadable(Exception):

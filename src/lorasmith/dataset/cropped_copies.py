@@ -25,7 +25,7 @@ from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import open_part
 from lorasmith.images.fingerprints import WHOLE, Box
 from lorasmith.images.keypoints import Keypoints, find_keypoints, place_within, unpack
-from lorasmith.images.looks import Look, looks_same_inside, take_look
+from lorasmith.images.similarity import Thumbnail, looks_same_inside, take_thumbnail
 
 _KEYPOINTS, _RESULT = "keypoints-1", "cuttings-1"  # up when the measure changes
 _TABLES, _KEY_BITS = 4, 20
@@ -41,17 +41,17 @@ _Pairs = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Sight:
-    """A picture as it is searched for cuttings: its content's key, `keypoints` when asked for, and the looks of the
-    whole or of the part in a box (shares of width and height)."""
+    """A picture as it is searched for cropped copies: its content's key, `keypoints` when asked for, and the thumbnails
+    of the whole or of the part in a box (shares of width and height)."""
 
     name: str
     sha256: str
     keypoints: Callable[[], Keypoints]
-    look: Callable[[Box], Look]
+    thumbnail: Callable[[Box], Thumbnail]
 
 
 @dataclass(frozen=True)
-class Cutting:
+class CroppedCopy:
     """The picture `part` shows what lies in `box` of the picture `whole`; names."""
 
     part: str
@@ -59,7 +59,9 @@ class Cutting:
     box: Box
 
 
-def group_cuttings(index: Index, items: Sequence[Item], distinct: Distinct = frozenset()) -> Work[tuple[Group, ...]]:
+def group_cropped_copies(
+    index: Index, items: Sequence[Item], distinct: Distinct = frozenset()
+) -> Work[tuple[Group, ...]]:
     """Groups of kind "cropped": a picture and what was cut out of it. Without changes nothing is searched again.
     Raises DatasetError without OpenCV."""
     told = [[item.name, item.facts.sha256, item.crop] for item in items]
@@ -67,10 +69,10 @@ def group_cuttings(index: Index, items: Sequence[Item], distinct: Distinct = fro
     key = hashlib.sha256(json.dumps([told, apart]).encode("utf-8", "surrogateescape")).hexdigest()
     known = index.recall(_RESULT, key)
     if known is None:
-        cuttings = yield from find_cuttings([_sight(index, item) for item in items], distinct)
+        copies = yield from find_cropped_copies([_sight(index, item) for item in items], distinct)
         parts: dict[str, list[str]] = {}
-        for cutting in cuttings:
-            parts.setdefault(cutting.whole, []).append(cutting.part)
+        for copy in copies:
+            parts.setdefault(copy.whole, []).append(copy.part)
         known = sorted([whole, *cut] for whole, cut in parts.items())
         index.keep(_RESULT, key, known)
     return tuple(Group("cropped", tuple(names), "it shows more") for names in known)
@@ -84,11 +86,11 @@ def _sight(index: Index, item: Item) -> Sight:
         item.name,
         item.facts.sha256,
         give_keypoints,
-        lambda box: take_look(open_part(item.path, item.crop), box, Image.Resampling.BOX),
+        lambda box: take_thumbnail(open_part(item.path, item.crop), box, Image.Resampling.BOX),
     )
 
 
-def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> Work[tuple[Cutting, ...]]:
+def find_cropped_copies(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> Work[tuple[CroppedCopy, ...]]:
     """The pictures that are parts of others, each of the one that it has most in common with. Pairs in `distinct` are
     none. A hundred thousand would take hours: it grows with the pictures and the candidates of each."""
     keys: list[_Keys] = []
@@ -97,13 +99,13 @@ def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> 
         keys.append(make_keys(sight.keypoints().bits))
         if done % 100 == 0:
             yield _progress(done, total, started)
-    found: dict[int, Cutting] = {}
+    found: dict[int, CroppedCopy] = {}
     pairs = find_candidates(keys)
     for done, (one, other) in enumerate(pairs, start=1):
         if frozenset((sights[one].sha256, sights[other].sha256)) not in distinct:
             for part, whole in ((one, other), (other, one)):
                 if part not in found and (box := _is_cut_out(sights[part], sights[whole])):
-                    found[part] = Cutting(sights[part].name, sights[whole].name, box)
+                    found[part] = CroppedCopy(sights[part].name, sights[whole].name, box)
                     break
         if done % 100 == 0:
             yield _progress(len(sights) + done * len(sights) // len(pairs), total, started)
@@ -111,7 +113,7 @@ def find_cuttings(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> 
 
 
 def _progress(done: int, total: int, started: float) -> Progress:
-    return Progress("looking for cuttings", done, total, eta(started, done, total))
+    return Progress("looking for cropped copies", done, total, eta(started, done, total))
 
 
 def make_keys(bits_NB: npt.NDArray[np.uint8]) -> _Keys:
@@ -160,6 +162,6 @@ def _meet(keys: Sequence[npt.NDArray[np.uint32]]) -> Iterator[_Pairs]:
 def _is_cut_out(part: Sight, whole: Sight) -> Box | None:
     """Where the part lies, when the pixels agree too."""
     box = place_within(part.keypoints(), whole.keypoints())
-    if box is None or not looks_same_inside(part.look(WHOLE), whole.look(box)):
+    if box is None or not looks_same_inside(part.thumbnail(WHOLE), whole.thumbnail(box)):
         return None
     return box

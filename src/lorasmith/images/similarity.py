@@ -1,6 +1,6 @@
-"""The second look: whether two pictures whose hashes agree are one picture.
+"""The second comparison: whether two pictures whose hashes agree are one picture.
 
-Shapes: look_HWC uint8, 64 x 64 x RGB, whatever the picture's aspect ratio; light_HW float32, its greys.
+Shapes: thumbnail_HWC uint8, 64 x 64 x RGB, whatever the picture's aspect ratio; light_HW float32, its greys.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from lorasmith.images.fingerprints import WHOLE, Box, content_box
 from lorasmith.images.opening import open_rgb, open_small
 from lorasmith.images.tones import LUMA, differ_in_tone, likely_tones
 
-Look = npt.NDArray[np.uint8]
+Thumbnail = npt.NDArray[np.uint8]
 _Light = npt.NDArray[Any]
 
-LOOK_SIDE, FINE_SIDE = 64, 256
-"""Of a look, and of the finer one on which a change of tone is acted out: what is cut off at white is cut off before it
-is made smaller."""
+THUMBNAIL_SIDE, FINE_SIDE = 64, 256
+"""Of a thumbnail, and of the finer one on which a change of tone is acted out: what is cut off at white is cut off
+before it is made smaller."""
 _MOST, _EDGE = 14.0, 0.2
 """Greys that a pixel may differ by, and the part of the contrast around it that is allowed on top: copies of drawings
 (JPEG at quality 40, halved, sizes that are no whole part) stay under 12, a mouth that changes starts at 14."""
@@ -33,20 +33,20 @@ _FILTER = Image.Resampling.HAMMING
 """
 _FRAME = 2
 """Pixels at the edge that a blurred copy is not measured by: a blur carries the outermost line of the picture into
-them, and what that line was cannot be told from a look."""
+them, and what that line was cannot be told from a thumbnail."""
 _EQUALLY_SHARP, _MOST_BLUR, _HALVINGS, _MARGIN = 0.9, 3.0, 6, 9
 _LEAST_GAIN = 0.4
 _GREY = 4.0
 _FURTHEST, _STEPS = 1.0, 3
-"""Pixels of a look that the edges of two inner looks may lie apart."""
+"""Pixels of a thumbnail that the edges of two inner thumbnails may lie apart."""
 _COARSE = 8
 """The side of a large spot."""
 COARSE_MOST, TONED_MOST = 24.0, 50.0
 COARSE_MOST_INSIDE = COARSE_MOST + _FURTHEST * 255 / _COARSE
-"""What two large spots may differ by, as they are and when their tone was changed; of inner looks, whose edges may have
-moved from black to white."""
+"""What two large spots may differ by, as they are and when their tone was changed; of inner thumbnails, whose edges may
+have moved from black to white."""
 _FITTED, _ROUGHLY, _MOST_AWAY = 2, 0.9, 30.0
-"""Tones are fitted on looks of half the side; so large a part of the pixels has to come so near at once."""
+"""Tones are fitted on thumbnails of half the side; so large a part of the pixels has to come so near at once."""
 _MARK, _BAND, _UNTOUCHED = 0.06, 0.2, 0.6
 """A mark (a signature, an address) is a small part of the picture at its top or bottom, where all else stayed as it
 was: the part that it covers at most, how high the bands are, and how much of what is allowed the rest may differ by."""
@@ -55,33 +55,33 @@ _FLAT_COLOUR, _FLAT_SHARE, _KEPT = 10.0, 0.9, 6.0
 recompression makes at most."""
 
 
-def look(path: Path) -> Look:
+def open_thumbnail(path: Path) -> Thumbnail:
     """The picture at 64 x 64 pixels. Raises ImageError."""
-    return take_look(open_small(path, 2 * LOOK_SIDE))
+    return take_thumbnail(open_small(path, 2 * THUMBNAIL_SIDE))
 
 
-def look_inside(path: Path, borders: int | None = None) -> Look:
+def open_inner_thumbnail(path: Path, borders: int | None = None) -> Thumbnail:
     """What lies within the picture's uniform borders (or the outermost `borders` of them), at 64 x 64 pixels.
     Raises ImageError.
 
-    The whole picture is decoded: two looks can only agree when their edges lie within a quarter of a look's pixel.
+    The whole picture is decoded: two thumbnails can only agree when their edges lie within a quarter of one's pixel.
     """
-    return take_inner_look(open_rgb(path), borders)
+    return take_inner_thumbnail(open_rgb(path), borders)
 
 
-def take_inner_look(image: Image.Image, borders: int | None = None) -> Look:
+def take_inner_thumbnail(image: Image.Image, borders: int | None = None) -> Thumbnail:
     """Like `look_inside`, of an open RGB picture."""
-    return take_look(image, content_box(np.asarray(image.convert("L")), borders))
+    return take_thumbnail(image, content_box(np.asarray(image.convert("L")), borders))
 
 
-def take_look(image: Image.Image, box: Box = WHOLE, resample: Image.Resampling = _FILTER) -> Look:
-    """The look of an open RGB picture, or of a part of it."""
+def take_thumbnail(image: Image.Image, box: Box = WHOLE, resample: Image.Resampling = _FILTER) -> Thumbnail:
+    """The thumbnail of an open RGB picture, or of a part of it."""
     left, top, right, bottom = box
     pixels = left * image.width, top * image.height, right * image.width, bottom * image.height
-    return np.asarray(image.resize((LOOK_SIDE, LOOK_SIDE), resample, pixels))
+    return np.asarray(image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), resample, pixels))
 
 
-def coarse_light(one: Look) -> _Light:
+def coarse_light(one: Thumbnail) -> _Light:
     """The greys of large spots, 8 x 8 of them, float32: what `differ_coarsely` compares."""
     return _coarse(one.astype(np.float32))
 
@@ -102,7 +102,7 @@ def differ_coarsely(ones_N88: _Light, others_N88: _Light) -> _Light:
     return differing
 
 
-def looks_same(one: Look, other: Look) -> bool:
+def looks_same(one: Thumbnail, other: Thumbnail) -> bool:
     """Whether two pictures differ no more than recompression, resizing, loss of colour, a colour laid over all of it,
     another brightness or blurring make them differ.
 
@@ -110,10 +110,10 @@ def looks_same(one: Look, other: Look) -> bool:
     whose light was changed all over is fitted first (one gain, an offset per channel); the sharper of the two is
     blurred as much as the other is, and then has to agree better.
     """
-    return _look_same(one, other, 0)
+    return _same(one, other, 0)
 
 
-def _look_same(one: Look, other: Look, frame: int) -> bool:
+def _same(one: Thumbnail, other: Thumbnail, frame: int) -> bool:
     """`looks_same` but for the outer `frame` pixels."""
     x, y = one.astype(np.float32), other.astype(np.float32)
     if _differ_coarsely(x, y) >= COARSE_MOST:
@@ -126,12 +126,14 @@ def _look_same(one: Look, other: Look, frame: int) -> bool:
     return blurred is not None and _agree_toned(*blurred, _MOST_BLURRED, _EDGE_BLURRED, _FRAME)
 
 
-def looks_toned(one: Look, other: Look, fine_one: Callable[[], Look], fine_other: Callable[[], Look]) -> bool:
+def looks_toned(
+    one: Thumbnail, other: Thumbnail, fine_one: Callable[[], Thumbnail], fine_other: Callable[[], Thumbnail]
+) -> bool:
     """Whether the one is the other in another brightness, contrast, saturation or tint, with what these cut off.
 
-    The tones that may have been used are fitted, acted out on the `fine` look of the one, and the result has to agree
-    with the other spot by spot, as copies do that are not changed in tone. A picture in two flat colours is fitted by
-    any two others: only the simplest tones count there, and they have to change both.
+    The tones that may have been used are fitted, acted out on the `fine` thumbnail of the one, and the result has to
+    agree with the other spot by spot, as copies do that are not changed in tone. A picture in two flat colours is
+    fitted by any two others: only the simplest tones count there, and they have to change both.
     """
     x, y = one.astype(np.float32), other.astype(np.float32)
     if float(differ_in_tone(*(_means(each, _COARSE).reshape(1, -1, 3) for each in (x, y)))[0]) >= TONED_MOST:
@@ -154,7 +156,7 @@ def looks_toned(one: Look, other: Look, fine_one: Callable[[], Look], fine_other
     return False
 
 
-def looks_marked(one: Look, other: Look) -> bool:
+def looks_marked(one: Thumbnail, other: Thumbnail) -> bool:
     """Whether the one is the other with a mark (a signature, a site's address) along its top or bottom: a small part
     that differs, where all else is as it was."""
     x, y = one.astype(np.float32), other.astype(np.float32)
@@ -164,15 +166,15 @@ def looks_marked(one: Look, other: Look) -> bool:
     if not len(rows):
         return False
     top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-    in_band = bottom <= _BAND * LOOK_SIDE or top >= (1 - _BAND) * LOOK_SIDE
-    if not in_band or (bottom - top) * (right - left) > _MARK * LOOK_SIDE**2:
+    in_band = bottom <= _BAND * THUMBNAIL_SIDE or top >= (1 - _BAND) * THUMBNAIL_SIDE
+    if not in_band or (bottom - top) * (right - left) > _MARK * THUMBNAIL_SIDE**2:
         return False
     y[top:bottom, left:right] = x[top:bottom, left:right]
     return _agree(x, y, _MOST, _EDGE)
 
 
 def measure_disagreement(x_HW3: _Light, y_HW3: _Light) -> float:
-    """The largest difference of two looks, float32, as a part of what copies may differ by: below 1 they agree."""
+    """The largest difference of two thumbnails, float32, as a part of what copies may differ by: below 1 they agree."""
     difference = x_HW3 - y_HW3
     light = difference @ LUMA
     allowed = _MOST + _EDGE * np.minimum(_contrast(x_HW3 @ LUMA), _contrast(y_HW3 @ LUMA))
@@ -180,37 +182,37 @@ def measure_disagreement(x_HW3: _Light, y_HW3: _Light) -> float:
     return max(float((np.abs(light) / allowed).max()), float(colour.max()))
 
 
-def take_fine_look(image: Image.Image) -> Look:
+def take_fine_thumbnail(image: Image.Image) -> Thumbnail:
     """An open RGB picture at 256 x 256 pixels, whatever its aspect ratio."""
     return np.asarray(image.resize((FINE_SIDE, FINE_SIDE), _FILTER))
 
 
-def mirror_look(one: Look) -> Look:
-    """The look of the mirror image."""
+def mirror_thumbnail(one: Thumbnail) -> Thumbnail:
+    """The thumbnail of the mirror image."""
     return np.ascontiguousarray(one[:, ::-1])
 
 
-def coarse_colours(one: Look) -> _Light:
+def coarse_colours(one: Thumbnail) -> _Light:
     """The colours of large spots, 8 x 8 x 3 float32: what `differ_in_tone` compares."""
     return _means(one.astype(np.float32), _COARSE)
 
 
-def looks_same_inside(one: Look, other: Look) -> bool:
-    """`looks_same` of two inner looks, also when recompression has moved the edges of one a little, so that they
+def looks_same_inside(one: Thumbnail, other: Thumbnail) -> bool:
+    """`looks_same` of two inner thumbnails, also when recompression has moved the edges of one a little, so that they
     show a line of the border."""
     x, y = one.astype(np.float32), other.astype(np.float32)
     if _differ_coarsely(x, y) >= COARSE_MOST_INSIDE:
         return False
-    if _look_same(one, other, _FRAME):
+    if _same(one, other, _FRAME):
         return True
     moved = _align(x, y)
-    return moved is not None and _look_same(one, moved, _FRAME)
+    return moved is not None and _same(one, moved, _FRAME)
 
 
-def _align(fixed: _Light, moving: _Light) -> Look | None:
+def _align(fixed: _Light, moving: _Light) -> Thumbnail | None:
     """`moving`, shifted and stretched to lie upon `fixed` (Gauss and Newton's steps); None when it lies too far off."""
     wanted, light = fixed @ LUMA, moving @ LUMA
-    place = (np.arange(LOOK_SIDE) - (LOOK_SIDE - 1) / 2) / (LOOK_SIDE / 2)
+    place = (np.arange(THUMBNAIL_SIDE) - (THUMBNAIL_SIDE - 1) / 2) / (THUMBNAIL_SIDE / 2)
     offsets: _Light = np.zeros(4)  # down, across, taller, wider, in pixels at the edge
     for _ in range(_STEPS):
         now: _Light = (
@@ -229,8 +231,8 @@ def _align(fixed: _Light, moving: _Light) -> Look | None:
 
 def _resampled(offsets: _Light) -> _Light:
     """The matrix that reads a line `offsets` pixels away from each of its places, between two pixels linearly."""
-    place = (np.arange(LOOK_SIDE) + offsets).clip(0, LOOK_SIDE - 1)
-    matrix: _Light = np.maximum(0.0, 1 - np.abs(place[:, None] - np.arange(LOOK_SIDE)))
+    place = (np.arange(THUMBNAIL_SIDE) + offsets).clip(0, THUMBNAIL_SIDE - 1)
+    matrix: _Light = np.maximum(0.0, 1 - np.abs(place[:, None] - np.arange(THUMBNAIL_SIDE)))
     return matrix
 
 
@@ -293,8 +295,8 @@ def _halved(image: _Light) -> _Light:
 
 
 def _reduced(fine: _Light) -> _Light:
-    """A fine picture at a look's size, as Pillow's filter does it."""
-    toned = Image.fromarray(np.rint(fine).astype(np.uint8)).resize((LOOK_SIDE, LOOK_SIDE), _FILTER)
+    """A fine picture at a thumbnail's size, as Pillow's filter does it."""
+    toned = Image.fromarray(np.rint(fine).astype(np.uint8)).resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), _FILTER)
     return np.asarray(toned).astype(np.float32)
 
 
@@ -320,7 +322,7 @@ def _match_blur(x: _Light, y: _Light) -> tuple[_Light, _Light] | None:
 
 
 def _blur_like(sharp: _Light, soft: _Light) -> _Light:
-    """`sharp`, blurred until it is as soft as `soft` down and across; a look has stretched the one or the other."""
+    """`sharp`, blurred until it is as soft as `soft` down and across; as thumbnails both are stretched."""
     light, wanted = sharp @ LUMA, _sharpness(soft @ LUMA)
     sigmas = [0.0, 0.0]
     for _ in range(2):
@@ -348,8 +350,8 @@ def _blur(light_HW: _Light, sigmas: Sequence[float]) -> _Light:
 
 
 def _blur_matrix(sigma: float) -> _Light:
-    place = np.arange(LOOK_SIDE, dtype=np.float32)
-    beyond = np.arange(-_MARGIN, LOOK_SIDE + _MARGIN, dtype=np.float32)
+    place = np.arange(THUMBNAIL_SIDE, dtype=np.float32)
+    beyond = np.arange(-_MARGIN, THUMBNAIL_SIDE + _MARGIN, dtype=np.float32)
     weights = np.exp(-((place[:, None] - beyond) ** 2) / (2 * max(sigma, 0.01) ** 2))
     weights /= weights.sum(axis=1, keepdims=True)
     matrix: _Light = weights[:, _MARGIN:-_MARGIN].copy()

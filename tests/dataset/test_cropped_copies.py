@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lorasmith.dataset.cuttings import Cutting, Sight, find_candidates, find_cuttings, make_keys
+from lorasmith.dataset.cropped_copies import CroppedCopy, Sight, find_candidates, find_cropped_copies, make_keys
 from lorasmith.dataset.decisions import Decision, record
 from lorasmith.dataset.inspection import inspect
 from lorasmith.events import finish
 from lorasmith.images.keypoints import take_keypoints
-from lorasmith.images.looks import take_look
 from lorasmith.images.opening import look_at
+from lorasmith.images.similarity import take_thumbnail
 from lorasmith.project import Project
 from tests.dataset.projects import make_project, read
 from tests.images.test_keypoints import detailed, part
@@ -24,20 +24,20 @@ BOX = (0.3, 0.1, 0.9, 0.7)
 
 
 def sight(name: str, image: Image.Image) -> Sight:
-    return Sight(name, name, lambda: take_keypoints(image), lambda box: take_look(image, box))
+    return Sight(name, name, lambda: take_keypoints(image), lambda box: take_thumbnail(image, box))
 
 
 def test_parts_are_found_among_others() -> None:
     images = {str(seed): detailed(seed) for seed in range(6)}
     images["cut"] = part(images["2"], BOX).resize((300, 225))
     images["other cut"] = part(images["4"], (0.0, 0.4, 0.6, 1.0))
-    found = finish(find_cuttings([sight(name, image) for name, image in images.items()]))
+    found = finish(find_cropped_copies([sight(name, image) for name, image in images.items()]))
     assert [(cutting.part, cutting.whole) for cutting in found] == [("cut", "2"), ("other cut", "4")]
     assert found[0].box == pytest.approx(BOX, abs=0.02)
     distinct = frozenset({frozenset({"cut", "2"})})
-    assert [cutting.part for cutting in finish(find_cuttings([sight(*one) for one in images.items()], distinct))] == [
-        "other cut"
-    ]
+    assert [
+        cutting.part for cutting in finish(find_cropped_copies([sight(*one) for one in images.items()], distinct))
+    ] == ["other cut"]
 
 
 def test_where_the_pixels_differ_it_is_no_cutting() -> None:
@@ -45,9 +45,9 @@ def test_where_the_pixels_differ_it_is_no_cutting() -> None:
     image = detailed(3)
     other = part(image, BOX)
     other.paste("white", (120, 80, 260, 200))
-    assert finish(find_cuttings([sight("whole", image), sight("part", other)])) == ()
-    (cutting,) = finish(find_cuttings([sight("whole", image), sight("part", part(image, BOX))]))
-    assert replace(cutting, box=BOX) == Cutting("part", "whole", BOX)
+    assert finish(find_cropped_copies([sight("whole", image), sight("part", other)])) == ()
+    (cutting,) = finish(find_cropped_copies([sight("whole", image), sight("part", part(image, BOX))]))
+    assert replace(cutting, box=BOX) == CroppedCopy("part", "whole", BOX)
     assert cutting.box == pytest.approx(BOX, abs=0.02)
 
 
@@ -64,7 +64,7 @@ def test_candidates_share_keys_that_few_have() -> None:
 
 @pytest.fixture
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make_project(tmp_path_factory.mktemp("cuttings"))
+    made = make_project(tmp_path_factory.mktemp("copies"))
     images = made.root / "images"
     for seed in range(3):
         detailed(seed).save(images / f"{seed}.png")
@@ -78,7 +78,7 @@ def groups(project: Project) -> list[tuple[str, ...]]:
 
 def test_inspection_names_them_and_remembers(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert groups(project) == [("1.png", "cut.png")]
-    monkeypatch.setattr("lorasmith.dataset.cuttings.find_cuttings", None)
+    monkeypatch.setattr("lorasmith.dataset.cropped_copies.find_cropped_copies", None)
     assert groups(project) == [("1.png", "cut.png")]
 
 
@@ -92,7 +92,7 @@ def test_a_pair_that_is_called_distinct_and_a_missing_extra(project: Project, mo
 
 
 def test_a_decided_crop_is_what_is_compared(project: Project) -> None:
-    """Whatever the file shows: the part that is trained is compared, for likeness and for cuttings."""
+    """Whatever the file shows: the part that is trained is compared, for likeness and for cropped copies."""
     images = project.root / "images"
     (images / "cut.png").unlink()
     assert groups(project) == []

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from lorasmith.images.looks import look, look_inside, looks_same, looks_same_inside, take_inner_look, take_look
+from lorasmith.images.similarity import (
+    looks_same,
+    looks_same_inside,
+    open_inner_thumbnail,
+    open_thumbnail,
+    take_inner_thumbnail,
+    take_thumbnail,
+)
 from tests.images.drawings import draw
 
 SEEDS = range(6)
@@ -75,9 +82,9 @@ def test_copies_pass(make: Callable[[int], Image.Image], name: str) -> None:
     missed = []
     for seed in SEEDS:
         image = make(seed)
-        copy = take_look(ALTERATIONS[name](image))
-        missed += [seed] if not looks_same(take_look(image), copy) else []
-        assert looks_same(copy, take_look(image)) == (seed not in missed), "whichever comes first"
+        copy = take_thumbnail(ALTERATIONS[name](image))
+        missed += [seed] if not looks_same(take_thumbnail(image), copy) else []
+        assert looks_same(copy, take_thumbnail(image)) == (seed not in missed), "whichever comes first"
     assert not missed
 
 
@@ -90,22 +97,22 @@ def test_another_expression_or_hair_is_another_picture(name: str, change: dict[s
         pytest.skip("without its colour another hair may be the same grey")
     for seed in SEEDS:
         other = face(seed, **change)  # type: ignore[arg-type]
-        assert not looks_same(take_look(face(seed)), take_look(other)), seed
-        assert not looks_same(take_look(face(seed)), take_look(ALTERATIONS[name](other))), seed
+        assert not looks_same(take_thumbnail(face(seed)), take_thumbnail(other)), seed
+        assert not looks_same(take_thumbnail(face(seed)), take_thumbnail(ALTERATIONS[name](other))), seed
 
 
 def test_different_drawings_and_faces() -> None:
-    looks = [take_look(draw(seed)) for seed in SEEDS] + [take_look(face(seed)) for seed in SEEDS]
-    pairs = [(one, other) for place, one in enumerate(looks) for other in looks[:place]]
+    thumbnails = [take_thumbnail(draw(seed)) for seed in SEEDS] + [take_thumbnail(face(seed)) for seed in SEEDS]
+    pairs = [(one, other) for place, one in enumerate(thumbnails) for other in thumbnails[:place]]
     assert len(pairs) == 66
     assert not any(looks_same(one, other) for one, other in pairs)
 
 
 def test_blank_sheets_are_told_by_their_colour() -> None:
-    white, grey = (take_look(Image.new("RGB", (64, 64), colour)) for colour in ("white", (128, 128, 128)))
+    white, grey = (take_thumbnail(Image.new("RGB", (64, 64), colour)) for colour in ("white", (128, 128, 128)))
     assert looks_same(white, white)
     assert not looks_same(white, grey)
-    assert not looks_same(white, take_look(draw(1)))
+    assert not looks_same(white, take_thumbnail(draw(1)))
 
 
 def test_a_change_as_small_as_an_eye_is_seen() -> None:
@@ -115,7 +122,7 @@ def test_a_change_as_small_as_an_eye_is_seen() -> None:
         middle = image.getpixel((128, 128))
         assert isinstance(middle, tuple)
         changed.paste("black" if sum(middle) > 380 else "white", (112, 112, 144, 144))
-        assert not looks_same(take_look(image), take_look(changed)), seed
+        assert not looks_same(take_thumbnail(image), take_thumbnail(changed)), seed
 
 
 def bordered_faces(file: Path, quality: int = 75) -> int:
@@ -126,7 +133,7 @@ def bordered_faces(file: Path, quality: int = 75) -> int:
         sheet = Image.new("RGB", (500, 400), "black")
         sheet.paste(image, (75, 40))
         sheet.save(file, quality=quality)
-        found += looks_same_inside(look_inside(file), take_inner_look(image))
+        found += looks_same_inside(open_inner_thumbnail(file), take_inner_thumbnail(image))
     return found
 
 
@@ -141,11 +148,11 @@ def test_the_look_inside_a_jpeg_border(tmp_path: Path) -> None:
 def test_another_expression_is_another_picture_inside_borders() -> None:
     for seed in SEEDS:
         other = face(seed, mouth="open").resize((500, 520))
-        assert not looks_same_inside(take_inner_look(face(seed)), take_inner_look(other)), seed
+        assert not looks_same_inside(take_inner_thumbnail(face(seed)), take_inner_thumbnail(other)), seed
 
 
 def test_the_look_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     draw(2, (300, 200)).save(file)
-    assert look(file).shape == (64, 64, 3)
-    assert looks_same(look(file), take_look(draw(2, (300, 200))))
+    assert open_thumbnail(file).shape == (64, 64, 3)
+    assert looks_same(open_thumbnail(file), take_thumbnail(draw(2, (300, 200))))

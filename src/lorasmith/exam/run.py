@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lorasmith.bases.base import Base
 
 
-def hold_exam(
+def run_exam(
     project: Project,
     snapshots: Sequence[Path] | None = None,
     overrides: Mapping[str, Any] | None = None,

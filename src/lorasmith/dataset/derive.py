@@ -57,7 +57,7 @@ PATTERNS: dict[SubjectKind, Pattern] = {
 
 
 @dataclass(frozen=True)
-class Made:
+class Derived:
     """A made picture: its file, its content's sha256, the operation, and the names of what it was made from.
     `existed` when the very same was there before."""
 
@@ -95,7 +95,7 @@ class Sketch:
 
 def alter_images(
     project: Project, items: Sequence[Item], operations: Sequence[Operation], *, count: int = 1, seed: int = 0
-) -> Work[tuple[Made, ...]]:
+) -> Work[tuple[Derived, ...]]:
     """`count` altered copies of each image, by each of `operations` in turn. Mirroring and greyscale are done once at
     most. Raises ImageError, StorageError."""
     total = len(items) * count
@@ -104,7 +104,7 @@ def alter_images(
 
 def replace_clones(
     project: Project, dataset: Dataset, operations: Sequence[Operation], *, seed: int = 0
-) -> Work[tuple[Made, ...]]:
+) -> Work[tuple[Derived, ...]]:
     """Altered copies in place of identical ones (D7): of each set of them the first stays, for each other an altered
     copy is made and the copy rejected. Raises ImageError, StorageError."""
     copies: dict[str, list[Item]] = {}
@@ -120,7 +120,7 @@ def replace_clones(
     return (yield from _make(project, _varied(extra, operations, seed), len(extra), rejections))
 
 
-def combine(project: Project, items: Sequence[Item], layout: Layout) -> Work[tuple[Made, ...]]:
+def combine(project: Project, items: Sequence[Item], layout: Layout) -> Work[tuple[Derived, ...]]:
     """One collage of the images, in their order (D8). Raises UsageError for a number that does not fit."""
     least, most = LIMITS[layout]
     if not least <= len(items) <= most:
@@ -139,7 +139,7 @@ def cut_up(
     mirrored: bool = True,
     count: int = CUTS,
     seed: int = 0,
-) -> Work[tuple[Made, ...]]:
+) -> Work[tuple[Derived, ...]]:
     """A dataset from one image (D14): its parts, and changed copies of parts and whole until there are `count`,
     greyscale among them.
 
@@ -162,7 +162,7 @@ def cut_up(
 
 def adopt(
     project: Project, drawings: Mapping[Path, Drawing | None], *, round_number: int = ROUND_TWO
-) -> Work[tuple[Made, ...]]:
+) -> Work[tuple[Derived, ...]]:
     """Take pictures that were drawn and kept into the dataset (D15), as copies without metadata. How they were drawn
     (`read_drawings`) goes into their lineage, and the prompt becomes the caption. Raises ImageError, StorageError."""
     if round_number < ROUND_TWO:
@@ -300,11 +300,11 @@ def _adopted(drawings: Mapping[Path, Drawing | None], round_number: int) -> Iter
 
 def _make(
     project: Project, sketches: Iterator[Sketch], total: int, decisions: Sequence[Decision] = ()
-) -> Work[tuple[Made, ...]]:
+) -> Work[tuple[Derived, ...]]:
     """Write the sketches out, then record them together with `decisions` as one step."""
     known = dict(read_lineage(project))
     withdrawn = read_decisions(project).withdrawn
-    made: list[Made] = []
+    made: list[Derived] = []
     entries: list[Decision] = []
     try:
         for done, sketch in enumerate(sketches, start=1):
@@ -324,7 +324,7 @@ def _make(
     return tuple(made)
 
 
-def _save(project: Project, sketch: Sketch, data: bytes, sha: str, known: dict[str, Lineage]) -> Made:
+def _save(project: Project, sketch: Sketch, data: bytes, sha: str, known: dict[str, Lineage]) -> Derived:
     """Lineage first, picture last: a picture that is there always has its lineage."""
     path, existed = _free_path(project, sketch.stem, data)
     if not existed:
@@ -334,10 +334,10 @@ def _save(project: Project, sketch: Sketch, data: bytes, sha: str, known: dict[s
         if sketch.caption is not None:
             write_file(path.with_suffix(".txt"), sketch.caption + "\n")
         write_file(path, data)
-    return Made(path, sha, sketch.lineage.operation, sketch.sources, existed)
+    return Derived(path, sha, sketch.lineage.operation, sketch.sources, existed)
 
 
-def _entries(picture: Made, sketch: Sketch) -> Iterator[Decision]:
+def _entries(picture: Derived, sketch: Sketch) -> Iterator[Decision]:
     """What is decided with the making: that it is in, and its label."""
     name = f"{MADE}/{picture.name}"
     yield Decision(picture.sha256, "made", name=name, reason=_told(picture))
@@ -377,7 +377,7 @@ def _crop_fact(item: Item) -> dict[str, Any]:
     return {} if item.crop is None else {"crop": list(item.crop)}
 
 
-def _told(picture: Made) -> str:
+def _told(picture: Derived) -> str:
     return f"{picture.operation} of {', '.join(picture.sources)}"
 
 
