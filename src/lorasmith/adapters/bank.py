@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +33,9 @@ from lorasmith.adapters.merged import (
 )
 from lorasmith.bases.base import Base
 from lorasmith.bases.compressed import Overlay, weight_place
+from lorasmith.bases.targets import Part
 from lorasmith.errors import AdapterError
 
-Part = Literal["unet", "te"]
 PARTS: tuple[Part, ...] = ("unet", "te")
 
 
@@ -243,7 +243,7 @@ class AdapterBank(nn.Module):
             if acting is None or (dropout is not None and dropout.skips(slot.name)):
                 return original(x)
             if dropout is not None:
-                acting = replace(acting, dropout=dropout, layer=slot.name)
+                acting = replace(acting, dropout=dropout.of(slot.part), layer=slot.name)
             if acting.rows is not None and count != x.shape[0]:
                 raise self._wrong_rows(slot, x)
             return slot.layer_adapters[0].run(original, x, acting)

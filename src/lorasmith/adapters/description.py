@@ -12,6 +12,7 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.family import family_of_adapter
 from lorasmith.adapters.files import load_adapter, read_tensors
 from lorasmith.adapters.header import HashReport, check_hashes
+from lorasmith.bases.families import is_text_layer
 
 TOP_TAGS = 12
 
@@ -35,6 +36,7 @@ class Description:
     def as_json(self) -> dict[str, Any]:
         """JSON-ready; `hashes.ok` is null when the header records none."""
         adapter = self.adapter
+        text = sum(is_text_layer(name) for name in adapter.layers)
         return {
             "path": str(self.path),
             "name": adapter.metadata.get("ss_output_name", adapter.name),
@@ -46,8 +48,8 @@ class Description:
             "rank": adapter.rank,
             "alpha": adapter.alpha,
             "layers": {
-                "unet": sum(name.startswith("lora_unet_") for name in adapter.layers),
-                "text_encoder": sum(name.startswith("lora_te") for name in adapter.layers),
+                "unet": len(adapter.layers) - text,
+                "text_encoder": text,
             },
             "keys": self.keys,
             "dtype": self.dtype,

@@ -8,14 +8,11 @@ from lorasmith.bases.families.family import Family
 
 
 def family_of_adapter(adapter: Adapter) -> Family | None:
-    """By the width of the text that its cross-attention reads, by names, by the metadata: in order of trust; None when
-    nothing tells."""
-    widths = {family.text_width: family for family in asked_families() if family.text_width is not None}
-    for name, factors in adapter.layers.items():
-        if name.endswith("attn2_to_k"):
-            width = factors.extent[1] if len(factors.extent) > 1 else None
-            if width in widths:
-                return widths[width]
+    """By the shapes of its layers, by their names, by the metadata: in order of trust; None when nothing tells."""
+    extents = {name: factors.extent for name, factors in adapter.layers.items()}
+    for family in asked_families():
+        if family.fits_extents(extents):
+            return family
     for family in asked_families():
         if family.own_names and any(name.startswith(family.own_names) for name in adapter.layers):
             return family

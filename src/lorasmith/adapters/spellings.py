@@ -39,17 +39,14 @@ _ENDINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\.dora_scale$"), r"|dora_scale"),
     (re.compile(r"\.alpha$"), r"|alpha"),
 )
-_TEXT_ATTENTION = re.compile(r"\.self_attn\.to_([qkv]|out\.0)$")
+# Of CLIP, in old files of diffusers.
+_TEXT_ATTENTION = re.compile(r"(encoder\.layers\.\d+\.self_attn)\.to_([qkv]|out\.0)$")
 
 
 def known_owners() -> dict[str, str]:
-    """How the keys of diffusers and PEFT begin, and how kohya's names for the same layers do, over all families. What
-    several families say is as the first one has it: a base knows its layers by the others' prefixes, too."""
-    owners: dict[str, str] = {}
-    for family in FAMILIES.values():
-        for dotted, prefix in family.dotted_names.items():
-            owners.setdefault(dotted, prefix)
-    return owners
+    """How the keys of diffusers and PEFT begin, and how names that are made of them do, over all families; a base knows
+    its layers by these names, too."""
+    return {dotted: prefix for family in FAMILIES.values() for dotted, prefix in family.dotted_names.items()}
 
 
 def to_kohya_keys(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], where: object) -> dict[str, Tensor]:
@@ -181,7 +178,7 @@ def _split(key: str, owners: Collection[str]) -> tuple[str, str, str] | None:
         if found:
             path, suffix = rewritten.split("|")
             if owner.startswith("text_"):
-                path = _TEXT_ATTENTION.sub(lambda match: f".self_attn.{match[1].removesuffix('.0')}_proj", path)
+                path = _TEXT_ATTENTION.sub(lambda match: f"{match[1]}.{match[2].removesuffix('.0')}_proj", path)
             return owner, path, suffix
     return None
 

@@ -58,12 +58,11 @@ class Base:
         if name not in self._modules:
             target = self.layers[name]
             texts = zip(self.family.text, self.text_encoders, strict=False)
-            owners = {self.family.denoiser_part: self.denoiser} | {part.owner: encoder.root for part, encoder in texts}
-            path = target.path.removeprefix("text_model.") if target.part == "te" else target.path
+            owners = {self.family.denoiser_part: self.denoiser} | {part.owner: encoder.model for part, encoder in texts}
             try:
-                self._modules[name] = owners[target.owner].get_submodule(path)
+                self._modules[name] = self.family.find_module(owners[target.owner], target)
             except AttributeError:
-                raise BaseError(f"its {target.owner} has no layer {path}.", where=self.folder) from None
+                raise BaseError(f"its {target.owner} has no layer {target.path}.", where=self.folder) from None
         return self._modules[name]
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
@@ -80,6 +79,10 @@ class Base:
         return next(self.denoiser.parameters()).dtype  # type: ignore[no-any-return]
 
     @property
+    def _vae_dtype(self) -> torch.dtype:
+        return next(self.vae.parameters()).dtype  # type: ignore[no-any-return]
+
+    @property
     def device(self) -> torch.device:
         return next(self.denoiser.parameters()).device  # type: ignore[no-any-return]
 
@@ -91,13 +94,13 @@ class Base:
 
     @torch.no_grad()
     def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
-        """Pixels in [-1, 1] to scaled latents (B, C, H/8, W/8) in the denoiser's dtype; the distribution's mode."""
-        return self.family.encode_images(self, pixels_BCHW.to(self.device, self.vae.dtype)).to(self.dtype)
+        """Pixels in [-1, 1] to scaled latents (B, C, ..., H, W) in the denoiser's dtype; the distribution's mode."""
+        return self.family.encode_images(self, pixels_BCHW.to(self.device, self._vae_dtype)).to(self.dtype)
 
     @torch.no_grad()
     def decode_latents(self, z_BCHW: Tensor) -> Tensor:
-        """Scaled latents to pixels (B, 3, 8H, 8W) in [-1, 1], clamped."""
-        return self.family.decode_latents(self, z_BCHW.to(self.device, self.vae.dtype)).clamp(-1, 1)
+        """Scaled latents to pixels (B, 3, height, width) in [-1, 1], clamped."""
+        return self.family.decode_latents(self, z_BCHW.to(self.device, self._vae_dtype)).clamp(-1, 1)
 
     @cached_property
     def prompt_encoder(self) -> PromptEncoder:

@@ -31,7 +31,14 @@ class TargetLayer:
     @property
     def diffusers_name(self) -> str:
         """The name that a careless `replace(".", "_")` of the diffusers path gives: met in SDXL files."""
-        return f"lora_unet_{underscored(self.path)}" if self.part == "unet" else self.name
+        return f"{'lora_unet' if self.part == 'unet' else text_prefix(self.owner)}_{underscored(self.path)}"
+
+
+def text_prefix(owner: str) -> str:
+    """How such names of a text encoder's layers begin, in every family: "lora_te", "lora_te2" of "text_encoder_2"."""
+    if owner.startswith("text_encoder"):
+        return f"lora_te{owner.removeprefix('text_encoder').removeprefix('_')}"
+    return f"lora_{owner}"
 
 
 def underscored(path: str) -> str:

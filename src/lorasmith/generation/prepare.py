@@ -159,7 +159,7 @@ class Preparer:
             (member, call.network.te * member.share)
             for call in calls
             for member, adapter in call.members
-            if call.network.te and _has_text_layers(adapter)
+            if call.network.te and self._has_text_layers(adapter)
         )
         acting = tuple(sorted(te.items(), key=lambda item: item[0].order))
 
@@ -188,6 +188,9 @@ class Preparer:
             (Member(network.name, network.dyn, number, network.blocks, share), part)
             for share, part in kept[key].items()
         )
+
+    def _has_text_layers(self, fitted: Adapter) -> bool:
+        return any(self.base.layers[name].part == "te" for name in fitted.layers)
 
     def adapter_set(self, tasks: Iterable[PictureTask]) -> AdapterSet:
         """A bank with all the tasks' adapters. Raises AdapterError where one does not fit the base."""
@@ -266,10 +269,6 @@ def _strengths(stage: Stage) -> Mapping[Member, tuple[float, ...]]:
         for step in range(1, stage.total + 1)
     ]
     return {member: tuple(row[member] for row in by_step) for member in by_step[0]}
-
-
-def _has_text_layers(adapter: Adapter) -> bool:
-    return any(not name.startswith("lora_unet") for name in adapter.layers)
 
 
 def _plain_texts(parts: Sequence[SubPrompt], spec: SettledSpec) -> list[str]:

@@ -149,4 +149,5 @@ def _held_by_first(runs: RunSet, processes: ProcessGroup) -> Iterator[None]:
 def _check_clip_skip(recipe: Recipe, base: Base) -> None:
     layers = base.prompt_encoder.most_clip_skip
     if recipe.clip_skip > layers:
-        raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} has {layers} layers.")
+        told = f"has {layers} layers" if layers > 1 else "is read at its end"
+        raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} {told}.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.targets import TargetLayer
+from lorasmith.bases.targets import TargetLayer, text_prefix
 
 if TYPE_CHECKING:
     import torch
@@ -134,11 +134,12 @@ class Family(ABC):
     others of its shapes start from the presets of an unknown base. `denoiser_part` and the owners of `text` are the
     folders of its parts.
 
-    Of adapter files: `text_width` is that of the text which its public models' cross-attention reads, `own_names` how
-    names in kohya's spelling begin that no other family has, `version_words` how kohya's base version begins (without
-    ``_v``).
+    Of adapter files: `own_names` is how names in kohya's spelling begin that no other family has, `version_words` how
+    kohya's base version begins (without ``_v``). `clip_words`: its words are cut as CLIP's vocabulary tells.
     `block_layouts` are the blocks that a list of so many block weights is for. `kept_wide` are parts of a model that
     stay as they are where its other weights are kept compressed: all else passes through them, and they are small.
+    Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be drawn so that they go on round
+    their edges.
     """
 
     name: str
@@ -152,11 +153,13 @@ class Family(ABC):
     objective: Objective = "noise"
     denoiser_part: str = "unet"
     reads_clip_skip: bool = True
-    text_width: int | None = None
     own_names: tuple[str, ...] = ()
     version_words: tuple[str, ...] = ()
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
+    pixel_step: int = 8
+    tiles: bool = False
+    clip_words: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -169,8 +172,8 @@ class Family(ABC):
 
     @property
     def dotted_names(self) -> Mapping[str, str]:
-        """How the keys of diffusers' and PEFT's adapter files begin, and how kohya's names for the same layers do."""
-        texts = {f"{part.owner}.": f"{part.prefix}_" for part in self.text}
+        """How the keys of diffusers' and PEFT's adapter files begin, and how `TargetLayer.diffusers_name` does."""
+        texts = {f"{part.owner}.": f"{text_prefix(part.owner)}_" for part in self.text}
         return {f"{self.denoiser_part}.": "lora_unet_"} | texts
 
     def preset_for(self, kind: SubjectKind) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -197,6 +200,11 @@ class Family(ABC):
         """The parts of a base that the family claims. Raises BaseError when it is a variant that is not supported, or
         incomplete."""
 
+    def known_sides(self, structure: Structure) -> tuple[int, int]:  # noqa: ARG002
+        """What configurations tell before it is loaded: the side in pixels of the pictures that a base was made for,
+        and what sides of pictures are multiples of."""
+        return self.resolution, self.pixel_step
+
     # Names of layers.
 
     @abstractmethod
@@ -216,9 +224,19 @@ class Family(ABC):
         """Other spellings of the layers' names that are met in adapter files, to their own."""
         return {target.diffusers_name: target.name for target in layers.values()}
 
+    def fits_extents(self, extents: Mapping[str, tuple[int | None, ...]]) -> bool:  # noqa: ARG002
+        """Whether an adapter whose layers were made for weights of these shapes can only be of this family."""
+        return False
+
     @abstractmethod
     def public_layers(self) -> dict[str, TargetLayer]:
         """The layers of the family's public models, by kohya name."""
+
+    @property
+    def block_kinds(self) -> tuple[str, ...]:
+        """What its denoisers' blocks are called, without their numbers: "IN", "M", "OUT"."""
+        blocks = (target.block for target in self.public_layers().values() if target.part == "unet")
+        return tuple(dict.fromkeys(block.rstrip("0123456789") for block in blocks if block != "BASE"))
 
     # Live models.
 
@@ -238,8 +256,16 @@ class Family(ABC):
         return parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
 
     @abstractmethod
+    def tokenizer(self, path: Path) -> Any:
+        """The first tokenizer of a base that lies there, for counting a prompt's words. Raises BaseError."""
+
+    @abstractmethod
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
-        """How the text encoders read texts."""
+        """How the text encoders read texts; their models are asked for nothing before one is encoded."""
+
+    def find_module(self, model: nn.Module, target: TargetLayer) -> nn.Module:
+        """The live layer in its part of the base. Raises AttributeError."""
+        return model.get_submodule(target.path)
 
     @abstractmethod
     def denoise(

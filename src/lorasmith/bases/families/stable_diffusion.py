@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.bases.clip import clip_tokenizer
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config
 from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.original import UNET, Source, text_sources, unet_sources
@@ -22,10 +24,12 @@ from lorasmith.bases.families.single_file import (
 )
 from lorasmith.bases.families.unet_layers import norm_targets, text_targets, unet_targets
 from lorasmith.bases.targets import TargetLayer
+from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     import torch
     from torch import Tensor, nn
@@ -42,6 +46,7 @@ PLAIN_BLOCKS: Mapping[str, Any] = {
 }
 """SD 1's blocks, which diffusers takes for a UNet whose configuration does not name its own."""
 ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "text_projection"})
+_READS_TEXT = re.compile(r"lora_unet_(down|mid|up|input|middle|output)_block.*attn2_to_k$")
 # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
 _STAGE_DEPTHS = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
 
@@ -60,12 +65,14 @@ LAYOUTS: Mapping[int, tuple[str, ...]] = {
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StableDiffusion(Family):
     """A family with a UNet. `public` is the UNet's configuration in its public models, `public_depths` the layers of
-    their text encoders; `stability_names` says whether kohya's files name the UNet's layers by Stability's paths.
+    their text encoders, `text_width` that of the text which the UNet reads; `stability_names`: kohya's files name the
+    UNet's layers by Stability's paths.
 
     Of single files: `stored` says where text encoders lie, `heads` how many each attention has (None: by width),
     `latent_scale` and `vae_upcasts` are the VAE's.
     """
 
+    text_width: int
     public: Mapping[str, Any]
     public_depths: tuple[int, ...]
     stability_names: bool = False
@@ -75,6 +82,8 @@ class StableDiffusion(Family):
     vae_upcasts: bool = False
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: LAYOUTS)
     kept_wide: frozenset[str] = ENDS
+    tiles: bool = True
+    clip_words: bool = True
 
     # Recognition.
 
@@ -144,6 +153,11 @@ class StableDiffusion(Family):
         """What else a file's UNet is told, as its configuration spells it."""
         return {}
 
+    def known_sides(self, structure: Structure) -> tuple[int, int]:
+        side, blocks = structure.denoiser.get("sample_size"), structure.vae.get("block_out_channels")
+        factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list | tuple) else self.pixel_step
+        return side * factor if isinstance(side, int) else self.resolution, factor
+
     # Names of layers.
 
     def targets(self, denoiser: Mapping[str, Any], depths: Sequence[int]) -> dict[str, TargetLayer]:
@@ -166,6 +180,11 @@ class StableDiffusion(Family):
                 names |= dict.fromkeys((f"{head}_{tail}", f"{plain}_text_model_{tail}", f"{plain}_{tail}"), target.name)
         return names
 
+    def fits_extents(self, extents: Mapping[str, tuple[int | None, ...]]) -> bool:
+        """By the width of the text that a UNet's cross-attention reads."""
+        reading = (extent for name, extent in extents.items() if _READS_TEXT.match(name))
+        return any(len(extent) > 1 and extent[1] == self.text_width for extent in reading)
+
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets(self.public, self.public_depths))
 
@@ -179,6 +198,20 @@ class StableDiffusion(Family):
         from lorasmith.bases.folders import read_folder
 
         return read_folder(structure, dtype, weights)
+
+    def tokenizer(self, path: Path) -> Any:
+        if path.is_file():
+            return clip_tokenizer()
+        from transformers import CLIPTokenizer
+
+        return load_tokenizer(path, self.text[0].tokenizer, CLIPTokenizer)
+
+    def find_module(self, model: nn.Module, target: TargetLayer) -> nn.Module:
+        """transformers 5 leaves ``text_model.`` out of one class of text encoders only."""
+        if target.part == "unet":
+            return super().find_module(model, target)
+        root: nn.Module = getattr(model, "text_model", model)
+        return root.get_submodule(target.path.removeprefix("text_model."))
 
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
         from lorasmith.bases.text.clip import ClipPromptEncoder, encode_one

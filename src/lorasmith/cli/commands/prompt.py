@@ -16,6 +16,7 @@ from lorasmith.errors import LorasmithError, PromptError, UsageError
 
 if TYPE_CHECKING:
     from lorasmith.adapters.cache import AdapterCache
+    from lorasmith.bases.text.counting import TokenCount
 
 
 app = typer.Typer(
@@ -52,14 +53,14 @@ def explain(
 
     refuse(text, "prompt")
     prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _triggers(adapters))
-    chunks = None
+    counted = None
     if prompt is not None:
         from lorasmith.bases.text.counting import count_tokens
 
-        chunks = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat)
+        counted = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat)
     document: dict[str, Any] = {
         "prompt": None if prompt is None else prompt.as_json(),
-        "chunks": chunks,
+        "chunks": None if counted is None else list(counted.chunks),
         "advice": [advice.as_json() for advice in advices],
     }
     if as_json:
@@ -67,7 +68,7 @@ def explain(
     else:
         if document["prompt"] is not None:
             _show(document["prompt"])
-        _show_chunks(document["chunks"], base)
+        _show_chunks(counted, base)
         for advice in advices:
             rule = f" [{advice.rule}]" if advice.rule else ""
             say(f"{advice.level:<11}{advice.message}{rule}", style=None if advice.level == "note" else "yellow")
@@ -220,11 +221,12 @@ def _trigger(shelf: AdapterCache, name: str) -> str:
         return ""
 
 
-def _show_chunks(chunks: list[int] | None, base: str) -> None:
-    if chunks is None:
+def _show_chunks(counted: TokenCount | None, base: str) -> None:
+    if counted is None:
         say(f"tokens     not counted: the words of {base} are not at hand")
-    else:
-        say(f"tokens     {sum(chunks)} in {len(chunks)} chunk{'s' if len(chunks) > 1 else ''} of 75: {chunks}")
+        return
+    chunks = list(counted.chunks)
+    say(f"tokens     {sum(chunks)} in {len(chunks)} chunk{'s' if len(chunks) > 1 else ''} of {counted.room}: {chunks}")
 
 
 def _show(document: dict[str, Any]) -> None:
