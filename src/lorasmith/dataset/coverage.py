@@ -17,7 +17,7 @@ from lorasmith.dataset.reading import Item
 from lorasmith.project import SubjectKind
 from lorasmith.remedies import Action, Do, Sentence
 
-TOLD = 0.5
+WORDED = 0.5
 """Coverage is judged where at least this share of the images has words; else nobody can tell."""
 
 
@@ -268,9 +268,9 @@ class Part:
     said: Mapping[str, frozenset[str]] = field(repr=False)
 
     @property
-    def told(self) -> bool:
+    def is_worded(self) -> bool:
         """Whether enough of its images have words."""
-        return bool(self.items) and sum(map(bool, self.said.values())) >= TOLD * len(self.items)
+        return bool(self.items) and sum(map(bool, self.said.values())) >= WORDED * len(self.items)
 
     def with_word(self, words: Iterable[str]) -> tuple[str, ...]:
         """The images of which one of the words is said; a word "* hair" is any that ends so."""
@@ -295,7 +295,7 @@ def divide(evidence: Evidence) -> tuple[Part, ...]:
 
 def cover(subject: SubjectKind, part: Part) -> tuple[Cover, ...]:
     """What a part shows of the plan of its kind; nothing where too few images have words."""
-    if not part.told:
+    if not part.is_worded:
         return ()
     return tuple(covered for axis in PLANS[subject] for covered in _cover_axis(axis, part))
 

@@ -64,9 +64,9 @@ def group_cropped_copies(
 ) -> Work[tuple[Group, ...]]:
     """Groups of kind "cropped": a picture and what was cut out of it. Without changes nothing is searched again.
     Raises DatasetError without OpenCV."""
-    told = [[item.name, item.facts.sha256, item.crop] for item in items]
+    facts = [[item.name, item.facts.sha256, item.crop] for item in items]
     apart = sorted(sorted(pair) for pair in distinct)
-    key = hashlib.sha256(json.dumps([told, apart]).encode("utf-8", "surrogateescape")).hexdigest()
+    key = hashlib.sha256(json.dumps([facts, apart]).encode("utf-8", "surrogateescape")).hexdigest()
     known = index.recall(_RESULT, key)
     if known is None:
         copies = yield from find_cropped_copies([_sight(index, item) for item in items], distinct)

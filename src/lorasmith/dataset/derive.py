@@ -340,7 +340,7 @@ def _save(project: Project, sketch: Sketch, data: bytes, sha: str, known: dict[s
 def _entries(picture: Derived, sketch: Sketch) -> Iterator[Decision]:
     """What is decided with the making: that it is in, and its label."""
     name = f"{MADE}/{picture.name}"
-    yield Decision(picture.sha256, "made", name=name, reason=_told(picture))
+    yield Decision(picture.sha256, "made", name=name, reason=_reason(picture))
     if sketch.label:
         yield Decision(picture.sha256, "label", sketch.label, name=name)
 
@@ -377,7 +377,7 @@ def _crop_fact(item: Item) -> dict[str, Any]:
     return {} if item.crop is None else {"crop": list(item.crop)}
 
 
-def _told(picture: Derived) -> str:
+def _reason(picture: Derived) -> str:
     return f"{picture.operation} of {', '.join(picture.sources)}"
 
 

@@ -41,8 +41,8 @@ def _run_faults(recipe: RecipeFields) -> Iterator[str]:
     step = recipe.family.pixel_step
     for key, sides in (("resolution", recipe.resolution), ("bucket.step", (rules.step,))):
         if any(side % step for side in sides):
-            told = "x".join(map(str, sides))
-            yield f"{key} = {told}: sides of pictures are multiples of {step} on {recipe.family.title}."
+            size = "x".join(map(str, sides))
+            yield f"{key} = {size}: sides of pictures are multiples of {step} on {recipe.family.title}."
     if recipe.conv.alpha is not None and not recipe.conv.rank:
         yield "conv.alpha without conv.rank does nothing."
 

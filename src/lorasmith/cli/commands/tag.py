@@ -140,9 +140,9 @@ def _say_gathered(found: Gathered) -> None:
 
 
 def _print(drawn: RenderableType) -> None:
-    from rich.console import Console
+    from lorasmith.cli.rendering import draw
 
-    Console(highlight=False).print(drawn)
+    draw(drawn)
 
 
 def _say_next(project: Path, done: dict[str, Any]) -> None:

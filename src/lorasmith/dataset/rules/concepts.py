@@ -27,7 +27,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     yield from report_missing(evidence, "D11")
     for part in divide(evidence):
-        if part.told:
+        if part.is_worded:
             yield from report_few_viewpoints(evidence, part, "D11")
             if evidence.subject is SubjectKind.CONCEPT:
                 yield from _one_kind(part)

@@ -22,7 +22,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     yield from report_missing(evidence, "D8")
     for part in divide(evidence):
-        if part.told:
+        if part.is_worded:
             yield from _dominance(evidence, part)
             yield from _fixed(part)
 

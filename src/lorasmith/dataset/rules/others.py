@@ -114,13 +114,13 @@ def _disagreements(
     for feature in _MAKING_UP.get(evidence.subject, tuple(_FEATURES)):
         belongs = _FEATURES[feature]
         telling = frozenset(filter(belongs, vocabulary))
-        named = {name: told for name, words in said.items() if (told := words & telling)}
+        named = {name: features for name, words in said.items() if (features := words & telling)}
         agreed = _agreement(named, len(said))
         if agreed is None:
             continue
-        for name, told in named.items():
-            if told.isdisjoint(agreed):
-                found.setdefault(name, {})[feature] = min(told)
+        for name, features in named.items():
+            if features.isdisjoint(agreed):
+                found.setdefault(name, {})[feature] = min(features)
     return found
 
 

@@ -21,7 +21,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     yield from report_missing(evidence, "D9")
     for part in divide(evidence):
-        if part.told:
+        if part.is_worded:
             yield from report_few_viewpoints(evidence, part, "D9")
             yield from _persons(part)
             yield from _two_places(part)

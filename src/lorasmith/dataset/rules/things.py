@@ -24,7 +24,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     yield from report_missing(evidence, "D10")
     for part in divide(evidence):
-        if part.told:
+        if part.is_worded:
             yield from report_few_viewpoints(evidence, part, "D10")
             yield from _one_background(part)
 

@@ -30,7 +30,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 
 def _hidden_faces(part: Part) -> Iterator[Finding]:
     hidden = tuple(name for name, said in part.said.items() if said & _FACELESS and not said & _FACE_AFTER_ALL)
-    if part.told and len(hidden) >= _MOST * len(part.items):
+    if part.is_worded and len(hidden) >= _MOST * len(part.items):
         message = f"{prefix(part)}{len(hidden)} of {len(part.items)} images do not show the face."
         advice = "Add images with clear facial features; most should have them."
         yield Finding("D5", "warning", message, advice, hidden)

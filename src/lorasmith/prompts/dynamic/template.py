@@ -22,14 +22,14 @@ stands in a `<...>` tag: then it is text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 
 from lorasmith.errors import PromptError, did_you_mean
 from lorasmith.prompts.dynamic.drawing import MOST_LETTERS, too_long
+from lorasmith.prompts.dynamic.frames import Frame, Macro, start_option
 from lorasmith.prompts.dynamic.nodes import (
     METHODS,
     Choice,
@@ -39,10 +39,24 @@ from lorasmith.prompts.dynamic.nodes import (
     Node,
     Recall,
     Wrap,
-    children,
     new_choice,
     new_sequence,
     reads_of,
+    recalled_slots,
+)
+from lorasmith.prompts.dynamic.notation import (
+    COMMENT,
+    ESCAPABLE,
+    HEAD,
+    SPECIAL,
+    SPLIT,
+    TOKEN,
+    VARIABLE,
+    WILDCARD,
+    clean_path,
+    match_braces,
+    skip_space,
+    split_parameters,
 )
 from lorasmith.prompts.dynamic.ways import Ways
 from lorasmith.prompts.dynamic.wildcards import MissingWildcard, Value, Wildcards
@@ -51,22 +65,6 @@ from lorasmith.prompts.joining import join_texts
 MOST_NESTED = 64  # variables and wildcards within each other; brackets have no limit
 MOST_READ = 64_000_000  # characters, all values of wildcards and uses of variables counted
 MOST_PATHS = 1000  # of one wildcard whose path varies
-
-_COMMENT = re.compile(r"\\.|(?:^|(?<=\s))#[^\n]*", re.MULTILINE | re.DOTALL)
-_BRACE = re.compile(r"\\.|[{}]|\$\$", re.DOTALL)
-_TOKEN = re.compile(r"\\[$%]\{|\\.|[$%]?\{|\}|\||\$\$|_{2,}|[<>]", re.DOTALL)
-_HEAD = re.compile(r"\s*([~!@])?\s*(?:(?:(\d{1,9})(?:(-)(\d{1,9})?)?|-(\d{1,9}))\s*\$\$(?:([^${}\n]*)\$\$)?)?")
-_WEIGHT = re.compile(r"\s*(?:(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})::)?")
-_VARIABLE = re.compile(r"\s*([^\W\d][\w-]*)\s*(\??=!?|:|\Z)\s*")
-_WILDCARD = re.compile(
-    r"__(?P<method>\s*[~!@])?"
-    r"(?P<path>(?>(?:[^_{}|$#()<>\n\\]|_(?!_)|\$?\{[^{}]*\})+))"
-    r"(?:\((?P<values>[^()]*(?:\([^()]*\)[^()]*)*)\)[ \t]*)?__"
-)
-_PARAMETER = re.compile(r"\s*([^\W\d][\w-]*)\s*=")
-_SPECIAL = re.compile(r"[{}\\#|]|__")
-_SPLIT = re.compile(r"[\s,](?![^{}]*\})")  # what no path has outside of brackets
-_ESCAPABLE = frozenset("{}|$%#_")
 
 
 @dataclass(frozen=True)
@@ -86,36 +84,13 @@ def read_template(text: str, wildcards: Wildcards | None = None, keep_missing: b
     return Template(text, _Reader(wildcards or Wildcards(), keep_missing).read(text))
 
 
-@dataclass
-class _Macro:
-    """A variable that is read anew at each use: its raw text."""
-
-    text: str
-
-
-@dataclass
-class _Frame:
-    """An open form: a `{...}` that chooses, a `%{...}` that wraps, or the text itself. `end` is its last position."""
-
-    kind: str
-    end: int
-    low: int = 1
-    high: int | None = 1
-    separator: str = ","
-    method: Method | None = None
-    parts: list[Node] = field(default_factory=list)
-    options: list[Node] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-    undo: list[tuple[str, Node | _Macro | None]] = field(default_factory=list)
-
-
 class _Reader:
     """Reads texts into nodes. `version` tells one state of the variables from another."""
 
     def __init__(self, wildcards: Wildcards, keep_missing: bool) -> None:
         self.wildcards = wildcards
         self.keep_missing = keep_missing
-        self.variables: dict[str, Node | _Macro] = {}
+        self.variables: dict[str, Node | Macro] = {}
         self.version = 0
         self.kept: list[Node] = []  # the value of each slot
         self._known: dict[tuple[str, int], Node] = {}
@@ -127,7 +102,7 @@ class _Reader:
 
     def read(self, text: str) -> Node:
         """The node of a text. Variables that it sets hold to its end."""
-        if _SPECIAL.search(text) is None:
+        if SPECIAL.search(text) is None:
             return text
         self._read += len(text)
         if self._read > MOST_READ:
@@ -137,12 +112,12 @@ class _Reader:
                 hint="Name fewer wildcards, or without globs.",
             )
         if "#" in text:
-            text = _COMMENT.sub(lambda match: match[0] if match[0][0] == "\\" else "", text)
-        closes, wraps = _match_braces(text)
-        stack = [_Frame("text", len(text))]
+            text = COMMENT.sub(lambda match: match[0] if match[0][0] == "\\" else "", text)
+        closes, wraps = match_braces(text)
+        stack = [Frame("text", len(text))]
         in_tag = False
         at = 0
-        search = _TOKEN.search
+        search = TOKEN.search
         while (match := search(text, at)) is not None:
             frame = stack[-1]
             token, start = match[0], match.start()
@@ -150,7 +125,7 @@ class _Reader:
                 frame.parts.append(text[at:start])
             at = match.end()
             if token[0] == "\\":
-                frame.parts.append(token[1:] if token[1] in _ESCAPABLE else token)
+                frame.parts.append(token[1:] if token[1] in ESCAPABLE else token)
             elif token[-1] == "{":
                 at = self._open(text, start, at - 1, closes, wraps, stack)
             elif token == "}":
@@ -160,10 +135,10 @@ class _Reader:
                     frame.parts.append(token)
             elif token == "|" and frame.kind == "choice":
                 self._end_option(frame)
-                at = _start_option(text, at, frame)
+                at = start_option(text, at, frame)
             elif token == "$$" and frame.kind == "wrap" and not frame.options:
                 self._end_option(frame)
-                at = _skip_space(text, at)
+                at = skip_space(text, at)
             elif token[0] == "_":
                 at = self._wildcard(text, match.end() - 2, start, in_tag, frame)
             else:
@@ -175,7 +150,7 @@ class _Reader:
         return node
 
     def _open(
-        self, text: str, start: int, brace: int, closes: dict[int, int], wraps: set[int], stack: list[_Frame]
+        self, text: str, start: int, brace: int, closes: dict[int, int], wraps: set[int], stack: list[Frame]
     ) -> int:
         """What a bracket opens; gives where to read on. Unclosed ones are text."""
         frame, sign, end = stack[-1], text[start:brace], closes.get(brace)
@@ -183,7 +158,7 @@ class _Reader:
             frame.parts.append(text[start : brace + 1])
             return brace + 1
         if sign == "$":
-            variable = _VARIABLE.match(text, brace + 1, end)
+            variable = VARIABLE.match(text, brace + 1, end)
             if variable is not None:
                 name, sign = variable.groups()
                 raw = text[variable.end() : end]
@@ -193,12 +168,12 @@ class _Reader:
                     frame.parts.append(self._use(name, raw if sign else None))
                 return end + 1
         elif sign == "%" and brace in wraps:
-            stack.append(_Frame("wrap", end))
-            return _skip_space(text, brace + 1)
+            stack.append(Frame("wrap", end))
+            return skip_space(text, brace + 1)
         if sign:
             frame.parts.append(sign)
-        stack.append(new := _Frame("choice", end))
-        head = _HEAD.match(text, brace + 1, end)
+        stack.append(new := Frame("choice", end))
+        head = HEAD.match(text, brace + 1, end)
         assert head is not None  # every part of it is optional
         symbol, low, dash, high, most, separator = head.groups()
         if symbol:
@@ -210,14 +185,14 @@ class _Reader:
             new.high = int(most)
         if separator is not None:
             new.separator = separator
-        return _start_option(text, head.end(), new)
+        return start_option(text, head.end(), new)
 
-    def _end_option(self, frame: _Frame) -> None:
+    def _end_option(self, frame: Frame) -> None:
         frame.options.append(_join(frame.parts))
         frame.parts = []
         self._forget(frame)
 
-    def _close(self, stack: list[_Frame]) -> None:
+    def _close(self, stack: list[Frame]) -> None:
         frame = stack.pop()
         self._end_option(frame)
         if frame.kind == "wrap":
@@ -232,11 +207,11 @@ class _Reader:
         high = len(options) if frame.high is None else frame.high
         stack[-1].parts.append(new_choice(options, weights, frame.low, high, frame.separator, method))
 
-    def _assign(self, frame: _Frame, name: str, raw: str, only_unset: bool, rolled: bool) -> None:
+    def _assign(self, frame: Frame, name: str, raw: str, only_unset: bool, rolled: bool) -> None:
         if only_unset and name in self.variables:
             return
         if not rolled:
-            self._set(frame, name, _Macro(raw))
+            self._set(frame, name, Macro(raw))
             return
         with self._within(f"${{{name}}}"):
             value = self.read(raw)
@@ -245,15 +220,15 @@ class _Reader:
             return
         slot = len(self.kept)
         self.kept.append(value)
-        frame.parts.append(Keep(slot, value, reads_of([value]) | _recalled(value)))
+        frame.parts.append(Keep(slot, value, reads_of([value]) | recalled_slots(value)))
         self._set(frame, name, Recall(slot))
 
-    def _set(self, frame: _Frame, name: str, value: Node | _Macro) -> None:
+    def _set(self, frame: Frame, name: str, value: Node | Macro) -> None:
         frame.undo.append((name, self.variables.get(name)))
         self.variables[name] = value
         self.version += 1
 
-    def _forget(self, frame: _Frame) -> None:
+    def _forget(self, frame: Frame) -> None:
         """Variables hold up to the end of the option, or of the text, that sets them."""
         for name, before in reversed(frame.undo):
             self.version += 1
@@ -271,7 +246,7 @@ class _Reader:
                 where="template",
                 hint=did_you_mean(name, self.variables) or f"Write ${{{name}=...}} before it, or ${{{name}:default}}.",
             )
-        if value is None or isinstance(value, _Macro):
+        if value is None or isinstance(value, Macro):
             raw = fallback or "" if value is None else value.text
             key = (f"${raw}", self.version)
             if key not in self._known:
@@ -282,11 +257,11 @@ class _Reader:
             return self._known[key]
         return value
 
-    def _wildcard(self, text: str, at: int, start: int, in_tag: bool, frame: _Frame) -> int:
+    def _wildcard(self, text: str, at: int, start: int, in_tag: bool, frame: Frame) -> int:
         """The wildcard whose opening `__` stands at `at`, or else those letters as text; gives where to read on."""
         if at > start:
             frame.parts.append(text[start:at])
-        match = _WILDCARD.match(text, at)
+        match = WILDCARD.match(text, at)
         if match is None:
             frame.parts.append("__")
             return at + 2
@@ -294,10 +269,10 @@ class _Reader:
         path = raw.strip()
         varies = "{" in path
         glued = text[at - 1 : at].isalnum() or text[match.end() : match.end() + 1].isalnum()
-        is_text = glued or in_tag or raw != path or not path.strip("-+. /") or (varies and _SPLIT.search(path))
+        is_text = glued or in_tag or raw != path or not path.strip("-+. /") or (varies and SPLIT.search(path))
         try:
-            if not varies and not self.wildcards.values(_clean(path)):
-                raise self.wildcards.missing(_clean(path))
+            if not varies and not self.wildcards.values(clean_path(path)):
+                raise self.wildcards.missing(clean_path(path))
             symbol = (match["method"] or "").strip()
             frame.parts.append(self._find(path, match["values"], METHODS[symbol] if symbol else None, varies))
             return match.end()
@@ -309,20 +284,20 @@ class _Reader:
 
     def _find(self, path: str, values: str | None, method: Method | None, varies: bool) -> Node:
         """A wildcard's node. `values` are the variables that are set in it, as they are written."""
-        frame = _Frame("text", 0)
+        frame = Frame("text", 0)
         with self._within(f"__{path}__"):
-            given = [(name, self.read(raw)) for name, raw in _split_parameters(values or "")]
+            given = [(name, self.read(raw)) for name, raw in split_parameters(values or "")]
         for name, value in given:
             self._set(frame, name, value)
         try:
             if not varies:
-                return self._list(_clean(path), method)
+                return self._list(clean_path(path), method)
             with self._within(f"__{path}__"):
                 where = self.read(path)
                 if isinstance(where, str):
-                    return self._list(_clean(where), method)
-                table = {found: self._list(_clean(found), method) for found in self._possible(where, 0)}
-            return Lookup(where, table, _recalled(where) | reads_of(table.values()))
+                    return self._list(clean_path(where), method)
+                table = {found: self._list(clean_path(found), method) for found in self._possible(where, 0)}
+            return Lookup(where, table, recalled_slots(where) | reads_of(table.values()))
         finally:
             self._forget(frame)
 
@@ -341,7 +316,7 @@ class _Reader:
         nodes: list[Node] = []
         with self._within(f"__{path}__"):
             for value in values:
-                if _SPECIAL.search(value.text) is None:
+                if SPECIAL.search(value.text) is None:
                     nodes.append(value.text)
                 else:
                     plain = False
@@ -366,7 +341,7 @@ class _Reader:
 
     def _possible(self, node: Node, depth: int) -> list[str]:
         """Every text that a path can give, whatever is kept."""
-        slots = sorted(_recalled(node))
+        slots = sorted(recalled_slots(node))
         if depth > MOST_NESTED:
             raise PromptError("a wildcard's path hangs on too many variables.", where="template")
         values = [self._possible(self.kept[slot], depth + 1) for slot in slots]
@@ -394,36 +369,6 @@ class _Reader:
             self._active.pop()
 
 
-def _match_braces(text: str) -> tuple[dict[int, int], set[int]]:
-    """The closing position of every `{` that has one, and which of them hold a `$$` of their own."""
-    closes: dict[int, int] = {}
-    wraps: set[int] = set()
-    stack: list[int] = []
-    for match in _BRACE.finditer(text):
-        token = match[0]
-        if token == "{":
-            stack.append(match.start())
-        elif token == "}":
-            if stack:
-                closes[stack.pop()] = match.start()
-        elif token == "$$" and stack:
-            wraps.add(stack[-1])
-    return closes, wraps
-
-
-def _start_option(text: str, at: int, frame: _Frame) -> int:
-    match = _WEIGHT.match(text, at, frame.end)
-    assert match is not None  # every part of it is optional
-    frame.weights.append(1.0 if match[1] is None else float(match[1]))
-    return match.end()
-
-
-def _skip_space(text: str, at: int) -> int:
-    while at < len(text) and text[at].isspace():
-        at += 1
-    return at
-
-
 def _join(parts: list[Node]) -> Node:
     """The parts as one node, with neighbouring texts put together."""
     if len(parts) < 2:
@@ -432,43 +377,3 @@ def _join(parts: list[Node]) -> Node:
         raise too_long()
     joined: list[Node] = join_texts(parts)
     return new_sequence([part for part in joined if part != ""])
-
-
-def _clean(path: str) -> str:
-    return re.sub(r"[\\/]+", "/", path).strip("/ ")
-
-
-def _split_parameters(text: str) -> Iterator[tuple[str, str]]:
-    """``a=x, b={y|z, w}``: names and raw values; a comma within brackets does not end a value."""
-    start, depth, parts = 0, 0, []
-    for at, letter in enumerate(text):
-        if letter in "{(":
-            depth += 1
-        elif letter in "})":
-            depth -= 1
-        elif letter == "," and depth <= 0:
-            parts.append(text[start:at])
-            start = at + 1
-    parts.append(text[start:])
-    for part in parts:
-        name = _PARAMETER.match(part)
-        if name is not None:
-            yield name[1], part[name.end() :].strip()
-        elif part.strip():
-            raise PromptError(
-                f'"{part.strip()}" sets no variable of the wildcard.', where="template", hint="Write __name(x=red)__."
-            )
-
-
-def _recalled(node: Node) -> frozenset[int]:
-    """The slots that a node's text depends on."""
-    found, seen, waiting = set(), set(), [node]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str) or id(each) in seen:
-            continue
-        seen.add(id(each))
-        if isinstance(each, Recall):
-            found.add(each.slot)
-        waiting += children(each)
-    return frozenset(found)

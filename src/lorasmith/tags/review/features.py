@@ -37,8 +37,8 @@ def check_absorbed(case: Case) -> Iterator[Finding]:
         }
         if left:
             place = next(name for name, value in FAITHFUL.items() if value >= max(left.values()))
-            told = listed([f"{key} ({shares[key]:.0%})" for key in left])
-            message = f"features of the subject stay in the captions: {told}."
+            names = listed([f"{key} ({shares[key]:.0%})" for key in left])
+            message = f"features of the subject stay in the captions: {names}."
             advice = (
                 f'The trigger does not learn what captions say. Absorb them ([tags] faithful = "{place}", or absorb), '
                 'or keep them promptable on purpose ([tags] faithful = "flexible", or keep).'
