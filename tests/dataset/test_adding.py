@@ -55,7 +55,7 @@ def test_images_come_beside_what_is_there(project: Project, tmp_path: Path) -> N
 
 
 def test_a_caption_comes_with_the_new_picture_of_its_stem(project: Project, tmp_path: Path) -> None:
-    """One caption file serves every picture of its stem, as in kohya's trainer (library/train_util.py, read_caption)."""
+    """One caption file serves every picture of its stem, as in kohya's trainer (train_util.py, read_caption)."""
     source = tmp_path / "more"
     source.mkdir()
     shutil.copy(project.root / "images" / "5_main" / "000.png", source / "shot.png")
