@@ -105,8 +105,9 @@ def _layer_faults(recipe: RecipeFields) -> Iterator[str]:
     if (recipe.blocks.lr != "flat" or recipe.blocks.rank or recipe.blocks.alpha) and not recipe.lr.unet:
         yield "blocks are the denoiser's, which lr.unet = 0 leaves alone."
     rates = recipe.blocks.lr if isinstance(recipe.blocks.lr, dict) else {}
-    for name in {**rates, **recipe.blocks.rank, **recipe.blocks.alpha}:
-        kinds = recipe.family.block_kinds
+    named = {**rates, **recipe.blocks.rank, **recipe.blocks.alpha}
+    kinds = recipe.family.block_kinds if named else ()
+    for name in named:
         if not re.fullmatch(rf"({'|'.join(kinds)})(\d\d)?", name):
             known = ", ".join(f"{kind}, {kind}00 ..." for kind in kinds)
             yield f'blocks: "{name}" is no block of {recipe.family.title}; blocks are {known}.'
