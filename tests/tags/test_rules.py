@@ -12,7 +12,7 @@ import pytest
 from lorasmith.project import SubjectKind
 from lorasmith.tags.rules import RULES
 from lorasmith.tags.rules.images import is_named
-from lorasmith.tags.rules.rule import Crowd, Outcome, Ruling, Scene, Source, Tags, View, matcher
+from lorasmith.tags.rules.rule import Crowd, RuleResult, Ruling, Scene, Source, Tags, View, matcher
 from lorasmith.tags.settings import TagsTable
 from lorasmith.tags.words import split_tags, tag_key
 
@@ -27,7 +27,7 @@ def rule_on(
     known: frozenset[str] = frozenset(),
     trigger: Tags = ("zbk",),
     **settings: object,
-) -> Outcome | None:
+) -> RuleResult | None:
     """The outcome of one rule for one image of a set; `others` are the tags of the rest of the set."""
     (wanted,) = (one for one in RULES if one.name == rule)
     table = TagsTable.model_validate(settings)

@@ -58,7 +58,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ShowcaseSpec:
     """What a showcase shows: `n` prompts of the template for each column.
 
     Picture i has image seed `seed + i`, in every column. Its prompt is rolled by the same seed, so that columns can be
@@ -89,7 +89,7 @@ class Plan:
 class Showcase:
     """A drawn showcase: cells column by column, and the marks by picture."""
 
-    plan: Plan
+    plan: ShowcaseSpec
     folder: Path
     cells: tuple[tuple[Cell, ...], ...]
 
@@ -113,7 +113,7 @@ class Judged:
         }
 
 
-def draw_showcase(plan: Plan, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
+def draw_showcase(plan: ShowcaseSpec, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
     """Draw what is not there yet; a picture that cannot be drawn says why.
 
     Raises PromptError, RefusedError, and UsageError for a folder that holds other things.

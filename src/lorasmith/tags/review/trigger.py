@@ -38,11 +38,11 @@ def check_place(case: Case) -> Iterator[Finding]:
 def _check_spelling(case: Case, scene: Scene) -> Iterator[Finding]:
     trigger = scene.trigger[0]
     written = [
-        (item.name, frozenset(map(tag_key, case.desk.raw[item.name].tags)))
-        for item in case.desk.dataset.items
-        if case.desk.scene(item).trigger == scene.trigger and case.desk.raw[item.name].source in ("caption", "both")
+        (item.name, frozenset(map(tag_key, case.inputs.raw[item.name].tags)))
+        for item in case.inputs.dataset.items
+        if case.inputs.scene(item).trigger == scene.trigger and case.inputs.raw[item.name].source in ("caption", "both")
     ]
-    typos = find_typos(trigger, [keys for _, keys in written], case.desk.known)
+    typos = find_typos(trigger, [keys for _, keys in written], case.inputs.known)
     for typo in typos:
         names = tuple(name for name, keys in written if typo in keys)
         message = f'"{typo}" in {images(len(names))} is nearly the trigger "{trigger}".'
@@ -67,7 +67,7 @@ def _check_spelling(case: Case, scene: Scene) -> Iterator[Finding]:
 def check_unique(case: Case) -> Iterator[Finding]:
     """Warnings for a trigger that a tagger, the base, another member or another adapter knows already."""
     triggers = {trigger: name for name, trigger in _triggers(case).items()}
-    known_tags = case.desk.known | frozenset(map(tag_key, case.vocabulary.tags))
+    known_tags = case.inputs.known | frozenset(map(tag_key, case.vocabulary.tags))
     for trigger, name in triggers.items():
         of = f" of {name}" if name else ""
         key = tag_key(trigger)
@@ -96,15 +96,15 @@ def _check_tokens(trigger: str, of: str, tokens: Mapping[str, int], advice: str)
 
 def _triggers(case: Case) -> Mapping[str, str]:
     """Trigger by member; "" for a project without a bundle."""
-    bundle = case.desk.project.bundle
+    bundle = case.inputs.project.bundle
     if bundle:
         return {name: member.trigger for name, member in bundle.items()}
-    return {"": case.desk.project.lora.trigger}
+    return {"": case.inputs.project.lora.trigger}
 
 
 def check_form(case: Case) -> Iterator[Finding]:
     """Warnings for a prefix or a core tag without the trigger."""
-    settings = case.desk.settings
+    settings = case.inputs.settings
     for key, text in (("prefix", settings.prefix), ("core", settings.core)):
         if not text or (key == "core" and text.casefold() == "auto"):
             continue
