@@ -48,7 +48,7 @@ def _check_spelling(case: Case, scene: Scene) -> Iterator[Finding]:
         message = f'"{typo}" in {images(len(names))} is nearly the trigger "{trigger}".'
         advice = "It is taken for the trigger (rule typos). If it is another word, name the rule in [tags] off."
         yield Finding("T1", "warning", message, advice, names)
-    for suspect in find_suspects(trigger, [keys for _, keys in written], case.desk.known):
+    for suspect in find_suspects(trigger, [keys for _, keys in written], case.inputs.known):
         names = tuple(name for name, keys in written if suspect in keys)
         message = f'"{suspect}" in {images(len(names))} is nearly the trigger "{trigger}", and is left as it is.'
         yield Finding("T1", "note", message, "If it is the trigger misspelt, mend those captions.", names)
