@@ -10,7 +10,7 @@ from lorasmith.tags.review.check import Case, TagCheck, images
 from lorasmith.tags.rules.rule import Scene
 from lorasmith.tags.rules.trigger import opening, word_of
 from lorasmith.tags.tokens import count_tokens, is_token
-from lorasmith.tags.typos import find_typos
+from lorasmith.tags.typos import find_suspects, find_typos
 from lorasmith.tags.words import join_tags, tag_key
 
 _MANY_TOKENS = 4
@@ -48,6 +48,10 @@ def _check_spelling(case: Case, scene: Scene) -> Iterator[Finding]:
         message = f'"{typo}" in {images(len(names))} is nearly the trigger "{trigger}".'
         advice = "It is taken for the trigger (rule typos). If it is another word, name the rule in [tags] off."
         yield Finding("T1", "warning", message, advice, names)
+    for suspect in find_suspects(trigger, [keys for _, keys in written], case.inputs.known):
+        names = tuple(name for name, keys in written if suspect in keys)
+        message = f'"{suspect}" in {images(len(names))} is nearly the trigger "{trigger}", and is left as it is.'
+        yield Finding("T1", "note", message, "If it is the trigger misspelt, mend those captions.", names)
     right = tag_key(trigger)
     within = word_of(trigger)
     lacking = tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.knowledge import implied_by
+from lorasmith.tags.implications import implied_by
 from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
 
