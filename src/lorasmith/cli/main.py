@@ -20,6 +20,7 @@ import typer
 
 from lorasmith import __version__
 from lorasmith.cli.program import program
+from lorasmith.cli.rendering import complain
 from lorasmith.cli.wording import command_words
 from lorasmith.errors import LorasmithError, Stopped, StorageError, UsageError
 from lorasmith.remedies import worded_by
@@ -166,15 +167,7 @@ def _say(error: LorasmithError, as_json: bool) -> None:
         }
         _write(json.dumps({"error": document}, ensure_ascii=False))
         return
-    from rich.console import Console
-    from rich.text import Text
-
-    text = Text.assemble(
-        ("error: ", "bold red"), (f"{error.subject}: " if error.subject else "", "bold"), error.message
-    )
-    if error.hint:
-        text.append(f"\n{error.hint}", "cyan")
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+    complain(error.message, error.hint, error.subject)
 
 
 def _is_wrong_call(fault: Exception) -> bool:

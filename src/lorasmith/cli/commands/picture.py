@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.program import program, typed
-from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.rendering import give_text, print_json, say, show
 from lorasmith.errors import BaseError, ImageError
 
 if TYPE_CHECKING:
@@ -165,9 +165,9 @@ def _show(each: PictureFile) -> None:
     values = each.spec.as_json()
     document = each.document or {}
     values["init"] = (document.get("request") or {}).get("init") or values["init"]
-    say(values["prompt"])
+    give_text(values["prompt"])
     if values["negative"]:
-        say(f"not: {values['negative']}")
+        give_text(f"not: {values['negative']}")
     rows = [(key, value) for key, value in values.items() if key not in _HIDDEN and value not in (None, False, "")]
     if document:
         rows.append(

@@ -56,7 +56,7 @@ def list_jobs(as_json: AsJson = False) -> None:
 
     Example: lorasmith queue list
     """
-    from lorasmith.cli.rendering import print_json, say
+    from lorasmith.cli.rendering import draw, print_json, say
 
     queue = _queue()
     jobs = queue.jobs()
@@ -67,16 +67,16 @@ def list_jobs(as_json: AsJson = False) -> None:
         say("no job waits.")
         say(f"next:    {program()} queue add PROJECT")
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from lorasmith.cli.console import plain
 
     table = Table("job", "state", "steps", "project", "run or reason", box=None)
     for job in jobs:
         steps = f"{job.step}/{job.steps}" if job.steps else "-"
-        project = Text(" ".join([Path(job.project).name, *job.assignments]))
-        table.add_row(str(job.id), Text(job.state, _STYLES[job.state]), steps, project, Text(job.message or job.run))
-    Console(highlight=False, soft_wrap=True).print(table)
+        project = plain(" ".join([Path(job.project).name, *job.assignments]))
+        table.add_row(str(job.id), plain(job.state, _STYLES[job.state]), steps, project, plain(job.message or job.run))
+    draw(table, soft_wrap=True)
     if any(job.state == "waiting" for job in jobs):
         say(f"next:    {program()} queue run")
 

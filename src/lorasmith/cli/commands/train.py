@@ -57,17 +57,16 @@ def command(
 
 
 def _say_sweep(done: SweepDone, root: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from lorasmith.cli.rendering import say
+    from lorasmith.cli.rendering import draw, say
 
     table = Table("variant", "loss", "adapter", box=None)
     for name, made in sorted(done.variants.items(), key=lambda item: float(item[1]["loss"])):
         table.add_row(name, f"{made['loss']:.4f}", Path(made["adapter"]).name)
     for name, why in done.failed.items():
         table.add_row(name, "-", why, style="yellow")
-    Console(highlight=False, soft_wrap=True).print(table)
+    draw(table, soft_wrap=True)
     say(f"sweep:   {done.run}")
     best = next(iter(done.variants.values()), None)
     if best is not None:
