@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from lorasmith.tags.building import Change
+    from lorasmith.tags.explanation import Explanation
     from lorasmith.tags.imports import Imported
-    from lorasmith.tags.pipeline import Captioning, Explanation
+    from lorasmith.tags.pipeline import Captioning
     from lorasmith.tags.statistics import TagTable
 
 SHOWN = 12

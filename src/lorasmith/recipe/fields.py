@@ -150,7 +150,7 @@ class RecipeFields(StrictTable):
         return found if isinstance(found, kind) else kind()
 
     @property
-    def told_prediction(self) -> Literal["epsilon", "v_prediction"] | None:
+    def stated_prediction(self) -> Literal["epsilon", "v_prediction"] | None:
         """What the base predicts, where the recipe says so."""
         return None if self.prediction == "auto" else self.prediction
 

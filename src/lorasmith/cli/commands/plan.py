@@ -50,8 +50,8 @@ def command(
     kind, family = opened.lora.subject, preset_family(recipe.base)
     reasons = explain_preset(kind, family)
     if as_json:
-        told = plan.as_json() | {"time_from": source}
-        print_json(told | {"preset": {"kind": kind.value, "family": family.name, "reasons": list(reasons)}})
+        document = plan.as_json() | {"time_from": source}
+        print_json(document | {"preset": {"kind": kind.value, "family": family.name, "reasons": list(reasons)}})
     else:
         _print(plan, recipe, source)
         _print_reasons(f"{kind.value} on {family}", reasons)

@@ -71,7 +71,7 @@ def draw(
     files = [find_adapters(given)[-1] for given in adapter or []]
     bases = base or [base_of(files[-1]) if files else "doodle"]
     width, height = read_size(size)
-    from lorasmith.exam.showcase import Column, Plan, draw_showcase, judge, publish_showcase
+    from lorasmith.exam.showcase import Column, ShowcaseSpec, draw_showcase, judge, publish_showcase
     from lorasmith.generation.spec import PictureSpec
     from lorasmith.prompts.dynamic import Wildcards, read_template
 
@@ -81,7 +81,7 @@ def draw(
     columns = tuple(
         Column(each, adapter) for each in bases for adapter in [*names, *([None] if control or not names else [])]
     )
-    plan = Plan(
+    plan = ShowcaseSpec(
         template=read_template(template, Wildcards(wildcards)),
         columns=columns,
         n=n,

@@ -126,9 +126,9 @@ def _metadata(home: Path, values: Table, where: str) -> Mapping[str, str]:
     texts = {}
     for key, value in table.items():
         if isinstance(value, dict):
-            told = [value.get("caption"), value.get("tags")]
+            stated = [value.get("caption"), value.get("tags")]
             texts[Path(key.replace("\\", "/")).stem if _has_extension(key) else Path(key).name] = ", ".join(
-                text for text in told if isinstance(text, str) and text
+                text for text in stated if isinstance(text, str) and text
             )
     return texts
 

@@ -136,7 +136,13 @@ def _write_sheets(
     for index in range(pages):
         title = heading if pages == 1 else f"{grid.z.labels[index]}\n{heading}"
         table = plan_table(
-            side, len(grid.x), len(grid.y), _told(grid.x.labels), _told(grid.y.labels), title.replace("\0", " "), note
+            side,
+            len(grid.x),
+            len(grid.y),
+            _shown_labels(grid.x.labels),
+            _shown_labels(grid.y.labels),
+            title.replace("\0", " "),
+            note,
         )
         path = grid.folder / ("grid.png" if pages == 1 else f"grid-{index + 1}.png")
         sheets.append(write_png(path, (table.width, table.height), table.bands(_rows(grid.page(index)))))
@@ -180,7 +186,7 @@ def _scale(cell: tuple[int, int], across: int, down: int) -> float:
     return least
 
 
-def _told(labels: tuple[str, ...]) -> tuple[str, ...]:
+def _shown_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels if any(labels) else ()
 
 

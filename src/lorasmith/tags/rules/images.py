@@ -6,7 +6,7 @@ import fnmatch
 import re
 from functools import lru_cache
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work, append, matcher
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work, append, matcher
 from lorasmith.tags.settings import ImageTags
 
 
@@ -17,7 +17,7 @@ def prepare(scene: Scene) -> Work | None:
         return None
     forms = [(_form(pattern), entry) for pattern, entry in corrections.items()]
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         entries = [entry for form, entry in forms if form.fullmatch(view.name)]
         return _correct(tags, entries) if entries else None
 
@@ -35,14 +35,14 @@ def _form(pattern: str) -> re.Pattern[str]:
     return re.compile(f"(?:.*/)?(?:{re.escape(pattern)}|{fnmatch.translate(pattern)})", re.DOTALL)
 
 
-def _correct(tags: Tags, entries: list[ImageTags]) -> Outcome | None:
+def _correct(tags: Tags, entries: list[ImageTags]) -> RuleResult | None:
     unwanted = matcher(tuple(tag for entry in entries for tag in entry.remove))
     dropped = tuple(Ruling(tag, "dropped") for tag in tags if unwanted(tag))
     rest = tuple(tag for tag in tags if not unwanted(tag))
     added = append(rest, tuple(dict.fromkeys(tag for entry in entries for tag in entry.add)))
     if added:
-        return Outcome(added.tags, lambda: (*dropped, *added.rulings))
-    return Outcome(rest, lambda: dropped) if dropped else None
+        return RuleResult(added.tags, lambda: (*dropped, *added.rulings))
+    return RuleResult(rest, lambda: dropped) if dropped else None
 
 
 RULE = CaptionRule("images", "T13", "set for this image under [tags.images]", prepare)
