@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
 from lorasmith.bases.targets import TargetLayer, text_prefix
+from lorasmith.diffusion.sigmas import ALIGNED
 
 if TYPE_CHECKING:
     import torch
@@ -139,7 +140,7 @@ class Family(ABC):
     `block_layouts` are the blocks that a list of so many block weights is for. `kept_wide` are parts of a model that
     stay as they are where its other weights are kept compressed: all else passes through them, and they are small.
     Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be drawn so that they go on round
-    their edges.
+    their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Family(ABC):
     pixel_step: int = 8
     tiles: bool = False
     clip_words: bool = False
+    aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
         return self.name
@@ -253,7 +255,8 @@ class Family(ABC):
 
         if self.objective == "flow":
             return Flow(float(schedule.get("shift", 1.0)))
-        return parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
+        table = parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
+        return replace(table, aligned=self.aligned_sigmas)
 
     @abstractmethod
     def tokenizer(self, path: Path) -> Any:
