@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import draw, print_json, say
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def show_made(made: Sequence[Derived], project: Path, as_json: bool, none: str =
     new = sum(1 for picture in made if not picture.existed)
     say(f"\n{new} new in {made[0].path.parent}", style="green")
     if any(not picture.path.with_suffix(".txt").exists() for picture in made):
-        say(f"Some have no caption yet: lorasmith tag {project} --tagger doodle")
-    say(f"Undo: lorasmith curate undo {project}   Balance anew: lorasmith curate solve {project}")
-    say(f"Next: lorasmith inspect {project}")
+        say(f"Some have no caption yet: {program()} tag {typed(project)} --tagger doodle")
+    say(f"Undo: {program()} curate undo {typed(project)}   Balance anew: {program()} curate solve {typed(project)}")
+    say(f"Next: {program()} inspect {typed(project)}")
 
 
 def solution_json(solution: Solution) -> dict[str, Any]:

@@ -6,6 +6,7 @@ by `FAMILIES.register`. Shapes: B rows, C channels, F frames, H and W of latents
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 Objective = Literal["noise", "flow"]
 
 
+_SMALLER, _LARGER = 0.4, 1.6
+"""Of the family's own size: checkpoints without a text encoder or with a second VAE are no other models."""
+
+
 @dataclass(frozen=True)
 class FamilyCost:
     """Per family: floating-point operations of a forward pass per pixel; bytes of the float32 weights; bytes of
@@ -54,6 +59,22 @@ class FamilyCost:
     per_rank: float
     conv: float = 1.0
     dora: float = 1.0
+
+    def of_size(self, weights: int) -> FamilyCost:
+        """The cost of a base of so many weights: of the family's shape, narrower or wider. Widths go with the square
+        root; what is about as large as the family's own costs the same."""
+        share = 4 * weights / self.weight_bytes
+        if _SMALLER <= share <= _LARGER:
+            return self
+        width = math.sqrt(share)
+        return replace(
+            self,
+            flops_per_pixel=self.flops_per_pixel * share,
+            weight_bytes=self.weight_bytes * share,
+            activation_bytes_per_pixel=self.activation_bytes_per_pixel * width,
+            unet_per_rank=math.ceil(self.unet_per_rank * width),
+            text_per_rank=math.ceil(self.text_per_rank * width),
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -87,15 +89,16 @@ def _say_next(project: Path, inspection: Inspection, page: Path | None) -> None:
     going = len(inspection.removable)
     if going:
         lines.append(
-            f"  lorasmith curate auto {root} --dry-run    what can be taken out without asking: {count_images(going)}"
+            f"  {program()} curate auto {typed(root)} --dry-run    "
+            f"what can be taken out without asking: {count_images(going)}"
         )
     if not can_see():
         lines.append('  pip install "lorasmith[vision]"    to find pictures that were cut out of others, too')
     if page is None and inspection.findings:
-        lines.append(f"  lorasmith inspect {root} --html look.html    all this with the pictures")
+        lines.append(f"  {program()} inspect {typed(root)} --html look.html    all this with the pictures")
     if inspection.passed:
-        lines.append(f"  lorasmith tag {root}    the captions, and what shaped them")
-        lines.append(f"  lorasmith train {root}    train the adapter")
+        lines.append(f"  {program()} tag {typed(root)}    the captions, and what shaped them")
+        lines.append(f"  {program()} train {typed(root)}    train the adapter")
     say("\n".join(lines) + "\n")
 
 

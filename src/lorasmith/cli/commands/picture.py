@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import give_text, print_json, say, show
 from lorasmith.errors import BaseError, ImageError
 
@@ -178,7 +179,7 @@ def _show(each: PictureFile) -> None:
     for key, value in rows:
         text = ", ".join(f"{k} {v}" for k, v in value.items() if v is not None) if isinstance(value, dict) else value
         say(f"  {key.replace('_', ' '):<10} {text}")
-    say(f"Draw it again with: lorasmith picture redo {each.path}", style="dim")
+    say(f"Draw it again with: {program()} picture redo {typed(each.path)}", style="dim")
 
 
 def _spell(used: dict[str, Any]) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from lorasmith.face.stages import TimeSource
     from lorasmith.recipe.plan import Plan
@@ -23,13 +25,12 @@ def command(
         ),
     ] = None,
     rehearse: Annotated[
-        bool | None,
+        bool,
         typer.Option(
             "--rehearse/--no-rehearse",
-            help="Time a few real steps on noise. By default where no run with this algorithm has shown the pace yet, "
-            "and it takes seconds.",
+            help="Time a few real steps on noise, about ten seconds of them; without, the pace of the last run here.",
         ),
-    ] = None,
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
 ) -> None:
     """Show what training will do: steps, buckets, time, memory.
@@ -55,7 +56,7 @@ def command(
     else:
         _print(plan, recipe, source)
         _print_reasons(f"{kind.value} on {family}", reasons)
-        say(f"\nnext: lorasmith train {project}")
+        say(f"\nnext: {program()} train {typed(project)}")
 
 
 def _print(plan: Plan, recipe: Recipe, source: TimeSource) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
@@ -104,7 +105,7 @@ def draw(
             say(f"not drawn ({cell.y}, picture {cell.x}): {cell.error}", style="yellow")
     say(f"showcase: {sheet}", style="green")
     say(f"judge the pictures: open {page}")
-    say(f"then: lorasmith showcase mark {folder} marks.json, or --keep 1-3,7 --reject 4")
+    say(f"then: {program()} showcase mark {typed(folder)} marks.json, or --keep 1-3,7 --reject 4")
 
 
 @app.command()

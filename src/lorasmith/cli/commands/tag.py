@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -155,10 +157,10 @@ def _say_next(project: Path, done: dict[str, Any]) -> None:
     if "metadata" in done:
         say(f"\nWritten: {done['metadata']}", style="green")
     if "built" not in done:
-        say(f"\nWhy is a tag there, or not? lorasmith tag {root} --explain IMAGE   (all tags: --table)")
-        say(f"Next: lorasmith train {root}   (other trainers: lorasmith tag {root} --write)")
+        say(f"\nWhy is a tag there, or not? {program()} tag {typed(root)} --explain IMAGE   (all tags: --table)")
+        say(f"Next: {program()} train {typed(root)}   (other trainers: {program()} tag {typed(root)} --write)")
         return
     say(f"\nWritten: {done['built']}", style="green")
     if "zip" in done:
         say(f"Packed: {done['zip']}", style="green")
-    say(f"Next: lorasmith plan {root}   then: lorasmith train {root}")
+    say(f"Next: {program()} plan {typed(root)}   then: {program()} train {typed(root)}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from lorasmith.events import SweepDone
 
@@ -51,7 +53,7 @@ def command(
         _say_sweep(done, opened.root)
         return
     say(f"adapter: {done.adapter}")
-    say(f"next:    lorasmith exam {project}")
+    say(f"next:    {program()} exam {typed(project)}")
 
 
 def _say_sweep(done: SweepDone, root: Path) -> None:
@@ -68,4 +70,7 @@ def _say_sweep(done: SweepDone, root: Path) -> None:
     say(f"sweep:   {done.run}")
     best = next(iter(done.variants.values()), None)
     if best is not None:
-        say(f"next:    lorasmith exam {best['adapter']}    (a low loss is no verdict; the exam of {root.name} is)")
+        say(
+            f"next:    {program()} exam {typed(best['adapter'])}    "
+            f"(a low loss is no verdict; the exam of {root.name} is)"
+        )
