@@ -30,13 +30,14 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
 @dataclass(frozen=True)
 class Ingested:
     """What came in: images and captions by number, where each image is from, and what was left out and why; `places`
-    are those of the images, in their order."""
+    are those of the images, in their order; `class_images` how many came beside them."""
 
     images: int = 0
     captions: int = 0
     provenance: tuple[Provenance, ...] = ()
     left_out: tuple[Problem, ...] = ()
     places: tuple[PurePosixPath, ...] = ()
+    class_images: int = 0
 
 
 def ingest(offers: Sequence[Offer], folder: Path, today: str) -> Work[Ingested]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lorasmith.dataset.folders import composed
 from lorasmith.dataset.reading import Dataset
 from lorasmith.errors import UsageError, did_you_mean
 from lorasmith.project import Project
@@ -137,7 +138,11 @@ def _tell(stories: list[_Story], rule: CaptionRule, ruling: Ruling) -> None:
 def _find(image: str, names: Mapping[str, object]) -> str:
     if image in names:
         return image
-    matches = [name for name in names if name.endswith(f"/{image}") or image.endswith(f"/{name}")]
+    wanted = composed(image)
+    forms = {name: composed(name) for name in names}
+    matches = [name for name, form in forms.items() if form == wanted] or [
+        name for name, form in forms.items() if form.endswith(f"/{wanted}") or wanted.endswith(f"/{form}")
+    ]
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -6,6 +6,7 @@ import fnmatch
 import re
 from functools import lru_cache
 
+from lorasmith.dataset.folders import composed
 from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work, append, matcher
 from lorasmith.tags.settings import ImageTags
 
@@ -18,7 +19,7 @@ def prepare(scene: Scene) -> Work | None:
     forms = [(_form(pattern), entry) for pattern, entry in corrections.items()]
 
     def work(tags: Tags, view: View) -> RuleResult | None:
-        entries = [entry for form, entry in forms if form.fullmatch(view.name)]
+        entries = [entry for form, entry in forms if form.fullmatch(composed(view.name))]
         return _correct(tags, entries) if entries else None
 
     return work
@@ -27,11 +28,12 @@ def prepare(scene: Scene) -> Work | None:
 def is_named(image: str, pattern: str) -> bool:
     """Whether a pattern of [tags.images] (`*`, `?` and `[...]` as in a shell) means the image: by its name, or the end
     of it."""
-    return _form(pattern).fullmatch(image) is not None
+    return _form(pattern).fullmatch(composed(image)) is not None
 
 
 @lru_cache(maxsize=1024)
 def _form(pattern: str) -> re.Pattern[str]:
+    pattern = composed(pattern)
     return re.compile(f"(?:.*/)?(?:{re.escape(pattern)}|{fnmatch.translate(pattern)})", re.DOTALL)
 
 
