@@ -185,7 +185,8 @@ def _read_sampler(values: Values) -> Mapping[str, Any]:
     for schedule in SCHEDULE_NAMES:
         if text.lower().endswith(f" {schedule.lower()}"):
             sampler = _read_value(PARAMETERS["sampler"], text[: -len(schedule) - 1])
-            return {} if sampler is None else {"sampler": sampler, "schedule": schedule}
+            if sampler is not None:
+                return {"sampler": sampler, "schedule": schedule}
     return {}
 
 

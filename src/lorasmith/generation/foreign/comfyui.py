@@ -106,7 +106,16 @@ def read_graph(nodes: Mapping[str, Node]) -> Reading:
     left = [node for node in nodes.values() if node.name not in graph.used and node.kind not in IDLE]
     for kind in dict.fromkeys(node.kind for node in left):
         undone.append(f"the graph's {kind}")
-    return Reading("ComfyUI's graph", spec, entries, tuple(undone), base=base, strength=strength)
+    return Reading(
+        tool="ComfyUI's graph",
+        spec=spec,
+        entries=entries,
+        prompt=spec.prompt,
+        negative=spec.negative,
+        undone=tuple(dict.fromkeys(undone)),
+        base=base,
+        strength=strength,
+    )
 
 
 def _samples(node: Node) -> bool:

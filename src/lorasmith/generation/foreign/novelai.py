@@ -112,21 +112,21 @@ def read_record(document: Mapping[str, Any], description: str | None, source: st
             undone.append(f"{key}: {said} (there is none; {getattr(PictureSpec(), name)} instead)")
     prompt = _caption(document, "v4_prompt", undone) or document.get("prompt") or description or ""
     negative = _caption(document, "v4_negative_prompt", undone) or document.get("uc") or ""
-    values |= {"prompt": from_emphasis(str(prompt), undone), "negative": from_emphasis(str(negative), [])}
+    prompt, negative = str(prompt), str(negative)
+    values |= {"prompt": from_emphasis(prompt, undone), "negative": from_emphasis(negative, undone)}
     for key, value in document.items():
         if key not in READ | SILENT and not _does_nothing(key, value):
             undone.append(f"{key}: {_write(value)[:80]}")
     over = document.get("request_type") in ("Img2ImgRequest", "InpaintingRequest", "NativeInfillingRequest")
     strength = number(document.get("strength")) if over else None
+    entries = dict(document) if source is None else {**document, "Source": source}
     return Reading(
-        "NovelAI's record",
-        PictureSpec(**values),
-        {
-            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for key, value in document.items()
-        }
-        | ({} if source is None else {"Source": source}),
-        tuple(undone),
+        tool="NovelAI's record",
+        spec=PictureSpec(**values),
+        entries={key: _write(value) for key, value in entries.items() if key not in ("prompt", "uc")},
+        prompt=prompt,
+        negative=negative,
+        undone=tuple(dict.fromkeys(undone)),
         base=source,
         strength=strength,
     )
@@ -143,7 +143,7 @@ def _caption(document: Mapping[str, Any], key: str, undone: list[str]) -> str | 
     if not isinstance(caption, dict):
         return None
     if caption.get("char_captions"):
-        undone.append(f"{key}: captions of {len(caption['char_captions'])} characters")
+        undone.append(f"{key}: captions of single characters")
     text = caption.get("base_caption")
     return text if isinstance(text, str) else None
 

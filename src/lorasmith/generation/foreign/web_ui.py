@@ -10,6 +10,7 @@ from types import MappingProxyType
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.generation.entries import unquote
 from lorasmith.generation.foreign.reading import Items, Reader, Reading
+from lorasmith.generation.foreign.values import number
 from lorasmith.generation.infotext import ENTRIES, INFOTEXT_KEY, cut_infotext, read_infotext
 from lorasmith.generation.spec import PARAMETERS, PictureSpec
 from lorasmith.prompts.networks import Network, split_networks
@@ -60,22 +61,32 @@ NEUTRAL: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 _SAME = "Use same"
-_HIRES = ("Hires upscale", "Hires resize", "Hires steps", "Hires upscaler", "First pass size")
+_HIRES = (
+    "Hires upscale",
+    "Hires resize",
+    "Hires steps",
+    "Hires upscaler",
+    "Hires prompt",
+    "Hires negative prompt",
+    "First pass size",
+)
 _READ = {entry.key: entry.read for entry in ENTRIES}
 
 
 def read_text(text: str) -> Reading:
     """What the text says. Entries that are not ours, and values that we have not, are `undone`."""
     spec = read_infotext(text)
-    _, _, entries = cut_infotext(text)
+    prompt, negative, entries = cut_infotext(text)
     values = {key: unquote(value) for key, value in entries.items()}
     adapters = _hashes(values.get("Lora hashes", "")) | _gallery_hashes(values.get("Hashes", ""))
-    undone = [line for key, value in values.items() for line in (_missing(key, value, values, spec),) if line]
+    undone = [line for key in entries for line in (_missing(key, entries[key], values, spec),) if line]
     return Reading(
         tool=_tool(values),
         spec=spec,
         entries=entries,
-        undone=(*undone, *_uncalled(adapters, spec)),
+        prompt=prompt,
+        negative=negative,
+        undone=(*undone, *_uncalled(adapters, spec), *_gallery_resources(values.get("Civitai resources", ""))),
         base=values.get("Model") or None,
         base_hash=values.get("Model hash") or _gallery_model(values.get("Hashes", "")),
         adapters=adapters,
@@ -103,57 +114,61 @@ def _tool(values: Values) -> str:
     return f"A1111 web UI's text{f', {version}' if version else ''}"
 
 
-def _missing(key: str, value: str, values: Values, spec: PictureSpec) -> str | None:
+def _missing(key: str, written: str, values: Values, spec: PictureSpec) -> str | None:
     """What of an entry drawing it here would leave out; None for nothing."""
+    value = values[key]
     if key in SILENT or value in NEUTRAL.get(key, ()) or value.startswith(_SAME):
         return None
+    if key in _HIRES and spec.hires is None:
+        return f"{key}: {written} (a second pass whose size is not told)"
     if key in _JUDGES:
-        return _JUDGES[key](value, values, spec)
+        why = _JUDGES[key](value, values, spec)
+        return why and f"{key}: {written} ({why})"
     if key in _READ:
-        return None if _READ[key](values) else f"{key}: {value} (not understood)"
-    return f"{key}: {value}"
+        return None if _READ[key](values) else f"{key}: {written} (not understood)"
+    return f"{key}: {written}"
 
 
 def _judge_sampler(value: str, values: Values, spec: PictureSpec) -> str | None:
-    return None if _READ["Sampler"](values) else f"Sampler: {value} (there is none; {spec.sampler} instead)"
+    del value
+    return None if _READ["Sampler"](values) else f"there is none; {spec.sampler} instead"
 
 
 def _judge_schedule(value: str, values: Values, spec: PictureSpec) -> str | None:
-    return (
-        None if _READ["Schedule type"](values) else f"Schedule type: {value} (there is none; {spec.schedule} instead)"
-    )
+    del value
+    return None if _READ["Schedule type"](values) else f"there is none; {spec.schedule} instead"
 
 
 def _judge_upscaler(value: str, values: Values, spec: PictureSpec) -> str | None:
-    if value.lower() in (known.lower() for known in PARAMETERS["hires.upscaler"].choices):
-        return None
     del values
-    instead = "" if spec.hires is None else f"; {spec.hires.upscaler} instead"
-    return f"Hires upscaler: {value} (there is none{instead})"
+    if spec.hires is None or value.lower() in (known.lower() for known in PARAMETERS["hires.upscaler"].choices):
+        return None
+    return f"there is none; {spec.hires.upscaler} instead"
+
+
+_FIRST = "the second pass has the first one's"
 
 
 def _judge_hires_sampler(value: str, values: Values, spec: PictureSpec) -> str | None:
     del spec
-    same = value in (values.get("Sampler"), SAMPLERS[value].infotext if value in SAMPLERS else None)
-    return None if same else f"Hires sampler: {value} (the second pass has the first one's)"
+    own = SAMPLERS[value].infotext if value in SAMPLERS else None
+    return None if value == values.get("Sampler") or own == values.get("Sampler") else _FIRST
 
 
 def _judge_hires_schedule(value: str, values: Values, spec: PictureSpec) -> str | None:
     del spec
-    same = value == values.get("Schedule type", "Automatic")
-    return None if same else f"Hires schedule type: {value} (the second pass has the first one's)"
+    return None if value == values.get("Schedule type", "Automatic") else _FIRST
 
 
 def _judge_hires_cfg(value: str, values: Values, spec: PictureSpec) -> str | None:
     del spec
-    same = value == values.get("CFG scale")
-    return None if same else f"Hires CFG Scale: {value} (the second pass has the first one's)"
+    return None if number(value) == number(values.get("CFG scale")) else _FIRST
 
 
-def _judge_hires(value: str, values: Values, spec: PictureSpec) -> str | None:
-    """A part of a second pass whose size is told nowhere."""
-    del values
-    return None if spec.hires is not None else f"a second pass ({value}) whose size is not told"
+def _judge_denoising(value: str, values: Values, spec: PictureSpec) -> str | None:
+    """A second pass's, or `strength`."""
+    del values, spec
+    return None if number(value) is not None else "not understood"
 
 
 _JUDGES: Mapping[str, Callable[[str, Values, PictureSpec], str | None]] = MappingProxyType(
@@ -164,20 +179,14 @@ _JUDGES: Mapping[str, Callable[[str, Values, PictureSpec], str | None]] = Mappin
         "Hires sampler": _judge_hires_sampler,
         "Hires schedule type": _judge_hires_schedule,
         "Hires CFG Scale": _judge_hires_cfg,
-        "Hires steps": _judge_hires,
-        "Denoising strength": lambda *_: None,  # a second pass's, or `strength`
+        "Denoising strength": _judge_denoising,
     }
 )
 
 
 def _strength(values: Values) -> float | None:
     """How much of another picture was drawn anew: without a second pass, the strength is that."""
-    if any(key in values for key in _HIRES):
-        return None
-    try:
-        return float(values["Denoising strength"])
-    except (KeyError, ValueError):
-        return None
+    return None if any(key in values for key in _HIRES) else number(values.get("Denoising strength"))
 
 
 def _hashes(text: str) -> dict[str, str]:
@@ -207,6 +216,21 @@ def _gallery(text: str) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
     return {key: digest.lower() for key, digest in found.items() if isinstance(digest, str) and digest}
+
+
+def _gallery_resources(text: str) -> list[str]:
+    """What galleries say that a picture was drawn with beside its checkpoint; no tag calls these."""
+    try:
+        found = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        return []
+    listed = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return [
+        f'Civitai resources: {each.get("type")} "{each.get("modelName", each.get("modelVersionId"))}"'
+        f" at {each.get('weight', 1)}"
+        for each in listed
+        if str(each.get("type", "")).lower() not in ("", "checkpoint", "model", "vae", "upscaler")
+    ]
 
 
 def hash_name(name: str) -> str:
