@@ -1,5 +1,5 @@
-"""Every listed benchmark runs from a clean checkout in its smallest size, and ends with its ratio lines. What they say of
-speed is not asserted."""
+"""Every listed benchmark runs from a clean checkout in its smallest size, and ends with its ratio lines. What they say
+of speed is not asserted."""
 
 from __future__ import annotations
 
