@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lorasmith.remedies import plain_words, worded_by
+
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
+
+
+@pytest.fixture(autouse=True)
+def no_face() -> Iterator[None]:
+    """Remedies are in plain words, whatever face the test before has used."""
+    with worded_by(plain_words):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,9 @@ if not TYPE_CHECKING:  # a type checker knows the names from above
             raise AttributeError(f"module 'lorasmith' has no attribute {name!r}")
         from importlib import import_module
 
+        from lorasmith.face.wording import speak_python
+
+        speak_python()
         return getattr(import_module(_ROOMS[name]), name)
 
 

@@ -1,7 +1,7 @@
 """The way out of what is wrong, as a value: the core says what is to be done, each face says how one does it there.
 
 A remedy's text is in the words of the face that runs this process (`worded_by`): the command line makes commands of
-it, the server requests. Without a face the words are plain.
+it, the library calls, the server requests. Without a face the words are plain.
 """
 
 from __future__ import annotations
@@ -159,9 +159,20 @@ _words: Words = plain_words
 @contextmanager
 def worded_by(words: Words) -> Iterator[None]:
     """While this lasts, remedies of this process are in these words."""
-    global _words
-    before, _words = _words, words
+    before = _words
+    speak(words)
     try:
         yield
     finally:
-        _words = before
+        speak(before)
+
+
+def current_words() -> Words:
+    """The words that remedies of this process are in now."""
+    return _words
+
+
+def speak(words: Words) -> None:
+    """From now on remedies of this process are in these words."""
+    global _words
+    _words = words

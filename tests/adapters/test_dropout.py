@@ -16,7 +16,7 @@ def test_t_lora_leaves_fewer_ranks_the_noisier_it_is() -> None:
     assert ranks is not None
     assert ranks.sum(dim=1).tolist() == [10, 8, 6, 2]
     assert bool((ranks.diff(dim=1) <= 0).all())
-    assert Dropout(T, SEEDS, 0, least=2).ranks("lora_te_a", 10) is None
+    assert Dropout(T, SEEDS, 0, least=2).of("te").ranks("lora_te_a", 10) is None
     narrow = Dropout(T, SEEDS, 0, least=8).ranks("lora_unet_a", 4)
     assert narrow is not None
     assert narrow.sum(dim=1).tolist() == [4, 4, 4, 4]
@@ -56,7 +56,7 @@ def test_the_chunks_of_a_text_draw_apart_and_the_first_as_ever() -> None:
     assert torch.equal(ranks[::3], alone)
     assert not torch.equal(ranks[1::3], ranks[::3])
     assert chunked.values("lora_te_a", torch.ones(12, 77, 4)).shape == (12, 77, 4)
-    on_the_denoiser = chunked.ranks("lora_unet_a", 100)
+    on_the_denoiser = chunked.of("unet").ranks("lora_unet_a", 100)
     assert on_the_denoiser is not None
     assert on_the_denoiser.shape == (4, 100)
 

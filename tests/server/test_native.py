@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import tomllib
 from collections.abc import Iterator
 from importlib.resources import files
@@ -224,7 +225,14 @@ def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
     with running(settings, loader) as (client, server):
         job = submit(client, count=2, seed=4)
         wait_for(lambda: len(server.service.board.running) == 1)
+        told: list[dict[str, Any]] = []
+        listening = threading.Thread(target=lambda: told.extend(read_events(client, job["id"])))
+        listening.start()
+        wait_for(lambda: bool(server.service.board.live[job["id"]].readers))
         server.service.board.close()
+        listening.join()
+        assert told[-1] == {"event": "stopping", "state": "running", "stopping": True}
+        assert read_events(client, job["id"])[-1] == told[-1]
         late = client.post("/api/v1/jobs", json={"prompt": "late"})
         assert late.status_code == 503
         assert client.get("/health").json() == {"status": "stopping"}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +36,9 @@ from lorasmith.adapters.merged import (
 )
 from lorasmith.bases.base import Base
 from lorasmith.bases.compressed import weight_place
+from lorasmith.bases.targets import Part
 from lorasmith.errors import AdapterError
 
-Part = Literal["unet", "te"]
 PARTS: tuple[Part, ...] = ("unet", "te")
 
 
@@ -69,7 +69,7 @@ class ActiveState:
 
     strengths: Mapping[Part, Mapping[tuple[int, ...], Strengths | None]]
     matrices: Mapping[Part, Tensor]
-    dropout: Dropout | None = None
+    dropout: Mapping[Part, Dropout] | None = None
     blocks: Mapping[str, MergedRows] = field(default_factory=dict)
 
 
@@ -195,7 +195,8 @@ class AdapterBank(nn.Module):
     def with_dropout(self, dropout: Dropout | None) -> Iterator[None]:
         """Passes inside leave parts of the one adapter that is active out; in training alone."""
         before = self._state.dropout
-        self._state = replace(self._state, dropout=dropout)
+        parts = None if dropout is None else {part: dropout.of(part) for part in PARTS}
+        self._state = replace(self._state, dropout=parts)
         try:
             yield
         finally:
@@ -235,7 +236,8 @@ class AdapterBank(nn.Module):
 
     def _run(self, slot: _Slot, original: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         state = self._state
-        strengths, dropout, count = state.strengths[slot.part], state.dropout, state.matrices[slot.part].shape[0]
+        strengths, count = state.strengths[slot.part], state.matrices[slot.part].shape[0]
+        dropout = None if state.dropout is None else state.dropout[slot.part]
         merged = state.blocks.get(slot.name)
         if merged is not None:
             if count != x.shape[0]:

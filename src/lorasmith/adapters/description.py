@@ -12,6 +12,7 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.files import adapter_files, load_adapter, read_tensors
 from lorasmith.adapters.header import HashReport, check_hashes
 from lorasmith.adapters.spelling.names import origin_of
+from lorasmith.bases.families import is_text_layer
 
 TOP_TAGS = 12
 
@@ -37,6 +38,7 @@ class Description:
     def as_json(self) -> dict[str, Any]:
         """JSON-ready; `hashes.ok` is null when none that can be checked is recorded, `hashes.kind` says which."""
         adapter = self.adapter
+        text = sum(is_text_layer(name) for name in adapter.layers)
         return {
             "path": str(self.path),
             "name": adapter.metadata.get("ss_output_name", adapter.name),
@@ -48,8 +50,8 @@ class Description:
             "rank": adapter.rank,
             "alpha": adapter.alpha,
             "layers": {
-                "unet": sum(name.startswith("lora_unet_") for name in adapter.layers),
-                "text_encoder": sum(name.startswith("lora_te") for name in adapter.layers),
+                "unet": len(adapter.layers) - text,
+                "text_encoder": text,
             },
             "keys": self.keys,
             "dtype": self.dtype,

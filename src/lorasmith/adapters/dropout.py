@@ -6,11 +6,12 @@ gradient checkpointing does, or on another machine's share of the rows, is the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from lorasmith.bases.targets import Part
 from lorasmith.diffusion.noise import key_generator, key_number
 
 TIMESTEPS = 1000
@@ -35,6 +36,10 @@ class Dropout:
     least: int = 0
     text_rows: int = 1
 
+    def of(self, part: Part) -> Dropout:
+        """What concerns the layers of this part."""
+        return replace(self, least=0) if part == "te" else replace(self, text_rows=1)
+
     def skips(self, layer: str) -> bool:
         """Whether the whole layer is left out."""
         return bool(self.module) and key_number(self.key, layer, "module") < self.module * 2**64
@@ -42,7 +47,7 @@ class Dropout:
     def ranks(self, layer: str, r: int) -> Tensor | None:
         """Factors (B, r) on the layer's ranks; None when none is touched."""
         factors: Tensor | None = None
-        if self.least and layer.startswith("lora_unet"):
+        if self.least:
             least = min(self.least, r)
             live = (r - least) * (TIMESTEPS - self.t) // TIMESTEPS + least
             factors = (torch.arange(r) < live.cpu().unsqueeze(1)).float()
@@ -59,8 +64,7 @@ class Dropout:
 
     def _kept(self, layer: str, shape: tuple[int, ...], share: float, word: str) -> Tensor:
         """(B, *shape) of 0 for what is left out, and of what keeps the mean for the rest."""
-        chunks = 1 if layer.startswith("lora_unet") else self.text_rows
         # The first chunk draws what a text without others would.
-        keys = [(seed, (chunk,) if chunk else ()) for seed in self.seeds for chunk in range(chunks)]
+        keys = [(seed, (chunk,) if chunk else ()) for seed in self.seeds for chunk in range(self.text_rows)]
         drawn = [torch.rand(shape, generator=key_generator(seed, layer, word, *more)) for seed, more in keys]
         return (torch.stack(drawn) >= share).float() / (1 - share)

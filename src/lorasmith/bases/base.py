@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,11 @@ class Base:
         if name not in self._modules:
             target = self.layers[name]
             texts = zip(self.family.text, self.text_encoders, strict=False)
-            inner = target.path.removeprefix("text_model.")
-            owners = {self.family.denoiser_part: self.denoiser}
-            for part, encoder in texts:
-                owners[part.owner] = encoder.model if inner == target.path else encoder.root
+            owners = {self.family.denoiser_part: self.denoiser} | {part.owner: encoder.model for part, encoder in texts}
             try:
-                self._modules[name] = owners[target.owner].get_submodule(inner)
+                self._modules[name] = self.family.find_module(owners[target.owner], target)
             except AttributeError:
-                raise BaseError(f"its {target.owner} has no layer {inner}.", where=self.folder) from None
+                raise BaseError(f"its {target.owner} has no layer {target.path}.", where=self.folder) from None
         return self._modules[name]
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
@@ -82,6 +79,10 @@ class Base:
         return next(self.denoiser.parameters()).dtype  # type: ignore[no-any-return]
 
     @property
+    def _vae_dtype(self) -> torch.dtype:
+        return next(self.vae.parameters()).dtype  # type: ignore[no-any-return]
+
+    @property
     def device(self) -> torch.device:
         return next(self.denoiser.parameters()).device  # type: ignore[no-any-return]
 
@@ -93,13 +94,13 @@ class Base:
 
     @torch.no_grad()
     def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
-        """Pixels in [-1, 1] to scaled latents (B, C, H/8, W/8) in the denoiser's dtype; the distribution's mode."""
-        return self.family.encode_images(self, pixels_BCHW.to(self.device, self.vae.dtype)).to(self.dtype)
+        """Pixels in [-1, 1] to scaled latents (B, C, ..., H, W) in the denoiser's dtype; the distribution's mode."""
+        return self.family.encode_images(self, pixels_BCHW.to(self.device, self._vae_dtype)).to(self.dtype)
 
     @torch.no_grad()
     def decode_latents(self, z_BCHW: Tensor) -> Tensor:
-        """Scaled latents to pixels (B, 3, 8H, 8W) in [-1, 1], clamped."""
-        return self.family.decode_latents(self, z_BCHW.to(self.device, self.vae.dtype)).clamp(-1, 1)
+        """Scaled latents to pixels (B, 3, height, width) in [-1, 1], clamped."""
+        return self.family.decode_latents(self, z_BCHW.to(self.device, self._vae_dtype)).clamp(-1, 1)
 
     @cached_property
     def prompt_encoder(self) -> PromptEncoder:
@@ -134,15 +135,30 @@ class Base:
 
         Of a single file it is the file's own, as every other tool gives it.
         """
-        digest = hashlib.sha256()
-        if self.folder.is_file():
-            with self.folder.open("rb") as opened:
-                return hashlib.file_digest(opened, "sha256").hexdigest()
-        for file in weight_files(self.folder):
-            digest.update(file.relative_to(self.folder).as_posix().encode())
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        return digest.hexdigest()
+        return hash_base(self.folder)
+
+
+def hash_base(folder: Path) -> str:
+    """The `content_hash` of the base that lies there; a file that did not change is read once."""
+    if folder.is_file():
+        return _hash_file(folder).hex()
+    digest = hashlib.sha256()
+    for file in weight_files(folder):
+        digest.update(file.relative_to(folder).as_posix().encode())
+        digest.update(_hash_file(file))
+    return digest.hexdigest()
+
+
+def _hash_file(file: Path) -> bytes:
+    status = file.stat()
+    return _hash_bytes(file, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(256)
+def _hash_bytes(file: Path, size: int, changed: int) -> bytes:
+    del size, changed
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
 
 
 def load_base(

@@ -16,9 +16,10 @@ def describe_base(name_or_path: str, probe: bool = False) -> dict[str, Any]:
     Raises BaseError when it is no base that is supported.
     """
     stored = open_stored(name_or_path)
-    prediction = stored.structure.prediction
-    if probe:
-        prediction = probe_prediction(load_base(name_or_path, prediction=prediction or "epsilon"))
+    flow = stored.family.objective == "flow"
+    prediction = "flow" if flow else stored.structure.prediction
+    if probe and not flow:
+        prediction = probe_prediction(load_base(name_or_path, prediction=stored.structure.prediction or "epsilon"))
     tensors = [entry for header in stored.headers.values() for entry in header.tensors.values()]
     weights = [target for target in stored.layers.values() if target.group not in ("ends", "norm")]
     files = [stored.path] if stored.path.is_file() else [file for file in stored.path.rglob("*") if file.is_file()]

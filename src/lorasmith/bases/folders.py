@@ -14,6 +14,7 @@ from lorasmith.bases.families.evidence import read_config
 from lorasmith.bases.families.family import Parts, Structure
 from lorasmith.bases.library_logs import quiet_libraries
 from lorasmith.bases.precision import Weights
+from lorasmith.bases.tokenizers import first_line, load_tokenizer
 from lorasmith.container import read_container
 from lorasmith.errors import BaseError
 
@@ -80,7 +81,7 @@ def load_model(
         with quiet_libraries():
             model = load(where, use_safetensors=True, local_files_only=True, variant=variant, **{dtype_name: read_as})
     except Exception as fault:  # the libraries raise everything from KeyError to SafetensorError here
-        raise BaseError(f"cannot be loaded: {_first_line(fault)}.", where=where) from fault
+        raise BaseError(f"cannot be loaded: {first_line(fault)}.", where=where) from fault
     model.eval().requires_grad_(False)
     if weights != "full":
         compress_model(model, weights, dtype, kept_wide)
@@ -110,22 +111,3 @@ def _variant(where: Path) -> str | None:
     if any(".fp16." not in file.name for file in files):
         return None
     return "fp16"
-
-
-def load_tokenizer(folder: Path, name: str, kind: type[Any]) -> Any:
-    """The tokenizer in this folder of the base. Raises BaseError."""
-    where = folder / name
-    if not where.is_dir():
-        raise BaseError(f"no {name} folder.", where=folder)
-    try:
-        with quiet_libraries():
-            tokenizer = kind.from_pretrained(where, local_files_only=True)
-    except Exception as fault:  # as above
-        raise BaseError(f"cannot be loaded: {_first_line(fault)}.", where=where) from fault
-    if len(tokenizer) < 3:
-        raise BaseError("has an empty vocabulary.", where=where)
-    return tokenizer
-
-
-def _first_line(fault: Exception) -> str:
-    return (str(fault).strip().splitlines() or [type(fault).__name__])[0].rstrip(".")

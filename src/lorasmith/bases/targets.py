@@ -33,6 +33,14 @@ class TargetLayer:
     outputs: int = 0
 
 
+def text_prefix(owner: str) -> str:
+    """What stands for kohya's prefix before the layers of a text encoder that another tool calls by its part, in every
+    family: "lora_te", "lora_te2" of "text_encoder_2"."""
+    if owner.startswith("text_encoder"):
+        return f"lora_te{owner.removeprefix('text_encoder').removeprefix('_')}"
+    return f"lora_{owner}"
+
+
 def underscored(path: str) -> str:
     """A dotted path as kohya's names have it."""
     return path.replace(".", "_")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lorasmith.bases.clip import vocabulary
-from lorasmith.bases.detection import locate_base
+from lorasmith.bases.detection import family_of, locate_base
 from lorasmith.bases.doodle import doodle_folder, world
 from lorasmith.bases.hub import cached_base, is_hub_id
 from lorasmith.bases.tag_space import read_tag_space
@@ -31,10 +31,15 @@ def read_vocabulary(project: Project) -> Vocabulary:
 
 
 def _tokens(base: str) -> Mapping[str, int]:
-    """The vocabulary of a base by path or hub id; a checkpoint file's is CLIP's."""
+    """The vocabulary of a base by path or hub id, where it is in CLIP's form; a checkpoint file's is CLIP's own."""
     path = Path(base)
     if not path.exists() and is_hub_id(base):
         path = cached_base(base) or path
+    try:
+        if not family_of(str(path)).clip_words:
+            return {}
+    except BaseError:  # it is something else, and loading it will say what
+        return {}
     return vocabulary() if path.is_file() else read_tokens(path)
 
 

@@ -5,6 +5,7 @@ Importable without torch.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,18 +24,21 @@ class BaseFacts:
     """What is not known yet is None.
 
     `resolution` is a side in pixels, `cfg` the guidance that suits the base, sides are multiples of `factor`, and
-    `text_layers` is how far back `clip_skip` may reach.
+    `text_layers` is how far back `clip_skip` may reach; `tiles`: its pictures can be made to go on round their edges.
     """
 
     resolution: int | None = None
     cfg: float | None = None
     factor: int = 8
     text_layers: int | None = None
+    tiles: bool | None = None
 
 
 def facts_of(base: Base) -> BaseFacts:
     """The facts of a base in memory."""
-    return BaseFacts(base.resolution, base.family.cfg, base.vae_factor, base.prompt_encoder.most_clip_skip)
+    family = base.family
+    factor = math.lcm(base.vae_factor, family.pixel_step)
+    return BaseFacts(base.resolution, family.cfg, factor, base.prompt_encoder.most_clip_skip, family.tiles)
 
 
 def known_facts(source: str) -> BaseFacts:
@@ -47,8 +51,6 @@ def known_facts(source: str) -> BaseFacts:
     except LorasmithError:
         return BaseFacts()
     family = structure.family
-    side, blocks = structure.denoiser.get("sample_size"), structure.vae.get("block_out_channels")
-    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list | tuple) else BaseFacts.factor
-    resolution = side * factor if isinstance(side, int) else family.resolution
+    resolution, factor = family.known_sides(structure)
     layers = structure.depths[0] if family.reads_clip_skip and structure.depths else None
-    return BaseFacts(resolution, family.cfg, factor, layers)
+    return BaseFacts(resolution, family.cfg, factor, layers, family.tiles)

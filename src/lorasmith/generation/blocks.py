@@ -46,7 +46,8 @@ def _weigh(block: str, listed: Mapping[str, float]) -> float:
         return listed[block]
     if block == "BASE":
         return listed[list(listed)[-1]]
-    side, number = block.rstrip("0123456789"), int(block.lstrip("INOUTM"))
+    side = _side(block)
+    number = int(block.removeprefix(side))
     same = {int(name.removeprefix(side)): weight for name, weight in listed.items() if _side(name) == side}
     return same[min(same, key=lambda each: abs(each - number))]
 

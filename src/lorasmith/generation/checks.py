@@ -66,6 +66,8 @@ def check(spec: PictureSpec, facts: BaseFacts | None = None) -> PictureSpec:
         )
     if facts.text_layers is not None and checked.clip_skip > facts.text_layers:
         raise UsageError(f"{checked.clip_skip} is not between 1 and {facts.text_layers}.", field="clip_skip")
+    if checked.tiling and facts.tiles is False:
+        raise UsageError("pictures of this base cannot be made to go on round their edges.", field="tiling")
     if isinstance(checked.init, InitImage):
         _check_mask(checked.init)
     final_size(checked, facts)

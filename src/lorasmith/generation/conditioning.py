@@ -22,22 +22,19 @@ TEXTS_KEPT = 256
 
 @dataclass(frozen=True)
 class Text:
-    """A text to encode: its tokens, and the adapters that act in the text encoders, with their strengths."""
+    """A text to encode: its tokens, and the adapters that act in the text encoders, with their strengths; `length`:
+    how many vectors it becomes."""
 
     tokens: Tokens
     te: tuple[tuple[Member, float], ...]
     options: TextOptions
-
-    @property
-    def length(self) -> int:
-        """How many vectors it becomes."""
-        return sum(len(chunk.ids) for chunk in self.tokens)
+    length: int
 
 
 def read_text(text: str, base: Base, options: TextOptions, te: tuple[tuple[Member, float], ...] = ()) -> Text:
     """Emphasis read and tokens counted."""
     (tokens,) = base.prompt_encoder.tokenize([text], options)
-    return Text(tokens, te, options)
+    return Text(tokens, te, options, base.prompt_encoder.count_vectors(tokens))
 
 
 class TextReader:

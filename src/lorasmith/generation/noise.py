@@ -28,9 +28,8 @@ def turn(start: Tensor, end: Tensor, share: float) -> Tensor:
     if float(omega.cos().mean()) > _ALMOST_PARALLEL:
         return (1 - share) * start + share * end
     sine = omega.sin()
-    return ((1 - share) * omega).sin().div(sine).unsqueeze(-2) * start + (share * omega).sin().div(sine).unsqueeze(
-        1
-    ) * end
+    of_start, of_end = (((each * omega).sin() / sine).unsqueeze(-2) for each in (1 - share, share))
+    return of_start * start + of_end * end
 
 
 def _unit(noise: Tensor) -> Tensor:

@@ -65,10 +65,10 @@ class Stage:
         """The rows that it needs in each step, by their length: stages of one pattern fill passes alike."""
         found = []
         for step in range(self.skipped + 1, self.total + 1):
-            told = [(weight * cfg, in_force(schedule, step).length) for weight, schedule in self.parts]
-            longest = max(length for _, length in told)
-            rows = [longest for factor, _ in told if factor != 0.0]
-            if 1.0 - sum(factor for factor, _ in told) != 0.0:
+            lengths = [(weight * cfg, in_force(schedule, step).length) for weight, schedule in self.parts]
+            longest = max(length for _, length in lengths)
+            rows = [longest for factor, _ in lengths if factor != 0.0]
+            if 1.0 - sum(factor for factor, _ in lengths) != 0.0:
                 rows.append(in_force(self.negative, step).length)
             found.append(tuple(rows))
         return tuple(found)
@@ -160,7 +160,7 @@ class Preparer:
             (member, call.network.te * member.share)
             for call in calls
             for member, adapter in call.members
-            if call.network.te and _has_text_layers(adapter)
+            if call.network.te and self._has_text_layers(adapter)
         )
         acting = tuple(sorted(te.items(), key=lambda item: item[0].order))
 
@@ -189,6 +189,9 @@ class Preparer:
             (Member(network.name, network.dyn, number, network.blocks, share), part)
             for share, part in kept[key].items()
         )
+
+    def _has_text_layers(self, fitted: Adapter) -> bool:
+        return any(self.base.layers[name].part == "te" for name in fitted.layers)
 
     def adapter_set(self, tasks: Iterable[PictureTask]) -> AdapterSet:
         """A bank with all the tasks' adapters. Raises AdapterError where one does not fit the base."""
@@ -268,10 +271,6 @@ def _strengths(stage: Stage) -> Mapping[Member, tuple[float, ...]]:
         for step in range(1, stage.total + 1)
     ]
     return {member: tuple(row[member] for row in by_step) for member in by_step[0]}
-
-
-def _has_text_layers(adapter: Adapter) -> bool:
-    return any(not name.startswith("lora_unet") for name in adapter.layers)
 
 
 def _plain_texts(parts: Sequence[SubPrompt], spec: SettledSpec) -> list[str]:

@@ -27,8 +27,8 @@ from lorasmith.prompts.compatibility import Compat
 KINDS = ("lora", "lyco")
 ITEMS = ("te", "unet", "dyn", "start", "end", "stop", "step", "lbw", "in", "mid", "out")
 CORE_ITEMS = ("te", "unet", "dyn")
-#: How many weights `lbw=` may list: SDXL, SD 1 and 2, SDXL and SD 1 and 2 with convolutions.
-BLOCK_COUNTS = (12, 17, 20, 26)
+#: How many weights `lbw=` may list, by what the families of bases that are known have layouts of.
+BLOCK_COUNTS = {12, 17, 20, 26}
 #: Named block weights for SD 1: text encoders, six IN, one MID, nine OUT blocks.
 BLOCK_PRESETS: Mapping[str, str] = {
     "NONE": "00000000000000000",
@@ -286,7 +286,7 @@ def _read_blocks(tag: str, named: Mapping[str, str]) -> tuple[float, ...]:
             raise PromptError(
                 f"{tag}: {len(blocks)} block weights.",
                 where="prompt",
-                hint=f"There are layouts of {', '.join(map(str, BLOCK_COUNTS))}.",
+                hint=f"There are layouts of {', '.join(map(str, sorted(BLOCK_COUNTS)))}.",
             )
         return blocks
     if not any(key in named for key in ("in", "mid", "out")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,6 +38,11 @@ def _run_faults(recipe: RecipeFields) -> Iterator[str]:
             yield f"bucket.max = {rules.largest} is below resolution's {max(recipe.resolution)}."
         if rules.step > min(recipe.resolution):
             yield f"bucket.step = {rules.step} is above resolution's {min(recipe.resolution)}."
+    step = recipe.family.pixel_step
+    for key, sides in (("resolution", recipe.resolution), ("bucket.step", (rules.step,))):
+        if any(side % step for side in sides):
+            size = "x".join(map(str, sides))
+            yield f"{key} = {size}: sides of pictures are multiples of {step} on {recipe.family.title}."
     if recipe.conv.alpha is not None and not recipe.conv.rank:
         yield "conv.alpha without conv.rank does nothing."
 
@@ -98,6 +104,13 @@ def _layer_faults(recipe: RecipeFields) -> Iterator[str]:
         yield "rank_by_timestep concerns the denoiser, which lr.unet = 0 leaves alone."
     if (recipe.blocks.lr != "flat" or recipe.blocks.rank or recipe.blocks.alpha) and not recipe.lr.unet:
         yield "blocks are the denoiser's, which lr.unet = 0 leaves alone."
+    rates = recipe.blocks.lr if isinstance(recipe.blocks.lr, dict) else {}
+    named = {**rates, **recipe.blocks.rank, **recipe.blocks.alpha}
+    kinds = recipe.family.block_kinds if named else ()
+    for name in named:
+        if not re.fullmatch(rf"({'|'.join(kinds)})(\d\d)?", name):
+            known = ", ".join(f"{kind}, {kind}00 ..." for kind in kinds)
+            yield f'blocks: "{name}" is no block of {recipe.family.title}; blocks are {known}.'
 
 
 def _rate_faults(recipe: RecipeFields) -> Iterator[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from lorasmith.diffusion.losses import LOSSES
 from lorasmith.diffusion.timesteps import Sampling
@@ -125,14 +124,6 @@ class BlocksTable(StrictTable):
         default={}, description="rank of linear layers there, e.g. { M00 = 32 }; 0 leaves a block alone"
     )
     alpha: dict[str, Annotated[float, Field(gt=0)]] = Field(default={}, description="alpha there")
-
-    @field_validator("lr", "rank", "alpha")
-    @classmethod
-    def _check_names(cls, value: Any) -> Any:
-        for name in value if isinstance(value, dict) else ():
-            if not re.fullmatch(r"(IN|OUT)(\d\d)?|M(00)?", name):
-                raise ValueError(f'"{name}" is no block; blocks are IN, IN00 ..., M00, OUT, OUT00 ...')
-        return value
 
 
 class FilterTable(StrictTable):

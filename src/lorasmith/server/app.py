@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from lorasmith import __version__
 from lorasmith.errors import LorasmithError, StorageError
+from lorasmith.remedies import worded_by
 from lorasmith.server.errors import BusyError, MissingError, error_document, error_json
 from lorasmith.server.guard import Guard
 from lorasmith.server.interfaces import Loader
@@ -24,6 +25,7 @@ from lorasmith.server.native.jobs import POLICY
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.webui import routes as webui_routes
+from lorasmith.server.wording import request_words
 from lorasmith.web import read_page
 
 FAULTS_TOLD = 100
@@ -47,7 +49,8 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
     async def live(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(service.start)
         try:
-            yield
+            with worded_by(request_words):
+                yield
         finally:
             await run_in_threadpool(service.stop)
 

@@ -35,6 +35,11 @@ def stopping_error() -> BusyError:
     return BusyError("the server is stopping.", retry_after=10)
 
 
+def last_event(state: State, stopping: bool) -> dict[str, Any]:
+    """The last that is told of a job: that it is finished, or that the server stops before it is."""
+    return {"event": "finished" if state in FINAL else "stopping", "state": state, "stopping": stopping}
+
+
 class JobBoard:
     """The jobs in the making. Faces put jobs on it and listen, a worker takes pictures from it and tells how they
     stand (`lorasmith.server.worker.WorkSource`). All methods may be called from any thread; `lock` guards what is
@@ -125,7 +130,7 @@ class JobBoard:
         with self.lock:
             reader.push({"event": "state", "state": job.state, "share": job.progress})
             if job.state in FINAL or self.closing:
-                reader.push({"event": "finished", "state": job.state, "stopping": self.closing})
+                reader.push(last_event(job.state, self.closing))
             else:
                 job.readers.append(reader)
         return reader
@@ -157,7 +162,7 @@ class JobBoard:
                 self._end(item, "cancelled", error=error_json(stopping_error()))
             for job in list(self.live.values()):
                 if job.policy.recorded:
-                    job.tell({"event": "finished", "state": job.state, "stopping": True})
+                    job.tell(last_event(job.state, stopping=True))
             self.lock.notify_all()
 
     # What a worker asks and tells
@@ -265,9 +270,9 @@ class JobBoard:
         if item in self.running:
             self.running.remove(item)
         over = job.state in FINAL
-        told: dict[str, Any] = {"event": state, "image": item.number, "share": job.progress}
+        event: dict[str, Any] = {"event": state, "image": item.number, "share": job.progress}
         picture = None if result is None else result.picture
-        job.tell(told | ({"picture": picture} if picture else {}) | ({"error": item.error} if item.error else {}))
+        job.tell(event | ({"picture": picture} if picture else {}) | ({"error": item.error} if item.error else {}))
         if over:
             self._all_ended(job, item)
         else:
@@ -291,5 +296,5 @@ class JobBoard:
         job.finished = time.time()
         self._records.note(job, *items)
         self.live.pop(job.id, None)
-        job.tell({"event": "finished", "state": job.state, "stopping": False})
+        job.tell(last_event(job.state, stopping=False))
         job.readers.clear()

@@ -1,5 +1,4 @@
-"""Pictures that clients send and orders start from: files named by their hash, which stay as long as somebody needs
-them."""
+"""Pictures that clients send, to start from: files named by their hash, which stay as long as somebody needs them."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
+LAST = ("finished", "stopping")
+"""Nothing follows one of these events."""
 UNREAD = 256
 """Events that a reader may be behind; older progress is dropped, nothing else."""
 
@@ -36,12 +38,12 @@ class Reader:
         self._some.set()
 
     async def events(self, idle: float = 15.0) -> AsyncIterator[dict[str, Any]]:
-        """Everything in order up to the "finished" event; ``{"event": "idle"}`` after `idle` seconds of nothing."""
+        """Everything in order up to the last event; ``{"event": "idle"}`` after `idle` seconds of nothing."""
         while True:
             while self._events:
                 event = self._events.popleft()
                 yield event
-                if event["event"] == "finished":
+                if event["event"] in LAST:
                     return
             self._some.clear()
             try:
@@ -50,7 +52,6 @@ class Reader:
                 yield {"event": "idle"}
 
     async def finished(self) -> None:
-        """Return when the job is final."""
-        async for event in self.events():
-            if event["event"] == "finished":
-                return
+        """Return when nothing more is told."""
+        async for _ in self.events():
+            continue

@@ -271,9 +271,13 @@ function follow(job, title) {
   on("cancelled", () => {});
   on("finished", (told) => {
     end();
-    if (told.stopping) head.textContent = `${title}: the server is stopping; it goes on at its next start.`;
-    else setTimeout(() => card.remove(), told.state === "done" ? 1500 : 4000);
+    setTimeout(() => card.remove(), told.state === "done" ? 1500 : 4000);
     refreshGallery();
+    showStatus();
+  });
+  on("stopping", () => {
+    end();
+    head.textContent = `${title}: the server is stopping; it goes on at its next start.`;
     showStatus();
   });
   stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) end(); };

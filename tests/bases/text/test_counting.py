@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lorasmith.bases.text.counting import count_tokens
+from lorasmith.bases.text.counting import TokenCount, count_tokens
 from lorasmith.errors import BaseError
 from tests.tiny import tiny_tokenizer
 
@@ -15,13 +15,13 @@ from tests.tiny import tiny_tokenizer
 def test_chunks_are_counted_whatever_they_are_padded_with(tmp_path: Path, pad: str) -> None:
     tiny_tokenizer(pad=pad).save_pretrained(tmp_path / "tokenizer")
     texts = ["red BREAK blue hair", "", "red " * 80]
-    assert count_tokens(texts, str(tmp_path)) == [1, 2, 0, 75, 5]
+    assert count_tokens(texts, str(tmp_path)) == TokenCount((1, 2, 0, 75, 5), 75)
 
 
 def test_a_checkpoint_in_one_file_has_clips_words(tmp_path: Path) -> None:
     file = tmp_path / "base.safetensors"
     file.touch()
-    assert count_tokens(["a photo of a cat", "(cat:1.2)"], str(file)) == [5, 1]
+    assert count_tokens(["a photo of a cat", "(cat:1.2)"], str(file)) == TokenCount((5, 1), 75)
 
 
 def test_a_folder_without_a_tokenizer_is_no_base(tmp_path: Path) -> None:

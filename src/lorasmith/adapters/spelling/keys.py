@@ -48,7 +48,7 @@ _ENDINGS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
     )
 )
 _FLAT = re.compile(r"^((?:lora|lycoris)_[^.]+)\.(.+)$")
-_TEXT_ATTENTION = re.compile(r"_self_attn_to_(q|k|v|out)(?:_0)?$")
+_TEXT_ATTENTION = re.compile(r"(encoder_layers_\d+_self_attn)_to_(q|k|v|out)(?:_0)?$")  # CLIP's, in old files
 
 
 @dataclass(frozen=True)
@@ -62,32 +62,41 @@ class Key:
     path: str
 
 
-def read_key(key: str, bare_text: str = "lora_te_") -> Key | None:
+def read_key(key: str, bare_text: str = "lora_te_", alone: str = "") -> Key | None:
     """A key taken apart; None when it is in no spelling. `bare_text` is how kohya's names of the text encoder begin
-    whose layers are named without a word of it."""
+    whose layers are named without a word of it; `alone` those of the only part that the file is for, if it is known."""
     for ending, tail, suffix in _ENDINGS:
         found = ending.search(key)
         if found is not None:
             said = f"lora_{_SIDES[found[1]]}.weight" if suffix == "{side}" else found.expand(suffix)
-            return _named(key[: found.start()] + found.expand(tail), said, bare_text)
+            return _named(key[: found.start()] + found.expand(tail), said, bare_text, alone)
     flat = _FLAT.match(key)
-    return None if flat is None else _named(flat[1], flat[2], bare_text)
+    return None if flat is None else _named(flat[1], flat[2], bare_text, alone)
 
 
-def _named(layer: str, suffix: str, bare_text: str) -> Key | None:
+def _named(layer: str, suffix: str, bare_text: str, alone: str) -> Key | None:
     layer = layer.removeprefix(PEFT_ROOT)
     start, prefix = next(((s, p) for s, p in _starts(tuple(FAMILIES)) if layer.startswith(s)), ("", ""))
     path = layer.removeprefix(start)
     flat = underscored(path)
-    if start in ("", "lycoris_") and any(f"{flat}_".startswith(f"{head}_") for head in _text_heads(tuple(FAMILIES))):
+    if not start and alone:
+        prefix = alone
+    elif start in ("", "lycoris_") and any(f"{flat}_".startswith(f"{head}_") for head in _text_heads(tuple(FAMILIES))):
         prefix = bare_text
     elif not start and path.split(".")[0] in _heads(tuple(FAMILIES)):
         prefix = "lora_unet_"
+    if not prefix and layer.startswith("lora_") and "." not in layer:
+        return Key(layer, suffix, "", layer)  # a family's own prefix, or nobody's: a base's names will tell
     if not prefix or not path:
         return None
     if prefix != "lora_unet_":
-        flat = _TEXT_ATTENTION.sub(lambda match: f"_self_attn_{match[1]}_proj", flat)
+        flat = _TEXT_ATTENTION.sub(lambda match: f"{match[1]}_{match[2]}_proj", flat)
     return Key(f"{prefix}{flat}", suffix, start.removesuffix("."), path)
+
+
+def part_prefix(folder: str) -> str:
+    """What stands before the names of the layers of a part of a model, by its folder; "" where it is none."""
+    return dict(_starts(tuple(FAMILIES))).get(f"{folder}.", "")
 
 
 @cache

@@ -74,26 +74,15 @@ def public_spellings(family: Family) -> Mapping[str, str]:
 def contradicts(adapter: Adapter, family: Family) -> bool:
     """Whether a layer's sizes are not those of the family's public models: another family's, or another model's."""
     names, layers = public_spellings(family), public_layers(family)
-    widths = {part.owner: part.width for part in family.text}
     return any(
-        name in names and _contradicts(layers[names[name]], factors, family.text_width, widths)
+        name in names and _contradicts(family.public_size(layers[names[name]]), factors)
         for name, factors in adapter.layers.items()
     )
 
 
-def _contradicts(target: TargetLayer, factors: LayerFactors, text_width: int | None, widths: Mapping[str, int]) -> bool:
-    extent = factors.extent
-    if factors.on_norms or len(extent) < 2:
-        return False
-    outputs, inputs = extent[:2]
-    if outputs is not None and target.outputs and outputs != target.outputs:
-        return True
-    expected = None
-    if target.path.endswith((".attn2.to_k", ".attn2.to_v")):
-        expected = text_width
-    elif target.path.endswith("_proj"):
-        expected = widths.get(target.owner)
-    return bool(inputs and expected and inputs != expected)
+def _contradicts(expected: tuple[int, int], factors: LayerFactors) -> bool:
+    sizes = () if factors.on_norms else factors.extent[:2]
+    return any(size and wanted and size != wanted for size, wanted in zip(sizes, expected, strict=False))
 
 
 def with_own_names(adapter: Adapter, family: Family | None = None) -> Adapter:

@@ -19,10 +19,12 @@ from lorasmith.adapters.spelling.keys import (
     ROTATION,
     SCALED,
     Key,
+    part_prefix,
     read_key,
 )
-from lorasmith.adapters.spelling.peft import PeftConfig, read_peft_config
+from lorasmith.adapters.spelling.peft import MODEL, PeftConfig, read_peft_config
 from lorasmith.bases.families import FAMILIES
+from lorasmith.bases.families.family import FIRST_TEXTS
 from lorasmith.errors import AdapterError
 from lorasmith.remedies import Give, Sentence
 
@@ -62,7 +64,8 @@ def read_spelling(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], wh
     PEFT keeps alpha in a configuration; it becomes one alpha a layer.
     """
     config = read_peft_config(metadata, where)
-    bare_text = _bare_text(tensors, config, where)
+    bare_text = _bare_text(tensors, config)
+    alone = part_prefix(where.parent.name) if isinstance(where, Path) and where.name == MODEL else ""
     layers: dict[str, SpeltLayer] = {}
     embeddings: dict[str, Tensor] = {}
     unknown: list[str] = []
@@ -70,7 +73,7 @@ def read_spelling(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], wh
         if key.startswith(BUNDLED):
             embeddings[key] = tensor
             continue
-        read = None if key.startswith(BOOKKEEPING) else read_key(key, bare_text)
+        read = None if key.startswith(BOOKKEEPING) else read_key(key, bare_text, alone)
         if read is None:
             if not key.startswith(BOOKKEEPING):
                 unknown.append(key)
@@ -148,17 +151,14 @@ def block_side(elements: int) -> int:
     return side if side * (side - 1) // 2 == elements else 0
 
 
-def _bare_text(tensors: Mapping[str, Tensor], config: PeftConfig, where: object) -> str:
-    """How kohya's names of the text encoder begin that a file is for which names no part of the model: by its folder,
-    by the class of the model, by the width of its layers; else the first."""
-    parts = {part.owner: f"{part.prefix}_" for family in FAMILIES.values() for part in family.text[1:]}
-    folder = where.parent.name if isinstance(where, Path) else ""
-    if folder in parts:
-        return parts[folder]
+def _bare_text(tensors: Mapping[str, Tensor], config: PeftConfig) -> str:
+    """How kohya's names of the text encoder begin that a file is for which names no part of the model: by the class of
+    the model, by the width of its layers; else the first."""
+    parts = [part for family in FAMILIES.values() for part in family.text[1:]]
     mapping = config.table.get("auto_mapping")
     projects = isinstance(mapping, Mapping) and "Projection" in str(mapping.get("base_model_class", ""))
-    widths = {part.width for family in FAMILIES.values() for part in family.text[1:] if part.width}
+    widths = {part.width for part in parts if part.width}
     wide = any(
         ".q_proj.lora_A" in key and tensor.ndim == 2 and tensor.shape[1] in widths for key, tensor in tensors.items()
     )
-    return next(iter(parts.values())) if parts and (projects or wide) else "lora_te_"
+    return f"{parts[0].prefix}_" if parts and (projects or wide) else FIRST_TEXTS[0]

@@ -10,13 +10,11 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from lorasmith.bases.families import FAMILIES, UNKNOWN, find_family
+from lorasmith.bases.families import FAMILIES, find_family, is_text_layer
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import UsageError, did_you_mean
 
 _STABILITY = re.compile(r"^lora_unet_(input|output)_blocks_(\d+)_")
-_BLOCK = re.compile(r"(BASE|TE|IN|OUT|M)(\d{2})?")
-KNOWN = ("BASE", "TE", "IN", "M", "OUT", "IN00", "M00", "OUT00")
 
 
 def block_of(name: str, layers: Mapping[str, TargetLayer] | None = None) -> str:
@@ -26,7 +24,7 @@ def block_of(name: str, layers: Mapping[str, TargetLayer] | None = None) -> str:
     """
     if layers is not None and name in layers:
         return layers[name].block
-    if name.startswith("lora_te"):
+    if is_text_layer(name):
         return "TE"
     stability = _STABILITY.match(name)
     if stability is not None:
@@ -37,9 +35,9 @@ def block_of(name: str, layers: Mapping[str, TargetLayer] | None = None) -> str:
 @cache
 def _public_blocks(families: tuple[str, ...]) -> Mapping[str, str]:
     """The blocks of all public models' layers, by every spelling. What several families name so is the layer of the
-    one that most adapters are for, not of the embedded base."""
+    one that was known first: that most adapters are for."""
     blocks: dict[str, str] = {}
-    for family in (UNKNOWN, *map(find_family, families)):
+    for family in map(find_family, families):
         layers = family.public_layers()
         for name, own in family.spellings(layers).items():
             blocks.setdefault(name, layers[own].block)
@@ -61,10 +59,13 @@ def block_strength(
 def read_blocks(text: str) -> dict[str, float]:
     """``IN=0.5,M00=1,OUT03=0`` as a table. Raises UsageError."""
     table: dict[str, float] = {}
+    kinds = dict.fromkeys(kind for family in FAMILIES.values() for kind in family.block_kinds)
     for entry in text.split(","):
         name, _, value = entry.partition("=")
-        if not _BLOCK.fullmatch(name.strip().upper()):
-            hint = did_you_mean(name.strip(), KNOWN) or "Blocks are BASE, TE, IN, IN00 ..., M00, OUT, OUT00 ..."
+        if not re.fullmatch(rf"({'|'.join(('BASE', 'TE', *kinds))})(\d\d)?", name.strip().upper()):
+            known = ("BASE", "TE", *kinds, *(f"{kind}00" for kind in kinds))
+            listed = ", ".join(f"{kind}, {kind}00 ..." for kind in kinds)
+            hint = did_you_mean(name.strip(), known) or f"Blocks are BASE, TE, {listed}"
             raise UsageError(f'"{name.strip()}" is no block.', hint=hint)
         try:
             table[name.strip().upper()] = float(value)

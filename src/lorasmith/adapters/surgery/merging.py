@@ -18,7 +18,6 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
 
-
 OPERATION = "lorasmith.operation"
 """The metadata field that says how a file was made of others; its ranks are its own, no recipe's."""
 
@@ -82,14 +81,14 @@ def merge(
     embeddings = {key: tensor for adapter in adapters for key, tensor in adapter.embeddings.items()}
     skipped = tuple(name for adapter in adapters for name in adapter.skipped)
     result = Adapter("+".join(adapter.name for adapter in adapters), layers, metadata, embeddings, skipped)
-    told = {
+    stated = {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(result.rank),
         "ss_network_alpha": str(result.alpha),
         "ss_network_args": "{}",
         OPERATION: "merged" if len(adapters) > 1 else "converted",
     }
-    return Operation(replace(result, metadata=metadata | told), math.sqrt(lost / whole) if whole else 0.0, errors)
+    return Operation(replace(result, metadata=metadata | stated), math.sqrt(lost / whole) if whole else 0.0, errors)
 
 
 def _layers(adapters: Sequence[Adapter], base: Base | None) -> Mapping[str, TargetLayer] | None:

@@ -8,9 +8,25 @@ from lorasmith.bases.families.sd1 import SD1
 from lorasmith.bases.families.sd2 import SD2
 from lorasmith.bases.families.sdxl import SDXL
 from lorasmith.errors import BaseError
+from lorasmith.prompts.networks import BLOCK_COUNTS
 from lorasmith.registry import Registry
 
-FAMILIES: Registry[Family] = Registry("a family", entries=(SD1, SD2, SDXL, DOODLE))
+
+class Families(Registry[Family]):
+    """Families by name; prompts may list as many block weights as one that is known has a layout of."""
+
+    def register(self, entry: Family) -> Family:
+        super().register(entry)
+        BLOCK_COUNTS.update(entry.block_layouts)
+        return entry
+
+    def remove(self, entry: Family) -> None:
+        super().remove(entry)
+        others = (family.block_layouts for family in self.values())
+        BLOCK_COUNTS.difference_update(set(entry.block_layouts).difference(*others))
+
+
+FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE))
 UNKNOWN: Family = SD1
 """The family that a recipe is read for where its base is not there, or cannot be read."""
 
@@ -18,6 +34,11 @@ UNKNOWN: Family = SD1
 def asked_families() -> tuple[Family, ...]:
     """The families in the order in which a base is shown to them: the last registered one first."""
     return tuple(FAMILIES.values())[::-1]
+
+
+def is_text_layer(name: str) -> bool:
+    """Whether a layer with this name in an adapter file is a text encoder's, in any family."""
+    return name.startswith(("lora_te", *(f"{part.prefix}_" for family in FAMILIES.values() for part in family.text)))
 
 
 def find_family(name: str) -> Family:

@@ -6,16 +6,18 @@ by `FAMILIES.register`. Shapes: B rows, C channels, F frames, H and W of latents
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.targets import TargetLayer, underscored
+from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
+from lorasmith.diffusion.sigmas import ALIGNED
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +37,10 @@ DENOISERS = ("lora_unet_", "lora_unet.", "lora_transformer_", "diffusion_model."
 with and without a checkpoint's prefix, LyCORIS's wrapper."""
 FIRST_TEXTS = ("lora_te_", "lora_te1_")
 """How kohya's names of the first text encoder's layers begin: of an only one, of one of several."""
+
+
+_SMALLER, _LARGER = 0.4, 1.6
+"""Of the family's own size: checkpoints without a text encoder or with a second VAE are no other models."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,22 @@ class FamilyCost:
     per_rank: float
     conv: float = 1.0
     dora: float = 1.0
+
+    def of_size(self, weights: int) -> FamilyCost:
+        """The cost of a base of so many weights: of the family's shape, narrower or wider. Widths go with the square
+        root; what is about as large as the family's own costs the same."""
+        share = 4 * weights / self.weight_bytes
+        if _SMALLER <= share <= _LARGER:
+            return self
+        width = math.sqrt(share)
+        return replace(
+            self,
+            flops_per_pixel=self.flops_per_pixel * share,
+            weight_bytes=self.weight_bytes * share,
+            activation_bytes_per_pixel=self.activation_bytes_per_pixel * width,
+            unet_per_rank=math.ceil(self.unet_per_rank * width),
+            text_per_rank=math.ceil(self.text_per_rank * width),
+        )
 
 
 @dataclass(frozen=True)
@@ -141,11 +163,12 @@ class Family(ABC):
     others of its shapes start from the presets of an unknown base. `denoiser_part` and the owners of `text` are the
     folders of its parts.
 
-    Of adapter files: `text_width` is that of the text which its public models' cross-attention reads, `own_names` how
-    names in kohya's spelling begin that no other family has, `version_words` how kohya's base version begins (without
-    ``_v``).
+    Of adapter files: `own_names` is how names in kohya's spelling begin that no other family has, `version_words` how
+    kohya's base version begins (without ``_v``). `clip_words`: its words are cut as CLIP's vocabulary tells.
     `block_layouts` are the blocks that a list of so many block weights is for. `kept_wide` are parts of a model that
     stay as they are where its other weights are kept compressed: all else passes through them, and they are small.
+    Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be drawn so that they go on round
+    their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -159,11 +182,14 @@ class Family(ABC):
     objective: Objective = "noise"
     denoiser_part: str = "unet"
     reads_clip_skip: bool = True
-    text_width: int | None = None
     own_names: tuple[str, ...] = ()
     version_words: tuple[str, ...] = ()
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
+    pixel_step: int = 8
+    tiles: bool = False
+    clip_words: bool = False
+    aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
         return self.name
@@ -176,14 +202,13 @@ class Family(ABC):
 
     @property
     def prefixes(self) -> Mapping[str, str]:
-        """How names of layers begin in adapter files of any tool, and how kohya's names for the same layers do."""
-        denoiser = dict.fromkeys((f"{self.denoiser_part}.", *DENOISERS), "lora_unet_")
-        texts = {
-            start: f"{part.prefix}_"
-            for part in self.text
-            for start in (f"{part.prefix}_", *(f"{each}." for each in (part.prefix, part.owner, *part.others)))
-        }
-        return denoiser | texts
+        """How names of layers begin in adapter files of any tool, and what stands for it here: kohya's prefixes, and
+        for parts of the model `text_prefix`."""
+        found = dict.fromkeys((f"{self.denoiser_part}.", *DENOISERS), "lora_unet_")
+        for part in self.text:
+            found |= dict.fromkeys((f"{part.prefix}_", f"{part.prefix}."), f"{part.prefix}_")
+            found |= dict.fromkeys((f"{each}." for each in (part.owner, *part.others)), f"{text_prefix(part.owner)}_")
+        return found
 
     def preset_for(self, kind: SubjectKind) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Values that a recipe for this kind of subject starts from, and those on top of them."""
@@ -209,6 +234,11 @@ class Family(ABC):
         """The parts of a base that the family claims. Raises BaseError when it is a variant that is not supported, or
         incomplete."""
 
+    def known_sides(self, structure: Structure) -> tuple[int, int]:  # noqa: ARG002
+        """What configurations tell before it is loaded: the side in pixels of the pictures that a base was made for,
+        and what sides of pictures are multiples of."""
+        return self.resolution, self.pixel_step
+
     # Names of layers.
 
     @abstractmethod
@@ -232,7 +262,9 @@ class Family(ABC):
     def spellings(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
         """The layers' own names by every spelling of them under kohya's prefixes: any of their paths, the first text
         encoder with and without a number, `text_model.` left out."""
-        starts: dict[str, tuple[str, ...]] = {part.owner: (f"{part.prefix}_",) for part in self.text}
+        starts: dict[str, tuple[str, ...]] = {
+            part.owner: (f"{part.prefix}_", f"{text_prefix(part.owner)}_") for part in self.text
+        }
         if self.text:
             starts[self.text[0].owner] += FIRST_TEXTS
         found: dict[str, str] = {}
@@ -243,9 +275,19 @@ class Family(ABC):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
 
+    def public_size(self, target: TargetLayer) -> tuple[int, int]:
+        """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""
+        return target.outputs, 0
+
     @abstractmethod
     def public_layers(self) -> dict[str, TargetLayer]:
         """The layers of the family's public models, by kohya name."""
+
+    @property
+    def block_kinds(self) -> tuple[str, ...]:
+        """What its denoisers' blocks are called, without their numbers: "IN", "M", "OUT"."""
+        blocks = (target.block for target in self.public_layers().values() if target.part == "unet")
+        return tuple(dict.fromkeys(block.rstrip("0123456789") for block in blocks if block != "BASE"))
 
     # Live models.
 
@@ -262,11 +304,20 @@ class Family(ABC):
 
         if self.objective == "flow":
             return Flow(float(schedule.get("shift", 1.0)))
-        return parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
+        table = parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
+        return replace(table, aligned=self.aligned_sigmas)
+
+    @abstractmethod
+    def tokenizer(self, path: Path) -> Any:
+        """The first tokenizer of a base that lies there, for counting a prompt's words. Raises BaseError."""
 
     @abstractmethod
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
-        """How the text encoders read texts."""
+        """How the text encoders read texts; their models are asked for nothing before one is encoded."""
+
+    def find_module(self, model: nn.Module, target: TargetLayer) -> nn.Module:
+        """The live layer in its part of the base. Raises AttributeError."""
+        return model.get_submodule(target.path)
 
     @abstractmethod
     def denoise(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.bases.clip import clip_tokenizer
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config
 from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.original import UNET, Source, text_sources, unet_sources
@@ -22,10 +23,12 @@ from lorasmith.bases.families.single_file import (
 )
 from lorasmith.bases.families.unet_layers import end_targets, norm_targets, text_targets, unet_targets
 from lorasmith.bases.targets import TargetLayer
+from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     import torch
     from torch import Tensor, nn
@@ -64,13 +67,14 @@ LAYOUTS: Mapping[int, tuple[str, ...]] = {
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StableDiffusion(Family):
     """A family with a UNet. `public` is the UNet's configuration in its public models, `public_depths` the layers of
-    their text encoders; `stability_names` says whether kohya's files name the UNet's layers by Stability's paths,
-    `labelled` whether the UNet is told sizes, too.
+    their text encoders, `text_width` that of the text which the UNet reads; `stability_names`: kohya's files name the
+    UNet's layers by Stability's paths; `labelled`: the UNet is told sizes, too.
 
     Of single files: `stored` says where text encoders lie, `heads` how many each attention has (None: by width),
     `latent_scale` and `vae_upcasts` are the VAE's.
     """
 
+    text_width: int
     public: Mapping[str, Any]
     public_depths: tuple[int, ...]
     stability_names: bool = False
@@ -81,6 +85,8 @@ class StableDiffusion(Family):
     vae_upcasts: bool = False
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: LAYOUTS)
     kept_wide: frozenset[str] = ENDS
+    tiles: bool = True
+    clip_words: bool = True
 
     # Recognition.
 
@@ -105,8 +111,8 @@ class StableDiffusion(Family):
         self._check_unet(unet, evidence)
         text = tuple(TextStructure(part.owner, read_config(folder, part.owner)) for part in self.text)
         schedule = evidence.config("scheduler", "scheduler_config.json")
-        told = None if schedule is None else schedule.get("prediction_type", "epsilon")
-        return Structure(self, unet, evidence.config("vae") or {}, text, told, evidence=evidence)
+        stated = None if schedule is None else schedule.get("prediction_type", "epsilon")
+        return Structure(self, unet, evidence.config("vae") or {}, text, stated, evidence=evidence)
 
     def _check_unet(self, config: Mapping[str, Any], evidence: Evidence) -> None:
         """Raises BaseError for a folder's UNet of another kind."""
@@ -150,6 +156,11 @@ class StableDiffusion(Family):
         """What else a file's UNet is told, as its configuration spells it."""
         return {}
 
+    def known_sides(self, structure: Structure) -> tuple[int, int]:
+        side, blocks = structure.denoiser.get("sample_size"), structure.vae.get("block_out_channels")
+        factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list | tuple) else self.pixel_step
+        return side * factor if isinstance(side, int) else self.resolution, factor
+
     # Names of layers.
 
     def targets(self, denoiser: Mapping[str, Any], depths: Sequence[int]) -> dict[str, TargetLayer]:
@@ -165,6 +176,12 @@ class StableDiffusion(Family):
     def end_targets(self, targets: Collection[TargetLayer]) -> Iterator[TargetLayer]:
         return end_targets(targets, self.stability_names, self.labelled)
 
+    def public_size(self, target: TargetLayer) -> tuple[int, int]:
+        if target.path.endswith((".attn2.to_k", ".attn2.to_v")):
+            return target.outputs, self.text_width
+        width = next((part.width for part in self.text if part.owner == target.owner), 0)
+        return target.outputs, width if target.path.endswith(("_proj", ".fc1")) else 0
+
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets(self.public, self.public_depths))
 
@@ -178,6 +195,20 @@ class StableDiffusion(Family):
         from lorasmith.bases.folders import read_folder
 
         return read_folder(structure, dtype, weights)
+
+    def tokenizer(self, path: Path) -> Any:
+        if path.is_file():
+            return clip_tokenizer()
+        from transformers import CLIPTokenizer
+
+        return load_tokenizer(path, self.text[0].tokenizer, CLIPTokenizer)
+
+    def find_module(self, model: nn.Module, target: TargetLayer) -> nn.Module:
+        """transformers 5 leaves ``text_model.`` out of one class of text encoders only."""
+        if not target.path.startswith("text_model."):
+            return super().find_module(model, target)
+        root: nn.Module = getattr(model, "text_model", model)
+        return root.get_submodule(target.path.removeprefix("text_model."))
 
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
         from lorasmith.bases.text.clip import ClipPromptEncoder, encode_one

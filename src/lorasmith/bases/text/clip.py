@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from lorasmith.bases.text.chunks import Tokens, cut_chunks, cut_joined
 from lorasmith.bases.text.context import Context
@@ -14,8 +12,11 @@ from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.options import CHUNK_TOKENS, TextOptions
 from lorasmith.prompts.attention import parse_attention
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 CHUNKS_AT_ONCE = 32
-EncodeRows = Callable[[Sequence[TextEncoder], Tensor, int], Context]
+EncodeRows = Callable[[Sequence[TextEncoder], "Tensor", int], Context]
 
 
 def encode_one(encoders: Sequence[TextEncoder], ids_BT: Tensor, clip_skip: int = 1) -> Context:
@@ -37,6 +38,8 @@ def encode_one(encoders: Sequence[TextEncoder], ids_BT: Tensor, clip_skip: int =
 def encode_two(encoders: Sequence[TextEncoder], ids_BT: Tensor, _clip_skip: int = 1) -> Context:
     """SDXL: both encoders' penultimate states, without norm, and the second one's projected EOS state; clip skip
     is ignored, as in sd-scripts. `ids_BT` are the first tokenizer's."""
+    import torch
+
     first, second = encoders
     hidden_1 = first.model(ids_BT, output_hidden_states=True).hidden_states[-2]
     out = second.model(second_ids(encoders, ids_BT), output_hidden_states=True)
@@ -57,6 +60,8 @@ class ClipPromptEncoder:
     def __init__(self, encoders: Sequence[TextEncoder], encode_rows: EncodeRows) -> None:
         self._encoders = tuple(encoders)
         self._encode_rows = encode_rows
+
+    room = CHUNK_TOKENS
 
     @property
     def most_clip_skip(self) -> int:
@@ -100,6 +105,14 @@ class ClipPromptEncoder:
         """The chunks of each text; 1 with A1111's, whose distinct chunks are encoded text by text."""
         return options.max_tokens // CHUNK_TOKENS if options.chunking == "kohya" else 1
 
+    def count_words(self, tokens: Tokens) -> list[int]:
+        """Without BOS and what stands from EOS on."""
+        return [chunk.ids.index(self._encoders[0].tokenizer.eos_token_id) - 1 for chunk in tokens]
+
+    def count_vectors(self, tokens: Tokens) -> int:
+        """77 a chunk."""
+        return sum(len(chunk.ids) for chunk in tokens)
+
     def encode(self, tokens: Sequence[Tokens], options: TextOptions) -> Context:
         """Contexts (B, T, D) through the text encoders as they now are; T is of the longest text."""
         if options.chunking == "kohya":
@@ -109,6 +122,8 @@ class ClipPromptEncoder:
 
     def _encode_text(self, chunks: Tokens, options: TextOptions) -> Context:
         """One text, each of its distinct chunks once, with the first chunk's pooled vector."""
+        import torch
+
         distinct = list(dict.fromkeys(chunk.ids for chunk in chunks))
         rows: list[Context] = []
         for start in range(0, len(distinct), CHUNKS_AT_ONCE):
@@ -123,6 +138,8 @@ class ClipPromptEncoder:
 
     def _encode_joined(self, tokens: Sequence[Tokens], options: TextOptions) -> Context:
         """All texts in one pass, chunks joined with the first BOS and the last EOS."""
+        import torch
+
         B, count = len(tokens), len(tokens[0])
         context = self._encode([chunk.ids for chunks in tokens for chunk in chunks], options)
         if count > 1:
@@ -140,5 +157,7 @@ class ClipPromptEncoder:
         return Context({**context.tensors, "hidden": weighed})
 
     def _encode(self, rows: Sequence[Sequence[int]], options: TextOptions) -> Context:
+        import torch
+
         device = next(self._encoders[0].model.parameters()).device
         return self._encode_rows(self._encoders, torch.tensor(rows, device=device), options.clip_skip)

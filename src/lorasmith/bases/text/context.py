@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,8 @@ class Context:
         """The rows of all, one after another; shorter ones are stretched to the longest."""
         if len(contexts) == 1:
             return contexts[0]
+        import torch
+
         longest = max(context.length for context in contexts)
         stretched = [context.stretch(longest) for context in contexts]
         tensors = {name: torch.cat([each.tensors[name] for each in stretched]) for name in stretched[0].tensors}
@@ -66,6 +70,8 @@ class Context:
         if missing <= 0:
             return self
 
+        import torch
+
         def longer(tensor: Tensor) -> Tensor:
             if tensor.ndim != 3:
                 return tensor
@@ -83,11 +89,11 @@ class Context:
 
     def detach(self) -> Context:
         """The same numbers, without a gradient."""
-        return self._map(Tensor.detach)
+        return self._map(lambda tensor: tensor.detach())
 
     def clone(self) -> Context:
         """Numbers of its own: a row of a batch does not hold the batch."""
-        return self._map(Tensor.clone)
+        return self._map(lambda tensor: tensor.clone())
 
     def _all(self) -> list[Tensor]:
         return [*self.tensors.values(), *([] if self.mask is None else [self.mask])]

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from lorasmith.bases.detection import family_of
 from lorasmith.bases.doodle import doodle_folder
-from lorasmith.bases.text.chunks import Chunk, cut_chunks
+from lorasmith.bases.text.encoder import TextEncoder
+from lorasmith.bases.text.options import TextOptions
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
-from lorasmith.prompts.attention import parse_attention
 from lorasmith.prompts.compatibility import Compat
 
 
-def count_tokens(texts: Sequence[str], base: str, compat: Compat = None) -> list[int] | None:
-    """Tokens in each of the texts' chunks, in order, as the A1111 web UI cuts them; None where the base's words are
-    not at hand. Raises BaseError for a folder without a tokenizer."""
-    tokenizer = _find_tokenizer(base)
-    if tokenizer is None:
-        return None
-    cut = (cut_chunks(parse_attention(text, compat), tokenizer) for text in texts)
-    return [_count(chunk, tokenizer.eos_token_id) for chunks in cut for chunk in chunks]
+@dataclass(frozen=True)
+class TokenCount:
+    """Tokens in each chunk, in order; a chunk has `room` for so many."""
+
+    chunks: tuple[int, ...]
+    room: int
 
 
-def _find_tokenizer(base: str) -> Any:
-    """The base's first tokenizer; a checkpoint in one file has the one that all CLIP families share."""
-    from transformers import CLIPTokenizer
-
-    if base != EMBEDDED and Path(base).is_file():
-        from lorasmith.bases.clip import clip_tokenizer
-
-        return clip_tokenizer()
+def count_tokens(texts: Sequence[str], base: str, compat: Compat = None) -> TokenCount | None:
+    """The tokens of texts as they are cut for drawing on this base; None where the embedded base's words are not at
+    hand. Raises BaseError for a folder without a tokenizer, and for what is another model."""
+    family = family_of(base)
     try:
-        folder = (doodle_folder() if base == EMBEDDED else Path(base)) / "tokenizer"
+        tokenizer = family.tokenizer(doodle_folder() if base == EMBEDDED else Path(base))
     except BaseError:
-        return None
-    if not folder.is_dir():
         if base != EMBEDDED:
-            raise BaseError("no tokenizer folder.", where=base, hint="Name a diffusers folder.")
+            raise
         return None
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def _count(chunk: Chunk, end: int) -> int:
-    """Tokens between the first mark and the end mark."""
-    return chunk.ids.index(end) - 1
+    reader = family.prompt_encoder([TextEncoder(None, tokenizer, family.text[0].prefix)])
+    cut = reader.tokenize(texts, TextOptions("a1111", emphasis="original", compat=compat))
+    return TokenCount(tuple(count for tokens in cut for count in reader.count_words(tokens)), reader.room)

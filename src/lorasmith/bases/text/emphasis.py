@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from lorasmith.bases.text.options import Emphasis
 from lorasmith.prompts.attention import Span, parse_attention
 from lorasmith.prompts.compatibility import Compat
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def read_spans(text: str, emphasis: Emphasis, compat: Compat = None) -> list[Span]:
@@ -21,6 +22,8 @@ def weigh_chunk(hidden_1TD: Tensor, weights: Sequence[float], emphasis: Emphasis
     """A chunk's vectors times their token's weight; "original" then restores their mean, as A1111."""
     if all(weight == 1.0 for weight in weights):
         return hidden_1TD
+    import torch
+
     weighted = hidden_1TD * torch.tensor(weights, dtype=hidden_1TD.dtype, device=hidden_1TD.device)[None, :, None]
     if emphasis == "original":
         # NOTE: over this chunk only, so that a picture does not depend on its neighbours in the batch.
@@ -30,6 +33,8 @@ def weigh_chunk(hidden_1TD: Tensor, weights: Sequence[float], emphasis: Emphasis
 
 def weigh_texts(hidden_BTD: Tensor, weights: Sequence[Sequence[float]]) -> Tensor:
     """The vectors times their token's weight, each text then scaled to the mean it had, as kohya's trainer does it."""
+    import torch
+
     factors = torch.tensor(weights, dtype=hidden_BTD.dtype, device=hidden_BTD.device)
     weighted = hidden_BTD * factors.unsqueeze(-1)
     return weighted * _mean_ratio(hidden_BTD, weighted).to(weighted.dtype)
@@ -37,6 +42,8 @@ def weigh_texts(hidden_BTD: Tensor, weights: Sequence[Sequence[float]]) -> Tenso
 
 def _mean_ratio(one: Tensor, other: Tensor) -> Tensor:
     """The ratio of the means (B, 1, 1) over (T, D); 1 where the other's is 0 but for rounding."""
+    import torch
+
     before, after = (hidden.float().mean(dim=(1, 2), keepdim=True) for hidden in (one, other))
     size = other.float().abs().mean(dim=(1, 2), keepdim=True)
     return torch.where(after.abs() > 1e-4 * size, before / after, 1.0)

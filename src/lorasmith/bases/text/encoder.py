@@ -29,6 +29,11 @@ class PromptEncoder(Protocol):
     """How a family's text encoders read texts."""
 
     @property
+    def room(self) -> int:
+        """How many tokens of a text stand in a chunk."""
+        ...
+
+    @property
     def most_clip_skip(self) -> int:
         """How far back `clip_skip` may reach; 1 where it means nothing."""
         ...
@@ -39,6 +44,14 @@ class PromptEncoder(Protocol):
 
     def is_cut(self, text: str, options: TextOptions) -> bool:
         """Whether the text is longer than what is read of it."""
+        ...
+
+    def count_words(self, tokens: Tokens) -> list[int]:
+        """How many tokens of each chunk are the text's own."""
+        ...
+
+    def count_vectors(self, tokens: Tokens) -> int:
+        """How many vectors the denoiser is told of a text that is encoded by itself (`Context.length`)."""
         ...
 
     def encode(self, tokens: Sequence[Tokens], options: TextOptions) -> Context:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from lorasmith.bases.text.chunks import Chunk, Tokens, token_ids
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.emphasis import read_spans, weigh_chunk
@@ -16,12 +14,14 @@ from lorasmith.bases.text.options import TextOptions
 class LongPromptEncoder:
     """Reads up to `limit` tokens at once, whatever the chunking; vectors past a text's end are 0 and masked.
 
-    Weights multiply the tokens' vectors; CLIP's rules (chunks, BREAK, clip skip) have no meaning here.
+    Weights multiply the tokens' vectors; CLIP's rules (chunks, BREAK, clip skip) have no meaning here. There are a
+    multiple of `step` vectors, so that prompts of about one length go through the denoiser together.
     """
 
-    def __init__(self, encoder: TextEncoder, limit: int) -> None:
+    def __init__(self, encoder: TextEncoder, limit: int, step: int = 1) -> None:
         self._encoder = encoder
-        self._limit = limit
+        self._limit, self._step = limit, step
+        self.room = limit - 1
 
     @property
     def most_clip_skip(self) -> int:
@@ -53,12 +53,25 @@ class LongPromptEncoder:
         """One."""
         return 1
 
+    def count_words(self, tokens: Tokens) -> list[int]:
+        """Without the end's."""
+        return [len(chunk.ids) - 1 for chunk in tokens]
+
+    def count_vectors(self, tokens: Tokens) -> int:
+        """One a token, and those that are masked."""
+        return self._rounded(sum(len(chunk.ids) for chunk in tokens))
+
+    def _rounded(self, length: int) -> int:
+        return -(-length // self._step) * self._step
+
     def encode(self, tokens: Sequence[Tokens], options: TextOptions) -> Context:
-        """The last hidden states (B, T, D) and the mask (B, T); T is of the longest text."""
+        """The last hidden states (B, T, D) and the mask (B, T); T is of the longest text, rounded up."""
+        import torch
+
         model = self._encoder.model
         device = next(model.parameters()).device
         chunks = [chunk for (chunk,) in tokens]
-        longest = max(len(chunk.ids) for chunk in chunks)
+        longest = self._rounded(max(len(chunk.ids) for chunk in chunks))
         ids = [[*chunk.ids, *[0] * (longest - len(chunk.ids))] for chunk in chunks]
         lengths = torch.tensor([len(chunk.ids) for chunk in chunks], device=device)
         mask = torch.arange(longest, device=device) < lengths.unsqueeze(1)

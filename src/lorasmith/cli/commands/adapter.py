@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say
 from lorasmith.cli.skipping import SkipUnknown, say_skipped
 
@@ -209,7 +210,7 @@ def edit(
     from lorasmith.errors import UsageError
 
     if not values and not removed:
-        raise UsageError("give --set KEY=VALUE or --remove KEY.", hint="lorasmith adapter show tells what is there.")
+        raise UsageError("give --set KEY=VALUE or --remove KEY.", hint=f"{program()} adapter show tells what is there.")
     _refuse_itself(out, [file])
     changed = edit_metadata(file, out, read_edits(values or ()), removed or ())
     if as_json:
@@ -280,7 +281,7 @@ def _insert(files: list[str], out: Path, into: str, skip_unknown: bool, as_json:
         return
     say(f"{out}: {stored.name} with {', '.join(path.stem for path in paths)} inside, {size:,} bytes")
     say_skipped(skipped)
-    say(f"  next     lorasmith generate 'a prompt' --base {out}")
+    say(f"  next     {program()} generate 'a prompt' --base {typed(out)}")
 
 
 def _respell(
@@ -338,7 +339,7 @@ def _verify(file: Path) -> dict[str, Any]:
 
 def _show(description: Description) -> None:
     facts = description.as_json()
-    hashes = {"wrong": "WRONG (see: lorasmith adapter verify)", "none": "none recorded"}
+    hashes = {"wrong": f"WRONG (see: {program()} adapter verify)", "none": "none recorded"}
     kind, computed = facts["hashes"]["kind"], facts["hashes"].get("sshs_model_hash", "")
     layers = facts["layers"]
     alpha = "" if facts["alpha"] is None else f", alpha {facts['alpha']:g}"

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.groups import group_around
-from lorasmith.cli.rendering import print_json, say
+from lorasmith.cli.rendering import give_text, print_json, say
 from lorasmith.errors import LorasmithError, PromptError, UsageError
 
 if TYPE_CHECKING:
     from lorasmith.adapters.cache import AdapterCache
+    from lorasmith.bases.text.counting import TokenCount
 
 
 app = typer.Typer(
@@ -52,14 +53,14 @@ def explain(
 
     refuse(text, "prompt")
     prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _triggers(adapters))
-    chunks = None
+    counted = None
     if prompt is not None:
         from lorasmith.bases.text.counting import count_tokens
 
-        chunks = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat)
+        counted = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat)
     document: dict[str, Any] = {
         "prompt": None if prompt is None else prompt.as_json(),
-        "chunks": chunks,
+        "chunks": None if counted is None else list(counted.chunks),
         "advice": [advice.as_json() for advice in advices],
     }
     if as_json:
@@ -67,7 +68,7 @@ def explain(
     else:
         if document["prompt"] is not None:
             _show(document["prompt"])
-        _show_chunks(document["chunks"], base)
+        _show_chunks(counted, base)
         for advice in advices:
             rule = f" [{advice.rule}]" if advice.rule else ""
             say(f"{advice.level:<11}{advice.message}{rule}", style=None if advice.level == "note" else "yellow")
@@ -138,8 +139,11 @@ def expand(
     if as_json:
         print_json({"prompts": [each.as_json() for each in made]})
         return
-    for each in made:
-        say(each.prompt)
+    lines = [each.prompt for each in made]
+    # Prompts of several lines could not be told apart.
+    gap = "\n\n" if any("\n" in line for line in lines) else "\n"
+    if lines:
+        give_text(gap.join(lines))
 
 
 def _answer_lines(answer: Callable[[object], dict[str, Any]]) -> None:
@@ -220,11 +224,12 @@ def _trigger(shelf: AdapterCache, name: str) -> str:
         return ""
 
 
-def _show_chunks(chunks: list[int] | None, base: str) -> None:
-    if chunks is None:
+def _show_chunks(counted: TokenCount | None, base: str) -> None:
+    if counted is None:
         say(f"tokens     not counted: the words of {base} are not at hand")
-    else:
-        say(f"tokens     {sum(chunks)} in {len(chunks)} chunk{'s' if len(chunks) > 1 else ''} of 75: {chunks}")
+        return
+    chunks = list(counted.chunks)
+    say(f"tokens     {sum(chunks)} in {len(chunks)} chunk{'s' if len(chunks) > 1 else ''} of {counted.room}: {chunks}")
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -233,8 +238,8 @@ def _show(document: dict[str, Any]) -> None:
         more = "".join(f", {key} {network[key]}" for key in ("curve", "start", "end", "blocks") if key in network)
         say(f"adapter    {network['name']}: text {network['te']:g}, denoiser {network['unet']:g}{ranks}{more}")
     for text, weight in document["subprompts"]:
-        say(f"part       {weight:g} x {text!r}")
+        say(f"part       {weight:g} x '{text}'")
     for end, text in document["schedule"]:
-        say(f"to step {end:<3}{text!r}")
+        say(f"to step {end:<3}'{text}'")
     for text, weight in document["attention"]:
-        say("new chunk" if weight == -1 and text == "BREAK" else f"emphasis   {weight:.3g} x {text!r}")
+        say("new chunk" if weight == -1 and text == "BREAK" else f"emphasis   {weight:.3g} x '{text}'")

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from lorasmith.server.board import last_event
 from lorasmith.server.dependencies import TheClient, TheInputs, TheService
 from lorasmith.server.job_json import row_json
 from lorasmith.server.jobs import Job, JobPolicy, new_job
@@ -120,12 +121,13 @@ async def get_events(
     previews: Annotated[bool, Query(description="Send pictures in the making, too.")] = False,
 ) -> StreamingResponse:
     """Server-sent events of a job until it is finished: state, progress, preview, done, failed, cancelled, finished.
-    The data are JSON; `image` is the picture's number in the job."""
+    The data are JSON; `image` is the picture's number in the job. A server that is being stopped says `stopping` in
+    place of the end: the job goes on at its next start."""
     live = service.board.find(job)
     if live is None:
         document = await run_in_threadpool(service.job_json, job)
-        finished = {"event": "finished", "state": document["state"], "stopping": service.board.closing}
-        return StreamingResponse(iter([_event(finished)]), media_type="text/event-stream", headers=_SSE)
+        last = last_event(document["state"], service.board.closing)
+        return StreamingResponse(iter([_event(last)]), media_type="text/event-stream", headers=_SSE)
     reader = service.board.listen(live, previews)
     return StreamingResponse(_stream(service, live, reader), media_type="text/event-stream", headers=_SSE)
 

@@ -28,6 +28,7 @@ class LayerChoice:
         self._base = base
         self._settings = settings
         self._ranks, self._alphas = settings.block_ranks, settings.block_alphas
+        self._first, *self._others = (part.owner for part in base.family.text)
         blocks = _blocks(base)
         given = settings.block_rates
         if isinstance(given, str):
@@ -60,7 +61,7 @@ class LayerChoice:
         target = self._base.layers[name]
         if target.part == "unet":
             return self._settings.unet * self._factors.get(target.block, 1.0)
-        return self._settings.text_encoder_2 if target.owner == "text_encoder_2" else self._settings.text_encoder
+        return self._settings.text_encoder_2 if target.owner in self._others else self._settings.text_encoder
 
     def group(self, name: str, near_output: bool) -> tuple[str, float]:
         """A word for the tensors that learn as fast as those of this layer, next to its output or not, and their
@@ -70,8 +71,8 @@ class LayerChoice:
         word = owner
         if owner == "unet" and rate != self._settings.unet:
             word = f"unet x{rate / self._settings.unet:.4g}"
-        elif owner == "text_encoder_2" and rate == self._settings.text_encoder:
-            word = "text_encoder"
+        elif owner in self._others and rate == self._settings.text_encoder:
+            word = self._first
         if near_output and self._settings.plus_ratio != 1:
             return f"{word} up", rate * self._settings.plus_ratio
         return word, rate
