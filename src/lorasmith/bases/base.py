@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +135,30 @@ class Base:
 
         Of a single file it is the file's own, as every other tool gives it.
         """
-        digest = hashlib.sha256()
-        if self.folder.is_file():
-            with self.folder.open("rb") as opened:
-                return hashlib.file_digest(opened, "sha256").hexdigest()
-        for file in weight_files(self.folder):
-            digest.update(file.relative_to(self.folder).as_posix().encode())
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        return digest.hexdigest()
+        return hash_base(self.folder)
+
+
+def hash_base(folder: Path) -> str:
+    """The `content_hash` of the base that lies there; a file that did not change is read once."""
+    if folder.is_file():
+        return _hash_file(folder).hex()
+    digest = hashlib.sha256()
+    for file in weight_files(folder):
+        digest.update(file.relative_to(folder).as_posix().encode())
+        digest.update(_hash_file(file))
+    return digest.hexdigest()
+
+
+def _hash_file(file: Path) -> bytes:
+    status = file.stat()
+    return _hash_bytes(file, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(256)
+def _hash_bytes(file: Path, size: int, changed: int) -> bytes:
+    del size, changed
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
 
 
 def load_base(
