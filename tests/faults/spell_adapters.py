@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import cast
@@ -147,7 +147,7 @@ TENSORS: Mapping[str, Callable[[LoraFactors], Mapping[str, Tensor]]] = {
 }
 
 
-def everywhere(base: Base, part: str | None, seed: int) -> Adapter:
+def everywhere(base: Base, part: str | None, seed: int, ranks: Sequence[int] = (1, 2, 3)) -> Adapter:
     """A LoRA with an effect on every layer of the base that an adapter file may touch, norms aside."""
     random, generator = Random(seed), torch.Generator().manual_seed(seed)
     layers: dict[str, LoraFactors] = {}
@@ -155,7 +155,7 @@ def everywhere(base: Base, part: str | None, seed: int) -> Adapter:
         if target.kind == "norm" or part not in (None, target.part):
             continue
         shape = cast(nn.Linear, base.module(name)).weight.shape
-        rank, ones = random.choice((1, 2, 3)), (1,) * (len(shape) - 2)
+        rank, ones = random.choice(ranks), (1,) * (len(shape) - 2)
         down = 0.2 * torch.randn(rank, *shape[1:], generator=generator)
         up = 0.2 * torch.randn(shape[0], rank, *ones, generator=generator)
         layers[name] = LoraFactors(down, up, random.choice((0.5, 1.0, float(rank))))

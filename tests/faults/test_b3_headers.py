@@ -26,14 +26,14 @@ def test_a_whole_file_is_no_pickle(length: int, tmp_path: Path) -> None:
 
 
 def test_no_length_of_a_header_is_taken_for_a_pickle(tmp_path: Path) -> None:
-    """All lengths up to 20,000, among them all four that pickles and archives begin like; not only multiples of 8."""
+    """All lengths up to 20,000, among them the five that pickles and archives begin like; not only multiples of 8."""
     path = tmp_path / "a.safetensors"
     like = 0
     for length in range(2, 20_000):
         path.write_bytes(struct.pack("<Q", length) + b"{}".ljust(length))
         like += is_pickle(path.read_bytes()[:8])
         assert read_container(path, AdapterError, "an adapter").start == 8 + length
-    assert like > 300
+    assert like == 5
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

@@ -39,7 +39,7 @@ ENDS = {
 
 
 def ends_of(base: Base) -> Adapter:
-    whole = everywhere(base, None, 4)
+    whole = everywhere(base, None, 4, (2,))
     return replace(
         whole, layers={name: each for name, each in whole.layers.items() if base.layers[name].group == "ends"}
     )
@@ -67,14 +67,21 @@ def test_every_layer_outside_the_blocks_goes_the_whole_way(checkpoint: tuple[str
     with bank.merged(torch.ones(1)):
         torch.testing.assert_close(output(base), want, rtol=1e-3, atol=1e-4)
 
-    both = merge([adapter, adapter], [0.5, 0.5])
-    inside, _ = finish(insert(stored, [both.adapter], [1.0], tmp_path / "inside.safetensors"))
+    merged = merge([adapter, adapter], [0.5, 0.5])
+    inside, _ = finish(insert(stored, [merged.adapter], [1.0], tmp_path / "inside.safetensors"))
     torch.testing.assert_close(output(load_base(inside, prediction="epsilon")), want, rtol=1e-3, atol=1e-4)
     taken = finish(extract(open_stored(inside), stored, Cut(rank=4), name="taken")).adapter
     assert taken.layers.keys() == adapter.layers.keys()
     with AdapterBank(base, [taken]).attached():
         torch.testing.assert_close(output(base), want, rtol=1e-2, atol=1e-3)
 
+    # diffusers tells the kind and the rank of a text encoder's adapter by its attention's layers.
+    whole = everywhere(base, None, 4, (2,)).layers
+    more = {name: each for name, each in whole.items() if base.layers[name].path.endswith("layers.0.self_attn.q_proj")}
+    both = replace(adapter, layers={**adapter.layers, **more})
+    with AdapterBank(base, [both]).attached():
+        want = output(base)
+    save_adapter(path, both, torch.float32)
     (spelt,), _ = respell(path, tmp_path / "diffusers.safetensors", "diffusers", str(file))
     with AdapterBank(base, [load_adapter(spelt)]).attached():
         torch.testing.assert_close(output(base), want, rtol=2e-2, atol=2e-2)

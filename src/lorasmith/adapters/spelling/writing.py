@@ -40,8 +40,8 @@ def to_diffusers_keys(adapter: Adapter, family: Family, layers: Mapping[str, Tar
 
 
 def _whole(suffix: str) -> str:
-    """What PEFT calls a tensor in memory. For a UNet diffusers takes the shorter name of PEFT's files, too; transformers,
-    which loads a text encoder's, does not."""
+    """What PEFT calls a tensor in memory. For a UNet diffusers takes the shorter name of PEFT's files, too;
+    transformers, which loads a text encoder's, does not."""
     return f"{suffix}.weight" if suffix == MAGNITUDE else suffix
 
 
