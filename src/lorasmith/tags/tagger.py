@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ _BATCH = 8
 _SAVE_EVERY = 5.0  # seconds
 _ROUNDING = 0.001
 
+Margin = Literal["white", "edge"]
+"""What fills a picture up to a square."""
 Scores = npt.NDArray[np.float32]
 
 
@@ -40,10 +42,11 @@ class Tagger:
     """Gives every picture a score for every tag. `names` and `categories` (`CATEGORIES`) are in
     the order of the scores; `identity` is the tagger's name and the start of its model's sha256."""
 
-    def __init__(self, session: Any, layout: Layout, tags: TagList, identity: str) -> None:
+    def __init__(self, session: Any, layout: Layout, tags: TagList, identity: str, margin: Margin = "white") -> None:
         self.names = tags.names
         self.categories = tags.categories
         self.identity = identity
+        self.margin = margin
         self._session = session
         self._layout = layout
         self._model = tags.model
@@ -57,7 +60,7 @@ class Tagger:
     def scores(self, images: Sequence[Image.Image]) -> Scores:
         """Scores in 0..1, shape (images, tags). Pictures are RGB and of any size. Raises DatasetError when the model
         gives something else; NaN is passed on, for it may be one picture's fault."""
-        return self.scores_of([prepare(image, self.side) for image in images])
+        return self.scores_of([prepare(image, self.side, self.margin) for image in images])
 
     def scores_of(self, prepared: Sequence[Scores]) -> Scores:
         """Like `scores`, for pictures that `prepare` made of this tagger's side."""
@@ -91,11 +94,17 @@ class Tagger:
         return np.clip(scores, 0, 1)
 
 
-def prepare(image: Image.Image, side: int) -> Scores:
-    """A picture as taggers want it: centred on a white square, `side` pixels, BGR, float32 in 0..255, HWC."""
+def prepare(image: Image.Image, side: int, margin: Margin = "white") -> Scores:
+    """A picture as taggers want it: centred on a square, `side` pixels, BGR, float32 in 0..255, HWC. What is missing is
+    white, as WD14's taggers have learnt it, or (`margin` "edge") goes on as the picture's edge."""
     longest = max(image.size)
-    square = Image.new("RGB", (longest, longest), "white")
-    square.paste(image.convert("RGB"), ((longest - image.width) // 2, (longest - image.height) // 2))
+    left, top = (longest - image.width) // 2, (longest - image.height) // 2
+    if margin == "edge" and longest != min(image.size):
+        widths = ((top, longest - image.height - top), (left, longest - image.width - left), (0, 0))
+        square = Image.fromarray(np.pad(np.asarray(image.convert("RGB")), widths, mode="edge"))
+    else:
+        square = Image.new("RGB", (longest, longest), "white")
+        square.paste(image.convert("RGB"), (left, top))
     if longest != side:
         way = Image.Resampling.BOX if longest > side else Image.Resampling.LANCZOS
         square = square.resize((side, side), way)
@@ -111,7 +120,7 @@ def open_tagger(name: str | Path) -> Tagger:
     """
     folder = Path(name).expanduser()
     if name == EMBEDDED:
-        return _load(_embedded_folder(), EMBEDDED)
+        return _load(_embedded_folder(), EMBEDDED, "edge")  # it has seen squares without margins only
     if isinstance(name, Path) or folder.is_dir():
         return _load(folder, folder.resolve().name)
     if is_hub_name(name):
@@ -137,7 +146,7 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
     saved = started
     try:
         for start in range(0, len(todo), _BATCH):
-            looks = [_look(item, tagger.side) for item in todo[start : start + _BATCH]]
+            looks = [_look(item, tagger) for item in todo[start : start + _BATCH]]
             good = [look for look in looks if look.pixels is not None]
             scores = tagger.scores_of([look.pixels for look in good if look.pixels is not None])
             for look, row in zip(good, scores, strict=True):
@@ -169,9 +178,9 @@ class _Look:
     fault: str = ""
 
 
-def _look(item: Item, side: int) -> _Look:
+def _look(item: Item, tagger: Tagger) -> _Look:
     try:
-        return _Look(item, prepare(open_part(item.path, item.crop), side))
+        return _Look(item, prepare(open_part(item.path, item.crop), tagger.side, tagger.margin))
     except ImageError as fault:
         return _Look(item, None, fault.message)
 
@@ -190,7 +199,7 @@ def _likely(vocabulary: Sequence[tuple[str, int]], row: Scores) -> tuple[ScoredT
     return tuple(sorted(kept, key=lambda tag: -tag.score))
 
 
-def _load(folder: Path, name: str) -> Tagger:
+def _load(folder: Path, name: str, margin: Margin = "white") -> Tagger:
     layout = find_layout(folder)
     tags = layout.read_list(folder)
     session = _open_session(tags.model)
@@ -202,7 +211,7 @@ def _load(folder: Path, name: str) -> Tagger:
         raise DatasetError(f"{count} tags for {given[-1]} scores.", where=tags.tags)
     with tags.model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Tagger(session, layout, tags, f"{name} {digest[:12]}")
+    return Tagger(session, layout, tags, f"{name} {digest[:12]}", margin)
 
 
 def _open_session(file: Path) -> Any:
