@@ -48,9 +48,9 @@ def make_cured(folder: Path) -> Path:
     return folder
 
 
-def hit_rate(project: Project, steps: int, pictures: int) -> dict[str, Any]:
+def hit_rate(project: Project, steps: int, pictures: int, more: dict[str, str]) -> dict[str, Any]:
     """Train for `steps` (or take up the run that is there) and examine: the figures of the chosen snapshot."""
-    recipe = read_recipe(project, {"target_steps": str(steps)})
+    recipe = read_recipe(project, {"target_steps": str(steps), **more})
     done = finish(train(project, recipe, resume=True))
     few = max(8, pictures // 10)
     asked = {"pictures": pictures, "identity": IDENTITY, "flexibility_pictures": few, "leakage_pictures": few}
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=400)
     chosen = parser.parse_args(argv)
     steps, pictures = (3, 8) if chosen.quick else (chosen.steps, chosen.pictures)
+    more = {"preserve.kind": '"none"'} if chosen.quick else {}
     print(machine())
     values = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, make in (("by hand", make_clean), ("spoiled", make_spoiled), ("cured", make_cured)):
             folder = root / name.replace(" ", "-")
             project = open_project(folder if (folder / "lora.toml").exists() else make(folder))
-            figure = hit_rate(project, steps, pictures)
+            figure = hit_rate(project, steps, pictures, more)
             values[name] = figure["value"]
             print(
                 f"  {name:8} hit rate {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f}, "

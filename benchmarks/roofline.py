@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -130,7 +130,11 @@ def count(shape: dict[str, Any]) -> Cost:
         groups=("attention",),
         generator=torch.Generator(device="cpu"),
     )
-    bank = AdapterBank(base, [adapter], trainable=True)
+    layers = {
+        name: factors.with_trained({field: tensor.to("meta") for field, tensor in factors.trained().items()})
+        for name, factors in adapter.layers.items()
+    }
+    bank = AdapterBank(base, [replace(adapter, layers=layers)], trainable=True)
 
     def forward() -> Tensor:
         more = {"added_cond_kwargs": added} if sdxl else {}

@@ -1,10 +1,13 @@
-"""Write the generated pages: commands.md, recipe.md and rules.md. A test fails when they are stale.
+"""Write the generated pages: commands.md, recipe.md and rules.md, and the drawing of the house. A test fails when they
+are stale.
 
 .venv/bin/python docs/generate.py
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,3 +108,4 @@ PAGES = {"commands.md": commands_page, "recipe.md": recipe_page, "rules.md": rul
 if __name__ == "__main__":
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), "utf-8")
+    subprocess.run([sys.executable, "-m", "docs.house"], cwd=HERE.parent, check=True)

@@ -55,3 +55,12 @@ def test_every_dependency_has_its_row() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_drawing_of_the_house_shows_every_room() -> None:
+    from docs.house import DRAWING, layers, rooms
+
+    drawn = DRAWING.read_text("utf-8")
+    assert len(layers()) > 20
+    missing = [room for layer in layers() for room in (layer, *rooms(layer)) if f">{room}</text>" not in drawn]
+    assert missing == [], "run: python -m docs.house"

@@ -78,7 +78,12 @@ TORCH_FREE_FILES = (
     "bases/hub.py",
     "bases/precision.py",
     "bases/targets.py",
+    "bases/tokenizers.py",
     "bases/vocabulary.py",
+    *(
+        f"bases/text/{name}.py"
+        for name in ("chunks", "clip", "context", "counting", "emphasis", "encoder", "long", "options")
+    ),
     *(
         f"bases/families/{name}.py"
         for name in ("__init__", "doodle", "evidence", "family", "foreign", "original", "presets")

@@ -49,6 +49,8 @@ def test_what_stands_for_a_value_is_filled_in_and_nothing_else_is() -> None:
             "lora.toml: name: is empty. Say it.",
         ),
         (UsageError("is empty.", where="lora.toml: name", field="name"), "lora.toml: name: is empty."),
+        (UsageError("lora.toml name = 3: is no text.", field="name"), "lora.toml name = 3: is no text."),
+        (UsageError("3 is no name = for that.", field="rank"), "rank: 3 is no name = for that."),
         (
             UsageError("is empty.", where="p", hint="Fill it:", remedy=Do(Action.ADD, project="p")),
             "p: is empty. Fill it: add images (project = p)",

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lorasmith.errors import DatasetError, StorageError
+from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
 from lorasmith.examples import copy_example
-from lorasmith.project import Project, open_project, safe_name
+from lorasmith.project import Project, open_project
 from lorasmith.remedies import Action, Do, Remedy
+from lorasmith.storage.files import replacing
 
 #: What is copied from the exam's folder to DIR.
 _FROM_EXAM = {"report": "report.html", "figures": "figures.json", "grid": "grid.png"}
@@ -134,11 +135,6 @@ def _collect(exam: Path, chosen: Path, folder: Path) -> dict[str, Path]:
     wanted = {name: (exam / file, folder / file) for name, file in _FROM_EXAM.items()}
     wanted["adapter"] = (chosen, folder / "adapter.safetensors")
     for source, place in wanted.values():
-        partial = place.with_name(f".{safe_name(place.name)}.partial")
-        try:
+        with replacing(place) as partial:
             shutil.copyfile(source, partial)
-            partial.replace(place)
-        except OSError as fault:
-            partial.unlink(missing_ok=True)
-            raise StorageError(f"cannot write: {fault.strerror}.", where=place) from fault
     return {name: place for name, (_, place) in wanted.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from lorasmith.remedies import Give, Remedy
@@ -12,8 +13,9 @@ class LorasmithError(Exception):
     """An error that a user can act on. Faces print ``str(error)``; nobody needs a traceback.
 
     `message` says what is wrong, with its value; `where` names the file, key or line; `field` the argument that is
-    wrong, as the function that was called names it (the message does not repeat it). What to do is the `hint`, in
-    words that hold everywhere, and the `remedy`, which each face words; a hint that leads to a remedy ends in a colon.
+    wrong, as the function that was called names it, or the recipe's key (the message need not repeat it). What to do
+    is the `hint`, in words that hold everywhere, and the `remedy`, which each face words; a hint that leads to a
+    remedy ends in a colon.
     """
 
     exit_code = 1
@@ -43,8 +45,13 @@ class LorasmithError(Exception):
     @property
     def subject(self) -> str:
         """What the message is about: where, and which argument; may be empty."""
-        field = None if self.field is None or (self.where or "").endswith(self.field) else str(Give(self.field))
+        field = None if self.field is None or self._names(self.field) else str(Give(self.field))
         return ": ".join(part for part in (self.where, field) if part)
+
+    def _names(self, field: str) -> bool:
+        """Whether the words say already which argument is meant: ``rank = 0: ...``."""
+        named = re.search(rf"(^|\s){re.escape(field)}( =|:)", self.message.partition("\n")[0])
+        return bool(named) or (self.where or "").endswith(field)
 
     def __str__(self) -> str:
         return " ".join(part for part in (f"{self.subject}:" if self.subject else "", self.message, self.hint) if part)

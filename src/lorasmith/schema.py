@@ -29,13 +29,15 @@ def read_table(
 ) -> Table:
     """Check `values` against `model`; raise `error` listing every fault, one a line.
 
-    `where` names the file and the table, e.g. ``lora.toml: [recipe]``.
+    `where` names the file and the table, e.g. ``lora.toml: [recipe]``; the error's field is the first key at fault.
     """
     try:
         return model.model_validate(dict(values))
     except ValidationError as fault:
-        lines = [f"{where} {_fault_line(model, item)}" for item in fault.errors()]
-        raise error("\n".join(lines)) from None
+        faults = fault.errors()
+        lines = [f"{where} {_fault_line(model, item)}" for item in faults]
+        key = ".".join(map(str, faults[0]["loc"]))
+        raise error("\n".join(lines), field=key or None) from None
 
 
 def _fault_line(model: type[TableModel], item: Any) -> str:

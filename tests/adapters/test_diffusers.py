@@ -120,6 +120,8 @@ def test_other_spellings_of_it_are_the_same_adapter(tmp_path: Path, tiny_base: B
             torch.testing.assert_close(output(tiny_base), expected, rtol=1e-2, atol=1e-3)  # half precision
     unet_alone = load_adapter(tmp_path / "peft" / "unet" / "adapter_model.safetensors")
     assert {name for name in back.layers if "unet" in name} == set(unet_alone.layers)
+    text_alone = load_adapter(tmp_path / "peft" / "text_encoder" / "adapter_model.safetensors")
+    assert set(AdapterBank(tiny_base, [text_alone]).layers) == {name for name in back.layers if "unet" not in name}
 
     peft = pytest.importorskip("peft")
     peft.PeftModel.from_pretrained(tiny_base.denoiser, tmp_path / "peft" / "unet")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,19 +36,48 @@ def test_a_person_sees_steps_and_what_to_do_next(tmp_path: Path, capsys: pytest.
     assert "next: lorasmith train" in out
 
 
-def test_the_first_plan_rehearses_and_the_next_remembers(
+def test_a_plan_rehearses_when_asked_and_the_next_remembers(
     tmp_path: Path, tiny_base_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = build_project(tmp_path / "p", "resolution = 64\nbatch_size = 2\nrank = 2", base=str(tiny_base_folder))
-    told = []
-    for arguments in ([], [], ["--rehearse"], ["--no-rehearse"]):
+    plans = []
+    for arguments in ([], ["--rehearse"], [], ["--no-rehearse"]):
         assert run(["plan", str(project.root), "--set", "epochs=2", "--json", *arguments]) == 0
-        told.append(json.loads(capsys.readouterr().out))
-    assert [each["time_from"] for each in told] == ["a rehearsal", "a run", "a rehearsal", "a run"]
-    assert told[0]["seconds"] == told[1]["seconds"]
-    assert all(0 < each["preparing"] < each["seconds"] for each in told)
+        plans.append(json.loads(capsys.readouterr().out))
+    assert [each["time_from"] for each in plans] == ["a guess", "a rehearsal", "a run", "a run"]
+    assert plans[1]["seconds"] == plans[2]["seconds"]
+    assert all(0 < each["preparing"] <= each["seconds"] for each in plans), "told to a tenth of a second"
     assert list(project.cache.glob("*/prior*")) == []
     assert not project.runs.exists()
+
+
+@pytest.mark.parametrize("settings", [["resolution=768"], ["resolution=1024", "batch_size=64"]])
+def test_a_plan_of_any_size_is_arithmetic(tmp_path: Path, settings: list[str]) -> None:
+    """No weights are opened and no torch is imported, whatever is asked for."""
+    project = build_project(tmp_path / "p")
+    words = [word for setting in settings for word in ("--set", setting)]
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from lorasmith.cli.main import run\n"
+        f"assert run(['plan', {str(project.root)!r}, '--json', *{words!r}]) == 0\n"
+        "assert 'torch' not in sys.modules\n"
+        "lines = Path('/proc/self/status').read_text().splitlines() if Path('/proc/self/status').exists() else ()\n"
+        "assert all(int(line.split()[1]) < 500_000 for line in lines if line.startswith('VmHWM'))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["time_from"] == "a guess"
+
+
+def test_a_small_base_of_a_large_family_is_planned_by_its_own_size(
+    tmp_path: Path, tiny_base_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = build_project(tmp_path / "p", "resolution = 64\nepochs = 1", base=str(tiny_base_folder))
+    assert run(["plan", str(project.root), "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["bytes"] < 2e9
+    assert plan["seconds"] < 600
 
 
 @pytest.mark.parametrize(

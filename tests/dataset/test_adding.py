@@ -38,7 +38,7 @@ def test_images_come_beside_what_is_there(project: Project, tmp_path: Path) -> N
     ingested = finish(add_images(project, [source], today="2026-01-02"))
     assert (ingested.images, ingested.captions) == (3, 3)
     assert [(problem.name, problem.message) for problem in ingested.left_out] == [
-        ("5_main/001-2.png", "is there already.")
+        ("5_main/001-2.png", "is there already. Its caption is left out, too.")
     ]
     after = tree(images)
     assert {name: after[name] for name in before} == before
@@ -52,6 +52,20 @@ def test_images_come_beside_what_is_there(project: Project, tmp_path: Path) -> N
     known = {one.name: one for one in read_provenance(project).values()}
     assert known["5_main/003.png"].retrieved == "2026-01-02"
     assert not list(project.root.glob(".*.partial"))
+
+
+def test_a_caption_comes_with_the_new_picture_of_its_stem(project: Project, tmp_path: Path) -> None:
+    """One caption file serves every picture of its stem, as in kohya's trainer (train_util.py, read_caption)."""
+    source = tmp_path / "more"
+    source.mkdir()
+    shutil.copy(project.root / "images" / "5_main" / "000.png", source / "shot.png")
+    draw(7, (64, 64)).save(source / "shot.jpg")
+    (source / "shot.txt").write_text("caption of the new shot")
+    ingested = finish(add_images(project, [source], today="2026-01-02"))
+    assert (ingested.images, ingested.captions) == (1, 1)
+    assert [problem.message for problem in ingested.left_out] == ["is there already."]
+    (new,) = (project.root / "images").rglob("shot.jpg")
+    assert new.with_suffix(".txt").read_text() == "caption of the new shot"
 
 
 def test_into_a_folder_of_them(project: Project, tmp_path: Path) -> None:

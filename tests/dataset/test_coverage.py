@@ -11,8 +11,8 @@ from tests.dataset.evidences import evidence, picture, pictures
 
 
 def shown(seen: Evidence) -> dict[str, tuple[str, ...]]:
-    (part,) = divide(seen)
-    return {entry.facet.name: entry.images for entry in cover(seen.subject, part)}
+    (subset,) = divide(seen)
+    return {entry.facet.name: entry.images for entry in cover(seen.subject, subset)}
 
 
 @pytest.mark.parametrize("kind", SubjectKind)
@@ -62,12 +62,15 @@ def test_the_trigger_and_a_folders_words_say_nothing() -> None:
 
 def test_a_share_of_the_images_is_rounded_up() -> None:
     seen = evidence(pictures(41, "close-up"), SubjectKind.CONCEPT)
-    (part,) = divide(seen)
-    wanted = {entry.facet.name: entry.wanted for entry in cover(seen.subject, part)}
+    (subset,) = divide(seen)
+    wanted = {entry.facet.name: entry.wanted for entry in cover(seen.subject, subset)}
     assert wanted["close focus"] == 3
 
 
 def test_members_of_a_bundle_are_parts_and_those_without_images_are_left_out() -> None:
     bundle = {name: MemberTable(trigger=name, folders=(name,)) for name in ("anna", "ben", "nobody")}
     said = [*pictures(2, "smile", prefix="a", member="anna"), *pictures(3, "x", prefix="b", member="ben")]
-    assert [(part.name, len(part.items)) for part in divide(evidence(said, bundle=bundle))] == [("anna", 2), ("ben", 3)]
+    assert [(subset.name, len(subset.items)) for subset in divide(evidence(said, bundle=bundle))] == [
+        ("anna", 2),
+        ("ben", 3),
+    ]

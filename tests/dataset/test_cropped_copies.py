@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lorasmith.dataset.cropped_copies import CroppedCopy, Sight, find_candidates, find_cropped_copies, make_keys
+from lorasmith.dataset.cropped_copies import ComparedImage, CroppedCopy, find_candidates, find_cropped_copies, make_keys
 from lorasmith.dataset.decisions import Decision, record
 from lorasmith.dataset.inspection import inspect
 from lorasmith.events import finish
@@ -23,8 +23,8 @@ pytest.importorskip("cv2")
 BOX = (0.3, 0.1, 0.9, 0.7)
 
 
-def sight(name: str, image: Image.Image) -> Sight:
-    return Sight(name, name, lambda: take_keypoints(image), lambda box: take_thumbnail(image, box))
+def sight(name: str, image: Image.Image) -> ComparedImage:
+    return ComparedImage(name, name, lambda: take_keypoints(image), lambda box: take_thumbnail(image, box))
 
 
 def test_parts_are_found_among_others() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL.PngImagePlugin import PngInfo
 
-from lorasmith.dataset.generated import Drawing, list_pictures, parse_drawing, read_drawing
+from lorasmith.dataset.generated import GenerationFacts, list_pictures, parse_drawing, read_drawing
 from lorasmith.errors import DatasetError
 from tests.images.drawings import draw
 
@@ -28,8 +28,8 @@ def test_prompt_adapters_and_fields() -> None:
 
 
 def test_a_prompt_alone() -> None:
-    assert parse_drawing("a cat, Mood: good") == Drawing("a cat, Mood: good")
-    assert parse_drawing("a\nNegative prompt: b") == Drawing("a", "b")
+    assert parse_drawing("a cat, Mood: good") == GenerationFacts("a cat, Mood: good")
+    assert parse_drawing("a\nNegative prompt: b") == GenerationFacts("a", "b")
     assert parse_drawing("a").seed == 0
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from lorasmith.diffusion.parametrisation import Flow, Parametrisation, parametrisation_from_config
-from lorasmith.diffusion.samplers import SAMPLERS, Run, begin
+from lorasmith.diffusion.samplers import SAMPLERS, begin
 from lorasmith.diffusion.sigmas import get_sigmas
+from lorasmith.diffusion.solvers.walk import Run
 from tests.diffusion.walking import follow
 
 MEAN, DEVIATION = 0.7, 0.4

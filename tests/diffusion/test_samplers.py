@@ -15,16 +15,14 @@ from torch import Tensor
 from lorasmith.diffusion.parametrisation import Discrete, parametrisation_from_config
 from lorasmith.diffusion.samplers import (
     SAMPLERS,
-    Noisy,
-    Run,
     Sampler,
-    Walk,
     begin,
     count_evaluations,
     find_sampler,
     start,
 )
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES, SigmaTable, find_schedule, get_sigmas
+from lorasmith.diffusion.solvers.walk import Noisy, Run, Walk
 from lorasmith.errors import UsageError
 from tests.diffusion.walking import follow
 

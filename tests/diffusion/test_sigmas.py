@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from lorasmith.diffusion.levels import MOST_SIGMA, flow_time
 from lorasmith.diffusion.parametrisation import Flow
-from lorasmith.diffusion.samplers import MOST_SIGMA, SAMPLERS, Run, begin, start
-from lorasmith.diffusion.sigmas import SCHEDULE_NAMES, flow_time, get_sigmas
+from lorasmith.diffusion.samplers import SAMPLERS, begin, start
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES, get_sigmas
+from lorasmith.diffusion.solvers.walk import Run
 from lorasmith.diffusion.timesteps import SizeShift
 from tests.diffusion.walking import follow
 

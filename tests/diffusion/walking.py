@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from lorasmith.diffusion.samplers import Walk
+from lorasmith.diffusion.solvers.walk import Walk
 
 
 def follow(walk: Walk, model: Callable[[Tensor, float], Tensor]) -> tuple[Tensor, int]:

@@ -17,7 +17,7 @@ from lorasmith.events import finish
 from lorasmith.exam.showcase import (
     RECORD,
     Column,
-    Plan,
+    ShowcaseSpec,
     draw_showcase,
     judge,
     mark_pictures,
@@ -39,17 +39,17 @@ COLUMNS = (Column("models/tiny", "zbk"), Column("models/tiny", None))
 
 
 def test_columns_share_prompts_or_vary_them() -> None:
-    same = Plan(TEMPLATE, COLUMNS, 6, REQUEST, seed=5)
+    same = ShowcaseSpec(TEMPLATE, COLUMNS, 6, REQUEST, seed=5)
     assert [made.prompt for made in same.expansions(0)] == [made.prompt for made in same.expansions(1)]
-    varied = Plan(TEMPLATE, COLUMNS, 6, REQUEST, seed=5, vary=True)
+    varied = ShowcaseSpec(TEMPLATE, COLUMNS, 6, REQUEST, seed=5, vary=True)
     first, second = varied.expansions(0), varied.expansions(1)
     assert [made.prompt for made in first] == [made.prompt for made in same.expansions(0)]
     assert [made.prompt for made in first] != [made.prompt for made in second]
     assert [made.seed for made in second] == [5, 6, 7, 8, 9, 10]  # the image seeds are the same
     assert [made.prompt_seed for made in second] == [11, 12, 13, 14, 15, 16]
     with pytest.raises(UsageError, match="at random"):
-        Plan(TEMPLATE, COLUMNS, 2, REQUEST, mode="cyclical", vary=True).expansions(0)
-    assert len(Plan(TEMPLATE, COLUMNS, 99, REQUEST, mode="combinatorial").expansions(0)) == 12
+        ShowcaseSpec(TEMPLATE, COLUMNS, 2, REQUEST, mode="cyclical", vary=True).expansions(0)
+    assert len(ShowcaseSpec(TEMPLATE, COLUMNS, 99, REQUEST, mode="combinatorial").expansions(0)) == 12
 
 
 def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
     save_adapter(file, trained_adapter(tiny_base, rank=2), torch.float32)
     pipeline = Pipeline(tiny_base, AdapterCache([file]))
     folder = tmp_path / "show"
-    plan = Plan(TEMPLATE, COLUMNS, 3, REQUEST, strength=0.5)
+    plan = ShowcaseSpec(TEMPLATE, COLUMNS, 3, REQUEST, strength=0.5)
     showcase = finish(draw_showcase(plan, lambda _: pipeline, folder))
     cell = showcase.cells[0][1]
     assert cell.path is not None
@@ -101,7 +101,7 @@ def test_a_showcase_is_drawn_marked_and_judged(tiny_base: Base, tmp_path: Path) 
     with pytest.raises(UsageError, match="no picture of this showcase"):
         write_marks(folder, {"0123": "keep"})
 
-    twice = Plan(read_template("zbk <lora:zbk:1>"), COLUMNS, 1, REQUEST)
+    twice = ShowcaseSpec(read_template("zbk <lora:zbk:1>"), COLUMNS, 1, REQUEST)
     with pytest.raises(UsageError, match="calls zbk itself"):
         finish(draw_showcase(twice, lambda _: pipeline, folder))
 

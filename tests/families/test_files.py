@@ -41,8 +41,9 @@ def test_other_tools_spellings_and_back(trained: Run, base: Base, folder: Path, 
         assert_same_effect(load_adapter(path), own, base)
     assert load_adapter(back).layers.keys() == own.layers.keys()
     command("adapter", "convert", file, "--to", "peft", "--out", tmp_path / "peft")
-    peft = load_adapter(tmp_path / "peft" / "transformer" / "adapter_model.safetensors")
-    assert len(AdapterBank(base, [peft]).layers) == 20
+    for part, count in (("transformer", 20), ("text_encoder", 6)):
+        peft = load_adapter(tmp_path / "peft" / part / "adapter_model.safetensors")
+        assert len(AdapterBank(base, [peft]).layers) == count
 
 
 def test_two_become_one_by_blocks(

@@ -194,3 +194,15 @@ def test_keys_of_older_files_are_read(tmp_path: Path) -> None:
     assert recipe_values(recipe)["dylora"] == {"block": 2}
     assert "dylora_block" not in recipe_values(recipe)
     assert parse_recipe(write_recipe(recipe), where="it") == recipe
+
+
+def test_a_resolution_beyond_the_presets_buckets_takes_bounds_of_its_own(tmp_path: Path) -> None:
+    project = build_project(tmp_path / "p")
+    own = read_recipe(project).bucket_rules
+    assert (own.smallest, own.largest) == (64, 256)
+    large = read_recipe(project, {"resolution": "768"}).bucket_rules
+    assert (large.smallest, large.largest) == (64, 1536)
+    small = read_recipe(project, {"resolution": "[32, 48]"}).bucket_rules
+    assert (small.smallest, small.largest) == (16, 256)
+    with pytest.raises(RecipeError, match=r"bucket\.max = 512 is below"):
+        read_recipe(project, {"resolution": "768", "bucket.max": "512"})

@@ -120,7 +120,7 @@ def test_the_gallery_page_by_page(client: httpx.Client) -> None:
     ("body", "where", "message"),
     [
         ({"steps": 0}, "steps", "greater than or equal to 1"),
-        ({"steps": 500}, "steps", "the most are 200"),
+        ({"steps": 600, "hires": {}}, "steps", "the most are 1000"),
         ({"promt": "x"}, "promt", "Extra inputs"),
         ({"width": 4096, "height": 4096}, "width", "the most are"),
         ({"width": 8192, "height": 4096}, "width", "less than or equal to 4096"),

@@ -12,8 +12,9 @@ from lorasmith.errors import ProjectError, UsageError
 from lorasmith.events import finish
 from lorasmith.project import Project
 from lorasmith.tags.building import Change, build_dataset, compare_captions
+from lorasmith.tags.explanation import explain_caption
 from lorasmith.tags.imported import ImportedTags, store_imported
-from lorasmith.tags.pipeline import explain_caption, write_captions
+from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.rules import RULES
 from lorasmith.tags.scores import ScoredTag, StoredTags
 from lorasmith.tags.store import store

@@ -12,7 +12,7 @@ import pytest
 from lorasmith.project import SubjectKind
 from lorasmith.tags.rules import RULES
 from lorasmith.tags.rules.images import is_named
-from lorasmith.tags.rules.rule import Crowd, Outcome, Ruling, Scene, Source, Tags, View, matcher
+from lorasmith.tags.rules.rule import Crowd, RuleResult, Ruling, Scene, Source, Tags, View, matcher
 from lorasmith.tags.settings import TagsTable
 from lorasmith.tags.words import split_tags, tag_key
 
@@ -27,7 +27,7 @@ def rule_on(
     known: frozenset[str] = frozenset(),
     trigger: Tags = ("zbk",),
     **settings: object,
-) -> Outcome | None:
+) -> RuleResult | None:
     """The outcome of one rule for one image of a set; `others` are the tags of the rest of the set."""
     (wanted,) = (one for one in RULES if one.name == rule)
     table = TagsTable.model_validate(settings)
@@ -386,26 +386,3 @@ def test_the_parts_of_a_collage_may_contradict_each_other() -> None:
     scores = {"day": 0.9, "night": 0.4}
     assert work("conflicts", ("day", "night"), "tagger", View("a.png", scores)) == ("day",)
     assert work("conflicts", ("day", "night"), "tagger", View("a.png", scores, collage=True)) == ("day", "night")
-
-
-def test_one_images_peace_is_not_anothers() -> None:
-    """What is remembered between the images of a scene depends on all that decides."""
-    (rule,) = (one for one in RULES if one.name == "conflicts")
-    prepared = rule.prepare(Scene(TagsTable.model_validate({}), SubjectKind.CHARACTER, ("zbk",), "tagger"))
-    assert prepared is not None
-    view = View("a.png", {"smile": 0.9, "frown": 0.4})
-    outcomes = [
-        prepared(tags, view)
-        for tags in (("smile", "frown", "2girls"), ("smile", "frown"), ("smile", "hat"), ("Smile", "frown"))
-    ]
-    assert [outcome and outcome.tags for outcome in outcomes] == [None, ("smile",), None, ("Smile",)]
-
-
-def test_implied_tags_are_found_after_images_that_had_none() -> None:
-    (rule,) = (one for one in RULES if one.name == "implied")
-    prepared = rule.prepare(Scene(TagsTable.model_validate({})))
-    assert prepared is not None
-    outcomes = [
-        prepared(tags, View("a.png")) for tags in (("Shirt",), ("red shirt",), ("Shirt", "red shirt"), ("hat",))
-    ]
-    assert [outcome and outcome.tags for outcome in outcomes] == [None, None, ("red shirt",), None]

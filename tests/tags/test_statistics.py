@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lorasmith.tags.pipeline import compute_captions, open_desk
+from lorasmith.tags.inputs import read_inputs
+from lorasmith.tags.pipeline import compute_captions
 from lorasmith.tags.statistics import TagRow, count_tags
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
@@ -21,8 +22,8 @@ def test_frequencies_before_and_after_and_with_the_trigger(tmp_path: Path) -> No
     )
     for number, caption in enumerate(captions):
         save_drawings(project.root / "images", 1, number, caption=caption)
-    desk = open_desk(project, read(project))
-    table = count_tags(desk, compute_captions(desk))
+    inputs = read_inputs(project, read(project))
+    table = count_tags(inputs, compute_captions(inputs))
     assert (table.images, table.with_trigger, dict(table.typos)) == (4, 3, {"zbl": 1})
     rows = {row.tag: row for row in table.rows}
     assert [row.tag for row in table.rows][:2] == ["1girl", "Blue_Eyes"]
@@ -36,7 +37,7 @@ def test_frequencies_before_and_after_and_with_the_trigger(tmp_path: Path) -> No
 def test_images_without_trigger_count_when_none_has_it(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     save_drawings(project.root / "images", 3, caption="smile")
-    desk = open_desk(project, read(project))
-    table = count_tags(desk, compute_captions(desk))
+    inputs = read_inputs(project, read(project))
+    table = count_tags(inputs, compute_captions(inputs))
     assert table.with_trigger == 3
     assert table.rows[0].share == 1.0

@@ -273,7 +273,9 @@ def test_the_embedded_tagger_by_its_name(tmp_path: Path, monkeypatch: pytest.Mon
     make_tagger(tmp_path / "lorasmith" / "bases" / "doodle" / "tagger")
     assert open_tagger("doodle").identity.startswith("doodle ")
     make_tagger(tmp_path / "doodle", side=8)
-    assert open_tagger("doodle").side == 8, "a folder of that name goes before"
+    assert open_tagger("doodle").identity.startswith("doodle "), "what is shipped goes first"
+    assert open_tagger("doodle").side != 8
+    assert open_tagger("./doodle").side == 8, "a folder of that name is meant so"
 
 
 def test_a_name_that_is_neither_folder_nor_hub_id(tmp_path: Path) -> None:

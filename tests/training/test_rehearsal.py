@@ -41,7 +41,15 @@ def test_the_mean_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder: 
     passes: list[int] = []
     handle = tiny_base.denoiser.register_forward_pre_hook(lambda _, values: passes.append(len(values[0])))
     try:
-        pace = rehearse(unpack(recipe), inputs.plan, tiny_base, project.root, seconds=112.0, clock=lambda: next(ticks))
+        pace = rehearse(
+            unpack(recipe),
+            inputs.plan,
+            tiny_base,
+            project.root,
+            seconds=112.0,
+            most_seconds=200.0,
+            clock=lambda: next(ticks),
+        )
     finally:
         handle.remove()
     assert pace == pytest.approx(4.0 / work_per_step(recipe, 3, 64 * 64))
@@ -49,3 +57,14 @@ def test_the_mean_step_by_its_work(kind: str, tmp_path: Path, tiny_base_folder: 
     assert passes == own * 4
     assert all(torch.equal(was[name], tensor) for name, tensor in tiny_base.denoiser.state_dict().items())
     assert not (project.cache / "latents").exists()
+
+
+def test_a_rehearsal_of_long_steps_ends_after_the_first(
+    tmp_path: Path, tiny_base_folder: Path, tiny_base: Base
+) -> None:
+    project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder))
+    recipe = read_recipe(project, {"preserve.kind": '"none"'})
+    (inputs,) = finish(read_inputs(project, [recipe]))
+    ticks = iter([0.0, 60.0])
+    pace = rehearse(unpack(recipe), inputs.plan, tiny_base, project.root, clock=lambda: next(ticks))
+    assert pace == pytest.approx(60.0 / work_per_step(recipe, 3, 64 * 64))

@@ -66,7 +66,7 @@ class ActiveState:
 
     strengths: Mapping[Part, Mapping[tuple[int, ...], Strengths | None]]
     matrices: Mapping[Part, Tensor]
-    dropout: Dropout | None = None
+    dropout: Mapping[Part, Dropout] | None = None
     blocks: Mapping[str, MergedRows] = field(default_factory=dict)
 
 
@@ -192,7 +192,8 @@ class AdapterBank(nn.Module):
     def with_dropout(self, dropout: Dropout | None) -> Iterator[None]:
         """Passes inside leave parts of the one adapter that is active out; in training alone."""
         before = self._state.dropout
-        self._state = replace(self._state, dropout=dropout)
+        parts = None if dropout is None else {part: dropout.of(part) for part in PARTS}
+        self._state = replace(self._state, dropout=parts)
         try:
             yield
         finally:
@@ -232,7 +233,8 @@ class AdapterBank(nn.Module):
 
     def _run(self, slot: _Slot, original: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         state = self._state
-        strengths, dropout, count = state.strengths[slot.part], state.dropout, state.matrices[slot.part].shape[0]
+        strengths, count = state.strengths[slot.part], state.matrices[slot.part].shape[0]
+        dropout = None if state.dropout is None else state.dropout[slot.part]
         merged = state.blocks.get(slot.name)
         if merged is not None:
             if count != x.shape[0]:
@@ -243,7 +245,7 @@ class AdapterBank(nn.Module):
             if acting is None or (dropout is not None and dropout.skips(slot.name)):
                 return original(x)
             if dropout is not None:
-                acting = replace(acting, dropout=dropout.of(slot.part), layer=slot.name)
+                acting = replace(acting, dropout=dropout, layer=slot.name)
             if acting.rows is not None and count != x.shape[0]:
                 raise self._wrong_rows(slot, x)
             return slot.layer_adapters[0].run(original, x, acting)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.catalogue import Catalogue, Stamp, stamp_of
+from lorasmith.adapters.catalogue import AdapterEntry, Catalogue, Stamp, stamp_of
 from lorasmith.adapters.files import load_adapter
 
 DEFAULT_BYTES = 512 * 2**20
@@ -28,6 +28,10 @@ class AdapterCache:
     def names(self) -> list[str]:
         """The stems, sorted."""
         return self._catalogue.names()
+
+    def entries(self) -> list[AdapterEntry]:
+        """All of them, with what their headers say."""
+        return self._catalogue.entries()
 
     def path(self, name: str) -> Path:
         """The file of a name. Raises PromptError naming the nearest names."""

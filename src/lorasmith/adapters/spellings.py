@@ -55,6 +55,9 @@ def to_kohya_keys(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], wh
     PEFT keeps alpha in a configuration, which diffusers writes into the metadata; it becomes one alpha a layer.
     """
     owners = known_owners()
+    # A part's own file, as PEFT writes it, does not say whose it is; its folder's name may.
+    alone = f"{where.parent.name}." if isinstance(where, Path) else ""
+    alone = alone if alone in owners else "unet."
     if not any(key.startswith((*owners, PEFT_ROOT)) for key in tensors):
         return dict(tensors)
     known: dict[str, Tensor] = {}
@@ -62,7 +65,7 @@ def to_kohya_keys(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], wh
     config = _peft_config(metadata, where)
     paths: dict[str, tuple[str, str]] = {}
     for key, tensor in tensors.items():
-        split = _split(key, owners)
+        split = _split(key, owners, alone)
         if split is None:
             unknown.append(key)
             continue
@@ -165,11 +168,11 @@ def unknown_keys(keys: list[str], where: object) -> AdapterError:
     )
 
 
-def _split(key: str, owners: Collection[str]) -> tuple[str, str, str] | None:
-    """(owner with its dot, dotted path, kohya suffix) of a diffusers or PEFT key."""
+def _split(key: str, owners: Collection[str], alone: str) -> tuple[str, str, str] | None:
+    """(owner with its dot, dotted path, kohya suffix) of a diffusers or PEFT key; `alone` owns what names no part."""
     key = key.removeprefix(PEFT_ROOT) if key.startswith(tuple(PEFT_ROOT + owner for owner in owners)) else key
-    if key.startswith(PEFT_ROOT):  # PEFT's own file of a bare UNet
-        key = f"unet.{key.removeprefix(PEFT_ROOT)}"
+    if key.startswith(PEFT_ROOT):
+        key = alone + key.removeprefix(PEFT_ROOT)
     owner = next((each for each in owners if key.startswith(each)), None)
     if owner is None:
         return None

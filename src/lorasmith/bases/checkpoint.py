@@ -90,8 +90,8 @@ def _parts(structure: Structure, read: Read, dtype: torch.dtype, weights: Weight
         if text.config["vocab_size"] != SIZE:
             raise BaseError(f"its text encoder knows {text.config['vocab_size']} tokens, CLIP has {SIZE}.", where=where)
     texts = tuple((models[text.owner], clip_tokenizer(text.pad)) for text in structure.text)
-    told = schedule_config(structure.prediction or "epsilon", structure.zero_snr)
-    return Parts(models["unet"], models["vae"], texts, told)
+    schedule = schedule_config(structure.prediction or "epsilon", structure.zero_snr)
+    return Parts(models["unet"], models["vae"], texts, schedule)
 
 
 def _fill(

@@ -11,7 +11,7 @@ from pathlib import Path
 from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.families import UNKNOWN, asked_families, find_family
 from lorasmith.bases.families.evidence import Evidence, read_evidence
-from lorasmith.bases.families.family import Family, Structure
+from lorasmith.bases.families.family import Family, FamilyCost, Structure
 from lorasmith.bases.families.foreign import foreign, unknown
 from lorasmith.bases.hub import cached_evidence, fetch_base, is_hub_id
 from lorasmith.errors import BaseError
@@ -47,6 +47,18 @@ def family_of(base: str) -> Family:
     if family is None and fault is not None:
         raise fault
     return family or UNKNOWN
+
+
+def cost_of(base: str) -> FamilyCost:
+    """What a base as recipes name it costs: its family's cost, for a base of another size in proportion. Raises as
+    `family_of`."""
+    family, path = family_of(base), Path(base)
+    if base == EMBEDDED or not path.exists():
+        return family.cost
+    try:
+        return family.cost.of_size(read_evidence(path).weights)
+    except (BaseError, OSError):
+        return family.cost
 
 
 def preset_family(base: str) -> Family:

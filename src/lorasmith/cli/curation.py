@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.cli.rendering import print_json, say
+from lorasmith.cli.program import program, typed
+from lorasmith.cli.rendering import draw, print_json, say
 
 if TYPE_CHECKING:
     from lorasmith.dataset.decisions import Decision
@@ -24,25 +25,25 @@ def show_made(made: Sequence[Derived], project: Path, as_json: bool, none: str =
     if not made:
         say(none or "Nothing was made.")
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from lorasmith.cli.console import plain
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("made", "by", "of"):
         table.add_column(column)
     for picture in made[:_SHOWN]:
         known = " (was there)" if picture.existed else ""
-        table.add_row(Text(picture.name, style="cyan"), picture.operation + known, Text(name_some(picture.sources)))
-    Console(highlight=False).print(table)
+        table.add_row(plain(picture.name, style="cyan"), picture.operation + known, plain(name_some(picture.sources)))
+    draw(table)
     if len(made) > _SHOWN:
         say(f"... and {len(made) - _SHOWN} more")
     new = sum(1 for picture in made if not picture.existed)
     say(f"\n{new} new in {made[0].path.parent}", style="green")
     if any(not picture.path.with_suffix(".txt").exists() for picture in made):
-        say(f"Some have no caption yet: lorasmith tag {project} --tagger doodle")
-    say(f"Undo: lorasmith curate undo {project}   Balance anew: lorasmith curate solve {project}")
-    say(f"Next: lorasmith inspect {project}")
+        say(f"Some have no caption yet: {program()} tag {typed(project)} --tagger doodle")
+    say(f"Undo: {program()} curate undo {typed(project)}   Balance anew: {program()} curate solve {typed(project)}")
+    say(f"Next: {program()} inspect {typed(project)}")
 
 
 def solution_json(solution: Solution) -> dict[str, Any]:
@@ -57,7 +58,6 @@ def solution_json(solution: Solution) -> dict[str, Any]:
 
 
 def draw_solution(solution: Solution, wanted: float, epochs: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -67,7 +67,7 @@ def draw_solution(solution: Solution, wanted: float, epochs: int) -> None:
     for share in solution.shares:
         row = (share.name, str(share.images), str(share.repeats), str(share.views), f"{share.share:.0%}")
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    draw(table)
     if solution.influence is not None:
         say(f"\ninfluence   {solution.influence:.2f} of {wanted:g} wanted")
     if solution.steps is not None:
@@ -78,9 +78,9 @@ def draw_solution(solution: Solution, wanted: float, epochs: int) -> None:
 def draw_log(steps: Sequence[Sequence[Decision]]) -> None:
     if not steps:
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from lorasmith.cli.console import plain
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("step", "when (UTC)", "what", "image", "why"):
@@ -88,26 +88,26 @@ def draw_log(steps: Sequence[Sequence[Decision]]) -> None:
     for step in steps:
         for place, decision in enumerate(step[:_SHOWN]):
             number, when = (str(decision.step), decision.at[:16].replace("T", " ")) if place == 0 else ("", "")
-            what, name = Text(_verb(decision)), Text(decision.name, style="cyan")
-            table.add_row(number, when, what, name, Text(decision.reason, style="dim"))
+            what, name = plain(_verb(decision)), plain(decision.name, style="cyan")
+            table.add_row(number, when, what, name, plain(decision.reason, style="dim"))
         if len(step) > _SHOWN:
             table.add_row("", "", f"... and {len(step) - _SHOWN} more", "", "")
-    Console(highlight=False).print(table)
+    draw(table)
 
 
 def draw_decisions(decisions: Sequence[Decision]) -> None:
     if not decisions:
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from lorasmith.cli.console import plain
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("image")
     table.add_column("why")
     for decision in decisions[: 2 * _SHOWN]:
-        table.add_row(Text(decision.name, style="cyan"), Text(decision.reason))
-    Console(highlight=False).print(table)
+        table.add_row(plain(decision.name, style="cyan"), plain(decision.reason))
+    draw(table)
     if len(decisions) > 2 * _SHOWN:
         say(f"... and {len(decisions) - 2 * _SHOWN} more; all of them with --json")
 

@@ -19,6 +19,8 @@ from types import MappingProxyType
 import typer
 
 from lorasmith import __version__
+from lorasmith.cli.program import program
+from lorasmith.cli.rendering import complain
 from lorasmith.cli.wording import command_words
 from lorasmith.errors import LorasmithError, Stopped, StorageError, UsageError
 from lorasmith.remedies import worded_by
@@ -165,15 +167,7 @@ def _say(error: LorasmithError, as_json: bool) -> None:
         }
         _write(json.dumps({"error": document}, ensure_ascii=False))
         return
-    from rich.console import Console
-    from rich.text import Text
-
-    text = Text.assemble(
-        ("error: ", "bold red"), (f"{error.subject}: " if error.subject else "", "bold"), error.message
-    )
-    if error.hint:
-        text.append(f"\n{error.hint}", "cyan")
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+    complain(error.message, error.hint, error.subject)
 
 
 def _is_wrong_call(fault: Exception) -> bool:
@@ -196,7 +190,7 @@ def _say_wrong_call(fault: Exception, as_json: bool) -> int:
 
 def _say_interrupted(verb: str, as_json: bool) -> None:
     hint = {
-        "train": "What is trained so far is saved; go on with: lorasmith train PROJECT --resume",
+        "train": f"What is trained so far is saved; go on with: {program()} train PROJECT --resume",
         "demo": "What is finished is kept; the same command goes on from there.",
         "grid": "The cells drawn so far are kept; the same command goes on from there.",
         "showcase": "The pictures drawn so far are kept; the same command goes on from there.",

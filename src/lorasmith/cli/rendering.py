@@ -7,7 +7,6 @@ anything.
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lorasmith.events import Done, Event, Note, Progress, SampleDrawn, SnapshotSaved, StepDone, Work, finish
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
 T = TypeVar("T")
 #: Seconds between two lines of progress where there is no terminal.
 LOG_SECONDS = 10.0
-_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def show(work: Work[T], json: bool = False, *, json_events: bool = False) -> T:
@@ -53,12 +52,49 @@ def count_images(count: int) -> str:
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Lines for a person on stdout, styled when it is a terminal; square brackets mean themselves, and a file's name
-    cannot speak to the terminal."""
-    from rich.console import Console
+    """Lines for a person on stdout, styled when it is a terminal; every letter means itself, and a file's name cannot
+    speak to the terminal."""
+    _write_line(line, style, stderr=False)
 
-    harmless = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
-    Console(highlight=False, soft_wrap=True).print(harmless, style=style, markup=False)
+
+def complain(line: str, hint: str | None = None, subject: str = "") -> None:
+    """An error on stderr: what it is about, what is wrong, what to do."""
+    if not sys.stderr.isatty():
+        about = f"{subject}: " if subject else ""
+        _write_line(f"error: {about}{line}" + (f"\n{hint}" if hint else ""), None, stderr=True)
+        return
+    from lorasmith.cli.console import open_console, plain
+
+    text = plain("error: ", "bold red")
+    text.append_text(plain(f"{subject}: " if subject else "", "bold")).append_text(plain(line))
+    if hint:
+        text.append_text(plain(f"\n{hint}", "cyan"))
+    open_console(stderr=True, soft_wrap=True).print(text)
+
+
+def draw(drawn: RenderableType, soft_wrap: bool = False) -> None:
+    """Something drawn (a table, a group of lines) on stdout."""
+    from lorasmith.cli.console import open_console
+
+    open_console(soft_wrap=soft_wrap).print(drawn)
+
+
+def give_text(text: str) -> None:
+    """A text that was asked for, to the letter; only a terminal is spared what would speak to it."""
+    if sys.stdout.isatty():
+        say(text)
+    else:
+        sys.stdout.write(text + "\n")
+
+
+def _write_line(line: str, style: str | None, *, stderr: bool) -> None:
+    from lorasmith.cli.console import open_console, plain, spell_controls
+
+    stream = sys.stderr if stderr else sys.stdout
+    if style is None or not stream.isatty():
+        stream.write(spell_controls(line) + "\n")
+    else:
+        open_console(stderr, soft_wrap=True).print(plain(line, style))
 
 
 def _plain(value: object) -> Any:
@@ -73,7 +109,7 @@ def _plain(value: object) -> Any:
 
 def _warn(event: Event) -> None:
     if isinstance(event, Note) and event.level != "note":
-        sys.stderr.write(f"{_note_text(event)}\n")
+        _write_line(_note_text(event), None, stderr=True)
 
 
 def _note_text(note: Note) -> str:
@@ -85,11 +121,13 @@ class _Screen:
     """Progress bars on stderr, one a stage; other events as lines above them."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        from lorasmith.cli.console import open_console, plain
+
+        console = open_console(stderr=True, soft_wrap=True)
+        self._plain = plain
         self._bars: Bars = Bars(
             TextColumn("{task.description:<18}", markup=False),
             BarColumn(bar_width=30),
@@ -116,17 +154,19 @@ class _Screen:
             stage = f"training {event.variant}".strip()
             self._advance(stage, event.step, event.steps, _step_note(event))
         elif isinstance(event, Note):
-            self._console.print(_note_text(event), style="yellow" if event.level != "note" else None, markup=False)
+            self._print(_note_text(event), "yellow" if event.level != "note" else "")
         elif isinstance(event, SnapshotSaved):
-            self._console.print(f"snapshot at step {event.step}: {event.path}", markup=False)
+            self._print(f"snapshot at step {event.step}: {event.path}")
         elif isinstance(event, SampleDrawn):
-            self._console.print(f"sample at step {event.step}: {event.path}", markup=False)
+            self._print(f"sample at step {event.step}: {event.path}")
         elif isinstance(event, Done):
-            self._console.print(
-                f"trained {event.steps} steps in {_span(event.seconds)}: {event.adapter}",
-                style="green",
-                markup=False,
-            )
+            self._print(f"trained {event.steps} steps in {_span(event.seconds)}: {event.adapter}", "green")
+
+    def _print(self, line: str, style: str = "") -> None:
+        if self._console.is_terminal:
+            self._console.print(self._plain(line, style))
+        else:
+            _write_line(line, None, stderr=True)
 
     def _advance(self, stage: str, done: int, total: int, note: str) -> None:
         if not self._console.is_terminal:
@@ -141,7 +181,7 @@ class _Screen:
         now = time.monotonic()
         if done >= total or now - self._logged >= LOG_SECONDS:
             self._logged = now
-            self._console.print(f"{stage} {done}/{total}  {note}".rstrip(), markup=False)
+            self._print(f"{stage} {done}/{total}  {note}".rstrip())
 
 
 def _step_note(event: StepDone) -> str:

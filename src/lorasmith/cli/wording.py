@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from lorasmith.cli.program import program
 from lorasmith.remedies import Action, Do, Give, Remedy, Set, plain_words
 
 _Patterns = Mapping[str, str]
@@ -69,7 +70,7 @@ def command_words(remedy: Remedy) -> str:
         command, patterns = COMMANDS[remedy.action]
         given = dict(remedy.arguments)
         words = (_word(pattern, given.pop(name)) for name, pattern in patterns.items() if name in given)
-        line = " ".join(("lorasmith", command, *words))
+        line = " ".join((program(), command, *words))
         if given:
             raise ValueError(f"{remedy.action} takes no {', '.join(given)}")
         return line

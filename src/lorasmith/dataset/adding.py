@@ -12,7 +12,7 @@ from lorasmith.dataset.reading import read_all
 from lorasmith.dataset.settings import image_roots
 from lorasmith.dataset.sources import open_source
 from lorasmith.errors import DatasetError, UsageError
-from lorasmith.events import Work
+from lorasmith.events import Note, Work
 from lorasmith.project import Project
 from lorasmith.remedies import Give
 
@@ -41,6 +41,12 @@ def add_images(
     known = yield from _read_known(project)
     ingested = yield from ingest_more(offers, folder, known, today or date.today().isoformat())
     record_provenance(project.root, ingested.provenance)
+    for offer in offers:
+        for line in offer.said:
+            yield Note(line)
+        if offer.class_images or offer.settings:
+            kept = [*(["class images"] if offer.class_images else []), *offer.settings]
+            yield Note(f"Not taken over, for the project has its own recipe: {', '.join(kept)}.", "warning")
     return ingested
 
 

@@ -17,7 +17,7 @@ from lorasmith.dataset.reading import Item
 from lorasmith.project import SubjectKind
 from lorasmith.remedies import Action, Do, Sentence
 
-TOLD = 0.5
+WORDED = 0.5
 """Coverage is judged where at least this share of the images has words; else nobody can tell."""
 
 
@@ -260,7 +260,7 @@ choice, where the rules are silent. Of a style only its variety is looked at (D4
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """A dataset, or one member of a bundle (`name`); plans hold for each member."""
 
     name: str
@@ -268,9 +268,9 @@ class Part:
     said: Mapping[str, frozenset[str]] = field(repr=False)
 
     @property
-    def told(self) -> bool:
+    def is_worded(self) -> bool:
         """Whether enough of its images have words."""
-        return bool(self.items) and sum(map(bool, self.said.values())) >= TOLD * len(self.items)
+        return bool(self.items) and sum(map(bool, self.said.values())) >= WORDED * len(self.items)
 
     def with_word(self, words: Iterable[str]) -> tuple[str, ...]:
         """The images of which one of the words is said; a word "* hair" is any that ends so."""
@@ -283,27 +283,27 @@ class Part:
         )
 
 
-def divide(evidence: Evidence) -> tuple[Part, ...]:
+def divide(evidence: Evidence) -> tuple[Subset, ...]:
     """The members of a bundle, each with its images; else the dataset as one part without a name."""
     names = list(evidence.bundle) if evidence.bundle else [""]
     parts = []
     for name in names:
         items = tuple(item for item in evidence.items if not name or item.member == name)
-        parts.append(Part(name, items, {item.name: evidence.words[item.name] for item in items}))
-    return tuple(part for part in parts if part.items)
+        parts.append(Subset(name, items, {item.name: evidence.words[item.name] for item in items}))
+    return tuple(subset for subset in parts if subset.items)
 
 
-def cover(subject: SubjectKind, part: Part) -> tuple[Cover, ...]:
+def cover(subject: SubjectKind, subset: Subset) -> tuple[Cover, ...]:
     """What a part shows of the plan of its kind; nothing where too few images have words."""
-    if not part.told:
+    if not subset.is_worded:
         return ()
-    return tuple(covered for axis in PLANS[subject] for covered in _cover_axis(axis, part))
+    return tuple(covered for axis in PLANS[subject] for covered in _cover_axis(axis, subset))
 
 
 def report_missing(evidence: Evidence, rule: str) -> Iterator[Finding]:
     """One note for each part, with all that the plan asks for by `rule` and nobody shows (or too few)."""
-    for part in divide(evidence):
-        covered = cover(evidence.subject, part)
+    for subset in divide(evidence):
+        covered = cover(evidence.subject, subset)
         shown = {entry.facet.name for entry in covered if entry.images}
         lacking = [
             entry
@@ -312,7 +312,7 @@ def report_missing(evidence: Evidence, rule: str) -> Iterator[Finding]:
         ]
         if lacking:
             names = ", ".join(_lack(entry) for entry in lacking)
-            message = f"{prefix(part)}not shown, as far as tags and labels tell: {names}."
+            message = f"{prefix(subset)}not shown, as far as tags and labels tell: {names}."
             yield Finding(
                 rule, "note", message, Sentence("Add such images, or label those that you have: ", LABEL, ".")
             )
@@ -321,9 +321,9 @@ def report_missing(evidence: Evidence, rule: str) -> Iterator[Finding]:
 LABEL = Do(Action.LABEL, project="PROJECT", image="IMAGE", facet="FACET")
 
 
-def prefix(part: Part) -> str:
+def prefix(subset: Subset) -> str:
     """How messages name a member of a bundle."""
-    return f"{part.name}: " if part.name else ""
+    return f"{subset.name}: " if subset.name else ""
 
 
 def distinct_answers(covered: Sequence[Cover], axis: str) -> tuple[str, ...]:
@@ -335,13 +335,15 @@ def _lack(entry: Cover) -> str:
     return entry.facet.name if entry.wanted <= 1 else f"{entry.facet.name} ({len(entry.images)} of {entry.wanted})"
 
 
-def _cover_axis(axis: Axis, part: Part) -> Iterator[Cover]:
-    shown = {facet.name: part.with_word(facet.words) for facet in axis.facets}
+def _cover_axis(axis: Axis, subset: Subset) -> Iterator[Cover]:
+    shown = {facet.name: subset.with_word(facet.words) for facet in axis.facets}
     answered = {name for images in shown.values() for name in images}
     for facet in axis.facets:
         images = shown[facet.name]
         if facet.rest:
             named = set(images)
-            images = tuple(name for name, said in part.said.items() if name in named or (said and name not in answered))
-        wanted = max(facet.least, math.ceil(facet.share * len(part.items) - 1e-9))
+            images = tuple(
+                name for name, said in subset.said.items() if name in named or (said and name not in answered)
+            )
+        wanted = max(facet.least, math.ceil(facet.share * len(subset.items) - 1e-9))
         yield Cover(axis.name, facet, images, wanted)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import tomlkit
 from lorasmith.dataset.ingest import Ingested, ingest, ingest_in_place
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.sources import open_source
+from lorasmith.dataset.sources.source import Offer
 from lorasmith.errors import ProjectError, StorageError, UsageError
-from lorasmith.events import Work
+from lorasmith.events import Note, Work
 from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
 from lorasmith.storage.files import write_file
 
 IMAGES = "images"
+CLASS_IMAGES = "reg"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def create_project(
     source; UsageError for an empty name or trigger; StorageError.
     """
     name, trigger = _checked_words(folder, name, trigger)
-    images = folder / IMAGES
+    images, beside = folder / IMAGES, folder / CLASS_IMAGES
     if (folder / FILE_NAME).exists():
         raise ProjectError(f"there is a {FILE_NAME} already.", where=folder, hint="Edit it, or choose another folder.")
     if folder.exists() and not folder.is_dir():
@@ -58,22 +60,39 @@ def create_project(
     ingested = Ingested()
     if any(source.resolve() != images.resolve() for source in sources):
         _check_free(images)
+        of_class = [Offer(one.kind, "", len(one.class_images), one.class_images) for one in offers if one.class_images]
+        if of_class:
+            _check_free(beside)
         ingested = yield from ingest(offers, images, today)
+        if of_class:
+            apart = yield from ingest(of_class, beside, today)
+            left_out = (*ingested.left_out, *apart.left_out)
+            ingested = replace(ingested, class_images=apart.images, left_out=left_out)
     else:
         _make(images)
         if offers:
             ingested = ingest_in_place(offers, today)
     if ingested.provenance:
         record_provenance(folder, ingested.provenance)
-    write_file(folder / FILE_NAME, describe_project(subject=subject, name=name, trigger=trigger))
+    settings = {key: value for offer in offers for key, value in offer.settings.items()}
+    if ingested.class_images:
+        settings |= {"preserve.kind": "images", "preserve.folder": CLASS_IMAGES}
+    for line in (line for offer in offers for line in offer.said):
+        yield Note(line)
+    text = describe_project(subject=subject, name=name, trigger=trigger, settings=settings)
+    write_file(folder / FILE_NAME, text)
     return Created(open_project(folder), ingested)
 
 
-def describe_project(*, subject: SubjectKind, name: str, trigger: str) -> str:
-    """The text of a new lora.toml, with a comment for everything that a beginner may want to change."""
+def describe_project(
+    *, subject: SubjectKind, name: str, trigger: str, settings: Mapping[str, object] | None = None
+) -> str:
+    """The text of a new lora.toml, with a comment for everything that a beginner may want to change; `settings` are
+    recipe keys that the images came with."""
     values = {"name": name, "subject": subject.value, "trigger": trigger}
     lines = {key: f"{key} = {tomlkit.string(text).as_string()}".ljust(24) for key, text in values.items()}
-    return _TEMPLATE.format(plan=Do(Action.PLAN), **lines)
+    given = "".join(f"{key} = {tomlkit.item(value).as_string()}\n" for key, value in (settings or {}).items())
+    return _TEMPLATE.format(plan=Do(Action.PLAN), given=given, **lines)
 
 
 def _checked_words(folder: Path, name: str | None, trigger: str | None) -> tuple[str, str]:
@@ -135,7 +154,7 @@ images = ["images"]      # folders; 5_main/ inside shows its images five times a
 # alpha = 8              # its scale is alpha / rank
 # lr.unet = 5e-4
 # seed = 0
-
+{given}
 [provenance]
 source = ""              # where the images are from
 author = ""

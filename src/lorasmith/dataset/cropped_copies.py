@@ -40,7 +40,7 @@ _Pairs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Sight:
+class ComparedImage:
     """A picture as it is searched for cropped copies: its content's key, `keypoints` when asked for, and the thumbnails
     of the whole or of the part in a box (shares of width and height)."""
 
@@ -64,12 +64,12 @@ def group_cropped_copies(
 ) -> Work[tuple[Group, ...]]:
     """Groups of kind "cropped": a picture and what was cut out of it. Without changes nothing is searched again.
     Raises DatasetError without OpenCV."""
-    told = [[item.name, item.facts.sha256, item.crop] for item in items]
+    facts = [[item.name, item.facts.sha256, item.crop] for item in items]
     apart = sorted(sorted(pair) for pair in distinct)
-    key = hashlib.sha256(json.dumps([told, apart]).encode("utf-8", "surrogateescape")).hexdigest()
+    key = hashlib.sha256(json.dumps([facts, apart]).encode("utf-8", "surrogateescape")).hexdigest()
     known = index.recall(_RESULT, key)
     if known is None:
-        copies = yield from find_cropped_copies([_sight(index, item) for item in items], distinct)
+        copies = yield from find_cropped_copies([_compared(index, item) for item in items], distinct)
         parts: dict[str, list[str]] = {}
         for copy in copies:
             parts.setdefault(copy.whole, []).append(copy.part)
@@ -78,11 +78,11 @@ def group_cropped_copies(
     return tuple(Group("cropped", tuple(names), "it shows more") for names in known)
 
 
-def _sight(index: Index, item: Item) -> Sight:
+def _compared(index: Index, item: Item) -> ComparedImage:
     def give_keypoints() -> Keypoints:
         return unpack(remember(index, _KEYPOINTS, item, lambda: find_keypoints(item.path, item.crop).pack()))
 
-    return Sight(
+    return ComparedImage(
         item.name,
         item.facts.sha256,
         give_keypoints,
@@ -90,25 +90,27 @@ def _sight(index: Index, item: Item) -> Sight:
     )
 
 
-def find_cropped_copies(sights: Sequence[Sight], distinct: Distinct = frozenset()) -> Work[tuple[CroppedCopy, ...]]:
+def find_cropped_copies(
+    images: Sequence[ComparedImage], distinct: Distinct = frozenset()
+) -> Work[tuple[CroppedCopy, ...]]:
     """The pictures that are parts of others, each of the one that it has most in common with. Pairs in `distinct` are
     none. A hundred thousand would take hours: it grows with the pictures and the candidates of each."""
     keys: list[_Keys] = []
-    total, started = 2 * len(sights), time.monotonic()
-    for done, sight in enumerate(sights, start=1):
-        keys.append(make_keys(sight.keypoints().bits))
+    total, started = 2 * len(images), time.monotonic()
+    for done, image in enumerate(images, start=1):
+        keys.append(make_keys(image.keypoints().bits))
         if done % 100 == 0:
             yield _progress(done, total, started)
     found: dict[int, CroppedCopy] = {}
     pairs = find_candidates(keys)
     for done, (one, other) in enumerate(pairs, start=1):
-        if frozenset((sights[one].sha256, sights[other].sha256)) not in distinct:
+        if frozenset((images[one].sha256, images[other].sha256)) not in distinct:
             for part, whole in ((one, other), (other, one)):
-                if part not in found and (box := _is_cut_out(sights[part], sights[whole])):
-                    found[part] = CroppedCopy(sights[part].name, sights[whole].name, box)
+                if part not in found and (box := _is_cut_out(images[part], images[whole])):
+                    found[part] = CroppedCopy(images[part].name, images[whole].name, box)
                     break
         if done % 100 == 0:
-            yield _progress(len(sights) + done * len(sights) // len(pairs), total, started)
+            yield _progress(len(images) + done * len(images) // len(pairs), total, started)
     return tuple(found[part] for part in sorted(found))
 
 
@@ -159,7 +161,7 @@ def _meet(keys: Sequence[npt.NDArray[np.uint32]]) -> Iterator[_Pairs]:
                 yield owners[heads + one] * count + owners[heads + other]
 
 
-def _is_cut_out(part: Sight, whole: Sight) -> Box | None:
+def _is_cut_out(part: ComparedImage, whole: ComparedImage) -> Box | None:
     """Where the part lies, when the pixels agree too."""
     box = place_within(part.keypoints(), whole.keypoints())
     if box is None or not looks_same_inside(part.thumbnail(WHOLE), whole.thumbnail(box)):

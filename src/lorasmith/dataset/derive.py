@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from lorasmith.dataset.decisions import Decision, read_decisions, record
-from lorasmith.dataset.generated import Drawing, list_pictures, read_drawing
+from lorasmith.dataset.generated import GenerationFacts, list_pictures, read_drawing
 from lorasmith.dataset.lineage import Lineage, add_lineage, read_lineage
 from lorasmith.dataset.reading import MADE, Dataset, Item
 from lorasmith.dataset.wording import add_tags, word_alteration, word_collage, word_prompt
@@ -161,7 +161,7 @@ def cut_up(
 
 
 def adopt(
-    project: Project, drawings: Mapping[Path, Drawing | None], *, round_number: int = ROUND_TWO
+    project: Project, drawings: Mapping[Path, GenerationFacts | None], *, round_number: int = ROUND_TWO
 ) -> Work[tuple[Derived, ...]]:
     """Take pictures that were drawn and kept into the dataset (D15), as copies without metadata. How they were drawn
     (`read_drawings`) goes into their lineage, and the prompt becomes the caption. Raises ImageError, StorageError."""
@@ -171,7 +171,7 @@ def adopt(
     return (yield from _make(project, _adopted(drawings, round_number), len(drawings)))
 
 
-def read_drawings(sources: Sequence[Path]) -> dict[Path, Drawing | None]:
+def read_drawings(sources: Sequence[Path]) -> dict[Path, GenerationFacts | None]:
     """How each picture that `sources` name was drawn; None where its text does not say. Raises DatasetError."""
     return {path: read_drawing(path) for path in list_pictures(sources)}
 
@@ -281,7 +281,7 @@ def _part_caption(item: Item, label: str | None) -> str | None:
     return add_tags(item.caption, (label,)) if label else item.caption
 
 
-def _adopted(drawings: Mapping[Path, Drawing | None], round_number: int) -> Iterator[Sketch]:
+def _adopted(drawings: Mapping[Path, GenerationFacts | None], round_number: int) -> Iterator[Sketch]:
     for path, drawing in drawings.items():
         picture = open_rgb(path)
         parameters: dict[str, Any] = {"file": path.name, "round": round_number}
@@ -340,7 +340,7 @@ def _save(project: Project, sketch: Sketch, data: bytes, sha: str, known: dict[s
 def _entries(picture: Derived, sketch: Sketch) -> Iterator[Decision]:
     """What is decided with the making: that it is in, and its label."""
     name = f"{MADE}/{picture.name}"
-    yield Decision(picture.sha256, "made", name=name, reason=_told(picture))
+    yield Decision(picture.sha256, "made", name=name, reason=_reason(picture))
     if sketch.label:
         yield Decision(picture.sha256, "label", sketch.label, name=name)
 
@@ -377,7 +377,7 @@ def _crop_fact(item: Item) -> dict[str, Any]:
     return {} if item.crop is None else {"crop": list(item.crop)}
 
 
-def _told(picture: Derived) -> str:
+def _reason(picture: Derived) -> str:
     return f"{picture.operation} of {', '.join(picture.sources)}"
 
 

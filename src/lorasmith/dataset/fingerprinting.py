@@ -88,18 +88,18 @@ def _signature(index: Index, item: Item) -> Signature:
 
 def remember_groups(index: Index, signatures: Sequence[Signature], distinct: Distinct) -> tuple[Group, ...]:
     """The groups of `group_images`, found again only when an image, its caption or a decision has changed."""
-    told: list[object] = [
+    facts: list[object] = [
         sorted(sorted(pair) for pair in distinct),
         _PRINT,
         _THUMBNAIL,
         _INNER_THUMBNAIL,
         _UNFRAMED_THUMBNAIL,
     ]
-    told += [
+    facts += [
         [one.name, one.sha256, one.pixels, one.size, one.lossless, one.captioned, _pack(one.fingerprint)]
         for one in signatures
     ]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     known = index.recall(_GROUPS, key)
     if known is None:
         groups = group_images(signatures, distinct)

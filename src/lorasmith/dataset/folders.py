@@ -108,6 +108,17 @@ def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = ()) -
     return Found(_by_name(images), _by_name(captions), tuple(problems), _by_name(others))
 
 
+def composed(path: Path | str) -> str:
+    """The form in which two paths are equal that differ only in how an accent is written (NFC)."""
+    return unicodedata.normalize("NFC", str(path))
+
+
+def picture_of(caption: Path) -> str | None:
+    """The name of the picture whose whole name a caption file carries, as gallery-dl's tag writer names it
+    ("a.jpg.txt": "a.jpg"); None for others."""
+    return caption.stem if is_image_name(Path(caption.stem)) else None
+
+
 def printable(text: str) -> str:
     """`text` so that it can be shown and stored, and still differs from every other: bytes that are no UTF-8, control
     characters and what turns the direction of writing are spelt out, and so is the backslash that does it."""

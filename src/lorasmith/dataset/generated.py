@@ -20,7 +20,7 @@ _NETWORK = re.compile(r"<lora:([^:<>]+)(?::([^<>]*))?>")
 
 
 @dataclass(frozen=True)
-class Drawing:
+class GenerationFacts:
     """How a picture was drawn: its prompts, its adapters with their strengths as written, and all other fields
     ("Seed", "Steps", "Model", ...)."""
 
@@ -55,7 +55,7 @@ def list_pictures(sources: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(files))
 
 
-def read_drawing(path: Path) -> Drawing | None:
+def read_drawing(path: Path) -> GenerationFacts | None:
     """How the picture was drawn, by its text; None when it has none that can be read."""
     try:
         with Image.open(path) as image:
@@ -65,7 +65,7 @@ def read_drawing(path: Path) -> Drawing | None:
     return parse_drawing(text) if isinstance(text, str) and text.strip() else None
 
 
-def parse_drawing(text: str) -> Drawing:
+def parse_drawing(text: str) -> GenerationFacts:
     """Take apart the text that Stable Diffusion tools put into pictures: the prompt, "Negative prompt: ...", and a last
     line of fields."""
     *lines, last = text.strip().split("\n")
@@ -76,4 +76,4 @@ def parse_drawing(text: str) -> Drawing:
     prompt = "\n".join(lines[:start]).strip()
     negative = "\n".join(lines[start:]).strip().removeprefix(_NEGATIVE).strip()
     adapters = {name: strength or "1" for name, strength in _NETWORK.findall(prompt)}
-    return Drawing(prompt, negative, adapters, {key: value.strip('" ') for key, value in found})
+    return GenerationFacts(prompt, negative, adapters, {key: value.strip('" ') for key, value in found})

@@ -30,13 +30,14 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
 @dataclass(frozen=True)
 class Ingested:
     """What came in: images and captions by number, where each image is from, and what was left out and why; `places`
-    are those of the images, in their order."""
+    are those of the images, in their order; `class_images` how many came beside them."""
 
     images: int = 0
     captions: int = 0
     provenance: tuple[Provenance, ...] = ()
     left_out: tuple[Problem, ...] = ()
     places: tuple[PurePosixPath, ...] = ()
+    class_images: int = 0
 
 
 def ingest(offers: Sequence[Offer], folder: Path, today: str) -> Work[Ingested]:
@@ -112,22 +113,26 @@ def _taken_places(folder: Path) -> _Places:
 def _leave_known(ingested: Ingested, partial: Path, known: Collection[str]) -> Ingested:
     """Without the pictures that are there already, once each, and their captions."""
     seen = set(known)
-    new: list[Provenance] = []
+    new: dict[PurePosixPath, Provenance] = {}
+    old: dict[PurePosixPath, Provenance] = {}
+    for one, place in zip(ingested.provenance, ingested.places, strict=True):
+        (old if one.sha256 in seen else new)[place] = one
+        seen.add(one.sha256)
     left_out = list(ingested.left_out)
     captions = ingested.captions
-    for one, place in zip(ingested.provenance, ingested.places, strict=True):
-        if one.sha256 not in seen:
-            seen.add(one.sha256)
-            new.append(one)
-            continue
+    stems = {place.with_suffix("") for place in new}  # a caption is of every picture with its stem
+    for place, one in old.items():
         file = partial / place
         file.unlink()
-        left_out.append(Problem("known", one.name, file, "is there already."))
-        for caption in (file.with_suffix(suffix) for suffix in CAPTION_EXTENSIONS):
-            if caption.is_file():
-                caption.unlink()
-                captions -= 1
-    return Ingested(len(new), captions, tuple(new), tuple(left_out))
+        theirs = [caption for suffix in CAPTION_EXTENSIONS if (caption := file.with_suffix(suffix)).is_file()]
+        if place.with_suffix("") in stems:
+            theirs = []
+        for caption in theirs:
+            caption.unlink()
+        captions -= len(theirs)
+        message = "is there already. Its caption is left out, too." if theirs else "is there already."
+        left_out.append(Problem("known", one.name, file, message))
+    return Ingested(len(new), captions, tuple(new.values()), tuple(left_out))
 
 
 def ingest_in_place(offers: Sequence[Offer], today: str) -> Ingested:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lorasmith.dataset.coverage import Part, cover, divide
+from lorasmith.dataset.coverage import Subset, cover, divide
 from lorasmith.dataset.cropped_copies import group_cropped_copies
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.dataset.evidence import Evidence, Group
@@ -56,9 +56,9 @@ class Inspection:
             ],
             "findings": [finding.as_json() for finding in self.findings],
             "coverage": [
-                _named(part) | entry.as_json()
-                for part in divide(self.evidence)
-                for entry in cover(self.evidence.subject, part)
+                _named(subset) | entry.as_json()
+                for subset in divide(self.evidence)
+                for entry in cover(self.evidence.subject, subset)
             ],
             "rejected": [item.name for item in self.evidence.rejected],
         }
@@ -114,8 +114,8 @@ def _is_altered(item: Item) -> bool:
     return item.lineage is not None and item.lineage.operation != _ADOPTED
 
 
-def _named(part: Part) -> dict[str, str]:
-    return {"member": part.name} if part.name else {}
+def _named(subset: Subset) -> dict[str, str]:
+    return {"member": subset.name} if subset.name else {}
 
 
 def _findings(evidence: Evidence) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorasmith.dataset.decisions import ROLES, Box, Decisions, Role, Standing, read_decisions
-from lorasmith.dataset.folders import CAPTION_EXTENSION, Found, Place, Problem, find_files
+from lorasmith.dataset.folders import CAPTION_EXTENSION, Found, Place, Problem, composed, find_files
 from lorasmith.dataset.index import Index, open_index
 from lorasmith.dataset.lineage import Lineage as Lineage
 from lorasmith.dataset.lineage import read_lineage
@@ -120,7 +120,7 @@ def read_all(project: Project) -> Work[Dataset]:
         for done, place in enumerate((*places, *made.images), start=1):
             try:
                 facts = _facts(index, place.path)
-                caption = _caption(captions.get(place.path.with_suffix("")), place, problems)
+                caption = _caption(_find_caption(captions, place.path), place, problems)
                 items.append(Item(place.path, place.name, facts, caption, place.folder, place.repeats))
             except ImageError as fault:
                 message = f"{fault.message} {fault.hint or ''}".strip()
@@ -188,14 +188,24 @@ def _facts(index: Index, path: Path) -> ImageFacts:
     return ImageFacts(path, width, height, kind, sha256)
 
 
-def _caption_files(founds: Sequence[Found]) -> dict[Path, Path]:
-    """Caption file by the path of its image without extension; a .txt goes before others."""
-    files: dict[Path, Path] = {}
-    for place in (place for found in founds for place in found.captions):
-        stem = place.path.with_suffix("")
-        if stem not in files or place.path.suffix.lower() == CAPTION_EXTENSION:
-            files[stem] = place.path
+def _caption_files(founds: Sequence[Found]) -> dict[str, Path]:
+    """Caption file by its own path without extension, as it is and composed; a .txt goes before others."""
+    files: dict[str, Path] = {}
+    places = [place for found in founds for place in found.captions]
+    for form in (str, composed):  # what is spelt the same goes before what only looks the same
+        for place in places:
+            stem = form(place.path.with_suffix(""))
+            ours = form is str and place.path.suffix.lower() == CAPTION_EXTENSION
+            if stem not in files or ours:
+                files[stem] = place.path
     return files
+
+
+def _find_caption(files: Mapping[str, Path], image: Path) -> Path | None:
+    """The caption file of an image: that of its stem, else the one that carries its whole name ("a.jpg.txt")."""
+    stem = image.with_suffix("")
+    names = (str(stem), composed(stem), str(image), composed(image))
+    return next((files[name] for name in names if name in files), None)
 
 
 def _caption(file: Path | None, place: Place, problems: list[Problem]) -> str | None:
@@ -213,10 +223,11 @@ def _caption(file: Path | None, place: Place, problems: list[Problem]) -> str | 
 
 
 def _orphans(founds: Sequence[Found]) -> tuple[Path, ...]:
-    stems = {place.path.with_suffix("") for found in founds for place in found.images}
-    stems |= {problem.path.with_suffix("") for found in founds for problem in found.problems}
+    paths = [place.path for found in founds for place in found.images]
+    paths += [problem.path for found in founds for problem in found.problems]
+    owners = {composed(path.with_suffix("")) for path in paths} | {composed(path) for path in paths}
     files = (place.path for found in founds for place in found.captions)
-    return tuple(file for file in files if file.with_suffix("") not in stems)
+    return tuple(file for file in files if composed(file.with_suffix("")) not in owners)
 
 
 def _assign_members(project: Project, items: Sequence[Item]) -> list[Item]:

@@ -21,7 +21,7 @@ Steps = Callable[[int, int], int]
 
 
 @dataclass(frozen=True)
-class Share:
+class GroupShare:
     """One group of an epoch: `name` is "primary", "supporting" or "all"; `views` is images x repeats; `share` 0..1."""
 
     name: str
@@ -38,7 +38,7 @@ class Solution:
 
     primary: int
     supporting: int
-    shares: tuple[Share, ...]
+    shares: tuple[GroupShare, ...]
     influence: float | None
     steps: int | None
     target: int | None
@@ -133,7 +133,7 @@ def _solution(
     groups = [("primary", primaries, first), ("supporting", others, second)]
     present = [group for group in groups if group[1]]
     shares = tuple(
-        Share(name if len(present) > 1 else "all", count, repeats, count * repeats, count * repeats / total)
+        GroupShare(name if len(present) > 1 else "all", count, repeats, count * repeats, count * repeats / total)
         for name, count, repeats in present
     )
     reached = primaries * first / (others * second) if len(present) > 1 else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from lorasmith.dataset.folders import composed
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import UsageError, near_names
 
@@ -26,10 +27,10 @@ def select_images(dataset: Dataset, wanted: Iterable[str]) -> tuple[Item, ...]:
 
 
 def _find(items: Sequence[Item], text: str) -> Sequence[Item]:
-    named = [item for item in items if item.name == text]
+    named = [item for item in items if item.name == text] or [item for item in items if _name(item) == composed(text)]
     if named:
         return named
-    end = PurePosixPath(text).as_posix()
+    end = PurePosixPath(composed(text)).as_posix()
     found = [item for item in items if _ends(item, end)] or [item for item in items if _is_file(item, text)]
     if len(found) > 1:
         names = ", ".join(item.name for item in found[:_MOST_NAMED])
@@ -46,13 +47,16 @@ def _find(items: Sequence[Item], text: str) -> Sequence[Item]:
 
 
 def _matches(item: Item, pattern: str) -> bool:
-    return fnmatchcase(item.name, pattern) or (
-        "/" not in pattern and fnmatchcase(PurePosixPath(item.name).name, pattern)
-    )
+    name, pattern = _name(item), composed(pattern)
+    return fnmatchcase(name, pattern) or ("/" not in pattern and fnmatchcase(PurePosixPath(name).name, pattern))
+
+
+def _name(item: Item) -> str:
+    return composed(item.name)
 
 
 def _ends(item: Item, end: str) -> bool:
-    name = f"/{item.name}"
+    name = f"/{_name(item)}"
     return name.endswith(f"/{end}") or str(PurePosixPath(name).with_suffix("")).endswith(f"/{end}")
 
 

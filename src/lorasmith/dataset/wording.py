@@ -27,7 +27,7 @@ def word_alteration(caption: str, operation: Operation, parameters: Parameters) 
     what a cut leaves in the picture is for the user to say."""
     if operation == "flip":
         return swap_sides(caption)
-    return add_tags(caption, _told(operation, parameters))
+    return add_tags(caption, _tags_of(operation, parameters))
 
 
 def word_collage(captions: Sequence[str | None]) -> str | None:
@@ -89,7 +89,7 @@ def plain(tag: str) -> str:
     return " ".join(tag.replace("_", " ").split()).casefold()
 
 
-def _told(operation: Operation, parameters: dict[str, Any] | Parameters) -> tuple[str, ...]:
+def _tags_of(operation: Operation, parameters: dict[str, Any] | Parameters) -> tuple[str, ...]:
     if operation == "grayscale":
         return ("monochrome", "greyscale")
     if operation == "overlay":

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from lorasmith.diffusion.sigmas import FlowTable, SigmaTable, flow_time
+from lorasmith.diffusion.levels import flow_time
+from lorasmith.diffusion.sigmas import ALIGNED, FlowTable, SigmaTable
 from lorasmith.diffusion.timesteps import TIMESTEPS, SizeShift, TimestepSampling, shift_at
 from lorasmith.errors import BaseError
 
@@ -79,11 +80,13 @@ class Discrete:
     """A denoiser over a table: `alphas_cumprod` (T,) float32, decreasing; x_t is at row round(t T) of it.
 
     x_t = sqrt(alpha-bar) x_0 + sqrt(1 - alpha-bar) n (DDPM eq. 4). What the denoiser says is the noise ("epsilon") or
-    v = sqrt(alpha-bar) n - sqrt(1 - alpha-bar) x_0 ("v_prediction", Salimans & Ho 2022).
+    v = sqrt(alpha-bar) n - sqrt(1 - alpha-bar) x_0 ("v_prediction", Salimans & Ho 2022). `aligned` are the sigmas of
+    the schedule Align Your Steps.
     """
 
     alphas_cumprod: Tensor
     prediction: Prediction
+    aligned: tuple[float, ...] = ALIGNED
 
     @property
     def steps(self) -> int:
@@ -143,7 +146,7 @@ class Discrete:
 
     def to_zero_terminal(self) -> Discrete:
         """Rescaled to end in pure noise (Lin et al. 2024, algorithm 1); one that does already is unchanged."""
-        return Discrete(_end_in_pure_noise(self.alphas_cumprod), self.prediction)
+        return replace(self, alphas_cumprod=_end_in_pure_noise(self.alphas_cumprod))
 
     def sample_t(self, sampling: TimestepSampling, generator: torch.Generator, size: tuple[int, int]) -> float:
         return sampling.draw_whole(generator, size) / TIMESTEPS
@@ -163,7 +166,7 @@ class Discrete:
 
     @cached_property
     def _table(self) -> SigmaTable:
-        return SigmaTable(tuple(self._sigmas.tolist()), tuple(self._log_sigmas.tolist()))
+        return SigmaTable(tuple(self._sigmas.tolist()), tuple(self._log_sigmas.tolist()), self.aligned)
 
     def _alpha(self, t: Tensor) -> Tensor:
         return self.alphas_cumprod[(t * self.steps).round().long().clamp(max=self.steps - 1)]

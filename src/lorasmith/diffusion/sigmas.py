@@ -12,22 +12,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from lorasmith.diffusion.samplers import MOST_SIGMA, SAMPLERS, find_known, find_sampler
+from lorasmith.diffusion.levels import even_parts, flow_sigma, flow_time, karras
+from lorasmith.diffusion.samplers import SAMPLERS, find_known, find_sampler
 from lorasmith.diffusion.timesteps import shift_time
 
 TABLE_LENGTH = 1000
-RHO = 7.0
+BETA = 0.6
+"""Both parameters of the distribution that Beta spreads its steps by (A1111's `beta_dist_alpha`, `beta_dist_beta`)."""
+ALIGNED = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+"""Align Your Steps' sigmas for Stable Diffusion 1.5 (Sabour et al. 2024)."""
 
 
 @dataclass(frozen=True)
 class SigmaTable:
     """Sigmas by timestep, rising, and their logarithms, between which it goes straight (k-diffusion).
 
-    `flow`: of a rectified flow.
+    `aligned` are those that Align Your Steps found for such a base. `flow`: of a rectified flow.
     """
 
     sigmas: Sequence[float]
     logs: Sequence[float]
+    aligned: Sequence[float] = ALIGNED
     flow = False
 
     @property
@@ -99,23 +104,13 @@ class FlowTable(SigmaTable):
 def _flow_table(shift: float) -> FlowTable:
     times = [shift_time((row + 1) / TABLE_LENGTH, shift) for row in range(TABLE_LENGTH)]
     sigmas = tuple(flow_sigma(t) for t in times)
-    return FlowTable(sigmas, tuple(math.log(sigma) for sigma in sigmas), shift)
-
-
-def flow_sigma(t: float) -> float:
-    """t / (1 - t), finite."""
-    return MOST_SIGMA if t >= 1 else min(t / (1 - t), MOST_SIGMA)
-
-
-def flow_time(sigma: float) -> float:
-    """The t of a flow's sigma, sigma / (1 + sigma)."""
-    return 1.0 if sigma >= MOST_SIGMA else sigma / (1 + sigma)
+    return FlowTable(sigmas, tuple(math.log(sigma) for sigma in sigmas), shift=shift)
 
 
 def _even(table: SigmaTable, steps: int) -> list[float]:
     """Evenly spaced timesteps, from the last to the first (k-diffusion)."""
     span = table.count - 1 - table.lowest
-    return [table.sigma(table.lowest + span * (1 - part)) for part in _parts(steps)]
+    return [table.sigma(table.lowest + span * (1 - part)) for part in even_parts(steps)]
 
 
 def _sgm_uniform(table: SigmaTable, steps: int) -> list[float]:
@@ -137,31 +132,76 @@ def _ddim(table: SigmaTable, steps: int) -> list[float]:
 
 def _karras(table: SigmaTable, steps: int) -> list[float]:
     """Even steps of the level's seventh root (Karras et al. 2022, eq. 5)."""
-    greatest, least = _ends(table)
-    high, low = greatest ** (1 / RHO), least ** (1 / RHO)
-    return [table.sigma_of((high + part * (low - high)) ** RHO) for part in _parts(steps)]
+    return [table.sigma_of(level) for level in karras(*_ends(table), steps)]
 
 
 def _exponential(table: SigmaTable, steps: int) -> list[float]:
     """Even steps of the level's logarithm (k-diffusion)."""
     greatest, least = _ends(table)
     high, low = math.log(greatest), math.log(least)
-    return [table.sigma_of(math.exp(high + part * (low - high))) for part in _parts(steps)]
+    return [table.sigma_of(math.exp(high + part * (low - high))) for part in even_parts(steps)]
 
 
 def _kl_optimal(table: SigmaTable, steps: int) -> list[float]:
     """Even steps of the level's arc tangent (Sabour et al. 2024)."""
     greatest, least = _ends(table)
     high, low = math.atan(greatest), math.atan(least)
-    return [table.sigma_of(math.tan(part * low + (1 - part) * high)) for part in _parts(steps)]
+    return [table.sigma_of(math.tan(part * low + (1 - part) * high)) for part in even_parts(steps)]
+
+
+def _beta(table: SigmaTable, steps: int) -> list[float]:
+    """Levels spread as the quantiles of Beta(0.6, 0.6), dense at both ends (Lee et al. 2024; A1111,
+    `sd_schedulers.py`, `beta_scheduler`)."""
+    greatest, least = _ends(table)
+    return [table.sigma_of(least + beta_quantile(1 - part) * (greatest - least)) for part in even_parts(steps)]
+
+
+@lru_cache(4096)
+def beta_quantile(share: float) -> float:
+    """Below which number of [0, 1] this share of Beta(0.6, 0.6) lies.
+
+    The distribution is its own mirror image, and its lower half a quickly falling sum of powers.
+    """
+    if share > 0.5:
+        return 1 - beta_quantile(1 - share)
+    whole = math.gamma(BETA) ** 2 / math.gamma(2 * BETA)
+    low, high = 0.0, 0.5
+    for _ in range(52):
+        x = (low + high) / 2
+        low, high = (x, high) if _beta_below(x) < share * whole else (low, x)
+    return high if share > 0 else 0.0
+
+
+def _beta_below(x: float) -> float:
+    """The integral of (t (1 - t))^(BETA - 1) from 0 to x <= 1/2."""
+    total, factor = 0.0, 1.0
+    for k in range(60):
+        total += factor / (BETA + k)
+        factor *= (k + 1 - BETA) * x / (k + 1)
+    return float(x**BETA) * total
+
+
+def _align_your_steps(table: SigmaTable, steps: int) -> list[float]:
+    """The family's best ten steps, on straight lines of the level's logarithm for other numbers (Sabour et al. 2024;
+    A1111, `sd_schedulers.py`, `get_align_your_steps_sigmas`). They begin where the base's noise does, if that is less.
+
+    For a flow, which has none of its own, these are levels of the same signal-to-noise ratio, from pure noise on.
+    """
+    greatest, least = _ends(table)
+    knots = [min(greatest, max(least, table.level(sigma))) for sigma in table.aligned]
+    if table.flow:
+        knots[0] = greatest
+    logs = [math.log(knot) for knot in knots]
+    return [table.sigma_of(math.exp(_along(logs, part * (len(logs) - 1)))) for part in even_parts(steps)]
+
+
+def _along(values: Sequence[float], place: float) -> float:
+    low = min(int(place), len(values) - 2)
+    return values[low] + (place - low) * (values[low + 1] - values[low])
 
 
 def _ends(table: SigmaTable) -> tuple[float, float]:
     return table.level(table.sigmas[-1]), table.level(table.sigmas[0])
-
-
-def _parts(steps: int) -> list[float]:
-    return [index / max(1, steps - 1) for index in range(steps)]
 
 
 AUTOMATIC = "Automatic"
@@ -174,9 +214,11 @@ SCHEDULES: Mapping[str, Callable[[SigmaTable, int], list[float]]] = MappingProxy
         "Polyexponential": _exponential,
         "SGM Uniform": _sgm_uniform,
         "KL Optimal": _kl_optimal,
+        "Align Your Steps": _align_your_steps,
         "Simple": _simple,
         "Normal": _even,
         "DDIM": _ddim,
+        "Beta": _beta,
     }
 )
 #: All that may be asked for; "Automatic" is the sampler's own.
@@ -194,4 +236,6 @@ def get_sigmas(schedule: str, sampler: str, table: SigmaTable, steps: int) -> li
     chosen = find_schedule(schedule)
     if chosen == AUTOMATIC:
         chosen = entry.curve
+    if entry.skips:
+        return [*SCHEDULES[chosen](table, steps + 1)[:-1], 0.0]
     return [*SCHEDULES[chosen](table, steps), table.rest if chosen == "DDIM" and entry.unit else 0.0]

@@ -38,7 +38,7 @@ def run_exam(
     if base is None:
         from lorasmith.bases.base import open_base
 
-        base = open_base(recipe.base, settings.precision, "exam", recipe.told_prediction, settings.weights)
+        base = open_base(recipe.base, settings.precision, "exam", recipe.stated_prediction, settings.weights)
     artist = PipelineArtist(base, files, settings, settings.clip_skip or recipe.clip_skip)
     verdict = yield from examine(project, files, artist, settings, judge, world)
     return verdict

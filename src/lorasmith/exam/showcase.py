@@ -58,7 +58,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ShowcaseSpec:
     """What a showcase shows: `n` prompts of the template for each column.
 
     Picture i has image seed `seed + i`, in every column. Its prompt is rolled by the same seed, so that columns can be
@@ -89,7 +89,7 @@ class Plan:
 class Showcase:
     """A drawn showcase: cells column by column, and the marks by picture."""
 
-    plan: Plan
+    plan: ShowcaseSpec
     folder: Path
     cells: tuple[tuple[Cell, ...], ...]
 
@@ -113,7 +113,7 @@ class Judged:
         }
 
 
-def draw_showcase(plan: Plan, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
+def draw_showcase(plan: ShowcaseSpec, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
     """Draw what is not there yet; a picture that cannot be drawn says why.
 
     Raises PromptError, RefusedError, and UsageError for a folder that holds other things.
@@ -277,18 +277,18 @@ def _write_record(showcase: Showcase, places: Sequence[Wanted | str]) -> None:
     pictures: list[dict[str, Any]] = []
     cells = [(column, cell) for column, row in zip(plan.columns, showcase.cells, strict=True) for cell in row]
     for number, ((column, cell), place) in enumerate(zip(cells, places, strict=True), 1):
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "number": number,
             "column": column.label,
             "base": column.base,
             "adapter": column.adapter,
         }
         if isinstance(place, str) or cell.path is None or cell.spec is None:
-            pictures.append({**told, "error": cell.error})
+            pictures.append({**facts, "error": cell.error})
             continue
-        told |= {"key": cell.key, "path": cell.path.relative_to(folder).as_posix(), "prompt": cell.spec.prompt}
-        told |= {"seed": cell.spec.seed, "prompt_seed": place.origin.prompt_seed if place.origin else None}
-        pictures.append(told)
+        facts |= {"key": cell.key, "path": cell.path.relative_to(folder).as_posix(), "prompt": cell.spec.prompt}
+        facts |= {"seed": cell.spec.seed, "prompt_seed": place.origin.prompt_seed if place.origin else None}
+        pictures.append(facts)
     document = {
         "version": VERSION,
         "id": claim_folder(folder, RECORD),
@@ -310,8 +310,8 @@ def _show(picture: Mapping[str, Any], page: Path, marks: Mapping[str, str]) -> S
     if "path" not in picture:
         return Shown(number, column, "", None, None, str(picture.get("error", "")))
     path = page.parent / picture["path"]
-    told = infotext_of(path)
-    return Shown(number, column, "", picture["key"], address(path, page, False), None, told, marks.get(picture["key"]))
+    text = infotext_of(path)
+    return Shown(number, column, "", picture["key"], address(path, page, False), None, text, marks.get(picture["key"]))
 
 
 def _frame(path: Path, mark: str | None) -> Image.Image:

@@ -175,9 +175,9 @@ def check_folder_name(name: str | None) -> None:
         )
 
 
-def name_folder(text: str, told: Sequence[object], otherwise: str) -> str:
+def name_folder(text: str, facts: Sequence[object], otherwise: str) -> str:
     """A name for the folder that the same call gives again: of `text`, or `otherwise`, with a hash of `told`."""
-    document = json.dumps(told, sort_keys=True, default=str)
+    document = json.dumps(facts, sort_keys=True, default=str)
     digest = hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{safe_name(text)[:32].rstrip('._-') or otherwise}-{digest[:6]}"
 
@@ -197,9 +197,9 @@ def _label_all(files: Sequence[Path]) -> list[str]:
     labels = []
     for file in files:
         try:
-            told: dict[str, Any] = dict(read_header(file).metadata)
+            facts: dict[str, Any] = dict(read_header(file).metadata)
         except AdapterError:  # its cells say what is wrong with it
-            told = {}
-        steps = told.get("ss_steps", "")
+            facts = {}
+        steps = facts.get("ss_steps", "")
         labels.append(f"{file.stem}\nstep {steps}" if len(files) > 1 and steps.isdigit() else file.stem)
     return labels

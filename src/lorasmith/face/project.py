@@ -209,7 +209,7 @@ class Project:
             run(stages.build_files(self.opened, dataset, captioning), see)
         return captioning
 
-    def plan(self, settings: Settings | None = None, *, rehearse: bool | None = False, see: See | None = None) -> Plan:
+    def plan(self, settings: Settings | None = None, *, rehearse: bool = False, see: See | None = None) -> Plan:
         """What training would do: steps, buckets, time, memory. `settings` go over the recipe; `rehearse` times a few
         steps on noise (None: where that takes seconds and no run has shown the pace).
 

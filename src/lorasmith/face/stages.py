@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lorasmith.errors import ProjectError, UsageError
 from lorasmith.events import Done, Note, SweepDone, Work
-from lorasmith.project import EMBEDDED, Project
+from lorasmith.project import Project
 
 if TYPE_CHECKING:
     from lorasmith.dataset.choices import Cure
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from lorasmith.training.runs.run_set import RunSet
 
 TimeSource = Literal["a run", "a rehearsal", "a guess"]
-REHEARSED_SECONDS = 60.0
-"""Recipes whose few steps take longer by a guess are rehearsed when that is asked for alone."""
-_STEPS = 4
 
 
 def inspect_images(project: Project, adapters: Sequence[Path] = ()) -> Work[tuple[Dataset, Inspection]]:
@@ -129,16 +126,17 @@ def plan_training(
     project: Project,
     settings: Mapping[str, str] | None = None,
     *,
-    rehearse: bool | None = None,
+    rehearse: bool = False,
     begun: float | None = None,
 ) -> Work[PlannedRun]:
     """Steps, buckets, time, memory; `settings` go over [recipe], dotted keys with values as TOML.
 
-    `rehearse` times a few steps on noise; None does so where no run has shown the pace yet and it takes seconds.
+    `rehearse` times a few steps on noise, which loads the base; without it, the time is told by the pace of the last
+    run or rehearsal here, or guessed.
     `begun` (of time.perf_counter) is when the program began, for the time until the first step.
     """
     from lorasmith.dataset.reading import read_dataset
-    from lorasmith.recipe.estimates import knows_pace, read_opening, read_pace, write_pace
+    from lorasmith.recipe.estimates import read_opening, read_pace, write_pace
     from lorasmith.recipe.plan import make_plan
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.recipe.requirements import check_requirements
@@ -151,8 +149,6 @@ def plan_training(
     dataset, held = yield from hold_out(project, recipe, dataset)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
-    if rehearse is None:
-        rehearse = not knows_pace(project.cache, recipe) and _is_soon_rehearsed(plan, recipe)
     if not rehearse:
         return PlannedRun(plan, recipe, "a guess" if pace is None else "a run")
     from lorasmith.training.loop import training_base
@@ -166,15 +162,6 @@ def plan_training(
     write_pace(project.cache, recipe, pace, opening)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     return PlannedRun(plan, recipe, "a rehearsal")
-
-
-def _is_soon_rehearsed(plan: Plan, recipe: Recipe) -> bool:
-    """Whether the base lies here, and a few steps take seconds by a guess."""
-    from lorasmith.recipe.estimates import start_seconds
-
-    here = recipe.base == EMBEDDED or Path(recipe.base).exists()
-    few = _STEPS * (plan.seconds - plan.preparing) / plan.steps
-    return here and few + start_seconds(recipe) < REHEARSED_SECONDS
 
 
 def train_project(

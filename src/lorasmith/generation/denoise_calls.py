@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.context import Context
-from lorasmith.diffusion.samplers import Noisy
+from lorasmith.diffusion.solvers.walk import Noisy
 from lorasmith.errors import Stopped
 from lorasmith.generation.adapter_sets import AdapterSet, Member
 from lorasmith.generation.conditioning import Text, TextReader

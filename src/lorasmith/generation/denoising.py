@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from lorasmith.bases.base import Base
-from lorasmith.diffusion.samplers import SAMPLERS, Run, begin, start
+from lorasmith.diffusion.samplers import SAMPLERS, begin, start
 from lorasmith.diffusion.sigmas import get_sigmas
+from lorasmith.diffusion.solvers.walk import Run
 from lorasmith.generation.denoise_calls import DenoiseCall, Guidance, tiled
 from lorasmith.generation.fitting import fit_image
 from lorasmith.generation.noise import first_noise

@@ -64,10 +64,10 @@ class Stage:
         """The rows that it needs in each step, by their length: stages of one pattern fill passes alike."""
         found = []
         for step in range(self.skipped + 1, self.total + 1):
-            told = [(weight * cfg, in_force(schedule, step).length) for weight, schedule in self.parts]
-            longest = max(length for _, length in told)
-            rows = [longest for factor, _ in told if factor != 0.0]
-            if 1.0 - sum(factor for factor, _ in told) != 0.0:
+            lengths = [(weight * cfg, in_force(schedule, step).length) for weight, schedule in self.parts]
+            longest = max(length for _, length in lengths)
+            rows = [longest for factor, _ in lengths if factor != 0.0]
+            if 1.0 - sum(factor for factor, _ in lengths) != 0.0:
                 rows.append(in_force(self.negative, step).length)
             found.append(tuple(rows))
         return tuple(found)

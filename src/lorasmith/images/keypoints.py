@@ -19,6 +19,7 @@ from lorasmith.errors import DatasetError
 from lorasmith.images.crops import Box as PixelBox
 from lorasmith.images.crops import open_part
 from lorasmith.images.fingerprints import Box
+from lorasmith.remedies import Install
 
 MOST = 500
 """Places of one picture."""
@@ -131,7 +132,8 @@ def _opencv() -> Any:
     except ImportError:
         raise DatasetError(
             "looking for cropped copies needs the package opencv-python-headless.",
-            hint='Install it: pip install "lorasmith[vision]"',
+            hint="Install it:",
+            remedy=Install("vision"),
         ) from None
     cv2.setNumThreads(1)
     return cv2

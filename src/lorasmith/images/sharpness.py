@@ -59,8 +59,8 @@ def measure_blur(grey_HW: Grey) -> float:
             return _value(number, ratio) if _has_coarse_edges(grey_HW) else 0.0
     for number, (variance, ratio) in enumerate(levels):
         if variance > _CLEAR[number]:
-            is_told = ratio >= _FAINT or float(grey_HW.std()) > _CONTRAST
-            return _value(number, ratio) if not number or (is_told and _has_coarse_edges(grey_HW)) else 0.0
+            is_clear = ratio >= _FAINT or float(grey_HW.std()) > _CONTRAST
+            return _value(number, ratio) if not number or (is_clear and _has_coarse_edges(grey_HW)) else 0.0
     return 0.0
 
 

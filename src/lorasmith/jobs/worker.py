@@ -153,6 +153,7 @@ def _follow(queue: JobQueue, job: Job, child: subprocess.Popen[bytes], log: IO[b
         except Empty:
             line = b""
         if line is None:
+            queue.note_step(job.id, step, steps)  # what came since the last look
             return
         if line:
             log.write(line)

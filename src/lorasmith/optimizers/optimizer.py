@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import BeforeValidator, Field
 
 from lorasmith.errors import RecipeError
+from lorasmith.remedies import Install
 from lorasmith.schema import StrictTable
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class OptimizerEntry:
         if self.package and find_spec(self.package) is None:
             raise RecipeError(
                 f"optimizer.name = {self.name} needs {self.package}.",
-                hint=f'Install it: pip install "lorasmith[{self.extra}]"',
+                hint="Install it:",
+                remedy=Install(self.extra),
             )
 
 

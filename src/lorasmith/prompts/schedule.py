@@ -74,11 +74,11 @@ def parse_schedule(text: str, steps: int, hires_steps: int | None = None) -> lis
     parts = _parse(text)
     if parts is None:
         return [(clock.steps, text)]
-    told = _join(parts)
-    if isinstance(told, str):
-        return [(clock.steps, told)]
-    ends = _ends(told, clock)
-    columns = [repeat(part, len(ends)) if isinstance(part, str) else _texts_at(part, ends) for part in told]
+    joined = _join(parts)
+    if isinstance(joined, str):
+        return [(clock.steps, joined)]
+    ends = _ends(joined, clock)
+    columns = [repeat(part, len(ends)) if isinstance(part, str) else _texts_at(part, ends) for part in joined]
     return list(zip(ends, map("".join, zip(*columns, strict=True)), strict=True))
 
 

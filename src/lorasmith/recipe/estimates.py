@@ -55,7 +55,7 @@ def _preserved(recipe: Recipe, rows: int) -> int:
 def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
     """Row-pixels of a micro-batch of `rows` images of `pixels` each: of its rows, of the rows that preserve the base
     with their pass through the bare base, and of what does not depend on rows; by algorithm, rank and switches."""
-    family, algorithm = recipe.family.cost, ALGORITHMS[recipe.algorithm].cost
+    family, algorithm = recipe.cost, ALGORITHMS[recipe.algorithm].cost
     time, fixed = algorithm.conv_time if recipe.conv.rank else algorithm.time, family.fixed * algorithm.fixed_time
     if recipe.conv.rank and algorithm.thin_convolutions:
         time *= family.conv
@@ -73,13 +73,13 @@ def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
 
 def drawing_work(recipe: Recipe, pictures: int, steps: int, pixels: float) -> float:
     """Row-pixels of drawing so many pictures in so many steps with guidance."""
-    family = recipe.family.cost
+    family = recipe.cost
     return pictures * pixels * (FORWARD * GUIDED_ROWS * steps + family.encoding)
 
 
 def encoding_work(recipe: Recipe, pixels: float) -> float:
     """Row-pixels of latents of so many pixels in all, mirrored ones counted in when the recipe mirrors."""
-    return recipe.family.cost.encoding * pixels * (2 if recipe.flip else 1)
+    return recipe.cost.encoding * pixels * (2 if recipe.flip else 1)
 
 
 def validation_work(images: int, pixels: float) -> float:
@@ -92,20 +92,20 @@ def start_seconds(recipe: Recipe, opening: float | None = None) -> float:
     gives it."""
     if opening is not None:
         return opening * (1 + CLOSING)
-    return START_SECONDS + recipe.family.cost.weight_bytes / READING
+    return START_SECONDS + recipe.cost.weight_bytes / READING
 
 
 def estimate_seconds(recipe: Recipe, work: float, pace: float | None) -> float:
     """Seconds of `work` row-pixels (see `work_per_step`); `pace` is in seconds per row-pixel."""
     if pace is None:
         cores = os.cpu_count() or 1
-        pace = recipe.family.cost.flops_per_pixel * PASSES / (FLOPS_PER_CORE * cores)
+        pace = recipe.cost.flops_per_pixel * PASSES / (FLOPS_PER_CORE * cores)
     return work * pace
 
 
 def adapter_parameters(recipe: Recipe) -> int:
     """About how many parameters the adapter has (convolutions, filters and blocks are not counted)."""
-    cost, algorithm = recipe.family.cost, ALGORITHMS[recipe.algorithm].cost
+    cost, algorithm = recipe.cost, ALGORITHMS[recipe.algorithm].cost
     widths = (cost.unet_per_rank if recipe.lr.unet else 0) + (cost.text_per_rank if recipe.trains_text else 0)
     fixed = algorithm.fixed + (ALGORITHMS["dora"].cost.fixed if recipe.dora else 0)
     return int(widths * (algorithm.per_rank * recipe.rank + fixed))
@@ -113,7 +113,7 @@ def adapter_parameters(recipe: Recipe) -> int:
 
 def estimate_memory(recipe: Recipe, pixels: float) -> int:
     """Bytes of weights, activations of one micro-batch, and the adapter with gradients and optimizer state."""
-    cost = recipe.family.cost
+    cost = recipe.cost
     rows = recipe.batch_size + _preserved(recipe, recipe.batch_size)
     activations = rows * pixels * cost.activation_bytes_per_pixel
     activations *= CONV_MEMORY if recipe.conv.rank else 1
@@ -126,7 +126,7 @@ def _base_bytes(recipe: Recipe) -> float:
     share = 0.5 if recipe.precision in ("bf16", "fp16") else 1.0
     if recipe.weights != "full":
         share = COMPRESSED_SHARE * 0.25 + (1 - COMPRESSED_SHARE) * share
-    return recipe.family.cost.weight_bytes * share
+    return recipe.cost.weight_bytes * share
 
 
 def estimate_disk(recipe: Recipe, snapshots: int) -> int:

@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import Options
-from lorasmith.bases.detection import family_of
-from lorasmith.bases.families.family import Family
+from lorasmith.bases.detection import cost_of, family_of
+from lorasmith.bases.families.family import Family, FamilyCost
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.chosen import AlgorithmName, OptimizerTable, ScheduleTable
@@ -130,6 +130,11 @@ class RecipeFields(StrictTable):
         """The family of the base, looked up once."""
         return family_of(self.base)
 
+    @cached_property
+    def cost(self) -> FamilyCost:
+        """What the base costs, by its family and its size, looked up once."""
+        return cost_of(self.base)
+
     @property
     def bucket_rules(self) -> BucketRules:
         short, long = min(self.resolution), max(self.resolution)
@@ -150,7 +155,7 @@ class RecipeFields(StrictTable):
         return found if isinstance(found, kind) else kind()
 
     @property
-    def told_prediction(self) -> Literal["epsilon", "v_prediction"] | None:
+    def stated_prediction(self) -> Literal["epsilon", "v_prediction"] | None:
         """What the base predicts, where the recipe says so."""
         return None if self.prediction == "auto" else self.prediction
 

@@ -66,12 +66,24 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     name = chosen.get("name") if isinstance(chosen, Mapping) else None
     if isinstance(name, str) and name in OPTIMIZERS and name != start["optimizer"]["name"]:
         start = overlay(start, OPTIMIZERS[name].preset)
-    values = overlay(start, given) | {"base": base}
+    values = overlay(_within_bounds(start, given), given) | {"base": base}
     where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
     recipe = read_table(widen(Recipe), values, where=where, error=RecipeError)
     if recipe.family.objective == "flow":
         check_prediction(recipe, "flow", recipe.base, where=where)
     return recipe
+
+
+def _within_bounds(start: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The preset without bounds of buckets that the resolution which is given would break: they then follow from it."""
+    sides = given.get("resolution")
+    sides = [sides] if isinstance(sides, int) else sides
+    bounds = start.get("bucket")
+    if not isinstance(bounds, Mapping) or not isinstance(sides, list) or not all(isinstance(s, int) for s in sides):
+        return start
+    broken = {"max"} if bounds.get("max", max(sides)) < max(sides) else set[str]()
+    broken |= {"min"} if bounds.get("min", min(sides)) > min(sides) else set()
+    return {**start, "bucket": {key: value for key, value in bounds.items() if key not in broken}}
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from lorasmith.errors import RecipeError
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.recipe.recipe import Recipe
+from lorasmith.remedies import Install
 
 
 def check_requirements(recipe: Recipe) -> None:
@@ -15,5 +16,6 @@ def check_requirements(recipe: Recipe) -> None:
     if recipe.tensorboard and find_spec("tensorboard") is None:
         raise RecipeError(
             "tensorboard = true, but TensorBoard is not installed.",
-            hint='Install it: pip install "lorasmith[tensorboard]"',
+            hint="Install it:",
+            remedy=Install("tensorboard"),
         )

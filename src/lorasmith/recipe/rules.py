@@ -41,8 +41,8 @@ def _run_faults(recipe: RecipeFields) -> Iterator[str]:
     step = recipe.family.pixel_step
     for key, sides in (("resolution", recipe.resolution), ("bucket.step", (rules.step,))):
         if any(side % step for side in sides):
-            told = "x".join(map(str, sides))
-            yield f"{key} = {told}: sides of pictures are multiples of {step} on {recipe.family.title}."
+            size = "x".join(map(str, sides))
+            yield f"{key} = {size}: sides of pictures are multiples of {step} on {recipe.family.title}."
     if recipe.conv.alpha is not None and not recipe.conv.rank:
         yield "conv.alpha without conv.rank does nothing."
 
@@ -105,8 +105,9 @@ def _layer_faults(recipe: RecipeFields) -> Iterator[str]:
     if (recipe.blocks.lr != "flat" or recipe.blocks.rank or recipe.blocks.alpha) and not recipe.lr.unet:
         yield "blocks are the denoiser's, which lr.unet = 0 leaves alone."
     rates = recipe.blocks.lr if isinstance(recipe.blocks.lr, dict) else {}
-    for name in {**rates, **recipe.blocks.rank, **recipe.blocks.alpha}:
-        kinds = recipe.family.block_kinds
+    named = {**rates, **recipe.blocks.rank, **recipe.blocks.alpha}
+    kinds = recipe.family.block_kinds if named else ()
+    for name in named:
         if not re.fullmatch(rf"({'|'.join(kinds)})(\d\d)?", name):
             known = ", ".join(f"{kind}, {kind}00 ..." for kind in kinds)
             yield f'blocks: "{name}" is no block of {recipe.family.title}; blocks are {known}.'

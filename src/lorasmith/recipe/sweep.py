@@ -63,8 +63,8 @@ def _choices(axes: Mapping[str, list[Any]], mode: str, where: str) -> list[tuple
     if mode == "zip":
         lengths = {key: len(values) for key, values in axes.items()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{key} has {count}" for key, count in lengths.items())
-            raise RecipeError(f'mode = "zip" needs lists of one length: {told}.', where=where)
+            text = ", ".join(f"{key} has {count}" for key, count in lengths.items())
+            raise RecipeError(f'mode = "zip" needs lists of one length: {text}.', where=where)
         rows = list(zip(*axes.values(), strict=True))
     else:
         rows = list(itertools.islice(itertools.product(*axes.values()), MOST_VARIANTS + 1))
@@ -78,8 +78,8 @@ def _variant(project: Project, choice: Mapping[str, Any], overrides: Mapping[str
     for key, value in choice.items():
         short = key.rsplit(".", 1)[-1]
         unique = sum(other.rsplit(".", 1)[-1] == short for other in choice) == 1
-        told = f"{value:g}" if isinstance(value, float) else str(value)
-        words.append(told if isinstance(value, str) and value.isidentifier() else f"{short if unique else key}{told}")
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        words.append(text if isinstance(value, str) and value.isidentifier() else f"{short if unique else key}{text}")
     name = safe_name("-".join(words))
     try:
         recipe = read_recipe(project, {**overrides, **{key: write_value(value) for key, value in choice.items()}})

@@ -270,9 +270,9 @@ class JobBoard:
         if item in self.running:
             self.running.remove(item)
         over = job.state in FINAL
-        told: dict[str, Any] = {"event": state, "image": item.number, "share": job.progress}
+        event: dict[str, Any] = {"event": state, "image": item.number, "share": job.progress}
         picture = None if result is None else result.picture
-        job.tell(told | ({"picture": picture} if picture else {}) | ({"error": item.error} if item.error else {}))
+        job.tell(event | ({"picture": picture} if picture else {}) | ({"error": item.error} if item.error else {}))
         if over:
             self._all_ended(job, item)
         else:

@@ -22,7 +22,8 @@ def encode_anew(png: bytes, format: str) -> bytes:
     """A drawn picture's PNG as "JPEG" or "WEBP", with what it says of itself. Raises UsageError."""
     from PIL import Image as Pillow
 
-    from lorasmith.generation.pictures import DOCUMENT_KEY, INFOTEXT_KEY, encode_with_exif
+    from lorasmith.generation.infotext import INFOTEXT_KEY
+    from lorasmith.generation.pictures import DOCUMENT_KEY, encode_with_exif
 
     with Pillow.open(io.BytesIO(png)) as image:
         document = image.info.get(DOCUMENT_KEY)

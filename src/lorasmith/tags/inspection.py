@@ -6,8 +6,8 @@ from lorasmith.dataset.inspection import Inspection, inspect
 from lorasmith.dataset.reading import Dataset
 from lorasmith.events import Work
 from lorasmith.project import Project
-from lorasmith.tags.pipeline import open_desk
-from lorasmith.tags.review import RULE_IDS, Vocabulary, review_desk
+from lorasmith.tags.inputs import read_inputs
+from lorasmith.tags.review import RULE_IDS, Vocabulary, review_inputs
 from lorasmith.tags.sights import read_sights
 
 
@@ -16,7 +16,7 @@ def inspect_project(project: Project, dataset: Dataset, vocabulary: Vocabulary |
 
     Raises RefusedError, before anything is said, for what must not be trained; ProjectError for a wrong `waive`.
     """
-    desk = open_desk(project, dataset)
-    also = review_desk(desk, vocabulary)
-    tags = {name: image.tags for name, image in desk.raw.items()}
-    return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(desk.raw)))
+    inputs = read_inputs(project, dataset)
+    also = review_inputs(inputs, vocabulary)
+    tags = {name: image.tags for name, image in inputs.raw.items()}
+    return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(inputs.raw)))

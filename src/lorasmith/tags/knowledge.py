@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lorasmith.project import SubjectKind
+from lorasmith.tags.implications import is_implying
 from lorasmith.tags.words import tag_key
 
 #: Faces made of signs that taggers write as tags: their underscores are no spaces.
@@ -128,38 +129,6 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     _colours("eyes", "heterochromia, multicolored eyes, gradient eyes, two-tone eyes", True),
     _colours("background", "gradient background, two-tone background, multicolored background", False),
 )
-
-#: Tag -> tags that it implies; beside these, a tag implies what it ends with ("red shirt": "shirt").
-IMPLIED: Mapping[str, tuple[str, ...]] = {
-    **{f"{count}{who}": (f"multiple {who}",) for count in ("2", "3", "4", "5", "6+") for who in ("girls", "boys")},
-    "1person": ("solo",),
-    "grin": ("smile",),
-    "katana": ("sword", "weapon"),
-    "sword": ("weapon",),
-    "rifle": ("gun", "weapon"),
-    "gun": ("weapon",),
-    "puppy": ("dog",),
-    "kitten": ("cat",),
-    "rose": ("flower",),
-    "tulip": ("flower",),
-    "beanie": ("hat",),
-    "fedora": ("hat",),
-    "sneakers": ("shoes",),
-    "boots": ("shoes",),
-    "thunderstorm": ("storm",),
-    "rainbow hair": ("multicolored hair",),
-    "greyscale": ("monochrome",),
-    "grayscale": ("monochrome",),
-}
-_DENYING = frozenset(("no", "without", "not", "non", "missing", "fake", "toy"))
-
-
-@lru_cache(maxsize=65536)
-def implied_by(key: str) -> tuple[str, ...]:
-    """The tags that the tag `key` implies: by the table, and every shorter tag that it ends with."""
-    words = key.split(" ")
-    ends = () if words[0] in _DENYING else tuple(" ".join(words[start:]) for start in range(1, len(words)))
-    return (*IMPLIED.get(key, ()), *ends)
 
 
 def _sides() -> Mapping[str, tuple[tuple[int, int], ...]]:
@@ -330,7 +299,7 @@ def feature_of(key: str, features: Iterable[Feature]) -> Feature | None:
 
 def is_common(key: str) -> bool:
     """Whether every base knows this tag: it stands by itself in one of the tables."""
-    return key in COUNTS or key in FRAMING or key in PRAISE or key in SIDES or key in IMPLIED or key in COLOURS
+    return key in COUNTS or key in FRAMING or key in PRAISE or key in SIDES or is_implying(key) or key in COLOURS
 
 
 _ORDER: tuple[tuple[str, ...], ...] = (

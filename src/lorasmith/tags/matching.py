@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from lorasmith.dataset.folders import CAPTION_EXTENSIONS
 from lorasmith.dataset.reading import Item
+from lorasmith.images.opening import EXTENSIONS
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _HASH_FITS = 1_000_000
@@ -38,7 +40,8 @@ class Matcher:
         if _SHA256.fullmatch(key):
             return tuple(self._by_hash.get(key.lower(), ())), _HASH_FITS
         *folders, name = _split(key) or [""]
-        stem = PurePosixPath(name).stem if name else ""
+        known = PurePosixPath(name).suffix.lower() in (*EXTENSIONS, *CAPTION_EXTENSIONS)
+        stem = PurePosixPath(name).stem if name and known else ""  # "img.1" is a stem by itself
         candidates = self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(stem, [])
         shared = [_shared(tuple(folders), self._parts[item.name]) for item in candidates]
         best = max(shared, default=0)

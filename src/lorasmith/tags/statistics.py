@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lorasmith.tags.inputs import CaptionInputs
 from lorasmith.tags.knowledge import COUNTS, FEATURES, FRAMING, feature_of
-from lorasmith.tags.pipeline import Captioning, Desk
+from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.rules.fused import FUSED
 from lorasmith.tags.typos import find_typos
 from lorasmith.tags.words import split_tags, tag_key
@@ -58,7 +59,7 @@ class TagTable:
         }
 
 
-def count_tags(desk: Desk, captioning: Captioning) -> TagTable:
+def count_tags(inputs: CaptionInputs, captioning: Captioning) -> TagTable:
     """Count the raw tags (from the thresholds on) and the captions' tags, whatever their spelling.
 
     In a bundle the share is that of the member where it is highest.
@@ -69,8 +70,8 @@ def count_tags(desk: Desk, captioning: Captioning) -> TagTable:
     triggers: set[str] = set()
     shares: dict[str, float] = {}
     with_trigger, typos = 0, dict[str, int]()
-    for items in desk.members.values():
-        scene = desk.scene(items[0])
+    for items in inputs.members.values():
+        scene = inputs.scene(items[0])
         own = frozenset(map(tag_key, scene.trigger))
         triggers |= own
         said = [keys for keys in scene.keys if own <= keys] if own else []
@@ -83,23 +84,23 @@ def count_tags(desk: Desk, captioning: Captioning) -> TagTable:
         for key, count in counts.items():
             shares[key] = max(shares.get(key, 0.0), count / len(of_trigger))
         if scene.trigger:
-            typos |= find_typos(scene.trigger[0], scene.keys, desk.known)
+            typos |= find_typos(scene.trigger[0], scene.keys, inputs.known)
         for item in items:
-            tags = {tag_key(tag): tag for tag in reversed(desk.raw[item.name].tags)}
+            tags = {tag_key(tag): tag for tag in reversed(inputs.raw[item.name].tags)}
             for key, tag in tags.items():
                 spelt.setdefault(key, tag)
             _count(came, tags)
             _count(left, {tag_key(tag): tag for tag in split_tags(captioning.captions[item.name])})
-    least = desk.settings.fused or FUSED
+    least = inputs.settings.fused or FUSED
     rows = [
         TagRow(
-            tag, came[key], left.get(key, 0), shares.get(key, 0.0), _feature(desk, key), _is_fused(key, shares, least)
+            tag, came[key], left.get(key, 0), shares.get(key, 0.0), _feature(inputs, key), _is_fused(key, shares, least)
         )
         for key, tag in spelt.items()
         if key not in triggers
     ]
     ranked = sorted(rows, key=lambda row: (-row.images, row.tag))
-    return TagTable(len(desk.dataset.items), with_trigger, tuple(ranked), typos)
+    return TagTable(len(inputs.dataset.items), with_trigger, tuple(ranked), typos)
 
 
 def _count(counts: dict[str, int], keys: Mapping[str, str]) -> None:
@@ -107,8 +108,8 @@ def _count(counts: dict[str, int], keys: Mapping[str, str]) -> None:
         counts[key] = counts.get(key, 0) + 1
 
 
-def _feature(desk: Desk, key: str) -> str | None:
-    feature = feature_of(key, FEATURES[desk.project.lora.subject])
+def _feature(inputs: CaptionInputs, key: str) -> str | None:
+    feature = feature_of(key, FEATURES[inputs.project.lora.subject])
     return feature.name if feature else None
 
 

@@ -105,14 +105,15 @@ def prepare(image: Image.Image, side: int) -> Scores:
 def open_tagger(name: str | Path) -> Tagger:
     """Load a tagger: a folder, "doodle" for the embedded one, or a hub id such as ``OWNER/REPOSITORY``.
 
-    A folder of that name goes before the other two. Raises DatasetError when a file is missing, does not fit the
-    other, or cannot be fetched; BaseError when the embedded one is not installed.
+    The embedded one's name goes first, then a folder (one called doodle is meant by ``./doodle``). Raises DatasetError
+    when a file is missing, does not fit the other, or cannot be fetched; BaseError when the embedded one is not
+    installed.
     """
     folder = Path(name).expanduser()
-    if isinstance(name, Path) or folder.is_dir():
-        return _load(folder, folder.resolve().name)
     if name == EMBEDDED:
         return _load(_embedded_folder(), EMBEDDED)
+    if isinstance(name, Path) or folder.is_dir():
+        return _load(folder, folder.resolve().name)
     if is_hub_name(name):
         return _load(fetch_tagger(name), name)
     return _load(folder, folder.name)

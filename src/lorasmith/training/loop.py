@@ -117,7 +117,7 @@ def _train(
 
 def training_base(recipe: Recipe) -> Base:
     """The base as the recipe trains on it. Raises BaseError, and RecipeError when it cannot learn what is asked."""
-    base = open_base(recipe.base, recipe.precision, "training", recipe.told_prediction, recipe.weights)
+    base = open_base(recipe.base, recipe.precision, "training", recipe.stated_prediction, recipe.weights)
     check_prediction(recipe, base.parametrisation.prediction, base.name)
     return base
 
@@ -149,5 +149,5 @@ def _held_by_first(runs: RunSet, processes: ProcessGroup) -> Iterator[None]:
 def _check_clip_skip(recipe: Recipe, base: Base) -> None:
     layers = base.prompt_encoder.most_clip_skip
     if recipe.clip_skip > layers:
-        told = f"has {layers} layers" if layers > 1 else "is read at its end"
-        raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} {told}.")
+        reach = f"has {layers} layers" if layers > 1 else "is read at its end"
+        raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} {reach}.")

@@ -55,11 +55,12 @@ def rehearse(
     root: Path,
     *,
     seconds: float = 4.0,
+    most_seconds: float = 10.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Seconds per unit of work (`estimates.work_per_step`) of the run's own steps: the mean of at least two steps,
-    for a run takes its slow ones too, more until about `seconds` are spent. Raises torch's error when memory does not
-    suffice."""
+    for a run takes its slow ones too, more until about `seconds` are spent, none once `most_seconds` are. Raises
+    torch's error when memory does not suffice."""
     bucket = Counter({each.size: each.batches for each in plan.buckets}).most_common(1)[0][0]
     images = [TrainingImage(**vars(image), sha256="", caption=_CAPTION) for image in plan.images]
     visits = [Visit(image, 0) for image in images if image.bucket == bucket]
@@ -73,9 +74,9 @@ def rehearse(
     batches = StepBatches([Batch(bucket, tuple(visits))], 0)
     spent: list[float] = []
     with kept_blocks():  # as in a run
-        while len(spent) < 3 or (sum(spent) < seconds and len(spent) < _MOST_STEPS):
+        while sum(spent) < most_seconds and (len(spent) < 3 or (sum(spent) < seconds and len(spent) < _MOST_STEPS)):
             begun = clock()
             group.advance({0: batches})
             spent.append(clock() - begun)
     # The first step also makes what later ones find.
-    return statistics.fmean(spent[1:]) / settings.work(settings.batch_size, bucket[0] * bucket[1])
+    return statistics.fmean(spent[1:] or spent) / settings.work(settings.batch_size, bucket[0] * bucket[1])

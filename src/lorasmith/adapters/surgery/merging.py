@@ -75,13 +75,13 @@ def merge(
         if not key.startswith("sshs_") and key not in ("ss_network_dim", "ss_network_alpha", "ss_network_args")
     }
     result = Adapter("+".join(adapter.name for adapter in adapters), layers, metadata)
-    told = {
+    stated = {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(result.rank),
         "ss_network_alpha": str(result.alpha),
         "ss_network_args": "{}",
     }
-    return Operation(replace(result, metadata=metadata | told), math.sqrt(lost / whole) if whole else 0.0, errors)
+    return Operation(replace(result, metadata=metadata | stated), math.sqrt(lost / whole) if whole else 0.0, errors)
 
 
 def _layers(adapters: Sequence[Adapter], base: Base | None) -> Mapping[str, TargetLayer] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -28,6 +29,18 @@ class Evidence:
         """The shapes of the file's tensors by key; empty for a folder."""
         return {} if self.header is None else {key: entry.shape for key, entry in self.header.tensors.items()}
 
+    @cached_property
+    def weights(self) -> int:
+        """How many weights there are, by the headers of the files; of a part with several files those of one kind."""
+        if self.header is not None:
+            return _count(self.header)
+        total = 0
+        for part in sorted(each for each in self.path.iterdir() if each.is_dir()):
+            files = sorted(part.glob("*.safetensors"))
+            plain = [file for file in files if ".fp16." not in file.name] or files
+            total += sum(_count(read_container(file, BaseError, "a base")) for file in plain)
+        return total
+
     def has(self, part: str) -> bool:
         """Whether the folder has this part (a folder in it)."""
         return self.header is None and (self.path / part).is_dir()
@@ -38,6 +51,10 @@ class Evidence:
         if self.header is not None or not file.is_file():
             return None
         return read_config(self.path, part, name)
+
+
+def _count(header: Header) -> int:
+    return sum(math.prod(entry.shape) for entry in header.tensors.values())
 
 
 def read_evidence(path: Path) -> Evidence:

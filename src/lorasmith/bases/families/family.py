@@ -6,16 +6,18 @@ by `FAMILIES.register`. Shapes: B rows, C channels, F frames, H and W of latents
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
 from lorasmith.bases.targets import TargetLayer, text_prefix
+from lorasmith.diffusion.sigmas import ALIGNED
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from lorasmith.project import SubjectKind
 
 Objective = Literal["noise", "flow"]
+
+
+_SMALLER, _LARGER = 0.4, 1.6
+"""Of the family's own size: checkpoints without a text encoder or with a second VAE are no other models."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,22 @@ class FamilyCost:
     per_rank: float
     conv: float = 1.0
     dora: float = 1.0
+
+    def of_size(self, weights: int) -> FamilyCost:
+        """The cost of a base of so many weights: of the family's shape, narrower or wider. Widths go with the square
+        root; what is about as large as the family's own costs the same."""
+        share = 4 * weights / self.weight_bytes
+        if _SMALLER <= share <= _LARGER:
+            return self
+        width = math.sqrt(share)
+        return replace(
+            self,
+            flops_per_pixel=self.flops_per_pixel * share,
+            weight_bytes=self.weight_bytes * share,
+            activation_bytes_per_pixel=self.activation_bytes_per_pixel * width,
+            unet_per_rank=math.ceil(self.unet_per_rank * width),
+            text_per_rank=math.ceil(self.text_per_rank * width),
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +161,7 @@ class Family(ABC):
     `block_layouts` are the blocks that a list of so many block weights is for. `kept_wide` are parts of a model that
     stay as they are where its other weights are kept compressed: all else passes through them, and they are small.
     Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be drawn so that they go on round
-    their edges.
+    their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -160,6 +182,7 @@ class Family(ABC):
     pixel_step: int = 8
     tiles: bool = False
     clip_words: bool = False
+    aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
         return self.name
@@ -253,7 +276,8 @@ class Family(ABC):
 
         if self.objective == "flow":
             return Flow(float(schedule.get("shift", 1.0)))
-        return parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
+        table = parametrisation_from_config({**schedule, "prediction_type": prediction or "epsilon"})
+        return replace(table, aligned=self.aligned_sigmas)
 
     @abstractmethod
     def tokenizer(self, path: Path) -> Any:

@@ -114,5 +114,6 @@ SDXL = StableDiffusionXL(
         StoredText("text_encoder_2", _SECOND, "open_clip"),
     ),
     latent_scale=0.13025,
+    aligned_sigmas=(14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029),
     vae_upcasts=True,
 )

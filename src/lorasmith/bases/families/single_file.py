@@ -166,10 +166,10 @@ def read_prediction(header: Header, where: Path) -> tuple[Prediction | None, boo
     zero_snr = "ztsnr" in header.tensors
     if "v_pred" in header.tensors:
         return "v_prediction", zero_snr
-    told = _PREDICTIONS.get(header.metadata.get("modelspec.prediction_type", "").lower())
-    if told is None and header.metadata.get("modelspec.architecture", "").startswith("stable-diffusion-v2-768-v"):
-        told = "v_prediction"
-    return told or _beside(where), zero_snr
+    stated = _PREDICTIONS.get(header.metadata.get("modelspec.prediction_type", "").lower())
+    if stated is None and header.metadata.get("modelspec.architecture", "").startswith("stable-diffusion-v2-768-v"):
+        stated = "v_prediction"
+    return stated or _beside(where), zero_snr
 
 
 def _beside(where: Path) -> Prediction | None:

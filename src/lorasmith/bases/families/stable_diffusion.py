@@ -108,8 +108,8 @@ class StableDiffusion(Family):
         self._check_unet(unet, evidence)
         text = tuple(TextStructure(part.owner, read_config(folder, part.owner)) for part in self.text)
         schedule = evidence.config("scheduler", "scheduler_config.json")
-        told = None if schedule is None else schedule.get("prediction_type", "epsilon")
-        return Structure(self, unet, evidence.config("vae") or {}, text, told, evidence=evidence)
+        stated = None if schedule is None else schedule.get("prediction_type", "epsilon")
+        return Structure(self, unet, evidence.config("vae") or {}, text, stated, evidence=evidence)
 
     def _check_unet(self, config: Mapping[str, Any], evidence: Evidence) -> None:
         """Raises BaseError for a folder's UNet of another kind."""

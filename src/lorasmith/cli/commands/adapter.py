@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def edit(
     from lorasmith.errors import UsageError
 
     if not values and not removed:
-        raise UsageError("give --set KEY=VALUE or --remove KEY.", hint="lorasmith adapter show tells what is there.")
+        raise UsageError("give --set KEY=VALUE or --remove KEY.", hint=f"{program()} adapter show tells what is there.")
     _refuse_itself(out, [file])
     changed = edit_metadata(file, out, read_edits(values or ()), removed or ())
     if as_json:
@@ -264,7 +265,7 @@ def _insert(files: list[str], out: Path, into: str, as_json: bool) -> None:
         print_json({"path": str(out), "base": stored.name, "family": stored.family.name, "bytes": size})
         return
     say(f"{out}: {stored.name} with {', '.join(path.stem for path in paths)} inside, {size:,} bytes")
-    say(f"  next     lorasmith generate 'a prompt' --base {out}")
+    say(f"  next     {program()} generate 'a prompt' --base {typed(out)}")
 
 
 def _respell(file: Path, out: Path, to: Literal["kohya", "diffusers", "peft"], base: str | None, as_json: bool) -> None:
@@ -312,7 +313,7 @@ def _verify(file: Path) -> dict[str, Any]:
 
 def _show(description: Description) -> None:
     facts = description.as_json()
-    hashes = {True: "correct", False: "WRONG (see: lorasmith adapter verify)", None: "none recorded"}
+    hashes = {True: "correct", False: f"WRONG (see: {program()} adapter verify)", None: "none recorded"}
     layers = facts["layers"]
     alpha = "" if facts["alpha"] is None else f", alpha {facts['alpha']:g}"
     say(str(facts["path"]), style="bold")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 
 def command(
     project: Annotated[Path, typer.Argument(help="The project's folder.", show_default=False)],
@@ -32,7 +34,6 @@ def command(
 
     Example: lorasmith add my-lora --images ~/Pictures/more --into 2_supporting
     """
-    from shlex import quote
 
     from lorasmith.cli.left_out import show_left_out
     from lorasmith.cli.rendering import count_images, print_json, say, show
@@ -57,4 +58,4 @@ def command(
     say(f"{count_images(ingested.images)}, {captions} came in.", style="green")
     say("The originals were not touched.")
     show_left_out(ingested.left_out)
-    say(f"\nNext:\n  lorasmith inspect {quote(str(project))}    what the images lack now")
+    say(f"\nNext:\n  {program()} inspect {typed(project)}    what the images lack now")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say
 
 app = typer.Typer(help="Show what base models are; make safetensors of old pickled ones.", no_args_is_help=True)
@@ -61,4 +62,4 @@ def convert(
         print_json({"path": str(out), "tensors": count, "bytes": out.stat().st_size})
         return
     say(f"{out}: {count} tensors, {out.stat().st_size:,} bytes")
-    say(f"next: lorasmith base show {out}")
+    say(f"next: {program()} base show {typed(out)}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 
 def command(
     address: Annotated[str, typer.Argument(metavar="URL", help="A gallery's web address.", show_default=False)],
@@ -33,4 +35,4 @@ def command(
     unknown = collected.images - collected.licensed
     if unknown:
         say(f"The site tells no licence of {unknown} of them: ask the author before you train.", style="yellow")
-    say(f"\nNext: lorasmith new my-lora --images {folder}")
+    say(f"\nNext: {program()} new my-lora --images {typed(folder)}")

@@ -64,9 +64,9 @@ def tell_figures(figures: Mapping[str, Any]) -> None:
 
     for name in ("hit_rate", "flexibility", "leakage", "intrusion", "untriggered", "copying", "diversity"):
         figure, base = figures[name], figures["base"].get(name)
-        told = "    -  not measured"
+        text = "    -  not measured"
         if figure["n"]:
-            told = f"{figure['value']:>5.0%}  ({figure['low']:.0%} to {figure['high']:.0%}, n = {figure['n']})"
+            text = f"{figure['value']:>5.0%}  ({figure['low']:.0%} to {figure['high']:.0%}, n = {figure['n']})"
         if base is not None and base["n"]:
-            told += f"   base {base['value']:.0%}"
-        say(f"  {name.replace('_', ' '):<12}{told}")
+            text += f"   base {base['value']:.0%}"
+        say(f"  {name.replace('_', ' '):<12}{text}")

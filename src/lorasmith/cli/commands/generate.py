@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
@@ -163,7 +164,7 @@ def command(
         return
     for each in drawn:
         say(f"{each['path']}  seed {each['seed']}{'  ' + str(each['prompt']) if dynamic else ''}")
-    say(f"Draw one again from itself with: lorasmith picture redo {drawn[0]['path']}", style="dim")
+    say(f"Draw one again from itself with: {program()} picture redo {typed(drawn[0]['path'])}", style="dim")
 
 
 def read_size(text: str | None) -> tuple[int | None, int | None]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -44,7 +46,7 @@ def command(
 
     Example: lorasmith inspect my-lora --html look.html
     """
-    from lorasmith.cli.rendering import print_json, show
+    from lorasmith.cli.rendering import draw, print_json, show
     from lorasmith.dataset.page import write_page
     from lorasmith.face.stages import inspect_images
     from lorasmith.project import open_project
@@ -55,9 +57,7 @@ def command(
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))
     else:
-        from rich.console import Console
-
-        Console(highlight=False).print(draw_inspection(opened, dataset, inspection, project))
+        draw(draw_inspection(opened, dataset, inspection, project))
         _say_next(project, inspection, page)
     if not inspection.passed:
         raise typer.Exit(1)
@@ -89,15 +89,16 @@ def _say_next(project: Path, inspection: Inspection, page: Path | None) -> None:
     going = len(inspection.removable)
     if going:
         lines.append(
-            f"  lorasmith curate auto {root} --dry-run    what can be taken out without asking: {count_images(going)}"
+            f"  {program()} curate auto {typed(root)} --dry-run    "
+            f"what can be taken out without asking: {count_images(going)}"
         )
     if not can_see():
         lines.append('  pip install "lorasmith[vision]"    to find pictures that were cut out of others, too')
     if page is None and inspection.findings:
-        lines.append(f"  lorasmith inspect {root} --html look.html    all this with the pictures")
+        lines.append(f"  {program()} inspect {typed(root)} --html look.html    all this with the pictures")
     if inspection.passed:
-        lines.append(f"  lorasmith tag {root}    the captions, and what shaped them")
-        lines.append(f"  lorasmith train {root}    train the adapter")
+        lines.append(f"  {program()} tag {typed(root)}    the captions, and what shaped them")
+        lines.append(f"  {program()} train {typed(root)}    train the adapter")
     say("\n".join(lines) + "\n")
 
 
@@ -109,9 +110,10 @@ def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, 
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
-    from rich.text import Text
 
-    parts: list[RenderableType] = [Text(), Text(_headline(project, dataset), style="bold"), Text()]
+    from lorasmith.cli.console import plain
+
+    parts: list[RenderableType] = [plain(""), plain(_headline(project, dataset), style="bold"), plain("")]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -121,12 +123,12 @@ def draw_inspection(project: Project, dataset: Dataset, inspection: Inspection, 
     for finding in inspection.findings:
         shown[finding.rule] += 1
         if shown[finding.rule] <= _SHOWN_PER_RULE:
-            table.add_row(Text(finding.rule, style="bold"), _level(finding), _body(finding, folder))
+            table.add_row(plain(finding.rule, style="bold"), _level(finding), _body(finding, folder))
         elif shown[finding.rule] == _SHOWN_PER_RULE + 1:
             more = total[finding.rule] - _SHOWN_PER_RULE
-            table.add_row(Text(finding.rule, style="bold"), "", f"... and {more} more; see --json")
+            table.add_row(plain(finding.rule, style="bold"), "", f"... and {more} more; see --json")
     if inspection.findings:
-        parts += [Padding(table, (0, 0, 0, 1)), Text()]
+        parts += [Padding(table, (0, 0, 0, 1)), plain("")]
     parts.append(_summary(inspection))
     return Group(*parts)
 
@@ -150,30 +152,30 @@ def _area(size: tuple[int, int]) -> int:
 
 
 def _level(finding: Finding) -> RenderableType:
-    from rich.text import Text
+    from lorasmith.cli.console import plain
 
     if finding.waived is not None:
-        return Text("waived", style="dim")
-    return Text(finding.level, style=_STYLES[finding.level])
+        return plain("waived", style="dim")
+    return plain(finding.level, style=_STYLES[finding.level])
 
 
 def _body(finding: Finding, folder: Path) -> RenderableType:
-    from rich.text import Text
+    from lorasmith.cli.console import plain
 
     message = finding.sentence
     unnamed = [name for name in finding.images if name not in message]
     if unnamed:
         message = f"{message.rstrip('.')} ({', '.join(unnamed[:4])}{', ...' if len(unnamed) > 4 else ''})"
-    text = Text(message, style="dim" if finding.waived is not None else "")
+    text = plain(message, style="dim" if finding.waived is not None else "")
     if finding.waived is not None:
-        text.append(f"\n{finding.waived}", style="dim italic")
+        text.append_text(plain(f"\n{finding.waived}", "dim italic"))
     else:
-        text.append(f"\n-> {finding.advice_on(folder)}", style="dim")
+        text.append_text(plain(f"\n-> {finding.advice_on(folder)}", "dim"))
     return text
 
 
 def _summary(inspection: Inspection) -> RenderableType:
-    from rich.text import Text
+    from lorasmith.cli.console import plain
 
     standing = Counter(finding.level for finding in inspection.findings if finding.waived is None)
     waived = sum(1 for finding in inspection.findings if finding.waived is not None)
@@ -184,7 +186,7 @@ def _summary(inspection: Inspection) -> RenderableType:
     ]
     if waived:
         counts.append(f"{waived} waived")
-    text = Text(f"{', '.join(counts)}. " if counts else "Nothing to complain about. ", style="bold")
+    text = plain(f"{', '.join(counts)}. " if counts else "Nothing to complain about. ", style="bold")
     if not inspection.passed:
         text.append("Mend the errors first, or waive a rule in lora.toml: ", style="bold red")
         rule = next(finding.rule for finding in inspection.findings if finding.level == "error")

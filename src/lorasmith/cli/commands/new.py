@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
 from lorasmith.project import SubjectKind
 
 
@@ -60,7 +61,7 @@ def command(
             }
         )
         return
-    shown, there = printable(str(folder)), printable(str(project.root / IMAGES))
+    shown, there = typed(printable(str(folder))), printable(str(project.root / IMAGES))
     say(f"Made {printable(str(project.file))}", style="green")
     if ingested.images:
         say(f"{_number(ingested.images, 'image')}, {_number(ingested.captions, 'caption')} in {there}")
@@ -70,10 +71,10 @@ def command(
     show_left_out(ingested.left_out)
     say(
         f"\nNext:\n"
-        f"  lorasmith inspect {shown}    what the images lack\n"
-        f"  lorasmith tag {shown}        the captions, and what shaped them\n"
-        f"  lorasmith train {shown}      train the adapter\n"
-        f"  lorasmith add {shown} --images SRC    more images, any time"
+        f"  {program()} inspect {shown}    what the images lack\n"
+        f"  {program()} tag {shown}        the captions, and what shaped them\n"
+        f"  {program()} train {shown}      train the adapter\n"
+        f"  {program()} add {shown} --images SRC    more images, any time"
     )
 
 

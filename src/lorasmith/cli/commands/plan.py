@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from lorasmith.face.stages import TimeSource
     from lorasmith.recipe.plan import Plan
@@ -23,13 +25,12 @@ def command(
         ),
     ] = None,
     rehearse: Annotated[
-        bool | None,
+        bool,
         typer.Option(
             "--rehearse/--no-rehearse",
-            help="Time a few real steps on noise. By default where no run with this algorithm has shown the pace yet, "
-            "and it takes seconds.",
+            help="Time a few real steps on noise, about ten seconds of them; without, the pace of the last run here.",
         ),
-    ] = None,
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
 ) -> None:
     """Show what training will do: steps, buckets, time, memory.
@@ -50,19 +51,20 @@ def command(
     kind, family = opened.lora.subject, preset_family(recipe.base)
     reasons = explain_preset(kind, family)
     if as_json:
-        told = plan.as_json() | {"time_from": source}
-        print_json(told | {"preset": {"kind": kind.value, "family": family.name, "reasons": list(reasons)}})
+        document = plan.as_json() | {"time_from": source}
+        print_json(document | {"preset": {"kind": kind.value, "family": family.name, "reasons": list(reasons)}})
     else:
         _print(plan, recipe, source)
         _print_reasons(f"{kind.value} on {family}", reasons)
-        say(f"\nnext: lorasmith train {project}")
+        say(f"\nnext: {program()} train {typed(project)}")
 
 
 def _print(plan: Plan, recipe: Recipe, source: TimeSource) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
+    from lorasmith.cli.console import open_console
+
+    console = open_console()
     table = Table("bucket", "images", "batches per epoch", box=None, header_style="bold", padding=(0, 2))
     for bucket in plan.buckets:
         table.add_row(f"{bucket.size[0]} x {bucket.size[1]}", str(bucket.images), str(bucket.batches))
@@ -90,9 +92,9 @@ _TOLD = {
 
 
 def _print_reasons(preset: str, reasons: Sequence[str]) -> None:
-    from rich.console import Console
+    from lorasmith.cli.console import open_console
 
-    console = Console(highlight=False, markup=False)
+    console = open_console()
     console.print(f"\nthe preset (a {preset}), unless the project says otherwise:")
     for reason in reasons:
         console.print(f"  - {reason}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.groups import group_around
-from lorasmith.cli.rendering import print_json, say
+from lorasmith.cli.rendering import give_text, print_json, say
 from lorasmith.errors import LorasmithError, PromptError, UsageError
 
 if TYPE_CHECKING:
@@ -139,8 +139,11 @@ def expand(
     if as_json:
         print_json({"prompts": [each.as_json() for each in made]})
         return
-    for each in made:
-        say(each.prompt)
+    lines = [each.prompt for each in made]
+    # Prompts of several lines could not be told apart.
+    gap = "\n\n" if any("\n" in line for line in lines) else "\n"
+    if lines:
+        give_text(gap.join(lines))
 
 
 def _answer_lines(answer: Callable[[object], dict[str, Any]]) -> None:
@@ -235,8 +238,8 @@ def _show(document: dict[str, Any]) -> None:
         more = "".join(f", {key} {network[key]}" for key in ("curve", "start", "end", "blocks") if key in network)
         say(f"adapter    {network['name']}: text {network['te']:g}, denoiser {network['unet']:g}{ranks}{more}")
     for text, weight in document["subprompts"]:
-        say(f"part       {weight:g} x {text!r}")
+        say(f"part       {weight:g} x '{text}'")
     for end, text in document["schedule"]:
-        say(f"to step {end:<3}{text!r}")
+        say(f"to step {end:<3}'{text}'")
     for text, weight in document["attention"]:
-        say("new chunk" if weight == -1 and text == "BREAK" else f"emphasis   {weight:.3g} x {text!r}")
+        say("new chunk" if weight == -1 and text == "BREAK" else f"emphasis   {weight:.3g} x '{text}'")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.program import program
+
 if TYPE_CHECKING:
     from lorasmith.jobs.queue import Job, JobQueue
 
@@ -45,7 +47,7 @@ def add(
     for recipe in recipes:
         check_requirements(recipe)
     job = _queue().add(opened, assignments or [])
-    _tell(job, as_json, f"job {job.id} waits.", "lorasmith queue run")
+    _tell(job, as_json, f"job {job.id} waits.", f"{program()} queue run")
 
 
 @app.command("list")
@@ -54,7 +56,7 @@ def list_jobs(as_json: AsJson = False) -> None:
 
     Example: lorasmith queue list
     """
-    from lorasmith.cli.rendering import print_json, say
+    from lorasmith.cli.rendering import draw, print_json, say
 
     queue = _queue()
     jobs = queue.jobs()
@@ -63,20 +65,20 @@ def list_jobs(as_json: AsJson = False) -> None:
         return
     if not jobs:
         say("no job waits.")
-        say("next:    lorasmith queue add PROJECT")
+        say(f"next:    {program()} queue add PROJECT")
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from lorasmith.cli.console import plain
 
     table = Table("job", "state", "steps", "project", "run or reason", box=None)
     for job in jobs:
         steps = f"{job.step}/{job.steps}" if job.steps else "-"
-        project = Text(" ".join([Path(job.project).name, *job.assignments]))
-        table.add_row(str(job.id), Text(job.state, _STYLES[job.state]), steps, project, Text(job.message or job.run))
-    Console(highlight=False, soft_wrap=True).print(table)
+        project = plain(" ".join([Path(job.project).name, *job.assignments]))
+        table.add_row(str(job.id), plain(job.state, _STYLES[job.state]), steps, project, plain(job.message or job.run))
+    draw(table, soft_wrap=True)
     if any(job.state == "waiting" for job in jobs):
-        say("next:    lorasmith queue run")
+        say(f"next:    {program()} queue run")
 
 
 @app.command("run")
@@ -99,7 +101,7 @@ def run_jobs(
     if not as_json:
         say(f"{tally.done} done, {tally.failed} failed, {tally.cancelled} cancelled.")
         if tally.failed:
-            say("next:    lorasmith queue list, then lorasmith queue retry JOB")
+            say(f"next:    {program()} queue list, then {program()} queue retry JOB")
     if tally.failed:
         raise typer.Exit(1)
 
@@ -111,7 +113,7 @@ def cancel(job: Number, as_json: AsJson = False) -> None:
     Example: lorasmith queue cancel 3
     """
     changed = _queue().cancel(job)
-    _tell(changed, as_json, f"job {job} is {changed.state}.", f"lorasmith queue retry {job}")
+    _tell(changed, as_json, f"job {job} is {changed.state}.", f"{program()} queue retry {job}")
 
 
 @app.command()
@@ -120,7 +122,7 @@ def retry(job: Number, as_json: AsJson = False) -> None:
 
     Example: lorasmith queue retry 3
     """
-    _tell(_queue().retry(job), as_json, f"job {job} waits again.", "lorasmith queue run")
+    _tell(_queue().retry(job), as_json, f"job {job} waits again.", f"{program()} queue run")
 
 
 @app.command()
@@ -130,7 +132,7 @@ def remove(job: Number, as_json: AsJson = False) -> None:
     Example: lorasmith queue remove 3
     """
     removed = _queue().remove(job)
-    _tell(removed, as_json, f"job {job} is forgotten; its run stays: {removed.run}", "lorasmith queue list")
+    _tell(removed, as_json, f"job {job} is forgotten; its run stays: {removed.run}", f"{program()} queue list")
 
 
 _STYLES = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def import_(
     _tell(imported.left_out, imported.notes)
     if into is not None:
         say(f"{into / 'lora.toml'}: [recipe] is that of {file.name}")
-        say(f"next: lorasmith plan {into}")
+        say(f"next: {program()} plan {typed(into)}")
 
 
 @app.command()
@@ -102,7 +103,7 @@ def export(
     if out is not None:
         say(f"{out}: written")
         if kohya and not (opened.built_dataset / "dataset.toml").is_file():
-            say(f"next: lorasmith tag {project} --write, which builds the dataset that kohya needs")
+            say(f"next: {program()} tag {typed(project)} --write, which builds the dataset that kohya needs")
 
 
 def _surroundings(project: Project, recipe: Recipe, as_json: bool, *, counts: bool) -> Surroundings:

@@ -10,6 +10,7 @@ import typer
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say
 from lorasmith.errors import UsageError
+from lorasmith.remedies import Install
 
 DEFAULT_PORT = 7860
 EXTRA = ("fastapi", "uvicorn")
@@ -52,9 +53,7 @@ def command(
     import importlib.util
 
     if any(importlib.util.find_spec(name) is None for name in EXTRA):
-        raise UsageError(
-            "the server needs FastAPI and uvicorn.", hint="Install them with: pip install lorasmith[server]"
-        )
+        raise UsageError("the server needs FastAPI and uvicorn.", hint="Install them with:", remedy=Install("server"))
     from lorasmith.cli.commands.generate import find_shelf
     from lorasmith.server.settings import Limits, ServerSettings
     from lorasmith.server.uvicorn_server import serve

@@ -9,6 +9,7 @@ import typer
 
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
@@ -71,7 +72,7 @@ def draw(
     files = [find_adapters(given)[-1] for given in adapter or []]
     bases = base or [base_of(files[-1]) if files else "doodle"]
     width, height = read_size(size)
-    from lorasmith.exam.showcase import Column, Plan, draw_showcase, judge, publish_showcase
+    from lorasmith.exam.showcase import Column, ShowcaseSpec, draw_showcase, judge, publish_showcase
     from lorasmith.generation.spec import PictureSpec
     from lorasmith.prompts.dynamic import Wildcards, read_template
 
@@ -81,7 +82,7 @@ def draw(
     columns = tuple(
         Column(each, adapter) for each in bases for adapter in [*names, *([None] if control or not names else [])]
     )
-    plan = Plan(
+    plan = ShowcaseSpec(
         template=read_template(template, Wildcards(wildcards)),
         columns=columns,
         n=n,
@@ -104,7 +105,7 @@ def draw(
             say(f"not drawn ({cell.y}, picture {cell.x}): {cell.error}", style="yellow")
     say(f"showcase: {sheet}", style="green")
     say(f"judge the pictures: open {page}")
-    say(f"then: lorasmith showcase mark {folder} marks.json, or --keep 1-3,7 --reject 4")
+    say(f"then: {program()} showcase mark {typed(folder)} marks.json, or --keep 1-3,7 --reject 4")
 
 
 @app.command()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -83,9 +85,10 @@ def command(
     from lorasmith.face.stages import build_files, gather_tags
     from lorasmith.project import open_project
     from lorasmith.tags.building import compare_captions, pack_zip
+    from lorasmith.tags.explanation import explain as explain_image
+    from lorasmith.tags.inputs import read_inputs
     from lorasmith.tags.kohya import compute_as_kohya, write_metadata
-    from lorasmith.tags.pipeline import compute_captions, open_desk
-    from lorasmith.tags.pipeline import explain as explain_image
+    from lorasmith.tags.pipeline import compute_captions
     from lorasmith.tags.statistics import count_tags
 
     if (explain is not None) + diff + table + (write or archive is not None or metadata is not None) > 1:
@@ -97,12 +100,12 @@ def command(
     done: dict[str, Any] = {name: value for name, value in vars(found).items() if value is not None}
     if not json:
         _say_gathered(found)
-    desk = open_desk(opened, dataset, kohya_compat=kohya_compat)
+    inputs = read_inputs(opened, dataset, kohya_compat=kohya_compat)
     if explain is not None:
-        explanation = explain_image(desk, explain)
+        explanation = explain_image(inputs, explain)
         print_json(explanation.as_json()) if json else _print(drawing.draw_explanation(explanation))
         return
-    captioning = compute_captions(desk)
+    captioning = compute_captions(inputs)
     if metadata is not None:
         captions = compute_as_kohya(opened, dataset) if kohya_compat else captioning.captions
         done["metadata"] = write_metadata(metadata.expanduser(), dataset, captions)
@@ -113,7 +116,7 @@ def command(
         print_json(document) if json else _print(drawing.draw_changes(changes))
         return
     if table:
-        counted = count_tags(desk, captioning)
+        counted = count_tags(inputs, captioning)
         print_json(counted.as_json()) if json else _print(drawing.draw_table(counted))
         return
     if write or archive is not None:
@@ -140,9 +143,9 @@ def _say_gathered(found: Gathered) -> None:
 
 
 def _print(drawn: RenderableType) -> None:
-    from rich.console import Console
+    from lorasmith.cli.rendering import draw
 
-    Console(highlight=False).print(drawn)
+    draw(drawn)
 
 
 def _say_next(project: Path, done: dict[str, Any]) -> None:
@@ -154,10 +157,10 @@ def _say_next(project: Path, done: dict[str, Any]) -> None:
     if "metadata" in done:
         say(f"\nWritten: {done['metadata']}", style="green")
     if "built" not in done:
-        say(f"\nWhy is a tag there, or not? lorasmith tag {root} --explain IMAGE   (all tags: --table)")
-        say(f"Next: lorasmith train {root}   (other trainers: lorasmith tag {root} --write)")
+        say(f"\nWhy is a tag there, or not? {program()} tag {typed(root)} --explain IMAGE   (all tags: --table)")
+        say(f"Next: {program()} train {typed(root)}   (other trainers: {program()} tag {typed(root)} --write)")
         return
     say(f"\nWritten: {done['built']}", style="green")
     if "zip" in done:
         say(f"Packed: {done['zip']}", style="green")
-    say(f"Next: lorasmith plan {root}   then: lorasmith train {root}")
+    say(f"Next: {program()} plan {typed(root)}   then: {program()} train {typed(root)}")

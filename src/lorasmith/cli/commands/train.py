@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.program import program, typed
+
 if TYPE_CHECKING:
     from lorasmith.events import SweepDone
 
@@ -51,22 +53,24 @@ def command(
         _say_sweep(done, opened.root)
         return
     say(f"adapter: {done.adapter}")
-    say(f"next:    lorasmith exam {project}")
+    say(f"next:    {program()} exam {typed(project)}")
 
 
 def _say_sweep(done: SweepDone, root: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from lorasmith.cli.rendering import say
+    from lorasmith.cli.rendering import draw, say
 
     table = Table("variant", "loss", "adapter", box=None)
     for name, made in sorted(done.variants.items(), key=lambda item: float(item[1]["loss"])):
         table.add_row(name, f"{made['loss']:.4f}", Path(made["adapter"]).name)
     for name, why in done.failed.items():
         table.add_row(name, "-", why, style="yellow")
-    Console(highlight=False, soft_wrap=True).print(table)
+    draw(table, soft_wrap=True)
     say(f"sweep:   {done.run}")
     best = next(iter(done.variants.values()), None)
     if best is not None:
-        say(f"next:    lorasmith exam {best['adapter']}    (a low loss is no verdict; the exam of {root.name} is)")
+        say(
+            f"next:    {program()} exam {typed(best['adapter'])}    "
+            f"(a low loss is no verdict; the exam of {root.name} is)"
+        )

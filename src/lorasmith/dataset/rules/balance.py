@@ -31,7 +31,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
             names = _members(evidence, folder)
             yield Finding("D16", "warning", message, advice, names, fix=AutoFix("show once", names))
     if len(images) > 1:
-        shares = "; ".join(f"{group}: {told}" for group, told in read_shares(evidence).items())
+        shares = "; ".join(f"{group}: {share}" for group, share in read_shares(evidence).items())
         weight = "A folder's weight is images x repeats; change the number before its underscore to change it."
         yield Finding("D16", "note", f"shares of the epoch: {shares}.", weight)
     yield from _roles(evidence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorasmith.dataset.coverage import Part, divide, prefix, report_missing
+from lorasmith.dataset.coverage import Subset, divide, prefix, report_missing
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.dataset.rules.places import report_few_viewpoints
@@ -26,17 +26,17 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if evidence.subject not in (SubjectKind.CONCEPT, SubjectKind.POSE):
         return
     yield from report_missing(evidence, "D11")
-    for part in divide(evidence):
-        if part.told:
-            yield from report_few_viewpoints(evidence, part, "D11")
+    for subset in divide(evidence):
+        if subset.is_worded:
+            yield from report_few_viewpoints(evidence, subset, "D11")
             if evidence.subject is SubjectKind.CONCEPT:
-                yield from _one_kind(part)
+                yield from _one_kind(subset)
 
 
-def _one_kind(part: Part) -> Iterator[Finding]:
-    kinds = [kind for kind, words in _SUBJECTS.items() if part.with_word(words)]
+def _one_kind(subset: Subset) -> Iterator[Finding]:
+    kinds = [kind for kind, words in _SUBJECTS.items() if subset.with_word(words)]
     if len(kinds) < 2:
-        message = f"{prefix(part)}shown with one kind of subject only ({', '.join(kinds) or 'none is named'})."
+        message = f"{prefix(subset)}shown with one kind of subject only ({', '.join(kinds) or 'none is named'})."
         advice = "Add other kinds (women, men, animals, things), else the concept keeps to the one."
         yield Finding("D11", "note", message, advice)
 

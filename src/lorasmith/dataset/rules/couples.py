@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorasmith.dataset.coverage import Part, divide, prefix, report_missing
+from lorasmith.dataset.coverage import Subset, divide, prefix, report_missing
 from lorasmith.dataset.evidence import Evidence, plain
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.project import SubjectKind
@@ -21,46 +21,46 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if evidence.subject is not SubjectKind.COUPLE:
         return
     yield from report_missing(evidence, "D8")
-    for part in divide(evidence):
-        if part.told:
-            yield from _dominance(evidence, part)
-            yield from _fixed(part)
+    for subset in divide(evidence):
+        if subset.is_worded:
+            yield from _dominance(evidence, subset)
+            yield from _fixed(subset)
 
 
-def _dominance(evidence: Evidence, part: Part) -> Iterator[Finding]:
-    trigger = evidence.bundle[part.name].trigger if part.name else evidence.trigger
+def _dominance(evidence: Evidence, subset: Subset) -> Iterator[Finding]:
+    trigger = evidence.bundle[subset.name].trigger if subset.name else evidence.trigger
     names = [plain(name) for name in plain(trigger.split(",")[0]).removesuffix(" couple focus").split(" and ")]
     if len(names) != 2:
         return
-    alone = [_alone(part, one, other) for one, other in (names, names[::-1])]
+    alone = [_alone(subset, one, other) for one, other in (names, names[::-1])]
     (more, many), (fewer, few) = sorted(zip(names, alone, strict=True), key=lambda pair: -len(pair[1]))
     if len(many) >= _FEW and len(many) > DOMINANT * len(few):
-        message = f"{prefix(part)}{more} stands alone in {len(many)} images, {fewer} in {len(few)}: one dominates."
+        message = f"{prefix(subset)}{more} stands alone in {len(many)} images, {fewer} in {len(few)}: one dominates."
         collage = Do(Action.COLLAGE, project="PROJECT", images=("IMAGE", "IMAGE"))
         advice = Sentence("Add images of the other, or collages of both: ", collage)
         yield Finding("D8", "warning", message, advice, many)
 
 
-def _alone(part: Part, one: str, other: str) -> tuple[str, ...]:
+def _alone(subset: Subset, one: str, other: str) -> tuple[str, ...]:
     """Images whose words name the one and not the other."""
     return tuple(
         name
-        for name, said in part.said.items()
+        for name, said in subset.said.items()
         if any(one in word.split() for word in said) and not any(other in word.split() for word in said)
     )
 
 
-def _fixed(part: Part) -> Iterator[Finding]:
-    hashes = [item.facts.sha256 for item in part.items]
-    least = min(item.repeats for item in part.items)
-    sources = {sha256 for item in part.items if item.lineage for sha256 in item.lineage.sources}
+def _fixed(subset: Subset) -> Iterator[Finding]:
+    hashes = [item.facts.sha256 for item in subset.items]
+    least = min(item.repeats for item in subset.items)
+    sources = {sha256 for item in subset.items if item.lineage for sha256 in item.lineage.sources}
     oftener = {
         item.facts.sha256
-        for item in part.items
+        for item in subset.items
         if item.repeats > least or item.facts.sha256 in sources or hashes.count(item.facts.sha256) > 1
     }
     if len(oftener) < FIXED:
-        message = f"{prefix(part)}{len(oftener)} images are shown oftener than the others; {FIXED} should be."
+        message = f"{prefix(subset)}{len(oftener)} images are shown oftener than the others; {FIXED} should be."
         repeat = Do(Action.REPEAT, project="PROJECT", image="IMAGE", times=3)
         advice = Sentence("Repeat three images with clear bodies and faces: ", repeat)
         yield Finding("D8", "note", message, advice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from lorasmith.dataset.coverage import LABEL, Part, divide, prefix
+from lorasmith.dataset.coverage import LABEL, Subset, divide, prefix
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.dataset.reading import Item
@@ -22,28 +22,30 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     """Notes for a detail that is named in two images or more: too few in focus, or those shown too seldom."""
     if evidence.subject not in (SubjectKind.CHARACTER, SubjectKind.COUPLE):
         return
-    for part in divide(evidence):
+    for subset in divide(evidence):
         for detail in _DETAILS:
-            yield from _check_detail(evidence, part, detail)
+            yield from _check_detail(evidence, subset, detail)
 
 
-def _check_detail(evidence: Evidence, part: Part, detail: str) -> Iterator[Finding]:
-    vocabulary = frozenset[str]().union(*part.said.values())
+def _check_detail(evidence: Evidence, subset: Subset, detail: str) -> Iterator[Finding]:
+    vocabulary = frozenset[str]().union(*subset.said.values())
     naming = [word for word in vocabulary if detail in word and detail in word.split()]
-    shown = frozenset(part.with_word(naming)) if naming else frozenset[str]()
-    showing = [item for item in part.items if item.name in shown]
+    shown = frozenset(subset.with_word(naming)) if naming else frozenset[str]()
+    showing = [item for item in subset.items if item.name in shown]
     if len(showing) < 2:
         return
-    focused = [item for item in showing if _is_close(item, part.said[item.name], detail)]
-    wanted = max(1, math.ceil(SHARE * len(part.items) - 1e-9))
-    where = prefix(part)
+    focused = [item for item in showing if _is_close(item, subset.said[item.name], detail)]
+    wanted = max(1, math.ceil(SHARE * len(subset.items) - 1e-9))
+    where = prefix(subset)
     if len(focused) < wanted:
-        message = f"{where}{detail}: in focus in {len(focused)} of {len(part.items)} images; about {SHARE:.0%} should."
+        message = (
+            f"{where}{detail}: in focus in {len(focused)} of {len(subset.items)} images; about {SHARE:.0%} should."
+        )
         label = LABEL.about(facet=f"{detail} focus")
         advice = Sentence("Add close-ups of it (", Do(Action.CUT), "), or label them: ", label, ".")
         yield Finding("D6", "note", message, advice, tuple(item.name for item in showing))
         return
-    seldom = [item for item in focused if _depictions(evidence, item) < _least(part.said[item.name], detail)]
+    seldom = [item for item in focused if _depictions(evidence, item) < _least(subset.said[item.name], detail)]
     if len(focused) - len(seldom) < wanted:
         message = f"{where}{detail}: its close-ups are shown too seldom."
         advice = Sentence(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from lorasmith.dataset.coverage import Part, divide, prefix
+from lorasmith.dataset.coverage import Subset, divide, prefix
 from lorasmith.dataset.evidence import Evidence, plain
 from lorasmith.dataset.findings import AutoFix, Finding, Rule
 from lorasmith.project import SubjectKind
@@ -77,50 +77,50 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     """A warning for the images that disagree with the great majority of the set on what makes up the subject."""
     if evidence.subject not in _VOTES:
         return
-    for part in divide(evidence):
+    for subset in divide(evidence):
         found: dict[str, dict[str, str]] = {}
         # A tagger knows no style that is new, so of a style's images only the captions are heard.
         sources = (evidence.tags,) if evidence.subject is SubjectKind.STYLE else (evidence.tags, evidence.seen)
         for source in sources:
-            for name, votes in _disagreements(evidence, part, source).items():
+            for name, votes in _disagreements(evidence, subset, source).items():
                 found.setdefault(name, {}).update(votes)
         odd = {name: votes for name, votes in found.items() if len(votes) >= _VOTES[evidence.subject]}
         if odd:
-            yield _report(evidence, part, odd)
+            yield _report(evidence, subset, odd)
 
 
-def _report(evidence: Evidence, part: Part, odd: Mapping[str, Mapping[str, str]]) -> Finding:
+def _report(evidence: Evidence, subset: Subset, odd: Mapping[str, Mapping[str, str]]) -> Finding:
     said = Counter(word for votes in odd.values() for word in votes.values())
     words = ", ".join(word for word, _ in said.most_common(4))
     what = "image shows" if len(odd) == 1 else "images show"
-    message = f"{prefix(part)}{len(odd)} {what} another subject, or carry its tags ({words})."
+    message = f"{prefix(subset)}{len(odd)} {what} another subject, or carry its tags ({words})."
     advice = "Take them out, or mend their captions if they show the subject after all."
     going = tuple(name for name in odd if name not in evidence.kept)
     return Finding("L1", "warning", message, advice, tuple(odd), fix=AutoFix("reject", going) if going else None)
 
 
 def _disagreements(
-    evidence: Evidence, part: Part, source: Mapping[str, tuple[str, ...]]
+    evidence: Evidence, subset: Subset, source: Mapping[str, tuple[str, ...]]
 ) -> Mapping[str, Mapping[str, str]]:
     """By image: the features on which it differs from the others, with its own word for each."""
     silent = {plain(word) for word in evidence.trigger.split(",")}
     silent |= {plain(word) for member in evidence.bundle.values() for word in member.trigger.split(",")}
-    said = {item.name: {plain(tag) for tag in source.get(item.name, ())} - silent for item in part.items}
+    said = {item.name: {plain(tag) for tag in source.get(item.name, ())} - silent for item in subset.items}
     said = {name: words for name, words in said.items() if words}
     found: dict[str, dict[str, str]] = {}
-    if len(said) < max(FEWEST, NAMED * len(part.items)):
+    if len(said) < max(FEWEST, NAMED * len(subset.items)):
         return found
     vocabulary = frozenset[str]().union(*said.values())
     for feature in _MAKING_UP.get(evidence.subject, tuple(_FEATURES)):
         belongs = _FEATURES[feature]
         telling = frozenset(filter(belongs, vocabulary))
-        named = {name: told for name, words in said.items() if (told := words & telling)}
+        named = {name: features for name, words in said.items() if (features := words & telling)}
         agreed = _agreement(named, len(said))
         if agreed is None:
             continue
-        for name, told in named.items():
-            if told.isdisjoint(agreed):
-                found.setdefault(name, {})[feature] = min(told)
+        for name, features in named.items():
+            if features.isdisjoint(agreed):
+                found.setdefault(name, {})[feature] = min(features)
     return found
 
 

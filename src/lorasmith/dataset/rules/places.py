@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorasmith.dataset.coverage import VIEW, Part, cover, distinct_answers, divide, prefix, report_missing
+from lorasmith.dataset.coverage import VIEW, Subset, cover, distinct_answers, divide, prefix, report_missing
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.project import SubjectKind
@@ -20,35 +20,35 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if evidence.subject is not SubjectKind.BACKGROUND:
         return
     yield from report_missing(evidence, "D9")
-    for part in divide(evidence):
-        if part.told:
-            yield from report_few_viewpoints(evidence, part, "D9")
-            yield from _persons(part)
-            yield from _two_places(part)
+    for subset in divide(evidence):
+        if subset.is_worded:
+            yield from report_few_viewpoints(evidence, subset, "D9")
+            yield from _persons(subset)
+            yield from _two_places(subset)
 
 
-def report_few_viewpoints(evidence: Evidence, part: Part, rule: str) -> Iterator[Finding]:
+def report_few_viewpoints(evidence: Evidence, subset: Subset, rule: str) -> Iterator[Finding]:
     """A note when fewer than two viewpoints are known."""
-    views = distinct_answers(cover(evidence.subject, part), VIEW)
+    views = distinct_answers(cover(evidence.subject, subset), VIEW)
     if len(views) < 2:
-        message = f"{prefix(part)}one viewpoint only ({', '.join(views) or 'none is named'})."
+        message = f"{prefix(subset)}one viewpoint only ({', '.join(views) or 'none is named'})."
         advice = "Add images from above, from below, from the side or from afar."
         yield Finding(rule, "note", message, advice)
 
 
-def _persons(part: Part) -> Iterator[Finding]:
-    names = part.with_word(_IN_FOCUS)
+def _persons(subset: Subset) -> Iterator[Finding]:
+    names = subset.with_word(_IN_FOCUS)
     if names:
-        message = f"{prefix(part)}{len(names)} images have a person in focus instead of the place."
+        message = f"{prefix(subset)}{len(names)} images have a person in focus instead of the place."
         advice = Sentence("Keep people and animals small, or crop them away: ", Do(Action.CROP), ".")
         yield Finding("D9", "warning", message, advice, names)
 
 
-def _two_places(part: Part) -> Iterator[Finding]:
-    inside, outside = part.with_word(_INSIDE), part.with_word(_OUTSIDE)
+def _two_places(subset: Subset) -> Iterator[Finding]:
+    inside, outside = subset.with_word(_INSIDE), subset.with_word(_OUTSIDE)
     fewer = min((inside, outside), key=len)
-    if len(fewer) > _LIKELY_BOTH * len(part.items):
-        message = f"{prefix(part)}{len(inside)} images are indoors and {len(outside)} outdoors: two places in one."
+    if len(fewer) > _LIKELY_BOTH * len(subset.items):
+        message = f"{prefix(subset)}{len(inside)} images are indoors and {len(outside)} outdoors: two places in one."
         advice = "Keep one of them, or make a bundle of two: [bundle.NAME] tables in lora.toml (D3)."
         yield Finding("D9", "warning", message, advice, fewer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorasmith.dataset.coverage import Part, divide, prefix, report_missing
+from lorasmith.dataset.coverage import Subset, divide, prefix, report_missing
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.dataset.rules.places import report_few_viewpoints
@@ -23,17 +23,17 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if evidence.subject not in (SubjectKind.ASSET, SubjectKind.CLOTHING):
         return
     yield from report_missing(evidence, "D10")
-    for part in divide(evidence):
-        if part.told:
-            yield from report_few_viewpoints(evidence, part, "D10")
-            yield from _one_background(part)
+    for subset in divide(evidence):
+        if subset.is_worded:
+            yield from report_few_viewpoints(evidence, subset, "D10")
+            yield from _one_background(subset)
 
 
-def _one_background(part: Part) -> Iterator[Finding]:
-    said = frozenset[str]().union(*part.said.values())
+def _one_background(subset: Subset) -> Iterator[Finding]:
+    said = frozenset[str]().union(*subset.said.values())
     backgrounds = sorted(word for word in said if word.endswith(" background") or word in _PLACES)
     if len(backgrounds) < 2:
-        message = f"{prefix(part)}one background only ({', '.join(backgrounds) or 'none is named'})."
+        message = f"{prefix(subset)}one background only ({', '.join(backgrounds) or 'none is named'})."
         advice = "Show it in front of different backgrounds, else they are learnt with it."
         yield Finding("D10", "note", message, advice)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorasmith.dataset.coverage import FRAMING, VIEW, Cover, Part, cover, divide, prefix
+from lorasmith.dataset.coverage import FRAMING, VIEW, Cover, Subset, cover, divide, prefix
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.project import SubjectKind
@@ -28,20 +28,20 @@ _NAMED = 8
 
 def check(evidence: Evidence) -> Iterator[Finding]:
     """A note for what only one image shows; a warning when all images are close-ups, or none shows the face."""
-    for part in divide(evidence):
-        covered = cover(evidence.subject, part)
-        yield from _once(evidence, part, covered)
-        yield from _one_sided(evidence, part, covered)
+    for subset in divide(evidence):
+        covered = cover(evidence.subject, subset)
+        yield from _once(evidence, subset, covered)
+        yield from _one_sided(evidence, subset, covered)
 
 
-def _once(evidence: Evidence, part: Part, covered: tuple[Cover, ...]) -> Iterator[Finding]:
+def _once(evidence: Evidence, subset: Subset, covered: tuple[Cover, ...]) -> Iterator[Finding]:
     single = {entry.facet.name: entry.images[0] for entry in covered if len(entry.images) == 1 and _angle(entry)}
-    for word in _wardrobe(evidence, part) if covered else ():
+    for word in _wardrobe(evidence, subset) if covered else ():
         single.setdefault(*word)
     if single:
         named = list(single)[:_NAMED]
         more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
-        message = f"{prefix(part)}in one image only: {', '.join(named)}{more}."
+        message = f"{prefix(subset)}in one image only: {', '.join(named)}{more}."
         advice = f"Add another example of each that you want to prompt for; {_LEAST} are the least."
         yield Finding("D4", "note", message, advice, tuple(dict.fromkeys(single.values())))
 
@@ -50,14 +50,14 @@ def _angle(entry: Cover) -> bool:
     return entry.axis in (FRAMING, VIEW)
 
 
-def _wardrobe(evidence: Evidence, part: Part) -> Iterator[tuple[str, str]]:
+def _wardrobe(evidence: Evidence, subset: Subset) -> Iterator[tuple[str, str]]:
     """(word, image) for each pose, outfit and background that one image alone has."""
     if evidence.subject not in _BODIES:
         return
     wanted = frozenset((*_POSES, *_OUTFITS, *_BACKGROUNDS))
     endings = tuple(word[1:] for word in wanted if word.startswith("*"))
     images: dict[str, list[str]] = {}
-    for name, said in part.said.items():
+    for name, said in subset.said.items():
         for word in said:
             if word in wanted or word.endswith(endings):
                 images.setdefault(word, []).append(name)
@@ -66,7 +66,7 @@ def _wardrobe(evidence: Evidence, part: Part) -> Iterator[tuple[str, str]]:
             yield word, names[0]
 
 
-def _one_sided(evidence: Evidence, part: Part, covered: tuple[Cover, ...]) -> Iterator[Finding]:
+def _one_sided(evidence: Evidence, subset: Subset, covered: tuple[Cover, ...]) -> Iterator[Finding]:
     if evidence.subject in (SubjectKind.BACKGROUND, SubjectKind.ASSET):
         return
     framing = {entry.facet.name: set(entry.images) for entry in covered if entry.axis == FRAMING}
@@ -75,11 +75,11 @@ def _one_sided(evidence: Evidence, part: Part, covered: tuple[Cover, ...]) -> It
     near, *rest = framing.values()
     far = set[str]().union(*rest)
     if near and not far:
-        message = f"{prefix(part)}all {len(near)} images whose framing is known are portraits or close-ups."
+        message = f"{prefix(subset)}all {len(near)} images whose framing is known are portraits or close-ups."
         advice = "Prompts for a full body will fail: add images that show more than the head."
         yield Finding("D4", "warning", message, advice)
     elif far and not near:
-        message = f"{prefix(part)}all {len(far)} images whose framing is known show the body, none the face alone."
+        message = f"{prefix(subset)}all {len(far)} images whose framing is known show the body, none the face alone."
         yield Finding("D4", "warning", message, "Prompts for a portrait will fail: add some close ones.")
 
 

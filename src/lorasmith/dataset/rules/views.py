@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorasmith.dataset.coverage import Part, divide, prefix, report_missing
+from lorasmith.dataset.coverage import Subset, divide, prefix, report_missing
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
 from lorasmith.project import SubjectKind
@@ -23,15 +23,15 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     """A note for the views that are missing, a warning when half of the images or more hide the face."""
     if evidence.subject is not SubjectKind.CHARACTER:
         return
-    for part in divide(evidence):
-        yield from _hidden_faces(part)
+    for subset in divide(evidence):
+        yield from _hidden_faces(subset)
     yield from report_missing(evidence, "D5")
 
 
-def _hidden_faces(part: Part) -> Iterator[Finding]:
-    hidden = tuple(name for name, said in part.said.items() if said & _FACELESS and not said & _FACE_AFTER_ALL)
-    if part.told and len(hidden) >= _MOST * len(part.items):
-        message = f"{prefix(part)}{len(hidden)} of {len(part.items)} images do not show the face."
+def _hidden_faces(subset: Subset) -> Iterator[Finding]:
+    hidden = tuple(name for name, said in subset.said.items() if said & _FACELESS and not said & _FACE_AFTER_ALL)
+    if subset.is_worded and len(hidden) >= _MOST * len(subset.items):
+        message = f"{prefix(subset)}{len(hidden)} of {len(subset.items)} images do not show the face."
         advice = "Add images with clear facial features; most should have them."
         yield Finding("D5", "warning", message, advice, hidden)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lorasmith.dataset.folders import printable
-from lorasmith.dataset.sources import archive, folder, gallery, kohya, picture, table, video
+from lorasmith.dataset.sources import archive, folder, gallery, kohya, kohya_folders, picture, table, video
 from lorasmith.dataset.sources.source import Offer, SourceKind
 from lorasmith.errors import DatasetError
 from lorasmith.remedies import Give, Sentence
@@ -13,6 +13,7 @@ from lorasmith.remedies import Give, Sentence
 KINDS: tuple[SourceKind, ...] = (
     archive.KIND,
     kohya.KIND,
+    kohya_folders.KIND,
     video.KIND,
     gallery.KIND,
     table.KIND,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from lorasmith.dataset.folders import Found, Place, Problem, find_files, printable
+from lorasmith.dataset.folders import Found, Place, Problem, find_files, picture_of, printable
 from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind, file_piece, text_piece
 from lorasmith.errors import DatasetError
 
+_LARGEST = 4 << 20
 _NO_USE = "neither a picture nor a caption."
 
 
@@ -43,18 +48,38 @@ def pieces(
     otherwise and are not to be named as left out."""
     yield from found.problems
     captioned = {place.path.with_suffix("") for place in found.captions}
+    names = {place.path for place in found.images}
+    stems = Counter(place.path.with_suffix("") for place in found.images)
     for place in found.images:
         where = PurePosixPath(place.path.relative_to(root).as_posix())
         origin = origin_of(place)
         yield file_piece(where, place.path, origin)
-        if texts and place.path in texts and place.path.with_suffix("") not in captioned:
+        if texts and place.path in texts and captioned.isdisjoint((place.path, place.path.with_suffix(""))):
             yield text_piece(where, texts[place.path], origin)
     for place in found.captions:
         where = PurePosixPath(place.path.relative_to(root).as_posix())
-        yield file_piece(where, place.path, Origin())
+        picture = place.path.with_suffix("")
+        if picture_of(place.path) is None or picture not in names or stems[picture.with_suffix("")] > 1:
+            yield file_piece(where, place.path, Origin())
+        elif picture.with_suffix("") in captioned:
+            yield Problem(
+                "other", place.name, place.path, "there is a caption of the picture's own stem, which is taken."
+            )
+        else:  # a.jpg.txt -> a.txt
+            own = where.with_name(picture.stem + where.suffix)
+            yield Piece(own, partial(_joined, file_piece(own, place.path, Origin()).open), Origin())
     for place in found.others:
         if place.path not in used:
             yield Problem("other", place.name, place.path, _NO_USE)
+
+
+def _joined(opens: Callable[[], BinaryIO]) -> BinaryIO:
+    """One tag a line -> one line of tags."""
+    with opens() as file:
+        data = file.read(_LARGEST)
+    if b"\0" in data:  # in another encoding: left as it is
+        return io.BytesIO(data)
+    return io.BytesIO(b", ".join(line for line in map(bytes.strip, data.splitlines()) if line))
 
 
 def local_origin(label: str, place: Place) -> Origin:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
-from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Found, Place, Problem, find_files, printable
+from lorasmith.dataset.folders import Found, Place, Problem, find_files, printable
 from lorasmith.dataset.sources.folder import count, local_origin, pieces
 from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind
-from lorasmith.images.opening import is_image_name
 
 _LARGEST = 4 << 20
 _SITE = "category"
@@ -25,7 +22,7 @@ Metadata = Mapping[str, Any]
 
 
 def offer_gallery(path: Path) -> Offer | None:
-    """Pictures with their origins. A `picture.jpg.txt` of its tag writer, a tag a line, becomes the caption."""
+    """Pictures with their origins. Its tag files are read by every folder (`pieces`)."""
     if not path.is_dir():
         return None
     found = find_files(path)
@@ -47,24 +44,7 @@ def _contents(
     path: Path, found: Found, origin_of: Callable[[Place], Origin], used: set[Path]
 ) -> Iterator[Piece | Problem]:
     whole = {place.path for place in found.others if place.path.name == "info.json"}
-    for piece in pieces(path, found, origin_of, used=used | whole):
-        tags = isinstance(piece, Piece) and piece.place.suffix.lower() in CAPTION_EXTENSIONS
-        if isinstance(piece, Piece) and tags and is_image_name(Path(piece.place.stem)):
-            yield Piece(_own_place(piece.place), partial(_joined, piece.open), piece.origin)
-        else:
-            yield piece
-
-
-def _own_place(place: PurePosixPath) -> PurePosixPath:
-    """a.jpg.txt -> a.txt"""
-    return place.with_name(PurePosixPath(place.stem).stem + place.suffix)
-
-
-def _joined(opens: Callable[[], BinaryIO]) -> BinaryIO:
-    """One tag a line -> one line of tags."""
-    with opens() as file:
-        lines = [line.strip() for line in file.read(_LARGEST).splitlines()]
-    return io.BytesIO(b", ".join(line for line in lines if line))
+    return pieces(path, found, origin_of, used=used | whole)
 
 
 def _beside(image: Path) -> Path:

@@ -10,20 +10,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lorasmith.dataset.folders import CAPTION_EXTENSION, CAPTION_EXTENSIONS, Problem, class_words, printable
+from lorasmith.dataset.sources.kohya_keys import OF_THE_RECIPE, shared_settings, unused_keys
 from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind, file_piece, text_piece
 from lorasmith.errors import DatasetError, near_names
 from lorasmith.images.opening import is_image_name
 
 DATASET_FILE = "dataset.toml"
 _LARGEST = 256 << 20
-_NOT_APPLIED = ("caption_prefix", "caption_suffix", "enable_wildcard", "alpha_mask", "secondary_separator")
 Table = Mapping[str, Any]
 
 
 def offer_kohya(path: Path) -> Offer | None:
     """The pictures of every subset, in a folder `<num_repeats>_<class_tokens>` each. `path`: the file, or the folder of
     a dataset.toml. As with kohya's trainer, folders are not searched deeper, and the caption's extension is .caption
-    unless the file says otherwise. Regularisation images are left out. Raises DatasetError naming the wrong key."""
+    unless the file says otherwise. Regularisation images become class images; of the other keys each is taken over or
+    named. Raises DatasetError naming the wrong key."""
     inside = path.is_dir()
     path = path / DATASET_FILE if inside else path
     if path.suffix.lower() not in (".toml", ".json") or not os.path.isfile(path):
@@ -37,11 +38,23 @@ def offer_kohya(path: Path) -> Offer | None:
         hint = f'It says "{near[0]}": did you mean "datasets"?' if near else "It has [[datasets]], with subsets."
         raise DatasetError("not a dataset file of kohya's trainer.", where=where, hint=hint)
     listed: list[Piece | Problem] = []
+    of_class: list[Piece | Problem] = []
+    learnt: list[Table] = []
     for number, (subset, general) in enumerate(_subsets(table, where), start=1):
-        listed += _subset(path.parent, subset, general, f"{where}: subset {number}")
+        values = {**general, **subset}
+        listed += _subset(path.parent, values, f"{where}: subset {number}")
+        if values.get("is_reg") is True:
+            of_class += _class_images(path.parent, values, f"{where}: subset {number}")
+        else:
+            learnt.append(values)
     if not any(isinstance(piece, Piece) and piece.is_image for piece in listed):
         raise DatasetError("no images in the folders that it names.", where=where, hint="Check image_dir.")
-    return Offer("kohya dataset file", path.resolve().parent.name, len(listed), listed)
+    settings, differing = shared_settings(learnt)
+    listed += [Problem("setting", key, path, "differs between the subsets; not taken over.") for key in differing]
+    recipes = sorted({key for values in learnt for key in values if key in OF_THE_RECIPE})
+    said = [f"Taken over into [recipe]: {', '.join(settings)}."] if settings else []
+    said += [f"Left to [recipe], which has its own: {', '.join(recipes)}."] if recipes else []
+    return Offer("kohya dataset file", path.resolve().parent.name, len(listed), listed, of_class, settings, tuple(said))
 
 
 def _read(path: Path, where: str) -> Table:
@@ -78,8 +91,7 @@ def _are_tables(value: object, where: str) -> Sequence[Table]:
     return [_is_table(one, where) for one in value]
 
 
-def _subset(home: Path, subset: Table, general: Table, where: str) -> Iterator[Piece | Problem]:
-    values = {**general, **subset}
+def _subset(home: Path, values: Table, where: str) -> Iterator[Piece | Problem]:
     folder = _folder(home, values, where)
     shown = printable(folder.name)
     if values.get("is_reg") is True:
@@ -93,14 +105,29 @@ def _subset(home: Path, subset: Table, general: Table, where: str) -> Iterator[P
     if repeats < 1:
         yield Problem("folder", shown, folder, f"{repeats} repeats: left out, as kohya's trainer does.")
         return
-    for key in _NOT_APPLIED:
-        if values.get(key):
-            yield Problem("setting", f"{shown}: {key}", folder, "not taken over; captions are taken as they are.")
-    words = words or class_words(folder.name) or folder.name
-    top = f"{repeats}_{'_'.join(words.replace('/', ' ').split())}"
+    for key, message in unused_keys(values):
+        yield Problem("setting", printable(f"{shown}: {key}"), folder, message)
+    top = _top(folder, repeats, words)
     texts = _metadata(home, values, where)
-    extension = values.get("caption_extension") or values.get("caption_extention") or ".caption"
-    yield from _pieces(folder, top, str(extension), texts)
+    yield from _pieces(folder, top, _extension(values), texts)
+
+
+def _class_images(home: Path, values: Table, where: str) -> Iterator[Piece | Problem]:
+    """The pictures of a subset with is_reg; their repeats only even out numbers there, and so are one here."""
+    folder, words = _folder(home, values, where), values.get("class_tokens")
+    top = _top(folder, 1, words if isinstance(words, str) else "")
+    yield from _pieces(folder, top, _extension(values), {})
+
+
+def _top(folder: Path, repeats: int, words: str) -> str:
+    words = words or class_words(folder.name) or folder.name
+    return f"{repeats}_{'_'.join(words.replace('/', ' ').split())}"
+
+
+def _extension(values: Table) -> str:
+    """With its dot, which the trainer adds where it is missing (library/train_util.py, DreamBoothSubset)."""
+    given = str(values.get("caption_extension") or values.get("caption_extention") or ".caption")
+    return given if given.startswith(".") else f".{given}"
 
 
 def _folder(home: Path, values: Table, where: str) -> Path:
@@ -126,9 +153,9 @@ def _metadata(home: Path, values: Table, where: str) -> Mapping[str, str]:
     texts = {}
     for key, value in table.items():
         if isinstance(value, dict):
-            told = [value.get("caption"), value.get("tags")]
+            stated = [value.get("caption"), value.get("tags")]
             texts[Path(key.replace("\\", "/")).stem if _has_extension(key) else Path(key).name] = ", ".join(
-                text for text in told if isinstance(text, str) and text
+                text for text in stated if isinstance(text, str) and text
             )
     return texts
 
@@ -153,7 +180,7 @@ def _pieces(folder: Path, top: str, extension: str, texts: Mapping[str, str]) ->
         place = PurePosixPath(top, path.name)
         origin = Origin(source=printable(f"{folder.name}/{path.name}"))
         yield file_piece(place, path, origin)
-        caption = path.with_suffix(extension) if extension.startswith(".") else path.with_name(path.stem + extension)
+        caption = path.with_name(path.stem + extension)
         if os.path.isfile(caption):  # NOTE: Path.is_file raises where the name gets too long
             yield file_piece(place.with_suffix(CAPTION_EXTENSION), caption, Origin())
         elif texts.get(path.stem):

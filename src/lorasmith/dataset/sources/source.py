@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -43,12 +43,16 @@ class Piece:
 class Offer:
     """All that one source has. `kind` in a few words; `label` the folder name that keeps several sources apart; `count`
     how many pieces there are about; `contents` is read once, may be lazy, gives a picture before its caption, and names
-    what is not taken, too."""
+    what is not taken, too. `class_images` are pictures of the subject's kind (regularisation images), `settings` what
+    the source says about training, by recipe key; `said` tells a person what was understood, a line each."""
 
     kind: str
     label: str
     count: int
     contents: Iterable[Piece | Problem]
+    class_images: Sequence[Piece | Problem] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lorasmith.dataset.folders import Problem, find_files, printable
+from lorasmith.dataset.folders import Problem, composed, find_files, printable
 from lorasmith.dataset.sources.folder import check_images, count, local_origin, pieces
 from lorasmith.dataset.sources.source import Offer, SourceKind
 
@@ -31,14 +31,16 @@ def offer_table(path: Path) -> Offer | None:
     if not tables:
         return None
     check_images(path, found)
-    images = {place.path for place in found.images}
+    images = {composed(place.path): place.path for place in found.images} | {
+        str(place.path): place.path for place in found.images
+    }
     texts: dict[Path, str] = {}
     faults: list[Problem] = []
     for table in tables:
         for number, row in enumerate(_rows(table), start=1):
-            name, text = row.get(_FILE), next((row[key] for key in _TEXTS if isinstance(row.get(key), str)), None)
-            target = table.parent / name if isinstance(name, str) and "\0" not in name else None
-            if target is None or target not in images:
+            name, text = row.get(_FILE), _text(row)
+            target = _target(table.parent, name, images)
+            if target is None:
                 shown = f"{printable(table.name)} row {number}"
                 faults.append(Problem("table", shown, table, f"names no picture of the folder: {_short(name)}."))
             elif text is not None:
@@ -46,6 +48,22 @@ def offer_table(path: Path) -> Offer | None:
     label = path.resolve().name
     own = pieces(path, found, lambda place: local_origin(label, place), texts, used=set(tables))
     return Offer("image folder with a table", label, count(found) + len(texts), chain(faults, own))
+
+
+def _text(row: Row) -> str | None:
+    """The first text that is not empty, else an empty one; None without any."""
+    texts = [row[key] for key in _TEXTS if isinstance(row.get(key), str)]
+    return next((text for text in texts if text.strip()), texts[0] if texts else None)
+
+
+def _target(folder: Path, name: object, images: Mapping[str, Path]) -> Path | None:
+    """The picture that a row names, also with the separators of Windows or an accent in another form."""
+    if not isinstance(name, str) or "\0" in name:
+        return None
+    for path in (folder / name, folder / name.replace("\\", "/")):
+        if found := images.get(str(path)) or images.get(composed(path)):
+            return found
+    return None
 
 
 def _names_files(table: Path) -> bool:

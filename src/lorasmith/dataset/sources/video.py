@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lorasmith.dataset.folders import Problem, printable
 from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind
 from lorasmith.errors import DatasetError
+from lorasmith.remedies import Install
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -40,7 +41,7 @@ def offer_video(path: Path) -> Offer | None:
         import av
     except ImportError:
         raise DatasetError(
-            "a video; reading it needs the package av.", where=where, hint='Install it: pip install "lorasmith[video]"'
+            "a video; reading it needs the package av.", where=where, hint="Install it:", remedy=Install("video")
         ) from None
     try:
         with av.open(str(path)) as container:

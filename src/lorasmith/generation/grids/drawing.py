@@ -224,7 +224,7 @@ class _CellChecker:
     cells: Path
     there: dict[str, Path]
     new: dict[str, Path]
-    _told: dict[PictureSpec, Wanted | str] = field(default_factory=dict)
+    _checked: dict[PictureSpec, Wanted | str] = field(default_factory=dict)
     _hashes: dict[str, str] = field(default_factory=dict)
 
     def place(self, draft: Draft, label: str) -> Wanted | str:
@@ -234,9 +234,9 @@ class _CellChecker:
             raise
         except LorasmithError as fault:
             return str(fault)
-        if spec not in self._told:
-            self._told[spec] = self._check(spec, label, draft.origin)
-        return self._told[spec]
+        if spec not in self._checked:
+            self._checked[spec] = self._check(spec, label, draft.origin)
+        return self._checked[spec]
 
     def _check(self, spec: PictureSpec, label: str, origin: Expansion | None) -> Wanted | str:
         try:

@@ -25,7 +25,7 @@ from lorasmith.generation.grids.drawing import Cell, Grid
 from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.page import PageAxis, Shown, address, draw_page
 from lorasmith.generation.grids.streaming import write_png
-from lorasmith.generation.pictures import INFOTEXT_KEY
+from lorasmith.generation.infotext import INFOTEXT_KEY
 from lorasmith.generation.sheets import Table, plan_table, shown_size
 from lorasmith.generation.spec import PARAMETERS, PictureSpec
 from lorasmith.remedies import Give
@@ -136,7 +136,13 @@ def _write_sheets(
     for index in range(pages):
         title = heading if pages == 1 else f"{grid.z.labels[index]}\n{heading}"
         table = plan_table(
-            side, len(grid.x), len(grid.y), _told(grid.x.labels), _told(grid.y.labels), title.replace("\0", " "), note
+            side,
+            len(grid.x),
+            len(grid.y),
+            _shown_labels(grid.x.labels),
+            _shown_labels(grid.y.labels),
+            title.replace("\0", " "),
+            note,
         )
         path = grid.folder / ("grid.png" if pages == 1 else f"grid-{index + 1}.png")
         sheets.append(write_png(path, (table.width, table.height), table.bands(_rows(grid.page(index)))))
@@ -180,7 +186,7 @@ def _scale(cell: tuple[int, int], across: int, down: int) -> float:
     return least
 
 
-def _told(labels: tuple[str, ...]) -> tuple[str, ...]:
+def _shown_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels if any(labels) else ()
 
 

@@ -138,3 +138,17 @@ def children(node: Node) -> tuple[Node, ...]:
     if isinstance(node, Wrap):
         return (node.wrapper, node.inner)
     return ()
+
+
+def recalled_slots(node: Node) -> frozenset[int]:
+    """The slots that a node's text depends on."""
+    found, seen, waiting = set(), set(), [node]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, Recall):
+            found.add(each.slot)
+        waiting += children(each)
+    return frozenset(found)

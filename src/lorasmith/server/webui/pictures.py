@@ -36,7 +36,8 @@ def png_info(body: OneImage, service: TheService) -> dict[str, Any]:
         return {"info": "", "items": {}, "parameters": {}}
     data = decode_base64(body.image, "image")
     open_bytes(data, "image", service.limits.pixels)
-    from lorasmith.generation.pictures import DOCUMENT_KEY, INFOTEXT_KEY, read_picture
+    from lorasmith.generation.infotext import INFOTEXT_KEY
+    from lorasmith.generation.pictures import DOCUMENT_KEY, read_picture
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lorasmith.dataset.findings import Finding
 from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project
-from lorasmith.tags.pipeline import Desk, compute_captions, open_desk
+from lorasmith.tags.inputs import CaptionInputs, read_inputs
+from lorasmith.tags.pipeline import compute_captions
 from lorasmith.tags.review import accuracy, features, lists, person, trigger, wording
 from lorasmith.tags.review.check import Case, TagCheck, Vocabulary
 
@@ -36,10 +37,10 @@ def review_tags(project: Project, dataset: Dataset, vocabulary: Vocabulary | Non
 
     `vocabulary` is what is known outside of the project (T2). Raises what `write_captions` raises.
     """
-    return review_desk(open_desk(project, dataset), vocabulary)
+    return review_inputs(read_inputs(project, dataset), vocabulary)
 
 
-def review_desk(desk: Desk, vocabulary: Vocabulary | None = None) -> tuple[Finding, ...]:
-    """`review_tags` of what lies on a desk."""
-    case = Case(desk, compute_captions(desk), vocabulary or Vocabulary())
+def review_inputs(inputs: CaptionInputs, vocabulary: Vocabulary | None = None) -> tuple[Finding, ...]:
+    """`review_tags` of inputs that are at hand."""
+    case = Case(inputs, compute_captions(inputs), vocabulary or Vocabulary())
     return tuple(finding for check in CHECKS for finding in check.check(case))

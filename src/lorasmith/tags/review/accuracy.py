@@ -17,14 +17,14 @@ _DOUBT = 0.02
 
 def check_quality(case: Case) -> Iterator[Finding]:
     """Warnings for poor images that are praised, or whose caption does not say that they are poor."""
-    poor = case.desk.poor
+    poor = case.inputs.poor
     praised = tuple(name for name in poor if not PRAISE.isdisjoint(case.keys[name]))
     if praised:
         message = f"{images(len(praised))} of low quality praised as {_words(case, praised)}."
         yield Finding("T7", "warning", message, "Take that tag away: [tags] undesired, or mend the caption.", praised)
-    wanted = frozenset(map(tag_key, case.desk.settings.quality))
+    wanted = frozenset(map(tag_key, case.inputs.settings.quality))
     silent = tuple(name for name in poor if wanted.isdisjoint(case.keys[name]))
-    if silent and case.desk.settings.describe == "everything":
+    if silent and case.inputs.settings.describe == "everything":
         message = f"{images(len(silent))} of low quality whose caption does not say so."
         explain = Do(Action.TAG, project="PROJECT", explain="IMAGE")
         advice = Sentence("See which rule takes the words away: ", explain, ".")
@@ -39,7 +39,7 @@ def check_agreement(case: Case) -> Iterator[Finding]:
     """Warnings for tags that exclude each other, where no score decides, and for suspected false positives.
     The parts of a collage differ rightly."""
     against: dict[str, list[str]] = {}
-    for item in case.desk.dataset.items:
+    for item in case.inputs.dataset.items:
         if is_collage(item):
             continue
         for _, rivals in find_conflicts([tag_key(tag) for tag in case.captions[item.name]]):
@@ -55,13 +55,13 @@ def check_agreement(case: Case) -> Iterator[Finding]:
 def _check_doubts(case: Case) -> Iterator[Finding]:
     """What a caption says and a tagger that knows the tag does not see at all."""
     doubted: dict[str, list[str]] = {}
-    for item in case.desk.dataset.items:
+    for item in case.inputs.dataset.items:
         if is_collage(item):
             continue
-        raw = case.desk.raw[item.name]
+        raw = case.inputs.raw[item.name]
         if raw.source == "caption" and raw.scores:
             own = tuple(tag for tag in case.captions[item.name] if tag in raw.tags)
-            for tag in find_doubtful(own, case.desk.view(item), case.desk.known, _DOUBT):
+            for tag in find_doubtful(own, case.inputs.view(item), case.inputs.known, _DOUBT):
                 doubted.setdefault(tag_key(tag), []).append(item.name)
     for key, names in doubted.items():
         message = f'"{key}" in {images(len(names))}: the tagger knows it and gives it less than {_DOUBT}.'

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from lorasmith.dataset.findings import Finding
 from lorasmith.dataset.reading import Item
-from lorasmith.tags.pipeline import Captioning, Desk
+from lorasmith.tags.inputs import CaptionInputs
+from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.rules.rule import Scene, Tags
 from lorasmith.tags.words import split_tags, tag_key
 
@@ -25,16 +26,16 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Case:
-    """What the tag checks look at: the raw tags and settings on the desk, and the captions computed from them."""
+    """What the tag checks look at: the raw tags and settings, and the captions computed from them."""
 
-    desk: Desk
+    inputs: CaptionInputs
     captioning: Captioning
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     @cached_property
     def subjects(self) -> tuple[tuple[Scene, tuple[Item, ...]], ...]:
         """Every subject (one, or each member of the bundle) with its images."""
-        return tuple((self.desk.scene(items[0]), items) for items in self.desk.members.values())
+        return tuple((self.inputs.scene(items[0]), items) for items in self.inputs.members.values())
 
     @cached_property
     def captions(self) -> Mapping[str, Tags]:
@@ -49,7 +50,7 @@ class Case:
     @cached_property
     def raw_keys(self) -> frozenset[str]:
         """The `tag_key`s of all raw tags, also of those that are under a threshold."""
-        return frozenset(tag_key(tag) for item in self.desk.dataset.items for tag in self.desk.start(item))
+        return frozenset(tag_key(tag) for item in self.inputs.dataset.items for tag in self.inputs.start(item))
 
     def shares(self, items: Collection[Item]) -> Mapping[str, float]:
         """By key, the share of these images whose computed caption has the tag."""

@@ -18,7 +18,7 @@ _ENOUGH = 5
 
 def check_absorbed(case: Case) -> Iterator[Finding]:
     """A note when features of the subject stay in nearly all captions and nobody has decided that they shall."""
-    settings = case.desk.settings
+    settings = case.inputs.settings
     if settings.faithful is not None or "absorb" in settings.off:
         return
     wanted = matcher(settings.keep)
@@ -37,8 +37,8 @@ def check_absorbed(case: Case) -> Iterator[Finding]:
         }
         if left:
             place = next(name for name, value in FAITHFUL.items() if value >= max(left.values()))
-            told = listed([f"{key} ({shares[key]:.0%})" for key in left])
-            message = f"features of the subject stay in the captions: {told}."
+            names = listed([f"{key} ({shares[key]:.0%})" for key in left])
+            message = f"features of the subject stay in the captions: {names}."
             advice = (
                 f'The trigger does not learn what captions say. Absorb them ([tags] faithful = "{place}", or absorb), '
                 'or keep them promptable on purpose ([tags] faithful = "flexible", or keep).'
@@ -48,7 +48,7 @@ def check_absorbed(case: Case) -> Iterator[Finding]:
 
 def check_unified(case: Case) -> Iterator[Finding]:
     """A warning when hair or eyes shall get one tag but the images do not agree on them."""
-    for feature in case.desk.settings.unify:
+    for feature in case.inputs.settings.unify:
         for scene, items in case.subjects:
             seen = [key for key in scene.counts if feature_of(key, (UNIFIED[feature],))]
             if seen and not find_unified(scene, UNIFIED[feature]):
@@ -59,7 +59,7 @@ def check_unified(case: Case) -> Iterator[Finding]:
 
 def check_rare(case: Case) -> Iterator[Finding]:
     """A warning when the user's list absorbs what is in few images only: it could no longer be prompted."""
-    settings = case.desk.settings
+    settings = case.inputs.settings
     absorbed = matcher(settings.absorb)
     for scene, items in case.subjects if settings.absorb else ():
         rare = [
@@ -77,7 +77,7 @@ def check_rare(case: Case) -> Iterator[Finding]:
 
 def check_shared(case: Case) -> Iterator[Finding]:
     """A warning for every feature tag that two members of a bundle have in most of their captions."""
-    least = case.desk.settings.consistent
+    least = case.inputs.settings.consistent
     owners: dict[str, list[str]] = {}
     for scene, items in case.subjects:
         if items[0].member is None:

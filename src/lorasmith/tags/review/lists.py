@@ -15,7 +15,7 @@ from lorasmith.tags.words import tag_key
 
 def check_lists(case: Case) -> Iterator[Finding]:
     """A warning for an entry that matches no tag but is nearly one; a note for others that match none."""
-    settings = case.desk.settings
+    settings = case.inputs.settings
     for key in ("undesired", "absorb", "keep"):
         silent = [entry for entry in getattr(settings, key) if not any(map(matcher((entry,)), case.raw_keys))]
         for entry in silent:
@@ -31,14 +31,14 @@ def check_lists(case: Case) -> Iterator[Finding]:
 
 def check_corrections(case: Case) -> Iterator[Finding]:
     """A warning for a correction whose image is not there; a note for one that takes away what is not there."""
-    names = [item.name for item in case.desk.dataset.items]
-    for pattern, entry in case.desk.settings.images.items():
+    names = [item.name for item in case.inputs.dataset.items]
+    for pattern, entry in case.inputs.settings.images.items():
         meant = [name for name in names if is_named(name, pattern)]
         if not meant:
             advice = "See its spelling: the image's path in its folder, or the end of it; * and ? as in a shell."
             yield Finding("T13", "warning", f'[tags.images."{pattern}"] means no image.', advice)
             continue
-        said = {tag for item in case.desk.dataset.items if item.name in meant for tag in case.desk.start(item)}
+        said = {tag for item in case.inputs.dataset.items if item.name in meant for tag in case.inputs.start(item)}
         lost = [tag for tag in entry.remove if not any(map(matcher((tag,)), said))]
         if lost:
             explain = Do(Action.TAG, project="PROJECT", explain="IMAGE")

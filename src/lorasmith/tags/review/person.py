@@ -10,7 +10,7 @@ from lorasmith.tags.review.check import Case, TagCheck
 
 def check(case: Case) -> Iterator[Finding]:
     """A warning naming the fields that are missing."""
-    provenance = case.desk.project.provenance
+    provenance = case.inputs.project.provenance
     fields = {"source": provenance.source, "licence": provenance.licence, "consent": provenance.consent}
     missing = [name for name, text in fields.items() if not text.strip()]
     if provenance.real_person and missing:

@@ -10,7 +10,7 @@ from lorasmith.tags.review.check import Case, TagCheck, images
 from lorasmith.tags.rules.rule import Scene
 from lorasmith.tags.rules.trigger import opening, word_of
 from lorasmith.tags.tokens import count_tokens, is_token
-from lorasmith.tags.typos import find_typos
+from lorasmith.tags.typos import find_suspects, find_typos
 from lorasmith.tags.words import join_tags, tag_key
 
 _MANY_TOKENS = 4
@@ -38,16 +38,20 @@ def check_place(case: Case) -> Iterator[Finding]:
 def _check_spelling(case: Case, scene: Scene) -> Iterator[Finding]:
     trigger = scene.trigger[0]
     written = [
-        (item.name, frozenset(map(tag_key, case.desk.raw[item.name].tags)))
-        for item in case.desk.dataset.items
-        if case.desk.scene(item).trigger == scene.trigger and case.desk.raw[item.name].source in ("caption", "both")
+        (item.name, frozenset(map(tag_key, case.inputs.raw[item.name].tags)))
+        for item in case.inputs.dataset.items
+        if case.inputs.scene(item).trigger == scene.trigger and case.inputs.raw[item.name].source in ("caption", "both")
     ]
-    typos = find_typos(trigger, [keys for _, keys in written], case.desk.known)
+    typos = find_typos(trigger, [keys for _, keys in written], case.inputs.known)
     for typo in typos:
         names = tuple(name for name, keys in written if typo in keys)
         message = f'"{typo}" in {images(len(names))} is nearly the trigger "{trigger}".'
         advice = "It is taken for the trigger (rule typos). If it is another word, name the rule in [tags] off."
         yield Finding("T1", "warning", message, advice, names)
+    for suspect in find_suspects(trigger, [keys for _, keys in written], case.inputs.known):
+        names = tuple(name for name, keys in written if suspect in keys)
+        message = f'"{suspect}" in {images(len(names))} is nearly the trigger "{trigger}", and is left as it is.'
+        yield Finding("T1", "note", message, "If it is the trigger misspelt, mend those captions.", names)
     right = tag_key(trigger)
     within = word_of(trigger)
     lacking = tuple(
@@ -63,7 +67,7 @@ def _check_spelling(case: Case, scene: Scene) -> Iterator[Finding]:
 def check_unique(case: Case) -> Iterator[Finding]:
     """Warnings for a trigger that a tagger, the base, another member or another adapter knows already."""
     triggers = {trigger: name for name, trigger in _triggers(case).items()}
-    known_tags = case.desk.known | frozenset(map(tag_key, case.vocabulary.tags))
+    known_tags = case.inputs.known | frozenset(map(tag_key, case.vocabulary.tags))
     for trigger, name in triggers.items():
         of = f" of {name}" if name else ""
         key = tag_key(trigger)
@@ -92,15 +96,15 @@ def _check_tokens(trigger: str, of: str, tokens: Mapping[str, int], advice: str)
 
 def _triggers(case: Case) -> Mapping[str, str]:
     """Trigger by member; "" for a project without a bundle."""
-    bundle = case.desk.project.bundle
+    bundle = case.inputs.project.bundle
     if bundle:
         return {name: member.trigger for name, member in bundle.items()}
-    return {"": case.desk.project.lora.trigger}
+    return {"": case.inputs.project.lora.trigger}
 
 
 def check_form(case: Case) -> Iterator[Finding]:
     """Warnings for a prefix or a core tag without the trigger."""
-    settings = case.desk.settings
+    settings = case.inputs.settings
     for key, text in (("prefix", settings.prefix), ("core", settings.core)):
         if not text or (key == "core" and text.casefold() == "auto"):
             continue

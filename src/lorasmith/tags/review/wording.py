@@ -19,16 +19,16 @@ _NEARLY_ALL = 0.9
 
 def check_style(case: Case) -> Iterator[Finding]:
     """A warning for a style of which some pictures are described and others are not."""
-    if case.desk.project.lora.subject is not SubjectKind.STYLE:
+    if case.inputs.project.lora.subject is not SubjectKind.STYLE:
         return
     silent = []
-    for item in case.desk.dataset.items:
-        front = frozenset(map(tag_key, opening(case.desk.scene(item)))) | frozenset(
-            map(tag_key, case.desk.settings.style)
+    for item in case.inputs.dataset.items:
+        front = frozenset(map(tag_key, opening(case.inputs.scene(item)))) | frozenset(
+            map(tag_key, case.inputs.settings.style)
         )
         if case.keys[item.name] <= front:
             silent.append(item.name)
-    if silent and len(silent) < len(case.desk.dataset.items):
+    if silent and len(silent) < len(case.inputs.dataset.items):
         message = f"{images(len(silent))} of a style without tags, the others with."
         run = Do(Action.TAG, project="PROJECT", tagger="NAME")
         advice = Sentence("Describe everything (", run, ') or nothing ([tags] describe = "nothing").')
@@ -52,9 +52,9 @@ def check_sentences(case: Case) -> Iterator[Finding]:
 
 def check_background(case: Case) -> Iterator[Finding]:
     """A warning when all images come from one picture and no tag names what it shows behind the subject."""
-    items = case.desk.dataset.items
+    items = case.inputs.dataset.items
     sources = {source for item in items for source in (item.lineage.sources if item.lineage else [item.facts.sha256])}
-    if len(items) < _SINGLE or len(sources) != 1 or case.desk.project.lora.subject is SubjectKind.BACKGROUND:
+    if len(items) < _SINGLE or len(sources) != 1 or case.inputs.project.lora.subject is SubjectKind.BACKGROUND:
         return
     named = [key for key, share in case.shares(items).items() if share >= _NEARLY_ALL and _is_background(case, key)]
     if not named:
@@ -63,7 +63,7 @@ def check_background(case: Case) -> Iterator[Finding]:
 
 
 def _is_background(case: Case, key: str) -> bool:
-    return key.endswith("background") or key in map(tag_key, case.desk.settings.background)
+    return key.endswith("background") or key in map(tag_key, case.inputs.settings.background)
 
 
 STYLE = TagCheck("T11", "a style is described wholly or not at all", check_style)

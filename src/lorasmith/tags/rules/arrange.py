@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lorasmith.tags.knowledge import place_of
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work
 from lorasmith.tags.words import tag_key
 
 
@@ -30,12 +30,12 @@ def prepare(scene: Scene) -> Work | None:
 
     places = _Places(lambda tag: place_of(tag_key(tag)) if how == "groups" else tag_key(tag))
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         key = places.__getitem__ if how != "score" else lambda tag: -view.likelihood.get(tag_key(tag), 1.0)
         after = tuple(sorted(tags, key=key))
         if after == tags:
             return None
-        return Outcome(after, lambda: _tell_moves(tags, after))
+        return RuleResult(after, lambda: _tell_moves(tags, after))
 
     return work
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from lorasmith.tags.knowledge import EXCLUSIONS, SEVERAL, SIDES, find_conflicts
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
 
 _COMPANY = frozenset(SIDES) | SEVERAL | frozenset(chain.from_iterable(rule.unless for rule in EXCLUSIONS))
@@ -16,7 +16,7 @@ def prepare(scene: Scene) -> Work | None:
     The parts of a collage may differ."""
     peaceful: set[frozenset[str]] = set()
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         if not view.scores or view.collage:
             return None
         company = _COMPANY.intersection(map(tag_key, tags))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
 
 
@@ -12,7 +12,7 @@ def prepare(scene: Scene) -> Work | None:
     if not doubt or scene.source not in ("caption", "both"):
         return None
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         return drop(tags, find_doubtful(tags, view, scene.known, doubt)) if view.scores else None
 
     return work

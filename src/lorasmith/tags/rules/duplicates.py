@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work
 from lorasmith.tags.words import tag_key
 
 
@@ -12,7 +12,7 @@ def prepare(scene: Scene) -> Work | None:
     return _thin
 
 
-def _thin(tags: Tags, view: View) -> Outcome | None:
+def _thin(tags: Tags, view: View) -> RuleResult | None:
     del view
     if len(set(map(tag_key, tags))) == len(tags):
         return None
@@ -23,7 +23,7 @@ def _thin(tags: Tags, view: View) -> Outcome | None:
             rulings.append(Ruling(tag, "dropped"))
         else:
             first[tag_key(tag)] = tag
-    return Outcome(tuple(first.values()), lambda: tuple(rulings))
+    return RuleResult(tuple(first.values()), lambda: tuple(rulings))
 
 
 RULE = CaptionRule("duplicates", "T9", "a tag said twice is said once", prepare)

@@ -6,7 +6,8 @@ import fnmatch
 import re
 from functools import lru_cache
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work, append, matcher
+from lorasmith.dataset.folders import composed
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work, append, matcher
 from lorasmith.tags.settings import ImageTags
 
 
@@ -17,8 +18,8 @@ def prepare(scene: Scene) -> Work | None:
         return None
     forms = [(_form(pattern), entry) for pattern, entry in corrections.items()]
 
-    def work(tags: Tags, view: View) -> Outcome | None:
-        entries = [entry for form, entry in forms if form.fullmatch(view.name)]
+    def work(tags: Tags, view: View) -> RuleResult | None:
+        entries = [entry for form, entry in forms if form.fullmatch(composed(view.name))]
         return _correct(tags, entries) if entries else None
 
     return work
@@ -27,22 +28,23 @@ def prepare(scene: Scene) -> Work | None:
 def is_named(image: str, pattern: str) -> bool:
     """Whether a pattern of [tags.images] (`*`, `?` and `[...]` as in a shell) means the image: by its name, or the end
     of it."""
-    return _form(pattern).fullmatch(image) is not None
+    return _form(pattern).fullmatch(composed(image)) is not None
 
 
 @lru_cache(maxsize=1024)
 def _form(pattern: str) -> re.Pattern[str]:
+    pattern = composed(pattern)
     return re.compile(f"(?:.*/)?(?:{re.escape(pattern)}|{fnmatch.translate(pattern)})", re.DOTALL)
 
 
-def _correct(tags: Tags, entries: list[ImageTags]) -> Outcome | None:
+def _correct(tags: Tags, entries: list[ImageTags]) -> RuleResult | None:
     unwanted = matcher(tuple(tag for entry in entries for tag in entry.remove))
     dropped = tuple(Ruling(tag, "dropped") for tag in tags if unwanted(tag))
     rest = tuple(tag for tag in tags if not unwanted(tag))
     added = append(rest, tuple(dict.fromkeys(tag for entry in entries for tag in entry.add)))
     if added:
-        return Outcome(added.tags, lambda: (*dropped, *added.rulings))
-    return Outcome(rest, lambda: dropped) if dropped else None
+        return RuleResult(added.tags, lambda: (*dropped, *added.rulings))
+    return RuleResult(rest, lambda: dropped) if dropped else None
 
 
 RULE = CaptionRule("images", "T13", "set for this image under [tags.images]", prepare)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.knowledge import implied_by
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.implications import implied_by
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
 from lorasmith.tags.words import tag_key
 
 
@@ -13,7 +13,7 @@ def prepare(scene: Scene) -> Work | None:
     known: set[str] = set()
     parents: set[str] = set()  # all that is implied by any of the known tags
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         del view
         keys = set(map(tag_key, tags))
         if not known.issuperset(keys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, append
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, append
 
 
 def prepare(scene: Scene) -> Work | None:
@@ -11,7 +11,7 @@ def prepare(scene: Scene) -> Work | None:
     if not words:
         return None
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         return append(tags, words, view.poor) if view.poor else None
 
     return work

@@ -33,7 +33,7 @@ class Ruling(NamedTuple):
     became: str | None = None
 
 
-class Outcome(NamedTuple):
+class RuleResult(NamedTuple):
     """The tags after a rule, and a way to tell its rulings, which only an explanation asks for."""
 
     tags: Tags
@@ -124,7 +124,7 @@ class Scene:
         return "rare" not in settings.off and few and self.share(key) < settings.consistent
 
 
-Work = Callable[[Tags, View], Outcome | None]
+Work = Callable[[Tags, View], RuleResult | None]
 """From an image's tags to what becomes of them; None when there is nothing to do."""
 
 
@@ -162,13 +162,13 @@ class TagWork:
     def __init__(self, judge: Callable[[str], Ruling | None]) -> None:
         self.memory = _Memory(judge)
 
-    def __call__(self, tags: Tags, view: View) -> Outcome | None:
+    def __call__(self, tags: Tags, view: View) -> RuleResult | None:
         del view
         memory = self.memory
         if memory.quiet.issuperset(tags):
             return None
         rulings = tuple([ruling for tag in tags if (ruling := memory[tag]) is not None])
-        return Outcome(carry_out(tags, memory), lambda: rulings) if rulings else None
+        return RuleResult(carry_out(tags, memory), lambda: rulings) if rulings else None
 
 
 def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
@@ -188,30 +188,30 @@ def carry_out(tags: Tags, rulings: Mapping[str, Ruling | None]) -> Tags:
     return tuple(after)
 
 
-def drop(tags: Tags, dropped: Mapping[str, str]) -> Outcome | None:
+def drop(tags: Tags, dropped: Mapping[str, str]) -> RuleResult | None:
     """The outcome of dropping tags, given with the reason for each."""
     if not dropped:
         return None
-    return Outcome(
+    return RuleResult(
         tuple([tag for tag in tags if tag not in dropped]),
         lambda: tuple(Ruling(tag, "dropped", dropped[tag]) for tag in tags if tag in dropped),
     )
 
 
-def append(tags: Tags, added: Tags, why: str = "") -> Outcome | None:
+def append(tags: Tags, added: Tags, why: str = "") -> RuleResult | None:
     """The outcome of adding at the end what is not there yet in any spelling."""
     present = set(map(tag_key, tags))
     fresh = tuple([tag for tag in added if tag_key(tag) not in present])
-    return Outcome(tags + fresh, lambda: tuple(Ruling(tag, "added", why) for tag in fresh)) if fresh else None
+    return RuleResult(tags + fresh, lambda: tuple(Ruling(tag, "added", why) for tag in fresh)) if fresh else None
 
 
-def put_first(tags: Tags, front: Tags, why: str = "") -> Outcome | None:
+def put_first(tags: Tags, front: Tags, why: str = "") -> RuleResult | None:
     """The outcome of putting `front` before all else, in its own spelling, each once."""
     wanted, keys = _keys_of(front), list(map(tag_key, tags))
     if wanted.isdisjoint(keys):
-        return Outcome(front + tags, lambda: tuple([Ruling(tag, "added", why) for tag in front]))
+        return RuleResult(front + tags, lambda: tuple([Ruling(tag, "added", why) for tag in front]))
     after = front + tuple([tag for tag, key in zip(tags, keys, strict=True) if key not in wanted])
-    return None if after == tags else Outcome(after, lambda: _tell_of_front(tags, front, wanted, why))
+    return None if after == tags else RuleResult(after, lambda: _tell_of_front(tags, front, wanted, why))
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work
 from lorasmith.tags.words import split_tags, tag_key
 
 
@@ -12,7 +12,7 @@ def prepare(scene: Scene) -> Work | None:
     if where == "none":
         return None
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         if not view.sentence:
             return None
         parts = split_tags(view.sentence)
@@ -26,7 +26,7 @@ def prepare(scene: Scene) -> Work | None:
             dropped = (Ruling(tag, "dropped", "the sentence says it") for tag in tags if tag not in rest)
             return (*dropped, *(Ruling(part, "added") for part in parts))
 
-        return Outcome(after, tell)
+        return RuleResult(after, tell)
 
     return work
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
 
 
 def prepare(scene: Scene) -> Work | None:
@@ -10,7 +10,7 @@ def prepare(scene: Scene) -> Work | None:
     return work if scene.settings.describe == "nothing" else None
 
 
-def work(tags: Tags, view: View) -> Outcome | None:
+def work(tags: Tags, view: View) -> RuleResult | None:
     """Drop all tags."""
     del view
     return drop(tags, dict.fromkeys(tags, ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Scene, Tags, View, Work, drop
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
 from lorasmith.tags.settings import least_score
 
 
@@ -12,7 +12,7 @@ def prepare(scene: Scene) -> Work | None:
         return None
     leasts: dict[str, float] = {}
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         dropped: dict[str, str] = {}
         for tag in tags:
             score = view.scores.get(tag)

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from lorasmith.tags.knowledge import CORE
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work, put_first
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work, put_first
 from lorasmith.tags.words import join_tags, split_tags, tag_key
 
 
@@ -20,7 +20,7 @@ def prepare(scene: Scene) -> Work | None:
     word = word_of(trigger[0]) if len(trigger) == 1 and front == trigger else None
     own = frozenset(map(tag_key, trigger))
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         del view
         if word is not None and tags and tag_key(tags[0]) not in own and word.search(tags[0].casefold()):
             return None
@@ -30,8 +30,8 @@ def prepare(scene: Scene) -> Work | None:
         if not bare:
             return put_first(tags, front)
         rest = tuple(tag for tag in tags if tag_key(tag) not in plain)
-        outcome = put_first(rest, front) or Outcome(rest, tuple)
-        return Outcome(outcome.tags, lambda: (*bare, *outcome.rulings))
+        outcome = put_first(rest, front) or RuleResult(rest, tuple)
+        return RuleResult(outcome.tags, lambda: (*bare, *outcome.rulings))
 
     return work
 

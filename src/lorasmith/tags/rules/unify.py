@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lorasmith.tags.knowledge import COLOURS, UNIFIED, Feature, feature_of
-from lorasmith.tags.rules.rule import CaptionRule, Outcome, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work
 from lorasmith.tags.words import tag_key
 
 
@@ -17,7 +17,7 @@ def prepare(scene: Scene) -> Work | None:
     if not replaced:
         return None
 
-    def work(tags: Tags, view: View) -> Outcome | None:
+    def work(tags: Tags, view: View) -> RuleResult | None:
         del view
         rulings: list[Ruling] = []
         after: list[str] = []
@@ -30,7 +30,7 @@ def prepare(scene: Scene) -> Work | None:
             else:
                 after.append(new)
                 rulings.append(Ruling(tag, "changed", became=new))
-        return Outcome(tuple(after), lambda: tuple(rulings)) if rulings else None
+        return RuleResult(tuple(after), lambda: tuple(rulings)) if rulings else None
 
     return work
 

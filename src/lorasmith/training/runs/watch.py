@@ -9,6 +9,7 @@ from typing import Any
 
 from lorasmith.errors import RecipeError
 from lorasmith.events import Event, SampleDrawn, StepDone, Validated
+from lorasmith.remedies import Install
 
 BANDS = ((0, 249), (250, 499), (500, 749), (750, 999))
 _WINDOW = 50
@@ -80,7 +81,8 @@ class TensorBoard:
         except ImportError:
             raise RecipeError(
                 "tensorboard = true, but TensorBoard is not installed.",
-                hint='Install it: pip install "lorasmith[tensorboard]"',
+                hint="Install it:",
+                remedy=Install("tensorboard"),
             ) from None
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
 

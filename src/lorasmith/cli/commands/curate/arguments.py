@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorasmith.cli.curation import decision_json, name_some
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import count_images, print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -72,7 +73,8 @@ def record_decisions(
         print_json({"decisions": [decision_json(decision) for decision in written]})
         return
     say(f"{count_images(len(chosen))} {done}: {name_some([item.name for item in chosen])}", style="green")
-    say(f"Undo: lorasmith curate undo {project}   Next: lorasmith {following or f'inspect {project}'}")
+    following = following or f"inspect {typed(project)}"
+    say(f"Undo: {program()} curate undo {typed(project)}   Next: {program()} {following}")
 
 
 def read_box(text: str) -> Box:

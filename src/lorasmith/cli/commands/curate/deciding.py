@@ -24,6 +24,7 @@ from lorasmith.cli.commands.curate.arguments import (
     same_for_each,
 )
 from lorasmith.cli.curation import decision_json, draw_decisions, draw_log, name_some, tell_decision
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import count_images, print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -208,7 +209,7 @@ def undo(
         print_json({"undone": [decision_json(decision) for decision in taken]})
         return
     say(f"Undone: {name_some([tell_decision(decision) for decision in taken])}", style="green")
-    say(f"What stands: lorasmith curate log {project}")
+    say(f"What stands: {program()} curate log {typed(project)}")
 
 
 def log(project: Folder, as_json: AsJson = False) -> None:
@@ -229,9 +230,9 @@ def log(project: Folder, as_json: AsJson = False) -> None:
     for problem in decisions.problems:
         say(f"warning: {opened.curation.name}: {problem}", style="yellow")
     if decisions.steps:
-        say(f"\nUndo the last step: lorasmith curate undo {project}")
+        say(f"\nUndo the last step: {program()} curate undo {typed(project)}")
     else:
-        say(f"Nothing is decided yet. Begin with: lorasmith inspect {project}")
+        say(f"Nothing is decided yet. Begin with: {program()} inspect {typed(project)}")
 
 
 def auto(
@@ -263,15 +264,15 @@ def auto(
         say(f"Spared, since you keep them: {name_some(cured.spared)}")
     if not decisions:
         say("There is nothing to do automatically.", style="green")
-        say(f"What else was found: lorasmith inspect {project}")
+        say(f"What else was found: {program()} inspect {typed(project)}")
         return
     rejected = sum(decision.verb == "reject" for decision in decisions)
     once = f", {count_images(len(decisions) - rejected)} shown once an epoch" if rejected < len(decisions) else ""
     if dry_run:
-        say(f"\n{count_images(rejected)} would be rejected{once}. Do it: lorasmith curate auto {project}")
+        say(f"\n{count_images(rejected)} would be rejected{once}. Do it: {program()} curate auto {typed(project)}")
     else:
         say(f"\n{count_images(rejected)} rejected{once}; their files stay.", style="green")
-        say(f"Undo: lorasmith curate undo {project}   Next: lorasmith inspect {project}")
+        say(f"Undo: {program()} curate undo {typed(project)}   Next: {program()} inspect {typed(project)}")
 
 
 def _assign_role(project: Path, images: Sequence[str], role: Role | None, reason: str, as_json: bool) -> None:

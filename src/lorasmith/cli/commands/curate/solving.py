@@ -9,6 +9,7 @@ import typer
 
 from lorasmith.cli.commands.curate.arguments import AsJson, DryRun, Folder, same_for_each
 from lorasmith.cli.curation import draw_solution, solution_json
+from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
@@ -64,14 +65,17 @@ def solve(
         return
     draw_solution(solution, influence, length or 1)
     if len(solution.shares) == 1:
-        say(f'All images weigh the same. Say which carry the subject: lorasmith curate primary {project} "face-*"')
+        say(
+            "All images weigh the same. Say which carry the subject: "
+            f'{program()} curate primary {typed(project)} "face-*"'
+        )
     if dry_run:
-        say(f"{len(changed)} images would change. Do it: lorasmith curate solve {project}")
+        say(f"{len(changed)} images would change. Do it: {program()} curate solve {typed(project)}")
     elif changed:
         say(f"Repeats of {len(changed)} images decided.", style="green")
-        say(f"Undo: lorasmith curate undo {project}   Next: lorasmith plan {project}")
+        say(f"Undo: {program()} curate undo {typed(project)}   Next: {program()} plan {typed(project)}")
     else:
-        say(f"They have these repeats already. Next: lorasmith plan {project}")
+        say(f"They have these repeats already. Next: {program()} plan {typed(project)}")
 
 
 def _count_steps(items: Sequence[Item], recipe: Recipe, batch: int, epochs: int) -> Steps:

@@ -1,0 +1,1 @@
+"""How samplers walk from noise to clean latents: short functions over sigmas, with the names of their papers."""
