@@ -204,7 +204,8 @@ def test_a_mask_is_blurred_each_way_by_its_own() -> None:
         return _mask(Img2Img(mask=image, **blur), 10_000)
 
     across = blurred(mask_blur_x=4, mask_blur_y=0)
-    assert across.getpixel((25, 32)) > 0 == across.getpixel((32, 25))
+    assert across.getpixel((25, 32)) != 0
+    assert across.getpixel((32, 25)) == 0
     both = blurred(mask_blur=4, mask_blur_x=0, mask_blur_y=0)
     assert ImageChops.difference(both, blurred()).getbbox() is None
 
