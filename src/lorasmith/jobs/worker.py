@@ -24,7 +24,7 @@ from typing import IO, Any, ClassVar
 
 from lorasmith.errors import LorasmithError, Stopped, UsageError
 from lorasmith.events import Event, Note, Progress, Work
-from lorasmith.jobs.queue import QueuedRun, JobQueue
+from lorasmith.jobs.queue import JobQueue, QueuedRun
 from lorasmith.project import safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
 from lorasmith.storage.locks import HeldError, hold

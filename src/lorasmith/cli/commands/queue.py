@@ -10,7 +10,7 @@ import typer
 from lorasmith.cli.program import program
 
 if TYPE_CHECKING:
-    from lorasmith.jobs.queue import QueuedRun, JobQueue
+    from lorasmith.jobs.queue import JobQueue, QueuedRun
 
 app = typer.Typer(help="Training runs in a line that outlives a restart.", no_args_is_help=True)
 
