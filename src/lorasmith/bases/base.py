@@ -50,7 +50,7 @@ class Base:
 
     @cached_property
     def layers(self) -> Mapping[str, TargetLayer]:
-        """`targets`, and after them the normalisation layers that belong to them."""
+        """`targets`, and after them the layers outside the blocks and the norms."""
         return self.family.layers(self.targets)
 
     def module(self, name: str) -> nn.Module:

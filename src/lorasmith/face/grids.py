@@ -58,6 +58,7 @@ def order_grid(
     name: str | None = None,
     precision: Precision = "auto",
     weights: Weights = "full",
+    skip_unknown: bool = False,
 ) -> Work[OrderedGrid]:
     """Check every cell, and find what has been drawn before; nothing is drawn. The same call finds the same folder.
 
@@ -88,7 +89,7 @@ def order_grid(
     check_folder_name(name)
     folder = out / (name or name_folder(spec.prompt, facts, "grid"))
     find_identity(folder, RECORD)
-    open_pipeline = open_pipelines(files, precision, weights)
+    open_pipeline = open_pipelines(files, precision, weights, skip_unknown)
     last = names[-1] if names else None
     order = yield from take_order(spec, columns, rows, open_pipeline, folder, z=pages, adapter=last, base=where)
     return OrderedGrid(order, open_pipeline, len(pages) > 1 or axes.z is not None)

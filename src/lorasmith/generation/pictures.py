@@ -36,10 +36,12 @@ _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 
 @dataclass(frozen=True)
 class UsedAdapter:
-    """An adapter that acted on a picture, with the metadata-independent hash of its file."""
+    """An adapter that acted on a picture, with the metadata-independent hash of its file; `skipped` names what of it
+    did not act."""
 
     network: Network
     hash: str | None
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Picture:
                     "unet": used.network.unet,
                     "dyn": used.network.dyn,
                     "hash": used.hash,
+                    **({"skipped": list(used.skipped)} if used.skipped else {}),
                 }
                 for used in self.networks
             ],

@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 
 from PIL import Image
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.cache import AdapterCache
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.options import TextOptions
@@ -214,8 +215,9 @@ class Preparer:
     def finish(self, task: PictureTask, image: Image.Image, drawing: Drawing | None = None) -> Picture:
         """The finished picture with its recipes."""
         used: dict[Network, UsedAdapter] = {}
-        for network in dict.fromkeys(call.network for stage in task.stages for call in stage.calls if call.members):
-            used[network] = UsedAdapter(network, self._hash(network.name))
+        for call in (call for stage in task.stages for call in stage.calls if call.members):
+            skipped = call.members[0][1].skipped
+            used.setdefault(call.network, UsedAdapter(call.network, self._hash(call.network.name), skipped))
         known = {each.network.name: each.hash for each in used.values() if each.hash is not None}
         base = self.base
         return Picture(

@@ -52,6 +52,7 @@ class ServerSettings:
     precision: Precision = "auto"
     weights: Weights = "full"
     batch_size: int = 8
+    skip_unknown: bool = False
     grace: float = 10.0
     preload: bool = False
     limits: Limits = field(default_factory=Limits)
