@@ -31,6 +31,7 @@ from lorasmith.server.metrics import Metrics, resident_bytes
 from lorasmith.server.records import JobRecords
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import Store
+from lorasmith.server.tasks import TaskNames
 from lorasmith.server.worker import EngineWorker
 from lorasmith.storage.locks import HeldError, hold
 
@@ -66,6 +67,7 @@ class Service:
         self.records = JobRecords(self.store, self.inputs, self.metrics)
         self.board = JobBoard(queue, self.keeper, self.records, self.metrics)
         self.worker: Worker = EngineWorker(self.bases, settings, self.store.input_path, self.metrics, loader)
+        self.tasks = TaskNames()
         self._faces = {policy.face: policy for policy in faces}
         self._declare_metrics()
 
