@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.errors import StorageError
+from lorasmith.generation.advice import advise_specs
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.admission import Admission
 from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
@@ -105,6 +107,10 @@ class Service:
         if row is None:
             raise MissingError(f'no job "{job}".')
         return row_json(row)
+
+    def advise(self, specs: Sequence[PictureSpec]) -> list[dict[str, Any]]:
+        """What the prompts of these pictures may not have meant, as JSON."""
+        return [advice.as_json() for advice in advise_specs(specs, self.admission)]
 
     def default_base(self) -> BaseEntry:
         """What is drawn with when a request names none: the option of the web UI face, else the first one."""

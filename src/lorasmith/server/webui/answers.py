@@ -81,6 +81,7 @@ def _info(body: Txt2Img | Img2Img, job: Job, service: Service) -> dict[str, Any]
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.created)),
         "clip_skip": first.clip_skip,
         "is_using_inpainting_conditioning": False,
+        "warnings": [advice["message"] for advice in service.advise(specs)],
         "version": f"lorasmith {__version__}",
         "ignored": ignored_fields(body, isinstance(body, Img2Img) and bool(body.mask)),
     }
