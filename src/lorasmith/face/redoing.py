@@ -38,9 +38,10 @@ def redo_picture(
     init: Path | None = None,
     mask: Path | None = None,
     yes: bool = False,
+    skip_unknown: bool = False,
 ) -> Work[Picture]:
     """Draw a picture again as its file tells. What another tool's text says and cannot be done here is listed in an
-    error; with `yes` it is left out.
+    error; with `yes` it is left out. With `skip_unknown` adapters act without what of them cannot be used.
 
     Raises ImageError, for another adapter than the file's hashes name too, BaseError likewise, PromptError, UsageError.
     """
@@ -53,7 +54,7 @@ def redo_picture(
     from lorasmith.generation.pipeline import Pipeline
 
     spec = recorded.restore(init, mask)
-    source = AdapterCache(list(adapters))
+    source = AdapterCache(list(adapters), skip_unknown=skip_unknown)
     spec = yield from _check_adapters(recorded, spec, source)
     name = _name_base(recorded, base)
     undone = [*list_undone(recorded, init), *_check_base(recorded, find_base(name))]
@@ -112,8 +113,8 @@ def _name_base(recorded: PictureFile, wanted: str | None) -> str:
 
 def _check_base(recorded: PictureFile, path: Path) -> list[str]:
     """Raise BaseError when the recorded hash names another base. A line for a hash that says nothing of this one."""
-    from lorasmith.bases.base import hash_base
     from lorasmith.bases.doodle import doodle_folder
+    from lorasmith.bases.hashing import hash_base
 
     _, told = _recorded_base(recorded)
     if not told:

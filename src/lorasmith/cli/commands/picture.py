@@ -9,6 +9,7 @@ import typer
 
 from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import give_text, print_json, say, show
+from lorasmith.cli.skipping import SkipUnknown
 
 if TYPE_CHECKING:
     from lorasmith.generation.foreign.reading import Reading
@@ -53,6 +54,7 @@ def redo(
         Path | None, typer.Option(metavar="FILE", help="Where the picture is now that it was drawn over.")
     ] = None,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its mask is now.")] = None,
+    skip_unknown: SkipUnknown = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the new one goes; none is ever overwritten.")] = Path(
         "pictures"
     ),
@@ -74,7 +76,9 @@ def redo(
     from lorasmith.generation.pictures import read_picture
 
     recorded = read_picture(file)
-    work = redo_picture(recorded, find_shelf(adapters), base=base, init=init, mask=mask, yes=yes)
+    work = redo_picture(
+        recorded, find_shelf(adapters), base=base, init=init, mask=mask, yes=yes, skip_unknown=skip_unknown
+    )
     picture = show(work, as_json)
     path = save_free(picture, out)
     verdict = compare_pictures(recorded, picture)
