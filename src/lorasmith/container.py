@@ -63,8 +63,8 @@ def read_container(path: Path, error: type[LorasmithError], what: str) -> Header
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise error("is no ordinary file.", where=path)
         with path.open("rb") as opened:
-            head = opened.read(8)
-            if is_pickle(head):
+            head = opened.read(9)
+            if is_pickle(head) and not _may_be_header(head, size):
                 raise error(
                     "is a pickled file (.pt, .ckpt, .bin), which can run code when it is opened; it is not read.",
                     where=path,
@@ -72,9 +72,10 @@ def read_container(path: Path, error: type[LorasmithError], what: str) -> Header
                 )
             if len(head) < 8:
                 raise error(f"only {size} bytes: not a safetensors file.", where=path)
-            (length,) = struct.unpack("<Q", head)
+            (length,) = struct.unpack("<Q", head[:8])
             if length > min(MAX_HEADER, size):
                 raise error("not a safetensors file, or cut short in its header.", where=path, hint=_AGAIN)
+            opened.seek(8)
             text = opened.read(length)
     except FileNotFoundError:
         raise error("no such file.", where=path) from None
@@ -97,6 +98,12 @@ def read_container(path: Path, error: type[LorasmithError], what: str) -> Header
 def is_pickle(head: bytes) -> bool:
     """Whether a file that begins so is a pickle, or torch's archive of them."""
     return head[:2] in (b"\x80\x02", b"\x80\x04", b"\x80\x03", b"\x80\x05", b"PK")
+
+
+def _may_be_header(head: bytes, size: int) -> bool:
+    """Whether a file of this size that begins so has a header: a length that fits, before a JSON table. Lengths such as
+    640 look like the first bytes of a pickle."""
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") <= min(MAX_HEADER, size - 8)
 
 
 _AGAIN = "Download it again."

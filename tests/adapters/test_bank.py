@@ -247,7 +247,7 @@ class TestFitting:
         renamed = replace(
             adapter,
             layers={
-                base.targets[name].diffusers_name.replace("lora_te1_", "lora_te_"): factors
+                _diffusers_name(base, name).replace("lora_te1_", "lora_te_"): factors
                 for name, factors in adapter.layers.items()
             },
         )
@@ -257,6 +257,11 @@ class TestFitting:
         doubled = replace(adapter, layers={**adapter.layers, **renamed.layers})
         with pytest.raises(AdapterError, match="twice"):
             AdapterBank(base, [doubled])
+
+
+def _diffusers_name(base: Base, name: str) -> str:
+    target = base.targets[name]
+    return name if target.part == "te" else f"lora_unet_{target.path.replace('.', '_')}"
 
 
 class TestNewAdapter:

@@ -175,7 +175,9 @@ def test_side_path_merge_and_delta_weight_agree(toy: Base, adapter: Adapter, str
         layer: Any = toy.module(name)
         layer.weight.data = layer.weight.data + strength * factors.delta_weight(layer.weight)
         delta_bias = factors.delta_bias()
-        if delta_bias is not None:
+        if delta_bias is not None and layer.bias is None:
+            layer.bias = nn.Parameter(strength * delta_bias)
+        elif delta_bias is not None:
             layer.bias.data = layer.bias.data + strength * delta_bias
     torch.testing.assert_close(draw(toy), beside, **CLOSE)
 
@@ -226,7 +228,7 @@ def test_alpha_is_honoured(toy: Base, adapter: Adapter) -> None:
             expected = one if whole else alpha / inner.rank * one
             torch.testing.assert_close(scaled.delta_weight(weight), expected)
             scaled_layers += 1
-    without = ("full", "ia3", "norm", "oft", "boft")
+    without = ("full", "ia3", "norm", "oft", "boft", "oft_input", "boft_input")
     assert scaled_layers or all(factors.algorithm in without for factors in adapter.layers.values())
 
 
@@ -290,7 +292,7 @@ def test_gradients_are_those_of_the_merged_weight(toy: Base, adapter: Adapter) -
                     layer,
                     row,
                     layer.weight + s * delta,
-                    layer.bias if delta_bias is None else layer.bias + s * delta_bias,
+                    layer.bias if delta_bias is None else (0 if layer.bias is None else layer.bias) + s * delta_bias,
                 )
                 for row, s in zip(x.tensor_split(2), strengths.expand(2, 1).flatten().tolist(), strict=True)
             ]

@@ -109,12 +109,12 @@ def test_other_spellings_of_it_are_the_same_adapter(tmp_path: Path, tiny_base: B
     file = adapter_file(tmp_path, tiny_base)
     with AdapterBank(tiny_base, [load_adapter(file)]).attached():
         expected = output(tiny_base)
-    (spelled,) = respell(file, tmp_path / "diffusers.safetensors", "diffusers", str(tiny_base_folder))
-    parts = respell(file, tmp_path / "peft", "peft", str(tiny_base_folder))
+    (spelled,), _ = respell(file, tmp_path / "diffusers.safetensors", "diffusers", str(tiny_base_folder))
+    parts, _ = respell(file, tmp_path / "peft", "peft", str(tiny_base_folder))
     assert {path.parent.name for path in parts} == {"unet", "text_encoder"}
     back = load_adapter(spelled)
     assert set(back.layers) == set(load_adapter(file).layers)
-    (again,) = respell(spelled, tmp_path / "kohya.safetensors", "kohya", str(tiny_base_folder))
+    (again,), _ = respell(spelled, tmp_path / "kohya.safetensors", "kohya", str(tiny_base_folder))
     for each in (spelled, again):
         with AdapterBank(tiny_base, [load_adapter(each)]).attached():
             torch.testing.assert_close(output(tiny_base), expected, rtol=1e-2, atol=1e-3)  # half precision

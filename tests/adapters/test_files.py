@@ -228,7 +228,7 @@ class TestReading:
             '{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}',
             '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}',
             '{"a": {"dtype": "F32", "shape": [-1, -2], "data_offsets": [0, 8]}}',
-            '{"a": {"dtype": "F8_E4M3", "shape": [8], "data_offsets": [0, 8]}}',
+            '{"a": {"dtype": "F8_E8M0", "shape": [8], "data_offsets": [0, 8]}}',
             '{"__metadata__": {"x": 1}}',
             "not json",
         ],

@@ -7,8 +7,7 @@ import json
 import pytest
 import torch
 
-from lorasmith.adapters.spellings import to_kohya_keys
-from lorasmith.errors import AdapterError
+from lorasmith.adapters.spelling.reading import read_spelling
 
 UNET = "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0"
 TEXT = "lora_te_text_model_encoder_layers_3"
@@ -45,29 +44,31 @@ LAYER_3 = "text_model.encoder.layers.3"
     ],
 )
 def test_keys(key: str, expected: str) -> None:
-    assert list(to_kohya_keys({key: torch.ones(1)}, {}, "file")) == [expected]
+    assert list(read_spelling({key: torch.ones(1)}, {}, "file").tensors) == [expected]
 
 
 def test_kohya_keys_pass_through() -> None:
-    tensors = {f"{UNET}_attn1_to_q.lora_down.weight": torch.ones(1), "anything.else": torch.ones(1)}
-    assert to_kohya_keys(tensors, {}, "file") == tensors
+    tensors = {f"{UNET}_attn1_to_q.lora_down.weight": torch.ones(1)}
+    read = read_spelling(tensors | {"anything.else": torch.ones(1)}, {}, "file")
+    assert read.tensors == tensors
+    assert read.unknown == ("anything.else",)
 
 
 def test_alpha_comes_from_the_configuration_of_peft() -> None:
     config = {"unet.lora_alpha": 8, "unet.alpha_pattern": {f"{PATH}.attn2.to_k": 3}, "text_encoder.lora_alpha": 2}
     paths = (f"unet.{PATH}.attn1.to_q", f"unet.{PATH}.attn2.to_k", f"text_encoder.{LAYER_3}.mlp.fc1")
     tensors = {f"{path}.lora_A.weight": torch.ones(1) for path in paths}
-    read = to_kohya_keys(tensors, {"lora_adapter_metadata": json.dumps(config)}, "file")
+    read = read_spelling(tensors, {"lora_adapter_metadata": json.dumps(config)}, "file").tensors
     alphas = {key: float(tensor) for key, tensor in read.items() if key.endswith("alpha")}
     assert alphas == {f"{UNET}_attn1_to_q.alpha": 8, f"{UNET}_attn2_to_k.alpha": 3, f"{TEXT}_mlp_fc1.alpha": 2}
 
 
 @pytest.mark.parametrize("metadata", [{}, {"lora_adapter_metadata": "no json"}, {"lora_adapter_metadata": "[]"}])
 def test_without_a_configuration_there_is_no_alpha(metadata: dict[str, str]) -> None:
-    assert len(to_kohya_keys({f"unet.{PATH}.attn1.to_q.lora_A.weight": torch.ones(1)}, metadata, "file")) == 1
+    key = f"unet.{PATH}.attn1.to_q.lora_A.weight"
+    assert len(read_spelling({key: torch.ones(1)}, metadata, "file").tensors) == 1
 
 
 def test_unknown_endings_are_listed() -> None:
     tensors = {f"unet.{PATH}.attn1.to_q.lora_A.weight": torch.ones(1), "unet.conv_in.weight": torch.ones(1)}
-    with pytest.raises(AdapterError, match=r"1 of its keys.*unet\.conv_in\.weight"):
-        to_kohya_keys(tensors, {}, "file")
+    assert read_spelling(tensors, {}, "file").unknown == ("unet.conv_in.weight",)

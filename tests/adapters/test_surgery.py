@@ -129,7 +129,9 @@ class TestCheckpoints:
         adapter = trained_adapter(base, conv_rank=2, norms=True)
         other = trained_adapter(base, "b", algorithm="ia3", seed=3)
         before = file.read_bytes()
-        path = finish(insert(stored, [adapter, other], [0.5, {"TE": 0.0, "BASE": 1.0}], tmp_path / "new.safetensors"))
+        path, _ = finish(
+            insert(stored, [adapter, other], [0.5, {"TE": 0.0, "BASE": 1.0}], tmp_path / "new.safetensors")
+        )
         assert file.read_bytes() == before
         merged = load_base(path, prediction="epsilon")
         bank = AdapterBank(base, [adapter, other])
@@ -144,7 +146,7 @@ class TestCheckpoints:
             finish(insert(stored, [adapter], [1.0], path))
 
         plain = trained_adapter(base, conv_rank=2)
-        path = finish(insert(stored, [plain], [1.0], tmp_path / "plain.safetensors"))
+        path, _ = finish(insert(stored, [plain], [1.0], tmp_path / "plain.safetensors"))
         done = finish(extract(open_stored(path), stored, Cut(rank=4), name="taken"))
         assert done.error < 1e-3
         assert set(done.adapter.layers) == set(plain.layers)
@@ -159,7 +161,7 @@ class TestCheckpoints:
 
     def test_a_folder_becomes_a_folder(self, tiny_base: Base, tiny_base_folder: Path, tmp_path: Path) -> None:
         adapter = trained_adapter(tiny_base, text_encoder=False)
-        out = finish(insert(open_stored(tiny_base_folder), [adapter], [1.0], tmp_path / "new"))
+        out, _ = finish(insert(open_stored(tiny_base_folder), [adapter], [1.0], tmp_path / "new"))
         merged = load_base(out)
         with AdapterBank(tiny_base, [adapter]).merged(torch.ones(1)):
             for name in tiny_base.layers:

@@ -9,10 +9,11 @@ import pytest
 from safetensors.torch import load_file
 from torch import nn
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.description import describe
 from lorasmith.adapters.files import load_adapter
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import AdapterError
 from tests.adapters.drawing import trained_adapter

@@ -5,16 +5,22 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+import pytest
+
 from lorasmith.dataset.create import create_project
+from lorasmith.dataset.folders import find_files
 from lorasmith.dataset.reading import read_dataset
 from lorasmith.dataset.selection import select_images
+from lorasmith.dataset.sources import open_source
+from lorasmith.dataset.sources.source import Piece, SourceOptions
+from lorasmith.errors import DatasetError
 from lorasmith.events import finish
 from lorasmith.project import SubjectKind
 from lorasmith.tags.imported import read_imported
 from lorasmith.tags.imports import import_tags
 from lorasmith.tags.pipeline import write_captions
 from tests.dataset.sources.pieces import Opened
-from tests.faults.make_dataset import made, make_decomposed_name, make_dotted_stems, make_tag_files, put
+from tests.faults.make_dataset import made, make_decomposed_name, make_dotted_stems, make_links, make_tag_files, put
 from tests.faults.projects import project_of
 
 
@@ -73,3 +79,24 @@ def test_corrections_for_a_decomposed_name(tmp_path: Path) -> None:
     folder = made(make_decomposed_name, tmp_path / "M")
     project = project_of(folder, tags='images = {"\u00e9tude.png" = {add = "hat"}}')
     assert list(write_captions(project, finish(read_dataset(project))).captions.values()) == ["zbk, hat"]
+
+
+def test_links_that_lead_out_are_named_with_the_way_out(tmp_path: Path) -> None:
+    """huggingface_hub, file_download.py: a snapshot holds links into ../../blobs."""
+    folder = made(make_links, tmp_path / "H") / "snap"
+    with pytest.raises(DatasetError, match="follow_links"):
+        Opened(folder)
+    put(folder / "1.png", 1)
+    assert "a link that leads out" in Opened(folder).left_out["0.png"]
+    offer = open_source(folder, SourceOptions(follow_links=True))
+    assert [str(piece.place) for piece in offer.contents if isinstance(piece, Piece)] == ["0.png", "1.png"]
+
+
+def test_followed_folders_do_not_go_round(tmp_path: Path) -> None:
+    put(tmp_path / "out/a.png", 1)
+    put(tmp_path / "in/b.png", 2)
+    (tmp_path / "in/more").symlink_to(tmp_path / "out")
+    (tmp_path / "in/again").symlink_to(tmp_path / "out")
+    (tmp_path / "in/round").symlink_to(tmp_path / "in")
+    found = find_files(tmp_path / "in", follow_links=True)
+    assert [place.name for place in found.images] == ["again/a.png", "b.png"]

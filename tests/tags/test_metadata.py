@@ -134,7 +134,10 @@ def test_parts_that_are_no_entries_are_named_and_the_rest_kept(tmp_path: Path) -
     folder.mkdir()
     (folder / "1.txt").write_bytes(b"\xff")
     save(folder / "2.txt", "x" * 500_000)
-    assert faults_of(folder) == ["1.txt: not UTF-8 text.", "2.txt: too long for a caption."]
+    assert faults_of(folder) == [
+        "1.txt: not UTF-8 text (byte 0); it looks like cp1252. If so: encoding = cp1252",
+        "2.txt: too long for a caption.",
+    ]
 
 
 @pytest.mark.parametrize(

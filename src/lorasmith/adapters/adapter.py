@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import nn
@@ -16,18 +16,25 @@ from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.adapters.algorithms.dora.factors import DoraFactors
 from lorasmith.adapters.layers.factors import Fresh, LayerFactors
 from lorasmith.bases.base import Base
-from lorasmith.bases.families.family import Family
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
 
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """Factors by the kohya name of their layer (in a file also another tool's), and the file's metadata."""
+    """Factors by the kohya name of their layer (in a file also another tool's), and the file's metadata.
+
+    `embeddings` are the tensors of embeddings that lie in the file, by their keys (``bundle_emb.NAME.clip_l``).
+    `skipped` names what of the file cannot be used; with `skips`, layers that a base has not are left out and named
+    there, else they are an error.
+    """
 
     name: str
     layers: Mapping[str, LayerFactors]
     metadata: Mapping[str, str]
+    embeddings: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    skips: bool = False
 
     @property
     def bytes(self) -> int:
@@ -127,65 +134,3 @@ def new_adapter(
         left = "" if fit is None else " that rates and filters do not leave alone"
         raise AdapterError(f"no layer of {base.name} is in {', '.join(sorted(chosen))}{left}.")
     return Adapter(name, layers, {})
-
-
-class Layered(Protocol):
-    """What an adapter is fitted to: a loaded base, or its weights on disk."""
-
-    name: str
-
-    @property
-    def family(self) -> Family: ...
-
-    @property
-    def layers(self) -> Mapping[str, TargetLayer]: ...
-
-    def module(self, name: str) -> Any:
-        """A layer with `weight`, and `bias` or None."""
-
-
-def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
-    """The adapter with every layer under the base's own name for it. Raises AdapterError where it does not fit.
-
-    Other tools' spellings of the same layers are understood (`Family.other_names`).
-    """
-    aliases = base.family.other_names(base.layers)
-    layers: dict[str, LayerFactors] = {}
-    unmatched: list[str] = []
-    for name, factors in adapter.layers.items():
-        known = name if name in base.layers else aliases.get(name)
-        if known is None:
-            unmatched.append(name)
-        elif known in layers:
-            raise AdapterError(f"names the layer {known} twice, in two spellings.", where=adapter.name)
-        else:
-            layers[known] = factors
-    if unmatched:
-        raise AdapterError(
-            _unmatched_message(adapter, unmatched, base),
-            where=adapter.name,
-            hint=f"It was made for {adapter.metadata.get('ss_base_model_version', 'another model')}; "
-            f"this base is {base.name} ({base.family}).",
-        )
-    for name, factors in layers.items():
-        layer = base.module(name)
-        fault = factors.shape_fault(layer.weight)
-        if fault is None and (base.layers[name].kind == "norm") != factors.on_norms:
-            fault = f"made by {factors.algorithm}, which is not for this kind of layer"
-        bias = factors.delta_bias()
-        if fault is None and bias is not None and (layer.bias is None or layer.bias.shape != bias.shape):
-            fault = "made for a layer with another bias"
-        if fault:
-            raise AdapterError(
-                f"does not fit {base.name}: {name} is {fault}.",
-                where=adapter.name,
-                hint=f"It was made for another base than this one ({base.family}).",
-            )
-    return replace(adapter, layers=layers)
-
-
-def _unmatched_message(adapter: Adapter, unmatched: list[str], base: Layered) -> str:
-    shown = ", ".join(unmatched[:5]) + (f" and {len(unmatched) - 5} more" if len(unmatched) > 5 else "")
-    if len(unmatched) == len(adapter.layers):
-        return f"fits nothing on {base.name}: none of its {len(unmatched)} layers is there ({shown})."
-    return f"{len(unmatched)} of its {len(adapter.layers)} layers are not on {base.name}: {shown}."

@@ -16,13 +16,16 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.dropout import Dropout
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerAdapter, LayerFactors
 from lorasmith.adapters.layers.strengths import Strengths, read_strengths
 from lorasmith.adapters.merged import (
     Merged,
     MergedRows,
+    MissingBias,
+    Place,
     acting_factors,
     add_deltas,
     add_shifts,
@@ -32,7 +35,7 @@ from lorasmith.adapters.merged import (
     merge_rows,
 )
 from lorasmith.bases.base import Base
-from lorasmith.bases.compressed import Overlay, weight_place
+from lorasmith.bases.compressed import weight_place
 from lorasmith.bases.targets import Part
 from lorasmith.errors import AdapterError
 
@@ -281,7 +284,7 @@ class AdapterBank(nn.Module):
         by_part = dict(zip(PARTS, (strengths, strengths if te_strengths is None else te_strengths), strict=True))
         rows = {part: self._checked(given)[0].tolist() for part, given in by_part.items()}
         spare = {} if over is None else {id(place): value for place, value in over.weights}
-        weights: list[tuple[nn.Parameter | Overlay, Tensor]] = []
+        weights: list[tuple[Place, Tensor]] = []
         lost = wanted = 0.0
         for slot in self._slots:
             acting = acting_factors(self._factors(slot), rows[slot.part])
@@ -297,7 +300,7 @@ class AdapterBank(nn.Module):
                 wanted += float((exact - layer.weight).square().sum())
             moved = add_shifts(layer.bias, acting)
             if moved is not None and moved is not layer.bias:
-                weights.append((layer.bias, moved))
+                weights.append((MissingBias(layer) if layer.bias is None else layer.bias, moved))
         return Merged(tuple(weights), math.sqrt(lost / wanted) if wanted else 0.0)
 
 

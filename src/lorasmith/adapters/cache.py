@@ -1,4 +1,4 @@
-"""The adapters that a prompt can name: files in folders, by stem or recorded name, the last used kept loaded."""
+"""The adapters that a prompt can name: files in folders, by the names of the catalogue, the last used kept loaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.catalogue import Catalogue, Stamp, stamp_of
+from lorasmith.adapters.catalogue import AdapterEntry, Catalogue, Stamp, stamp_of
 from lorasmith.adapters.files import load_adapter
 
 DEFAULT_BYTES = 512 * 2**20
@@ -16,18 +16,27 @@ DEFAULT_BYTES = 512 * 2**20
 class AdapterCache:
     """Adapters by the names of the catalogue of `folders`.
 
-    Loaded factors are kept up to `capacity` bytes, the least recently used go first; a file changed on disk is read
-    again.
+    With `skip_unknown` an adapter acts without what of it cannot be used (`Adapter.skipped`). Loaded factors are kept
+    up to `capacity` bytes, the least recently used go first; a file changed on disk is read again.
     """
 
-    def __init__(self, folders: Sequence[Path], capacity: int = DEFAULT_BYTES) -> None:
+    def __init__(self, folders: Sequence[Path], capacity: int = DEFAULT_BYTES, *, skip_unknown: bool = False) -> None:
         self.capacity = capacity
+        self._skip_unknown = skip_unknown
         self._catalogue = Catalogue(folders)
         self._loaded: OrderedDict[Path, tuple[Stamp, Adapter]] = OrderedDict()
 
     def names(self) -> list[str]:
-        """The stems, sorted."""
+        """The names, sorted."""
         return self._catalogue.names()
+
+    def entries(self) -> list[AdapterEntry]:
+        """All of them, with what their headers say."""
+        return self._catalogue.entries()
+
+    def trigger(self, name: str) -> str:
+        """The trigger phrase of an adapter, "" for none. Raises PromptError naming the nearest names."""
+        return self._catalogue.trigger(name)
 
     def path(self, name: str) -> Path:
         """The file of a name. Raises PromptError naming the nearest names."""
@@ -39,7 +48,7 @@ class AdapterCache:
         stamp = stamp_of(path)
         kept = self._loaded.get(path)
         if kept is None or kept[0] != stamp:
-            self._loaded[path] = (stamp, load_adapter(path))
+            self._loaded[path] = (stamp, load_adapter(path, self._skip_unknown))
         self._loaded.move_to_end(path)
         adapter = self._loaded[path][1]
         while len(self._loaded) > 1 and self.bytes > self.capacity:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.family import family_of_adapter
-from lorasmith.adapters.files import load_adapter, read_tensors
+from lorasmith.adapters.files import adapter_files, load_adapter, read_tensors
 from lorasmith.adapters.header import HashReport, check_hashes
+from lorasmith.adapters.spelling.names import origin_of
 from lorasmith.bases.families import is_text_layer
 
 TOP_TAGS = 12
@@ -19,9 +19,11 @@ TOP_TAGS = 12
 
 @dataclass(frozen=True)
 class Description:
-    """An adapter file, looked at. `family` is None when neither shapes nor metadata tell it."""
+    """An adapter file, looked at. `family` is its family's name, or what the header calls one that is not known; None
+    when nothing tells."""
 
     path: Path
+    bytes: int
     adapter: Adapter
     keys: int
     dtype: str
@@ -34,7 +36,7 @@ class Description:
         return self.adapter.metadata.get("modelspec.trigger_phrase", "")
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-ready; `hashes.ok` is null when the header records none."""
+        """JSON-ready; `hashes.ok` is null when none that can be checked is recorded, `hashes.kind` says which."""
         adapter = self.adapter
         text = sum(is_text_layer(name) for name in adapter.layers)
         return {
@@ -53,25 +55,30 @@ class Description:
             },
             "keys": self.keys,
             "dtype": self.dtype,
-            "bytes": self.path.stat().st_size,
-            "hashes": {"ok": self.hashes.ok, **self.hashes.computed},
+            "bytes": self.bytes,
+            "hashes": {"ok": self.hashes.ok, "kind": self.hashes.kind, **self.hashes.computed},
+            "embeddings": sorted({key.split(".")[1] for key in adapter.embeddings}),
+            "skipped": sorted(adapter.skipped),
             "tags": [list(tag) for tag in self.tags],
         }
 
 
-def describe(path: Path | str) -> Description:
-    """Read a file whole and describe it. Raises AdapterError when it is not a sound adapter."""
-    file = Path(path)
-    adapter = load_adapter(file)
-    tensors = read_tensors(file)
-    family = family_of_adapter(adapter)
+def describe(path: Path | str, skip_unknown: bool = False) -> Description:
+    """Read a file whole and describe it. Raises AdapterError when it is not a sound adapter, or, without
+    `skip_unknown`, has keys that cannot be used."""
+    whole = Path(path)
+    adapter = load_adapter(whole, skip_unknown)
+    files = adapter_files(whole)
+    parts = [read_tensors(file) for file in files]
+    tensors = [tensor for part in parts for tensor in part.values()]
     return Description(
-        path=file,
+        path=whole,
+        bytes=sum(file.stat().st_size for file in files),
         adapter=adapter,
         keys=len(tensors),
-        dtype=Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()).most_common(1)[0][0],
-        family=None if family is None else family.name,
-        hashes=check_hashes(tensors, adapter.metadata),
+        dtype=Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors).most_common(1)[0][0],
+        family=origin_of(adapter).name,
+        hashes=check_hashes(parts[0], adapter.metadata) if len(parts) == 1 else HashReport({}, {}),
         tags=_tags(adapter),
     )
 
@@ -79,16 +86,21 @@ def describe(path: Path | str) -> Description:
 def problems_of(description: Description) -> list[str]:
     """What a reader of the file would be misled by; empty when it is in order."""
     problems: list[str] = []
-    for key, recorded in description.hashes.recorded.items():
-        computed = description.hashes.computed[key]
+    hashes = description.hashes
+    for key, recorded in hashes.recorded.items() if hashes.ok is False else ():
+        computed = hashes.computed[key]
         if recorded.removeprefix("0x").lower() != computed:
             problems.append(f"{key} says {recorded[:12]}, its tensors give {computed[:12]}.")
-    if not description.hashes.recorded:
-        problems.append("it records no hash of its tensors (sshs_model_hash): galleries may attribute it wrongly.")
     recorded_rank = description.adapter.metadata.get("ss_network_dim")
-    if recorded_rank not in (None, "Dynamic", "None", str(description.adapter.rank)):
+    # A rank that LyCORIS was given may be any number above what its factors can have.
+    plain = all(set(factors.parts) <= _RANKED for factors in description.adapter.layers.values())
+    if plain and recorded_rank not in (None, "Dynamic", "None", str(description.adapter.rank)):
         problems.append(f"its metadata say rank {recorded_rank}, its tensors have {description.adapter.rank}.")
     return problems
+
+
+_RANKED = {"lora", "dora", "tucker", "norm", "biased"}
+"""Algorithms whose tensors have the rank that was asked for."""
 
 
 def _tags(adapter: Adapter) -> tuple[tuple[str, int], ...]:

@@ -1,8 +1,11 @@
-"""Adapter files: kohya's keys in safetensors. Reading trusts nothing; writing fills in the hashes readers want."""
+"""Adapter files: safetensors in the spelling of any tool; written with kohya's keys. Reading trusts nothing; writing
+fills in the hashes readers want."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,11 +18,18 @@ from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
 from lorasmith.adapters.header import addnet_hash, check_finite, payload_hashes
 from lorasmith.adapters.layers.factors import LayerFactors
-from lorasmith.adapters.spellings import to_kohya_keys, unknown_keys
+from lorasmith.adapters.spelling.names import with_own_names
+from lorasmith.adapters.spelling.peft import MODEL
+from lorasmith.adapters.spelling.reading import SpeltLayer, read_spelling, unknown_keys
 from lorasmith.errors import AdapterError
 from lorasmith.storage.files import write_file
 
 __all__ = ["addnet_hash", "load_adapter", "read_header", "read_tensors", "save_adapter"]
+
+SKIPPED = "lorasmith.skipped"
+"""The metadata field that lists what of an adapter could not be used when this file was made of it (JSON)."""
+_SINGLE = ("alpha", "on_input", "oft_R.terms")
+_BYTE_WIDE = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 def save_adapter(path: Path | str, adapter: Adapter, dtype: torch.dtype = torch.float16) -> Path:
@@ -32,29 +42,49 @@ def save_adapter(path: Path | str, adapter: Adapter, dtype: torch.dtype = torch.
         for name, factors in adapter.layers.items()
         for suffix, tensor in factors.to_tensors().items()
     }
+    tensors |= {key: tensor.to(dtype) for key, tensor in adapter.embeddings.items()}
     check_finite(tensors, path)
     metadata = {key: value for key, value in adapter.metadata.items() if not key.startswith("sshs_")}
+    if adapter.skipped:
+        metadata[SKIPPED] = json.dumps(sorted(adapter.skipped))
     metadata |= payload_hashes(tensors, metadata)
     return write_file(Path(path), header_bytes(tensors, metadata) + payload_bytes(tensors))
 
 
-def load_adapter(path: Path | str) -> Adapter:
-    """Read an adapter file in kohya's, diffusers' or PEFT's spelling; factors in fp32.
+def load_adapter(path: Path | str, skip_unknown: bool = False) -> Adapter:
+    """Read an adapter in any tool's spelling: a file, or a folder that PEFT wrote (with one adapter, or with one for
+    each part of the model); factors in fp32.
 
-    Its layers keep the names of the file; the bank fits them to a base. Raises AdapterError for a pickle, a file
-    cut short, a key that no algorithm takes, contradicting shapes, NaN.
+    Layers have their family's own names where the file tells its family, else the file's, which the bank fits to a
+    base. With `skip_unknown` what cannot be used is left out and named in `skipped`. Raises AdapterError for a pickle,
+    a file cut short, a key that no algorithm takes, contradicting shapes, NaN.
     """
-    file = Path(path)
+    whole = Path(path)
+    parts = [_load_one(file, skip_unknown) for file in adapter_files(whole)]
+    adapter = parts[0]
+    for more in parts[1:]:
+        both = adapter.layers.keys() & more.layers.keys()
+        if both:
+            raise AdapterError(f"names the layer {min(both)} twice, in two files.", where=whole)
+        adapter = replace(adapter, layers={**adapter.layers, **more.layers}, skipped=(*adapter.skipped, *more.skipped))
+    return with_own_names(replace(adapter, name=whole.name if whole.is_dir() else whole.stem))
+
+
+def _load_one(file: Path, skip_unknown: bool = False) -> Adapter:
+    """One file's adapter, its layers under the names of the file."""
     metadata = read_header(file).metadata
-    tensors = read_tensors(file)
+    tensors = {key: each.float() if each.dtype in _BYTE_WIDE else each for key, each in read_tensors(file).items()}
     check_finite(tensors, file)
-    layers: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in to_kohya_keys(tensors, metadata, file).items():
-        name, _, suffix = key.partition(".")
-        layers.setdefault(name, {})[suffix] = tensor
-    if not layers:
+    spelt = read_spelling(tensors, metadata, file)
+    if not tensors:
         raise AdapterError("holds no tensors.", where=file)
-    return Adapter(file.stem, _read_layers(layers, file), dict(metadata))
+    layers, unknown = _read_layers(spelt.layers, file)
+    unknown += spelt.unknown
+    if not layers and not unknown:
+        raise AdapterError("holds embeddings alone, no layer of an adapter.", where=file)
+    if unknown and not (skip_unknown and layers):
+        raise unknown_keys(unknown, file, some=bool(layers))
+    return Adapter(file.stem, layers, dict(metadata), spelt.embeddings, tuple(unknown), skip_unknown)
 
 
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
@@ -67,18 +97,28 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     return loaded
 
 
+def adapter_files(path: Path) -> list[Path]:
+    """The file itself; of a folder PEFT's own, else that of each part."""
+    if not path.is_dir():
+        return [path]
+    own = path / MODEL
+    return [own] if own.is_file() else sorted(path.glob(f"*/{MODEL}")) or [path]
+
+
 def _may_be(suffix: str, tensor: Tensor) -> bool:
     """Factors float; single numbers beside them may be whole ones."""
-    return tensor.is_floating_point() or (suffix in ("alpha", "on_input") and tensor.numel() == 1)
+    return tensor.is_floating_point() or (suffix in _SINGLE and tensor.numel() == 1)
 
 
-def _read_layers(layers: Mapping[str, Mapping[str, Tensor]], file: Path) -> dict[str, LayerFactors]:
+def _read_layers(layers: Mapping[str, SpeltLayer], file: Path) -> tuple[dict[str, LayerFactors], list[str]]:
+    """The layers' factors, and the file's keys of those that no algorithm takes."""
     read: dict[str, LayerFactors] = {}
     unknown: list[str] = []
-    for name, tensors in layers.items():
+    for name, layer in layers.items():
+        tensors = layer.tensors
         kind = next((each.kind for each in ALGORITHMS.values() if each.kind.claims(tensors)), None)
         if kind is None:
-            unknown += [f"{name}.{suffix}" for suffix in tensors]
+            unknown += layer.keys
             continue
         wrong = [suffix for suffix, tensor in tensors.items() if not _may_be(suffix, tensor)]
         if wrong:
@@ -91,6 +131,4 @@ def _read_layers(layers: Mapping[str, Mapping[str, Tensor]], file: Path) -> dict
             read[name] = kind.from_tensors(tensors)
         except ValueError as fault:
             raise AdapterError(f"{name}: {fault}.", where=file) from None
-    if unknown:
-        raise unknown_keys(unknown, file)
-    return read
+    return read, unknown

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from lorasmith.bases.base import Base
 from lorasmith.errors import AdapterError
 
 LEGACY_BEGIN, LEGACY_LENGTH = 0x100000, 0x10000
+_LYCORIS = re.compile("0x[0-9a-f]{64}")
 MODEL_HASH, LEGACY_HASH = "sshs_model_hash", "sshs_legacy_hash"
 PREDICTION_TYPES = {"epsilon": "epsilon", "v_prediction": "v"}
 """modelspec's words; it has none for a flow, whose files go without (as sd-scripts')."""
@@ -120,18 +122,30 @@ def addnet_hash(path: Path | str) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+HashKind = Literal["none", "correct", "wrong", "of LyCORIS"]
+
+
 @dataclass(frozen=True)
 class HashReport:
-    """Recorded and recomputed hashes of a file. `ok` is None when the header records none."""
+    """Recorded and recomputed hashes of a file. `ok` is None when the header records none that can be checked."""
 
     recorded: Mapping[str, str]
     computed: Mapping[str, str]
 
     @property
-    def ok(self) -> bool | None:
+    def kind(self) -> HashKind:
+        """Which hash is recorded. LyCORIS since 2.2 hashes tensor by tensor in the order of its modules, which no file
+        keeps, writes ``0x`` before it, and no second one (`lycoris.utils.precalculate_safetensors_hashes`)."""
         if not self.recorded:
-            return None
-        return all(self.computed[key] == value.removeprefix("0x").lower() for key, value in self.recorded.items())
+            return "none"
+        if all(self.computed[key] == value.removeprefix("0x").lower() for key, value in self.recorded.items()):
+            return "correct"
+        given = self.recorded.get(MODEL_HASH, "")
+        return "of LyCORIS" if _LYCORIS.fullmatch(given) and LEGACY_HASH not in self.recorded else "wrong"
+
+    @property
+    def ok(self) -> bool | None:
+        return {"correct": True, "wrong": False}.get(self.kind)
 
 
 def check_hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> HashReport:

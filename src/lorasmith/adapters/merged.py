@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from lorasmith.adapters.layers.factors import LayerFactors
-from lorasmith.bases.compressed import Overlay
 from lorasmith.bases.pointwise import is_pointwise
 
 
@@ -36,6 +35,12 @@ class MergedRows:
         return torch.bmm(left, right) if self.biases is None else torch.baddbmm(self.biases, left, right)
 
 
+class Place(Protocol):
+    """Where a weight or a bias of the base stands."""
+
+    data: Any
+
+
 @dataclass(frozen=True, eq=False)
 class Merged:
     """New values for some of the base's weights and biases: the place of each, and its value.
@@ -44,7 +49,7 @@ class Merged:
     fp32. A change that is small beside a weight in half precision is rounded away.
     """
 
-    weights: tuple[tuple[nn.Parameter | Overlay, Tensor], ...]
+    weights: tuple[tuple[Place, Tensor], ...]
     loss: float = 0.0
 
     @contextmanager
@@ -58,7 +63,7 @@ class Merged:
         finally:
             # NOTE: the old storage was never written to, so that putting it back is exact and costs nothing.
             for place, old in untouched:
-                cast(Any, place).data = old
+                place.data = old
 
 
 def acting_factors(factors: Mapping[int, LayerFactors], strengths: Sequence[float]) -> list[tuple[LayerFactors, float]]:
@@ -82,15 +87,30 @@ def _sum_up(total: Tensor, weight: Tensor, acting: Sequence[tuple[LayerFactors, 
 
 
 def add_shifts(bias: Tensor | None, acting: Sequence[tuple[LayerFactors, float]]) -> Tensor | None:
-    """The bias plus strength x shift of each; the bias itself when nobody moves it."""
+    """The bias plus strength x shift of each; the bias itself when nobody moves it. A layer without one gets the
+    shifts."""
     shifts = [(shift, strength) for factors, strength in acting if (shift := factors.delta_bias()) is not None]
     if not shifts:
         return bias
-    assert bias is not None
-    moved = bias.float()
+    moved = torch.zeros_like(shifts[0][0]) if bias is None else bias.float()
     for shift, strength in shifts:
         moved = moved.add(shift, alpha=strength)
-    return moved.to(bias.dtype)
+    return moved if bias is None else moved.to(bias.dtype)
+
+
+class MissingBias:
+    """The place of a bias in a layer that has none."""
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+
+    @property
+    def data(self) -> Tensor | None:
+        return cast(Tensor | None, self._layer.bias)
+
+    @data.setter
+    def data(self, value: Tensor | None) -> None:
+        self._layer.bias = None if value is None else nn.Parameter(value, requires_grad=False)
 
 
 def block_length(S: Tensor) -> int:
@@ -120,7 +140,10 @@ def merge_rows(
         _sum_up(total, weight, each)
     weights = totals.flatten(2)
     moved = [add_shifts(bias, each) for each in acting]
-    biases = None if bias is None else torch.stack(cast(list[Tensor], moved))
+    still = torch.zeros(weight.shape[0], device=weight.device)
+    biases = None
+    if any(each is not None for each in moved):
+        biases = torch.stack([still if each is None else each for each in moved])
     if isinstance(layer, nn.Conv2d):
         weights = weights.repeat_interleave(length, dim=0)
         return MergedRows(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 
 from lorasmith.bases.detection import base_name, detect, find_base
 from lorasmith.bases.families.family import Family
-from lorasmith.bases.folders import weight_files
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.hardware import Use, choose_device, choose_dtype, suit_to_cpu
+from lorasmith.bases.hashing import hash_base
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer
@@ -50,7 +49,7 @@ class Base:
 
     @cached_property
     def layers(self) -> Mapping[str, TargetLayer]:
-        """`targets`, and after them the normalisation layers that belong to them."""
+        """`targets`, and after them the layers outside the blocks and the norms."""
         return self.family.layers(self.targets)
 
     def module(self, name: str) -> nn.Module:
@@ -135,15 +134,7 @@ class Base:
 
         Of a single file it is the file's own, as every other tool gives it.
         """
-        digest = hashlib.sha256()
-        if self.folder.is_file():
-            with self.folder.open("rb") as opened:
-                return hashlib.file_digest(opened, "sha256").hexdigest()
-        for file in weight_files(self.folder):
-            digest.update(file.relative_to(self.folder).as_posix().encode())
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        return digest.hexdigest()
+        return hash_base(self.folder)
 
 
 def load_base(

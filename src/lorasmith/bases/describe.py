@@ -21,7 +21,7 @@ def describe_base(name_or_path: str, probe: bool = False) -> dict[str, Any]:
     if probe and not flow:
         prediction = probe_prediction(load_base(name_or_path, prediction=stored.structure.prediction or "epsilon"))
     tensors = [entry for header in stored.headers.values() for entry in header.tensors.values()]
-    weights = [target for target in stored.layers.values() if target.kind != "norm"]
+    weights = [target for target in stored.layers.values() if target.group not in ("ends", "norm")]
     files = [stored.path] if stored.path.is_file() else [file for file in stored.path.rglob("*") if file.is_file()]
     return {
         "path": str(stored.path),

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lorasmith.errors import BaseError, StorageError
-from lorasmith.storage.files import replacing
+from lorasmith.errors import BaseError
+from lorasmith.storage.files import refuse_existing, replacing
 
 
 def convert_pickle(path: Path, out: Path) -> int:
@@ -27,8 +27,7 @@ def convert_pickle(path: Path, out: Path) -> int:
 
     if not path.is_file():
         raise BaseError("no such file.", where=path)
-    if out.exists():
-        raise StorageError("exists already.", where=out, hint="Give another name: nothing is written over.")
+    refuse_existing(out)
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, KeyError, TypeError) as fault:

@@ -39,7 +39,7 @@ Headers = Mapping[Path, Header]
 class StoredBase:
     """The layers that an adapter may touch, as they lie in a checkpoint file or a diffusers folder.
 
-    `layers` are the targets and their norms, as in `Base`; `places` says where ``(name, "weight" | "bias")`` lies;
+    `layers` are as in `Base`; `places` says where ``(name, "weight" | "bias")`` lies;
     `headers` are those of all its weight files but the VAE's. Weights are read inside `reading`.
     """
 
@@ -114,15 +114,20 @@ def _of_file(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[P
     assert header is not None
     keys: dict[str, list[str]] = {}
     for target in layers.values():
-        keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in KINDS)
+        keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in _kinds_of(target))
     sources = {owner: structure.family.sources(structure, owner, own) for owner, own in keys.items()}
     places = {
         (target.name, kind): Place(path, source)
         for target in layers.values()
-        for kind in KINDS
+        for kind in _kinds_of(target)
         if (source := sources[target.owner][f"{target.path}.{kind}"]).key in header.tensors
     }
     return places, {path: header}
+
+
+def _kinds_of(target: TargetLayer) -> tuple[str, ...]:
+    """What a layer may have; CLIP's projection has no bias, and OpenCLIP's tables no place for one."""
+    return KINDS[:1] if target.path == "text_projection" else KINDS
 
 
 def _of_folder(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[Places, Headers]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 Part = Literal["unet", "te"]
 Kind = Literal["linear", "conv1", "conv3", "norm"]
-Group = Literal["attention", "mlp", "conv", "time", "norm"]
+Group = Literal["attention", "mlp", "conv", "time", "ends", "norm"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,9 @@ class TargetLayer:
     `name` is kohya's (`lora_unet_...`, `lora_te_...`); `owner` the diffusers name of the part it lies in ("unet",
     "text_encoder", "text_encoder_2") and `path` its dotted path there, as diffusers and PEFT files spell it. `block` is
     the block that it lies in, as block weights name it ("IN04", "M00", "OUT03"; "TE" for a text encoder's); "BASE" when
-    it lies in none.
+    it lies in none. `aliases` are other dotted paths of it that are met in files; `outputs` is how many it has, 0 where
+    the table does not tell. "ends" are the layers outside the blocks: of times and sizes, the first and the last
+    convolution, a text encoder's projection. They are read, drawn with and extracted, but not trained.
     """
 
     name: str
@@ -27,15 +29,13 @@ class TargetLayer:
     owner: str
     path: str
     block: str = "BASE"
-
-    @property
-    def diffusers_name(self) -> str:
-        """The name that a careless `replace(".", "_")` of the diffusers path gives: met in SDXL files."""
-        return f"{'lora_unet' if self.part == 'unet' else text_prefix(self.owner)}_{underscored(self.path)}"
+    aliases: tuple[str, ...] = ()
+    outputs: int = 0
 
 
 def text_prefix(owner: str) -> str:
-    """How such names of a text encoder's layers begin, in every family: "lora_te", "lora_te2" of "text_encoder_2"."""
+    """What stands for kohya's prefix before the layers of a text encoder that another tool calls by its part, in every
+    family: "lora_te", "lora_te2" of "text_encoder_2"."""
     if owner.startswith("text_encoder"):
         return f"lora_te{owner.removeprefix('text_encoder').removeprefix('_')}"
     return f"lora_{owner}"

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from lorasmith.dataset.ingest import Ingested, ingest_more
+from lorasmith.dataset.ingest import Ingested, ingest_more, warn_of_links
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.reading import read_all
 from lorasmith.dataset.settings import image_roots
 from lorasmith.dataset.sources import open_source
+from lorasmith.dataset.sources.source import PLAIN, SourceOptions
 from lorasmith.errors import DatasetError, UsageError
 from lorasmith.events import Note, Work
 from lorasmith.project import Project
@@ -18,7 +19,12 @@ from lorasmith.remedies import Give
 
 
 def add_images(
-    project: Project, sources: Sequence[Path], *, into: str = "", today: str | None = None
+    project: Project,
+    sources: Sequence[Path],
+    *,
+    into: str = "",
+    today: str | None = None,
+    options: SourceOptions = PLAIN,
 ) -> Work[Ingested]:
     """Copy the sources' images and captions into the project's images, in the folder `into` of them if one is named.
 
@@ -35,12 +41,13 @@ def add_images(
         raise UsageError(
             f'"{into}" is not inside {root}.', field="into", hint='Name a folder in it, such as "2_supporting".'
         )
-    offers = [open_source(source) for source in sources]
+    offers = [open_source(source, options) for source in sources]
     if any(source.resolve() == root or root.is_relative_to(source.resolve()) for source in sources):
         raise UsageError("those are the images of the project itself.", hint="Name images from elsewhere.")
     known = yield from _read_known(project)
     ingested = yield from ingest_more(offers, folder, known, today or date.today().isoformat())
     record_provenance(project.root, ingested.provenance)
+    yield from warn_of_links(ingested)
     for offer in offers:
         for line in offer.said:
             yield Note(line)

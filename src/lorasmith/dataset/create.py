@@ -9,10 +9,10 @@ from pathlib import Path
 
 import tomlkit
 
-from lorasmith.dataset.ingest import Ingested, ingest, ingest_in_place
+from lorasmith.dataset.ingest import Ingested, ingest, ingest_in_place, warn_of_links
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.sources import open_source
-from lorasmith.dataset.sources.source import Offer
+from lorasmith.dataset.sources.source import PLAIN, Offer, SourceOptions
 from lorasmith.errors import ProjectError, StorageError, UsageError
 from lorasmith.events import Note, Work
 from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name
@@ -39,6 +39,7 @@ def create_project(
     trigger: str | None,
     sources: Sequence[Path],
     today: str | None = None,
+    options: SourceOptions = PLAIN,
 ) -> Work[Created]:
     """Make `folder` a project. `name` defaults to the folder's, `trigger` to the name in lower-case letters.
 
@@ -56,7 +57,7 @@ def create_project(
     if folder.exists() and not folder.is_dir():
         raise ProjectError("not a folder.", where=folder, hint="Choose another name for the project.")
     today = today or date.today().isoformat()
-    offers = [open_source(source) for source in sources]
+    offers = [open_source(source, options) for source in sources]
     ingested = Ingested()
     if any(source.resolve() != images.resolve() for source in sources):
         _check_free(images)
@@ -79,6 +80,7 @@ def create_project(
         settings |= {"preserve.kind": "images", "preserve.folder": CLASS_IMAGES}
     for line in (line for offer in offers for line in offer.said):
         yield Note(line)
+    yield from warn_of_links(ingested)
     text = describe_project(subject=subject, name=name, trigger=trigger, settings=settings)
     write_file(folder / FILE_NAME, text)
     return Created(open_project(folder), ingested)

@@ -67,13 +67,13 @@ def class_words(folder: str) -> str:
     return read[1].replace("_", " ").strip() if read else ""
 
 
-def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = ()) -> Found:
+def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = (), *, follow_links: bool = False) -> Found:
     """Every picture and caption below `root`, hidden ones and the folders `leave_out` aside; `prefix` goes before
     each name.
 
     A direct child `N_name` gives its repeats to all that is in it, at any depth (kohya's trainer reads no deeper
     than the child); all else counts once, or as often as the root's own name says. Links that lead out of the
-    root, and linked folders, are listed as problems and not followed.
+    root, and linked folders, are listed as problems and not followed, unless `follow_links`.
     """
     own = read_repeats(root.name)
     default = (root.name, own[0]) if own and own[0] >= 1 and own[1] else ("", 1)
@@ -90,10 +90,11 @@ def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = ()) -
         path = Path(os.fsdecode(fault.filename))
         problems.append(Problem("folder", name_of(path), path, f"cannot be opened: {fault.strerror}."))
 
-    for folder, subfolders, files in os.walk(root, onerror=unreadable):
+    walked = {real_root} if follow_links else None
+    for folder, subfolders, files in os.walk(root, onerror=unreadable, followlinks=follow_links):
         here = Path(folder)
         ours = [name for name in subfolders if here / name not in leave_out]
-        subfolders[:] = sorted(_usable(here, ours, here == root, name_of, problems))
+        subfolders[:] = sorted(_usable(here, ours, here == root, name_of, problems, walked))
         group, repeats = _group(here, root, default)
         for path in (here / file for file in sorted(files) if not file.startswith(".")):
             place = Place(path, name_of(path), group, repeats)
@@ -101,7 +102,7 @@ def find_files(root: Path, prefix: str = "", leave_out: Collection[Path] = ()) -
                 listed = captions
             else:
                 listed = images if is_image_name(path) else others
-            if listed is not others and (reason := _why_not(path, real_root)):
+            if listed is not others and (reason := _why_not(path, None if follow_links else real_root)):
                 problems.append(Problem("link" if path.is_symlink() else "unreadable", place.name, path, reason))
             else:
                 listed.append(place)
@@ -141,11 +142,12 @@ def _by_name(places: list[Place]) -> tuple[Place, ...]:
     return tuple(sorted(places, key=lambda place: place.name))
 
 
-def _why_not(path: Path, root: Path) -> str | None:
-    """Why a file below `root` is not for reading: a link out of the root, a pipe, a socket, a device."""
+def _why_not(path: Path, root: Path | None) -> str | None:
+    """Why a file below `root` is not for reading: a link out of the root (None: may lead anywhere), a pipe, a socket, a
+    device."""
     if path.is_symlink():
         try:
-            inside = path.resolve().is_relative_to(root)
+            inside = root is None or path.resolve().is_relative_to(root)
         except (OSError, RuntimeError):  # a loop
             return "a link that leads to itself."
         if not inside:
@@ -156,19 +158,22 @@ def _why_not(path: Path, root: Path) -> str | None:
 
 
 def _usable(
-    here: Path, subfolders: list[str], at_root: bool, name_of: NameOf, problems: list[Problem]
+    here: Path, subfolders: list[str], at_root: bool, name_of: NameOf, problems: list[Problem], walked: set[Path] | None
 ) -> Iterator[str]:
+    """The folders to go into; linked ones only with `walked`, the real folders that were gone into, each once."""
     for name in subfolders:
         path = here / name
         read = read_repeats(name) if at_root else None
         if name.startswith("."):
             continue
-        if path.is_symlink():
+        if path.is_symlink() and (walked is None or path.resolve() in walked or here.is_relative_to(path.resolve())):
             problems.append(Problem("link", name_of(path), path, "a linked folder; not followed."))
         elif read and read[0] < 1:
             message = f"{read[0]} repeats: the folder is left out, as kohya's trainer does."
             problems.append(Problem("folder", name_of(path), path, message))
         else:
+            if walked is not None:
+                walked.add(path.resolve())
             yield name
 
 

@@ -18,7 +18,7 @@ from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Problem, printable, re
 from lorasmith.dataset.provenance import Provenance
 from lorasmith.dataset.sources.source import Offer, Origin, Piece
 from lorasmith.errors import DatasetError, StorageError
-from lorasmith.events import Progress, Work, eta
+from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.remedies import Give, Sentence
 from lorasmith.storage.files import partial_of, remove_left_partials
 
@@ -101,6 +101,14 @@ def ingest_more(offers: Sequence[Offer], folder: Path, known: Collection[str], t
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return ingested
+
+
+def warn_of_links(ingested: Ingested) -> Iterator[Note]:
+    """One warning when links were left out, with the way to have them."""
+    links = sum(problem.kind == "link" for problem in ingested.left_out)
+    if links:
+        remedy = Sentence("To take what they lead to: ", Give("follow_links"), ".")
+        yield Note(f"{links} {'link was' if links == 1 else 'links were'} not followed. {remedy}", "warning")
 
 
 def _taken_places(folder: Path) -> _Places:

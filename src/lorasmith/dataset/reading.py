@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorasmith.dataset.decisions import ROLES, Box, Decisions, Role, Standing, read_decisions
+from lorasmith.dataset.encodings import NotTextError, decode
 from lorasmith.dataset.folders import CAPTION_EXTENSION, Found, Place, Problem, composed, find_files
 from lorasmith.dataset.index import Index, open_index
 from lorasmith.dataset.lineage import Lineage as Lineage
 from lorasmith.dataset.lineage import read_lineage
 from lorasmith.dataset.roles import folder_role
-from lorasmith.dataset.settings import image_roots
+from lorasmith.dataset.settings import image_roots, read_settings
 from lorasmith.errors import DatasetError, ImageError, ProjectError, did_you_mean
-from lorasmith.events import Event, Progress, Work
+from lorasmith.events import Event, Note, Progress, Work
 from lorasmith.images.opening import ImageFacts, look_at
 from lorasmith.project import Project
-from lorasmith.remedies import Action, Do
+from lorasmith.remedies import Action, Do, Sentence, Write
 
 MADE = "made"
 _TOPIC = "facts"
@@ -93,7 +94,7 @@ def read_dataset(project: Project) -> Work[Dataset]:
 
 def read_all(project: Project) -> Work[Dataset]:
     """Like `read_dataset`, but all images may be rejected."""
-    roots = image_roots(project)
+    roots, settings = image_roots(project), read_settings(project)
     ours = {
         project.built_dataset.parent,
         project.runs,
@@ -101,7 +102,7 @@ def read_all(project: Project) -> Work[Dataset]:
         project.made,
     }  # images = ["."] must not find those
     founds = [
-        find_files(root, prefix, ours)
+        find_files(root, prefix, ours, follow_links=settings.follow_links)
         for root, prefix in zip(roots, _prefixes(roots), strict=True)
         if _check(project, root)
     ]
@@ -120,13 +121,14 @@ def read_all(project: Project) -> Work[Dataset]:
         for done, place in enumerate((*places, *made.images), start=1):
             try:
                 facts = _facts(index, place.path)
-                caption = _caption(_find_caption(captions, place.path), place, problems)
+                caption = _caption(_find_caption(captions, place.path), place, problems, settings.encoding)
                 items.append(Item(place.path, place.name, facts, caption, place.folder, place.repeats))
             except ImageError as fault:
                 message = f"{fault.message} {fault.hint or ''}".strip()
                 problems.append(Problem("unreadable", place.name, place.path, message))
             if event := _due(done, total):
                 yield event
+    yield from _warn_of_captions(problems)
     if not items:
         listed = "\n".join(f"  {problem.name}: {problem.message}" for problem in problems[:5])
         raise DatasetError(f"none of its {len(places)} images can be read:\n{listed}", where=roots[0])
@@ -208,18 +210,28 @@ def _find_caption(files: Mapping[str, Path], image: Path) -> Path | None:
     return next((files[name] for name in names if name in files), None)
 
 
-def _caption(file: Path | None, place: Place, problems: list[Problem]) -> str | None:
+def _caption(file: Path | None, place: Place, problems: list[Problem], encoding: str) -> str | None:
     """The text of a caption file; one that cannot be read counts as none, and is listed."""
     if file is None:
         return None
     try:
-        return file.read_bytes().decode("utf-8-sig").strip()
-    except UnicodeDecodeError as fault:
-        message = f"its caption is not UTF-8 text (byte {fault.start}). Save it again as UTF-8."
+        return decode(file.read_bytes(), encoding).strip()
+    except NotTextError as fault:
+        way = Sentence("Save it again as UTF-8, or say so in [dataset]: ", Write(f'encoding = "{fault.guess}"'))
+        message = f"its caption is {fault}. {way}"
     except OSError as fault:
         message = f"its caption cannot be opened: {fault.strerror}."
     problems.append(Problem("caption", place.name, place.path, message))
     return None
+
+
+def _warn_of_captions(problems: Sequence[Problem]) -> Iterator[Note]:
+    """One warning for all captions that cannot be read, wherever the dataset is used."""
+    broken = [problem for problem in problems if problem.kind == "caption"]
+    if broken:
+        what = "1 caption cannot" if len(broken) == 1 else f"{len(broken)} captions cannot"
+        message = f"{what} be read, and the pictures count as without one: {broken[0].name}: {broken[0].message}"
+        yield Note(message, "warning", "D17")
 
 
 def _orphans(founds: Sequence[Found]) -> tuple[Path, ...]:

@@ -6,15 +6,20 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from lorasmith.dataset.encodings import check_encoding
+from lorasmith.errors import UsageError
 from lorasmith.project import Project
 from lorasmith.schema import TableModel, read_table
 
 
 class DatasetTable(TableModel):
-    """`images`: folders, relative to the project or absolute. `waive`: rule id -> why its findings are accepted."""
+    """`images`: folders, relative to the project or absolute. `waive`: rule id -> why its findings are accepted.
+    `encoding`: of captions that are not UTF-8. `follow_links`: whether links that lead out of a folder are read."""
 
     images: tuple[str, ...] = ("images",)
     waive: dict[str, str] = Field(default_factory=dict)
+    encoding: str = ""
+    follow_links: bool = False
 
     @field_validator("images", mode="before")
     @classmethod
@@ -27,6 +32,14 @@ class DatasetTable(TableModel):
         if not value or not all(folder.strip() for folder in value):
             raise ValueError("name at least one folder of images.")
         return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            return check_encoding(value)
+        except UsageError as fault:
+            raise ValueError(f"{fault.message} {fault.hint}") from None
 
     @field_validator("waive")
     @classmethod

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 def open_pipelines(
-    adapters: Sequence[Path], precision: Precision = "auto", weights: Weights = "full"
+    adapters: Sequence[Path], precision: Precision = "auto", weights: Weights = "full", skip_unknown: bool = False
 ) -> Callable[[str], Pipeline]:
     """Pipelines with these adapters by base. The last one is kept; it goes before another base is loaded, so that two
-    bases need not fit into memory together."""
+    bases need not fit into memory together. With `skip_unknown` adapters act without what of them cannot be used."""
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.generation.pipeline import Pipeline
 
-    source = AdapterCache(list(adapters))
+    source = AdapterCache(list(adapters), skip_unknown=skip_unknown)
     kept: dict[str, Pipeline] = {}
 
     def open_one(base: str) -> Pipeline:
@@ -43,14 +43,16 @@ def open_pipelines(
     return open_one
 
 
-def open_pipeline(base: str | Path = EMBEDDED, adapters: Sequence[Path | str] = ()) -> Pipeline:
-    """A base that is loaded, with adapters beside it (files or folders), for several calls of `draw`. Raises
-    BaseError.
+def open_pipeline(
+    base: str | Path = EMBEDDED, adapters: Sequence[Path | str] = (), skip_unknown: bool = False
+) -> Pipeline:
+    """A base that is loaded, with adapters beside it (files or folders), for several calls of `draw`. With
+    `skip_unknown` adapters act without what of them cannot be used. Raises BaseError.
 
         pipeline = lorasmith.open_pipeline("doodle", ["adapters"])
     """
     files = [Path(each).expanduser() for each in adapters]
-    return open_pipelines(files)(str(base))
+    return open_pipelines(files, skip_unknown=skip_unknown)(str(base))
 
 
 def draw(

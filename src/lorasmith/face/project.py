@@ -49,21 +49,30 @@ def create_project(
     name: str | None = None,
     trigger: str | None = None,
     base: str | Path | None = None,
+    follow_links: bool = False,
+    encoding: str = "",
     see: See | None = None,
 ) -> Project:
     """Make a project: a lora.toml beside a copy of the images.
 
     `images` are folders, image files, zips, dataset files or videos; originals stay untouched. `name` is the folder's
     and `trigger` the name in lower-case letters when None. `base` is "doodle" when None: else a checkpoint file, a
-    diffusers folder or a hub id. Raises ProjectError, DatasetError, UsageError.
+    diffusers folder or a hub id. `follow_links` takes what links that lead out of a folder lead to, too; `encoding` is
+    that of captions and tables that are not UTF-8. Raises ProjectError, DatasetError, UsageError.
 
         project = lorasmith.create_project("my-lora", images=["~/pictures/ann"], trigger="annxyz")
     """
     from lorasmith.dataset.create import create_project
+    from lorasmith.dataset.encodings import check_encoding
+    from lorasmith.dataset.sources.source import SourceOptions
 
-    sources = [Path(source).expanduser() for source in images]
     work = create_project(
-        Path(folder).expanduser(), subject=SubjectKind(subject), name=name, trigger=trigger, sources=sources
+        Path(folder).expanduser(),
+        subject=SubjectKind(subject),
+        name=name,
+        trigger=trigger,
+        sources=[Path(source).expanduser() for source in images],
+        options=SourceOptions(follow_links, check_encoding(encoding)),
     )
     created = run(work, see)
     project = Project(created.project)

@@ -82,18 +82,20 @@ def gather_tags(
     imported: Path | None = None,
     captioner: str | None = None,
     again: bool = False,
+    encoding: str = "",
 ) -> Work[Gathered]:
     """Let a tagger, an import of tags and a captioning program work, those that are given; `again` on images that have
-    been done before, too."""
+    been done before, too; `encoding` of an import that is not UTF-8."""
     found = Gathered()
     if tagger is not None:
         from lorasmith.tags.tagger import open_tagger, tag_images
 
         found = replace(found, tagged=(yield from tag_images(project, dataset, open_tagger(tagger), again=again)))
     if imported is not None:
+        from lorasmith.dataset.encodings import check_encoding
         from lorasmith.tags.imports import import_tags
 
-        found = replace(found, imported=(yield from import_tags(project, dataset, imported)))
+        found = replace(found, imported=(yield from import_tags(project, dataset, imported, check_encoding(encoding))))
     if captioner is not None:
         from lorasmith.tags.captioner import caption_images, read_command
 

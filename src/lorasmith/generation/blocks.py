@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.bases.base import Base
 from lorasmith.errors import PromptError

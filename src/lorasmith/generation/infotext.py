@@ -10,6 +10,7 @@ One table (`ENTRIES`) says both ways which entry tells which fields of a picture
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,16 +18,17 @@ from typing import Any
 
 from lorasmith import __version__
 from lorasmith.diffusion.samplers import SAMPLERS, WEB_AUTOMATIC
+from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.checks import SettledSpec
+from lorasmith.generation.entries import read_entries, unquote
 from lorasmith.generation.parameters import Parameter
 from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, Variation
 
+INFOTEXT_KEY = "parameters"
+"""The name of the text in a PNG."""
 HASH_DIGITS = 12
 MODEL_HASH_DIGITS = 10
 NEGATIVE = "Negative prompt: "
-# A last line with fewer entries than this is part of the prompt.
-LEAST_ENTRIES = 3
-_ENTRY = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"(\d+)x(\d+)")
 _QUOTED = re.compile(r'[,:\n"]|^\s|\s$')
 
@@ -69,10 +71,16 @@ def _quote(value: object) -> str:
 
 def split_infotext(text: str) -> tuple[str, str, dict[str, str]]:
     """(prompt, negative prompt, entries) of a text by any tool; what cannot be read is left in the prompt."""
-    *lines, last = text.strip().split("\n")
-    found = _ENTRY.findall(last)
-    if len(found) < LEAST_ENTRIES:
-        lines, found = [*lines, last], []
+    prompt, negative, entries = cut_infotext(text)
+    return prompt, negative, {key: unquote(value) for key, value in entries.items()}
+
+
+def cut_infotext(text: str) -> tuple[str, str, dict[str, str]]:
+    """The same with the entries' values as they are written."""
+    *lines, last = text.replace("\r\n", "\n").strip().split("\n")
+    entries = read_entries(last)
+    if not entries:
+        lines.append(last)
     prompt: list[str] = []
     negative: list[str] = []
     into = prompt
@@ -81,16 +89,7 @@ def split_infotext(text: str) -> tuple[str, str, dict[str, str]]:
             into = negative
             line = line.strip().removeprefix(NEGATIVE.strip()).lstrip()
         into.append(line)
-    return "\n".join(prompt), "\n".join(negative), {key: _unquote(value) for key, value in found}
-
-
-def _unquote(value: str) -> str:
-    if len(value) < 2 or not value.startswith('"'):
-        return value.strip()
-    try:
-        return str(json.loads(value))
-    except ValueError:
-        return value
+    return "\n".join(prompt), "\n".join(negative), entries
 
 
 def read_infotext(text: str) -> PictureSpec:
@@ -176,6 +175,21 @@ def _write_schedule(spec: SettledSpec) -> str:
     return sampler.curve if spelt else spec.schedule
 
 
+def _read_sampler(values: Values) -> Mapping[str, Any]:
+    """The sampler; the web UI before 1.9 wrote the schedule behind its name (`sd_samplers.py`,
+    `get_sampler_and_scheduler`)."""
+    text = values.get("Sampler", "")
+    sampler = _read_value(PARAMETERS["sampler"], text)
+    if sampler is not None:
+        return {"sampler": sampler}
+    for schedule in SCHEDULE_NAMES:
+        if text.lower().endswith(f" {schedule.lower()}"):
+            sampler = _read_value(PARAMETERS["sampler"], text[: -len(schedule) - 1])
+            if sampler is not None:
+                return {"sampler": sampler, "schedule": schedule}
+    return {}
+
+
 def _read_schedule(values: Values) -> Mapping[str, Any]:
     text = values.get("Schedule type")
     if text == "Automatic":
@@ -187,6 +201,21 @@ def _read_schedule(values: Values) -> Mapping[str, Any]:
 def _read_size(text: str | None, prefix: str = "") -> Mapping[str, Any]:
     size = _SIZE.fullmatch(text or "")
     return {f"{prefix}width": int(size[1]), f"{prefix}height": int(size[2])} if size else {}
+
+
+def _read_first_pass(values: Values) -> Mapping[str, Any]:
+    """Sizes as the web UI wrote them before 1.0: the size is the second pass's, and 0x0 a first pass of about 512x512
+    pixels (`infotext_utils.py`, `restore_old_hires_fix_params`; `processing.py`,
+    `old_hires_fix_first_pass_dimensions`)."""
+    first, size = _SIZE.fullmatch(values.get("First pass size", "")), _SIZE.fullmatch(values.get("Size", ""))
+    if first is None or size is None:
+        return {}
+    width, height = int(first[1]), int(first[2])
+    final = int(size[1]), int(size[2])
+    if not (width and height) and final[0] and final[1]:
+        scale = math.sqrt(512 * 512 / (final[0] * final[1]))
+        width, height = (math.ceil(scale * side / 64) * 64 for side in final)
+    return {"width": width, "height": height, "hires.width": final[0], "hires.height": final[1]}
 
 
 def _write_denoising(spec: SettledSpec) -> str | None:
@@ -215,7 +244,7 @@ _DENOISING, _SCALE = _entry("hires.denoising"), _entry("hires.scale")
 #: In the order in which they are written. Those of the base stand where the web UI has them, filled in beside.
 ENTRIES: tuple[Entry, ...] = (
     _entry("steps", always=True),
-    Entry("Sampler", lambda spec: SAMPLERS[spec.sampler].infotext, _entry("sampler").read),
+    Entry("Sampler", lambda spec: SAMPLERS[spec.sampler].infotext, _read_sampler),
     Entry("Schedule type", _write_schedule, _read_schedule),
     _entry("cfg", always=True),
     _entry("seed", always=True),
@@ -238,6 +267,7 @@ ENTRIES: tuple[Entry, ...] = (
     _entry("hires.negative"),
     Entry(_SCALE.key, _write_scale, _SCALE.read),
     Entry("Hires resize", _write_resize, lambda values: _read_size(values.get("Hires resize"), "hires.")),
+    Entry("First pass size", lambda _: None, _read_first_pass),
     _entry("hires.steps"),
     Entry("Hires upscaler", _entry("hires.upscaler").write, _read_upscaler),
 )

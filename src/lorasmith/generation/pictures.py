@@ -14,13 +14,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.errors import ImageError, StorageError, UsageError
-from lorasmith.generation.infotext import read_infotext
+from lorasmith.generation.foreign import read_items
+from lorasmith.generation.foreign.reading import Reading
+from lorasmith.generation.infotext import INFOTEXT_KEY
 from lorasmith.generation.spec import PARAMETERS, InitImage, PictureSpec, Resize, hash_pixels, read_spec
 from lorasmith.prompts.networks import Network
 from lorasmith.remedies import Give, Sentence
 from lorasmith.storage.files import write_file
 
-INFOTEXT_KEY = "parameters"
 DOCUMENT_KEY = "lorasmith"
 DOCUMENT_VERSION = 2
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -28,15 +29,19 @@ JPEG_QUALITY = 95
 MOST_ROWS = 256
 #: EXIF's tags for the block of camera data, its comment, and a picture's description.
 _EXIF_BLOCK, _USER_COMMENT, _DESCRIPTION = 0x8769, 0x9286, 0x010E
+#: Where ComfyUI writes its graphs where there are no chunks: maker and model of the camera, "prompt:{...}".
+_MAKER, _MODEL = 0x010F, 0x0110
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 
 
 @dataclass(frozen=True)
 class UsedAdapter:
-    """An adapter that acted on a picture, with the metadata-independent hash of its file."""
+    """An adapter that acted on a picture, with the metadata-independent hash of its file; `skipped` names what of it
+    did not act."""
 
     network: Network
     hash: str | None
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class Picture:
                     "unet": used.network.unet,
                     "dyn": used.network.dyn,
                     "hash": used.hash,
+                    **({"skipped": list(used.skipped)} if used.skipped else {}),
                 }
                 for used in self.networks
             ],
@@ -98,7 +104,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """What a picture file says of itself: `spec` from our JSON, or as far as the A1111 text goes; else None.
+    """What a picture file says of itself: `spec` from our JSON, or as far as another tool's text goes (`reading`); else
+    None.
 
     A picture that was drawn over another one has its `spec` without that one; `restore` puts it in.
     """
@@ -107,6 +114,7 @@ class PictureFile:
     infotext: str | None
     spec: PictureSpec | None
     document: dict[str, Any] | None
+    reading: Reading | None = None
 
     @property
     def drawing(self) -> Drawing | None:
@@ -136,6 +144,10 @@ class PictureFile:
         """
         if self.spec is None:
             raise ImageError("tells no prompt to draw it again from.", where=self.path)
+        if self.reading is not None:
+            if init is None or self.reading.strength is None:
+                return self.spec
+            return replace(self.spec, init=read_init(init, self.reading.strength, mask))
         values = ((self.document or {}).get("request") or {}).get("init")
         if not isinstance(values, dict):
             return self.spec
@@ -195,17 +207,24 @@ def encode_picture(picture: Picture, format: str = "PNG") -> bytes:
         text.add_itxt(DOCUMENT_KEY, document)
         picture.image.save(buffer, "PNG", pnginfo=text)
         return buffer.getvalue()
-    exif = Image.Exif()
+    return encode_with_exif(picture.image, picture.infotext, json.dumps(picture.as_json()), format)
+
+
+def encode_with_exif(image: Image.Image, infotext: str, document: str | None, format: str) -> bytes:
+    """The bytes of a JPEG or WebP file with the A1111 text and our JSON (in ASCII) in it. Raises UsageError for a text
+    that is too long for a JPEG."""
+    buffer, exif = io.BytesIO(), Image.Exif()
     # The order of the web UI's own library: big-endian UTF-16 behind the word for it.
-    exif.get_ifd(_EXIF_BLOCK)[_USER_COMMENT] = _UNICODE + picture.infotext.encode("utf-16-be")
-    exif[_DESCRIPTION] = json.dumps(picture.as_json())  # this field is ASCII
+    exif.get_ifd(_EXIF_BLOCK)[_USER_COMMENT] = _UNICODE + infotext.encode("utf-16-be")
+    if document is not None:
+        exif[_DESCRIPTION] = document
     if format == "JPEG":
         try:
-            picture.image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
+            image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
         except ValueError:
             raise UsageError("the prompt is too long for a JPEG file.", hint="Save it as PNG or WebP.") from None
     else:
-        picture.image.save(buffer, "WEBP", lossless=True, exif=exif.tobytes())
+        image.save(buffer, "WEBP", lossless=True, exif=exif.tobytes())
     return buffer.getvalue()
 
 
@@ -255,28 +274,35 @@ def _number(found: str, stem: str) -> int:
 def read_picture(path: Path | str) -> PictureFile:
     """What the file says of itself. Raises ImageError when it is no picture."""
     file = Path(path)
-    image = _open(file)
-    infotext, text = _find_texts(image)
-    document = _read_document(text)
+    items = _find_texts(_open(file))
+    infotext, document = items.get(INFOTEXT_KEY), _read_document(items.get(DOCUMENT_KEY))
     values = (document or {}).get("request")
     spec = read_spec(values) if isinstance(values, dict) else None
-    if spec is None and infotext is not None:
-        spec = read_infotext(infotext)
-    return PictureFile(file, infotext, spec, document)
+    reading = read_items(items) if spec is None else None
+    return PictureFile(file, infotext, spec if reading is None else reading.spec, document, reading)
 
 
-def _find_texts(image: Image.Image) -> tuple[str | None, str | None]:
-    """The infotext and our JSON: chunks of a PNG, EXIF fields of others."""
-    infotext, document = image.info.get(INFOTEXT_KEY), image.info.get(DOCUMENT_KEY)
-    if not isinstance(infotext, str):
-        try:
-            exif = image.getexif()
-            comment, described = exif.get_ifd(_EXIF_BLOCK).get(_USER_COMMENT), exif.get(_DESCRIPTION)
-        except (OSError, ValueError, KeyError, SyntaxError, TypeError):
-            comment, described = None, None
-        infotext = _read_comment(comment)
-        document = document if isinstance(document, str) else described
-    return infotext, document if isinstance(document, str) else None
+def _find_texts(image: Image.Image) -> dict[str, str]:
+    """The texts by name: chunks of a PNG; of others the EXIF fields that hold the infotext, our JSON and graphs."""
+    found = {str(name): value for name, value in image.info.items() if isinstance(value, str)}
+    if INFOTEXT_KEY in found:
+        return found
+    try:
+        exif = image.getexif()
+        comment = _read_comment(exif.get_ifd(_EXIF_BLOCK).get(_USER_COMMENT))
+        fields = [exif.get(tag) for tag in (_DESCRIPTION, _MAKER, _MODEL)]
+    except (OSError, ValueError, KeyError, SyntaxError, TypeError):
+        return found
+    if comment is not None:
+        found[INFOTEXT_KEY] = comment
+    described, *graphs = fields
+    if isinstance(described, str):
+        found[DOCUMENT_KEY] = described
+    for text in graphs:
+        name, colon, graph = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if colon and name.lower() in ("prompt", "workflow"):
+            found[name.lower()] = graph
+    return found
 
 
 def _read_comment(comment: object) -> str | None:

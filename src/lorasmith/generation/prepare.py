@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 
 from PIL import Image
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.cache import AdapterCache
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
 from lorasmith.bases.text.options import TextOptions
@@ -79,7 +80,6 @@ class PictureTask:
 
     spec: SettledSpec
     stages: tuple[Stage, ...]
-    tags_in_negative: bool
 
     @property
     def members(self) -> dict[Member, Adapter]:
@@ -119,14 +119,12 @@ class Preparer:
         negative = split_networks(settled.negative, "a1111").text
         stages = [self._stage(settled, settled.prompt, negative, loaded, None)]
         hires = settled.hires
-        tags = negative != settled.negative
         if hires is not None:
             away = settled.negative if hires.negative is None else hires.negative
             plain = split_networks(away, "a1111").text
-            tags = tags or plain != away
             prompt = settled.prompt if hires.prompt is None else hires.prompt
             stages.append(self._stage(settled, prompt, plain, loaded, hires.steps or settled.steps))
-        return PictureTask(settled, tuple(stages), tags)
+        return PictureTask(settled, tuple(stages))
 
     def _stage(
         self,
@@ -217,8 +215,9 @@ class Preparer:
     def finish(self, task: PictureTask, image: Image.Image, drawing: Drawing | None = None) -> Picture:
         """The finished picture with its recipes."""
         used: dict[Network, UsedAdapter] = {}
-        for network in dict.fromkeys(call.network for stage in task.stages for call in stage.calls if call.members):
-            used[network] = UsedAdapter(network, self._hash(network.name))
+        for call in (call for stage in task.stages for call in stage.calls if call.members):
+            skipped = call.members[0][1].skipped
+            used.setdefault(call.network, UsedAdapter(call.network, self._hash(call.network.name), skipped))
         known = {each.network.name: each.hash for each in used.values() if each.hash is not None}
         base = self.base
         return Picture(

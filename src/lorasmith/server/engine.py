@@ -84,5 +84,5 @@ class StepperEngine:
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
     base = open_base(entry.source, settings.precision, weights=settings.weights)
-    stepper = Stepper(base, AdapterCache(settings.adapters), settings.batch_size)
+    stepper = Stepper(base, AdapterCache(settings.adapters, skip_unknown=settings.skip_unknown), settings.batch_size)
     return StepperEngine(stepper, input_path), base.content_hash

@@ -26,6 +26,12 @@ def write_file(path: Path, data: bytes | str) -> Path:
     return path
 
 
+def refuse_existing(path: Path) -> None:
+    """Raises StorageError where something lies already: for commands that make a file beside those that they read."""
+    if path.exists() or path.is_symlink():
+        raise StorageError("exists already.", where=path, hint="Give another name: nothing is written over.")
+
+
 @contextlib.contextmanager
 def replacing(path: Path, hint: str = "Free some space or choose another folder.") -> Iterator[Path]:
     """A neighbour of `path` to write to, which takes its place at the end; after any error nothing is left of it.

@@ -55,7 +55,7 @@ class Imported:
         }
 
 
-def import_tags(project: Project, dataset: Dataset, source: Path) -> Work[Imported]:
+def import_tags(project: Project, dataset: Dataset, source: Path, encoding: str = "") -> Work[Imported]:
     """Keep the tags of a folder or file (`lorasmith.tags.metadata.read_entries`) for the images that they mean.
 
     They are stored in the project's ``imported.jsonl``, in the place of an earlier import of the same name; nothing
@@ -69,7 +69,7 @@ def import_tags(project: Project, dataset: Dataset, source: Path) -> Work[Import
     unmatched: list[str] = []
     ambiguous: dict[str, tuple[str, ...]] = {}
     unreadable: list[Unreadable] = []
-    for count, entry in enumerate(read_entries(source), start=1):
+    for count, entry in enumerate(read_entries(source, encoding), start=1):
         if count % _REPORT_EVERY == 0:
             yield Progress("importing", count, count)
         if isinstance(entry, Unreadable):

@@ -72,9 +72,15 @@ def write_metadata(target: Path, dataset: Dataset, captions: Mapping[str, str]) 
         raise UsageError(f"{target.name}: not a metadata file.", hint=f"Its name ends with {' or '.join(METADATA)}.")
     if kind == ".json":
         table = {str(item.path): {"tags": captions[item.name], "image_size": _size(item)} for item in dataset.items}
-        return write_file(target, json.dumps(table, ensure_ascii=False, indent=4).encode("utf-8", "surrogateescape"))
+        return write_file(target, _as_utf8(json.dumps(table, ensure_ascii=False, indent=4)))
     lines = (_line(item, captions[item.name]) for item in dataset.items)
-    return write_file(target, "".join(lines).encode("utf-8", "surrogateescape"))
+    return write_file(target, _as_utf8("".join(lines)))
+
+
+def _as_utf8(text: str) -> bytes:
+    """JSON in UTF-8. A byte of a file's name that is none is written as JSON's own escape (\\udcff), which Python's
+    readers turn into the same name again."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _line(item: Item, caption: str) -> str:

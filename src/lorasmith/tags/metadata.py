@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lorasmith.dataset.encodings import NotTextError, decode
 from lorasmith.dataset.folders import printable
 from lorasmith.errors import DatasetError
+from lorasmith.remedies import Give, Sentence
 from lorasmith.tags.words import is_sentence
 
 _LARGEST = 256 << 20  # bytes of one file
@@ -42,8 +45,8 @@ class Unreadable:
     message: str
 
 
-def read_entries(source: Path) -> Iterator[Entry | Unreadable]:
-    """The entries of a file or a folder; nothing is changed.
+def read_entries(source: Path, encoding: str = "") -> Iterator[Entry | Unreadable]:
+    """The entries of a file or a folder; nothing is changed. `encoding`: of what is not UTF-8.
 
     A folder: the .txt and .caption files in it at any depth (where both stand, .txt), a metadata.jsonl or
     metadata.csv of an image-folder dataset. A file: .json (kohya's ``{key: {"tags", "caption"}}``, or a list of
@@ -51,7 +54,7 @@ def read_entries(source: Path) -> Iterator[Entry | Unreadable]:
     Raises DatasetError when the whole cannot be read.
     """
     if source.is_dir():
-        yield from _read_folder(source)
+        yield from _read_folder(source, encoding)
         return
     if not source.is_file():
         raise DatasetError("no such file or folder.", where=source, hint="Give a folder, or a .json, .jsonl or .csv.")
@@ -66,14 +69,22 @@ def read_entries(source: Path) -> Iterator[Entry | Unreadable]:
     if source.stat().st_size > _LARGEST:
         raise DatasetError(f"larger than {_LARGEST >> 20} MB, which may be a trap.", where=source, hint="Split it.")
     try:
-        yield from reader(source)
-    except UnicodeDecodeError as fault:
-        raise DatasetError(f"not UTF-8 text (byte {fault.start}).", where=source, hint="Save it as UTF-8.") from None
+        yield from reader(source, _read_text(source, encoding))
+    except NotTextError as fault:
+        remedy = Sentence("If so: ", Give("encoding", fault.guess), ". Else save it as UTF-8.")
+        raise DatasetError(f"{fault}.", where=source, remedy=remedy) from None
     except OSError as fault:
         raise DatasetError(f"cannot be read: {fault.strerror}.", where=source) from None
 
 
-def _read_folder(folder: Path) -> Iterator[Entry | Unreadable]:
+def _read_text(file: Path, encoding: str) -> str:
+    """The text of a list. NULs among rows that can be read are left to the rows."""
+    data = file.read_bytes()
+    stray = data.count(0) <= len(data) // 8
+    return decode(data.replace(b"\0", b"") if stray else data, encoding)
+
+
+def _read_folder(folder: Path, encoding: str) -> Iterator[Entry | Unreadable]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SIDECARS and _is_inside(file, folder))
     chosen: dict[Path, Path] = {}
     for file in sorted(files, key=lambda file: _SIDECARS.index(file.suffix.lower())):
@@ -84,14 +95,17 @@ def _read_folder(folder: Path) -> Iterator[Entry | Unreadable]:
             if file.stat().st_size > 4 * _LONGEST:
                 yield Unreadable(name, "too long for a caption.")
                 continue
-            text = file.read_bytes().decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as fault:
-            yield Unreadable(name, "not UTF-8 text." if isinstance(fault, ValueError) else f"{fault.strerror}.")
+            text = decode(file.read_bytes(), encoding)
+        except NotTextError as fault:
+            yield Unreadable(name, f"{fault}. {Sentence('If so: ', Give('encoding', fault.guess))}")
+            continue
+        except OSError as fault:
+            yield Unreadable(name, f"{fault.strerror}.")
             continue
         yield _caption_entry(name[: -len(file.suffix)], text, name)
     for name in _HUB_LISTS:
         if (folder / name).is_file() and _is_inside(folder / name, folder):
-            yield from read_entries(folder / name)
+            yield from read_entries(folder / name, encoding)
 
 
 def _is_inside(file: Path, folder: Path) -> bool:
@@ -100,13 +114,11 @@ def _is_inside(file: Path, folder: Path) -> bool:
     return not hidden and file.is_file() and file.resolve().is_relative_to(folder.resolve())
 
 
-def _read_json(file: Path) -> Iterator[Entry | Unreadable]:
+def _read_json(file: Path, content: str) -> Iterator[Entry | Unreadable]:
     try:
-        document: Any = json.loads(file.read_text("utf-8-sig"))
+        document: Any = json.loads(content)
     except RecursionError:
         raise DatasetError("nested too deeply for a tag list.", where=file) from None
-    except UnicodeDecodeError:
-        raise
     except ValueError as fault:
         raise DatasetError(f"not valid JSON: {fault}.", where=file) from None
     if isinstance(document, list):
@@ -125,50 +137,44 @@ def _read_json(file: Path) -> Iterator[Entry | Unreadable]:
         raise DatasetError("neither a table of images nor a list of entries.", where=file)
 
 
-def _read_lines(file: Path) -> Iterator[Entry | Unreadable]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where = f"{file.name}, line {number}"
-            try:
-                values = json.loads(line)
-            except (ValueError, RecursionError):
-                yield Unreadable(where, "not valid JSON.")
-                continue
-            yield _entry(values, where)
+def _read_lines(file: Path, content: str) -> Iterator[Entry | Unreadable]:
+    for number, line in enumerate(io.StringIO(content), start=1):
+        if not line.strip():
+            continue
+        where = f"{file.name}, line {number}"
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError):
+            yield Unreadable(where, "not valid JSON.")
+            continue
+        yield _entry(values, where)
 
 
-def _read_csv(file: Path) -> Iterator[Entry | Unreadable]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.reader(_without_nul(lines), delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
-        header: Sequence[str] | None = None
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as fault:
-                yield Unreadable(f"{file.name}, line {rows.line_num}", f"not a row of a table ({fault}).")
+def _read_csv(file: Path, content: str) -> Iterator[Entry | Unreadable]:
+    rows = csv.reader(io.StringIO(content, newline=""), delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
+    header: Sequence[str] | None = None
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as fault:
+            yield Unreadable(f"{file.name}, line {rows.line_num}", f"not a row of a table ({fault}).")
+            continue
+        where = f"{file.name}, line {rows.line_num}"
+        if header is None:
+            header = [cell.strip().casefold() for cell in row]
+            if set(header) & set(_FILE_KEYS) and set(header) & {*_TAG_KEYS, *_TEXT_KEYS}:
                 continue
-            where = f"{file.name}, line {rows.line_num}"
-            if header is None:
-                header = [cell.strip().casefold() for cell in row]
-                if set(header) & set(_FILE_KEYS) and set(header) & {*_TAG_KEYS, *_TEXT_KEYS}:
-                    continue
-                header = ()
-            if not row:
-                continue
-            if header:
-                yield _entry(dict(zip(header, row, strict=False)), where)
-            elif len(row) == 1:
-                yield Unreadable(where, "a file without tags.")
-            else:  # without a header: the file, then its tags, in one cell or in many
-                yield _entry({"file_name": row[0], "tags": [cell for cell in row[1:] if cell.strip()]}, where)
-
-
-def _without_nul(lines: Iterator[str]) -> Iterator[str]:
-    return (line.replace("\0", "") for line in lines)
+            header = ()
+        if not row:
+            continue
+        if header:
+            yield _entry(dict(zip(header, row, strict=False)), where)
+        elif len(row) == 1:
+            yield Unreadable(where, "a file without tags.")
+        else:  # without a header: the file, then its tags, in one cell or in many
+            yield _entry({"file_name": row[0], "tags": [cell for cell in row[1:] if cell.strip()]}, where)
 
 
 def _entry(values: Any, where: str) -> Entry | Unreadable:

@@ -12,12 +12,23 @@ def split_tags(text: str) -> tuple[str, ...]:
     """The tags of a comma-separated caption, trimmed, empty ones dropped, order and spelling kept.
 
     A line break separates like a comma, so nothing of a longer file is lost (kohya's trainer reads its first
-    line only). A sentence is split at its commas; `join_tags` puts it together again.
+    line only), and so do the commas of other scripts, and between tags `;` and a full stop; what cannot be seen goes.
+    A sentence is split at its commas; `join_tags` puts it together again.
     """
+    if not text.isascii() or ";" in text or ". " in text:
+        text = _plain(text)
     if _TIDY.fullmatch(text):
         return tuple(map(intern, text.split(", ")))  # the same tag in many captions is one string
     pieces = text.replace("\r", "\n").replace("\n", ",").split(",")
     return tuple(tag for piece in pieces if (tag := " ".join(piece.split())))
+
+
+def _plain(text: str) -> str:
+    """The text with commas for what separates tags, without what cannot be seen."""
+    text = text.translate(_UNSEEN)
+    if (";" in text or ". " in text) and not is_sentence(text):
+        text = _STOP.sub(", ", _SEMICOLON.sub(", ", text))
+    return text
 
 
 def join_tags(tags: Iterable[str]) -> str:
@@ -31,12 +42,38 @@ class _Keys(dict[str, str]):
     def __missing__(self, tag: str) -> str:
         if len(self) >= _MOST_KEYS:
             self.clear()
-        folded = unicodedata.normalize("NFKC", tag).casefold().replace("\\", "").replace("_", " ")
-        key = self[tag] = " ".join(folded.split())
+        folded = unicodedata.normalize("NFKC", tag.translate(_UNSEEN)).casefold()
+        if "(" in folded or "[" in folded or "{" in folded or ")" in folded or "]" in folded or "}" in folded:
+            folded = _unweighted(folded)
+        folded = " ".join(folded.replace("\\", "").replace("_", " ").split())
+        key = self[tag] = folded[:-1] if _ENDED.fullmatch(folded) else folded
         return key
 
 
 _MOST_KEYS = 1 << 17
+_UNSEEN: dict[int, str | None] = dict.fromkeys(
+    (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0x61C)
+) | dict.fromkeys(map(ord, "\uff0c\u3001\u060c\uff1b\ufe50\ufe51\uff64\u061b"), ", ")
+"""Letters without a shape go, except the joiners of scripts and faces; the commas of other scripts become ours."""
+for _joiner in (0x200C, 0x200D):
+    del _UNSEEN[_joiner]
+_SEMICOLON = re.compile(r"(?<=[\w)\]]);\s*(?=\S)|(?<=[\w)\]]);\s*$")
+_STOP = re.compile(r"(?<=[^\W_]{4})(?<!capt)(?<!prof)(?<!dept)\.\s+(?=[a-z0-9(])")
+_ENDED = re.compile(r"(?:.*[ _])?[^\W_]{3,}\.")
+"""A word with a full stop behind it: not `...`, `._.` or `u.n.`"""
+_WHOLE = re.compile(r"[(\[{]+([^()\[\]{}\\]*?)(?::[ ]*[+-]?[\d.]+[ ]*)?[)\]}]+")
+_OPENED = re.compile(r"[(\[{]+([^()\[\]{}\\]+)")
+_CLOSED = re.compile(r"([^()\[\]{}\\]+?)(?::[ ]*[+-]?[\d.]+[ ]*)?[)\]}]+")
+_WORD = re.compile(r"[^\W\d_]{2}")
+
+
+def _unweighted(key: str) -> str:
+    """A tag without the brackets and the weight that emphasise it: `(tag:1.2)`, `((tag))`, or a part of such a group.
+    Signs of faces and escaped brackets are the tag's own."""
+    found = _WHOLE.fullmatch(key) or _OPENED.fullmatch(key) or _CLOSED.fullmatch(key)
+    return found.group(1).strip() if found and _WORD.search(found.group(1)) else key
+
+
 tag_key: Callable[[str], str] = _Keys().__getitem__
 """The form in which two spellings of one tag are equal: case, spaces, underscores and escapes folded. It is asked for
 millions of times, so that this is a look into a dict and not a call."""

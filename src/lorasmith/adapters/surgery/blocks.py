@@ -34,13 +34,13 @@ def block_of(name: str, layers: Mapping[str, TargetLayer] | None = None) -> str:
 
 @cache
 def _public_blocks(families: tuple[str, ...]) -> Mapping[str, str]:
-    """The blocks of all public models' layers, by both their names. What several families name so is the layer of the
+    """The blocks of all public models' layers, by every spelling. What several families name so is the layer of the
     one that was known first: that most adapters are for."""
     blocks: dict[str, str] = {}
-    for name in families:
-        for target in find_family(name).public_layers().values():
-            blocks.setdefault(target.name, target.block)
-            blocks.setdefault(target.diffusers_name, target.block)
+    for family in map(find_family, families):
+        layers = family.public_layers()
+        for name, own in family.spellings(layers).items():
+            blocks.setdefault(name, layers[own].block)
     return blocks
 
 

@@ -10,7 +10,7 @@ from lorasmith.adapters.container import header_bytes, payload_bytes
 from lorasmith.adapters.files import load_adapter, read_tensors
 from lorasmith.adapters.header import payload_hashes
 from lorasmith.errors import UsageError
-from lorasmith.storage.files import write_file
+from lorasmith.storage.files import refuse_existing, write_file
 
 SHORT = {
     "name": "ss_output_name",
@@ -41,8 +41,9 @@ def edit_metadata(file: Path, out: Path, edits: Mapping[str, str], removed: Sequ
     """Write the file anew with these fields set and those that match `removed` taken away; gives the changed keys.
 
     The recorded hashes are computed anew: that of the tensors stays, as it does not depend on metadata. Raises
-    AdapterError when the file is no sound adapter, UsageError when nothing matches.
+    AdapterError when the file is no sound adapter, UsageError when nothing matches, StorageError where `out` exists.
     """
+    refuse_existing(out)
     old = load_adapter(file).metadata
     tensors = read_tensors(file)
     patterns = [SHORT.get(pattern, pattern) for pattern in removed]

@@ -17,13 +17,13 @@ from torch import Tensor
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.header import build_header
 from lorasmith.adapters.layers.factors import LayerFactors
-from lorasmith.adapters.surgery.merging import Operation
+from lorasmith.adapters.surgery.merging import OPERATION, Operation
 from lorasmith.adapters.surgery.products import Cut, as_lora, kept_rank
 from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError
 from lorasmith.events import Progress, Work, eta
 
-GROUPS = ("attention", "mlp", "conv", "time")
+GROUPS = ("attention", "mlp", "conv", "time", "ends")
 
 
 def extract(
@@ -74,6 +74,7 @@ def extract(
         "ss_network_alpha": adapter.alpha if even else "Dynamic",
         "ss_network_args": {},
         "ss_sd_model_name": base.name,
+        OPERATION: "extracted",
         "ss_training_comment": f"extracted: {tuned.name} minus {base.name}",
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": family.architecture,

@@ -6,24 +6,29 @@ to the dtype that the checkpoint has.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.container import pack_header
+from lorasmith.adapters.files import SKIPPED
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.bases.families.original import Source
 from lorasmith.bases.stored import StoredBase
-from lorasmith.errors import AdapterError, StorageError
+from lorasmith.errors import AdapterError
 from lorasmith.events import Progress, Work, eta
-from lorasmith.storage.files import replacing
+from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import refuse_existing, replacing
 
 Strength = float | Mapping[str, float]
 # Recorded hashes are those of the weights before.
@@ -31,15 +36,17 @@ STALE = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
 CHUNK = 1 << 24
 
 
-def insert(base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[Strength], out: Path) -> Work[Path]:
-    """Write `base` with the adapters merged in to `out`: a file for a file, a folder for a folder.
+def insert(
+    base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[Strength], out: Path
+) -> Work[tuple[Path, list[str]]]:
+    """Write `base` with the adapters merged in to `out`: a file for a file, a folder for a folder; gives it,
+    and what was left out of them.
 
     A strength may be a table of blocks, see `block_strength`. Raises AdapterError where an adapter does not fit or a
     result is not finite, StorageError when it cannot be written; an existing `out` is refused, the base never changed.
     """
-    if out.exists():
-        raise StorageError("exists already.", where=out, hint="Give another name: nothing is written over.")
-    fitted = [fit_adapter(adapter, base) for adapter in adapters]
+    refuse_existing(out)
+    fitted = [_with_places(fit_adapter(adapter, base), base) for adapter in adapters]
     touched = _touched(base, fitted)
     pairs = list(zip(fitted, strengths, strict=True))
     total = sum(len(base.headers[file].tensors) for file in touched)
@@ -50,7 +57,25 @@ def insert(base: StoredBase, adapters: Sequence[Adapter], strengths: Sequence[St
                 done += 1
                 if done % 50 == 0 or done == total:
                     yield Progress("merging", done, total, eta(begun, done, total))
-    return out
+    return out, sorted({name for adapter in fitted for name in adapter.skipped})
+
+
+def _with_places(adapter: Adapter, base: StoredBase) -> Adapter:
+    """The adapter without layers whose change the checkpoint has no place for, where it `skips`; else raises
+    AdapterError for them."""
+    placeless = [
+        name
+        for name, factors in adapter.layers.items()
+        if factors.delta_bias() is not None and (name, "bias") not in base.places
+    ]
+    if placeless and not adapter.skips:
+        raise AdapterError(
+            f"{placeless[0]} gets a bias, which that layer of a checkpoint has no place for.",
+            where=adapter.name,
+            remedy=Sentence("The rest can be used: ", Give("skip_unknown"), "."),
+        )
+    layers = {name: factors for name, factors in adapter.layers.items() if name not in placeless}
+    return replace(adapter, layers=layers, skipped=(*adapter.skipped, *placeless))
 
 
 Part = tuple[str, str, Source]
@@ -92,6 +117,9 @@ def _rewrite(
     header = base.headers[file]
     metadata = {key: value for key, value in header.metadata.items() if key not in STALE}
     merged = ", ".join(adapter.name for adapter, _ in adapters)
+    skipped = sorted({name for adapter, _ in adapters for name in adapter.skipped})
+    if skipped:
+        metadata[SKIPPED] = json.dumps(skipped)
     metadata["modelspec.merged_from"] = ", ".join(filter(None, (metadata.get("modelspec.merged_from"), merged)))
     table: dict[str, object] = {"__metadata__": metadata}
     entries = sorted(header.tensors.items(), key=lambda item: (item[1].begin, item[1].end))

@@ -8,14 +8,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
-from lorasmith.adapters.family import family_of_adapter
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerFactors
+from lorasmith.adapters.spelling.names import family_of_adapter, match_names, public_layers
 from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.adapters.surgery.products import WHOLE, Cut, as_lora, as_product, shorten
 from lorasmith.bases.base import Base
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
+
+OPERATION = "lorasmith.operation"
+"""The metadata field that says how a file was made of others; its ranks are its own, no recipe's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +47,9 @@ def merge(
     base: Base | None = None,
 ) -> Operation:
     """One LoRA that acts as the adapters together with these strengths; a strength may be a table of blocks, see
-    `block_strength`. Layers at strength 0 are left out. Raises AdapterError."""
-    if base is not None:
-        adapters = [fit_adapter(adapter, base) for adapter in adapters]
+    `block_strength`. Layers at strength 0 are left out. Two spellings of a layer are one layer. Raises AdapterError,
+    also for adapters of different families."""
+    adapters = match_names(list(adapters)) if base is None else [fit_adapter(adapter, base) for adapter in adapters]
     known = _layers(adapters, base)
     layers: dict[str, LayerFactors] = {}
     errors: dict[str, float] = {}
@@ -74,12 +78,15 @@ def merge(
         for key, value in adapters[0].metadata.items()
         if not key.startswith("sshs_") and key not in ("ss_network_dim", "ss_network_alpha", "ss_network_args")
     }
-    result = Adapter("+".join(adapter.name for adapter in adapters), layers, metadata)
+    embeddings = {key: tensor for adapter in adapters for key, tensor in adapter.embeddings.items()}
+    skipped = tuple(name for adapter in adapters for name in adapter.skipped)
+    result = Adapter("+".join(adapter.name for adapter in adapters), layers, metadata, embeddings, skipped)
     stated = {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(result.rank),
         "ss_network_alpha": str(result.alpha),
         "ss_network_args": "{}",
+        OPERATION: "merged" if len(adapters) > 1 else "converted",
     }
     return Operation(replace(result, metadata=metadata | stated), math.sqrt(lost / whole) if whole else 0.0, errors)
 
@@ -89,4 +96,4 @@ def _layers(adapters: Sequence[Adapter], base: Base | None) -> Mapping[str, Targ
     if base is not None:
         return base.layers
     family = family_of_adapter(adapters[0])
-    return None if family is None else family.public_layers()
+    return None if family is None else public_layers(family)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, Preset, TextPart
-from lorasmith.bases.families.stable_diffusion import StableDiffusion
+from lorasmith.bases.families.stable_diffusion import CLIP_L, StableDiffusion
 from lorasmith.project import EMBEDDED
 
 _CHANNELS, _WIDTH = 8, 128
@@ -85,8 +85,9 @@ DOODLE = Doodle(
     presets={"*": _GENERAL, "character": _PERSON, "couple": _PERSON, "style": _STYLE},
     cfg=1.75,  # docs/log.md
     resolution=128,
-    text=(TextPart("text_encoder", "lora_te", "tokenizer"),),
+    text=(TextPart("text_encoder", "lora_te", "tokenizer", _WIDTH, CLIP_L),),
     text_width=_WIDTH,
+    version_words=("sd1",),
     public={
         "block_out_channels": (96, 128, 160),
         "layers_per_block": 1,

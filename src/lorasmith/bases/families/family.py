@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.targets import TargetLayer, text_prefix
+from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from lorasmith.project import SubjectKind
 
 Objective = Literal["noise", "flow"]
+DENOISERS = ("lora_unet_", "lora_unet.", "lora_transformer_", "diffusion_model.", "model.diffusion_model.", "lycoris_")
+"""How names of a denoiser's layers begin: kohya's, OneTrainer's (old backups, older files of transformers), ComfyUI's
+with and without a checkpoint's prefix, LyCORIS's wrapper."""
+FIRST_TEXTS = ("lora_te_", "lora_te1_")
+"""How kohya's names of the first text encoder's layers begin: of an only one, of one of several."""
 
 
 _SMALLER, _LARGER = 0.4, 1.6
@@ -98,12 +103,14 @@ class HeaderFacts:
 
 @dataclass(frozen=True)
 class TextPart:
-    """A text encoder: the part of the base that it is, how the names of its layers begin in kohya's files, and its
-    tokenizer's folder."""
+    """A text encoder: the part of the base that it is, how the names of its layers begin in kohya's files, its
+    tokenizer's folder, its width in public models (0: not known), and how else names begin (ComfyUI, OMI)."""
 
     owner: str
     prefix: str
     tokenizer: str
+    width: int = 0
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,10 +201,14 @@ class Family(ABC):
         return (self.denoiser_part, "vae", *texts, "scheduler")
 
     @property
-    def dotted_names(self) -> Mapping[str, str]:
-        """How the keys of diffusers' and PEFT's adapter files begin, and how `TargetLayer.diffusers_name` does."""
-        texts = {f"{part.owner}.": f"{text_prefix(part.owner)}_" for part in self.text}
-        return {f"{self.denoiser_part}.": "lora_unet_"} | texts
+    def prefixes(self) -> Mapping[str, str]:
+        """How names of layers begin in adapter files of any tool, and what stands for it here: kohya's prefixes, and
+        for parts of the model `text_prefix`."""
+        found = dict.fromkeys((f"{self.denoiser_part}.", *DENOISERS), "lora_unet_")
+        for part in self.text:
+            found |= dict.fromkeys((f"{part.prefix}_", f"{part.prefix}."), f"{part.prefix}_")
+            found |= dict.fromkeys((f"{each}." for each in (part.owner, *part.others)), f"{text_prefix(part.owner)}_")
+        return found
 
     def preset_for(self, kind: SubjectKind) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Values that a recipe for this kind of subject starts from, and those on top of them."""
@@ -239,17 +250,34 @@ class Family(ABC):
         """The normalisation layers that belong to the targets."""
         return ()
 
+    def end_targets(self, targets: Collection[TargetLayer]) -> Iterable[TargetLayer]:  # noqa: ARG002
+        """The layers outside the blocks that the targets are in."""
+        return ()
+
     def layers(self, targets: Mapping[str, TargetLayer]) -> dict[str, TargetLayer]:
-        """The targets, and after them their norms."""
-        return {**targets, **{norm.name: norm for norm in self.norm_targets(targets.values())}}
+        """All that an adapter file may touch: the targets, after them the layers outside the blocks and the norms."""
+        more = (*self.end_targets(targets.values()), *self.norm_targets(targets.values()))
+        return {**targets, **{target.name: target for target in more}}
 
-    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
-        """Other spellings of the layers' names that are met in adapter files, to their own."""
-        return {target.diffusers_name: target.name for target in layers.values()}
+    def spellings(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
+        """The layers' own names by every spelling of them under kohya's prefixes: any of their paths, the first text
+        encoder with and without a number, `text_model.` left out."""
+        starts: dict[str, tuple[str, ...]] = {
+            part.owner: (f"{part.prefix}_", f"{text_prefix(part.owner)}_") for part in self.text
+        }
+        if self.text:
+            starts[self.text[0].owner] += FIRST_TEXTS
+        found: dict[str, str] = {}
+        for target in layers.values():
+            for path in (target.path, *target.aliases):
+                for start in starts.get(target.owner, ("lora_unet_",)):
+                    for each in (path, path.removeprefix("text_model.")):
+                        found.setdefault(f"{start}{underscored(each)}", target.name)
+        return {**found, **{name: name for name in layers}}
 
-    def fits_extents(self, extents: Mapping[str, tuple[int | None, ...]]) -> bool:  # noqa: ARG002
-        """Whether an adapter whose layers were made for weights of these shapes can only be of this family."""
-        return False
+    def public_size(self, target: TargetLayer) -> tuple[int, int]:
+        """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""
+        return target.outputs, 0
 
     @abstractmethod
     def public_layers(self) -> dict[str, TargetLayer]:

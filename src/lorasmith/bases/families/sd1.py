@@ -9,7 +9,7 @@ from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import StoredText
-from lorasmith.bases.families.stable_diffusion import PLAIN_BLOCKS, StableDiffusion
+from lorasmith.bases.families.stable_diffusion import CLIP_L, PLAIN_BLOCKS, StableDiffusion
 
 
 class StableDiffusion1(StableDiffusion):
@@ -29,7 +29,7 @@ SD1 = StableDiffusion1(
     presets=public_presets(),
     cfg=7.0,
     resolution=512,
-    text=(TextPart("text_encoder", "lora_te", "tokenizer"),),
+    text=(TextPart("text_encoder", "lora_te", "tokenizer", 768, CLIP_L),),
     text_width=768,
     version_words=("sd1",),
     public=PLAIN_BLOCKS,

@@ -9,7 +9,7 @@ from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import StoredText
-from lorasmith.bases.families.stable_diffusion import PLAIN_BLOCKS, StableDiffusion
+from lorasmith.bases.families.stable_diffusion import CLIP_H, PLAIN_BLOCKS, StableDiffusion
 
 _WIDTH = 1024
 
@@ -33,7 +33,7 @@ SD2 = StableDiffusion2(
     presets=public_presets(clip_skip=1),
     cfg=7.0,
     resolution=512,
-    text=(TextPart("text_encoder", "lora_te", "tokenizer"),),
+    text=(TextPart("text_encoder", "lora_te", "tokenizer", _WIDTH, CLIP_H),),
     text_width=_WIDTH,
     version_words=("sd2",),
     public={**PLAIN_BLOCKS, "use_linear_projection": True},

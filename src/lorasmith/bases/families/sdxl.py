@@ -10,7 +10,7 @@ from lorasmith.bases.families.family import FamilyCost, HeaderFacts, Structure, 
 from lorasmith.bases.families.original import UNET
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import SUPPORTED, StoredText
-from lorasmith.bases.families.stable_diffusion import StableDiffusion, layout
+from lorasmith.bases.families.stable_diffusion import CLIP_G, CLIP_L, StableDiffusion, layout
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ SDXL = StableDiffusionXL(
     cfg=7.0,
     resolution=1024,
     text=(
-        TextPart("text_encoder", "lora_te1", "tokenizer"),
-        TextPart("text_encoder_2", "lora_te2", "tokenizer_2"),
+        TextPart("text_encoder", "lora_te1", "tokenizer", 768, CLIP_L),
+        TextPart("text_encoder_2", "lora_te2", "tokenizer_2", 1280, CLIP_G),
     ),
     reads_clip_skip=False,
     text_width=_WIDTH,
-    own_names=("lora_te2_", "lora_unet_input_blocks_"),
+    own_names=("lora_te2_", "lora_unet_input_blocks_", "lora_unet_label_emb_"),
     version_words=("sdxl",),
     block_layouts={12: layout((4, 5, 7, 8), range(6)), 20: layout(range(9), range(9))},
     public={
@@ -109,6 +109,7 @@ SDXL = StableDiffusionXL(
     },
     public_depths=(12, 32),
     stability_names=True,
+    labelled=True,
     stored=(
         StoredText("text_encoder", "conditioner.embedders.0.transformer.", "clip"),
         StoredText("text_encoder_2", _SECOND, "open_clip"),

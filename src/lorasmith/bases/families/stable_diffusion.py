@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from lorasmith.bases.families.single_file import (
     unet_config,
     vae_config,
 )
-from lorasmith.bases.families.unet_layers import norm_targets, text_targets, unet_targets
+from lorasmith.bases.families.unet_layers import end_targets, norm_targets, text_targets, unet_targets
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
@@ -46,7 +45,10 @@ PLAIN_BLOCKS: Mapping[str, Any] = {
 }
 """SD 1's blocks, which diffusers takes for a UNet whose configuration does not name its own."""
 ENDS = frozenset({"conv_in", "conv_out", "time_embedding", "add_embedding", "text_projection"})
-_READS_TEXT = re.compile(r"lora_unet_(down|mid|up|input|middle|output)_block.*attn2_to_k$")
+CLIP_L, CLIP_H, CLIP_G = (
+    (f"text_encoders.clip_{size}.transformer", f"clip_{size}.transformer", f"clip_{size}") for size in "lhg"
+)
+"""How names of a CLIP text encoder's layers begin in ComfyUI's files and in OMI's, which OneTrainer once wrote."""
 # Residual blocks, transformers and samplers: down_blocks.0.resnets.1, mid_block.attentions.0
 _STAGE_DEPTHS = {"down_blocks": 3, "mid_block": 2, "up_blocks": 3}
 
@@ -66,7 +68,7 @@ LAYOUTS: Mapping[int, tuple[str, ...]] = {
 class StableDiffusion(Family):
     """A family with a UNet. `public` is the UNet's configuration in its public models, `public_depths` the layers of
     their text encoders, `text_width` that of the text which the UNet reads; `stability_names`: kohya's files name the
-    UNet's layers by Stability's paths.
+    UNet's layers by Stability's paths; `labelled`: the UNet is told sizes, too.
 
     Of single files: `stored` says where text encoders lie, `heads` how many each attention has (None: by width),
     `latent_scale` and `vae_upcasts` are the VAE's.
@@ -76,6 +78,7 @@ class StableDiffusion(Family):
     public: Mapping[str, Any]
     public_depths: tuple[int, ...]
     stability_names: bool = False
+    labelled: bool = False
     stored: tuple[StoredText, ...] = ()
     heads: int | None = None
     latent_scale: float = 0.18215
@@ -170,20 +173,14 @@ class StableDiffusion(Family):
     def norm_targets(self, targets: Iterable[TargetLayer]) -> Iterator[TargetLayer]:
         return norm_targets(targets, self.stability_names)
 
-    def other_names(self, layers: Mapping[str, TargetLayer]) -> dict[str, str]:
-        """Diffusers' paths, text encoders without ``text_model_``, and ``lora_te_`` for the first of two."""
-        names = super().other_names(layers)
-        for target in layers.values():
-            if target.part == "te":
-                head, tail = target.name.split("_text_model_", 1)
-                plain = head.replace("lora_te1", "lora_te")
-                names |= dict.fromkeys((f"{head}_{tail}", f"{plain}_text_model_{tail}", f"{plain}_{tail}"), target.name)
-        return names
+    def end_targets(self, targets: Collection[TargetLayer]) -> Iterator[TargetLayer]:
+        return end_targets(targets, self.stability_names, self.labelled)
 
-    def fits_extents(self, extents: Mapping[str, tuple[int | None, ...]]) -> bool:
-        """By the width of the text that a UNet's cross-attention reads."""
-        reading = (extent for name, extent in extents.items() if _READS_TEXT.match(name))
-        return any(len(extent) > 1 and extent[1] == self.text_width for extent in reading)
+    def public_size(self, target: TargetLayer) -> tuple[int, int]:
+        if target.path.endswith((".attn2.to_k", ".attn2.to_v")):
+            return target.outputs, self.text_width
+        width = next((part.width for part in self.text if part.owner == target.owner), 0)
+        return target.outputs, width if target.path.endswith(("_proj", ".fc1")) else 0
 
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets(self.public, self.public_depths))
@@ -208,7 +205,7 @@ class StableDiffusion(Family):
 
     def find_module(self, model: nn.Module, target: TargetLayer) -> nn.Module:
         """transformers 5 leaves ``text_model.`` out of one class of text encoders only."""
-        if target.part == "unet":
+        if not target.path.startswith("text_model."):
             return super().find_module(model, target)
         root: nn.Module = getattr(model, "text_model", model)
         return root.get_submodule(target.path.removeprefix("text_model."))

@@ -8,7 +8,7 @@ true size (the transformers' layers, then all): SD1 192, 278; SDXL 722, 788; CLI
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +36,40 @@ def unet_targets(config: Mapping[str, Any], stability_names: bool) -> Iterator[T
     `config` is the UNet2DConditionModel's. Raises BaseError for a block type that no family has.
     """
     for block in unet_blocks(config):
-        spelling = block.stability if stability_names else block.path
         for tail, stability_tail, kind, group in block.layers:
-            name = f"{spelling}.{stability_tail if stability_names else tail}" if tail else spelling
-            path = f"{block.path}.{tail}" if tail else block.path
-            yield TargetLayer(f"lora_unet_{underscored(name)}", "unet", kind, group, "unet", path, block.name)
+            path, stability = (
+                f"{at}.{own}" if own else at for at, own in ((block.path, tail), (block.stability, stability_tail))
+            )
+            name = f"lora_unet_{underscored(stability if stability_names else path)}"
+            outputs = block.width * (8 if tail.endswith("ff.net.0.proj") else 1)
+            yield TargetLayer(name, "unet", kind, group, "unet", path, block.name, (stability,), outputs)
+
+
+def end_targets(targets: Collection[TargetLayer], stability_names: bool, labelled: bool) -> Iterator[TargetLayer]:
+    """The layers outside the blocks of a UNet with these targets, and the projection of a second text encoder.
+
+    `labelled`: the UNet is told sizes, too.
+    """
+    if any(target.path.startswith("down_blocks.") for target in targets):
+        for path, stability, kind, block in _ENDS:
+            if labelled or not path.startswith("add_embedding"):
+                name = f"lora_unet_{underscored(stability if stability_names else path)}"
+                yield TargetLayer(name, "unet", kind, "ends", "unet", path, block, (stability,))
+    second = next((target for target in targets if target.owner == "text_encoder_2"), None)
+    if second is not None:
+        name = f"{second.name.split('_text_model_')[0]}_text_projection"
+        yield TargetLayer(name, "te", "linear", "ends", second.owner, "text_projection", "TE")
+
+
+_ENDS: tuple[tuple[str, str, Kind, str], ...] = (
+    # Its path, the same in Stability's spelling, its kind, and its block.
+    ("conv_in", "input_blocks.0.0", "conv3", "IN00"),
+    ("time_embedding.linear_1", "time_embed.0", "linear", "BASE"),
+    ("time_embedding.linear_2", "time_embed.2", "linear", "BASE"),
+    ("add_embedding.linear_1", "label_emb.0.0", "linear", "BASE"),
+    ("add_embedding.linear_2", "label_emb.0.2", "linear", "BASE"),
+    ("conv_out", "out.2", "conv3", "BASE"),
+)
 
 
 _NORMS = (
@@ -66,16 +95,18 @@ def norm_targets(targets: Iterable[TargetLayer], stability_names: bool) -> Itera
                 ending, new = (underscored(f".{each}") for each in spelling)
                 path = f"{target.path.removesuffix(tail)}{norm}"
                 name = f"{target.name.removesuffix(ending)}{new}"
-                yield TargetLayer(name, target.part, "norm", "norm", target.owner, path, target.block)
+                aliases = tuple(f"{each.removesuffix(stability_tail)}{stability_norm}" for each in target.aliases)
+                yield TargetLayer(name, target.part, "norm", "norm", target.owner, path, target.block, aliases)
         last.setdefault(target.owner, target)
     for owner, target in last.items():
         if target.part == "te":
             path, prefix = "text_model.final_layer_norm", target.name.split("_text_model_")[0]
-            name = f"{prefix}_{underscored(path)}"
+            name, aliases = f"{prefix}_{underscored(path)}", ()
         else:
-            path, name = "conv_norm_out", "lora_unet_out_0" if stability_names else "lora_unet_conv_norm_out"
+            path, aliases = "conv_norm_out", ("out.0",)
+            name = "lora_unet_out_0" if stability_names else "lora_unet_conv_norm_out"
         block = "TE" if target.part == "te" else "BASE"
-        yield TargetLayer(name, target.part, "norm", "norm", owner, path, block)
+        yield TargetLayer(name, target.part, "norm", "norm", owner, path, block, aliases)
 
 
 _Layer = tuple[str, str, Kind, Group]
@@ -84,11 +115,12 @@ _Layer = tuple[str, str, Kind, Group]
 
 @dataclass(frozen=True)
 class UnetBlock:
-    """A residual block, a transformer or a sampler: its diffusers path, its Stability path, its layers."""
+    """A residual block, a transformer or a sampler: its diffusers path, its Stability path, its layers, its width."""
 
     path: str
     stability: str
     layers: tuple[_Layer, ...]
+    width: int
 
     @property
     def name(self) -> str:
@@ -100,7 +132,7 @@ class UnetBlock:
 _SIDES = {"input_blocks": "IN", "output_blocks": "OUT"}
 
 
-def _resnet(path: str, stability: str, shortcut: bool) -> UnetBlock:
+def _resnet(path: str, stability: str, width: int, shortcut: bool) -> UnetBlock:
     layers: list[_Layer] = [
         ("conv1", "in_layers.2", "conv3", "conv"),
         ("time_emb_proj", "emb_layers.1", "linear", "time"),
@@ -108,10 +140,10 @@ def _resnet(path: str, stability: str, shortcut: bool) -> UnetBlock:
     ]
     if shortcut:
         layers.append(("conv_shortcut", "skip_connection", "conv1", "conv"))
-    return UnetBlock(path, stability, tuple(layers))
+    return UnetBlock(path, stability, tuple(layers), width)
 
 
-def _transformer(path: str, stability: str, depth: int, linear_projection: bool) -> UnetBlock:
+def _transformer(path: str, stability: str, width: int, depth: int, linear_projection: bool) -> UnetBlock:
     projection: Kind = "linear" if linear_projection else "conv1"
     layers: list[_Layer] = [("proj_in", "proj_in", projection, "attention")]
     for index in range(depth):
@@ -122,11 +154,11 @@ def _transformer(path: str, stability: str, depth: int, linear_projection: bool)
         for tail in ("ff.net.0.proj", "ff.net.2"):
             layers.append((f"{at}.{tail}",) * 2 + ("linear", "mlp"))
     layers.append(("proj_out", "proj_out", projection, "attention"))
-    return UnetBlock(path, stability, tuple(layers))
+    return UnetBlock(path, stability, tuple(layers), width)
 
 
-def _sampler(path: str, stability: str) -> UnetBlock:
-    return UnetBlock(path, stability, (("", "", "conv3", "conv"),))
+def _sampler(path: str, stability: str, width: int) -> UnetBlock:
+    return UnetBlock(path, stability, (("", "", "conv3", "conv"),), width)
 
 
 def unet_blocks(config: Mapping[str, Any]) -> Iterator[UnetBlock]:
@@ -143,20 +175,21 @@ def unet_blocks(config: Mapping[str, Any]) -> Iterator[UnetBlock]:
         attends = _attends(kind, ("CrossAttnDownBlock2D", "DownBlock2D"))
         for j in range(depth[i]):
             at, stability = f"down_blocks.{i}", f"input_blocks.{number}"
-            yield _resnet(f"{at}.resnets.{j}", f"{stability}.0", shortcut=width != widths[i])
+            yield _resnet(f"{at}.resnets.{j}", f"{stability}.0", widths[i], shortcut=width != widths[i])
             if attends:
-                yield _transformer(f"{at}.attentions.{j}", f"{stability}.1", _at(transformers[i], j), linear)
+                own = f"{at}.attentions.{j}", f"{stability}.1", widths[i]
+                yield _transformer(*own, _at(transformers[i], j), linear)
             width = widths[i]
             number += 1
         if i < count - 1:
-            yield _sampler(f"down_blocks.{i}.downsamplers.0.conv", f"input_blocks.{number}.0.op")
+            yield _sampler(f"down_blocks.{i}.downsamplers.0.conv", f"input_blocks.{number}.0.op", width)
             number += 1
 
     if config.get("mid_block_type", "UNetMidBlock2DCrossAttn") != "UNetMidBlock2DCrossAttn":
         raise BaseError(f"the UNet's middle block is a {config['mid_block_type']}, which no supported family has.")
-    yield _resnet("mid_block.resnets.0", "middle_block.0", shortcut=False)
-    yield _transformer("mid_block.attentions.0", "middle_block.1", _at(transformers[-1], 0), linear)
-    yield _resnet("mid_block.resnets.1", "middle_block.2", shortcut=False)
+    yield _resnet("mid_block.resnets.0", "middle_block.0", width, shortcut=False)
+    yield _transformer("mid_block.attentions.0", "middle_block.1", width, _at(transformers[-1], 0), linear)
+    yield _resnet("mid_block.resnets.1", "middle_block.2", width, shortcut=False)
 
     number = 0
     before = widths[-1]
@@ -169,11 +202,13 @@ def unet_blocks(config: Mapping[str, Any]) -> Iterator[UnetBlock]:
             at, stability = f"up_blocks.{i}", f"output_blocks.{number}"
             last = j == up_depth[i]
             entering = (before if j == 0 else up_widths[i]) + (skip_last if last else up_widths[i])
-            yield _resnet(f"{at}.resnets.{j}", f"{stability}.0", shortcut=entering != up_widths[i])
+            width = up_widths[i]
+            yield _resnet(f"{at}.resnets.{j}", f"{stability}.0", width, shortcut=entering != width)
             if attends:
-                yield _transformer(f"{at}.attentions.{j}", f"{stability}.1", _at(up_transformers[i], j), linear)
+                own = f"{at}.attentions.{j}", f"{stability}.1", width
+                yield _transformer(*own, _at(up_transformers[i], j), linear)
             if last and i < count - 1:
-                yield _sampler(f"{at}.upsamplers.0.conv", f"{stability}.{2 if attends else 1}.conv")
+                yield _sampler(f"{at}.upsamplers.0.conv", f"{stability}.{2 if attends else 1}.conv", width)
             number += 1
         before = up_widths[i]
 

@@ -10,6 +10,7 @@ import typer
 
 from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say
+from lorasmith.cli.skipping import SkipUnknown, say_skipped
 
 if TYPE_CHECKING:
     from lorasmith.adapters.description import Description
@@ -35,14 +36,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 
 
 @app.command()
-def show(files: Files, as_json: AsJson = False) -> None:
+def show(files: Files, skip_unknown: SkipUnknown = False, as_json: AsJson = False) -> None:
     """Show what adapter files are: trigger, base family, rank, layers, hashes, commonest tags.
 
     Example: lorasmith adapter show my-lora.safetensors
     """
     from lorasmith.adapters.description import describe
 
-    descriptions = [describe(file) for file in files]
+    descriptions = [describe(file, skip_unknown) for file in files]
     if as_json:
         print_json({"adapters": [description.as_json() for description in descriptions]})
         return
@@ -54,6 +55,9 @@ def show(files: Files, as_json: AsJson = False) -> None:
 def verify(files: Files, as_json: AsJson = False) -> None:
     """Verify that adapter files are whole, finite and truthful; exit status 1 when one is not.
 
+    A hash in the header is checked; a file without one is in order, and so is one with LyCORIS's own, which is that of
+    its tensors one by one and cannot be made again from a file.
+
     Example: lorasmith adapter verify adapters/*.safetensors --json
     """
     verdicts = [_verify(file) for file in files]
@@ -61,7 +65,8 @@ def verify(files: Files, as_json: AsJson = False) -> None:
         print_json({"adapters": verdicts})
     else:
         for verdict in verdicts:
-            say(f"{verdict['path']}: {'in order' if verdict['ok'] else 'not in order'}")
+            hashed = "" if verdict["hash"] is None else f" (hash: {verdict['hash']})"
+            say(f"{verdict['path']}: {'in order' if verdict['ok'] else 'not in order'}{hashed}")
             for problem in verdict["problems"]:
                 say(f"  {problem}")
     if not all(verdict["ok"] for verdict in verdicts):
@@ -79,6 +84,7 @@ def convert(
     rank: RankOption = None,
     keep: KeepOption = 1.0,
     base: BaseOption = None,
+    skip_unknown: SkipUnknown = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a plain LoRA of an adapter of any algorithm, exactly or to a rank; or spell its layers as other tools do.
@@ -88,9 +94,9 @@ def convert(
     Example: lorasmith adapter convert my-loha.safetensors --out my-lora.safetensors --rank 32
     """
     if to == "lora":
-        _operate([str(file)], out, _cut(rank, keep, None), base, as_json)
+        _operate([str(file)], out, _cut(rank, keep, None), base, skip_unknown, as_json)
     else:
-        _respell(file, out, to, base, as_json)
+        _respell(file, out, to, base, skip_unknown, as_json)
 
 
 @app.command()
@@ -101,6 +107,7 @@ def resize(
     keep: KeepOption = 1.0,
     ratio: RatioOption = None,
     base: BaseOption = None,
+    skip_unknown: SkipUnknown = False,
     as_json: AsJson = False,
 ) -> None:
     """Give a LoRA a smaller rank, losing as little as can be; the error is stated.
@@ -111,7 +118,7 @@ def resize(
 
     if rank is None and keep == 1.0 and ratio is None:
         raise UsageError("give --rank, --keep, --ratio or several of them.")
-    _operate([str(file)], out, _cut(rank, keep, ratio), base, as_json)
+    _operate([str(file)], out, _cut(rank, keep, ratio), base, skip_unknown, as_json)
 
 
 @app.command()
@@ -130,6 +137,7 @@ def merge(
     rank: RankOption = None,
     keep: KeepOption = 1.0,
     base: BaseOption = None,
+    skip_unknown: SkipUnknown = False,
     as_json: AsJson = False,
 ) -> None:
     """Make one LoRA of several adapters, exact without --rank and --keep; or a new checkpoint with them inside.
@@ -139,11 +147,11 @@ def merge(
     from lorasmith.errors import UsageError
 
     if into is None:
-        _operate(files, out, _cut(rank, keep, None), base, as_json)
+        _operate(files, out, _cut(rank, keep, None), base, skip_unknown, as_json)
         return
     if rank is not None or keep != 1.0 or base is not None:
         raise UsageError("--into merges exactly and names the base itself.", hint="Leave --rank, --keep, --base out.")
-    _insert(files, out, into, as_json)
+    _insert(files, out, into, skip_unknown, as_json)
 
 
 @app.command()
@@ -167,7 +175,9 @@ def extract(
     from lorasmith.adapters.surgery.extraction import extract as take
     from lorasmith.bases.stored import open_stored
     from lorasmith.cli.rendering import show as watch
+    from lorasmith.storage.files import refuse_existing
 
+    refuse_existing(out)
     work = take(
         open_stored(tuned),
         open_stored(base),
@@ -217,14 +227,16 @@ def _cut(rank: int | None, keep: float, ratio: float | None) -> Cut:
     return Cut(rank, keep, ratio)
 
 
-def _operate(files: list[str], out: Path, cut: Cut, base: str | None, as_json: bool) -> None:
+def _operate(files: list[str], out: Path, cut: Cut, base: str | None, skip_unknown: bool, as_json: bool) -> None:
     from lorasmith.adapters.files import load_adapter
     from lorasmith.adapters.surgery.merging import merge as operate
     from lorasmith.bases.base import load_base
+    from lorasmith.storage.files import refuse_existing
 
     paths, strengths = zip(*(_named(file) for file in files), strict=True)
     _refuse_itself(out, paths)
-    adapters = [load_adapter(path) for path in paths]
+    refuse_existing(out)
+    adapters = [load_adapter(path, skip_unknown) for path in paths]
     done = operate(adapters, strengths, cut, None if base is None else load_base(base))
     _tell_operation(done, out, as_json)
 
@@ -244,14 +256,16 @@ def _tell_operation(done: Operation, out: Path, as_json: bool) -> None:
                 "layers": len(done.adapter.layers),
                 "error": done.error,
                 "worst": {"layer": worst, "error": done.errors[worst]},
+                "skipped": sorted(done.adapter.skipped),
             }
         )
         return
     say(f"{out}: rank {done.adapter.rank}, {len(done.adapter.layers)} layers, {out.stat().st_size:,} bytes")
     say(f"  lost     {done.error:.2%} of the change's norm; most in {worst} ({done.errors[worst]:.2%})")
+    say_skipped(done.adapter.skipped)
 
 
-def _insert(files: list[str], out: Path, into: str, as_json: bool) -> None:
+def _insert(files: list[str], out: Path, into: str, skip_unknown: bool, as_json: bool) -> None:
     from lorasmith.adapters.files import load_adapter
     from lorasmith.adapters.surgery.insertion import insert
     from lorasmith.bases.stored import open_stored
@@ -259,25 +273,35 @@ def _insert(files: list[str], out: Path, into: str, as_json: bool) -> None:
 
     paths, strengths = zip(*(_named(file) for file in files), strict=True)
     stored = open_stored(into)
-    watch(insert(stored, [load_adapter(path) for path in paths], strengths, out), as_json)
+    _, skipped = watch(insert(stored, [load_adapter(path, skip_unknown) for path in paths], strengths, out), as_json)
     size = out.stat().st_size if out.is_file() else sum(each.stat().st_size for each in out.rglob("*"))
     if as_json:
-        print_json({"path": str(out), "base": stored.name, "family": stored.family.name, "bytes": size})
+        facts = {"path": str(out), "base": stored.name, "family": stored.family.name, "bytes": size}
+        print_json({**facts, "skipped": skipped})
         return
     say(f"{out}: {stored.name} with {', '.join(path.stem for path in paths)} inside, {size:,} bytes")
+    say_skipped(skipped)
     say(f"  next     {program()} generate 'a prompt' --base {typed(out)}")
 
 
-def _respell(file: Path, out: Path, to: Literal["kohya", "diffusers", "peft"], base: str | None, as_json: bool) -> None:
+def _respell(
+    file: Path,
+    out: Path,
+    to: Literal["kohya", "diffusers", "peft"],
+    base: str | None,
+    skip_unknown: bool,
+    as_json: bool,
+) -> None:
     from lorasmith.adapters.surgery.respelling import respell
 
     _refuse_itself(out, [file])
-    written = respell(file, out, to, base)
+    written, skipped = respell(file, out, to, base, skip_unknown)
     if as_json:
-        print_json({"path": str(out), "files": [str(path) for path in written]})
+        print_json({"path": str(out), "files": [str(path) for path in written], "skipped": sorted(skipped)})
         return
     for path in written:
         say(f"{path}: {path.stat().st_size:,} bytes")
+    say_skipped(skipped)
 
 
 def _refuse_itself(out: Path, paths: Iterable[Path]) -> None:
@@ -304,16 +328,19 @@ def _verify(file: Path) -> dict[str, Any]:
     from lorasmith.adapters.description import describe, problems_of
     from lorasmith.errors import AdapterError
 
+    hashed: str | None = None
     try:
-        problems = problems_of(describe(file))
+        description = describe(file)
+        problems, hashed = problems_of(description), description.hashes.kind
     except AdapterError as fault:
         problems = [str(fault).removeprefix(f"{file}: ")]
-    return {"path": str(file), "ok": not problems, "problems": problems}
+    return {"path": str(file), "ok": not problems, "hash": hashed, "problems": problems}
 
 
 def _show(description: Description) -> None:
     facts = description.as_json()
-    hashes = {True: "correct", False: f"WRONG (see: {program()} adapter verify)", None: "none recorded"}
+    hashes = {"wrong": f"WRONG (see: {program()} adapter verify)", "none": "none recorded"}
+    kind, computed = facts["hashes"]["kind"], facts["hashes"].get("sshs_model_hash", "")
     layers = facts["layers"]
     alpha = "" if facts["alpha"] is None else f", alpha {facts['alpha']:g}"
     say(str(facts["path"]), style="bold")
@@ -324,7 +351,10 @@ def _show(description: Description) -> None:
         ("kind", f"{', '.join(facts['algorithms'])}, rank {facts['rank']}{alpha}"),
         ("layers", f"{layers['unet']} in the denoiser, {layers['text_encoder']} in the text encoders"),
         ("size", f"{facts['bytes']:,} bytes, {facts['keys']} keys, {facts['dtype']}"),
-        ("hashes", f"{hashes[facts['hashes']['ok']]} ({facts['hashes']['sshs_model_hash'][:12]})"),
+        ("hashes", f"{hashes.get(kind, kind)}{f' ({computed[:12]})' if computed else ''}"),
         ("tags", ", ".join(f"{tag} ({count})" for tag, count in facts["tags"]) or "none recorded"),
     ):
         say(f"  {word:<8} {value}")
+    if facts["embeddings"]:
+        say(f"  {'words':<8} {', '.join(facts['embeddings'])} (embeddings in the file)")
+    say_skipped(facts["skipped"])

@@ -26,6 +26,13 @@ def command(
     into: Annotated[
         str, typer.Option(metavar="FOLDER", help='The folder inside the images, such as "2_supporting".')
     ] = "",
+    encoding: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="How captions and tables that are not UTF-8 are encoded: cp1252, utf-16."),
+    ] = "",
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Take what links that lead out of a folder lead to, too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Add images to a project, with their captions and their source.
@@ -38,11 +45,14 @@ def command(
     from lorasmith.cli.left_out import show_left_out
     from lorasmith.cli.rendering import count_images, print_json, say, show
     from lorasmith.dataset.adding import add_images
+    from lorasmith.dataset.encodings import check_encoding
+    from lorasmith.dataset.sources.source import SourceOptions
     from lorasmith.project import open_project
 
     opened = open_project(project)
     sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
-    ingested = show(add_images(opened, sources, into=into), json)
+    options = SourceOptions(follow_links, check_encoding(encoding))
+    ingested = show(add_images(opened, sources, into=into, options=options), json)
     if json:
         print_json(
             {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.skipping import SkipUnknown, say_skipped, skipped_of
 from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
 from lorasmith.generation.defaults import Face, default_of, random_seed
@@ -82,6 +83,7 @@ def command(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Where adapters are (a folder or a file); ./adapters if none."),
     ] = None,
+    skip_unknown: SkipUnknown = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go; none is ever overwritten.")] = Path(
         "pictures"
     ),
@@ -149,21 +151,27 @@ def command(
     ]
     for spec in specs:
         check(spec, known_facts(base))
-    pipeline = Pipeline(open_base(base, numbers, weights=form), AdapterCache(folders), mixed=False)
+    pipeline = Pipeline(
+        open_base(base, numbers, weights=form), AdapterCache(folders, skip_unknown=skip_unknown), mixed=False
+    )
     for spec in specs:
         pipeline.check(spec)
     drawn = []
+    skipped: dict[str, Sequence[str]] = {}
     with _previewed(out, preview) as see:
         for begin in range(0, n, pipeline.batch_size):  # saved batch by batch: stopping keeps what is finished
             part = specs[begin : begin + pipeline.batch_size]
             for index, picture in enumerate(show(see(pipeline.draw(part, preview)), as_json), begin):
                 path = save_free(sign(picture, made[index]) if made else picture, out, kind)
+                skipped |= skipped_of([picture])
                 drawn.append({"path": path, "seed": picture.spec.seed, "prompt": picture.spec.prompt})
     if as_json:
-        print_json({"pictures": drawn})
+        print_json({"pictures": drawn} | ({"skipped": skipped} if skipped else {}))
         return
     for each in drawn:
         say(f"{each['path']}  seed {each['seed']}{'  ' + str(each['prompt']) if dynamic else ''}")
+    for name, keys in skipped.items():
+        say_skipped(keys, name)
     say(f"Draw one again from itself with: {program()} picture redo {typed(drawn[0]['path'])}", style="dim")
 
 

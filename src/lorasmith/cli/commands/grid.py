@@ -12,6 +12,7 @@ from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say, show
+from lorasmith.cli.skipping import SkipUnknown
 from lorasmith.cli.spec_options import spec_option
 from lorasmith.face.grids import DEFAULT_STRENGTHS, GRIDS
 from lorasmith.generation.defaults import default_of
@@ -59,6 +60,7 @@ def draw(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of a picture: hires.scale=2."),
     ] = None,
+    skip_unknown: SkipUnknown = False,
     title: Annotated[str | None, typer.Option(help="Above the grid; the prompt if none.")] = None,
     name: Annotated[
         str | None, typer.Option(help="Of the grid's folder; the same name again adds to what is drawn.")
@@ -96,6 +98,7 @@ def draw(
             name=name,
             precision=read_precision(precision),
             weights=read_weights(weights),
+            skip_unknown=skip_unknown,
         ),
         as_json,
     )

@@ -33,6 +33,13 @@ def command(
             show_default=False,
         ),
     ] = None,
+    encoding: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="How captions and tables that are not UTF-8 are encoded: cp1252, utf-16."),
+    ] = "",
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Take what links that lead out of a folder lead to, too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Make a project: a lora.toml beside a folder of images.
@@ -44,10 +51,14 @@ def command(
     from lorasmith.cli.left_out import show_left_out
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.dataset.create import IMAGES, create_project
+    from lorasmith.dataset.encodings import check_encoding
     from lorasmith.dataset.folders import printable
+    from lorasmith.dataset.sources.source import SourceOptions
 
     sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
-    created = show(create_project(folder, subject=subject, name=name, trigger=trigger, sources=sources), json)
+    options = SourceOptions(follow_links, check_encoding(encoding))
+    work = create_project(folder, subject=subject, name=name, trigger=trigger, sources=sources, options=options)
+    created = show(work, json)
     project, ingested = created.project, created.ingested
     if json:
         print_json(
@@ -56,6 +67,7 @@ def command(
                 "file": printable(str(project.file)),
                 "images": ingested.images,
                 "captions": ingested.captions,
+                "class_images": ingested.class_images,
                 "trigger": project.lora.trigger,
                 "left_out": [{"name": one.name, "message": one.message} for one in ingested.left_out],
             }

@@ -9,6 +9,7 @@ import typer
 
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
 from lorasmith.cli.rendering import print_json, say
+from lorasmith.cli.skipping import SkipUnknown
 from lorasmith.errors import UsageError
 from lorasmith.remedies import Install
 
@@ -36,6 +37,7 @@ def command(
     ),
     precision: PrecisionOption = "auto",
     weights: WeightsOption = "full",
+    skip_unknown: SkipUnknown = False,
     batch: Annotated[int, typer.Option(help="How many pictures are drawn together.")] = 8,
     queue: Annotated[int, typer.Option(help="How many pictures may wait.")] = 512,
     origin: Annotated[
@@ -71,6 +73,7 @@ def command(
         precision=read_precision(precision),
         weights=read_weights(weights),
         batch_size=batch,
+        skip_unknown=skip_unknown,
         grace=grace,
         preload=not lazy,
         limits=Limits(queue=queue, queue_per_client=max(1, queue // 2)),

@@ -69,6 +69,9 @@ def command(
             metavar="FILE", help="Write the captions to a .json or .jsonl for fine-tuning.", show_default=False
         ),
     ] = None,
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="The encoding of what --import names, where it is not UTF-8.")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write the captions by the project's tag rules.
@@ -95,7 +98,9 @@ def command(
         raise UsageError("--explain, --diff, --table and --write do not go together.", hint="Give one of them.")
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
-    work = gather_tags(opened, dataset, tagger=tagger, imported=imported, captioner=captioner, again=again)
+    work = gather_tags(
+        opened, dataset, tagger=tagger, imported=imported, captioner=captioner, again=again, encoding=encoding
+    )
     found = show(work, json)
     done: dict[str, Any] = {name: value for name, value in vars(found).items() if value is not None}
     if not json:

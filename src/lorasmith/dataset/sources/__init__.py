@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from lorasmith.dataset.folders import printable
+from lorasmith.dataset.folders import Problem, printable
 from lorasmith.dataset.sources import archive, folder, gallery, kohya, kohya_folders, picture, table, video
-from lorasmith.dataset.sources.source import Offer, SourceKind
+from lorasmith.dataset.sources.source import PLAIN, Offer, Piece, SourceKind, SourceOptions, recoded
 from lorasmith.errors import DatasetError
 from lorasmith.remedies import Give, Sentence
 
@@ -22,7 +24,7 @@ KINDS: tuple[SourceKind, ...] = (
 )
 
 
-def open_source(path: Path) -> Offer:
+def open_source(path: Path, options: SourceOptions = PLAIN) -> Offer:
     """What lies at `path`, by the first kind that knows it. Raises DatasetError when it is missing or of no kind."""
     where = printable(str(path))
     try:
@@ -33,7 +35,17 @@ def open_source(path: Path) -> Offer:
     except (OSError, ValueError) as fault:
         raise DatasetError(f"cannot be opened: {getattr(fault, 'strerror', fault)}.", where=where) from None
     for kind in KINDS:
-        if offer := kind.offer(path):
-            return offer
+        if offer := kind.offer(path, options):
+            return _in_utf8(offer, options.encoding) if options.encoding else offer
     known = ", ".join(kind.name for kind in KINDS)
     raise DatasetError("neither a folder nor an image.", where=where, hint=f"Sources are: {known}.")
+
+
+def _in_utf8(offer: Offer, encoding: str) -> Offer:
+    """The offer with its captions recoded."""
+
+    def recode(pieces: Iterable[Piece | Problem]) -> Iterator[Piece | Problem]:
+        for piece in pieces:
+            yield recoded(piece, encoding) if isinstance(piece, Piece) and not piece.is_image else piece
+
+    return replace(offer, contents=recode(offer.contents), class_images=tuple(recode(offer.class_images)))

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Problem, printable, read_repeats
-from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind
+from lorasmith.dataset.sources.source import PLAIN, Offer, Origin, Piece, SourceKind, SourceOptions
 from lorasmith.errors import DatasetError
 from lorasmith.images.opening import is_image_name
 
@@ -24,9 +24,10 @@ MOST_GROWTH, _FREE = 100, 256 * _MIB
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
-def offer_archive(path: Path) -> Offer | None:
+def offer_archive(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """The pictures and captions in a zip. Members that lead out of the archive, links, encrypted and oversized ones are
     named and left out. Raises DatasetError when the archive is damaged, a trap, or without pictures."""
+    del options
     if path.suffix.lower() != ".zip" or not path.is_file():
         return None
     where = printable(str(path))

@@ -10,18 +10,28 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from lorasmith.dataset.folders import Found, Place, Problem, find_files, picture_of, printable
-from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind, file_piece, text_piece
+from lorasmith.dataset.sources.source import (
+    PLAIN,
+    Offer,
+    Origin,
+    Piece,
+    SourceKind,
+    SourceOptions,
+    file_piece,
+    text_piece,
+)
 from lorasmith.errors import DatasetError
+from lorasmith.remedies import Give, Sentence
 
 _LARGEST = 4 << 20
 _NO_USE = "neither a picture nor a caption."
 
 
-def offer_folder(path: Path) -> Offer | None:
+def offer_folder(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """Every picture and caption below `path`. Raises DatasetError when there is no picture."""
     if not path.is_dir():
         return None
-    found = find_files(path)
+    found = find_files(path, follow_links=options.follow_links)
     check_images(path, found)
     label = path.resolve().name
     return Offer("folder", label, count(found), pieces(path, found, lambda place: local_origin(label, place)))
@@ -29,6 +39,11 @@ def offer_folder(path: Path) -> Offer | None:
 
 def check_images(path: Path, found: Found) -> None:
     """Raise DatasetError, with what lies there instead, when nothing was found that may be a picture."""
+    links = sum(problem.kind == "link" for problem in found.problems)
+    if not found.images and links:
+        message = f"no images in this folder but {links} that are links, which lead out of it and are not followed."
+        remedy = Sentence("To take what they lead to: ", Give("follow_links"), ".")
+        raise DatasetError(message, where=printable(str(path)), remedy=remedy)
     if not found.images:
         raise DatasetError("no images in this folder.", where=printable(str(path)), hint=_seen(found))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lorasmith.dataset.folders import Found, Place, Problem, find_files, printable
 from lorasmith.dataset.sources.folder import count, local_origin, pieces
-from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind
+from lorasmith.dataset.sources.source import PLAIN, Offer, Origin, Piece, SourceKind, SourceOptions
 
 _LARGEST = 4 << 20
 _SITE = "category"
@@ -21,11 +21,11 @@ _NAMES = ("name", "nick", "username", "title", "id")
 Metadata = Mapping[str, Any]
 
 
-def offer_gallery(path: Path) -> Offer | None:
+def offer_gallery(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """Pictures with their origins. Its tag files are read by every folder (`pieces`)."""
     if not path.is_dir():
         return None
-    found = find_files(path)
+    found = find_files(path, follow_links=options.follow_links)
     others = {place.path for place in found.others}
     about = {place.path: file for place in found.images if (file := _beside(place.path)) in others}
     if not any(_read(file) for file in about.values()):

@@ -11,7 +11,16 @@ from typing import Any
 
 from lorasmith.dataset.folders import CAPTION_EXTENSION, CAPTION_EXTENSIONS, Problem, class_words, printable
 from lorasmith.dataset.sources.kohya_keys import OF_THE_RECIPE, shared_settings, unused_keys
-from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind, file_piece, text_piece
+from lorasmith.dataset.sources.source import (
+    PLAIN,
+    Offer,
+    Origin,
+    Piece,
+    SourceKind,
+    SourceOptions,
+    file_piece,
+    text_piece,
+)
 from lorasmith.errors import DatasetError, near_names
 from lorasmith.images.opening import is_image_name
 
@@ -20,11 +29,12 @@ _LARGEST = 256 << 20
 Table = Mapping[str, Any]
 
 
-def offer_kohya(path: Path) -> Offer | None:
+def offer_kohya(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """The pictures of every subset, in a folder `<num_repeats>_<class_tokens>` each. `path`: the file, or the folder of
     a dataset.toml. As with kohya's trainer, folders are not searched deeper, and the caption's extension is .caption
     unless the file says otherwise. Regularisation images become class images; of the other keys each is taken over or
     named. Raises DatasetError naming the wrong key."""
+    del options
     inside = path.is_dir()
     path = path / DATASET_FILE if inside else path
     if path.suffix.lower() not in (".toml", ".json") or not os.path.isfile(path):

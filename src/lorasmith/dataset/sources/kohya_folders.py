@@ -7,14 +7,14 @@ from pathlib import Path
 
 from lorasmith.dataset.folders import Found, find_files, printable, read_repeats
 from lorasmith.dataset.sources.folder import check_images, count, local_origin, pieces
-from lorasmith.dataset.sources.source import Offer, SourceKind
+from lorasmith.dataset.sources.source import PLAIN, Offer, SourceKind, SourceOptions
 
 _LEARNT = ("img", "image", "images")
 _OF_CLASS = ("reg", "regularization", "regularisation", "reg_images", "reg_data")
 _PASSED_OVER = frozenset(("log", "logs", "model", "models", "output", "sample", "samples"))
 
 
-def offer_kohya_folders(path: Path) -> Offer | None:
+def offer_kohya_folders(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """The pictures of img/, with the repeats of its `N_name` folders; those of reg/ are class images; log/ and model/
     are passed over. Raises DatasetError when img/ holds no picture."""
     learnt = find_learnt(path)
@@ -22,10 +22,10 @@ def offer_kohya_folders(path: Path) -> Offer | None:
         return None
     of_class = next((path / name for name in _OF_CLASS if (path / name).is_dir()), None)
     rest = [child for child in path.iterdir() if child.is_dir() and child.name.casefold() in _PASSED_OVER]
-    label, found = path.resolve().name, find_files(learnt)
+    label, found = path.resolve().name, find_files(learnt, follow_links=options.follow_links)
     check_images(learnt, found)
     outside = find_files(path, leave_out=[learnt, *rest, *([of_class] if of_class else [])])
-    regs = find_files(of_class) if of_class else Found((), (), ())
+    regs = find_files(of_class, follow_links=options.follow_links) if of_class else Found((), (), ())
     own = pieces(learnt, found, lambda place: local_origin(label, place))
     loose = pieces(path, outside, lambda place: local_origin(label, place))
     class_images = [*pieces(of_class, regs, lambda place: local_origin(label, place))] if of_class else []

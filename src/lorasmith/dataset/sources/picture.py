@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from lorasmith.dataset.folders import CAPTION_EXTENSIONS, printable
-from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind, file_piece
+from lorasmith.dataset.sources.source import PLAIN, Offer, Origin, Piece, SourceKind, SourceOptions, file_piece
 from lorasmith.images.opening import is_image_name
 
 
-def offer_picture(path: Path) -> Offer | None:
+def offer_picture(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """The picture, and its same-stem caption."""
+    del options
     return Offer("image", "", 1, _pieces(path)) if is_image_name(path) and path.is_file() else None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from lorasmith.dataset.encodings import NotTextError, decode
 from lorasmith.dataset.folders import CAPTION_EXTENSION, Problem
 from lorasmith.images.opening import is_image_name
 
@@ -56,17 +57,43 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class SourceOptions:
+    """How sources are read: whether links that lead out of a folder are followed; the encoding of tables and captions
+    that are not UTF-8, "" where none was told."""
+
+    follow_links: bool = False
+    encoding: str = ""
+
+
+PLAIN = SourceOptions()
+
+
+@dataclass(frozen=True)
 class SourceKind:
     """A kind of source. `offer` gives None when a path is not of this kind; raises DatasetError when it is, but
     cannot be used."""
 
     name: str
-    offer: Callable[[Path], Offer | None]
+    offer: Callable[[Path, SourceOptions], Offer | None]
 
 
 def text_piece(place: PurePosixPath, text: str, origin: Origin) -> Piece:
     """A caption that a source tells by other means than a sidecar; `place` is its picture's."""
     return Piece(place.with_suffix(CAPTION_EXTENSION), lambda: io.BytesIO(text.encode("utf-8", "replace")), origin)
+
+
+def recoded(piece: Piece, encoding: str) -> Piece:
+    """A caption in UTF-8 whatever it was saved in; what is not in `encoding` stays as it is, and will be named."""
+
+    def reopen() -> BinaryIO:
+        with piece.open() as file:
+            data = file.read()
+        try:
+            return io.BytesIO(decode(data, encoding).encode("utf-8"))
+        except NotTextError:
+            return io.BytesIO(data)
+
+    return Piece(piece.place, reopen, piece.origin)
 
 
 def file_piece(place: PurePosixPath, path: Path, origin: Origin) -> Piece:

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from lorasmith.dataset.encodings import NotTextError, decode
 from lorasmith.dataset.folders import Problem, composed, find_files, printable
 from lorasmith.dataset.sources.folder import check_images, count, local_origin, pieces
-from lorasmith.dataset.sources.source import Offer, SourceKind
+from lorasmith.dataset.sources.source import PLAIN, Offer, SourceKind, SourceOptions
+from lorasmith.remedies import Give, Sentence
 
 _TABLES = ("metadata.jsonl", "metadata.csv")
 _FILE = "file_name"
 _TEXTS = ("text", "caption", "prompt", "additional_feature", "description", "tags")
-_LONGEST = 1 << 20
+_LONGEST, _LARGEST = 1 << 20, 256 << 20
+_RAW = re.compile("[\udc80-\udcff]")
+"""A byte that is no UTF-8, as Python keeps it."""
 Row = Mapping[str, Any]
 
 
-def offer_table(path: Path) -> Offer | None:
+def offer_table(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """The pictures of the folder; the table's text is the caption of those that have no sidecar. Rows that name no
     picture of the folder are named and left out. Raises DatasetError when there is no picture."""
     if not path.is_dir():
         return None
-    found = find_files(path)
-    tables = [place.path for place in found.others if place.path.name in _TABLES and _names_files(place.path)]
+    found = find_files(path, follow_links=options.follow_links)
+    encoding = options.encoding
+    listed = [place.path for place in found.others if place.path.name in _TABLES]
+    tables = [table for table in listed if _names_files(table, encoding) or _is_foreign(table, encoding)]
     if not tables:
         return None
     check_images(path, found)
@@ -37,7 +47,14 @@ def offer_table(path: Path) -> Offer | None:
     texts: dict[Path, str] = {}
     faults: list[Problem] = []
     for table in tables:
-        for number, row in enumerate(_rows(table), start=1):
+        if _is_foreign(table, encoding):
+            faults.append(Problem("table", printable(table.name), table, _not_text(table.read_bytes(), encoding)))
+            continue
+        for number, row in enumerate(_rows(table, encoding), start=1):
+            if raw := next((text for text in row.values() if isinstance(text, str) and _RAW.search(text)), None):
+                message = _not_text(os.fsencode(raw), encoding)
+                faults.append(Problem("table", f"{printable(table.name)} row {number}", table, message))
+                continue
             name, text = row.get(_FILE), _text(row)
             target = _target(table.parent, name, images)
             if target is None:
@@ -66,16 +83,44 @@ def _target(folder: Path, name: object, images: Mapping[str, Path]) -> Path | No
     return None
 
 
-def _names_files(table: Path) -> bool:
-    return any(_FILE in row for _, row in zip(range(3), _rows(table), strict=False))
+def _names_files(table: Path, encoding: str) -> bool:
+    return any(_FILE in row for _, row in zip(range(3), _rows(table, encoding), strict=False))
 
 
-def _rows(table: Path) -> Iterator[Row]:
-    """The rows that can be read; damaged ones come as empty rows, so that they are named by their number."""
+def _is_foreign(table: Path, encoding: str) -> bool:
+    """Whether it is in an encoding of more than one byte a letter, that `encoding` does not read: no row of it can."""
+    with table.open("rb") as file:
+        head = file.read(1 << 12)
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or head.count(0) > len(head) // 4
+    return wide and not _told(table, encoding)
+
+
+def _told(table: Path, encoding: str) -> str:
+    """The whole text in the encoding that was told; "" without one, or where it is another."""
     try:
-        with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            lines = iter(partial(file.readline, _LONGEST), "")
-            yield from _csv_rows(lines) if table.suffix == ".csv" else _json_rows(lines)
+        return decode(table.read_bytes(), encoding) if encoding and table.stat().st_size <= _LARGEST else ""
+    except (NotTextError, OSError):
+        return ""
+
+
+def _not_text(data: bytes, encoding: str) -> str:
+    try:
+        decode(data, encoding)
+    except NotTextError as fault:
+        return f"{fault}. {Sentence('If so: ', Give('encoding', fault.guess))}"
+    return "cannot be read."
+
+
+def _rows(table: Path, encoding: str) -> Iterator[Row]:
+    """The rows that can be read; damaged ones come as empty rows, so that they are named by their number. Bytes that
+    are no UTF-8 stay what they are, as the file system's names do."""
+    read = _csv_rows if table.suffix == ".csv" else _json_rows
+    if text := _told(table, encoding):
+        yield from read(io.StringIO(text, newline=""))
+        return
+    try:
+        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            yield from read(iter(partial(file.readline, _LONGEST), ""))
     except OSError:
         return
 

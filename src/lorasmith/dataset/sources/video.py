@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lorasmith.dataset.folders import Problem, printable
-from lorasmith.dataset.sources.source import Offer, Origin, Piece, SourceKind
+from lorasmith.dataset.sources.source import PLAIN, Offer, Origin, Piece, SourceKind, SourceOptions
 from lorasmith.errors import DatasetError
 from lorasmith.remedies import Install
 
@@ -32,8 +32,9 @@ _LOOK = 32
 _Look = npt.NDArray[np.int16]
 
 
-def offer_video(path: Path) -> Offer | None:
+def offer_video(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
     """Frames as PNG, named by their time. Raises DatasetError when PyAV is missing or it holds no video."""
+    del options
     if path.suffix.lower() not in EXTENSIONS or not path.is_file():
         return None
     where = printable(str(path))

@@ -25,7 +25,7 @@ from lorasmith.generation.grids.drawing import Cell, Grid
 from lorasmith.generation.grids.folders import VERSION, claim_folder
 from lorasmith.generation.grids.page import PageAxis, Shown, address, draw_page
 from lorasmith.generation.grids.streaming import write_png
-from lorasmith.generation.pictures import INFOTEXT_KEY
+from lorasmith.generation.infotext import INFOTEXT_KEY
 from lorasmith.generation.sheets import Table, plan_table, shown_size
 from lorasmith.generation.spec import PARAMETERS, PictureSpec
 from lorasmith.remedies import Give

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.framing import Framing, frame_in_bucket
+from lorasmith.dataset.encodings import NotTextError, decode
 from lorasmith.dataset.folders import class_words
 from lorasmith.diffusion.noise import key_number
 from lorasmith.errors import DatasetError
-from lorasmith.events import Progress, Work
+from lorasmith.events import Note, Progress, Work
 from lorasmith.images.geometry import fit
 from lorasmith.images.opening import is_image_name, open_rgb
 from lorasmith.recipe.buckets import Size, cover
@@ -38,7 +39,9 @@ def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: 
         raise DatasetError(
             "there are no class images.", where=folder, hint="Put some there, or set preserve.kind = differential."
         )
-    captions = [_caption(file) for file in files]
+    captions: list[str] = []
+    for file in files:
+        captions.append((yield from _caption(file)))
     refuse_images({file.name: [caption] for file, caption in zip(files, captions, strict=True)}, (), folder)
     latents: dict[Size, Tensor] = {}
     prompts: dict[Size, tuple[str, ...]] = {}
@@ -61,9 +64,12 @@ def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: 
     return PriorPictures(latents, prompts, framings, Counter(file.parent.name for file in sorted(shown)))
 
 
-def _caption(file: Path) -> str:
+def _caption(file: Path) -> Work[str]:
     sidecar = file.with_suffix(".txt")
     if sidecar.is_file():
-        lines = sidecar.read_text("utf-8", errors="replace").strip().splitlines()
-        return lines[0].strip() if lines else ""
+        try:
+            lines = decode(sidecar.read_bytes()).strip().splitlines()
+            return lines[0].strip() if lines else ""
+        except NotTextError as fault:
+            yield Note(f"{file.name}: the caption of this class image is {fault}; its folder stands in.", "warning")
     return class_words(file.parent.name)

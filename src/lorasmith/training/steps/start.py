@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lorasmith.adapters.adapter import Adapter, fit_adapter
+from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.files import load_adapter
+from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerFactors, spoken
+from lorasmith.adapters.surgery.merging import OPERATION
 from lorasmith.bases.base import Base
 from lorasmith.errors import RecipeError
 from lorasmith.training.settings import RunSettings
@@ -17,7 +20,8 @@ from lorasmith.training.steps.trainer import fresh_adapter
 def start_adapter(base: Base, settings: RunSettings, root: Path) -> Adapter:
     """The adapter that training starts from; `init` is looked for beside the project file in `root`.
 
-    Layers that the file lacks start fresh. Raises RecipeError where the file is of another shape than the recipe's.
+    Layers that the file lacks start fresh. A file that was cut to ranks of its own keeps them, layer by layer. Raises
+    RecipeError where any other file is of another shape than the recipe's.
     """
     fresh = fresh_adapter(base, settings)
     init = settings.network.init
@@ -34,11 +38,26 @@ def start_adapter(base: Base, settings: RunSettings, root: Path) -> Adapter:
             where=file,
             hint="Set layers, conv.rank and lr.text_encoder as they were for that file.",
         )
-    taken = {name: _take(name, fresh.layers[name], factors, file) for name, factors in given.layers.items()}
+    own_ranks = has_own_ranks(given)
+    taken = {name: _take(name, fresh.layers[name], factors, file, own_ranks) for name, factors in given.layers.items()}
     return replace(fresh, layers={**fresh.layers, **taken})
 
 
-def _take(name: str, fresh: LayerFactors, given: LayerFactors, file: Path) -> LayerFactors:
+def has_own_ranks(adapter: Adapter) -> bool:
+    """Whether a file's ranks are not those of a recipe: it was resized, merged or extracted, by us or by kohya's tools
+    ("Dynamic", `resize_lora.py`), or its layers have several."""
+    if OPERATION in adapter.metadata or adapter.metadata.get("ss_network_dim") == "Dynamic":
+        return True
+    ranks = {
+        factors.rank for factors in adapter.layers.values() if type(factors) is LoraFactors and factors.down.ndim == 2
+    }
+    return len(ranks) > 1
+
+
+def _take(name: str, fresh: LayerFactors, given: LayerFactors, file: Path, own_ranks: bool) -> LayerFactors:
+    if own_ranks and isinstance(fresh, LoraFactors) and isinstance(given, LoraFactors):
+        given = given.shaped_like(fresh.down)
+        return replace(fresh, down=given.down.float(), up=given.up.float(), alpha=given.alpha)
     mine, theirs = fresh.trained(), given.trained()
     if mine.keys() != theirs.keys():
         raise RecipeError(

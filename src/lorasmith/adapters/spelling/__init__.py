@@ -1,0 +1,1 @@
+"""How tools spell an adapter file: names of layers, of tensors, and what stands beside the tensors."""

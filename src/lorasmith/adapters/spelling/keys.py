@@ -1,0 +1,129 @@
+"""A key of an adapter file in the spelling of any tool: the layer that it names, and what the tensor is.
+
+Layers are called by kohya's prefixes and the path that the file has, dots as underscores: ``lora_unet_``, ``lora_te_``,
+``lora_te2_`` ... From there a family's tables (`Family.spellings`) lead to its own names. What a tensor is, is told by
+kohya's and LyCORIS's words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from lorasmith.bases.families import FAMILIES, find_family
+from lorasmith.bases.targets import underscored
+
+PEFT_ROOT = "base_model.model."
+BUNDLED = "bundle_emb."
+"""How embeddings begin that lie in an adapter's file (OneTrainer, A1111's web UI)."""
+BOOKKEEPING = "_aux."
+"""What some slider tools append; OneTrainer drops it, too (`load_lora_util.normalize_various`)."""
+MAGNITUDE, IA3, BIAS, ROTATION, SCALED = "magnitude", "ia3_l", "lora_up.bias", "oft_R.weight", "oft_R.scaled_oft"
+"""What PEFT, ai-toolkit and OneTrainer have and kohya has not in this form."""
+
+_SIDES = {"A": "down", "B": "up"}
+_NAME = r"(?:\.(?!weight$|bias$)[^.]+)?"  # an adapter's name, as PEFT puts it after a parameter's: ``lora_A.default``
+_ENDINGS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+    # The end of a key, what belongs to the layer's path, what the tensor is.
+    (re.compile(pattern), path, suffix)
+    for pattern, path, suffix in (
+        # diffusers until 0.26: attention processors, and monkey-patched text encoders.
+        (r"(?:\.processor)?\.(to_[qkv])_lora\.(down|up)\.weight$", r".\1", r"lora_\2.weight"),
+        (r"(?:\.processor)?\.to_out_lora\.(down|up)\.weight$", r".to_out.0", r"lora_\1.weight"),
+        (r"\.lora(?:_linear_layer)?\.(down|up)\.weight$", "", r"lora_\1.weight"),
+        # kohya, LyCORIS.
+        (r"\.(lora_(?:down|up|mid)\.weight)$", "", r"\1"),
+        (r"\.(alpha|dora_scale|diff|diff_b|w_norm|b_norm|oft_blocks|rescale|on_input)$", "", r"\1"),
+        (r"\.([ab][12]\.weight)$", "", r"\1"),
+        # PEFT, and what took its words.
+        (rf"\.lora_([AB]){_NAME}(?:\.weight)?$", "", "{side}"),
+        (rf"\.lora_B{_NAME}\.bias$", "", BIAS),
+        (rf"\.lora_magnitude_vector{_NAME}(?:\.weight)?$", "", MAGNITUDE),
+        (r"\.magnitude$", "", MAGNITUDE),  # ai-toolkit
+        (rf"\.(hada_w[12]_[ab]|hada_t[12]|lokr_w[12](?:_[ab])?|lokr_t2){_NAME}$", "", r"\1"),
+        (rf"\.ia3_l{_NAME}$", "", IA3),
+        (r"\.oft_R(?:\.[^.]+)??\.(weight|scaled_oft|terms)$", "", r"oft_R.\1"),
+        (rf"\.(boft_[Rs]){_NAME}$", "", r"\1"),
+    )
+)
+_FLAT = re.compile(r"^((?:lora|lycoris)_[^.]+)\.(.+)$")
+_TEXT_ATTENTION = re.compile(r"(encoder_layers_\d+_self_attn)_to_(q|k|v|out)(?:_0)?$")  # CLIP's, in old files
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key taken apart: the layer's name under kohya's prefix, what the tensor is, and the dotted path that the file
+    has inside the part `owner` of the model ("" where it says none)."""
+
+    layer: str
+    suffix: str
+    owner: str
+    path: str
+
+
+def read_key(key: str, bare_text: str = "lora_te_", alone: str = "") -> Key | None:
+    """A key taken apart; None when it is in no spelling. `bare_text` is how kohya's names of the text encoder begin
+    whose layers are named without a word of it; `alone` those of the only part that the file is for, if it is known."""
+    for ending, tail, suffix in _ENDINGS:
+        found = ending.search(key)
+        if found is not None:
+            said = f"lora_{_SIDES[found[1]]}.weight" if suffix == "{side}" else found.expand(suffix)
+            return _named(key[: found.start()] + found.expand(tail), said, bare_text, alone)
+    flat = _FLAT.match(key)
+    return None if flat is None else _named(flat[1], flat[2], bare_text, alone)
+
+
+def _named(layer: str, suffix: str, bare_text: str, alone: str) -> Key | None:
+    layer = layer.removeprefix(PEFT_ROOT)
+    start, prefix = next(((s, p) for s, p in _starts(tuple(FAMILIES)) if layer.startswith(s)), ("", ""))
+    path = layer.removeprefix(start)
+    flat = underscored(path)
+    if not start and alone:
+        prefix = alone
+    elif start in ("", "lycoris_") and any(f"{flat}_".startswith(f"{head}_") for head in _text_heads(tuple(FAMILIES))):
+        prefix = bare_text
+    elif not start and path.split(".")[0] in _heads(tuple(FAMILIES)):
+        prefix = "lora_unet_"
+    if not prefix and layer.startswith("lora_") and "." not in layer:
+        return Key(layer, suffix, "", layer)  # a family's own prefix, or nobody's: a base's names will tell
+    if not prefix or not path:
+        return None
+    if prefix != "lora_unet_":
+        flat = _TEXT_ATTENTION.sub(lambda match: f"{match[1]}_{match[2]}_proj", flat)
+    return Key(f"{prefix}{flat}", suffix, start.removesuffix("."), path)
+
+
+def part_prefix(folder: str) -> str:
+    """What stands before the names of the layers of a part of a model, by its folder; "" where it is none."""
+    return dict(_starts(tuple(FAMILIES))).get(f"{folder}.", "")
+
+
+@cache
+def _starts(families: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """How names begin in any family's files, longest first, and how kohya's do. What several families say is as the
+    first one has it: a base knows its layers by the others' prefixes, too."""
+    found: dict[str, str] = {}
+    for name in families:
+        for start, prefix in find_family(name).prefixes.items():
+            found.setdefault(start, prefix)
+    return tuple(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
+@cache
+def _heads(families: tuple[str, ...]) -> frozenset[str]:
+    """The first words of the paths of denoisers' layers, of files that say no more."""
+    layers = (target for name in families for target in find_family(name).public_layers().values())
+    paths = (path for target in layers if target.part == "unet" for path in (target.path, *target.aliases))
+    return frozenset(path.split(".")[0] for path in paths)
+
+
+@cache
+def _text_heads(families: tuple[str, ...]) -> frozenset[str]:
+    """How the paths of text encoders' layers begin, dots as underscores, with and without `text_model.`: the first two
+    words, or the only one."""
+    layers = (target for name in families for target in find_family(name).public_layers().values())
+    paths = {target.path for target in layers if target.part == "te"}
+    paths |= {path.removeprefix("text_model.") for path in paths}
+    starts = {underscored(".".join(path.split(".")[:2])) for path in paths}
+    return frozenset(starts - _heads(families))
