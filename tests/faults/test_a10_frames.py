@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from lorasmith.tags.tagger import open_tagger, prepare
 from tests.faults.make_dataset import FRAMES, made, make_frames
+from tests.tags.models import make_tagger
 
 
 @pytest.fixture(scope="module")
@@ -35,5 +38,7 @@ def test_other_taggers_keep_their_white_margin() -> None:
     assert np.array_equal(prepare(red, 32, "edge")[0, 0], (0, 0, 255))
 
 
-def test_only_the_embedded_tagger_goes_on_at_the_edge() -> None:
-    assert open_tagger("doodle").margin == "edge"
+def test_only_the_embedded_tagger_goes_on_at_the_edge(tmp_path: Path) -> None:
+    red = Image.new("RGB", (32, 16), "red")
+    assert np.array_equal(open_tagger("doodle").prepare(red)[0, 0], (0, 0, 255))
+    assert np.array_equal(open_tagger(make_tagger(tmp_path / "t")).prepare(red)[0, 0], (255, 255, 255))
