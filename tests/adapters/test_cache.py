@@ -38,10 +38,11 @@ def test_a_folder_may_be_one_file(tmp_path: Path) -> None:
     assert AdapterCache([put(tmp_path, "one")]).names() == ["one"]
 
 
-def test_the_first_folder_wins(tmp_path: Path) -> None:
+def test_one_stem_in_two_folders_is_two_adapters(tmp_path: Path) -> None:
     first, second = put(tmp_path / "1", "same"), put(tmp_path / "2", "same")
-    assert AdapterCache([tmp_path / "1", tmp_path / "2"]).path("same") == first
-    assert AdapterCache([tmp_path / "2", tmp_path / "1"]).path("same") == second
+    shelf = AdapterCache([tmp_path / "2", tmp_path / "1"])
+    assert shelf.names() == ["1/same", "2/same"]
+    assert (shelf.path("1/same"), shelf.path("2/same")) == (first, second)
 
 
 def test_the_recorded_name_serves_when_it_is_one_files(tmp_path: Path) -> None:

@@ -121,7 +121,6 @@ def test_the_base_is_the_projects_own(project: Path, tiny_base_folder: Path) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["runs/1", "runs/2/zbk.safetensors"], "several adapters are named zbk"),
         ([], "needs adapters, or an axis"),
         (["runs/1", "--name", "../away"], "is not a folder's name"),
         (["runs/1", "--out", ".", "--name", "runs"], "holds other things"),

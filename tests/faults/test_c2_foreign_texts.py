@@ -22,8 +22,9 @@ from PIL import Image
 
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.header import addnet_hash
-from lorasmith.bases.base import Base, hash_base
+from lorasmith.bases.base import Base
 from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.hashing import hash_base
 from lorasmith.cli.main import run
 from lorasmith.generation.entries import read_entries
 from lorasmith.generation.foreign import READERS, read_items

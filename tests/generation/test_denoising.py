@@ -15,10 +15,11 @@ from lorasmith.bases.base import Base, load_base
 from lorasmith.diffusion.parametrisation import Flow
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Preview, Progress, finish
+from lorasmith.generation.fitting import fit_image
 from lorasmith.generation.noise import first_noise, turn
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.pipeline import Pipeline
-from lorasmith.generation.pixels import fit_image, to_image
+from lorasmith.generation.pixels import to_image
 from lorasmith.generation.prepare import count_init_steps
 from lorasmith.generation.spec import Hires, InitImage, PictureSpec, Variation
 
@@ -192,7 +193,7 @@ def _decoded(base: Base, z: torch.Tensor) -> Image.Image:
         ({"hires": Hires(denoising=2.0)}, "hires.denoising: 2 is not between"),
         ({"variation": Variation(-1, 0.5)}, "variation.seed: -1"),
         ({"schedule": "Karass"}, 'Did you mean "Karras"'),
-        ({"eta": 3.0}, "eta: 3 is not between 0 and 1"),
+        ({"eta": 30.0}, "eta: 30 is not between 0 and 10"),
     ],
 )
 def test_wrong_values(tiny_base: Base, values: dict[str, object], message: str) -> None:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import pytest
 
+from lorasmith.errors import PromptError, near_names
 from lorasmith.prompts.advice import advise
 
-TRIGGERS = {"zbk": "zbk, blue hat", "style": "", "b": "B-word"}
+
+class Table:
+    """Adapters by name, with their trigger phrases."""
+
+    triggers = MappingProxyType({"zbk": "zbk, blue hat", "style": "", "b": "B-word"})
+
+    def trigger(self, name: str) -> str:
+        if name not in self.triggers:
+            near = near_names(name, self.triggers)
+            raise PromptError(f'adapter "{name}" is unknown.', hint=f"Did you mean {' or '.join(near)}?")
+        return self.triggers[name]
+
+
+TRIGGERS = Table()
 
 
 @pytest.mark.parametrize(
@@ -30,7 +46,7 @@ TRIGGERS = {"zbk": "zbk, blue hat", "style": "", "b": "B-word"}
     ],
 )
 def test_doubts(text: str, level: str, words: str) -> None:
-    found = [(advice.level, advice.message) for advice in advise(text, 20, triggers=TRIGGERS)[1]]
+    found = [(advice.level, advice.message) for advice in advise(text, 20, adapters=TRIGGERS)[1]]
     assert len(found) == 1, found
     assert found[0][0] == level
     assert words in found[0][1]
@@ -40,7 +56,7 @@ def test_a_good_prompt_needs_no_advice() -> None:
     text = (
         r"zbk, (blue_hat:1.2), [day:night:0.5], cat \(animal\) BREAK b-word <lora:zbk:0.8> <lora:b:0.5> AND a dog :0.5"
     )
-    prompt, advice = advise(text, 20, triggers=TRIGGERS)
+    prompt, advice = advise(text, 20, adapters=TRIGGERS)
     assert prompt is not None
     assert advice == ()
     assert advise("<lora:nobody:1>", 20)[1] == ()  # nobody knows which adapters there are

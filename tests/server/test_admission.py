@@ -68,14 +68,14 @@ def test_of_an_unknown_base_the_most_is_thought() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "hires", "told"),
-    [(200, None, 200), (201, None, 201), (100, Hires(), 200), (101, Hires(), 202), (150, Hires(steps=50), 200)],
+    [(1000, None, 1000), (500, Hires(), 1000), (501, Hires(), 1002), (750, Hires(steps=250), 1000)],
 )
 def test_steps_left_to_the_first_pass_are_counted(steps: int, hires: Hires | None, told: int) -> None:
     spec = PictureSpec(prompt="hat", steps=steps, hires=hires)
-    if told <= 200:
+    if told <= 1000:
         admission(BaseFacts(resolution=64)).check(spec)
         return
-    with pytest.raises(FieldError, match=f"steps = {told}, the most are 200"):
+    with pytest.raises(FieldError, match=f"steps = {told}, the most are 1000"):
         admission(BaseFacts(resolution=64)).check(spec)
 
 

@@ -126,6 +126,9 @@ class Replica:
         self._thread = threading.Thread(target=self._serve, args=(source,))
         self._thread.start()
 
+    def unload(self) -> None:
+        """It has no base."""
+
     def join(self) -> None:
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""The adapters that a prompt can name: files in folders, by stem or recorded name, the last used kept loaded."""
+"""The adapters that a prompt can name: files in folders, by the names of the catalogue, the last used kept loaded."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ class AdapterCache:
         self._loaded: OrderedDict[Path, tuple[Stamp, Adapter]] = OrderedDict()
 
     def names(self) -> list[str]:
-        """The stems, sorted."""
+        """The names, sorted."""
         return self._catalogue.names()
 
     def entries(self) -> list[AdapterEntry]:
         """All of them, with what their headers say."""
         return self._catalogue.entries()
+
+    def trigger(self, name: str) -> str:
+        """The trigger phrase of an adapter, "" for none. Raises PromptError naming the nearest names."""
+        return self._catalogue.trigger(name)
 
     def path(self, name: str) -> Path:
         """The file of a name. Raises PromptError naming the nearest names."""

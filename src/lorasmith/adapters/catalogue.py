@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorasmith.container import read_container
@@ -54,11 +55,25 @@ class AdapterEntry:
         return None if rank is None else rank[:LONGEST_WORD]
 
 
-class Catalogue:
-    """The `.safetensors` files below `folders` (or a file itself), by name; earlier folders win where stems clash.
+@dataclass(frozen=True)
+class _File:
+    """An adapter file: `inside` is how it is called in the folder that it was found in."""
 
-    A name is a file's stem, or its `ss_output_name` when only one file has it (A1111's rule). Files that came,
-    changed or went since the last time are noticed; headers are read once. Any thread may ask.
+    path: Path
+    inside: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The folders that it lies in, from the outermost, and its stem."""
+        return (*Path(os.path.abspath(self.path)).parts[:-1], self.path.stem)
+
+
+class Catalogue:
+    """The `.safetensors` files below `folders` (or a file itself), by name.
+
+    A name is a file's stem; where several files have it, with as many of its folders in front ("sub/zbk") as tell them
+    apart. More folders than that may be said, and a file's `ss_output_name` when only one file has it (A1111's rule).
+    Files that came, changed or went since the last time are noticed; headers are read once. Any thread may ask.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -67,7 +82,7 @@ class Catalogue:
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
-        """The stems, sorted."""
+        """The names, sorted."""
         return sorted(self._files())
 
     def entries(self) -> list[AdapterEntry]:
@@ -81,9 +96,26 @@ class Catalogue:
         files = self._files() if names else {}
         return [self._find(name, files, where, hint) for name in names]
 
-    def _find(self, name: str, files: Mapping[str, tuple[Path, str]], where: str | None, hint: str | None) -> Path:
+    def trigger(self, name: str, hint: str | None = None) -> str:
+        """The trigger phrase that the header of an adapter records; "" where it has none, or cannot be read. Raises
+        PromptError as `find`."""
+        files = self._files()
+        path = self._find(name, files, None, hint)
+        with self._lock:
+            entry = next((self._entry(known, file) for known, file in files.items() if file.path == path), None)
+        return "" if entry is None else entry.trigger
+
+    def _find(self, name: str, files: Mapping[str, _File], where: str | None, hint: str | None) -> Path:
         if name in files:
-            return files[name][0]
+            return files[name].path
+        said = tuple(part for part in name.replace("\\", "/").split("/") if part)
+        meant = {known: file for known, file in files.items() if said and file.parts[-len(said) :] == said}
+        if len(meant) == 1:
+            return next(iter(meant.values())).path
+        if meant:
+            raise PromptError(
+                f'adapter "{name}" lies in several folders.', where=where, hint=f"Say which: {_list(meant)}."
+            )
         with self._lock:
             recorded = [entry for entry in self._read(files) if entry.recorded == name]
         if len(recorded) == 1:
@@ -98,43 +130,74 @@ class Catalogue:
         if near:
             hint = f"Did you mean {' or '.join(near)}?"
         elif hint is None and files:
-            hint = f"There are: {', '.join(sorted(files)[:10])}{' ...' if len(files) > 10 else ''}."
+            hint = f"There are: {_list(files)}."
         elif hint is None:
             hint = f"No adapters in {', '.join(map(str, self.folders)) or 'any folder'}."
         raise PromptError(f'adapter "{name}" is unknown.', where=where, hint=hint)
 
-    def _files(self) -> dict[str, tuple[Path, str]]:
-        """By stem: the file, and how it is called in its folder."""
-        found: dict[str, tuple[Path, str]] = {}
+    def _files(self) -> dict[str, _File]:
+        """By name, a file once."""
+        found: dict[str, _File] = {}
         for folder in self.folders:
             for file in [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors")):
                 inside = Path(file.name) if folder.is_file() else file.relative_to(folder)
                 if not any(part.startswith(".") for part in inside.parts):  # a project's latents are no adapters
-                    found.setdefault(file.stem, (file, inside.as_posix()))
-        return found
+                    found.setdefault(os.path.abspath(file), _File(file, inside.as_posix()))
+        return _named(found.values())
 
-    def _read(self, files: Mapping[str, tuple[Path, str]]) -> list[AdapterEntry]:
-        entries = [self._entry(name, *files[name]) for name in sorted(files)]
-        self._known = {file: self._known[file] for file, _ in files.values() if file in self._known}
+    def _read(self, files: Mapping[str, _File]) -> list[AdapterEntry]:
+        entries = [self._entry(name, files[name]) for name in sorted(files)]
+        self._known = {file.path: self._known[file.path] for file in files.values() if file.path in self._known}
         return [entry for entry in entries if entry is not None]
 
-    def _entry(self, name: str, file: Path, relative: str) -> AdapterEntry | None:
+    def _entry(self, name: str, file: _File) -> AdapterEntry | None:
         try:
-            stamp = stamp_of(file)
+            stamp = stamp_of(file.path)
         except OSError:  # it went meanwhile
             return None
-        known = self._known.get(file)
+        known = self._known.get(file.path)
         if known is not None and known[0] == stamp:
-            return known[1]
+            return replace(known[1], name=name, file=file.inside)
         try:
-            header = read_container(file, AdapterError, "adapter")
+            header = read_container(file.path, AdapterError, "adapter")
             metadata = dict(header.metadata)
             problem = None if any(word in key for key in header.tensors for word in _WORDS) else _NO_LAYERS
         except AdapterError as error:
             metadata, problem = {}, error.message
-        entry = AdapterEntry(name, file, relative, stamp[0], metadata, problem)
-        self._known[file] = (stamp, entry)
+        entry = AdapterEntry(name, file.path, file.inside, stamp[0], metadata, problem)
+        self._known[file.path] = (stamp, entry)
         return entry
+
+
+def name_files(files: Sequence[Path]) -> list[str]:
+    """What calls each of these files in a prompt when they are the only ones; a file that stands twice has one name."""
+    there = {os.path.abspath(file): _File(file, file.name) for file in files}
+    names = {os.path.abspath(file.path): name for name, file in _named(there.values()).items()}
+    return [names[os.path.abspath(file)] for file in files]
+
+
+def _named(files: Iterable[_File]) -> dict[str, _File]:
+    """Each file by its stem, with as many folders in front as no other file has there."""
+    by_stem: dict[str, list[_File]] = {}
+    for file in files:
+        by_stem.setdefault(file.path.stem, []).append(file)
+    found: dict[str, _File] = {}
+    for stem, alike in by_stem.items():
+        if len(alike) == 1:
+            found[stem] = alike[0]
+            continue
+        parts = [file.parts for file in alike]
+        for file, own in zip(alike, parts, strict=True):
+            depth = next(
+                depth for depth in range(2, len(own) + 1) if sum(each[-depth:] == own[-depth:] for each in parts) == 1
+            )
+            found["/".join(own[-depth:])] = file
+    return found
+
+
+def _list(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return f"{', '.join(listed[:10])}{' ...' if len(listed) > 10 else ''}"
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 
 from lorasmith.bases.detection import base_name, detect, find_base
 from lorasmith.bases.families.family import Family
-from lorasmith.bases.folders import weight_files
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.hardware import Use, choose_device, choose_dtype, suit_to_cpu
+from lorasmith.bases.hashing import hash_base
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer
@@ -136,29 +135,6 @@ class Base:
         Of a single file it is the file's own, as every other tool gives it.
         """
         return hash_base(self.folder)
-
-
-def hash_base(folder: Path) -> str:
-    """The `content_hash` of the base that lies there; a file that did not change is read once."""
-    if folder.is_file():
-        return _hash_file(folder).hex()
-    digest = hashlib.sha256()
-    for file in weight_files(folder):
-        digest.update(file.relative_to(folder).as_posix().encode())
-        digest.update(_hash_file(file))
-    return digest.hexdigest()
-
-
-def _hash_file(file: Path) -> bytes:
-    status = file.stat()
-    return _hash_bytes(file, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(256)
-def _hash_bytes(file: Path, size: int, changed: int) -> bytes:
-    del size, changed
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()
 
 
 def load_base(

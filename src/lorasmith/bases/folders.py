@@ -42,11 +42,6 @@ def read_folder(structure: Structure, dtype: torch.dtype, weights: Weights = "fu
     return Parts(denoiser, vae, text, read_config(folder, "scheduler", "scheduler_config.json"))
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of the folder's parts, sorted; other files do not change what the base computes."""
-    return sorted(file for file in folder.glob("*/*.safetensors") if file.is_file())
-
-
 def _load_vae(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL, AutoencoderTiny
 

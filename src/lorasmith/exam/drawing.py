@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lorasmith.errors import ExamError
+from lorasmith.adapters.catalogue import name_files
 from lorasmith.events import finish
 
 if TYPE_CHECKING:
@@ -44,15 +44,10 @@ class PipelineArtist:
         from lorasmith.adapters.cache import AdapterCache
         from lorasmith.generation.pipeline import Pipeline
 
-        stems = [path.stem for path in snapshots]
-        twice = next((stem for stem in stems if stems.count(stem) > 1), None)
-        if twice is not None:
-            raise ExamError(
-                f"two of the snapshots are called {twice}.", hint="Examine one run at a time, or rename one file."
-            )
+        self._names = dict(zip(snapshots, name_files(snapshots), strict=True))
         self._settings = settings
         self._clip_skip = clip_skip
-        self._pipeline = Pipeline(base, AdapterCache(list(dict.fromkeys(path.parent for path in snapshots))), BATCH)
+        self._pipeline = Pipeline(base, AdapterCache(snapshots), BATCH, advises=False)
 
     def draw(self, rows: Sequence[Row]) -> list[Image]:
         from lorasmith.generation.spec import PictureSpec
@@ -60,7 +55,7 @@ class PipelineArtist:
         chosen = self._settings
         specs = [
             PictureSpec(
-                prompt=_with_network(row),
+                prompt=self._with_network(row),
                 seed=row.seed,
                 steps=row.steps or chosen.steps,
                 cfg=chosen.cfg,
@@ -71,8 +66,7 @@ class PipelineArtist:
         ]
         return [picture.image for picture in finish(self._pipeline.draw(specs))]
 
-
-def _with_network(row: Row) -> str:
-    if row.adapter is None:
-        return row.prompt
-    return f"{row.prompt} <lora:{row.adapter.stem}:{row.strength:g}>"
+    def _with_network(self, row: Row) -> str:
+        if row.adapter is None:
+            return row.prompt
+        return f"{row.prompt} <lora:{self._names[row.adapter]}:{row.strength:g}>"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.adapters.catalogue import name_files
 from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Progress, Work, eta
@@ -252,7 +253,7 @@ def _grid_sheet(grid: Sequence[GridRow], settings: ExamTable) -> Image:
     return draw_sheet(
         [(row.control, *row.cells) for row in grid],
         columns=["no adapter", *(f"strength {strength:g}" for strength in settings.strengths)],
-        rows=[row.snapshot.stem for row in grid],
+        rows=name_files([row.snapshot for row in grid]),
         title=grid[0].prompt,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.adapters.catalogue import name_files
 from lorasmith.errors import AdapterError, UsageError
 from lorasmith.events import Work
 from lorasmith.face.drawing import base_of, find_adapters, make_spec, open_pipelines
@@ -70,14 +71,15 @@ def order_grid(
     from lorasmith.generation.grids.publishing import RECORD
     from lorasmith.generation.grids.typed import read_axis
 
-    names = _name_all(files)
+    files = list(dict.fromkeys(files))
+    names = name_files(files)
     if not files and axes.x is None:
         remedy = Sentence(Give("x", "seed=1-5"), ".")
         raise UsageError(
             "a grid needs adapters, or an axis.", hint="Name a project or a file, or give an axis:", remedy=remedy
         )
     columns = read_axis(axes.x or f"strength={axes.strengths}", axes.control)
-    by_adapter = adapter_axis(names, _label_all(files)) if files else STILL
+    by_adapter = adapter_axis(names, _label_all(files, names)) if files else STILL
     rows = read_axis(axes.y, axes.control) if axes.y else by_adapter
     pages = read_axis(axes.z, axes.control) if axes.z else STILL
     if axes.y and not axes.z and len(names) > 1 and "adapter" not in (columns.title, rows.title):
@@ -183,24 +185,16 @@ def name_folder(text: str, facts: Sequence[object], otherwise: str) -> str:
     return f"{safe_name(text)[:32].rstrip('._-') or otherwise}-{digest[:6]}"
 
 
-def _name_all(files: Sequence[Path]) -> list[str]:
-    names = [file.stem for file in files]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise UsageError(f"several adapters are named {', '.join(twice)}.", hint="Rename one, or draw them apart.")
-    return names
-
-
-def _label_all(files: Sequence[Path]) -> list[str]:
+def _label_all(files: Sequence[Path], names: Sequence[str]) -> list[str]:
     """Names with the step that a snapshot was saved at, where its file tells."""
     from lorasmith.adapters.container import read_header
 
     labels = []
-    for file in files:
+    for file, name in zip(files, names, strict=True):
         try:
             facts: dict[str, Any] = dict(read_header(file).metadata)
         except AdapterError:  # its cells say what is wrong with it
             facts = {}
         steps = facts.get("ss_steps", "")
-        labels.append(f"{file.stem}\nstep {steps}" if len(files) > 1 and steps.isdigit() else file.stem)
+        labels.append(f"{name}\nstep {steps}" if len(files) > 1 and steps.isdigit() else name)
     return labels

@@ -113,8 +113,8 @@ def _name_base(recorded: PictureFile, wanted: str | None) -> str:
 
 def _check_base(recorded: PictureFile, path: Path) -> list[str]:
     """Raise BaseError when the recorded hash names another base. A line for a hash that says nothing of this one."""
-    from lorasmith.bases.base import hash_base
     from lorasmith.bases.doodle import doodle_folder
+    from lorasmith.bases.hashing import hash_base
 
     _, told = _recorded_base(recorded)
     if not told:

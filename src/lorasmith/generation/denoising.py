@@ -18,8 +18,9 @@ from lorasmith.diffusion.samplers import SAMPLERS, begin, start
 from lorasmith.diffusion.sigmas import get_sigmas
 from lorasmith.diffusion.solvers.walk import Run
 from lorasmith.generation.denoise_calls import DenoiseCall, Guidance, tiled
+from lorasmith.generation.fitting import fit_image
 from lorasmith.generation.noise import first_noise
-from lorasmith.generation.pixels import cover_latents, fit_image, to_image
+from lorasmith.generation.pixels import cover_latents, to_image
 from lorasmith.generation.prepare import PictureTask, Stage
 from lorasmith.generation.spec import LATENT_UPSCALERS, PIXEL_UPSCALERS, Hires, InitImage
 

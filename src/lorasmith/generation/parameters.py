@@ -60,7 +60,7 @@ class Parameter:
             return float(self._within(value))
         if not isinstance(value, str):
             raise self.error(f"{value!r} is not a text.")
-        return value if self.kind == "text" else self._chosen(value)
+        return plain_lines(value) if self.kind == "text" else self._chosen(value)
 
     def error(self, message: str, hint: str | None = None) -> UsageError:
         """An error about this field."""
@@ -79,6 +79,11 @@ class Parameter:
                 return choice
         hint = did_you_mean(value, self.choices) or f"Known: {', '.join(self.choices)}."
         raise self.error(f'"{value}" is unknown.', hint)
+
+
+def plain_lines(text: str) -> str:
+    """The text with its lines ended by a line feed alone, as the A1111 text inside pictures must have them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _spell(number: float) -> str:

@@ -207,17 +207,24 @@ def encode_picture(picture: Picture, format: str = "PNG") -> bytes:
         text.add_itxt(DOCUMENT_KEY, document)
         picture.image.save(buffer, "PNG", pnginfo=text)
         return buffer.getvalue()
-    exif = Image.Exif()
+    return encode_with_exif(picture.image, picture.infotext, json.dumps(picture.as_json()), format)
+
+
+def encode_with_exif(image: Image.Image, infotext: str, document: str | None, format: str) -> bytes:
+    """The bytes of a JPEG or WebP file with the A1111 text and our JSON (in ASCII) in it. Raises UsageError for a text
+    that is too long for a JPEG."""
+    buffer, exif = io.BytesIO(), Image.Exif()
     # The order of the web UI's own library: big-endian UTF-16 behind the word for it.
-    exif.get_ifd(_EXIF_BLOCK)[_USER_COMMENT] = _UNICODE + picture.infotext.encode("utf-16-be")
-    exif[_DESCRIPTION] = json.dumps(picture.as_json())  # this field is ASCII
+    exif.get_ifd(_EXIF_BLOCK)[_USER_COMMENT] = _UNICODE + infotext.encode("utf-16-be")
+    if document is not None:
+        exif[_DESCRIPTION] = document
     if format == "JPEG":
         try:
-            picture.image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
+            image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
         except ValueError:
             raise UsageError("the prompt is too long for a JPEG file.", hint="Save it as PNG or WebP.") from None
     else:
-        picture.image.save(buffer, "WEBP", lossless=True, exif=exif.tobytes())
+        image.save(buffer, "WEBP", lossless=True, exif=exif.tobytes())
     return buffer.getvalue()
 
 

@@ -19,26 +19,32 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.errors import UsageError
 from lorasmith.events import Note, Progress, Work, eta
+from lorasmith.generation.advice import advise_specs
 from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Ticket
 from lorasmith.generation.pictures import Drawing, Picture
 from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
 from lorasmith.generation.previews import Previewer
 from lorasmith.generation.spec import PictureSpec
+from lorasmith.prompts.advice import Adapters, Advice
 
 # From so many pictures with one steady set of adapters on, these are merged: it costs about one pass of a few rows.
 MERGE_FROM = 8
-NOTE_TAGS = "an adapter tag in a negative prompt has no effect."
 
 
 class Pipeline:
     """Draws on one base with the adapters of a source. `batch_size` is the number of pictures drawn together.
 
     With `mixed` pictures with different adapters share batches; without, a batch has one set, and each picture can be
-    drawn again from its own file to the bit.
+    drawn again from its own file to the bit. With `advises` it says what prompts may not have meant, once each.
     """
 
     def __init__(
-        self, base: Base, adapters: AdapterSource | None = None, batch_size: int = BATCH_SIZE, mixed: bool = True
+        self,
+        base: Base,
+        adapters: AdapterSource | None = None,
+        batch_size: int = BATCH_SIZE,
+        mixed: bool = True,
+        advises: bool = True,
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch size {batch_size} is less than 1.")
@@ -46,6 +52,8 @@ class Pipeline:
         self.preparer = Preparer(base, adapters)
         self.batch_size = batch_size
         self.mixed = mixed
+        self._advises = advises
+        self._advised: set[Advice] = set()
         self._previewer = Previewer(base)
 
     @property
@@ -56,6 +64,16 @@ class Pipeline:
     def check(self, spec: PictureSpec) -> None:
         """Raise what drawing this spec would: PromptError, UsageError, AdapterError, RefusedError."""
         self.preparer.prepare(spec)
+
+    def advise(self, specs: Sequence[PictureSpec]) -> Iterator[Note]:
+        """What the prompts of these pictures may not have meant, as far as it was not said before."""
+        if not self._advises:
+            return
+        known = self.adapters if isinstance(self.adapters, Adapters) else None
+        for advice in advise_specs(specs, known):
+            if advice not in self._advised:
+                self._advised.add(advice)
+                yield Note(advice.message, level="warning", rule=advice.rule)
 
     def draw(
         self, specs: Sequence[PictureSpec], previews: int = 0, stop: Callable[[], bool] | None = None
@@ -68,8 +86,7 @@ class Pipeline:
         """
         loaded: dict[str, Adapter] = {}
         tasks = [self.preparer.prepare(spec, loaded) for spec in specs]
-        if any(task.tags_in_negative for task in tasks):
-            yield Note(NOTE_TAGS, level="warning", rule="U1")
+        yield from self.advise(specs)
         batches = self._batches(tasks)
         sets: Counter[object] = Counter(_adapters(task) for task in tasks)
         shared = len({member for task in tasks for member in task.members}) <= SHARED_BANK

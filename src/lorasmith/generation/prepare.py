@@ -80,7 +80,6 @@ class PictureTask:
 
     spec: SettledSpec
     stages: tuple[Stage, ...]
-    tags_in_negative: bool
 
     @property
     def members(self) -> dict[Member, Adapter]:
@@ -120,14 +119,12 @@ class Preparer:
         negative = split_networks(settled.negative, "a1111").text
         stages = [self._stage(settled, settled.prompt, negative, loaded, None)]
         hires = settled.hires
-        tags = negative != settled.negative
         if hires is not None:
             away = settled.negative if hires.negative is None else hires.negative
             plain = split_networks(away, "a1111").text
-            tags = tags or plain != away
             prompt = settled.prompt if hires.prompt is None else hires.prompt
             stages.append(self._stage(settled, prompt, plain, loaded, hires.steps or settled.steps))
-        return PictureTask(settled, tuple(stages), tags)
+        return PictureTask(settled, tuple(stages))
 
     def _stage(
         self,

@@ -269,7 +269,7 @@ class PictureSpec:
     eta: float | None = parameter(
         None,
         least=0,
-        most=1,
+        most=10,
         step=0.05,
         unset="the sampler's own",
         infotext="Eta",

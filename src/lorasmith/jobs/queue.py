@@ -63,7 +63,7 @@ def data_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Job:
+class QueuedRun:
     """A job as it stands. `assignments` are the recipe values that it sets; times in seconds since the epoch.
 
     `state` is waiting, running, stopping, done, failed or cancelled.
@@ -109,7 +109,7 @@ class JobQueue:
         """What a job said, one event or message a line."""
         return self.folder / "logs" / f"{number}.log"
 
-    def add(self, project: Project, assignments: Sequence[str]) -> Job:
+    def add(self, project: Project, assignments: Sequence[str]) -> QueuedRun:
         """Put a run of the project at the end of the line."""
         with self._change() as db:
             cursor = db.execute(
@@ -121,12 +121,12 @@ class JobQueue:
             db.execute("update jobs set run = ? where id = ?", (str(project.runs / name), number))
         return self.job(number)
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[QueuedRun]:
         """All jobs, in the order they were added."""
         with self._open() as db:
             return [_job(row) for row in db.execute("select * from jobs order by id")]
 
-    def job(self, number: int) -> Job:
+    def job(self, number: int) -> QueuedRun:
         """One job. Raises NoSuchJobError."""
         with self._open() as db:
             row = db.execute("select * from jobs where id = ?", (number,)).fetchone()
@@ -134,15 +134,15 @@ class JobQueue:
             raise NoSuchJobError(f"there is no job {number}.", hint="See:", remedy=Do(Action.LIST_JOBS))
         return _job(row)
 
-    def cancel(self, number: int) -> Job:
+    def cancel(self, number: int) -> QueuedRun:
         """A waiting job is cancelled at once; a running one saves its state first. Raises NoSuchJobError."""
         return self._turn(number, {"waiting": "cancelled", "running": "stopping", "stopping": "stopping"}, "cancelled")
 
-    def retry(self, number: int) -> Job:
+    def retry(self, number: int) -> QueuedRun:
         """A failed or cancelled job waits again; it goes on where its run was. Raises NoSuchJobError."""
         return self._turn(number, {"failed": "waiting", "cancelled": "waiting"}, "tried again")
 
-    def remove(self, number: int) -> Job:
+    def remove(self, number: int) -> QueuedRun:
         """Forget a job that does not run, and its log; its run's folder stays. Raises NoSuchJobError."""
         with self._change() as db:
             job = self._held(db, number, ("waiting", "done", "failed", "cancelled"), "removed")
@@ -150,7 +150,7 @@ class JobQueue:
         self.log_file(number).unlink(missing_ok=True)
         return job
 
-    def claim(self, device: str) -> Job | None:
+    def claim(self, device: str) -> QueuedRun | None:
         """The next waiting job, which is then running on the device; None when none waits."""
         with self._change() as db:
             row = db.execute("select * from jobs where state = 'waiting' order by id limit 1").fetchone()
@@ -170,7 +170,7 @@ class JobQueue:
             row = db.execute("select state from jobs where id = ?", (number,)).fetchone()
         return str(row["state"])
 
-    def end(self, number: int, state: str, message: str = "") -> Job:
+    def end(self, number: int, state: str, message: str = "") -> QueuedRun:
         """A running job has come to `state`."""
         with self._change() as db:
             ended = None if state == "waiting" else time.time()
@@ -179,7 +179,7 @@ class JobQueue:
             )
         return self.job(number)
 
-    def recover(self, device: str) -> list[Job]:
+    def recover(self, device: str) -> list[QueuedRun]:
         """Jobs of the device whose worker has died wait again, or are cancelled if they were to be.
 
         To be called by the device's only worker alone.
@@ -189,14 +189,14 @@ class JobQueue:
             self.end(job.id, "waiting" if job.state == "running" else "cancelled")
         return orphans
 
-    def _turn(self, number: int, ways: dict[str, str], word: str) -> Job:
+    def _turn(self, number: int, ways: dict[str, str], word: str) -> QueuedRun:
         with self._change() as db:
             job = self._held(db, number, tuple(ways), word)
             ended = time.time() if ways[job.state] == "cancelled" else None
             db.execute("update jobs set state = ?, ended = ? where id = ?", (ways[job.state], ended, number))
         return self.job(number)
 
-    def _held(self, db: sqlite3.Connection, number: int, states: tuple[str, ...], word: str) -> Job:
+    def _held(self, db: sqlite3.Connection, number: int, states: tuple[str, ...], word: str) -> QueuedRun:
         row = db.execute("select * from jobs where id = ?", (number,)).fetchone()
         if row is None:
             raise NoSuchJobError(f"there is no job {number}.", hint="See:", remedy=Do(Action.LIST_JOBS))
@@ -224,6 +224,6 @@ class JobQueue:
             raise _SCHEMA.error(fault, self._file, "opened") from fault
 
 
-def _job(row: sqlite3.Row) -> Job:
+def _job(row: sqlite3.Row) -> QueuedRun:
     values = dict(row)
-    return Job(**values | {"assignments": tuple(json.loads(values["assignments"]))})
+    return QueuedRun(**values | {"assignments": tuple(json.loads(values["assignments"]))})

@@ -24,7 +24,7 @@ from typing import IO, Any, ClassVar
 
 from lorasmith.errors import LorasmithError, Stopped, UsageError
 from lorasmith.events import Event, Note, Progress, Work
-from lorasmith.jobs.queue import Job, JobQueue
+from lorasmith.jobs.queue import JobQueue, QueuedRun
 from lorasmith.project import safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
 from lorasmith.storage.locks import HeldError, hold
@@ -104,7 +104,7 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
                 return tally
 
 
-def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
+def _run(queue: JobQueue, job: QueuedRun, device: str, lock: int) -> Work[str]:
     """A job from its start to its end, which it gives: done, failed or cancelled."""
     yield JobChanged(job.id, "running", job.project)
     yield Note(f"job {job.id}: {job.project}")
@@ -140,7 +140,7 @@ def _run(queue: JobQueue, job: Job, device: str, lock: int) -> Work[str]:
     return state
 
 
-def _follow(queue: JobQueue, job: Job, child: subprocess.Popen[bytes], log: IO[bytes]) -> Iterator[Event]:
+def _follow(queue: JobQueue, job: QueuedRun, child: subprocess.Popen[bytes], log: IO[bytes]) -> Iterator[Event]:
     """Log what a child says, report how far it is, and end it when it shall."""
     assert child.stdout is not None
     lines: SimpleQueue[bytes | None] = SimpleQueue()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
-from lorasmith.errors import PromptError, near_names
+from lorasmith.errors import PromptError
 from lorasmith.prompts.attention import parse_attention
 from lorasmith.prompts.compatibility import Compat
 from lorasmith.prompts.networks import unknown_tag_error
@@ -21,7 +20,7 @@ _NEVER = re.compile(r"\[[^\[\]]*:\s*(\d*\.\d*)\s*\]")
 _DECIMAL_COMMA = re.compile(r"\(([^()]*:\s*\d+,\d+)\s*\)")
 _TWO_POINTS = re.compile(r"\(([^()]*:\s*[+-]?\d*\.\d*\.[.\d]*)\s*\)")
 _TRAILING = re.compile(r":\s*[-+]?[\d.]+\s*$")
-_BRACKETED = re.compile(r"[(\[]\s*<(?:lora|lyco):([^:>]+)[^>]*>[^()\[\]<]{0,40}:[^()\[\]<]{0,20}[)\]]")
+_PIECES = re.compile(r"\\.|<(?:lora|lyco):([^:>]+)[^>]*>|[()\[\]]", re.DOTALL)
 _DYNAMIC = re.compile(r"\{[^{}]*\|[^{}]*\}|__[\w*/ -]+__|\$\{\w")
 
 
@@ -38,20 +37,27 @@ class Advice:
         return {"level": self.level, "message": self.message, "rule": self.rule}
 
 
+@runtime_checkable
+class Adapters(Protocol):
+    """Who knows which adapters there are (`lorasmith.adapters.catalogue.Catalogue`)."""
+
+    def trigger(self, name: str) -> str:
+        """The trigger phrase of the adapter that a prompt calls so, "" where none is recorded. Raises PromptError."""
+
+
 def advise(
-    text: str, steps: int, compat: Compat = None, triggers: Mapping[str, str] | None = None
+    text: str, steps: int, compat: Compat = None, adapters: Adapters | None = None
 ) -> tuple[ParsedPrompt | None, tuple[Advice, ...]]:
     """The prompt read, or None where it cannot be, with everything worth saying about it, worst first.
 
-    `triggers` are the known adapters' names and their trigger phrases ("" where none is recorded); None where
-    nobody knows which adapters there are.
+    Every face asks here. `adapters` is None where nobody knows which there are.
     """
     try:
         prompt = parse(text, steps, compat)
     except PromptError as fault:
         return None, (Advice("error", f"{fault.message} {fault.hint or ''}".strip()),)
     found = [
-        *_adapters(prompt, triggers),
+        *_adapters(prompt, adapters),
         *_weights(prompt),
         *_brackets(prompt.text),
         *_schedules(text, prompt, steps),
@@ -60,28 +66,45 @@ def advise(
     return prompt, tuple(sorted(found, key=lambda advice: order.index(advice.level)))
 
 
-def _adapters(prompt: ParsedPrompt, triggers: Mapping[str, str] | None) -> list[Advice]:
+def _adapters(prompt: ParsedPrompt, adapters: Adapters | None) -> list[Advice]:
     found = [Advice("error", unknown_tag_error(tag).message) for tag in prompt.unknown]
     words = _plain(prompt.text)
     for network in prompt.networks:
         if not (network.te or network.unet):
             found.append(Advice("note", f'adapter "{network.name}" has strength 0: it does nothing.', "U1"))
-        if triggers is None:
+        if adapters is None:
             continue
-        if network.name not in triggers:
-            near = near_names(network.name, triggers)
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            found.append(Advice("error", f'adapter "{network.name}" is unknown.{hint}', "U1"))
+        try:
+            trigger = adapters.trigger(network.name).strip()
+        except PromptError as fault:
+            found.append(Advice("error", f"{fault.message} {fault.hint or ''}".strip(), "U1"))
             continue
-        trigger = triggers[network.name].strip()
         missing = [part.strip() for part in trigger.split(",") if part.strip() and _plain(part) not in words]
-        if trigger and missing:
+        if missing and (network.te or network.unet):
             found.append(
                 Advice(
                     "warning", f'adapter "{network.name}" is called without its trigger "{", ".join(missing)}".', "U2"
                 )
             )
     return found
+
+
+def _in_brackets(text: str) -> list[str]:
+    """The adapters whose tags stand within brackets that are closed, by name, once each."""
+    opened: dict[str, list[int]] = {")": [], "]": []}
+    places: list[tuple[int, str]] = []
+    found: list[str] = []
+    for match in _PIECES.finditer(text):
+        piece, name = match[0], match[1]
+        if name is not None:
+            places.append((match.start(), name.strip()))
+        elif piece in "([":
+            opened[")" if piece == "(" else "]"].append(match.start())
+        elif opened.get(piece):
+            start = opened[piece].pop()
+            while places and places[-1][0] > start:
+                found.append(places.pop()[1])
+    return list(dict.fromkeys(reversed(found)))
 
 
 def _weights(prompt: ParsedPrompt) -> list[Advice]:
@@ -134,11 +157,9 @@ def _schedules(text: str, prompt: ParsedPrompt, steps: int) -> list[Advice]:
             )
     if len(prompt.subprompts) == 1 and prompt.compat is None and _TRAILING.search(prompt.text):
         found.append(Advice("note", "a number behind a colon at the end is text; it is a weight only with AND.", "U3"))
-    for match in _BRACKETED.finditer(text):
+    for name in _in_brackets(text):
         found.append(
-            Advice(
-                "warning", f'brackets do not weigh or schedule an adapter: "{match[1]}" keeps its own strength.', "U1"
-            )
+            Advice("warning", f'brackets do not weigh or schedule an adapter: "{name}" keeps its own strength.', "U1")
         )
     for network in prompt.networks:
         if network.start and network.end and network.start.step(steps) >= network.end.step(steps):

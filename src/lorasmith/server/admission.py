@@ -20,6 +20,8 @@ from lorasmith.tags.refusal import refuse
 RESOLUTIONS = (256, 1024)
 """Between these is a side that is left to a base of which nothing is known."""
 
+_LISTED = "GET /api/v1/adapters lists those that there are."
+
 
 class Admission:
     """Checks specs against the limits, the bases and the adapters that there are."""
@@ -79,7 +81,11 @@ class Admission:
 
     def check_adapters(self, *names: str) -> None:
         """Raise PromptError for the first name that no adapter has. The server's folders are not told."""
-        self._catalogue.find(*names, where="prompt", hint="GET /api/v1/adapters lists those that there are.")
+        self._catalogue.find(*names, where="prompt", hint=_LISTED)
+
+    def trigger(self, name: str) -> str:
+        """The trigger phrase of an adapter, "" for none. Raises PromptError; the server's folders are not told."""
+        return self._catalogue.trigger(name, _LISTED)
 
 
 def _pixels_of(spec: PictureSpec, resolution: int) -> int:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -24,6 +24,8 @@ from lorasmith.server.native import routes as native_routes
 from lorasmith.server.native.jobs import POLICY
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.texts import check_texts
+from lorasmith.server.webui import internal
 from lorasmith.server.webui import routes as webui_routes
 from lorasmith.server.wording import request_words
 from lorasmith.web import read_page
@@ -62,10 +64,12 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        dependencies=[Depends(check_texts)],
     )
     app.state.service = service
     app.include_router(native_routes.router)
     app.include_router(webui_routes.router)
+    app.include_router(internal.router)
     _add_pages(app, service)
     _add_error_handlers(app)
     if settings.origins:

@@ -69,6 +69,9 @@ class Worker(Protocol):
     def start(self, source: WorkSource, preload: str | None = None) -> None:
         """Begin, with a base in memory if one is named."""
 
+    def unload(self) -> None:
+        """Let the base go, when nothing is in the making; the next picture loads what it needs."""
+
     def join(self) -> None:
         """Return when the source has closed and nothing is in the making, or the grace is over."""
 

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.errors import StorageError
+from lorasmith.generation.advice import advise_specs
+from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.admission import Admission
 from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
@@ -29,6 +31,7 @@ from lorasmith.server.metrics import Metrics, resident_bytes
 from lorasmith.server.records import JobRecords
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import Store
+from lorasmith.server.tasks import TaskNames
 from lorasmith.server.worker import EngineWorker
 from lorasmith.storage.locks import HeldError, hold
 
@@ -64,6 +67,7 @@ class Service:
         self.records = JobRecords(self.store, self.inputs, self.metrics)
         self.board = JobBoard(queue, self.keeper, self.records, self.metrics)
         self.worker: Worker = EngineWorker(self.bases, settings, self.store.input_path, self.metrics, loader)
+        self.tasks = TaskNames()
         self._faces = {policy.face: policy for policy in faces}
         self._declare_metrics()
 
@@ -103,6 +107,10 @@ class Service:
         if row is None:
             raise MissingError(f'no job "{job}".')
         return row_json(row)
+
+    def advise(self, specs: Sequence[PictureSpec]) -> list[dict[str, Any]]:
+        """What the prompts of these pictures may not have meant, as JSON."""
+        return [advice.as_json() for advice in advise_specs(specs, self.admission)]
 
     def default_base(self) -> BaseEntry:
         """What is drawn with when a request names none: the option of the web UI face, else the first one."""

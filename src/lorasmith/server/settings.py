@@ -24,7 +24,7 @@ class Limits:
     body_bytes: int = 64 * MIB
     body_values: int = 100_000
     pixels: int = 2048 * 2048
-    steps: int = 200
+    steps: int = 1000
     pictures: int = 64
     cells: int = 256
     prompt: int = 20_000

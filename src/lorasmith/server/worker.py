@@ -21,6 +21,9 @@ _LOG = logging.getLogger("lorasmith.server")
 PREVIEW_EVERY = 0.4
 """Seconds between previews, while somebody looks."""
 
+UNLOAD_SECONDS = 1.0
+"""How long to wait for a worker at rest; one that draws lets the base go when it is done."""
+
 STEP_SECONDS = 1.0
 """What a step may take without being given up for one of its pictures."""
 
@@ -51,6 +54,8 @@ class EngineWorker:
         self._drawing: list[Item] = []
         self._deadline: float | None = None
         self._last_preview = 0.0
+        self._busy = threading.Lock()
+        self._unwanted = False
 
     def start(self, source: WorkSource, preload: str | None = None) -> None:
         self._thread = threading.Thread(target=self._run, args=(source, preload), name="lorasmith-worker", daemon=True)
@@ -60,18 +65,39 @@ class EngineWorker:
         if self._thread is not None:
             self._thread.join()
 
+    def unload(self) -> None:
+        self._unwanted = True
+        if self._busy.acquire(timeout=UNLOAD_SECONDS):
+            try:
+                self._rest()
+            finally:
+                self._busy.release()
+
+    def _rest(self) -> None:
+        """What is done while nothing is in the making."""
+        if self._unwanted:
+            self._unwanted = False
+            self._engine, self.base = None, None
+            gc.collect()
+
     def _run(self, source: WorkSource, preload: str | None) -> None:
         try:
-            if preload is not None:
-                self._preload(preload)
-            self._work(source)
+            with self._busy:
+                if preload is not None:
+                    self._preload(preload)
+                self._work(source)
         finally:
             source.dismiss()
 
     def _work(self, source: WorkSource) -> None:
         while True:
             if not self._drawing:
-                source.wait()
+                self._rest()
+                self._busy.release()
+                try:
+                    source.wait()
+                finally:
+                    self._busy.acquire()
             if self._is_over(source):
                 return
             try:

@@ -154,6 +154,7 @@ function addAdapter(name, strength = 1) {
 function showSpread() {
   $("spread").hidden = document.querySelectorAll(".adapter").length === 0;
   showDoubles();
+  lintSoon();
 }
 
 // An adapter that is called twice acts with the sum of its strengths, which hardly anybody wants.
@@ -169,7 +170,29 @@ function showDoubles() {
     + "the strengths add up.";
 }
 
+// What the prompt may not have meant: the server's linter is asked while it is written.
+let asked = 0;
+let waiting = 0;
+async function lint() {
+  asked += 1;
+  const mine = asked;
+  const tags = adapterRows().map((row) => `<lora:${row.name}:${row.strength}>`);
+  const text = [$("prompt").value, ...tags].join(" ").trim();
+  const steps = (described.steps && number("steps")) || 20;
+  const answer = await ask("/prompts/parse", { json: { text, steps } })
+    .catch((error) => ({ advice: [{ level: "error", message: error.message }] }));
+  if (mine !== asked) return;
+  $("advice").replaceChildren(...answer.advice.map((each) => make("li", { textContent: each.message })));
+  $("advice").hidden = answer.advice.length === 0;
+}
+function lintSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(lint, 400);
+}
+
 $("prompt").addEventListener("input", showDoubles);
+$("prompt").addEventListener("input", lintSoon);
+$("adapters").addEventListener("input", lintSoon);
 $("adapters").addEventListener("change", showDoubles);
 $("spread").addEventListener("change", showDoubles);
 

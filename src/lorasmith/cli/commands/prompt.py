@@ -52,7 +52,7 @@ def explain(
     from lorasmith.tags.refusal import refuse
 
     refuse(text, "prompt")
-    prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _triggers(adapters))
+    prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _known(adapters))
     counted = None
     if prompt is not None:
         from lorasmith.bases.text.counting import count_tokens
@@ -202,8 +202,8 @@ def _whole(word: str, value: object, least: int, most: int) -> int:
     return value
 
 
-def _triggers(folders: list[Path] | None) -> dict[str, str] | None:
-    """The adapters by name with their trigger; None where no folder is known."""
+def _known(folders: list[Path] | None) -> AdapterCache | None:
+    """The adapters that there are; None where no folder is known."""
     from lorasmith.cli.commands.generate import find_shelf
 
     found = find_shelf(folders)
@@ -211,17 +211,7 @@ def _triggers(folders: list[Path] | None) -> dict[str, str] | None:
         return None
     from lorasmith.adapters.cache import AdapterCache
 
-    shelf = AdapterCache(found)
-    return {name: _trigger(shelf, name) for name in shelf.names()}
-
-
-def _trigger(shelf: AdapterCache, name: str) -> str:
-    from lorasmith.adapters.container import read_header
-
-    try:
-        return read_header(shelf.path(name)).metadata.get("modelspec.trigger_phrase", "")
-    except LorasmithError:  # told when the adapter is used
-        return ""
+    return AdapterCache(found)
 
 
 def _show_chunks(counted: TokenCount | None, base: str) -> None:

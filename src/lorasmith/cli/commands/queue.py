@@ -10,7 +10,7 @@ import typer
 from lorasmith.cli.program import program
 
 if TYPE_CHECKING:
-    from lorasmith.jobs.queue import Job, JobQueue
+    from lorasmith.jobs.queue import JobQueue, QueuedRun
 
 app = typer.Typer(help="Training runs in a line that outlives a restart.", no_args_is_help=True)
 
@@ -151,7 +151,7 @@ def _queue() -> JobQueue:
     return JobQueue(data_folder())
 
 
-def _tell(job: Job, as_json: bool, sentence: str, then: str) -> None:
+def _tell(job: QueuedRun, as_json: bool, sentence: str, then: str) -> None:
     from lorasmith.cli.rendering import print_json, say
 
     if as_json:

@@ -69,16 +69,15 @@ def draw(
     if n < 1:
         raise UsageError(f"--n {n}: at least one picture.")
     check_folder_name(name)
-    files = [find_adapters(given)[-1] for given in adapter or []]
+    files = list(dict.fromkeys(find_adapters(given)[-1] for given in adapter or []))
     bases = base or [base_of(files[-1]) if files else "doodle"]
     width, height = read_size(size)
+    from lorasmith.adapters.catalogue import name_files
     from lorasmith.exam.showcase import Column, ShowcaseSpec, draw_showcase, judge, publish_showcase
     from lorasmith.generation.spec import PictureSpec
     from lorasmith.prompts.dynamic import Wildcards, read_template
 
-    names: list[str | None] = [file.stem for file in files]
-    if len(set(names)) < len(names):
-        raise UsageError("several adapters have one name.", hint="Rename one, or draw them apart.")
+    names: list[str | None] = [*name_files(files)]
     columns = tuple(
         Column(each, adapter) for each in bases for adapter in [*names, *([None] if control or not names else [])]
     )

@@ -158,7 +158,9 @@ def check_drafts(
                 places[at] = str(fault)
             continue
         for at, draft in mine:
-            places[at] = checker.place(draft, labels[at])
+            places[at] = place = checker.place(draft, labels[at])
+            if isinstance(place, Wanted):
+                yield from checker.pipeline.advise([place.spec])
             done += 1
             yield Progress("checking", done, len(drafts))
         del checker  # before the next base is loaded

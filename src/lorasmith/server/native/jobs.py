@@ -149,7 +149,11 @@ def _policy(attached: bool) -> JobPolicy:
 
 
 async def submit(service: Service, job: Job, response: Response) -> dict[str, Any]:
-    """Give a job to the board; its answer. Raises BusyError."""
+    """Give a job to the board; its answer. What its prompts may not have meant stands in its detail. Raises
+    BusyError."""
+    advices = await run_in_threadpool(service.advise, [item.spec for item in job.items])
+    if advices:
+        job.detail["warnings"] = advices
     await run_in_threadpool(service.board.add, job)
     response.headers["location"] = f"/api/v1/jobs/{job.id}"
     return service.job_json(job.id)

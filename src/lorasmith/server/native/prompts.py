@@ -7,15 +7,19 @@ from typing import Any
 from fastapi import APIRouter
 
 from lorasmith.prompts import parse
+from lorasmith.prompts.advice import advise
+from lorasmith.server.dependencies import TheService
 from lorasmith.server.native import schemas
 
 router = APIRouter()
 
 
 @router.post("/prompts/parse", response_model=schemas.ParseAnswer, tags=["prompts"])
-def parse_prompt(body: schemas.ParseRequest) -> dict[str, Any]:
-    """Take a prompt apart: adapters, parts, schedule, emphasis."""
-    return parse(body.text, body.steps, body.compat, body.hires_steps).as_json()
+def parse_prompt(body: schemas.ParseRequest, service: TheService) -> dict[str, Any]:
+    """Take a prompt apart: adapters, parts, schedule, emphasis, and what is doubtful."""
+    prompt = parse(body.text, body.steps, body.compat, body.hires_steps)
+    advices = advise(body.text, body.steps, body.compat, service.admission)[1]
+    return {**prompt.as_json(), "advice": [advice.as_json() for advice in advices]}
 
 
 @router.post("/prompts/expand", response_model=schemas.ExpandAnswer, tags=["prompts"])

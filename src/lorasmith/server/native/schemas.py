@@ -233,14 +233,23 @@ class ParseRequest(Asked):
     compat: Literal["a1111"] | None = None
 
 
+class AdviceAnswer(Told):
+    """Something worth knowing about a prompt."""
+
+    level: Literal["error", "warning", "note"]
+    message: str
+    rule: str | None
+
+
 class ParseAnswer(Told):
-    """The document of a parsed prompt."""
+    """The document of a parsed prompt; `advice` is what it may not have meant, worst first."""
 
     networks: list[dict[str, Any]]
     text: str
     subprompts: list[tuple[str, float]]
     schedule: list[tuple[int, str]]
     attention: list[tuple[str, float]]
+    advice: list[AdviceAnswer]
 
 
 class ExpandRequest(Asked):

@@ -8,16 +8,18 @@ import time
 from typing import Any
 
 from lorasmith import __version__
-from lorasmith.server.encoding import png_bytes
+from lorasmith.server.encoding import encode_anew, png_bytes
 from lorasmith.server.jobs import Item, Job
 from lorasmith.server.service import Service
 from lorasmith.server.webui.bodies import Img2Img, Txt2Img
+from lorasmith.server.webui.ignored import ignored_fields
 
 
 def answer(body: Txt2Img | Img2Img, job: Job, service: Service) -> dict[str, Any]:
     shown = [item for item in job.items if item.result is not None or item.preview is not None]
-    images = [base64.b64encode(_png(item)).decode("ascii") for item in shown] if body.send_images else []
-    parameters = body.model_dump(mode="json")
+    format = body.override_settings.samples_format or service.options.get("samples_format", "png")
+    images = [base64.b64encode(_bytes(item, format)).decode("ascii") for item in shown] if body.send_images else []
+    parameters = body.told()
     parameters["override_settings"] = body.override_settings.model_dump(exclude_none=True)
     if isinstance(body, Img2Img) and not body.include_init_images:
         parameters["init_images"] = parameters["mask"] = None
@@ -26,6 +28,11 @@ def answer(body: Txt2Img | Img2Img, job: Job, service: Service) -> dict[str, Any
         "parameters": parameters,
         "info": json.dumps(_info(body, job, service), ensure_ascii=False),
     }
+
+
+def _bytes(item: Item, format: str) -> bytes:
+    png = _png(item)
+    return png if format == "png" else encode_anew(png, "WEBP" if format == "webp" else "JPEG")
 
 
 def _png(item: Item) -> bytes:
@@ -74,7 +81,9 @@ def _info(body: Txt2Img | Img2Img, job: Job, service: Service) -> dict[str, Any]
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.created)),
         "clip_skip": first.clip_skip,
         "is_using_inpainting_conditioning": False,
+        "warnings": [advice["message"] for advice in service.advise(specs)],
         "version": f"lorasmith {__version__}",
+        "ignored": ignored_fields(body, isinstance(body, Img2Img) and bool(body.mask)),
     }
 
 

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lorasmith.generation.parameters import plain_lines
 from lorasmith.server.webui.fields import DRAWING, EMPHASES, IMG2IMG, OPTIONS, TXT2IMG, their_model
+
+_LINES = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt", "infotext")
 
 
 class Sent(BaseModel):
-    """What clients send: unknown fields are ignored."""
+    """What clients send: fields that mean nothing here are kept aside, to be named in the answer (`ignored`)."""
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    def told(self) -> dict[str, Any]:
+        """The fields that mean something here, for the answer."""
+        return self.model_dump(mode="json", exclude=set(self.model_extra or {}))
 
 
 class Options(their_model(OPTIONS, Sent)):  # type: ignore[misc]  # made of the table
     """The options that mean something here; others are accepted and forgotten, as clients send many."""
+
+    samples_format: Literal["png", "jpg", "jpeg", "webp"] | None = None
+
+    @field_validator("samples_format", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("emphasis")
     @classmethod
@@ -32,6 +46,9 @@ class Drawing(their_model(DRAWING, Sent)):  # type: ignore[misc]
     styles: list[str] = Field(default_factory=list)
     batch_size: int = Field(default=1, ge=1, le=1000)
     n_iter: int = Field(default=1, ge=1, le=1000)
+    disable_extra_networks: bool = False
+    infotext: str = ""
+    force_task_id: str | None = Field(default=None, max_length=200)
     override_settings: Options = Options()
     override_settings_restore_afterwards: bool = True
     script_name: str | None = None
@@ -39,6 +56,13 @@ class Drawing(their_model(DRAWING, Sent)):  # type: ignore[misc]
     alwayson_scripts: dict[str, Any] = Field(default_factory=dict)
     send_images: bool = True
     save_images: bool = False
+
+    @model_validator(mode="after")
+    def _plain_lines(self) -> Self:
+        for name, value in self:
+            if isinstance(value, str) and "\r" in value and name in _LINES:
+                object.__setattr__(self, name, plain_lines(value))
+        return self
 
     @field_validator("*", mode="before")
     @classmethod
@@ -53,6 +77,8 @@ class Txt2Img(their_model(TXT2IMG, Drawing)):  # type: ignore[misc]
     """A picture from a prompt, and optionally a second pass on it."""
 
     enable_hr: bool = False
+    firstphase_width: int = 0
+    firstphase_height: int = 0
     hr_sampler_name: str = ""
     hr_scheduler: str = ""
     hr_checkpoint_name: str = ""
@@ -63,7 +89,9 @@ class Img2Img(their_model(IMG2IMG, Drawing)):  # type: ignore[misc]
 
     init_images: list[str] = Field(default_factory=list)
     mask: str | None = None
-    mask_blur: int = Field(default=4, ge=0, le=64)
+    mask_blur: int | None = Field(default=None, ge=0)
+    mask_blur_x: int = Field(default=4, ge=0)
+    mask_blur_y: int = Field(default=4, ge=0)
     inpainting_mask_invert: int = Field(default=0, ge=0, le=1)
     include_init_images: bool = False
 

@@ -18,6 +18,7 @@ from lorasmith.server.service import Service
 from lorasmith.server.states import FINAL
 from lorasmith.server.webui.answers import answer, png_base64
 from lorasmith.server.webui.bodies import Img2Img, Txt2Img
+from lorasmith.server.webui.infotexts import fill_in
 from lorasmith.server.webui.specs import specs_of
 
 router = APIRouter()
@@ -31,6 +32,7 @@ async def txt2img(
     body: Txt2Img, request: Request, service: TheService, client: TheClient, inputs: TheInputs
 ) -> dict[str, Any]:
     """Draw. The answer comes when all pictures are there; a client that goes away cancels them."""
+    body = await run_in_threadpool(fill_in, body, service)
     specs = await run_in_threadpool(specs_of, service, inputs, body)
     return await _draw(body, specs, request, service, client)
 
@@ -42,6 +44,7 @@ async def img2img(
     """Draw from pictures."""
     if not body.init_images:
         raise HTTPException(404, "Init image not found")
+    body = await run_in_threadpool(fill_in, body, service)
     specs = await run_in_threadpool(specs_of, service, inputs, body)
     return await _draw(body, specs, request, service, client)
 
@@ -52,6 +55,8 @@ async def _draw(
     job = new_job(client, replace(POLICY, keeps_pictures=body.save_images), specs)
     reader = service.board.listen(job)
     service.board.add(job)
+    if body.force_task_id:
+        service.tasks.note(body.force_task_id, job)
     done = asyncio.ensure_future(reader.finished())
     gone = asyncio.ensure_future(_gone(request))
     try:

@@ -28,7 +28,7 @@ def get_options(service: TheService) -> dict[str, Any]:
         "sd_checkpoint_hash": service.worker.hashes.get(base.name, ""),
         "CLIP_stop_at_last_layers": service.options.get("CLIP_stop_at_last_layers", 1),
         "emphasis": service.options.get("emphasis", "Original"),
-        "samples_format": "png",
+        "samples_format": service.options.get("samples_format", "png"),
         "sd_vae": "Automatic",
         "enable_pnginfo": True,
     }
@@ -66,6 +66,23 @@ def get_loras(service: TheService) -> list[dict[str, Any]]:
     ]
 
 
+@router.post("/unload-checkpoint")
+def unload_checkpoint(service: TheService) -> dict[str, Any]:
+    """Let the base go; the next picture loads what it needs."""
+    service.worker.unload()
+    return {}
+
+
+@router.post("/reload-checkpoint")
+def reload_checkpoint() -> dict[str, Any]:
+    """Nothing to do: the next picture loads the base."""
+    return {}
+
+
+router.add_api_route("/lycos", get_loras, methods=["GET"], name="get_lycos")
+
+
+@router.post("/refresh-lycos", name="refresh_lycos")
 @router.post("/refresh-loras")
 def refresh_loras(service: TheService) -> None:
     """Look at the folders; they are looked at whenever it matters anyway."""
@@ -144,7 +161,7 @@ def _empty() -> list[dict[str, Any]]:
 
 for _name in (
     *("sd-vae", "prompt-styles", "hypernetworks", "face-restorers", "realesrgan-models", "script-info", "sd-modules"),
-    *("artists", "artist-categories"),
+    *("artists", "artist-categories", "extensions"),
 ):
     router.add_api_route(
         f"/{_name}", _empty, methods=["GET"], name=f"list_{_name}", response_model=list[dict[str, Any]]

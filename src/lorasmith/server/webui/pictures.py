@@ -16,9 +16,16 @@ from lorasmith.server.errors import FieldError
 from lorasmith.server.inputs import decode_base64, open_bytes
 from lorasmith.server.webui.answers import png_base64
 from lorasmith.server.webui.bodies import Extras, ExtrasMany, ExtrasOne, Interrogation, OneImage
+from lorasmith.server.webui.infotexts import read_parameters
 
 router = APIRouter()
 LIKELY = 0.35
+OF_FORMAT = frozenset(
+    (
+        *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background", "timestamp"),
+        *("duration", "progressive", "progression", "icc_profile", "chromaticity", "photoshop"),
+    )
+)
 TAGGER_NAMES = ("clip", "deepdanbooru", "deepbooru", "doodle")
 
 
@@ -29,20 +36,28 @@ def png_info(body: OneImage, service: TheService) -> dict[str, Any]:
         return {"info": "", "items": {}, "parameters": {}}
     data = decode_base64(body.image, "image")
     open_bytes(data, "image", service.limits.pixels)
-    from lorasmith.generation.infotext import INFOTEXT_KEY, split_infotext
+    from lorasmith.generation.infotext import INFOTEXT_KEY
     from lorasmith.generation.pictures import DOCUMENT_KEY, read_picture
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
         path.write_bytes(data)
-        found = read_picture(path)
+        found, items = read_picture(path), _texts_of(path)
     text = found.infotext or ""
-    items: dict[str, Any] = {INFOTEXT_KEY: text} if text else {}
+    items |= {INFOTEXT_KEY: text} if text else {}
     if found.document is not None:
         items[DOCUMENT_KEY] = json.dumps(found.document, ensure_ascii=False)
-    prompt, negative, fields = split_infotext(text)
-    parameters = {"Prompt": prompt, "Negative prompt": negative, **fields} if text else {}
-    return {"info": text, "items": items, "parameters": parameters}
+    return {"info": text, "items": items, "parameters": read_parameters(text)}
+
+
+def _texts_of(path: Path) -> dict[str, Any]:
+    """What the file holds beside, by its own keys, but for the format's own (images.py, IGNORED_INFO_KEYS)."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.load()
+        items = {key: value for key, value in image.info.items() if key not in OF_FORMAT and isinstance(key, str)}
+    return {key: value for key, value in items.items() if isinstance(value, str | int | float | bool)}
 
 
 @router.post("/extra-single-image")

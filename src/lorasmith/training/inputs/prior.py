@@ -49,7 +49,7 @@ def draw_prior(
 
 def _draw_latents(base: Base, prompts: Sequence[str], size: Size, steps: int, seed: int) -> Work[Tensor]:
     """Latents (n, C, H, W) float32 of pictures drawn by the bare base."""
-    pipeline = Pipeline(base, AdapterCache([]))
+    pipeline = Pipeline(base, AdapterCache([]), advises=False)
     specs = [
         PictureSpec(prompt=prompt, seed=key_number(seed, size[0], size[1], number, "prior") % 2**31,
                 width=size[0], height=size[1], steps=steps)

@@ -18,7 +18,7 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: 
 
     The adapter is added to prompts that do not name it themselves.
     """
-    pipeline = Pipeline(base, AdapterCache([snapshot.parent]))
+    pipeline = Pipeline(base, AdapterCache([snapshot]), advises=False)
     specs = [
         PictureSpec(
             prompt=f"{prompt} <lora:{snapshot.stem}:{settings.strength:g}>",
