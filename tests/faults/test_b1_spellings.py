@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.description import describe
 from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.adapters.fitting import fit_adapter
+from lorasmith.adapters.spelling.keys import read_key
 from lorasmith.adapters.surgery.merging import merge
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.families import find_family
@@ -156,3 +158,15 @@ def test_headers_do_not_change_what_is_read(tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
     save_file(load_file(path), other, {"ss_base_model_version": "sdxl_base_v1-0", "note": json.dumps({"a": 1})})
     assert load_adapter(path).layers.keys() == load_adapter(other).layers.keys() == {KOHYA}
+
+
+def test_the_table_in_the_docs_is_true() -> None:
+    """docs/bases.md: each row's example is the layer that it is said to be."""
+    page = (Path(__file__).parents[2] / "docs" / "bases.md").read_text("utf-8")
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| `([^`]+)` \| ", page, re.MULTILINE)
+    assert len(rows) > 20
+    names = find_family("sdxl").spellings(find_family("sdxl").public_layers())
+    for key, own in rows:
+        read = read_key(key)
+        assert read is not None, key
+        assert names[read.layer] == own, key
