@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -17,13 +18,14 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.description import describe
 from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.adapters.fitting import fit_adapter
+from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.keys import read_key
 from lorasmith.adapters.surgery.merging import merge
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.families import find_family
 from lorasmith.cli.main import run
 from lorasmith.errors import AdapterError
-from tests.adapters.drawing import draw
+from tests.adapters.drawing import draw, trained_adapter
 from tests.faults.make_adapters import KOHYA, lora, make_adapter
 from tests.faults.spell_adapters import NAMINGS, TENSORS, everywhere, spell
 
@@ -60,6 +62,49 @@ def test_every_spelling_is_the_same_adapter(
             want = drawn(base)
         with AdapterBank(base, [read]).attached():
             torch.testing.assert_close(drawn(base), want, rtol=1e-4, atol=1e-4)
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "loha": {"algorithm": "loha", "conv_rank": 2},
+    "lokr": {"algorithm": "lokr", "conv_rank": 2},
+    "dora": {"dora": True, "conv_rank": 2},
+    "tucker": {"tucker": True, "conv_rank": 2},
+    "full": {"algorithm": "full"},
+    "norm": {"algorithm": "norm"},
+    "oft": {"algorithm": "oft"},
+    "boft": {"algorithm": "boft"},
+    "glora": {"algorithm": "glora"},
+    "biased": {"algorithm": "biased"},
+    "oft_input": {"algorithm": "oft_input"},
+    "boft_input": {"algorithm": "boft_input"},
+}
+
+
+@pytest.mark.parametrize("algorithm", OTHERS)
+def test_every_algorithm_is_read_under_every_name(algorithm: str, bases: Mapping[str, Base], tmp_path: Path) -> None:
+    """Tools change names of layers, and keep LyCORIS's names of what is not LoRA."""
+    base = bases["sdxl"]
+    own = trained_adapter(base, **OTHERS[algorithm])
+    for number, (naming, names) in enumerate(NAMINGS.items()):
+        tensors: dict[str, torch.Tensor] = {}
+        expected: dict[str, LayerFactors] = {}
+        for layer, factors in own.layers.items():
+            target = base.layers[layer]
+            name = names.unet if target.part == "unet" else names.text
+            if name is None or naming == "LyCORIS wrapper, a text encoder":
+                continue
+            expected[layer] = factors
+            tensors |= {f"{name(target)}.{key}": each.contiguous() for key, each in factors.to_tensors().items()}
+        if not tensors:
+            continue
+        path = tmp_path / f"{number}.safetensors"
+        save_file(tensors, path, {"ss_base_model_version": "sdxl_base_v1-0"})
+        read = fit_adapter(load_adapter(path), base)
+        assert read.layers.keys() == expected.keys(), naming
+        for layer, factors in expected.items():
+            assert type(read.layers[layer]) is type(factors), naming
+            for key, tensor in factors.to_tensors().items():
+                assert torch.equal(read.layers[layer].to_tensors()[key], tensor), (naming, layer, key)
 
 
 def drawn(base: Base) -> torch.Tensor:

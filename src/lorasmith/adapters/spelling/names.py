@@ -81,8 +81,7 @@ def contradicts(adapter: Adapter, family: Family) -> bool:
 
 
 def _contradicts(expected: tuple[int, int], factors: LayerFactors) -> bool:
-    sizes = () if factors.on_norms else factors.extent[:2]
-    return any(size and wanted and size != wanted for size, wanted in zip(sizes, expected, strict=False))
+    return any(size and wanted and size != wanted for size, wanted in zip(factors.extent, expected, strict=False))
 
 
 def with_own_names(adapter: Adapter, family: Family | None = None) -> Adapter:
