@@ -215,3 +215,42 @@ def test_the_table_in_the_docs_is_true() -> None:
         read = read_key(key)
         assert read is not None, key
         assert names[read.layer] == own, key
+
+
+def test_a_layer_that_some_files_have_as_a_convolution_is_merged(tmp_path: Path) -> None:
+    """SDXL's `proj_in` is a linear layer; A1111, network_lora.py, create_module, takes either form for either layer."""
+    name = "lora_unet_input_blocks_4_1_proj_in"
+    linear = lora(name, 640, 640)
+    convolved = {key: each[..., None, None] if each.ndim == 2 else each for key, each in linear.items()}
+    for number, tensors in enumerate((linear, convolved)):
+        save_file(tensors, tmp_path / f"{number}.safetensors")
+    both = merge([load_adapter(tmp_path / f"{number}.safetensors") for number in range(2)], [1.0, 1.0]).adapter
+    torch.testing.assert_close(
+        both.layers[name].delta_weight(torch.zeros(640, 640)), torch.full((640, 640), 8e-4), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_loha_of_onetrainer_on_a_convolution(tmp_path: Path) -> None:
+    """OneTrainer, module/LoRAModule.py, LoHaModule and PeftBase.make_weight: factors shaped as convolutions."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = {
+        "hada_w1_a": (6, 2, 1, 1),
+        "hada_w1_b": (2, 4, 3, 3),
+        "hada_w2_a": (6, 2, 1, 1),
+        "hada_w2_b": (2, 4, 3, 3),
+    }
+    tensors = {key: torch.randn(shape, generator=generator) for key, shape in shapes.items()}
+    name = "lora_unet_input_blocks_3_0_op"
+    path = tmp_path / "loha.safetensors"
+    save_file({f"{name}.{key}": each for key, each in tensors.items()} | {f"{name}.alpha": torch.tensor(1.0)}, path)
+    one, two = (tensors[f"hada_w{n}_a"].view(6, -1) @ tensors[f"hada_w{n}_b"].view(2, -1) for n in (1, 2))
+    (factors,) = load_adapter(path).layers.values()
+    want = (one * two * 0.5).view(6, 4, 3, 3)
+    torch.testing.assert_close(factors.delta_weight(torch.zeros(6, 4, 3, 3)), want)
+
+
+@pytest.mark.parametrize(("width", "prefix"), [(768, "lora_te_"), (1280, "lora_te2_")])
+def test_a_text_encoder_of_lycoris_s_wrapper_is_told_by_its_width(width: int, prefix: str, tmp_path: Path) -> None:
+    path = tmp_path / "te.safetensors"
+    save_file(lora("lycoris_text_model_encoder_layers_0_self_attn_q_proj", width, width), path)
+    assert list(load_adapter(path).layers) == [f"{prefix}text_model_encoder_layers_0_self_attn_q_proj"]
