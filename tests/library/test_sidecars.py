@@ -125,7 +125,6 @@ def test_unknown_keys_are_kept(tmp_path: Path) -> None:
     assert written.pop("civitai") == VERSION | {"trainedWords": ["zbk"]}
     assert written == {key: value for key, value in LORA_MANAGER.items() if key not in ("usage_tips", "civitai")} | {
         "notes": "other",
-        "favorite": False,
     }
     assert list(written)[:4] == list(LORA_MANAGER)[:4]
     assert json.loads(write_civitai(file, {"id": 5}).read_text("utf-8")) == VERSION | {"early": [1, None], "id": 5}
