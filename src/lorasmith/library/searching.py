@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from lorasmith.dataset.folders import printable
 from lorasmith.library.entry import Filters, LibraryEntry, Page
 from lorasmith.library.store import given_path, marks, read_entries, stored_path
 
@@ -35,6 +36,9 @@ def hash_digits(text: str) -> str | None:
 def find_files(db: sqlite3.Connection, name: str, kind: str = "adapter") -> list[LibraryEntry]:
     """The files that a name calls, all equally well: by path, else name (with as many folders before it as are said),
     else recorded name, else hash, else trigger. Those that are not there now come last."""
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # a path's bytes that are no text
+        given = _of_kind(db, _by_path(db, name), kind)
+        return given or _of_kind(db, _by_name(db, printable(name)), kind)
     for ids in (_by_path(db, name), _by_name(db, name), _by_alias(db, name), _by_hash(db, name), _by_trigger(db, name)):
         found = _of_kind(db, ids, kind)
         if found:
@@ -61,6 +65,9 @@ def _by_path(db: sqlite3.Connection, name: str) -> list[int]:
 
 
 def _by_name(db: sqlite3.Connection, name: str) -> list[int]:
+    exact = [row[0] for row in db.execute("select id from files where name = ?", (name,))]
+    if exact:  # a backslash may be of the name: what is no text is spelt with it
+        return exact
     said = [part for part in name.replace("\\", "/").split("/") if part]
     if not said:
         return []
