@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
 from lorasmith.errors import StorageError
-from lorasmith.storage.files import append_lines, replacing, write_file
+from lorasmith.storage.files import append_lines, partial_of, remove_left_partials, replacing, write_file
 
 
 def test_write_file_is_whole_or_nothing(tmp_path: Path) -> None:
@@ -67,3 +69,15 @@ def test_two_threads_replace_the_same_file(tmp_path: Path) -> None:
     assert len(set(seen)) == 2
     assert place.read_text() in ("one", "two")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_killed_processes_left_is_removed_and_what_living_ones_make_stays(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    place, mine = tmp_path / "images", partial_of(tmp_path / "images")
+    assert partial_of(place) != mine
+    for left in (tmp_path / ".images.partial", tmp_path / f".images.{gone.pid}-0.partial", mine):
+        left.mkdir()
+    (tmp_path / ".others.partial").mkdir()
+    remove_left_partials(place)
+    assert sorted(tmp_path.iterdir()) == sorted([mine, tmp_path / ".others.partial"])

@@ -20,6 +20,7 @@ from lorasmith.dataset.sources.source import Offer, Origin, Piece
 from lorasmith.errors import DatasetError, StorageError
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.files import partial_of, remove_left_partials
 
 _BLOCK = 1 << 20
 _LONGEST_STEM, _LONGEST_PLACE = 200, 1000  # bytes
@@ -47,9 +48,9 @@ def ingest(offers: Sequence[Offer], folder: Path, today: str) -> Work[Ingested]:
     own. Names that meet are numbered, with their captions. What cannot be read is left out and named. `today` is the
     date of retrieval where the source knows none. Raises DatasetError when no image comes in, StorageError.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = partial_of(folder)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_left_partials(folder)
         partial.mkdir(parents=True)
         ingested = yield from _gather(offers, partial, today)
         if not ingested.images:
@@ -77,9 +78,9 @@ def ingest_more(offers: Sequence[Offer], folder: Path, known: Collection[str], t
     As `take_in`, but pictures whose sha256 is `known` are left out with their captions, and named. Everything is
     gathered first, so that a fault leaves the folder as it was. Raises DatasetError when no image is new, StorageError.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = partial_of(folder)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_left_partials(folder)
         partial.mkdir(parents=True)
         ingested = yield from _gather(offers, partial, today, _taken_places(folder))
         ingested = _leave_known(ingested, partial, known)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,7 +39,7 @@ def replacing(path: Path, hint: str = "Free some space or choose another folder.
     It may become a file or a folder (for a place where nothing is yet). No other process and no other thread is given
     the same one. Folders above are made. Raises StorageError with `hint` for an OSError inside the block, too.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{next(_partials)}.partial")
+    partial = partial_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -48,6 +50,36 @@ def replacing(path: Path, hint: str = "Free some space or choose another folder.
         if isinstance(fault, OSError):
             raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint=hint) from fault
         raise
+
+
+def partial_of(path: Path) -> Path:
+    """A free neighbour of `path`, to make there what shall stand at `path`; nobody else is given the same one."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_partials)}.partial")
+
+
+def remove_left_partials(path: Path) -> None:
+    """Remove the neighbours of `path` that processes which were killed left; those of living processes stay."""
+    if not path.parent.is_dir():
+        return
+    for left in path.parent.iterdir():
+        named = re.fullmatch(rf"\.{re.escape(path.name)}\.(?:(\d+)-\d+\.)?partial", left.name)
+        if named is None or (named[1] is not None and _lives(int(named[1]))):
+            continue
+        with contextlib.suppress(OSError):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of that id is there; true where nobody can tell."""
+    if sys.platform == "win32":  # os.kill would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:

@@ -26,7 +26,7 @@ from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
 from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
-from lorasmith.storage.files import replacing, write_file
+from lorasmith.storage.files import partial_of, remove_left_partials, replacing, write_file
 from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.words import join_tags, split_tags
@@ -63,9 +63,9 @@ def build_dataset(
     replaced in the end, so that there is always a whole one. Raises ImageError, StorageError.
     """
     target = project.built_dataset
-    fresh = target.with_name(f".{target.name}.partial")
+    fresh = partial_of(target)
     try:
-        shutil.rmtree(fresh, ignore_errors=True)
+        remove_left_partials(target)
         fresh.mkdir(parents=True)
         places = _places(project, dataset)
         started, step = time.monotonic(), max(1, len(places) // 100)

@@ -138,7 +138,9 @@ class TrainerGroup:
             asking = {number: self.trainers[number].ask(part) for number, part in together.items()}
             losses = answer_together(asking, self._passes)
             totals = [loss.total / len(batches[number].batches) for number, loss in losses.items()]
-            torch.stack(totals).sum().backward()  # type: ignore[no-untyped-call]
+            whole = torch.stack(totals).sum()
+            if whole.requires_grad:  # not where dropout.module left every layer out
+                whole.backward()  # type: ignore[no-untyped-call]
             for number, loss in losses.items():
                 tally.add(number, loss, whole_timesteps(together[number].learned.t))
 
