@@ -221,6 +221,10 @@ def test_refused_words_come_in_by_no_door(folder: Path, tmp_path: Path, capsys: 
     assert curate(folder, "collage", "001.png", "002.png") == 12
     assert curate(folder, "cut", "001.png", "--box", "0,0,50,50", "--as", minor) == 12
     assert curate(folder, "adopt", str(tmp_path / "a.png")) == 12
+    second = PngInfo()
+    second.add_text("parameters", f'{minor}\nSteps: 4, Sampler: Euler, Seed: 3, Hires prompt: "{sexual}"')
+    draw(60, (32, 32)).save(tmp_path / "b.png", pnginfo=second)
+    assert curate(folder, "adopt", str(tmp_path / "b.png")) == 12
     assert "no setting" in capsys.readouterr().err
     assert not (folder / "made").exists()
     assert not (folder / "curation.jsonl").exists()
