@@ -39,7 +39,7 @@ class Gate:
     """When the next request to a hub may go: `pause` seconds after the last one, and not before the hub has said so.
     All threads of the process share one."""
 
-    pause: float = PAUSE
+    pause: float
     opens: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -61,7 +61,7 @@ _GATES: dict[str, Gate] = {}
 
 def gate_of(address: str) -> Gate:
     """The gate that everybody goes through who asks this site."""
-    return _GATES.setdefault(_origin(address), Gate())
+    return _GATES.setdefault(_origin(address), Gate(PAUSE))
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,29 @@ class Answer:
     body: bytes
 
     @property
+    def value(self) -> Any:
+        """The JSON value in it, None where there is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
     def table(self) -> Mapping[str, Any]:
         """The JSON table in it, an empty one where there is none."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return {}
+        value = self.value
         return value if isinstance(value, dict) else {}
+
+    @property
+    def tables(self) -> list[Mapping[str, Any]]:
+        """The tables of the JSON list in it; a hub may put nothing in a place (null)."""
+        value = self.value
+        return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a page for people, such as one to log in, instead of what was asked for."""
+        return self.headers.get("content-type", "").startswith("text/html")
 
     @property
     def retry_after(self) -> float | None:
@@ -124,6 +140,12 @@ class Connection:
         self.gate = gate or gate_of(self.address)
         self._token = token
         self._client: httpx.Client | None = None
+
+    def close(self) -> None:
+        """Let go of the sockets; another request opens new ones."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def __repr__(self) -> str:
         return f"<Connection to {self.name} at {self.address}>"
@@ -177,9 +199,7 @@ class Connection:
             status=status,
         )
 
-    def _follow(
-        self, address: str, query: Mapping[str, Any] | None, body: Any, headers: Mapping[str, str]
-    ) -> Stream:
+    def _follow(self, address: str, query: Mapping[str, Any] | None, body: Any, headers: Mapping[str, str]) -> Stream:
         """Send, and go where it leads. Once it has led away from the hub, the token stays at home."""
         import httpx
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Self
 
+from lorasmith.errors import HubError
 from lorasmith.events import Work
 from lorasmith.library.entry import HubFacts
-from lorasmith.library.hubs.connection import Connection
+from lorasmith.library.hubs.connection import Answer, Connection
 from lorasmith.library.hubs.references import Reference
 
 
@@ -160,20 +162,30 @@ class Found:
     after: str = ""
 
 
-class Hub(Protocol):
-    """A hub that can be asked. Everything raises HubError."""
+class Hub(ABC):
+    """A hub that can be asked, behind a connection that ends with the `with` block. Everything raises HubError."""
 
-    @property
-    def connection(self) -> Connection: ...
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    @abstractmethod
     def search(self, question: Question) -> Work[Found]:
         """A page of models."""
-        ...
 
+    @abstractmethod
     def read_version(self, reference: Reference) -> Work[HubVersion]:
         """The version that is meant, the newest where none is named."""
-        ...
 
+    @abstractmethod
     def read_models(self, ids: Sequence[str]) -> Work[Mapping[str, HubModel]]:
         """Models by their ids, as many as are still there."""
-        ...
+
+    @abstractmethod
+    def explain(self, answer: Answer, what: str) -> HubError:
+        """A refusal in plain words, with what to do."""

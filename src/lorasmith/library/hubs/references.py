@@ -15,7 +15,9 @@ HUGGING_FACE_HOSTS = ("huggingface.co", "hf.co")
 HASH_DIGITS = (8, 10, 12, 64)
 """AutoV1 and CRC32, AutoV2, AutoV3, SHA256 and BLAKE3."""
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
-_HINT = "Write civitai:MODEL, civitai:MODEL@VERSION, hf:OWNER/NAME, hf:OWNER/NAME@REVISION, a page's address, or a hash."
+_HINT = (
+    "Write civitai:MODEL, civitai:MODEL@VERSION, hf:OWNER/NAME, hf:OWNER/NAME@REVISION, a page's address, or a hash."
+)
 
 
 @dataclass(frozen=True)
