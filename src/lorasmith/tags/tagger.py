@@ -23,7 +23,7 @@ from lorasmith.project import EMBEDDED, Project
 from lorasmith.tags.categories import RATING
 from lorasmith.tags.hub import fetch_tagger
 from lorasmith.tags.layouts import find_layout
-from lorasmith.tags.layouts.layout import Layout, TagList
+from lorasmith.tags.layouts.layout import EDGE, STRETCHED, Layout, TagList
 from lorasmith.tags.scores import ScoredTag, StoredTags
 from lorasmith.tags.store import read_stored, store, store_tagger
 
@@ -50,6 +50,7 @@ class Tagger:
         self._columns = np.array(tags.columns)
         entry = session.get_inputs()[0]
         self._input: str = entry.name
+        self._output = layout.choose_output([output.name for output in session.get_outputs()])
         batch, height = entry.shape[0], entry.shape[2 if layout.channels == 1 else 1]
         self.side: int = height if isinstance(height, int) else _USUAL_SIDE
         self._fixed_batch = batch if isinstance(batch, int) and batch > 0 else None
@@ -57,10 +58,14 @@ class Tagger:
     def scores(self, images: Sequence[Image.Image]) -> Scores:
         """Scores in 0..1, shape (images, tags). Pictures are RGB and of any size. Raises DatasetError when the model
         gives something else; NaN is passed on, for it may be one picture's fault."""
-        return self.scores_of([prepare(image, self.side) for image in images])
+        return self.scores_of([self.prepare(image) for image in images])
+
+    def prepare(self, image: Image.Image) -> Scores:
+        """A picture as this tagger has learnt pictures."""
+        return prepare(image, self.side, self._layout.margin, self._layout.shrink)
 
     def scores_of(self, prepared: Sequence[Scores]) -> Scores:
-        """Like `scores`, for pictures that `prepare` made of this tagger's side."""
+        """Like `scores`, for pictures that its `prepare` made."""
         if not prepared:
             return np.zeros((0, len(self.names)), np.float32)
         batch = self._layout.to_input(np.stack(prepared))
@@ -78,7 +83,7 @@ class Tagger:
     def _run(self, batch: Scores) -> Scores:
         model = self._model
         try:
-            given = np.asarray(self._session.run(None, {self._input: batch})[0])
+            given = np.asarray(self._session.run(None, {self._input: batch})[self._output])
         except Exception as fault:  # onnxruntime raises classes of its own
             raise DatasetError(f"this tagger fails: {first_line(fault)}", where=model) from None
         if given.ndim != 2 or len(given) != len(batch) or given.shape[1] <= self._columns.max():
@@ -91,14 +96,24 @@ class Tagger:
         return np.clip(scores, 0, 1)
 
 
-def prepare(image: Image.Image, side: int) -> Scores:
-    """A picture as taggers want it: centred on a white square, `side` pixels, BGR, float32 in 0..255, HWC."""
-    longest = max(image.size)
-    square = Image.new("RGB", (longest, longest), "white")
-    square.paste(image.convert("RGB"), ((longest - image.width) // 2, (longest - image.height) // 2))
-    if longest != side:
-        way = Image.Resampling.BOX if longest > side else Image.Resampling.LANCZOS
-        square = square.resize((side, side), way)
+def prepare(
+    image: Image.Image, side: int, margin: str = "white", shrink: Image.Resampling = Image.Resampling.BOX
+) -> Scores:
+    """A picture as taggers want it: centred on a square, `side` pixels, BGR, float32 in 0..255, HWC. What is missing
+    has the colour `margin` (WD14's taggers have learnt white), goes on as the picture's EDGE, or the picture is
+    STRETCHED; a larger one is made smaller by `shrink`."""
+    image, longest = image.convert("RGB"), max(image.size)
+    left, top = (longest - image.width) // 2, (longest - image.height) // 2
+    if margin == STRETCHED or longest == min(image.size):
+        square = image
+    elif margin == EDGE:
+        widths = ((top, longest - image.height - top), (left, longest - image.width - left), (0, 0))
+        square = Image.fromarray(np.pad(np.asarray(image), widths, mode="edge"))
+    else:
+        square = Image.new("RGB", (longest, longest), margin)
+        square.paste(image, (left, top))
+    if square.size != (side, side):
+        square = square.resize((side, side), shrink if longest > side else Image.Resampling.LANCZOS)
     return np.ascontiguousarray(np.asarray(square, dtype=np.float32)[:, :, ::-1])
 
 
@@ -111,7 +126,7 @@ def open_tagger(name: str | Path) -> Tagger:
     """
     folder = Path(name).expanduser()
     if name == EMBEDDED:
-        return _load(_embedded_folder(), EMBEDDED)
+        return _load(_embedded_folder(), EMBEDDED, EDGE)  # it has seen squares without margins only
     if isinstance(name, Path) or folder.is_dir():
         return _load(folder, folder.resolve().name)
     if is_hub_name(name):
@@ -137,7 +152,7 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
     saved = started
     try:
         for start in range(0, len(todo), _BATCH):
-            looks = [_look(item, tagger.side) for item in todo[start : start + _BATCH]]
+            looks = [_look(item, tagger) for item in todo[start : start + _BATCH]]
             good = [look for look in looks if look.pixels is not None]
             scores = tagger.scores_of([look.pixels for look in good if look.pixels is not None])
             for look, row in zip(good, scores, strict=True):
@@ -169,9 +184,9 @@ class _Look:
     fault: str = ""
 
 
-def _look(item: Item, side: int) -> _Look:
+def _look(item: Item, tagger: Tagger) -> _Look:
     try:
-        return _Look(item, prepare(open_part(item.path, item.crop), side))
+        return _Look(item, tagger.prepare(open_part(item.path, item.crop)))
     except ImageError as fault:
         return _Look(item, None, fault.message)
 
@@ -190,11 +205,13 @@ def _likely(vocabulary: Sequence[tuple[str, int]], row: Scores) -> tuple[ScoredT
     return tuple(sorted(kept, key=lambda tag: -tag.score))
 
 
-def _load(folder: Path, name: str) -> Tagger:
+def _load(folder: Path, name: str, margin: str = "") -> Tagger:
     layout = find_layout(folder)
+    layout = replace(layout, margin=margin or layout.margin)
     tags = layout.read_list(folder)
     session = _open_session(tags.model)
-    entry, given = session.get_inputs()[0], session.get_outputs()[0].shape
+    entry, outputs = session.get_inputs()[0], session.get_outputs()
+    given = outputs[layout.choose_output([output.name for output in outputs])].shape
     if len(entry.shape) != 4 or entry.shape[layout.channels] != 3:
         raise DatasetError(f"wants input of shape {entry.shape}, not {layout.form}.", where=tags.model)
     count, least = len(tags.names), max(tags.columns) + 1
