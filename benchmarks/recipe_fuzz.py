@@ -221,7 +221,7 @@ class Workshop:
             assert any(isinstance(event, StepDone) for event in events), "no step was done"
             assert not list(project.root.rglob("*.partial")), "something half written is left"
         except (RecipeError, DatasetError) as refused:
-            assert _names_a_key(refused, wanted), f"names no key: {refused.message}"
+            assert _names_a_key(refused, wanted), f"names no key: {refused}"
             return "refused"
         except TrainingError as fault:
             if "not a number" in fault.message or "explode" in fault.message:
@@ -242,7 +242,7 @@ def _written(value: object) -> str:
 def _names_a_key(refused: LorasmithError, values: Mapping[str, object]) -> bool:
     """Whether the message has a key of the recipe, or its table, as a word."""
     names = {*values, *(key.partition(".")[0] for key in values)}
-    return any(re.search(rf"\b{re.escape(name)}\b", refused.message) for name in names) or refused.field in values
+    return any(re.search(rf"\b{re.escape(name)}\b", str(refused)) for name in names) or refused.field in values
 
 
 def fuzz(count: int, first: int, workshop: Workshop, seconds: float = float("inf"), *, loud: bool = False) -> Tally:
@@ -259,10 +259,10 @@ def fuzz(count: int, first: int, workshop: Workshop, seconds: float = float("inf
         tally.keys.update(values.keys())
         try:
             end = workshop.run(name, values)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the finding
+        except Exception as fault:
             end = "fault"
             where = traceback.extract_tb(fault.__traceback__)[-1]
-            told = f"{number} {name} {values}: {type(fault).__name__}: {str(fault)[:300]} ({where.filename}:{where.lineno})"
+            told = f"{number} {name} {values}: {type(fault).__name__}: {str(fault)[:400]} ({where.filename}:{where.lineno})"
             tally.faults.append(told)
             if loud:
                 print(told, flush=True)

@@ -21,8 +21,6 @@ from lorasmith.prompts.compatibility import Compat
 if TYPE_CHECKING:
     from PIL import Image
 
-LEAST_SIDE, GREATEST_SIDE = 64, 4096
-MOST_STEPS = 1000
 GREATEST_SEED = 2**63 - 1
 GREATEST_RANDOM_SEED = 2**32
 """Seeds below it can be given to other tools, too."""
