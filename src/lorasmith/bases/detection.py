@@ -50,7 +50,8 @@ def family_of(base: str) -> Family:
 
 
 def structure_of(base: str) -> Structure | None:
-    """What a base as recipes name it is made of, by a look at its header; None where it is not here or cannot be read."""
+    """What a base as recipes name it is made of, by a look at its header; None where it is not here or is
+    none."""
     path = doodle_folder() if base == EMBEDDED else Path(base)
     if not path.exists():
         path = (cached_evidence(base) if is_hub_id(base) else None) or path

@@ -140,7 +140,7 @@ def plan_training(
     from lorasmith.bases.detection import structure_of
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.recipe.estimates import read_opening, read_pace, write_pace
-    from lorasmith.recipe.plan import make_plan
+    from lorasmith.recipe.plan import check_drawn_sizes, make_plan
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.recipe.requirements import check_requirements
     from lorasmith.recipe.validation import hold_out
@@ -157,6 +157,7 @@ def plan_training(
     dataset, held = yield from hold_out(project, recipe, dataset)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
+    check_drawn_sizes(recipe, plan)
     if not rehearse:
         return PlannedRun(plan, recipe, "a guess" if pace is None else "a run")
     from lorasmith.training.loop import training_base

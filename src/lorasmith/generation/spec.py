@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from lorasmith.diffusion.limits import GREATEST_SIDE, LEAST_SIDE, MOST_STEPS
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.parameters import Parameter, parameter, parameters_of
