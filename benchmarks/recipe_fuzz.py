@@ -2,8 +2,12 @@
 
 Every key of `[recipe]` is drawn sometimes, from the range that its own type tells; only what costs time (ranks, sides,
 batches, pictures) is drawn from its cheap end. Bases are tiny ones of two families and the embedded one. A refusal
-counts when it is a RecipeError, or a DatasetError for pictures and masks that are not there, that names a key of it; a loss that explodes counts when the run
-says so. Everything else is a fault and is printed with the combination that made it.
+counts when it is a RecipeError, or a DatasetError for pictures and masks that are not there, that names a key of the
+recipe and comes before the run has a folder. A loss that explodes counts when the run says so and something that was
+drawn makes steps that large (`SPOILING`). Everything else is a fault and is printed with the combination that made it.
+
+Each combination is a function of its number: to go on after an interruption, give --first the number that was told
+last.
 
 Run: python -m benchmarks.recipe_fuzz [--quick] [--count N] [--first N]
 """
@@ -94,6 +98,18 @@ CHEAP: Mapping[str, Sequence[object]] = {
     "precision": ("auto", "fp32", "bf16", "fp16"),
 }  # fmt: skip
 """Values of keys whose type does not tell them, or whose whole range costs too much."""
+SPOILING: Mapping[str, float] = {
+    "lr.unet": 0.1,
+    "lr.text_encoder": 0.1,
+    "lr.text_encoder_2": 0.1,
+    "alpha": 1000,
+    "conv.alpha": 1000,
+    "loss.huber_scale": 1e4,
+    "loss.v_like": 1e4,
+    "preserve.weight": 1e4,
+    "delta_norm": 1e4,
+}
+"""Keys, and the values above which a loss may explode."""
 HARD = 1e6
 """Instead of no upper bound."""
 
@@ -221,15 +237,33 @@ class Workshop:
             assert any(isinstance(event, StepDone) for event in events), "no step was done"
             assert not list(project.root.rglob("*.partial")), "something half written is left"
         except (RecipeError, DatasetError) as refused:
-            assert _names_a_key(refused, wanted), f"names no key: {refused}"
+            if not _names_a_key(refused, wanted):
+                raise _Finding(f"names no key: {refused}") from refused
+            if runs.is_dir() and any(runs.iterdir()):
+                raise _Finding(f"refused late: {refused}") from refused
             return "refused"
         except TrainingError as fault:
-            if "not a number" in fault.message or "explode" in fault.message:
+            if _tells_explosion(fault) and any(_spoils(key, value) for key, value in values.items()):
                 return "exploded"
             raise
         finally:
             shutil.rmtree(runs, ignore_errors=True)
         return "ran"
+
+
+class _Finding(AssertionError):
+    """What is no way for a recipe to end."""
+
+
+def _tells_explosion(fault: TrainingError) -> bool:
+    return "no longer a number" in fault.message or "exploded" in fault.message
+
+
+def _spoils(key: str, value: object) -> bool:
+    """Whether this makes steps, or numbers in them, so large that learning ends."""
+    largest = SPOILING.get(key)
+    numbers = value.values() if isinstance(value, dict) else (value,)
+    return largest is not None and any(isinstance(each, int | float) and each > largest for each in numbers)
 
 
 def _written(value: object) -> str:
@@ -262,7 +296,8 @@ def fuzz(count: int, first: int, workshop: Workshop, seconds: float = float("inf
         except Exception as fault:
             end = "fault"
             where = traceback.extract_tb(fault.__traceback__)[-1]
-            told = f"{number} {name} {values}: {type(fault).__name__}: {str(fault)[:400]} ({where.filename}:{where.lineno})"
+            place = f"{Path(where.filename).name}:{where.lineno}"
+            told = f"{number} {name} {values}: {type(fault).__name__}: {str(fault)[:400]} ({place})"
             tally.faults.append(told)
             if loud:
                 print(told, flush=True)

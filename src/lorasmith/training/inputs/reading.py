@@ -40,7 +40,8 @@ class Inputs:
 
 
 def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs]]:
-    """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RecipeError, RefusedError."""
+    """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RecipeError,
+    RefusedError."""
     provenance = project.provenance
     if provenance.real_person and not provenance.consent:
         yield Note("[provenance] consent is empty: an adapter of a real person needs theirs.", "warning")
