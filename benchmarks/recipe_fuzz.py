@@ -108,6 +108,7 @@ SPOILING: Mapping[str, float] = {
     "loss.v_like": 1e4,
     "preserve.weight": 1e4,
     "delta_norm": 1e4,
+    "noise.offset_adaptive": 0.5,
 }
 """Keys, and the values above which a loss may explode."""
 HARD = 1e6
@@ -263,7 +264,7 @@ def _spoils(key: str, value: object) -> bool:
     """Whether this makes steps, or numbers in them, so large that learning ends."""
     largest = SPOILING.get(key)
     numbers = value.values() if isinstance(value, dict) else (value,)
-    return largest is not None and any(isinstance(each, int | float) and each > largest for each in numbers)
+    return largest is not None and any(isinstance(each, int | float) and abs(each) > largest for each in numbers)
 
 
 def _written(value: object) -> str:
