@@ -135,9 +135,7 @@ def _field(path: str) -> FieldInfo:
     table: type[TableModel] = widen(Recipe)
     *tables, key = path.split(".")
     for name in tables:
-        nested = table.model_fields[name].annotation
-        assert isinstance(nested, type)
-        table = nested
+        table = table.model_fields[name].annotation  # type: ignore[assignment]
     return table.model_fields[key]
 
 
@@ -182,18 +180,19 @@ def _flat(metadata: Sequence[Any]) -> Iterator[Any]:
 
 
 def _number(chance: random.Random, kind: type[int] | type[float], bounds: Sequence[Any]) -> float:
-    low = next((each.ge for each in bounds if isinstance(each, Ge)), None)
-    above = next((each.gt for each in bounds if isinstance(each, Gt)), None)
-    high = next((each.le for each in bounds if isinstance(each, Le)), None)
-    below = next((each.lt for each in bounds if isinstance(each, Lt)), None)
+    limits: dict[type, float] = {}
+    for each in bounds:
+        for kind_of, name in ((Ge, "ge"), (Gt, "gt"), (Le, "le"), (Lt, "lt")):
+            if isinstance(each, kind_of):
+                limits[kind_of] = float(getattr(each, name))
     tiny = 1 if kind is int else 1e-6
-    first = float(low if low is not None else above + tiny if above is not None else -3)  # type: ignore[operator]
-    last = float(high if high is not None else below - tiny if below is not None else HARD)  # type: ignore[operator]
+    first = limits.get(Ge, limits[Gt] + tiny if Gt in limits else -3.0)
+    last = limits.get(Le, limits[Lt] - tiny if Lt in limits else HARD)
     ends = [first, last, min(last, max(first, 1.0)), min(last, max(first, 0.1))]
     number = chance.choice([*ends, chance.uniform(first, last), chance.uniform(first, min(last, first + 3))])
     if kind is float:
         return number
-    return min(int(number), int(below) - 1) if below is not None else int(number)  # type: ignore[arg-type]
+    return min(int(number), int(limits[Lt]) - 1) if Lt in limits else int(number)
 
 
 @dataclass
