@@ -104,11 +104,7 @@ SPOILING: Mapping[str, float] = {
     "lr.text_encoder_2": 0.1,
     "alpha": 1000,
     "conv.alpha": 1000,
-    "loss.huber_scale": 1e4,
-    "loss.v_like": 1e4,
-    "preserve.weight": 1e4,
     "delta_norm": 1e4,
-    "noise.offset_adaptive": 0.5,
 }
 """Keys, and the values above which a loss may explode."""
 HARD = 1e6

@@ -100,6 +100,23 @@ def test_a_caption_with_weights_trains(project: Project) -> None:
     assert math.isfinite(done.loss)
 
 
+@pytest.mark.parametrize(("key", "value"), [("loss.v_like", "2.5"), ("loss.debiased", "true")])
+def test_losses_that_are_weighed_up_have_not_exploded(project: Project, key: str, value: str) -> None:
+    """sd-scripts (library/custom_train_functions.py, add_v_prediction_like_loss) multiplies by up to 1 + share / 0.005;
+    such runs ended at the first noisy timestep."""
+    values = {"target_steps": "4", "timesteps.min": "900", "loss.min_snr_gamma": "0", key: value}
+    done = finish(train_project(project, values))
+    assert isinstance(done, Done)
+    assert math.isfinite(done.loss)
+
+
+def test_noise_that_makes_losses_large_has_not_exploded(tmp_path: Path) -> None:
+    project = build_project(tmp_path, "resolution = 64\nbucket.min = 64\ntarget_steps = 2\nbatch_size = 2")
+    done = finish(train_project(project, {"noise.offset_adaptive": "4.5"}))
+    assert isinstance(done, Done)
+    assert done.loss > 10
+
+
 def test_every_key_is_drawn_and_no_fault_is_found(tmp_path: Path) -> None:
     """A few of the combinations of which the benchmark draws 2,000."""
     keys = {key for number in range(600) for key in draw(random.Random(f"{recipe_fuzz.SEED}-{number}"))}

@@ -145,14 +145,13 @@ def plan_training(
     from lorasmith.recipe.requirements import check_requirements
     from lorasmith.recipe.validation import hold_out
     from lorasmith.training.steps.layers import check_layers
-    from lorasmith.training.unpacking import unpack
+    from lorasmith.training.unpacking import unpack_layers, unpack_network
 
     begun = time.perf_counter() if begun is None else begun
     recipe = read_recipe(project, settings)
     check_requirements(recipe, project.root)
-    structure, run_settings = structure_of(recipe.base), unpack(recipe)
-    if structure is not None:
-        check_layers(structure, run_settings.network, run_settings.layers)
+    if (structure := structure_of(recipe.base)) is not None:
+        check_layers(structure, unpack_network(recipe), unpack_layers(recipe))
     dataset = yield from read_dataset(project)
     dataset, held = yield from hold_out(project, recipe, dataset)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
@@ -162,11 +161,12 @@ def plan_training(
         return PlannedRun(plan, recipe, "a guess" if pace is None else "a run")
     from lorasmith.training.loop import training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
+    from lorasmith.training.unpacking import unpack
 
     yield Note("timing a few steps on noise ...")
     base = training_base(recipe)
     opening = time.perf_counter() - begun
-    pace = time_steps(run_settings, plan, base, project.root)
+    pace = time_steps(unpack(recipe), plan, base, project.root)
     write_pace(project.cache, recipe, pace, opening)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     return PlannedRun(plan, recipe, "a rehearsal")

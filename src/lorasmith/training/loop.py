@@ -25,7 +25,7 @@ from lorasmith.training.runs.session import RunSession
 from lorasmith.training.step_loop import StepLoop
 from lorasmith.training.steps.layers import check_layers
 from lorasmith.training.steps.process_group import ProcessGroup, first_alone, join_processes
-from lorasmith.training.unpacking import unpack
+from lorasmith.training.unpacking import unpack, unpack_layers, unpack_network
 
 
 def train(
@@ -95,8 +95,7 @@ def _train(
             _check_clip_skip(recipe, base)
             check_prediction(recipe, base.parametrisation.prediction, base.name)
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
-            settings = unpack(recipe)
-            check_layers(base, settings.network, settings.layers)
+            check_layers(base, unpack_network(recipe), unpack_layers(recipe))
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None:
