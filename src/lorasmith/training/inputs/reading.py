@@ -17,6 +17,7 @@ from lorasmith.recipe.plan import Plan, PlannedImage, check_drawn_sizes, make_pl
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.validation import hold_out
 from lorasmith.tags.pipeline import write_captions
+from lorasmith.tags.refusal import refuse_images
 from lorasmith.tags.words import without_trigger
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.masks import find_mask
@@ -54,6 +55,8 @@ def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs
         raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
     inputs = []
     for recipe in recipes:
+        beside = (*recipe.sample.prompts, *recipe.preserve.prompts)  # drawn with what is learnt, or learnt beside it
+        refuse_images({name: [text] for name, text in captioning.captions.items()}, beside, project.root)
         trained, held = yield from hold_out(project, recipe, dataset)
         inputs.append(_place(project, recipe, trained, held, captioning.captions))
     return inputs
