@@ -16,34 +16,36 @@ from lorasmith.schema import TableModel, read_table
 class ExamTable(TableModel):
     """[exam]: what is asked, how many pictures answer, and how they are drawn. Every key has a default."""
 
-    identity: tuple[str, ...] = ()
-    """Tags that make up the subject. Empty: found in the training images (what the captions leave out)."""
-    ask: tuple[str, ...] = ()
-    """Tags never trained with the subject, for flexibility. Empty: from the base's own world, if it has one."""
-    judge: str = "exact"
-    """"exact" (the embedded base only) or the folder of a tagger in the WD14 layout."""
-    pictures: int = Field(400, ge=8, le=100_000)
-    """Pictures for the hit rate; flexibility and leakage take a quarter each, unless given."""
-    flexibility_pictures: int | None = Field(None, ge=4, le=100_000)
-    leakage_pictures: int | None = Field(None, ge=4, le=100_000)
-    candidates: int = Field(6, ge=1, le=64)
-    """At most so many snapshots enter the choice, evenly spaced, the last one always."""
-    strength: float = Field(1.0, gt=0, le=4)
-    strengths: tuple[float, ...] = (0.6, 0.8, 1.0)
-    """Columns of the report's grid."""
-    grid_steps: int = Field(20, ge=1, le=1000)
-    """Steps of the grid's pictures, which people look at; those of `steps` are for the judge."""
-    steps: int = Field(12, ge=1, le=1000)
-    sampler: str = "DPM++ 2M"
-    cfg: float | None = Field(None, ge=0, le=100)
-    """None: the base's own default."""
-    clip_skip: int | None = Field(None, ge=1, le=12)
-    """None: as the recipe trained it."""
-    precision: Precision = "auto"
-    """Numbers of the base: bf16 where the GPU, or the CPU, is fast with them; or fp32, bf16, fp16."""
-    weights: Weights = "full"
-    """The base's weights in memory: full, or fp8 or int8 with a byte each."""
-    seed: int = Field(20_000, ge=0, lt=2**31)
+    identity: tuple[str, ...] = Field(
+        (),
+        description="tags that make up the subject; empty: found in the training images, which captions leave out",
+    )
+    ask: tuple[str, ...] = Field(
+        (), description="tags never trained with the subject, for flexibility; empty: from the base's own world, if any"
+    )
+    judge: str = Field("exact", description='"exact" (the embedded base only), or the folder of a tagger')
+    pictures: int = Field(400, ge=8, le=100_000, description="pictures for the hit rate")
+    flexibility_pictures: int | None = Field(
+        None, ge=4, le=100_000, description="pictures for flexibility; None: a quarter of `pictures`"
+    )
+    leakage_pictures: int | None = Field(
+        None, ge=4, le=100_000, description="pictures without the trigger, for leakage; None: a quarter of `pictures`"
+    )
+    candidates: int = Field(
+        6, ge=1, le=64, description="at most so many snapshots enter the choice, evenly spaced, the last one always"
+    )
+    strength: float = Field(1.0, gt=0, le=4, description="the adapter's strength in what is measured")
+    strengths: tuple[float, ...] = Field((0.6, 0.8, 1.0), description="columns of the report's grid")
+    grid_steps: int = Field(20, ge=1, le=1000, description="steps of the grid's pictures, which people look at")
+    steps: int = Field(12, ge=1, le=1000, description="steps of the pictures that the judge sees")
+    sampler: str = Field("DPM++ 2M", description="by its A1111 name")
+    cfg: float | None = Field(None, ge=0, le=100, description="guidance; None: the base's own")
+    clip_skip: int | None = Field(None, ge=1, le=12, description="None: as the recipe trained it")
+    precision: Precision = Field(
+        "auto", description="numbers of the base: auto is bf16 where the hardware is fast with them; fp32, bf16, fp16"
+    )
+    weights: Weights = Field("full", description="the base's weights in memory: full, or fp8 or int8 with a byte each")
+    seed: int = Field(20_000, ge=0, lt=2**31, description="of the first picture; the same for every snapshot")
 
     @property
     def flexibility_count(self) -> int:
