@@ -1,12 +1,13 @@
-"""Whether a picture shows a stranger, by what the renderer knows: colours at known places, the look of a style's pixels.
+"""Whether a picture shows a stranger, by what the renderer knows: colours at known places, the look of a style's
+pixels.
 
-No judge of the exam is asked. What is looked for is learnt from the set's own good pictures, whose frames are known, and
-from pictures of the bare base: each place and each style has a threshold half way between them, and tells how well it
-separates.
+No judge of the exam is asked. How much of a colour is enough is learnt from the set's own good pictures, whose frames
+are known, and from pictures of the bare base; each place and each style tells how well it separates the two.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,8 +46,8 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Seek:
-    """A colour that is looked for in a box of the drawing; there is enough of it from the share `least` on. A pixel that
-    is nearer to one of `rivals` has not this colour."""
+    """A colour that is looked for in a box of the drawing; there is enough of it from the share `least` on. A pixel
+    that is nearer to one of `rivals` has not this colour."""
 
     what: str
     box: Box
@@ -193,10 +194,11 @@ def _share(pixels: Pixels, frame: Box, seek: Seek) -> float:
     for dx in (-1, 0, 1):
         for dy in (-1, 0, 1):
             shift_x, shift_y = dx * REACH * SIDE / width, dy * REACH * SIDE / width
-            l, r = (int(np.clip(round(edge + shift_x), 0, SIDE)) for edge in (left, right))
-            t, b = (int(np.clip(round(edge + shift_y), 0, SIDE)) for edge in (top, bottom))
-            if r > l and b > t:
-                best = max(best, float(whole[b, r] - whole[t, r] - whole[b, l] + whole[t, l]) / ((r - l) * (b - t)))
+            west, east = (int(np.clip(round(edge + shift_x), 0, SIDE)) for edge in (left, right))
+            north, south = (int(np.clip(round(edge + shift_y), 0, SIDE)) for edge in (top, bottom))
+            if east > west and south > north:
+                count = whole[south, east] - whole[north, east] - whole[south, west] + whole[north, west]
+                best = max(best, float(count) / ((east - west) * (south - north)))
     return best
 
 
@@ -237,7 +239,7 @@ def _green(pixels: Pixels) -> float:
     ends = ((15, 30, 20), (48, 98, 48), (139, 172, 15), (214, 226, 120))
     colours = [
         tuple(int(a + (b - a) * n / 4) for a, b in zip(one, two, strict=True))
-        for one, two in zip(ends, ends[1:], strict=False)
+        for one, two in itertools.pairwise(ends)
         for n in range(5)
     ]
     return _near(pixels, colours, 40)  # type: ignore[arg-type]

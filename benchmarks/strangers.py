@@ -4,8 +4,8 @@ The sets are those of ``python doodle/strangers.py`` (rendered there before; ``-
 tests/strangers). What an adapter draws is judged by what the renderer knows (`stranger_truth`), with the embedded judge
 beside it for style, shape of the hair and expressions.
 
-Run: python -m benchmarks.strangers [--quick] [--only NAME ...] [--label WORD] [--set KEY=VALUE ...] [--out DIR]. Every set's
-figures stay in DIR/LABEL/NAME.json, so that it goes on where it was stopped; several processes can share the work.
+Run: python -m benchmarks.strangers [--quick] [--only NAME ...] [--label WORD] [--set KEY=VALUE ...] [--out DIR]. The
+figures of every set stay in DIR/LABEL/NAME.json, so that it goes on where it was stopped; processes can share the work.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ Counts = dict[str, list[int]]
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt with its seed, and what must be seen: the style that the figure has, tags by group, the stranger or not."""
+    """A prompt with its seed; the figure's style and tags by group that must be seen; `bare`: without the trigger."""
 
     prompt: str
     seed: int
@@ -192,7 +192,7 @@ def is_right(truth: Truth, asked: Asked, picture: Image.Image, seen: Mapping[str
 
 
 def measure(bench: Bench, truth: Truth, adapter: Path) -> dict[str, Any]:
-    """Hits at each strength, flexibility over the base's own, leakage against the base on the same seeds, untriggered."""
+    """Hits at each strength, flexibility over the base's, leakage against the base on the same seeds, untriggered."""
     n = bench.pictures
     result: dict[str, Any] = {"hits": {}, "marks": {}, "flexibility": {}, "leakage": {}, "untriggered": {}}
     hits = questions(bench, truth, n, 1)
@@ -290,9 +290,8 @@ def tell(results: Sequence[Mapping[str, Any]]) -> None:
         hits = "".join(f"  {k / n:5.2f}    " for k, n in each["hits"].values())
         beside = "".join(f" {k / n if n else float('nan'):6.2f}" for key in ("flexibility", "leakage")
                          for k, n in each[key].values())  # fmt: skip
-        print(
-            f"{each['name']:9} {each['kind']:9}{hits}{beside}  {each['untriggered']['1'][0] / each['untriggered']['1'][1]:.2f}"
-        )
+        k, n = each["untriggered"]["1"]
+        print(f"{each['name']:9} {each['kind']:9}{hits}{beside}  {k / n:.2f}")
     for kind in ("character", "style", "concept"):
         mine = [each for each in results if each["kind"] == kind]
         if mine:
