@@ -36,6 +36,8 @@ class Action(Enum):
     PLAN = "plan the training"
     REPEAT = "repeat images"
     RUN_JOBS = "run the jobs"
+    SCAN = "look through folders of adapters"
+    SEARCH = "search the library"
     SHOWCASE = "draw a showcase"
     SHOW_ADAPTER = "show an adapter"
     SOLVE = "balance the repeats"

@@ -47,11 +47,14 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "serve": "A page to draw with, and an API that web UI clients know.",
         "picture": "Read a picture's recipe, and draw it again from it.",
         "prompt": "Read and expand prompts without drawing them.",
+        "library": "Find, sort and note the adapters that you have.",
         "base": "Show what base models are; make safetensors of old pickled ones.",
         "adapter": "Show, convert, merge, resize and extract adapter files.",
     }
 )
-_GROUPS = frozenset({"base", "queue", "recipe", "curate", "grid", "prompt", "showcase", "adapter", "picture"})
+_GROUPS = frozenset(
+    {"base", "queue", "recipe", "curate", "grid", "prompt", "showcase", "adapter", "picture", "library"}
+)
 _ROOT_HELP = "From a folder of images to a LoRA you can trust: check, caption, train, examine, use."
 _FIRST_STEPS = "Start with: lorasmith demo. Help on one command: lorasmith COMMAND --help"
 INTERRUPTED = Stopped.exit_code

@@ -50,6 +50,8 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
         Action.PLAN: ("plan", {"project": "{}"}),
         Action.REPEAT: ("curate repeats", {"project": "{}", "image": "{}", "times": "--times {}"}),
         Action.RUN_JOBS: ("queue run", {}),
+        Action.SCAN: ("library scan", {"folder": "{}"}),
+        Action.SEARCH: ("library search", {"words": "{}"}),
         Action.SHOWCASE: ("showcase", {"template": "{}", "adapter": "--adapter {}"}),
         Action.SHOW_ADAPTER: ("adapter show", {"adapter": "{}"}),
         Action.SOLVE: ("curate solve", {"project": "{}"}),
