@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from lorasmith.library.hubs.looking import Shown
 
 MatureOption = Annotated[bool, typer.Option("--mature", help="What the hub calls mature, too.")]
+HubOption = Annotated[str, typer.Option("--hub", help="Look through civitai or hf instead.", show_default=False)]
+BaseOption = Annotated[
+    str, typer.Option("--base", metavar="BASE", help="With --hub: for this base, in its words.", show_default=False)
+]
+AfterOption = Annotated[str, typer.Option("--after", help="With --hub: the next page, as it said.", show_default=False)]
 
 
 def get(
@@ -27,7 +32,9 @@ def get(
     ],
     into: Annotated[
         Path | None,
-        typer.Option("--into", metavar="DIR", help="Into this folder; the library's if it has one.", show_default=False),
+        typer.Option(
+            "--into", metavar="DIR", help="Into this folder; the library's if it has one.", show_default=False
+        ),
     ] = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="What the file is called here.", show_default=False)
@@ -55,14 +62,31 @@ def get(
     fetched, entry = installed.fetched, installed.entry
     version = fetched.version
     say(f"{'there already' if fetched.was_there else 'fetched'}: {fetched.path}", style="green")
-    say(f"{version.name}, {version.version or version.version_id[:12]}, for {version.base or 'a base it does not name'}")
+    say(
+        f"{version.name}, {version.version or version.version_id[:12]}, for {version.base or 'a base it does not name'}"
+    )
     if version.licence:
         say(f"licence: {version.licence}")
     words = ", ".join([*version.triggers, f"<lora:{entry.name}:0.8>"])
     say(f"use it: {program()} generate {typed(words)} --adapters {typed(fetched.path.parent)}")
 
 
-def tell_models(shown: Shown, hub: str, search: str) -> None:
+def look_on_hub(
+    name: str, words: str, base: str, order: str, limit: int, after: str, mature: bool, as_json: bool
+) -> None:
+    """Look through a hub, and show a page of what it has."""
+    from lorasmith.library.hubs.hub import Question
+    from lorasmith.library.hubs.looking import hub_called, look_through
+
+    with hub_called(name) as hub:
+        shown = show(look_through(hub, Question(words, base, order, limit, mature, after)), json=as_json)
+    if as_json:
+        print_json(shown.as_json())
+    else:
+        _tell_models(shown, name, words)
+
+
+def _tell_models(shown: Shown, hub: str, search: str) -> None:
     """What a hub has, a line each, and how one goes on."""
     from rich.table import Table
 
