@@ -32,11 +32,11 @@ class Recommendation:
     def of(cls, document: Mapping[str, Any]) -> Self | None:
         """What an exam's document says under "strength": `recommended`, `from`, `to`; None when it says nothing."""
         told = document.get("strength")
-        if not isinstance(told, Mapping) or not _is_number(told.get("recommended")):
+        strength = _number(told.get("recommended")) if isinstance(told, Mapping) else None
+        if strength is None or not isinstance(told, Mapping):
             return None
-        ends = (told.get("from"), told.get("to"))
-        low, high = (float(end) if _is_number(end) else None for end in ends)
-        return cls(float(told["recommended"]), low, high)
+        low, high = (_number(told.get(end)) for end in ("from", "to"))
+        return cls(strength, low, high)
 
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> Self | None:
@@ -80,5 +80,5 @@ def write_recommendation(file: Path, recommended: Recommendation) -> bool:
     return True
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
