@@ -74,7 +74,7 @@ class Bench:
     def __init__(self, out: Path, pictures: int) -> None:
         self.out = out
         self.pictures = pictures
-        self.base: Base = open_base("doodle")
+        self.base: Base = open_base("doodle", "auto", "exam")
         self.judge: TaggerJudge = exact_judge(tagger_folder())
         self.space: TagSpace = read_tag_space(world())
         self.settings = ExamTable.model_validate({"steps": 8})
