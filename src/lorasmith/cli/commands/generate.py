@@ -156,7 +156,7 @@ def command(
     )
     for spec in specs:
         pipeline.check(spec)
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     skipped: dict[str, Sequence[str]] = {}
     with _previewed(out, preview) as see:
         for begin in range(0, n, pipeline.batch_size):  # saved batch by batch: stopping keeps what is finished
@@ -167,9 +167,13 @@ def command(
                 drawn.append({"path": path, "seed": picture.spec.seed, "prompt": picture.spec.prompt})
     if as_json:
         print_json({"pictures": drawn} | ({"skipped": skipped} if skipped else {}))
-        return
+    else:
+        _say_drawn(drawn, skipped, prompts_differ=dynamic)
+
+
+def _say_drawn(drawn: Sequence[dict[str, Any]], skipped: dict[str, Sequence[str]], *, prompts_differ: bool) -> None:
     for each in drawn:
-        say(f"{each['path']}  seed {each['seed']}{'  ' + str(each['prompt']) if dynamic else ''}")
+        say(f"{each['path']}  seed {each['seed']}{'  ' + str(each['prompt']) if prompts_differ else ''}")
     for name, keys in skipped.items():
         say_skipped(keys, name)
     say(f"Draw one again from itself with: {program()} picture redo {typed(drawn[0]['path'])}", style="dim")
