@@ -308,7 +308,9 @@ def _number(tag: str, text: str) -> float:
         value = math.nan
     if math.isfinite(value) and abs(value) > MOST_STRENGTH:
         raise PromptError(
-            f'{tag}: the strength "{text}" is too great.', where="prompt", hint="About 0 to 1.5 is usual."
+            f'{tag}: the strength "{text}" is too great: not a number to draw with.',
+            where="prompt",
+            hint="About 0 to 1.5 is usual.",
         )
     if not math.isfinite(value):
         raise PromptError(
