@@ -45,6 +45,7 @@ def test_defaults_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "file": str(folder / "lora.toml"),
         "images": 0,
         "captions": 0,
+        "class_images": 0,
         "trigger": "myhero",
         "left_out": [],
     }

@@ -32,6 +32,7 @@ tag {p} --json
 tag {p} --tagger {t}/tagger
 tag {p} --tagger {t}/tagger --again
 tag {p} --import {t}/captions
+tag {p} --import {t}/captions --encoding cp1252
 tag {p} --captioner {captioner}
 tag {p} --table
 tag {p} --diff
