@@ -17,6 +17,7 @@ import lorasmith
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base
+from lorasmith.bases.text.emphasis import weigh_chunk
 from lorasmith.cli.main import run
 from lorasmith.errors import BaseError, PromptError
 from lorasmith.events import finish
@@ -84,6 +85,15 @@ def test_weights_and_guidance_are_causes_too(tiny_base: Base) -> None:
     spec = PictureSpec(f"red AND blue :{'9' * 38}", steps=4, sampler="Euler a")
     with pytest.raises(PromptError, match=r'"blue" has weight 1e\+30'):
         finish(Pipeline(tiny_base).draw([spec]))
+
+
+def test_emphasis_on_vectors_without_a_mean_is_a_number() -> None:
+    """A1111, `sd_emphasis.py`, `EmphasisOriginal` divides by the mean afterwards, which may be 0."""
+    hidden = torch.tensor([[[1.0, -1.0], [2.0, -2.0]]])
+    assert torch.equal(weigh_chunk(hidden, [1.0, 1.5], "original"), hidden * torch.tensor([1.0, 1.5])[None, :, None])
+    shifted = hidden + 1
+    theirs = shifted * torch.tensor([1.0, 1.5])[None, :, None]
+    assert torch.equal(weigh_chunk(shifted, [1.0, 1.5], "original"), theirs * (shifted.mean() / theirs.mean()))
 
 
 def test_a_broken_base_is_named(tiny_base: Base) -> None:
