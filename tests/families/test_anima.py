@@ -38,8 +38,8 @@ def pipeline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     transforms = ModuleType("transforms")
     transforms.functional = ModuleType("functional")  # type: ignore[attr-defined]
     transforms.InterpolationMode = ModuleType("modes")  # type: ignore[attr-defined]
-    transforms.InterpolationMode.NEAREST = "nearest"  # type: ignore[attr-defined]
-    transforms.functional.resize = lambda mask, size, interpolation: functional.interpolate(  # type: ignore[attr-defined]
+    transforms.InterpolationMode.NEAREST = "nearest"
+    transforms.functional.resize = lambda mask, size, interpolation: functional.interpolate(
         mask, size=size, mode=interpolation
     )
     monkeypatch.setattr(transformer_cosmos, "transforms", transforms, raising=False)
