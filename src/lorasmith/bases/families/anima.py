@@ -68,6 +68,7 @@ _CONDITIONING: tuple[tuple[str, Group], ...] = (
     ("mlp.2", "mlp"),
 )
 _PUBLIC_DEPTHS = (28, 6)
+_TEXT_WIDTH = 1024
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -131,6 +132,11 @@ class AnimaFamily(Family):
 
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"num_layers": 28}, _PUBLIC_DEPTHS))
+
+    def public_size(self, target: TargetLayer) -> tuple[int, int]:
+        """Widths are the model's, but for the conditioner's: every one's cross attention reads 1024 numbers a token."""
+        reads_text = target.path.endswith(("attn2.to_k", "attn2.to_v"))
+        return 0, _TEXT_WIDTH if reads_text else 0
 
     def load(self, structure: Structure, dtype: torch.dtype, weights: Weights) -> Parts:
         from lorasmith.bases.families.anima_parts import read_parts
@@ -201,9 +207,10 @@ _VALUES = {
     "save_every": "150 steps",
 }
 _REASONS = (
+    "rank 16, alpha 16, 1500 steps: between kohya's 8 and ai-toolkit's 32; Civitai's trainer takes as many steps",
     "lr 1e-4 on attention and MLP, the text encoder and its conditioner frozen: what kohya's trainer and ai-toolkit "
     "go by",
-    "moments by the sigmoid of a normal number, shift 1: kohya's defaults for Anima",
+    "times by the sigmoid of a normal number, shift 1: kohya's defaults for Anima",
 )
 
 ANIMA = AnimaFamily(
@@ -215,8 +222,8 @@ ANIMA = AnimaFamily(
     cfg=4.0,
     resolution=1024,
     text=(
-        TextPart("text_encoder", "lora_te", "tokenizer", 1024),
-        TextPart(CONDITIONER, "lora_unet_llm_adapter", "t5_tokenizer", 1024),
+        TextPart("text_encoder", "lora_te", "tokenizer", _TEXT_WIDTH),
+        TextPart(CONDITIONER, "lora_unet_llm_adapter", "t5_tokenizer", _TEXT_WIDTH),
     ),
     objective="flow",
     denoiser_part="transformer",
