@@ -64,6 +64,15 @@ class Tagger:
         """A picture as this tagger has learnt pictures."""
         return prepare(image, self.side, self._layout.margin, self._layout.shrink)
 
+    @property
+    def model(self) -> Path:
+        """The file that it was loaded from."""
+        return self._model
+
+    def to_input(self, prepared: Scores) -> Scores:
+        """What the model is given for a batch of pictures that `prepare` made."""
+        return self._layout.to_input(prepared)
+
     def scores_of(self, prepared: Sequence[Scores]) -> Scores:
         """Like `scores`, for pictures that its `prepare` made."""
         if not prepared:
