@@ -16,9 +16,7 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.targets import TargetLayer, underscored
 
 CLIPS = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
-PARTS = ("unet", "te")
 Name = Callable[[TargetLayer], str]
-Spell = Callable[[LoraFactors, str], Mapping[str, Tensor]]
 
 
 def stability(target: TargetLayer) -> str:
@@ -135,7 +133,7 @@ def with_alpha(factors: LoraFactors, down: str, up: str) -> Mapping[str, Tensor]
     return {down: factors.down, up: factors.up, "alpha": torch.tensor(factors.alpha)}
 
 
-#: How a tool names a LoRA's tensors; the second argument is the layer's name.
+#: How a tool names a LoRA's tensors.
 TENSORS: Mapping[str, Callable[[LoraFactors], Mapping[str, Tensor]]] = {
     "lora_down, lora_up, alpha": lambda f: with_alpha(f, "lora_down.weight", "lora_up.weight"),
     "lora_A, lora_B": lambda f: folded(f, "lora_A.weight", "lora_B.weight"),

@@ -61,6 +61,7 @@ def command(
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.exam.run import run_exam, write_questions_of
     from lorasmith.exam.sources import find_project
+    from lorasmith.library.recommending import recommend
 
     project, adapter = find_project(target)
     chosen = snapshots or ([adapter] if adapter else None)
@@ -74,6 +75,7 @@ def command(
         say(f"questions: {file}")
         return
     verdict = show(run_exam(project, chosen, overrides), json=as_json)
+    recommend(project, verdict.chosen, verdict.as_json())
     if as_json:
         print_json(verdict.as_json())
     else:
