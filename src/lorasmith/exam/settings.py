@@ -63,7 +63,8 @@ class ExamTable(TableModel):
         None, gt=0, le=4, description="where everything is measured; None: the strength that the window recommends"
     )
     window: tuple[float, ...] = Field(
-        (0.4, 0.6, 0.8, 1.0, 1.2), description="strengths of the window; where it still rises at the last one it goes on"
+        (0.4, 0.6, 0.8, 1.0, 1.2),
+        description="strengths of the window; where it still rises at the last one it goes on",
     )
     strengths: tuple[float, ...] = Field((0.6, 0.8, 1.0), description="columns of the report's grid")
     grid_steps: int = Field(20, ge=1, le=1000, description="steps of the grid's pictures, which people look at")
