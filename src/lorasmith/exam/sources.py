@@ -7,6 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from lorasmith.adapters.container import read_header
+from lorasmith.adapters.recommendation import Recommendation
 from lorasmith.adapters.runs import newest_adapters
 from lorasmith.bases.tag_space import TagSpace, read_tag_space
 from lorasmith.errors import ExamError, LorasmithError
@@ -20,8 +21,6 @@ from lorasmith.project import EMBEDDED, FILE_NAME, Project, open_project
 from lorasmith.remedies import Action, Do
 from lorasmith.tags.words import split_tags, without_trigger
 
-#: Where an adapter's header keeps the strength that its exam recommends.
-RECOMMENDED_KEY = "lorasmith.strength"
 #: C3: usable at this strength.
 USUAL = 0.8
 
@@ -135,10 +134,8 @@ def _read_partner(file: Path, judge: Judge, world: TagSpace | None) -> Work[Part
 
 def _recommended(metadata: Mapping[str, str]) -> float:
     """The strength that an adapter's header recommends, or the usual one (C3)."""
-    try:
-        return float(metadata.get(RECOMMENDED_KEY, USUAL))
-    except ValueError:
-        return USUAL
+    recommended = Recommendation.read(metadata)
+    return USUAL if recommended is None else recommended.strength
 
 
 def caption_tags(project: Project) -> Work[tuple[str, ...]]:
