@@ -1,5 +1,5 @@
-"""Write the generated pages: commands.md, recipe.md and rules.md, and the drawing of the house. A test fails when they
-are stale.
+"""Write the generated pages: commands.md, recipe.md, exam.md and rules.md, and the drawing of the house. A test fails
+when they are stale.
 
 .venv/bin/python docs/generate.py
 """
@@ -17,6 +17,7 @@ import typer
 from lorasmith.bases.families import FAMILIES
 from lorasmith.cli.main import VERBS, build_app
 from lorasmith.dataset.rules import RULES as DATASET_RULES
+from lorasmith.exam.settings import ExamTable
 from lorasmith.recipe.reference import recipe_keys
 from lorasmith.schema import TableModel
 from lorasmith.tags.review import CHECKS
@@ -102,7 +103,22 @@ def rules_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"commands.md": commands_page, "recipe.md": recipe_page, "rules.md": rules_page}
+def exam_page() -> str:
+    """Every key of `[exam]` with its default."""
+    lines = ["# The exam", "", _NOTE]
+    lines += [
+        "`lorasmith exam` draws with every snapshot and measures what an adapter is for: does it hit, does it stay",
+        "flexible, does it leave the base alone. `[exam]` in `lora.toml` says what is asked and how it is drawn; every",
+        "key has a default, unknown ones are refused.",
+        "",
+        "| key | default | meaning |",
+        "| --- | --- | --- |",
+    ]
+    lines += [f"| `{key}` | `{default}` | {meaning} |" for key, default, meaning in _keys(ExamTable, "")]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"commands.md": commands_page, "recipe.md": recipe_page, "exam.md": exam_page, "rules.md": rules_page}
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from lorasmith.events import finish
 from lorasmith.project import open_project
 from tests.dataset.projects import make_project
 from tests.images.drawings import draw, save_drawings
+from tests.refusal_words import refused_words
 
 Said = pytest.CaptureFixture[str]
 
@@ -45,12 +44,6 @@ def names(folder: Path) -> list[str]:
 
 def document(said: Said) -> Any:
     return json.loads(said.readouterr().out)
-
-
-def refused_words() -> tuple[str, str]:
-    """A word for each half of what is refused, from the list."""
-    terms = tomllib.loads(files("lorasmith.tags").joinpath("refused.toml").read_text("utf-8"))
-    return terms["minor"][0], terms["sexual"][0]
 
 
 def test_reject_keep_and_undo(folder: Path, capsys: Said) -> None:
@@ -228,6 +221,10 @@ def test_refused_words_come_in_by_no_door(folder: Path, tmp_path: Path, capsys: 
     assert curate(folder, "collage", "001.png", "002.png") == 12
     assert curate(folder, "cut", "001.png", "--box", "0,0,50,50", "--as", minor) == 12
     assert curate(folder, "adopt", str(tmp_path / "a.png")) == 12
+    second = PngInfo()
+    second.add_text("parameters", f'{minor}\nSteps: 4, Sampler: Euler, Seed: 3, Hires prompt: "{sexual}"')
+    draw(60, (32, 32)).save(tmp_path / "b.png", pnginfo=second)
+    assert curate(folder, "adopt", str(tmp_path / "b.png")) == 12
     assert "no setting" in capsys.readouterr().err
     assert not (folder / "made").exists()
     assert not (folder / "curation.jsonl").exists()

@@ -13,6 +13,7 @@ from lorasmith.cli.main import run
 from lorasmith.tags.knowledge import is_common
 from tests.dataset.projects import make_project
 from tests.images.drawings import save_drawings
+from tests.refusal_words import refused_words
 from tests.tags.test_library import write_adapter
 
 
@@ -66,7 +67,7 @@ def test_long_lists_are_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_refused_content_ends_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_drawings(make_project(tmp_path).root / "images", 1, caption="nude, child")
+    save_drawings(make_project(tmp_path).root / "images", 1, caption=", ".join(refused_words()))
     assert run(["inspect", str(tmp_path)]) == 12
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lorasmith.cli.main import run
+from tests.refusal_words import age, refused_words
 
 
 def ask(lines: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[object]:
@@ -96,7 +97,7 @@ def test_templates_by_the_line(
         {"template": "a __colours__", "mode": "combinatorial", "n": 9, "seed": 1, "wildcards": str(tmp_path)},
         {"template": "__nothing__", "mode": "random", "n": 1, "seed": 0},
         {"template": "a", "mode": "sideways", "n": 1, "seed": 0},
-        {"template": "nude {10 years old|tree}", "mode": "combinatorial", "n": 2, "seed": 0},
+        {"template": f"{refused_words()[1]} {{{age(10)}|tree}}", "mode": "combinatorial", "n": 2, "seed": 0},
         {"template": 3},
         {"template": "{x|y}", "mode": "cyclical", "n": 3, "seed": 0},
     ]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-import tomllib
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from PIL import Image
 
 from lorasmith.server.settings import Limits
+from tests.refusal_words import refused_words
 from tests.server.running import Plain, finished, plain_settings, running, wait_for
 from tests.server.test_store import empty_disk, fill_disk
 
@@ -150,8 +149,8 @@ def test_what_is_told_at_once(client: httpx.Client, body: dict[str, Any], where:
 
 
 def test_refused_prompts(client: httpx.Client) -> None:
-    terms = tomllib.loads(files("lorasmith.tags").joinpath("refused.toml").read_text("utf-8"))
-    prompt = f"{terms['minor'][0]}, {terms['sexual'][0]}"
+    minor, sexual = refused_words()
+    prompt = f"{minor}, {sexual}"
     for path, body in (
         ("/api/v1/jobs", {"prompt": prompt}),
         ("/sdapi/v1/txt2img", {"prompt": prompt, "sampler_name": "Euler"}),

@@ -17,6 +17,7 @@ from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.store import read_sentences
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
+from tests.refusal_words import refused_words
 
 Write = Callable[[str], list[str]]
 
@@ -128,11 +129,9 @@ def test_no_such_program(project: Project) -> None:
 
 
 def test_refused_captions_are_not_kept(project: Project, program: Write) -> None:
-    import tomllib
-    from importlib.resources import files
 
-    terms = tomllib.loads(files("lorasmith.tags").joinpath("refused.toml").read_text("utf-8"))
-    command = program(f"print({terms['minor'][0]!r}, 'and', {terms['sexual'][0]!r})")
+    minor, sexual = refused_words()
+    command = program(f"print({minor!r}, 'and', {sexual!r})")
     with pytest.raises(RefusedError, match=r"000\.png"):
         finish(caption_images(project, read(project), command))
     assert sentences(project) == {}

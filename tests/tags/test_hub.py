@@ -13,6 +13,7 @@ from huggingface_hub import errors
 from lorasmith.errors import DatasetError, StorageError
 from lorasmith.hub import is_hub_name
 from lorasmith.tags.hub import fetch_tagger
+from lorasmith.tags.layouts import by_precedence
 from lorasmith.tags.tagger import open_tagger
 from tests.hub import hub_snapshot
 from tests.tags.models import make_mapped_tagger, make_tagger
@@ -70,9 +71,7 @@ def test_what_the_hub_may_answer(
         raise errors.LocalEntryNotFoundError("not cached") if local_files_only else fault
 
     def reach(url: str, timeout: float) -> None:
-        assert url.endswith(
-            ("owner/tagger/resolve/main/selected_tags.csv", "owner/tagger/resolve/main/tag_mapping.json")
-        )
+        assert url.endswith(tuple(f"owner/tagger/resolve/main/{layout.tags}" for layout in by_precedence()))
         assert timeout > 0
         if not isinstance(fault, OSError) or isinstance(fault, errors.HfHubHTTPError):
             raise fault

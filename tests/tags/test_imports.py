@@ -15,6 +15,7 @@ from lorasmith.tags.imports import Imported, import_tags
 from lorasmith.tags.raw import read_raw_tags
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
+from tests.refusal_words import refused_words
 
 
 @pytest.fixture
@@ -125,10 +126,8 @@ def test_damaged_lines_of_earlier_imports_are_told(project: Project, tmp_path: P
 
 
 def test_refused_words_are_not_stored(project: Project, tmp_path: Path) -> None:
-    import tomllib
-    from importlib.resources import files
 
-    terms = tomllib.loads(files("lorasmith.tags").joinpath("refused.toml").read_text("utf-8"))
+    minor, sexual = refused_words()
     with pytest.raises(RefusedError, match=r"a\.json: 001"):
-        run(project, save(tmp_path / "a.json", {"001": f"{terms['minor'][0]}, {terms['sexual'][0]}"}))
+        run(project, save(tmp_path / "a.json", {"001": f"{minor}, {sexual}"}))
     assert not imported_file(project).exists()

@@ -15,7 +15,7 @@ from lorasmith.tags.scores import ScoredTag, StoredTags
 from lorasmith.tags.store import store, store_tagger
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
-from tests.tags.test_refusal import refused_words
+from tests.refusal_words import refused_words
 
 VOCABULARY = (
     *(("general", 9), ("sensitive", 9)),

@@ -78,7 +78,7 @@ def test_a_folder_with_both_lists_is_of_the_usual_layout(tmp_path: Path) -> None
     assert find_layout(folder).name == "wd14"
     (folder / "selected_tags.csv").unlink()
     assert find_layout(folder).name == "mapped"
-    assert [layout.name for layout in by_precedence()] == ["wd14", "mapped"]
+    assert [layout.name for layout in by_precedence()] == ["pixai", "camie", "wd14", "joytag", "mapped"]
 
 
 def test_what_lacks_is_named(tmp_path: Path) -> None:

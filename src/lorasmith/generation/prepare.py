@@ -24,12 +24,12 @@ from lorasmith.generation.checks import SettledSpec, settle
 from lorasmith.generation.conditioning import Text, TextReader, read_text
 from lorasmith.generation.denoise_calls import Guidance, TextSchedule, in_force
 from lorasmith.generation.infotext import write_infotext
+from lorasmith.generation.judging import refuse_picture
 from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.prompts import Network, SubPrompt, parse, parse_attention, parse_schedule, split_networks
+from lorasmith.prompts import Network, parse, parse_schedule, split_networks
 from lorasmith.prompts.composition import check_subprompts
 from lorasmith.prompts.networks import unknown_tag_error
-from lorasmith.tags.refusal import refuse
 
 
 class AdapterSource(Protocol):
@@ -116,6 +116,7 @@ class Preparer:
         AdapterError, RefusedError."""
         loaded = {} if loaded is None else loaded
         settled = settle(spec, self._facts)
+        refuse_picture(settled)
         negative = split_networks(settled.negative, "a1111").text
         stages = [self._stage(settled, settled.prompt, negative, loaded, None)]
         hires = settled.hires
@@ -135,7 +136,6 @@ class Preparer:
         hires_steps: int | None,
     ) -> Stage:
         prompt = parse(text, spec.steps, spec.compat, hires_steps)
-        refuse([text, *_plain_texts(prompt.subprompts, spec)], "prompt")
         if prompt.unknown:
             raise unknown_tag_error(prompt.unknown[0])
         check_subprompts(len(prompt.subprompts))
@@ -268,11 +268,3 @@ def _strengths(stage: Stage) -> Mapping[Member, tuple[float, ...]]:
         for step in range(1, stage.total + 1)
     ]
     return {member: tuple(row[member] for row in by_step) for member in by_step[0]}
-
-
-def _plain_texts(parts: Sequence[SubPrompt], spec: SettledSpec) -> list[str]:
-    """What the text encoders will read, without the brackets that could hide a word from the refusal."""
-    texts = dict.fromkeys(text for part in parts for _, text in part.schedule)
-    if spec.emphasis == "none":
-        return list(texts)
-    return ["".join(span.text for span in parse_attention(text)) for text in texts]

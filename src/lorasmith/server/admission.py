@@ -8,6 +8,7 @@ from dataclasses import replace
 from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.errors import UsageError
 from lorasmith.generation.checks import check, final_size
+from lorasmith.generation.judging import refuse_picture
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import parse
 from lorasmith.prompts.composition import check_subprompts
@@ -15,7 +16,6 @@ from lorasmith.prompts.networks import unknown_tag_error
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError
 from lorasmith.server.settings import Limits
-from lorasmith.tags.refusal import refuse
 
 RESOLUTIONS = (256, 1024)
 """Between these is a side that is left to a base of which nothing is known."""
@@ -65,7 +65,7 @@ class Admission:
         if pixels > most.pixels:
             hint = "How large this base draws is not known: say it by width and height." if size is None else None
             raise FieldError(f"{pixels} pixels, the most are {most.pixels}.", where="width", hint=hint)
-        refuse([checked.prompt, checked.negative], "prompt")
+        refuse_picture(checked, base.facts.cfg)
         for text in (checked.prompt, texts.get("hires.prompt", "")):
             prompt = parse(text, checked.steps, checked.compat)
             if prompt.unknown:

@@ -17,14 +17,13 @@ def fetch_tagger(name: str) -> Path:
     A tagger in the cache is used as it is, without asking for a newer one. Raises DatasetError when it cannot be
     reached or is no tagger, StorageError when the disk is full.
     """
-    layouts = by_precedence()
+    pairs = dict.fromkeys((layout.tags, model) for layout in by_precedence() for model in layout.models)
     for local in (True, False):
-        for layout in layouts:
-            for model in layout.models:
-                folder = _fetch(name, (layout.tags, model), local)
-                if folder is not None:
-                    return folder
-    lists = " or ".join(layout.tags for layout in layouts)
+        for pair in pairs:
+            folder = _fetch(name, pair, local)
+            if folder is not None:
+                return folder
+    lists = " or ".join(dict.fromkeys(tags for tags, _ in pairs))
     raise DatasetError(
         f"this repository holds no tagger ({lists} with a model beside it).",
         where=name,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,12 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import BaseError, DatasetError, ImageError, first_line
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.hub import is_hub_name
-from lorasmith.images.crops import open_part
+from lorasmith.images.crops import cut, find_squares, open_part
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.tags.categories import RATING
 from lorasmith.tags.hub import fetch_tagger
 from lorasmith.tags.layouts import find_layout
-from lorasmith.tags.layouts.layout import Layout, TagList
+from lorasmith.tags.layouts.layout import EDGE, STRETCHED, Layout, TagList
 from lorasmith.tags.scores import ScoredTag, StoredTags
 from lorasmith.tags.store import read_stored, store, store_tagger
 
@@ -32,9 +32,10 @@ _LEAST_STORED = 0.02
 _BATCH = 8
 _SAVE_EVERY = 5.0  # seconds
 _ROUNDING = 0.001
+_LARGE = 16
+_ZOOMS = (1.0, 1.3)
+"""Of the embedded tagger: chosen on framed examples, see docs/faults/a-images.md."""
 
-Margin = Literal["white", "edge"]
-"""What fills a picture up to a square."""
 Scores = npt.NDArray[np.float32]
 
 
@@ -42,17 +43,17 @@ class Tagger:
     """Gives every picture a score for every tag. `names` and `categories` (`CATEGORIES`) are in
     the order of the scores; `identity` is the tagger's name and the start of its model's sha256."""
 
-    def __init__(self, session: Any, layout: Layout, tags: TagList, identity: str, margin: Margin = "white") -> None:
+    def __init__(self, session: Any, layout: Layout, tags: TagList, identity: str) -> None:
         self.names = tags.names
         self.categories = tags.categories
         self.identity = identity
-        self.margin = margin
         self._session = session
         self._layout = layout
         self._model = tags.model
         self._columns = np.array(tags.columns)
         entry = session.get_inputs()[0]
         self._input: str = entry.name
+        self._output = layout.choose_output([output.name for output in session.get_outputs()])
         batch, height = entry.shape[0], entry.shape[2 if layout.channels == 1 else 1]
         self.side: int = height if isinstance(height, int) else _USUAL_SIDE
         self._fixed_batch = batch if isinstance(batch, int) and batch > 0 else None
@@ -60,13 +61,38 @@ class Tagger:
     def scores(self, images: Sequence[Image.Image]) -> Scores:
         """Scores in 0..1, shape (images, tags). Pictures are RGB and of any size. Raises DatasetError when the model
         gives something else; NaN is passed on, for it may be one picture's fault."""
-        return self.scores_of([prepare(image, self.side, self.margin) for image in images])
+        return self.scores_of([self.views(image) for image in images])
 
-    def scores_of(self, prepared: Sequence[Scores]) -> Scores:
-        """Like `scores`, for pictures that `prepare` made of this tagger's side."""
-        if not prepared:
+    def views(self, image: Image.Image) -> list[Scores]:
+        """What this tagger looks at of a picture: the whole, or parts of it, prepared."""
+        zooms = self._layout.zooms if image.width != image.height else ()
+        squares = find_squares(image, zooms) if zooms else ()
+        return [self.prepare(cut(image, square)) for square in squares] or [self.prepare(image)]
+
+    def prepare(self, image: Image.Image) -> Scores:
+        """A picture as this tagger has learnt pictures."""
+        return prepare(image, self.side, self._layout.margin, self._layout.shrink)
+
+    @property
+    def model(self) -> Path:
+        """The file that it was loaded from."""
+        return self._model
+
+    def to_input(self, prepared: Scores) -> Scores:
+        """What the model is given for a batch of pictures that `prepare` made."""
+        return self._layout.to_input(prepared)
+
+    def scores_of(self, views: Sequence[Sequence[Scores]]) -> Scores:
+        """Like `scores`, by the `views` of each picture."""
+        if not views:
             return np.zeros((0, len(self.names)), np.float32)
-        batch = self._layout.to_input(np.stack(prepared))
+        scores = self._run_all(self._layout.to_input(np.stack([view for each in views for view in each])))
+        if all(len(each) == 1 for each in views):
+            return scores
+        ends = np.cumsum([len(each) for each in views])[:-1]
+        return np.stack([part.mean(axis=0) for part in np.split(scores, ends)])
+
+    def _run_all(self, batch: Scores) -> Scores:
         if self._fixed_batch is None:
             return self._run(batch)
         size = self._fixed_batch
@@ -81,7 +107,7 @@ class Tagger:
     def _run(self, batch: Scores) -> Scores:
         model = self._model
         try:
-            given = np.asarray(self._session.run(None, {self._input: batch})[0])
+            given = np.asarray(self._session.run(None, {self._input: batch})[self._output])
         except Exception as fault:  # onnxruntime raises classes of its own
             raise DatasetError(f"this tagger fails: {first_line(fault)}", where=model) from None
         if given.ndim != 2 or len(given) != len(batch) or given.shape[1] <= self._columns.max():
@@ -94,20 +120,27 @@ class Tagger:
         return np.clip(scores, 0, 1)
 
 
-def prepare(image: Image.Image, side: int, margin: Margin = "white") -> Scores:
-    """A picture as taggers want it: centred on a square, `side` pixels, BGR, float32 in 0..255, HWC. What is missing is
-    white, as WD14's taggers have learnt it, or (`margin` "edge") goes on as the picture's edge."""
-    longest = max(image.size)
+def prepare(
+    image: Image.Image, side: int, margin: str = "white", shrink: Image.Resampling = Image.Resampling.BOX
+) -> Scores:
+    """A picture as taggers want it: centred on a square, `side` pixels, BGR, float32 in 0..255, HWC. What is missing
+    has the colour `margin` (WD14's taggers have learnt white), goes on as the picture's EDGE, or the picture is
+    STRETCHED; a larger one is made smaller by `shrink`."""
+    image, longest = image.convert("RGB"), max(image.size)
+    if longest > _LARGE * side:  # no square of a picture of a hundred million pixels
+        image = image.reduce(longest // (_LARGE * side) + 1)
+        longest = max(image.size)
     left, top = (longest - image.width) // 2, (longest - image.height) // 2
-    if margin == "edge" and longest != min(image.size):
+    if margin == STRETCHED or longest == min(image.size):
+        square = image
+    elif margin == EDGE:
         widths = ((top, longest - image.height - top), (left, longest - image.width - left), (0, 0))
-        square = Image.fromarray(np.pad(np.asarray(image.convert("RGB")), widths, mode="edge"))
+        square = Image.fromarray(np.pad(np.asarray(image), widths, mode="edge"))
     else:
-        square = Image.new("RGB", (longest, longest), "white")
-        square.paste(image.convert("RGB"), (left, top))
-    if longest != side:
-        way = Image.Resampling.BOX if longest > side else Image.Resampling.LANCZOS
-        square = square.resize((side, side), way)
+        square = Image.new("RGB", (longest, longest), margin)
+        square.paste(image, (left, top))
+    if square.size != (side, side):
+        square = square.resize((side, side), shrink if longest > side else Image.Resampling.LANCZOS)
     return np.ascontiguousarray(np.asarray(square, dtype=np.float32)[:, :, ::-1])
 
 
@@ -120,7 +153,7 @@ def open_tagger(name: str | Path) -> Tagger:
     """
     folder = Path(name).expanduser()
     if name == EMBEDDED:
-        return _load(_embedded_folder(), EMBEDDED, "edge")  # it has seen squares without margins only
+        return _load(_embedded_folder(), EMBEDDED, EDGE, _ZOOMS)  # it has seen squares without margins only
     if isinstance(name, Path) or folder.is_dir():
         return _load(folder, folder.resolve().name)
     if is_hub_name(name):
@@ -147,8 +180,8 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
     try:
         for start in range(0, len(todo), _BATCH):
             looks = [_look(item, tagger) for item in todo[start : start + _BATCH]]
-            good = [look for look in looks if look.pixels is not None]
-            scores = tagger.scores_of([look.pixels for look in good if look.pixels is not None])
+            good = [look for look in looks if look.views]
+            scores = tagger.scores_of([look.views for look in good])
             for look, row in zip(good, scores, strict=True):
                 if np.isfinite(row).all():
                     fresh.append(StoredTags(look.item.content, tagger.identity, _likely(vocabulary, row)))
@@ -174,15 +207,15 @@ class _Look:
     """A picture ready for the tagger, or the reason why there is none."""
 
     item: Item
-    pixels: Scores | None
+    views: Sequence[Scores]
     fault: str = ""
 
 
 def _look(item: Item, tagger: Tagger) -> _Look:
     try:
-        return _Look(item, prepare(open_part(item.path, item.crop), tagger.side, tagger.margin))
+        return _Look(item, tagger.views(open_part(item.path, item.crop)))
     except ImageError as fault:
-        return _Look(item, None, fault.message)
+        return _Look(item, (), fault.message)
 
 
 def _done(stored: Sequence[StoredTags], tagger: Tagger) -> bool:
@@ -199,11 +232,13 @@ def _likely(vocabulary: Sequence[tuple[str, int]], row: Scores) -> tuple[ScoredT
     return tuple(sorted(kept, key=lambda tag: -tag.score))
 
 
-def _load(folder: Path, name: str, margin: Margin = "white") -> Tagger:
+def _load(folder: Path, name: str, margin: str = "", zooms: tuple[float, ...] = ()) -> Tagger:
     layout = find_layout(folder)
+    layout = replace(layout, margin=margin or layout.margin, zooms=zooms)
     tags = layout.read_list(folder)
     session = _open_session(tags.model)
-    entry, given = session.get_inputs()[0], session.get_outputs()[0].shape
+    entry, outputs = session.get_inputs()[0], session.get_outputs()
+    given = outputs[layout.choose_output([output.name for output in outputs])].shape
     if len(entry.shape) != 4 or entry.shape[layout.channels] != 3:
         raise DatasetError(f"wants input of shape {entry.shape}, not {layout.form}.", where=tags.model)
     count, least = len(tags.names), max(tags.columns) + 1
@@ -211,7 +246,7 @@ def _load(folder: Path, name: str, margin: Margin = "white") -> Tagger:
         raise DatasetError(f"{count} tags for {given[-1]} scores.", where=tags.tags)
     with tags.model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Tagger(session, layout, tags, f"{name} {digest[:12]}", margin)
+    return Tagger(session, layout, tags, f"{name} {digest[:12]}")
 
 
 def _open_session(file: Path) -> Any:

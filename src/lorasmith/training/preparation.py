@@ -73,7 +73,8 @@ def _draw_prior(
     if table.folder is not None:
         sizes = [bucket.size for bucket in inputs.plan.buckets]
         folder = project.root / Path(table.folder).expanduser()
-        return (yield from encode_class_images(base, folder, sizes, table.pictures, settings.seed))
+        captions = {image.caption for image in inputs.images}
+        return (yield from encode_class_images(base, folder, sizes, table.pictures, settings.seed, captions))
     if not table.draws:
         return None
     from lorasmith.training.inputs.prior import draw_prior

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.losses import ErrorMeasure, TimestepWeights
-from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import TimestepSampling
 from lorasmith.optimizers.optimizer import OptimizerOptions
 from lorasmith.optimizers.schedules.schedule import ScheduleOptions
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.durations import Duration
+
+if TYPE_CHECKING:
+    from lorasmith.diffusion.noise import NoiseForm
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,22 @@ class CaptionSettings:
     dropout: float
     dropout_every: int
     tag_dropout: float
+
+
+@dataclass(frozen=True)
+class StrengthSettings:
+    """The adapter's strength while it learns, drawn uniformly from `least` to `most`: for each row, or `by_pass` one
+    for all rows of a micro-batch. `preserves_at_most`: rows that preserve the base have it at `most`."""
+
+    least: float = 1.0
+    most: float = 1.0
+    by_pass: bool = False
+    preserves_at_most: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether it is anything but 1."""
+        return (self.least, self.most) != (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,7 @@ class RowSettings:
     preserved_share: float
     blank: float
     preserves_own: bool
+    strength: StrengthSettings = StrengthSettings()
 
 
 @dataclass(frozen=True)

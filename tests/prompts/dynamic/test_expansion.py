@@ -8,6 +8,7 @@ from lorasmith.errors import PromptError, RefusedError
 from lorasmith.prompts.dynamic import Method, Seeds, count_prompts, expand
 from lorasmith.prompts.dynamic.drawing import rolls
 from lorasmith.prompts.dynamic.expansion import tell_count
+from tests.refusal_words import refused_words
 
 TEMPLATE = "{a|b|c|d} {1|2|3|4|5|6|7|8|9} {@x|y} ${v=!{p|q|r}}${v}{2$$${v}|s|t|u}"
 
@@ -87,10 +88,14 @@ def test_what_is_wrong_with_a_call() -> None:
 
 
 def test_every_expanded_prompt_is_looked_at() -> None:
-    template = "{a|{nude}} {adult|{lo|xx}li}, park"
+    minor, sexual = refused_words()
+    template = f"{{a|{{{sexual}}}}} {{adult|{{{minor[:2]}|xx}}{minor[2:]}}}, park"
     found: list[object] = []
     with pytest.raises(RefusedError):
         found.extend(expand(template, None, 0, "combinatorial"))
     with pytest.raises(RefusedError):
-        list(expand("nude, {red, |}10 {years|x} old", 40, 0))
-    assert [each.prompt for each in expand("{nude|10 apples}", None, 0, "combinatorial")] == ["nude", "10 apples"]
+        list(expand(f"{sexual}, {{red, |}}10 {{years|x}} old", 40, 0))
+    assert [each.prompt for each in expand(f"{{{sexual}|10 apples}}", None, 0, "combinatorial")] == [
+        sexual,
+        "10 apples",
+    ]

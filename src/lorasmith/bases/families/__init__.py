@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lorasmith.bases.families.anima import ANIMA
 from lorasmith.bases.families.doodle import DOODLE
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.families.sd1 import SD1
@@ -26,7 +27,7 @@ class Families(Registry[Family]):
         BLOCK_COUNTS.difference_update(set(entry.block_layouts).difference(*others))
 
 
-FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE))
+FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE, ANIMA))
 UNKNOWN: Family = SD1
 """The family that a recipe is read for where its base is not there, or cannot be read."""
 
@@ -39,6 +40,12 @@ def asked_families() -> tuple[Family, ...]:
 def is_text_layer(name: str) -> bool:
     """Whether a layer with this name in an adapter file is a text encoder's, in any family."""
     return name.startswith(("lora_te", *(f"{part.prefix}_" for family in FAMILIES.values() for part in family.text)))
+
+
+def family_on_hubs(word: str) -> Family | None:
+    """The family of bases that Civitai calls so ("SDXL 1.0", "Pony"); None for one that is not known."""
+    said = word.casefold()
+    return next((family for family in FAMILIES.values() if said and said.startswith(family.hub_words or ("?",))), None)
 
 
 def find_family(name: str) -> Family:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -152,6 +152,21 @@ class Structure:
         """The layers of each text encoder."""
         return tuple(text.depth for text in self.text)
 
+    @property
+    def name(self) -> str:
+        """What it is called where it lies."""
+        return self.evidence.path.stem if self.evidence.path.is_file() else self.evidence.path.resolve().name
+
+    @cached_property
+    def targets(self) -> Mapping[str, TargetLayer]:
+        """The layers that an adapter may touch, by kohya name."""
+        return self.family.targets(self.denoiser, self.depths)
+
+    @cached_property
+    def layers(self) -> Mapping[str, TargetLayer]:
+        """`targets`, and after them the layers outside the blocks and the norms."""
+        return self.family.layers(self.targets)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Family(ABC):
@@ -164,11 +179,11 @@ class Family(ABC):
     folders of its parts.
 
     Of adapter files: `own_names` is how names in kohya's spelling begin that no other family has, `version_words` how
-    kohya's base version begins (without ``_v``). `clip_words`: its words are cut as CLIP's vocabulary tells.
-    `block_layouts` are the blocks that a list of so many block weights is for. `kept_wide` are parts of a model that
-    stay as they are where its other weights are kept compressed: all else passes through them, and they are small.
-    Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be drawn so that they go on round
-    their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
+    kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `clip_words`: its
+    words are cut as CLIP's vocabulary tells. `block_layouts` are the blocks that a list of so many block weights is
+    for. `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else
+    passes through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they
+    can be drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -184,6 +199,7 @@ class Family(ABC):
     reads_clip_skip: bool = True
     own_names: tuple[str, ...] = ()
     version_words: tuple[str, ...] = ()
+    hub_words: tuple[str, ...] = ()
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
     pixel_step: int = 8

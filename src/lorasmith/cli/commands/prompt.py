@@ -47,12 +47,18 @@ def explain(
 
     Example: lorasmith prompt "zbk, (smile:1.2), [day:night:0.5] <lora:zbk:0.8>" --adapters adapters
     """
+    from lorasmith.generation.judging import refuse_picture
+    from lorasmith.generation.spec import PictureSpec
     from lorasmith.prompts.advice import advise
     from lorasmith.prompts.compatibility import read_compat
     from lorasmith.tags.refusal import refuse
 
-    refuse(text, "prompt")
-    prompt, advices = advise(text, _whole("steps", steps, 1, 10_000), read_compat(compat), _known(adapters))
+    count, dialect = _whole("steps", steps, 1, 10_000), read_compat(compat)
+    prompt, advices = advise(text, count, dialect, _known(adapters))
+    if prompt is None:
+        refuse(text, "prompt")
+    else:
+        refuse_picture(PictureSpec(text, steps=count, compat=dialect))
     counted = None
     if prompt is not None:
         from lorasmith.bases.text.counting import count_tokens

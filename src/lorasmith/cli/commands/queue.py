@@ -45,7 +45,7 @@ def add(
     else:
         recipes = [read_recipe(opened, overrides)]
     for recipe in recipes:
-        check_requirements(recipe)
+        check_requirements(recipe, opened.root)
     job = _queue().add(opened, assignments or [])
     _tell(job, as_json, f"job {job.id} waits.", f"{program()} queue run")
 
@@ -146,7 +146,8 @@ _STYLES = {
 
 
 def _queue() -> JobQueue:
-    from lorasmith.jobs.queue import JobQueue, data_folder
+    from lorasmith.jobs.queue import JobQueue
+    from lorasmith.storage.places import data_folder
 
     return JobQueue(data_folder())
 

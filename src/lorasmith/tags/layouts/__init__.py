@@ -12,8 +12,8 @@ LAYOUTS: Registry[Layout] = Registry("a tagger's layout", __name__, "LAYOUT")
 
 
 def by_precedence() -> list[Layout]:
-    """All layouts: those that give way to another one's files come behind."""
-    return sorted(LAYOUTS.values(), key=lambda layout: len(layout.gives_way_to))
+    """All layouts: those that look into their lists come first, those that give way to another one's files last."""
+    return sorted(LAYOUTS.values(), key=lambda layout: (layout.is_own is None, len(layout.gives_way_to)))
 
 
 def find_layout(folder: Path) -> Layout:
@@ -21,7 +21,7 @@ def find_layout(folder: Path) -> Layout:
     if not folder.is_dir():
         raise DatasetError("no such folder of a tagger.", where=folder, hint=_known())
     layouts = by_precedence()
-    layout = next((layout for layout in layouts if layout.recognises(folder)), layouts[0])
+    layout = next((layout for layout in layouts if layout.recognises(folder)), LAYOUTS["wd14"])
     for names in (layout.models, (layout.tags,)):
         if not any((folder / name).is_file() for name in names):
             raise DatasetError(f"no {names[-1]} in this folder.", where=folder, hint=_known())
@@ -29,5 +29,5 @@ def find_layout(folder: Path) -> Layout:
 
 
 def _known() -> str:
-    pairs = (f"{layout.models[0]} and {layout.tags}" for layout in by_precedence())
+    pairs = dict.fromkeys(f"{layout.models[0]} and {layout.tags}" for layout in by_precedence())
     return f"A tagger is a folder with {', or '.join(pairs)}."

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lorasmith.errors import DatasetError
 
 Array = npt.NDArray[np.float32]
 Row = tuple[int, str, int]
 """(the model's output, name, category) of a tag."""
+EDGE, STRETCHED = "edge", "stretched"
 _LARGEST_LIST = 64 << 20  # bytes; the longest public list has 5 MB
 
 
@@ -36,6 +38,12 @@ class Layout:
     `gives_way_to`: another layout's file in the same folder, which goes before. The model wants its input in `form`,
     with the colours in the axis `channels`; `to_input` makes that of pictures as (images, side, side, BGR) in 0..255,
     `to_scores` makes 0..1 of what comes out. `whole`: the list names every output.
+
+    Pictures are made smaller by `shrink` and filled up to a square with the colour `margin`, go on as their EDGE does,
+    or are STRETCHED; with `zooms`, of a picture that is no square the squares around what is drawn are seen
+    (`images.crops.find_squares`), and their scores averaged. Of several outputs of the model the first of `outputs`
+    (names or numbers) is taken, else the first that there is. `is_own` tells a list from another layout's of the same
+    name.
     """
 
     name: str
@@ -48,10 +56,23 @@ class Layout:
     to_scores: Callable[[Array], Array]
     whole: bool
     gives_way_to: tuple[str, ...] = ()
+    margin: str = "white"
+    zooms: tuple[float, ...] = ()
+    shrink: Image.Resampling = Image.Resampling.BOX
+    outputs: tuple[str | int, ...] = ()
+    is_own: Callable[[Path], bool] | None = None
 
     def recognises(self, folder: Path) -> bool:
         """Whether the tagger in `folder` is of this layout."""
-        return (folder / self.tags).is_file() and not any((folder / name).is_file() for name in self.gives_way_to)
+        tags = folder / self.tags
+        if not tags.is_file() or any((folder / name).is_file() for name in self.gives_way_to):
+            return False
+        return self.is_own is None or self.is_own(tags)
+
+    def choose_output(self, names: Sequence[str]) -> int:
+        """Which of a model's outputs, by their names, are the tags' scores."""
+        numbers = (names.index(one) if one in names else one for one in self.outputs)
+        return next((number for number in numbers if isinstance(number, int) and number < len(names)), 0)
 
     def read_list(self, folder: Path) -> TagList:
         """What stands in a folder that it recognises. Raises DatasetError for what is no tag list."""

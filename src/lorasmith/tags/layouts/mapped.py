@@ -11,6 +11,7 @@ import numpy as np
 from lorasmith.errors import DatasetError
 from lorasmith.tags.categories import CATEGORIES
 from lorasmith.tags.layouts.layout import Array, Layout, Row
+from lorasmith.tags.layouts.numbers import probabilities
 
 
 def read_mapping(file: Path) -> list[Row]:
@@ -45,11 +46,6 @@ def _to_input(batch: Array) -> Array:
     return np.ascontiguousarray((batch / 127.5 - 1).transpose(0, 3, 1, 2))
 
 
-def _to_scores(logits: Array) -> Array:
-    scores: Array = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
-    return scores
-
-
 LAYOUT = Layout(
     name="mapped",
     models=("model_optimized.onnx", "model.onnx"),
@@ -58,7 +54,7 @@ LAYOUT = Layout(
     form="(batch, 3, height, width)",
     channels=1,
     to_input=_to_input,
-    to_scores=_to_scores,
+    to_scores=probabilities,
     whole=False,
     gives_way_to=("selected_tags.csv",),
 )

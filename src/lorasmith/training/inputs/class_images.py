@@ -7,7 +7,7 @@ regularisation images.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -23,16 +23,18 @@ from lorasmith.events import Note, Progress, Work
 from lorasmith.images.geometry import fit
 from lorasmith.images.opening import is_image_name, open_rgb
 from lorasmith.recipe.buckets import Size, cover
-from lorasmith.tags.refusal import refuse_images
+from lorasmith.tags.refusal import refuse, refuse_images
 from lorasmith.training.inputs.latents import encode_alone, to_pixels
 from lorasmith.training.inputs.preservation import PriorPictures
 
 
-def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: int, seed: int) -> Work[PriorPictures]:
+def encode_class_images(
+    base: Base, folder: Path, sizes: Sequence[Size], count: int, seed: int, beside: Iterable[str] = ()
+) -> Work[PriorPictures]:
     """Latents and captions of at most `count` images of `folder` for every size, chosen by `seed`.
 
-    The caption is the first line of the .txt beside the image, or the words of its `N_class words` folder. Raises
-    DatasetError for none, ImageError, RefusedError.
+    The caption is the first line of the .txt beside the image, or the words of its `N_class words` folder; `beside` are
+    the captions that are learnt together with them. Raises DatasetError for none, ImageError, RefusedError.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and is_image_name(path))
     if not files:
@@ -43,6 +45,7 @@ def encode_class_images(base: Base, folder: Path, sizes: Sequence[Size], count: 
     for file in files:
         captions.append((yield from _caption(file)))
     refuse_images({file.name: [caption] for file, caption in zip(files, captions, strict=True)}, (), folder)
+    refuse((*captions, *beside), folder)
     latents: dict[Size, Tensor] = {}
     prompts: dict[Size, tuple[str, ...]] = {}
     framings: dict[Size, tuple[Framing, ...]] = {}

@@ -13,10 +13,11 @@ from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import read_opening, read_pace
-from lorasmith.recipe.plan import Plan, PlannedImage, make_plan
+from lorasmith.recipe.plan import Plan, PlannedImage, check_drawn_sizes, make_plan
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.validation import hold_out
 from lorasmith.tags.pipeline import write_captions
+from lorasmith.tags.refusal import refuse_images
 from lorasmith.tags.words import without_trigger
 from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.masks import find_mask
@@ -40,7 +41,8 @@ class Inputs:
 
 
 def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs]]:
-    """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RefusedError."""
+    """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RecipeError,
+    RefusedError."""
     provenance = project.provenance
     if provenance.real_person and not provenance.consent:
         yield Note("[provenance] consent is empty: an adapter of a real person needs theirs.", "warning")
@@ -53,6 +55,8 @@ def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs
         raise DatasetError(f"no caption for {missing[0]}" + (f" and {len(missing) - 1} more." if missing[1:] else "."))
     inputs = []
     for recipe in recipes:
+        beside = (*recipe.sample.prompts, *recipe.preserve.prompts)  # drawn with what is learnt, or learnt beside it
+        refuse_images({name: [text] for name, text in captioning.captions.items()}, beside, project.root)
         trained, held = yield from hold_out(project, recipe, dataset)
         inputs.append(_place(project, recipe, trained, held, captioning.captions))
     return inputs
@@ -61,6 +65,7 @@ def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs
 def _place(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, captions: Mapping[str, str]) -> Inputs:
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
+    check_drawn_sizes(recipe, plan)
     masks = project.root / Path(recipe.loss.mask_folder).expanduser() if recipe.loss.mask == "files" else None
     trained = _join(project, plan.images, dataset, captions, masks)
     out = _join(project, make_plan(recipe, held).images, held, captions, None, held_out=True) if held.items else []

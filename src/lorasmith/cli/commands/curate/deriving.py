@@ -164,7 +164,7 @@ def adopt(
     drawings = read_drawings(pictures)
     for path, drawing in drawings.items():
         if drawing is not None:
-            refuse(drawing.prompt, where=path)
+            refuse((drawing.prompt, drawing.fields.get("Hires prompt", "")), where=path)
     made = show(take(opened, drawings, round_number=round_number), as_json)
     show_made(made, project, as_json)
     if not as_json:
