@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lorasmith.remedies import plain_words, worded_by
+from lorasmith.storage.places import HOME_VARIABLE
 
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
@@ -19,6 +22,13 @@ def no_face() -> Iterator[None]:
     """Remedies are in plain words, whatever face the test before has used."""
     with worded_by(plain_words):
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_data(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept for a user lies in a folder of the test's own: nobody's library is read."""
+    if HOME_VARIABLE not in os.environ:
+        monkeypatch.setenv(HOME_VARIABLE, str(tmp_path_factory.getbasetemp() / f"home-{uuid.uuid4().hex[:8]}"))
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,7 @@ TORCH_FREE = (
     "optimizers",
     "recipe",
     "prompts",
+    "library",
     "face",
     "web",
     "server",

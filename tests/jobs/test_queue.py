@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lorasmith.errors import StorageError
-from lorasmith.jobs.queue import JobQueue, NoSuchJobError, data_folder
+from lorasmith.jobs.queue import JobQueue, NoSuchJobError
 from lorasmith.project import Project
+from lorasmith.storage.places import data_folder
 from tests.projects import build_project
 
 

@@ -15,6 +15,7 @@ from lorasmith.adapters.spelling.names import origin_of
 from lorasmith.bases.families import is_text_layer
 
 TOP_TAGS = 12
+LOST_MAGNITUDES = "diffusers drops DoRA's magnitudes under these names; in its own spelling it reads them"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Description:
     family: str | None
     hashes: HashReport
     tags: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
 
     @property
     def trigger(self) -> str:
@@ -59,6 +61,7 @@ class Description:
             "hashes": {"ok": self.hashes.ok, "kind": self.hashes.kind, **self.hashes.computed},
             "embeddings": sorted({key.split(".")[1] for key in adapter.embeddings}),
             "skipped": sorted(adapter.skipped),
+            "notes": list(self.notes),
             "tags": [list(tag) for tag in self.tags],
         }
 
@@ -80,6 +83,7 @@ def describe(path: Path | str, skip_unknown: bool = False) -> Description:
         family=origin_of(adapter).name,
         hashes=check_hashes(parts[0], adapter.metadata) if len(parts) == 1 else HashReport({}, {}),
         tags=_tags(adapter),
+        notes=(LOST_MAGNITUDES,) if any(key.endswith(".dora_scale") for part in parts for key in part) else (),
     )
 
 

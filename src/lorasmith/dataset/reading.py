@@ -21,7 +21,7 @@ from lorasmith.project import Project
 from lorasmith.remedies import Action, Do, Sentence, Write
 
 MADE = "made"
-_TOPIC = "facts"
+_TOPIC = "facts 2"
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ def read_all(project: Project) -> Work[Dataset]:
             if event := _due(done, total):
                 yield event
     yield from _warn_of_captions(problems)
+    yield from _note_frames(items)
     if not items:
         listed = "\n".join(f"  {problem.name}: {problem.message}" for problem in problems[:5])
         raise DatasetError(f"none of its {len(places)} images can be read:\n{listed}", where=roots[0])
@@ -184,10 +185,10 @@ def _facts(index: Index, path: Path) -> ImageFacts:
     known = index.known(_TOPIC, path, stat)
     if known is None:
         facts = look_at(path)
-        index.learn(_TOPIC, path, stat, [facts.width, facts.height, facts.format, facts.sha256])
+        index.learn(_TOPIC, path, stat, [facts.width, facts.height, facts.format, facts.sha256, facts.moves])
         return facts
-    width, height, kind, sha256 = known
-    return ImageFacts(path, width, height, kind, sha256)
+    width, height, kind, sha256, moves = known
+    return ImageFacts(path, width, height, kind, sha256, moves)
 
 
 def _caption_files(founds: Sequence[Found]) -> dict[str, Path]:
@@ -232,6 +233,14 @@ def _warn_of_captions(problems: Sequence[Problem]) -> Iterator[Note]:
         what = "1 caption cannot" if len(broken) == 1 else f"{len(broken)} captions cannot"
         message = f"{what} be read, and the pictures count as without one: {broken[0].name}: {broken[0].message}"
         yield Note(message, "warning", "D17")
+
+
+def _note_frames(items: Sequence[Item]) -> Iterator[Note]:
+    """One note for all files that hold more than the picture that is used."""
+    moving = [item.name for item in items if item.facts.moves]
+    if moving:
+        what = f"{moving[0]} holds" if len(moving) == 1 else f"{len(moving)} files ({moving[0]}, ...) hold"
+        yield Note(f"{what} several frames: the first one counts.")
 
 
 def _orphans(founds: Sequence[Found]) -> tuple[Path, ...]:

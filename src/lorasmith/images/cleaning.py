@@ -14,6 +14,7 @@ from PIL import Image
 
 from lorasmith.errors import ImageError
 from lorasmith.images.opening import open_rgb, opened
+from lorasmith.images.profiles import has_own_colours
 
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "BMP": ".bmp"}
 """The formats that trainers read, by Pillow's name; all others are handed over as PNG."""
@@ -32,7 +33,7 @@ _BARE_JFIF = 14
 
 def is_plain(path: Path) -> bool:
     """Whether a trainer may be given the file itself: it carries no metadata and nothing behind the picture, and
-    needs no turning, flattening or conversion. Reads headers only. Raises ImageError."""
+    needs no turning, flattening or conversion of its colours. Reads headers only. Raises ImageError."""
     with opened(path) as image:
         kind = image.format or ""
         if kind not in SUFFIXES or not _is_simple(image):
@@ -51,8 +52,8 @@ def write_plain(path: Path, target: Path, box: tuple[int, int, int, int] | None 
     """Write a plain copy, or the part in `box` (left, top, right, bottom after EXIF rotation), and give its path:
     `target` with the extension that fits.
 
-    Metadata is cut out of PNG, JPEG and WebP without touching the pixels; colour profiles stay. What must be
-    turned, cropped, flattened onto white or reduced to 8 bits becomes a PNG. Raises ImageError, OSError.
+    Metadata is cut out of PNG, JPEG and WebP without touching the pixels; profiles of sRGB stay. What must be turned,
+    cropped, flattened onto white, brought to sRGB or reduced to 8 bits becomes a PNG. Raises ImageError, OSError.
     """
     if box is None and (bare := _bare_bytes(path)) is not None:
         whole = target.with_name(target.name + suffix_of(path))
@@ -65,9 +66,10 @@ def write_plain(path: Path, target: Path, box: tuple[int, int, int, int] | None 
 
 
 def _is_simple(image: Image.Image) -> bool:
-    """8 bits, opaque, upright, one frame (the further pictures of a camera's MPO are cut off)."""
+    """8 bits of sRGB, opaque, upright, one frame (the further pictures of a camera's MPO are cut off)."""
     single = image.format == "MPO" or getattr(image, "n_frames", 1) == 1
-    return image.mode in _OPAQUE and "transparency" not in image.info and single and not _is_turned(image)
+    plain = image.mode in _OPAQUE and "transparency" not in image.info and not has_own_colours(image)
+    return plain and single and not _is_turned(image)
 
 
 def _is_turned(image: Image.Image) -> bool:
@@ -80,7 +82,8 @@ def _is_turned(image: Image.Image) -> bool:
 def _profile(path: Path) -> bytes | None:
     """The colour profile, where it still fits the picture as RGB."""
     with opened(path) as image:
-        return image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
+        stays = image.mode in ("RGB", "RGBA", "P") and not has_own_colours(image)
+        return image.info.get("icc_profile") if stays else None
 
 
 def _is_bare(kind: str, file: BinaryIO) -> bool:

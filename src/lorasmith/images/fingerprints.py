@@ -15,6 +15,7 @@ from PIL import Image
 
 from lorasmith.images.exposure import Exposure, measure_exposure
 from lorasmith.images.opening import opened, to_rgb, upright
+from lorasmith.images.profiles import has_own_colours
 from lorasmith.images.sharpness import measure_blur
 
 Grey = npt.NDArray[np.uint8]
@@ -114,10 +115,12 @@ def content_box(grey_HW: Grey, borders: int | None = None) -> Box:
 
 def _open_grey(path: Path) -> Image.Image:
     with opened(path) as image:
-        longest = max(image.size)
-        image.draft("L", (max(1, image.width * _SIDE // longest), max(1, image.height * _SIDE // longest)))
+        longest, own = max(image.size), has_own_colours(image)
+        image.draft(
+            "RGB" if own else "L", (max(1, image.width * _SIDE // longest), max(1, image.height * _SIDE // longest))
+        )
         image.load()
-        if image.mode == "L" and "transparency" not in image.info:
+        if image.mode == "L" and not own and "transparency" not in image.info:
             return upright(image)
         return to_rgb(upright(image)).convert("L")
 

@@ -7,9 +7,7 @@ has trained lies in its run's folder, so that a job which is tried again goes on
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,9 +19,8 @@ from lorasmith.errors import LorasmithError
 from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
 from lorasmith.storage.database import Schema, changing, open_database
+from lorasmith.storage.places import HOME_VARIABLE
 
-HOME_VARIABLE = "LORASMITH_HOME"
-"""Moves the folder of the user's data."""
 _SCHEMA = Schema(
     title="the queue",
     migrations=(
@@ -48,18 +45,6 @@ _SCHEMA = Schema(
     shared=True,
     seconds=30.0,
 )
-
-
-def data_folder() -> Path:
-    """Where the user's data lie: LORASMITH_HOME, else the place that the system has for it."""
-    if given := os.environ.get(HOME_VARIABLE, ""):
-        return Path(given).expanduser()
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "lorasmith"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "lorasmith"
-    return Path(os.environ.get("XDG_DATA_HOME", "") or home / ".local" / "share") / "lorasmith"
 
 
 @dataclass(frozen=True)

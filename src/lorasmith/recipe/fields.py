@@ -32,6 +32,7 @@ from lorasmith.recipe.tables import (
     RatesTable,
     Resolution,
     SampleTable,
+    StrengthTable,
     TimestepsTable,
     ValidationTable,
     Whole,
@@ -108,6 +109,7 @@ class RecipeFields(StrictTable):
     flip: bool = Field(default=False, description="mirror every second visit at random")
     augment: AugmentTable = AugmentTable()
     preserve: PreserveTable = PreserveTable()
+    strength: StrengthTable = StrengthTable()
     checkpointing: bool = Field(
         default=False, description="compute activations again instead of keeping them: less memory, a third slower"
     )

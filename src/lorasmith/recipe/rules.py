@@ -133,6 +133,13 @@ def _row_faults(recipe: RecipeFields) -> Iterator[str]:
         yield "loss.mask_outside and loss.mask_renormalise need loss.mask."
     if recipe.loss.min_snr_gamma and recipe.loss.debiased:
         yield "loss.min_snr_gamma and loss.debiased weigh the same thing: choose one."
+    if recipe.strength.min > recipe.strength.max:
+        yield f"strength.min = {recipe.strength.min:g} is above strength.max = {recipe.strength.max:g}."
+    if recipe.strength.min == recipe.strength.max and (recipe.strength.per, recipe.strength.preserved) != (
+        "row",
+        "drawn",
+    ):
+        yield "strength.per and strength.preserved need a range: strength.min below strength.max."
     if recipe.noise.offset_random and not recipe.noise.offset:
         yield "noise.offset_random without noise.offset does nothing."
     if recipe.noise.ip_random and not recipe.noise.ip_gamma:

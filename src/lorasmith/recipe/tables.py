@@ -285,6 +285,21 @@ class PreserveTable(StrictTable):
         return self.kind in ("prior", "both")
 
 
+class StrengthTable(StrictTable):
+    """[recipe.strength]: how strong the adapter acts while it learns; a range lets it act in proportion (C3)."""
+
+    min: Annotated[float, Field(gt=0, le=4)] = Field(default=1, description="the least strength that is drawn")
+    max: Annotated[float, Field(gt=0, le=4)] = Field(
+        default=1, description="the highest, uniformly drawn; both 1: always 1, as other trainers do"
+    )
+    per: Literal["row", "pass"] = Field(
+        default="row", description="row: every row draws its own; pass: one for all rows of a micro-batch"
+    )
+    preserved: Literal["drawn", "max"] = Field(
+        default="drawn", description="the strength of rows that preserve the base: drawn as the others', or always max"
+    )
+
+
 class SampleTable(StrictTable):
     """[recipe.sample]: pictures drawn with every snapshot."""
 

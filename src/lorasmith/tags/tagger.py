@@ -32,6 +32,7 @@ _LEAST_STORED = 0.02
 _BATCH = 8
 _SAVE_EVERY = 5.0  # seconds
 _ROUNDING = 0.001
+_LARGE = 16
 
 Scores = npt.NDArray[np.float32]
 
@@ -103,6 +104,9 @@ def prepare(
     has the colour `margin` (WD14's taggers have learnt white), goes on as the picture's EDGE, or the picture is
     STRETCHED; a larger one is made smaller by `shrink`."""
     image, longest = image.convert("RGB"), max(image.size)
+    if longest > _LARGE * side:  # no square of a picture of a hundred million pixels
+        image = image.reduce(longest // (_LARGE * side) + 1)
+        longest = max(image.size)
     left, top = (longest - image.width) // 2, (longest - image.height) // 2
     if margin == STRETCHED or longest == min(image.size):
         square = image

@@ -32,6 +32,22 @@ class CaptionSettings:
 
 
 @dataclass(frozen=True)
+class StrengthSettings:
+    """The adapter's strength while it learns, drawn uniformly from `least` to `most`: for each row, or `by_pass` one
+    for all rows of a micro-batch. `preserves_at_most`: rows that preserve the base have it at `most`."""
+
+    least: float = 1.0
+    most: float = 1.0
+    by_pass: bool = False
+    preserves_at_most: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether it is anything but 1."""
+        return (self.least, self.most) != (1.0, 1.0)
+
+
+@dataclass(frozen=True)
 class RowSettings:
     """What rows are made like: `preserved_share` of a batch is added to preserve the base, `blank` of it with an empty
     caption; `preserves_own`: the first half of it are the batch's own pictures."""
@@ -45,6 +61,7 @@ class RowSettings:
     preserved_share: float
     blank: float
     preserves_own: bool
+    strength: StrengthSettings = StrengthSettings()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from lorasmith.training.settings import (
     SampleSettings,
     SaveSettings,
     ScheduleSettings,
+    StrengthSettings,
 )
 
 
@@ -76,7 +77,7 @@ def _inputs(recipe: Recipe) -> InputSettings:
 
 
 def _rows(recipe: Recipe) -> RowSettings:
-    caption, span, preserve = recipe.caption, recipe.timesteps, recipe.preserve
+    caption, span, preserve, strength = recipe.caption, recipe.timesteps, recipe.preserve, recipe.strength
     return RowSettings(
         seed=recipe.seed,
         flip=recipe.flip,
@@ -96,6 +97,9 @@ def _rows(recipe: Recipe) -> RowSettings:
         preserved_share=0.0 if preserve.kind == "none" or not preserve.weight else preserve.share,
         blank=preserve.blank if preserve.kind != "images" else 0.0,
         preserves_own=preserve.kind == "both",
+        strength=StrengthSettings(
+            strength.min, strength.max, strength.per == "pass", preserves_at_most=strength.preserved == "max"
+        ),
     )
 
 

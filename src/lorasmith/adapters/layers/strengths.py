@@ -60,7 +60,7 @@ def read_strengths(strengths: Tensor, device: torch.device) -> Strengths | None:
         return Strengths(active, tuple(float(value) for value in chosen[0]))
     rows = chosen.to(device)
     most = int((chosen != 0).sum(dim=1).max())
-    if most == 1 and _are_blocks(chosen):
+    if most == 1 and len(active) > 1 and _are_blocks(chosen):
         return Strengths(active, None, rows, blocks=True)
     if len(active) <= 2 * most + 1:
         return Strengths(active, None, rows)

@@ -81,8 +81,7 @@ def contradicts(adapter: Adapter, family: Family) -> bool:
 
 
 def _contradicts(expected: tuple[int, int], factors: LayerFactors) -> bool:
-    sizes = () if factors.on_norms else factors.extent[:2]
-    return any(size and wanted and size != wanted for size, wanted in zip(sizes, expected, strict=False))
+    return any(size and wanted and size != wanted for size, wanted in zip(factors.extent, expected, strict=False))
 
 
 def with_own_names(adapter: Adapter, family: Family | None = None) -> Adapter:
@@ -126,13 +125,16 @@ def match_names(adapters: list[Adapter]) -> list[Adapter]:
 
 
 def _with_one_text_prefix(adapters: list[Adapter]) -> list[Adapter]:
-    """The first text encoder's layers as the first adapter that has any calls them."""
+    """The first text encoder's layers as the first adapter that has any calls them, CLIP's with their `text_model`."""
     names = [name for adapter in adapters for name in adapter.layers]
     start = next((start for name in names for start in FIRST_TEXTS if name.startswith(start)), "")
 
     def own(name: str) -> str:
         found = next((each for each in FIRST_TEXTS if name.startswith(each)), None)
-        return name if found is None else f"{start}{name.removeprefix(found)}"
+        if found is None:
+            return name
+        rest = name.removeprefix(found)
+        return f"{start}{'text_model_' if rest.startswith('encoder_layers_') else ''}{rest}"
 
     return [replace(each, layers={own(name): factors for name, factors in each.layers.items()}) for each in adapters]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,9 @@ def unknown_keys(keys: list[str], where: object, some: bool = False) -> AdapterE
     )
 
 
+_QUERY = re.compile(r"q_proj\.lora_(A|down)\b")
+
+
 def _settle(layer: SpeltLayer, config: PeftConfig) -> None:
     """Bring a layer's tensors into kohya's and LyCORIS's form."""
     tensors, at = layer.tensors, layer.at
@@ -106,6 +110,11 @@ def _settle(layer: SpeltLayer, config: PeftConfig) -> None:
         multiplier = tensors.pop(IA3)  # PEFT's, LyCORIS has it less one
         on_input = multiplier.ndim == 2 and multiplier.shape[0] == 1  # NOTE: of a convolution it cannot be told; rare
         tensors |= {"weight": multiplier.flatten() - 1, "on_input": torch.tensor(float(on_input))}
+    if "hada_t1" not in tensors:
+        # OneTrainer keeps a convolution's factors as convolutions (`LoRAModule.LoHaModule.initialize_weights`).
+        tensors |= {
+            key: each.flatten(1) for key, each in tensors.items() if key.startswith("hada_w") and each.ndim == 4
+        }
     if MAGNITUDE in tensors:
         tensors["dora_scale"] = tensors.pop(MAGNITUDE).flatten()
     if ROTATION in tensors:
@@ -159,6 +168,7 @@ def _bare_text(tensors: Mapping[str, Tensor], config: PeftConfig) -> str:
     projects = isinstance(mapping, Mapping) and "Projection" in str(mapping.get("base_model_class", ""))
     widths = {part.width for part in parts if part.width}
     wide = any(
-        ".q_proj.lora_A" in key and tensor.ndim == 2 and tensor.shape[1] in widths for key, tensor in tensors.items()
+        _QUERY.search(key) is not None and tensor.ndim == 2 and tensor.shape[1] in widths
+        for key, tensor in tensors.items()
     )
     return f"{parts[0].prefix}_" if parts and (projects or wide) else FIRST_TEXTS[0]

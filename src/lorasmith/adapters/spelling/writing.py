@@ -35,8 +35,17 @@ def to_diffusers_keys(adapter: Adapter, family: Family, layers: Mapping[str, Tar
                 hint="Make a plain LoRA of it first:",
                 remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
             )
-        tensors |= {f"{target.owner}.{target.path}.{suffix}": tensor for suffix, tensor in spelt.items()}
+        tensors |= {f"{target.owner}.{target.path}.{_whole(suffix)}": tensor for suffix, tensor in spelt.items()}
     return tensors
+
+
+def _whole(suffix: str) -> str:
+    """What PEFT calls a tensor in memory. For a UNet diffusers takes the shorter name of PEFT's files, too;
+    transformers, which loads a text encoder's, does not."""
+    return f"{suffix}.weight" if suffix == MAGNITUDE else suffix
+
+
+MAGNITUDE = "lora_magnitude_vector"
 
 
 def fit_names(adapter: Adapter, family: Family, layers: Mapping[str, TargetLayer]) -> dict[str, LayerFactors]:
@@ -68,6 +77,7 @@ def split_for_peft(tensors: Mapping[str, Tensor]) -> dict[str, tuple[dict[str, T
     for key, tensor in tensors.items():
         owner, _, rest = key.partition(".")
         rest = rest.removeprefix("text_model.") if owner == "text_encoder" else rest
+        rest = rest.removesuffix(".weight") if rest.endswith(f".{MAGNITUDE}.weight") else rest
         parts.setdefault(owner, {})[f"{PEFT_ROOT}{rest}"] = tensor
     return {owner: (own, _lora_config(own)) for owner, own in parts.items()}
 

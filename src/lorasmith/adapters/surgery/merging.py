@@ -63,7 +63,7 @@ def merge(
         if not parts:
             continue
         shape = parts[0][0].shape
-        if any(part.shape != shape for part, _ in parts):
+        if any(_as_matrix(part.shape) != _as_matrix(shape) for part, _ in parts):
             raise AdapterError(f"the adapters have different shapes for {name}: they are of different families.")
         up = torch.cat([part.up * strength for part, strength in parts], dim=1)
         down = torch.cat([part.down for part, _ in parts], dim=0)
@@ -89,6 +89,11 @@ def merge(
         OPERATION: "merged" if len(adapters) > 1 else "converted",
     }
     return Operation(replace(result, metadata=metadata | stated), math.sqrt(lost / whole) if whole else 0.0, errors)
+
+
+def _as_matrix(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a weight, a 1x1 convolution's as a linear layer's: files have some layers either way."""
+    return shape[:2] if shape[2:] == (1, 1) else shape
 
 
 def _layers(adapters: Sequence[Adapter], base: Base | None) -> Mapping[str, TargetLayer] | None:

@@ -96,7 +96,9 @@ def norm_targets(targets: Iterable[TargetLayer], stability_names: bool) -> Itera
                 path = f"{target.path.removesuffix(tail)}{norm}"
                 name = f"{target.name.removesuffix(ending)}{new}"
                 aliases = tuple(f"{each.removesuffix(stability_tail)}{stability_norm}" for each in target.aliases)
-                yield TargetLayer(name, target.part, "norm", "norm", target.owner, path, target.block, aliases)
+                # A residual block's first norm is as wide as what comes in; the feed-forward layer is 8 times as wide.
+                width = 0 if tail == "conv1" else target.outputs // (8 if tail == "ff.net.0.proj" else 1)
+                yield TargetLayer(name, target.part, "norm", "norm", target.owner, path, target.block, aliases, width)
         last.setdefault(target.owner, target)
     for owner, target in last.items():
         if target.part == "te":

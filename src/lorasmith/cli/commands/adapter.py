@@ -355,6 +355,8 @@ def _show(description: Description) -> None:
         ("tags", ", ".join(f"{tag} ({count})" for tag, count in facts["tags"]) or "none recorded"),
     ):
         say(f"  {word:<8} {value}")
+    for note in facts["notes"]:
+        say(f"  {'note':<8} {note} ({program()} adapter convert --to diffusers)")
     if facts["embeddings"]:
         say(f"  {'words':<8} {', '.join(facts['embeddings'])} (embeddings in the file)")
     say_skipped(facts["skipped"])

@@ -146,7 +146,8 @@ _STYLES = {
 
 
 def _queue() -> JobQueue:
-    from lorasmith.jobs.queue import JobQueue, data_folder
+    from lorasmith.jobs.queue import JobQueue
+    from lorasmith.storage.places import data_folder
 
     return JobQueue(data_folder())
 

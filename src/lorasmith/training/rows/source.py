@@ -29,6 +29,7 @@ class Rows:
     `seeds`: a number of its own for each row, for what is drawn later. `perturbation` (B, C, H, W): noise that the
     denoiser sees and is not asked for. `mask` (B, 1, H, W) in [0, 1]: where the loss counts. `framings`: what SDXL is
     told of each row (none: pictures of the bucket's size).
+    `strengths` (B,): how strong the adapter acts on each row (none: 1).
     `of`: these are a part of so many rows (None: they are all); the losses of parts add up to that of all.
     """
 
@@ -41,6 +42,7 @@ class Rows:
     perturbation: Tensor | None = None
     mask: Tensor | None = None
     framings: tuple[Framing, ...] = ()
+    strengths: tuple[float, ...] = ()
 
     def part(self, number: int, count: int) -> Rows | None:
         """Every `count`-th row from `number` on; None when there is none. The parts share all rows out."""
@@ -128,7 +130,29 @@ class RowSource:
             visit.image.framing(flipped=self._flipped(key)) for visit, key in zip(batch.visits, keys, strict=True)
         ]
         learned = replace(self._rows(batch.bucket, x_0, keys, captions, framings), mask=self._mask(batch, keys))
-        return MicroBatch(batch.bucket, learned, self._preserved(batch, keys, learned), key_number(*keys[0], "pass"))
+        preserved = self._preserved(batch, keys, learned)
+        if self._settings.strength.any:
+            learned, preserved = self._strengthened(learned, preserved, keys[0])
+        return MicroBatch(batch.bucket, learned, preserved, key_number(*keys[0], "pass"))
+
+    def _strengthened(
+        self, learned: Rows, preserved: Rows | None, first: tuple[int | str, ...]
+    ) -> tuple[Rows, Rows | None]:
+        """The rows with their strengths, each a function of the row's seed, or one of the `first` row's key."""
+        table = self._settings.strength
+
+        def draw(*key: int | str) -> float:
+            return table.least + (table.most - table.least) * key_number(*key, "strength") / 2**64
+
+        def drawn(rows: Rows) -> tuple[float, ...]:
+            if table.by_pass:
+                return (draw(*first),) * len(rows.captions)
+            return tuple(draw(seed) for seed in rows.seeds)
+
+        if preserved is not None:
+            fixed = (table.most,) * len(preserved.captions)
+            preserved = replace(preserved, strengths=fixed if table.preserves_at_most else drawn(preserved))
+        return replace(learned, strengths=drawn(learned)), preserved
 
     def _key(self, visit: Visit, epoch: int) -> tuple[int | str, ...]:
         return (self._settings.seed, epoch, visit.image.name, visit.visit)

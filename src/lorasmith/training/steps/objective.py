@@ -47,7 +47,7 @@ class Objective:
         """The loss, as a generator that asks for the passes it needs (passes.py runs it, alone or beside others)."""
         learned, kept = batch.learned, batch.preserved
         x_t, t, captions, seeds = self._noisy(learned), learned.t, learned.captions, learned.seeds
-        framings = learned.framings
+        framings, strengths = learned.framings, learned.strengths
         if kept is not None:
             kept_x_t = self._noisy(kept)
             if self._settings.preserves_base:
@@ -58,7 +58,7 @@ class Objective:
                 kept_target = self._target(kept)
             x_t, t = torch.cat([x_t, kept_x_t]), torch.cat([t, kept.t])
             captions, seeds = captions + kept.captions, seeds + kept.seeds
-            framings += kept.framings
+            framings, strengths = framings + kept.framings, strengths + kept.strengths
         output = yield Pass(
             x_t,
             t,
@@ -68,6 +68,7 @@ class Objective:
             dropout=self._draw_dropout(t, seeds, batch.key),
             checkpointing=self._settings.checkpointing,
             framings=framings,
+            strengths=strengths,
         )
         rows = len(learned.captions)
         each = self._row_losses(output[:rows], self._target(learned), learned)

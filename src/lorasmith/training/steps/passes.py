@@ -33,7 +33,8 @@ class Pass:
 
     `adapted`: with the adapter; else the bare base, without a gradient. `adapted_text`: the text encoder too.
     `framings`: what SDXL is told of each row; none: pictures of that size. `dropout`: parts of the adapter that are
-    left out. `checkpointing`: activations are computed again in the backward pass.
+    left out. `checkpointing`: activations are computed again in the backward pass. `strengths` (B,): of the adapter on
+    each row; none: 1.
     """
 
     x_t: Tensor
@@ -45,6 +46,7 @@ class Pass:
     dropout: Dropout | None = None
     checkpointing: bool = False
     framings: tuple[Framing, ...] = ()
+    strengths: tuple[float, ...] = ()
 
 
 Asking = Generator[Pass, Tensor, T]
@@ -102,13 +104,14 @@ class Passes:
         self._bank.set_strengths(torch.zeros(1, len(self._bank.names)))
 
     def _strengths(self, columns: Sequence[int], passes: Sequence[Pass]) -> Tensor:
-        """S (B, K): each row its own column; one row when the bank has one adapter."""
+        """S (B, K): each row its own column; one row when the bank has one adapter that acts alike on all."""
         count = len(self._bank.names)
-        if count == 1:
-            return torch.ones(1, 1)
+        if count == 1 and len(set(passes[0].strengths)) <= 1:
+            return torch.full((1, 1), passes[0].strengths[0] if passes[0].strengths else 1.0)
         own = [column for column, each in zip(columns, passes, strict=True) for _ in each.captions]
         S = torch.zeros(len(own), count)
-        S[torch.arange(len(own)), own] = 1.0
+        strengths = [value for each in passes for value in each.strengths or (1.0,) * len(each.captions)]
+        S[torch.arange(len(own)), own] = torch.tensor(strengths)
         return S
 
 

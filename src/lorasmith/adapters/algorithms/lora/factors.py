@@ -166,13 +166,13 @@ class LoraAdapter(LayerAdapter):
 
     def _weights(self, strengths: Strengths, like: Tensor) -> float | Tensor:
         """strength x scale: one number when one adapter acts alike on all rows, else (rows or 1, R)."""
+        live = (
+            None
+            if strengths.dropout is None
+            else strengths.dropout.ranks(strengths.layer, self._ranks[strengths.active[0]])
+        )
         if strengths.shared is not None and len(strengths.active) == 1:
             strength = strengths.shared[0] * self._scales[strengths.active[0]]
-            live = (
-                None
-                if strengths.dropout is None
-                else strengths.dropout.ranks(strengths.layer, self._ranks[strengths.active[0]])
-            )
             return strength if live is None else strength * live.to(like.device, like.dtype)
         scales = tuple(self._scales[k] for k in strengths.active)
         ranks = tuple(self._ranks[k] for k in strengths.active)
@@ -183,7 +183,8 @@ class LoraAdapter(LayerAdapter):
             each = torch.tensor(ranks, device=rows.device)
             return scaled.repeat_interleave(each, dim=1).to(like.device, like.dtype)
 
-        return strengths.keep(("spread", scales, ranks, like.dtype), spread)
+        weights = strengths.keep(("spread", scales, ranks, like.dtype), spread)
+        return weights if live is None else weights * live.to(like.device, like.dtype)
 
 
 class LoraLinearAdapter(LoraAdapter):

@@ -34,6 +34,8 @@ _UNKNOWN_THERE: tuple[tuple[str, Any], ...] = (
     ("blocks.alpha", {}),
     ("fit_memory", False),
     ("sample.prompts", []),
+    ("strength.min", 1.0),
+    ("strength.max", 1.0),
 )
 
 
