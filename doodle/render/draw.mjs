@@ -89,12 +89,17 @@ export function compose(attributes, random) {
   return { options, paper, frame: [x, y, width] };
 }
 
+/** {svg, full: the side of the whole drawing in its own units, paper, frame, options}. */
+export function sketch(attributes, random) {
+  const { options, paper, frame } = compose(attributes, random);
+  const svg = createAvatar(drawers[attributes.style], options).toString().replaceAll(/"#000(000)?"/g, `"#${world.ink}"`);
+  return { svg, full: Number(/viewBox="0 0 ([\d.]+)/.exec(svg)[1]), paper, frame, options };
+}
+
 /** {pixels: RGB bytes of SIDE x SIDE, frame: [x, y, width]} as fractions of the whole drawing. */
 export function draw(attributes, random) {
-  const { options, paper, frame } = compose(attributes, random);
+  const { svg, full, paper, frame } = sketch(attributes, random);
   const [x, y, width] = frame;
-  const svg = createAvatar(drawers[attributes.style], options).toString().replaceAll(/"#000(000)?"/g, `"#${world.ink}"`);
-  const full = Number(/viewBox="0 0 ([\d.]+)/.exec(svg)[1]);
   const framed = svg.replace(/viewBox="[^"]+"/, `viewBox="${x * full} ${y * full} ${width * full} ${width * full}"`);
   const rgba = new Resvg(framed, {
     background: `#${paper}`,

@@ -202,8 +202,8 @@ def test_no_such_word_stands_anywhere_else() -> None:
     assert not found
 
 
-ELSEWHERE = frozenset({"explicit", "sexual"})
-"""Words that are used of other things, and of the refusal itself."""
+ELSEWHERE = frozenset({"explicit", "sexual", "nsfw"})
+"""Words that are used of other things, and of the refusal itself; hubs and their sidecars name a key by the last."""
 
 
 def test_a_dataset_is_refused_on_its_raw_tags_and_as_a_whole(tmp_path: Path) -> None:

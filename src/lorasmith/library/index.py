@@ -11,10 +11,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from lorasmith.errors import UsageError
-from lorasmith.library import searching
-from lorasmith.library.entry import Filters, HubFacts, LibraryEntry, Page
+from lorasmith.errors import AdapterError, UsageError
+from lorasmith.events import Work
+from lorasmith.library import scanning, searching
+from lorasmith.library.entry import Filters, HubFacts, LibraryEntry, Page, ScanReport
+from lorasmith.library.hashes import Hashes
+from lorasmith.library.hashing import hash_pending, keep_hashes
+from lorasmith.library.patience import PATIENCE
+from lorasmith.library.rows import write_told
 from lorasmith.library.store import SCHEMA, dump, given_path, read_entries, stored_path
+from lorasmith.library.telling import Teller
+from lorasmith.library.walking import find_one
 from lorasmith.storage.database import open_database, transaction
 from lorasmith.storage.places import data_folder
 
@@ -36,6 +43,7 @@ class LibraryIndex:
         except (OSError, sqlite3.Error) as fault:
             raise SCHEMA.error(fault, file, "opened") from fault
         self._db.row_factory = sqlite3.Row
+        self._db.execute("pragma synchronous = normal")
 
     @classmethod
     def open(cls, path: Path | None = None) -> Self:
@@ -97,6 +105,35 @@ class LibraryIndex:
                     db.execute("update files set folder = ? where folder = ?", (number, old))
                     db.execute("delete from folders where id = ?", (old,))
         return whole
+
+    def scan(self, *, hashes: bool = True, patience: float = PATIENCE, again: bool = False) -> Work[ScanReport]:
+        """Look through all folders, then read every file that has no hash yet (`scanning.scan`)."""
+        return scanning.scan(self, Teller(), hashes=hashes, patience=patience, again=again)
+
+    def add_file(self, path: Path, hashes: Hashes | None = None) -> LibraryEntry:
+        """Take in one file at once, wherever it lies, with its hashes if they are known. Raises AdapterError."""
+        whole = path.expanduser().absolute()
+        found = find_one(whole)
+        if found is None:
+            raise AdapterError("no such file.", where=path)
+        told = scanning.look_at(found, Teller())
+        with self.changing() as db:
+            folders = [(row[0], given_path(row[1])) for row in db.execute("select id, path from folders")]
+            folder = next((number for number, each in folders if whole.is_relative_to(each)), None)
+            number, _ = write_told(db, folder, told)
+            if hashes is not None:
+                keep_hashes(db, number, found.size, found.stamp, hashes)
+            rows = db.execute("select * from files where id = ?", (number,))
+            return read_entries(db, rows)[0]
+
+    def hash_until(self, digits: str) -> Work[list[LibraryEntry]]:
+        """The files of which some hash begins so; where none is known to, files that have no hash yet are read until
+        one is found."""
+        found = self.find_hash(digits)
+        if not found:
+            yield from hash_pending(self, PATIENCE, digits.lower().removeprefix("0x"))
+            found = self.find_hash(digits)
+        return found
 
     def find(self, name: str, kind: str = "adapter") -> list[LibraryEntry]:
         """The files that a name calls: by path, name, recorded name, hash or trigger, the first that calls any."""

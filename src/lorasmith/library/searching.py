@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from lorasmith.dataset.folders import printable
 from lorasmith.library.entry import Filters, LibraryEntry, Page
 from lorasmith.library.store import given_path, marks, read_entries, stored_path
 
@@ -61,16 +62,21 @@ def _by_path(db: sqlite3.Connection, name: str) -> list[int]:
 
 
 def _by_name(db: sqlite3.Connection, name: str) -> list[int]:
+    exact = [row[0] for row in db.execute("select id from files where name in (?, ?)", (_text(name), printable(name)))]
+    if exact:  # a backslash may be of the name: what is no text is spelt with it
+        return exact
     said = [part for part in name.replace("\\", "/").split("/") if part]
     if not said:
         return []
-    rows = db.execute("select id, path from files where name = ?", (said[-1],)).fetchall()
+    rows = db.execute(
+        "select id, path from files where name in (?, ?)", (_text(said[-1]), printable(said[-1]))
+    ).fetchall()
     before = tuple(said[:-1])
     return [row[0] for row in rows if not before or given_path(row[1]).parts[:-1][-len(before) :] == before]
 
 
 def _by_alias(db: sqlite3.Connection, name: str) -> list[int]:
-    return [row[0] for row in db.execute("select id from files where alias = ? and alias <> ''", (name,))]
+    return [row[0] for row in db.execute("select id from files where alias = ? and alias <> ''", (_text(name),))]
 
 
 def _by_hash(db: sqlite3.Connection, name: str) -> list[int]:
@@ -89,9 +95,14 @@ def _by_hash(db: sqlite3.Connection, name: str) -> list[int]:
 
 
 def _by_trigger(db: sqlite3.Connection, name: str) -> list[int]:
-    keys = trigger_keys(name)
+    keys = trigger_keys(_text(name))
     query = "select distinct file from called where key = ?"
     return [row[0] for row in db.execute(query, keys[:1])] if keys else []
+
+
+def _text(given: str) -> str:
+    """What SQLite takes of a text in which there may be bytes that are none."""
+    return given.encode("utf-8", "replace").decode("utf-8")
 
 
 def search(db: sqlite3.Connection, filters: Filters, offset: int = 0, limit: int = 100) -> Page:

@@ -11,7 +11,8 @@ import torch
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerFactors
-from lorasmith.adapters.spelling.names import family_of_adapter, match_names, public_layers
+from lorasmith.adapters.spelling.names import family_of_adapter, match_names
+from lorasmith.adapters.spelling.origin import public_layers
 from lorasmith.adapters.surgery.blocks import block_strength
 from lorasmith.adapters.surgery.products import WHOLE, Cut, as_lora, as_product, shorten
 from lorasmith.bases.base import Base

@@ -15,7 +15,8 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.container import serialise
 from lorasmith.adapters.files import SKIPPED, load_adapter, save_adapter
 from lorasmith.adapters.layers.factors import LayerFactors
-from lorasmith.adapters.spelling.names import origin_of, public_layers
+from lorasmith.adapters.spelling.names import origin_of
+from lorasmith.adapters.spelling.origin import public_layers
 from lorasmith.adapters.spelling.peft import CONFIG, MODEL
 from lorasmith.adapters.spelling.writing import fit_names, split_for_peft, to_diffusers_keys
 from lorasmith.bases.families.family import Family

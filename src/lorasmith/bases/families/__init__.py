@@ -41,6 +41,12 @@ def is_text_layer(name: str) -> bool:
     return name.startswith(("lora_te", *(f"{part.prefix}_" for family in FAMILIES.values() for part in family.text)))
 
 
+def family_on_hubs(word: str) -> Family | None:
+    """The family of bases that Civitai calls so ("SDXL 1.0", "Pony"); None for one that is not known."""
+    said = word.casefold()
+    return next((family for family in FAMILIES.values() if said and said.startswith(family.hub_words or ("?",))), None)
+
+
 def find_family(name: str) -> Family:
     """The family with this name. Raises BaseError for an unknown one."""
     family = FAMILIES.get(name)

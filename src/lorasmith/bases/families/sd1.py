@@ -32,6 +32,7 @@ SD1 = StableDiffusion1(
     text=(TextPart("text_encoder", "lora_te", "tokenizer", 768, CLIP_L),),
     text_width=768,
     version_words=("sd1",),
+    hub_words=("sd 1",),
     public=PLAIN_BLOCKS,
     public_depths=(12,),
     stored=(StoredText("text_encoder", "cond_stage_model.transformer.", "clip"),),

@@ -36,6 +36,7 @@ SD2 = StableDiffusion2(
     text=(TextPart("text_encoder", "lora_te", "tokenizer", _WIDTH, CLIP_H),),
     text_width=_WIDTH,
     version_words=("sd2",),
+    hub_words=("sd 2",),
     public={**PLAIN_BLOCKS, "use_linear_projection": True},
     public_depths=(23,),
     # As in diffusers, the last layer, which is not used, is not loaded.
