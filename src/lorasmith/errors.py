@@ -135,6 +135,26 @@ class RefusedError(LorasmithError):
     http_status = 422
 
 
+class HubError(LorasmithError):
+    """A hub cannot be reached, or does not give what was asked for. `status` is its HTTP answer, if there was one."""
+
+    exit_code = 13
+    http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: object = None,
+        hint: str | None = None,
+        field: str | None = None,
+        remedy: Remedy | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint, field=field, remedy=remedy)
+        self.status = status
+
+
 class Stopped(LorasmithError):
     """The user stopped the work; what was finished is on disk and can be resumed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -14,9 +14,9 @@ from torch import nn
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.adapters.algorithms.dora.factors import DoraFactors
+from lorasmith.adapters.choice import Fit, choose_layers, chosen_groups
 from lorasmith.adapters.layers.factors import Fresh, LayerFactors
 from lorasmith.bases.base import Base
-from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
 
 
@@ -55,10 +55,6 @@ class Adapter:
             factors.alpha for factors in self.layers.values() if factors.rank == rank and not factors.on_norms
         )
         return None if not alphas else alphas.most_common(1)[0][0]
-
-
-Fit = Callable[[TargetLayer, int, float], tuple[int, float] | None]
-"""From a layer, and the rank and alpha of its kind, to its own."""
 
 
 def new_adapter(
@@ -101,20 +97,18 @@ def new_adapter(
             f'"{algorithm}" cannot be put under magnitudes.',
             hint=f"Those can: {', '.join(able)}.",
         )
-    chosen = set(groups) | ({"conv", "time"} if conv_rank else set())
-    chosen = {"norm"} if entry.on_norms else chosen | ({"norm"} if norms else set())
+    chosen = chosen_groups(algorithm, groups, conv_rank, norms=norms)
     layers: dict[str, LayerFactors] = {}
-    for target in base.layers.values():
-        if target.group not in chosen or (target.part == "te" and not text_encoder):
-            continue
-        wide = target.kind == "conv3" and conv_rank > 0
-        own_rank = conv_rank if wide else rank
-        own_alpha = conv_alpha if wide and conv_alpha is not None else alpha
-        if fit is not None:
-            fitted = fit(target, own_rank, own_alpha)
-            if fitted is None:
-                continue
-            own_rank, own_alpha = fitted
+    for target, own_rank, own_alpha in choose_layers(
+        base.layers.values(),
+        chosen,
+        rank=rank,
+        alpha=alpha,
+        conv_rank=conv_rank,
+        conv_alpha=conv_alpha,
+        text_encoder=text_encoder,
+        fit=fit,
+    ):
         weight = cast(nn.Linear, base.module(target.name)).weight
         if target.kind == "norm":
             norms_own = next(each for each in ALGORITHMS.values() if each.on_norms)

@@ -166,7 +166,7 @@ def load_base(
         vae=parts.vae,
         parametrisation=family.parametrisation(structure, parts.schedule, prediction or structure.prediction),
         resolution=family.side(parts),
-        targets=family.targets(structure.denoiser, structure.depths),
+        targets=structure.targets,
         weights=weights,
     )
     if family.objective == "noise" and prediction is None and structure.prediction is None:

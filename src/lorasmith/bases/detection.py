@@ -49,6 +49,18 @@ def family_of(base: str) -> Family:
     return family or UNKNOWN
 
 
+def structure_of(base: str) -> Structure | None:
+    """What a base as recipes name it is made of, by a look at its header; None where it is not here or is
+    none."""
+    path = doodle_folder() if base == EMBEDDED else Path(base)
+    if not path.exists():
+        path = (cached_evidence(base) if is_hub_id(base) else None) or path
+    try:
+        return detect(path)
+    except BaseError:
+        return None
+
+
 def cost_of(base: str) -> FamilyCost:
     """What a base as recipes name it costs: its family's cost, for a base of another size in proportion. Raises as
     `family_of`."""

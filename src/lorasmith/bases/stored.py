@@ -104,7 +104,7 @@ def open_stored(name_or_path: str | Path) -> StoredBase:
     """The stored weights of "doodle", a checkpoint file, a diffusers folder or a hub id. Raises BaseError."""
     path = find_base(name_or_path)
     structure = detect(path)
-    layers = structure.family.layers(structure.family.targets(structure.denoiser, structure.depths))
+    layers = structure.layers
     places, headers = (_of_folder if structure.evidence.header is None else _of_file)(structure, layers)
     return _checked(StoredBase(base_name(name_or_path, path), path, structure, layers, places, headers))
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from lorasmith.bases.families.family import Family
 
 Part = Literal["unet", "te"]
 Kind = Literal["linear", "conv1", "conv3", "norm"]
@@ -31,6 +35,22 @@ class TargetLayer:
     block: str = "BASE"
     aliases: tuple[str, ...] = ()
     outputs: int = 0
+
+
+class Layered(Protocol):
+    """What a base's layers are told by: a live base, or the structure that its header tells."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def family(self) -> Family: ...
+
+    @property
+    def targets(self) -> Mapping[str, TargetLayer]: ...
+
+    @property
+    def layers(self) -> Mapping[str, TargetLayer]: ...
 
 
 def text_prefix(owner: str) -> str:

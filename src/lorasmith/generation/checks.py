@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from lorasmith.diffusion.limits import GREATEST_SIDE, LEAST_SIDE
 from lorasmith.errors import PromptError, UsageError
 from lorasmith.generation.base_facts import BaseFacts
 from lorasmith.generation.spec import (
-    GREATEST_SIDE,
-    LEAST_SIDE,
     PARAMETERS,
     PARTS,
     Hires,

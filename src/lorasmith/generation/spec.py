@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from lorasmith.diffusion.limits import GREATEST_SIDE, LEAST_SIDE, MOST_STEPS
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.parameters import Parameter, parameter, parameters_of
@@ -21,8 +22,6 @@ from lorasmith.prompts.compatibility import Compat
 if TYPE_CHECKING:
     from PIL import Image
 
-LEAST_SIDE, GREATEST_SIDE = 64, 4096
-MOST_STEPS = 1000
 GREATEST_SEED = 2**63 - 1
 GREATEST_RANDOM_SEED = 2**32
 """Seeds below it can be given to other tools, too."""

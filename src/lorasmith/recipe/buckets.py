@@ -104,7 +104,9 @@ def _place_without_upscaling(image: Size, area: int, step: int) -> Placement:
         by_height = _round_down(free_height, step)
         by_height_width = _round_down(by_height * ratio, step)
         if not (by_width_height and by_height and by_width and by_height_width):
-            raise DatasetError(f"a {width}x{height} image is too narrow for buckets in steps of {step} pixels.")
+            raise DatasetError(
+                f"a {width}x{height} image is too narrow for buckets in steps of {step} pixels (bucket.step)."
+            )
         if abs(by_width / by_width_height - ratio) < abs(by_height_width / by_height - ratio):
             resized = (by_width, int(by_width / ratio + 0.5))
         else:

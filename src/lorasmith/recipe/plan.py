@@ -9,7 +9,8 @@ from typing import Any
 
 from lorasmith.bases.framing import Framing, frame_in_bucket
 from lorasmith.dataset.reading import Dataset, Item
-from lorasmith.errors import DatasetError
+from lorasmith.diffusion.limits import GREATEST_SIDE, LEAST_SIDE
+from lorasmith.errors import DatasetError, RecipeError
 from lorasmith.images.crops import Box
 from lorasmith.recipe.buckets import BucketRules, Placement, Size
 from lorasmith.recipe.estimates import (
@@ -174,6 +175,21 @@ def _place(rules: BucketRules, item: Item) -> Placement:
         return rules.place(item.size)
     except DatasetError as fault:
         raise DatasetError(fault.message, where=item.path, hint=fault.hint) from None
+
+
+def check_drawn_sizes(recipe: Recipe, plan: Plan) -> None:
+    """Raises RecipeError where the base shall draw pictures of a size that cannot be drawn."""
+    wrong = [
+        size
+        for size in (bucket.size for bucket in plan.buckets)
+        if not all(LEAST_SIDE <= side <= GREATEST_SIDE for side in size)
+    ]
+    if recipe.preserve.draws and wrong:
+        raise RecipeError(
+            f"preserve.kind = {recipe.preserve.kind}: the base draws a picture of each bucket, of sides from "
+            f"{LEAST_SIDE} to {GREATEST_SIDE}, and one is {wrong[0][0]}x{wrong[0][1]}.",
+            hint=f"Set bucket.min = {LEAST_SIDE}, bucket.no_upscale = false, or preserve.kind = differential.",
+        )
 
 
 def _epoch_work(recipe: Recipe, rows: int, size: Size) -> float:

@@ -1,17 +1,20 @@
-"""What must be installed for a recipe, looked for before any work is done."""
+"""What must be installed for a recipe, and what must lie where it says, looked for before any work is done."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from lorasmith.errors import RecipeError
+from lorasmith.images.opening import is_image_name
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.remedies import Install
 
 
-def check_requirements(recipe: Recipe) -> None:
-    """Raises RecipeError naming the library and the extra that installs it, where one is missing."""
+def check_requirements(recipe: Recipe, root: Path) -> None:
+    """Raises RecipeError naming the library and the extra that installs it, or the file or folder (beside the project
+    file in `root`), where one is missing."""
     OPTIMIZERS[recipe.optimizer.name].require()
     if recipe.tensorboard and find_spec("tensorboard") is None:
         raise RecipeError(
@@ -19,3 +22,16 @@ def check_requirements(recipe: Recipe) -> None:
             hint="Install it:",
             remedy=Install("tensorboard"),
         )
+    if recipe.init and not (root / Path(recipe.init).expanduser()).is_file():
+        raise RecipeError(f'init = "{recipe.init}": no such file.', hint="Give the path of an adapter file.")
+    table = recipe.preserve
+    if table.kind == "images" and not _holds_images(root / Path(table.folder).expanduser()):
+        raise RecipeError(
+            f'preserve.folder = "{table.folder}": there are no class images.',
+            where=root,
+            hint="Put some there, or set preserve.kind = differential.",
+        )
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(is_image_name(path) and path.is_file() for path in folder.rglob("*"))

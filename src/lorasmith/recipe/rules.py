@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import Algorithm
+from lorasmith.diffusion.limits import GREATEST_SIDE, LEAST_SIDE
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.chosen import SWITCHES, trainable_algorithms
@@ -15,10 +17,13 @@ from lorasmith.recipe.fields import RecipeFields
 from lorasmith.registry import Registry
 from lorasmith.schema import StrictTable
 
+GREATEST_ALPHA = 65504
+"""Adapter files hold numbers of 16 bits: the largest of IEEE 754's binary16."""
+
 
 def find_faults(recipe: RecipeFields) -> list[str]:
     """Everything that is wrong, a sentence each."""
-    rules = (_run_faults, _algorithm_faults, _option_faults, _layer_faults, _rate_faults, _row_faults)
+    rules = (_run_faults, _algorithm_faults, _option_faults, _layer_faults, _alpha_faults, _rate_faults, _row_faults)
     return [fault for rule in rules for fault in rule(recipe)]
 
 
@@ -43,6 +48,12 @@ def _run_faults(recipe: RecipeFields) -> Iterator[str]:
         if any(side % step for side in sides):
             size = "x".join(map(str, sides))
             yield f"{key} = {size}: sides of pictures are multiples of {step} on {recipe.family.title}."
+    if recipe.sample.prompts and not all(LEAST_SIDE <= side <= GREATEST_SIDE for side in recipe.resolution):
+        size = "x".join(map(str, recipe.resolution))
+        yield (
+            f"sample.prompts: pictures have sides from {LEAST_SIDE} to {GREATEST_SIDE}, and resolution = {size} "
+            "would be drawn."
+        )
     if recipe.conv.alpha is not None and not recipe.conv.rank:
         yield "conv.alpha without conv.rank does nothing."
 
@@ -111,6 +122,19 @@ def _layer_faults(recipe: RecipeFields) -> Iterator[str]:
         if not re.fullmatch(rf"({'|'.join(kinds)})(\d\d)?", name):
             known = ", ".join(f"{kind}, {kind}00 ..." for kind in kinds)
             yield f'blocks: "{name}" is no block of {recipe.family.title}; blocks are {known}.'
+
+
+def _alpha_faults(recipe: RecipeFields) -> Iterator[str]:
+    """Of alphas that a file cannot hold."""
+    alphas = [("alpha", recipe.alpha, recipe.rank)]
+    alphas += [("conv.alpha", recipe.conv.alpha, recipe.conv.rank)] if recipe.conv.alpha is not None else []
+    for block, alpha in recipe.blocks.alpha.items():
+        alphas.append((f"blocks.alpha of {block}", alpha, recipe.blocks.rank.get(block, recipe.rank)))
+    for name, alpha, rank in alphas:
+        held = alpha * math.sqrt(rank) if recipe.rank_stabilised else alpha
+        if held > GREATEST_ALPHA:
+            times = f" times the root of rank = {rank} (rank_stabilised)" if recipe.rank_stabilised else ""
+            yield f"{name} = {alpha:g}{times} is above {GREATEST_ALPHA}, the largest that an adapter file holds."
 
 
 def _rate_faults(recipe: RecipeFields) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from lorasmith.diffusion.limits import MOST_STEPS
 from lorasmith.diffusion.losses import LOSSES
 from lorasmith.diffusion.timesteps import Sampling
 from lorasmith.recipe.durations import Duration, read_duration
@@ -46,6 +47,7 @@ def _read_loss(name: str) -> str:
 
 
 Whole = Annotated[int, Field(ge=1)]
+Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Rate = Annotated[float, Field(ge=0, le=10)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Resolution = Annotated[tuple[int, int], BeforeValidator(_read_resolution)]
@@ -274,7 +276,7 @@ class PreserveTable(StrictTable):
     pictures: Whole = Field(
         default=32, description="pictures that the base draws for prior and both, or that images takes per bucket"
     )
-    steps: Whole = Field(default=20, description="sampling steps of what the base draws for prior and both")
+    steps: Steps = Field(default=20, description="sampling steps of what the base draws for prior and both")
     folder: str = Field(
         default="reg", description="class images for kind = images, with captions or in a folder named `N_class words`"
     )
@@ -304,6 +306,6 @@ class SampleTable(StrictTable):
     """[recipe.sample]: pictures drawn with every snapshot."""
 
     prompts: Texts = Field(default=(), description="prompts; none draws nothing")
-    steps: Whole = Field(default=12, description="sampling steps")
+    steps: Steps = Field(default=12, description="sampling steps")
     strength: float = Field(default=1.0, description="strength of the adapter")
-    seed: int = Field(default=1, description="seed of the pictures")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="seed of the pictures")

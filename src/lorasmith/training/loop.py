@@ -23,8 +23,9 @@ from lorasmith.training.runs.resuming import find_runs
 from lorasmith.training.runs.run_set import RunSet, place_runs
 from lorasmith.training.runs.session import RunSession
 from lorasmith.training.step_loop import StepLoop
+from lorasmith.training.steps.layers import check_layers
 from lorasmith.training.steps.process_group import ProcessGroup, first_alone, join_processes
-from lorasmith.training.unpacking import unpack
+from lorasmith.training.unpacking import unpack, unpack_layers, unpack_network
 
 
 def train(
@@ -74,7 +75,7 @@ def _train(
     recipes = [variant.recipe for variant in variants]
     names = [variant.name for variant in variants]
     for recipe in recipes:
-        check_requirements(recipe)
+        check_requirements(recipe, project.root)
     with heed_interrupts() as wish, join_processes() as processes, ExitStack() as held:
         inputs = yield from stoppable(first_alone(read_inputs(project, recipes), processes), wish)
         chosen = _choose_runs(project, variants, path) if resume else None
@@ -94,6 +95,7 @@ def _train(
             _check_clip_skip(recipe, base)
             check_prediction(recipe, base.parametrisation.prediction, base.name)
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
+            check_layers(base, unpack_network(recipe), unpack_layers(recipe))
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.losses import ErrorMeasure, TimestepWeights
-from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import TimestepSampling
 from lorasmith.optimizers.optimizer import OptimizerOptions
 from lorasmith.optimizers.schedules.schedule import ScheduleOptions
 from lorasmith.recipe.buckets import Size
 from lorasmith.recipe.durations import Duration
+
+if TYPE_CHECKING:
+    from lorasmith.diffusion.noise import NoiseForm
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from functools import partial
 
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.losses import WEIGHTS, ErrorMeasure, TimestepWeights
-from lorasmith.diffusion.noise import NoiseForm
 from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling
 from lorasmith.recipe.estimates import work_per_step
 from lorasmith.recipe.recipe import Recipe
@@ -40,8 +39,8 @@ def unpack(recipe: Recipe) -> RunSettings:
         text=_text(recipe),
         inputs=_inputs(recipe),
         rows=_rows(recipe),
-        network=_network(recipe),
-        layers=_layers(recipe),
+        network=unpack_network(recipe),
+        layers=unpack_layers(recipe),
         loss=_loss(recipe),
         optimizer=_optimizer(recipe),
         schedule=ScheduleSettings(schedule.name, schedule.warmup, schedule.options),
@@ -77,6 +76,8 @@ def _inputs(recipe: Recipe) -> InputSettings:
 
 
 def _rows(recipe: Recipe) -> RowSettings:
+    from lorasmith.diffusion.noise import NoiseForm
+
     caption, span, preserve, strength = recipe.caption, recipe.timesteps, recipe.preserve, recipe.strength
     return RowSettings(
         seed=recipe.seed,
@@ -103,7 +104,8 @@ def _rows(recipe: Recipe) -> RowSettings:
     )
 
 
-def _network(recipe: Recipe) -> NetworkSettings:
+def unpack_network(recipe: Recipe) -> NetworkSettings:
+    """The adapter that is trained."""
     return NetworkSettings(
         algorithm=recipe.algorithm,
         rank=recipe.rank,
@@ -121,7 +123,8 @@ def _network(recipe: Recipe) -> NetworkSettings:
     )
 
 
-def _layers(recipe: Recipe) -> LayerSettings:
+def unpack_layers(recipe: Recipe) -> LayerSettings:
+    """Which layers learn how fast."""
     rates, blocks = recipe.lr, recipe.blocks
     return LayerSettings(
         unet=rates.unet,

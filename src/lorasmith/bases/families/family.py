@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -151,6 +151,21 @@ class Structure:
     def depths(self) -> tuple[int, ...]:
         """The layers of each text encoder."""
         return tuple(text.depth for text in self.text)
+
+    @property
+    def name(self) -> str:
+        """What it is called where it lies."""
+        return self.evidence.path.stem if self.evidence.path.is_file() else self.evidence.path.resolve().name
+
+    @cached_property
+    def targets(self) -> Mapping[str, TargetLayer]:
+        """The layers that an adapter may touch, by kohya name."""
+        return self.family.targets(self.denoiser, self.depths)
+
+    @cached_property
+    def layers(self) -> Mapping[str, TargetLayer]:
+        """`targets`, and after them the layers outside the blocks and the norms."""
+        return self.family.layers(self.targets)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

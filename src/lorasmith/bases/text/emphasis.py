@@ -46,4 +46,6 @@ def _mean_ratio(one: Tensor, other: Tensor) -> Tensor:
 
     before, after = (hidden.float().mean(dim=(1, 2), keepdim=True) for hidden in (one, other))
     size = other.float().abs().mean(dim=(1, 2), keepdim=True)
-    return torch.where(after.abs() > 1e-4 * size, before / after, 1.0)
+    told = after.abs() > 1e-4 * size
+    # NOTE: also where it is not taken, a division by 0 would make the gradient NaN.
+    return torch.where(told, before / torch.where(told, after, 1.0), 1.0)

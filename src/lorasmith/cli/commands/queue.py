@@ -45,7 +45,7 @@ def add(
     else:
         recipes = [read_recipe(opened, overrides)]
     for recipe in recipes:
-        check_requirements(recipe)
+        check_requirements(recipe, opened.root)
     job = _queue().add(opened, assignments or [])
     _tell(job, as_json, f"job {job.id} waits.", f"{program()} queue run")
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
 
+from lorasmith.diffusion.limits import LEAST_SIDE
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.defaults import random_seed
-from lorasmith.generation.spec import GREATEST_SEED, LEAST_SIDE, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
+from lorasmith.generation.spec import GREATEST_SEED, UPSCALERS, Hires, PictureSpec, StoredInit, Variation
 from lorasmith.prompts.networks import split_networks
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError

@@ -13,7 +13,7 @@ from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import read_opening, read_pace
-from lorasmith.recipe.plan import Plan, PlannedImage, make_plan
+from lorasmith.recipe.plan import Plan, PlannedImage, check_drawn_sizes, make_plan
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.validation import hold_out
 from lorasmith.tags.pipeline import write_captions
@@ -41,7 +41,8 @@ class Inputs:
 
 
 def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs]]:
-    """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RefusedError."""
+    """Read the dataset, write its captions and plan a run for each recipe. Raises DatasetError, RecipeError,
+    RefusedError."""
     provenance = project.provenance
     if provenance.real_person and not provenance.consent:
         yield Note("[provenance] consent is empty: an adapter of a real person needs theirs.", "warning")
@@ -64,6 +65,7 @@ def read_inputs(project: Project, recipes: Sequence[Recipe]) -> Work[list[Inputs
 def _place(project: Project, recipe: Recipe, dataset: Dataset, held: Dataset, captions: Mapping[str, str]) -> Inputs:
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
+    check_drawn_sizes(recipe, plan)
     masks = project.root / Path(recipe.loss.mask_folder).expanduser() if recipe.loss.mask == "files" else None
     trained = _join(project, plan.images, dataset, captions, masks)
     out = _join(project, make_plan(recipe, held).images, held, captions, None, held_out=True) if held.items else []

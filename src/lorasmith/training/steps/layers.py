@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 
-from lorasmith.bases.base import Base
-from lorasmith.bases.targets import TargetLayer
+from lorasmith.adapters.choice import choose_layers, chosen_groups
+from lorasmith.bases.targets import Layered, TargetLayer
 from lorasmith.errors import RecipeError
-from lorasmith.training.settings import LayerSettings
+from lorasmith.training.settings import LayerSettings, NetworkSettings
 
 CURVES: Mapping[str, Callable[[float], float]] = {
     "flat": lambda _: 1.0,
@@ -24,7 +24,7 @@ CURVES: Mapping[str, Callable[[float], float]] = {
 class LayerChoice:
     """The recipe's word on every layer of a base. Raises RecipeError for blocks that the base lacks."""
 
-    def __init__(self, base: Base, settings: LayerSettings) -> None:
+    def __init__(self, base: Layered, settings: LayerSettings) -> None:
         self._base = base
         self._settings = settings
         self._ranks, self._alphas = settings.block_ranks, settings.block_alphas
@@ -83,7 +83,36 @@ class LayerChoice:
         return wanted and not any(fnmatchcase(name, pattern) for pattern in skip)
 
 
-def _blocks(base: Base) -> list[str]:
+def check_layers(base: Layered, network: NetworkSettings, layers: LayerSettings) -> None:
+    """Raises RecipeError naming the keys by which no layer of the base is left to train, or a block that it lacks."""
+    groups = chosen_groups(network.algorithm, network.groups, network.conv_rank, norms=network.norms)
+    chosen = choose_layers(
+        base.layers.values(),
+        groups,
+        rank=network.rank,
+        alpha=network.alpha,
+        conv_rank=network.conv_rank,
+        conv_alpha=network.conv_alpha,
+        text_encoder=network.trains_text,
+        fit=LayerChoice(base, layers).fit,
+    )
+    if next(chosen, None) is not None:
+        return
+    given = {
+        "filter.only": list(layers.only),
+        "filter.skip": list(layers.skip),
+        "blocks.lr": layers.block_rates if layers.block_rates != "flat" else None,
+        "blocks.rank": dict(layers.block_ranks),
+    }
+    told = "; ".join(f"{key} = {value}" for key, value in given.items() if value)
+    raise RecipeError(
+        f"layers, filter and blocks leave no layer of {base.name} to train: "
+        f"layers are {', '.join(sorted(groups))}" + (f"; {told}." if told else "."),
+        hint="Take a pattern or a block away, or name others: filters are of names in adapter files.",
+    )
+
+
+def _blocks(base: Layered) -> list[str]:
     """The denoiser's blocks in the order of its forward pass."""
     found = dict.fromkeys(target.block for target in base.targets.values() if target.part == "unet")
     return [block for block in found if block != "BASE"]

@@ -7,13 +7,14 @@ weight; then the mean over rows (as kohya, so that small batches weigh each imag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
-from lorasmith.diffusion.timesteps import whole_timesteps
+from lorasmith.diffusion.timesteps import TIMESTEPS, whole_timesteps
 from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.settings import LossSettings
 from lorasmith.training.steps.passes import Asking, Pass
@@ -42,6 +43,14 @@ class Objective:
         # NOTE: weights and huber's c are those of the parametrisation as it was, which never reaches an SNR of 0.
         self._own = base.parametrisation
         self._taught = self._own.to_zero_terminal() if settings.zero_terminal_snr else self._own
+
+    @cached_property
+    def most_weight(self) -> float:
+        """The largest factor that timesteps and what is preserved put on a row's loss, at least 1."""
+        t = torch.arange(1, TIMESTEPS) / TIMESTEPS
+        weights = self._weights.at(self._own, t)
+        largest = 1.0 if weights is None else max(1.0, float(weights.max()))
+        return largest * (1 + self._settings.preserve_weight)
 
     def ask(self, batch: MicroBatch) -> Asking[Loss]:
         """The loss, as a generator that asks for the passes it needs (passes.py runs it, alone or beside others)."""

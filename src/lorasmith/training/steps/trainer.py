@@ -27,7 +27,8 @@ from lorasmith.training.steps.passes import Asking
 from lorasmith.training.steps.weight_norm import bound_norms
 
 EXPLODED = 10.0
-"""A loss that predicting nothing at all would give about a tenth of."""
+"""A loss that predicting nothing at all would give about a tenth of; where weights or noise make losses larger from
+the first step on, so many times that."""
 _HINT = "Lower lr.unet and lr.text_encoder, then start again; the snapshots so far are kept."
 
 
@@ -47,6 +48,7 @@ class Trainer:
         self._average = Average(self._groups, average.kind, decay=average.decay, share=average.share, steps=steps)
         self._objective = Objective(bank.base, settings.loss)
         self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.options)
+        self._first: float | None = None
         self.step = 0
         self.is_whole = True
         """False while a step changes the factors: then nothing may be saved."""
@@ -107,7 +109,9 @@ class Trainer:
         """All that changes from step to step, by name."""
         factors = {f"factors.{group.name}": group.data for group in self._groups}
         memory = {f"optimizer.{key}": value for key, value in self._optimizer.state().items()}
-        return factors | memory | {f"average.{key}": value for key, value in self._average.state().items()}
+        average = {f"average.{key}": value for key, value in self._average.state().items()}
+        first = {} if self._first is None else {"first loss": torch.tensor(self._first)}
+        return factors | memory | average | first
 
     def restore(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Stand again where `tensors` were taken, after `step` steps. Raises TrainingError when they do not fit."""
@@ -118,6 +122,7 @@ class Trainer:
             group.data.copy_(saved)
         for prefix, keeper in (("optimizer.", self._optimizer), ("average.", self._average)):
             keeper.load({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
+        self._first = float(tensors["first loss"]) if "first loss" in tensors else None
         self.step = step
 
     def _penalise(self) -> None:
@@ -139,10 +144,10 @@ class Trainer:
         where = f"step {self.step + 1}"
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise TrainingError("the loss or its gradient is no longer a number.", where=where, hint=_HINT)
-        if loss > EXPLODED:
-            raise TrainingError(
-                f"the loss has exploded to {loss:.3g} (about 1 is no knowledge).", where=where, hint=_HINT
-            )
+        self._first = loss if self._first is None else self._first
+        if loss > EXPLODED * self._objective.most_weight * max(1.0, self._first):
+            began = f"it began at {self._first:.3g}, and about 1 is no knowledge"
+            raise TrainingError(f"the loss has exploded to {loss:.3g} ({began}).", where=where, hint=_HINT)
 
 
 def group_factors(
