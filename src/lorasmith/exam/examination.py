@@ -31,7 +31,7 @@ from lorasmith.exam.verdict import Verdict, judge_figures
 from lorasmith.generation.sheets import draw_sheet
 from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
-from lorasmith.storage.files import write_file
+from lorasmith.storage.files import replacing, write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -218,34 +218,35 @@ def _conclude(
         folder=folder,
         facts=_facts(examinee, settings, choice, copies),
     )
-    for kind in ("hit", "flexibility", "leakage", "untriggered"):
-        rows = [
-            (a.picture, a.base_picture, right(a.question, a.seen, a.base_seen, subject))
-            for a in answers
-            if a.question.kind == kind
-        ]
-        if rows:
-            write_file(folder / "answers" / f"{kind}.png", _png(contact_sheet(rows)))
-    write_file(folder / "grid.png", _png(_grid_sheet(grid, settings)))
-    write_file(folder / "figures.json", json.dumps(verdict.as_json(), indent=2, ensure_ascii=False) + "\n")
-    write_file(
-        verdict.report,
-        write_report(
-            Shown(
-                name=project.lora.name,
-                subject=subject,
-                verdict=verdict,
-                choice=choice,
-                answers=answers,
-                grid=grid,
-                strengths=settings.strengths,
-                training=examinee.training,
-                copies=copies,
-                error_rates=examinee.judge.error_rates,
-                judge=examinee.judge.name,
-            )
-        ),
-    )
+    with replacing(folder) as fresh:
+        for kind in ("hit", "flexibility", "leakage", "untriggered"):
+            rows = [
+                (a.picture, a.base_picture, right(a.question, a.seen, a.base_seen, subject))
+                for a in answers
+                if a.question.kind == kind
+            ]
+            if rows:
+                write_file(fresh / "answers" / f"{kind}.png", _png(contact_sheet(rows)))
+        write_file(fresh / "grid.png", _png(_grid_sheet(grid, settings)))
+        write_file(fresh / "figures.json", json.dumps(verdict.as_json(), indent=2, ensure_ascii=False) + "\n")
+        write_file(
+            fresh / verdict.report.name,
+            write_report(
+                Shown(
+                    name=project.lora.name,
+                    subject=subject,
+                    verdict=verdict,
+                    choice=choice,
+                    answers=answers,
+                    grid=grid,
+                    strengths=settings.strengths,
+                    training=examinee.training,
+                    copies=copies,
+                    error_rates=examinee.judge.error_rates,
+                    judge=examinee.judge.name,
+                )
+            ),
+        )
     return verdict
 
 
@@ -290,7 +291,7 @@ def _new_folder(exams: Path, name: str) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = exams / f"{stamp}-{safe_name(name)}"
     number = 2
-    while folder.exists():
+    while folder.exists() or any(exams.glob(f".{folder.name}.*.partial")):  # of another exam in the same second
         folder = exams / f"{stamp}-{safe_name(name)}-{number}"
         number += 1
     return folder
