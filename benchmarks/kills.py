@@ -27,13 +27,13 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.killed_commands import Ground, Kind, kinds
 from benchmarks.timing import machine, ratio_line
-from benchmarks.wholeness import count_partials, digests, find_half
+from benchmarks.wholeness import count_partials, find_half
 
 TABLES = """
 [exam]
@@ -54,50 +54,6 @@ lr.text_encoder = 0
 preserve.kind = "none"
 [provenance]"""
 WAIT = 300.0
-
-
-@dataclass
-class Ground:
-    """Folders of the commands: `user` and `more` are somebody's own images, `start` a project to copy."""
-
-    root: Path
-    chance: random.Random
-    own: dict[Path, Any] = field(default_factory=dict)
-
-    @property
-    def project(self) -> Path:
-        return self.root / "work" / "project"
-
-    def path(self, name: str) -> Path:
-        return self.root / name
-
-    def begin(self) -> None:
-        """A fresh copy of the project, and nothing else."""
-        shutil.rmtree(self.root / "work", ignore_errors=True)
-        shutil.copytree(self.root / "start", self.project)
-        os.environ["LORASMITH_HOME"] = str(self.root / "work" / "home")
-        self.own = {folder: digests(folder) for folder in (self.path("user"), self.path("more"))}
-        self.own[self.project / "images"] = digests(self.project / "images")
-
-    def changed(self) -> list[str]:
-        """The user's files that are not what they were."""
-        return [
-            f"{folder.name}/{name} is not what it was"
-            for folder, before in self.own.items()
-            if folder.parent != self.project or folder.exists()
-            for name, digest in before.items()
-            if digests(folder).get(name) != digest
-        ]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A command. `again` are the commands of which one must end well afterwards; `missing` says what is not there."""
-
-    words: Callable[[Ground], Sequence[object]]
-    again: Callable[[Ground], Sequence[Sequence[object]]]
-    missing: Callable[[Ground], list[str]] = lambda ground: []
-    before: Callable[[Ground], None] = lambda ground: None
 
 
 def spawn(words: Sequence[object], said: Path) -> int:
@@ -165,121 +121,10 @@ def check(ground: Ground, kind: Kind) -> list[str]:
     return found + ground.changed() + find_half(ground.root / "work") + kind.missing(ground)
 
 
-def came_in(ground: Ground, project: Path, sources: Sequence[Path]) -> list[str]:
-    """Pictures, captions and sources that a project should have from folders, and has not."""
-    there = set(digests(project / "images").values())
-    missing = [f"{name} did not come in" for each in sources for name, sha in digests(each).items() if sha not in there]
-    file = project / "sources.jsonl"
-    known = {json.loads(line)["sha256"] for line in file.read_text("utf-8").splitlines()} if file.exists() else set()
-    pictures = [(name, sha) for each in sources for name, sha in digests(each).items() if name.endswith(".png")]
-    extra = len(list((project / "images").rglob("*.png"))) - len(digests_of(project / "images", ".png"))
-    return (
-        missing
-        + [f"the source of {name} is lost" for name, sha in pictures if sha not in known]
-        + ([f"{extra} pictures came in twice"] if extra else [])
-    )
-
-
-def digests_of(folder: Path, suffix: str) -> set[str]:
-    return {sha for name, sha in digests(folder).items() if name.endswith(suffix)}
-
-
-def built(ground: Ground) -> list[str]:
-    """What the built dataset lacks."""
-    folder = ground.project / "build" / "dataset"
-    pictures, captions = list(folder.glob("*/*.png")), list(folder.glob("*/*.txt"))
-    count = len(list((ground.project / "images").rglob("*.png")))
-    whole = len(pictures) == len(captions) == count and (folder / "dataset.toml").is_file()
-    return [] if whole else [f"{len(pictures)} pictures and {len(captions)} captions are built of {count}"]
-
-
-def trained(ground: Ground) -> list[str]:
-    runs = list((ground.project / "runs").iterdir())
-    adapters = [path for path in (ground.project / "runs").glob("*/*.safetensors")]
-    return [] if len(adapters) == 1 == len(runs) else [f"{len(adapters)} adapters in {len(runs)} runs"]
-
-
-def examined(ground: Ground) -> list[str]:
-    exams = [path for path in (ground.project / "exams").iterdir() if not path.name.startswith(".")]
-    return [f"{path.name} has no report" for path in exams if not list(path.glob("*.html"))]
-
-
-def curated(ground: Ground) -> list[str]:
-    from lorasmith.dataset.decisions import read_decisions
-    from lorasmith.project import open_project
-
-    return list(read_decisions(open_project(ground.project)).problems)
-
-
-def redrawn(ground: Ground) -> list[str]:
-    return [] if list((ground.root / "work" / "redo").glob("*.png")) else ["nothing was drawn again"]
-
-
-def queue_up(ground: Ground) -> None:
-    code, said = run_whole(ground, ["queue", "add", ground.project])
-    assert code == 0, said
-
-
-def kinds() -> dict[str, Kind]:
-    """Every kind of command, by name."""
-
-    def new(ground: Ground) -> Sequence[object]:
-        return "new", ground.root / "work" / "made", "--images", ground.path("user"), "--trigger", "zbk"
-
-    def add(ground: Ground) -> Sequence[object]:
-        return "add", ground.project, "--images", ground.path("more")
-
-    def alter(ground: Ground) -> Sequence[object]:
-        names = ["character-01.png", "character-02.png"]
-        return "curate", "alter", ground.project, *names, "--count", 3
-
-    def grid(ground: Ground) -> Sequence[object]:
-        shown = [
-            "--strengths",
-            "0.5,1",
-            "--steps",
-            "2",
-            "--out",
-            ground.root / "work" / "grids",
-            "--name",
-            "g",
-            "--yes",
-        ]
-        return "grid", "draw", ground.path("adapter"), "--base", "doodle", "--prompt", "zbk", *shown
-
-    def redo(ground: Ground) -> Sequence[object]:
-        return "picture", "redo", ground.path("pictures") / "picture-0001.png", "--out", ground.root / "work" / "redo"
-
-    def exam(ground: Ground) -> Sequence[object]:
-        snapshots = ["--snapshots", next(ground.path("adapter").glob("*.safetensors"))]
-        return "exam", ground.project, "--pictures", "8", *snapshots
-
-    def made(ground: Ground) -> list[str]:
-        return came_in(ground, ground.root / "work" / "made", [ground.path("user")])
-
-    def added(ground: Ground) -> list[str]:
-        return came_in(ground, ground.project, [ground.path("user"), ground.path("more")])
-
-    queue: Sequence[object] = ("queue", "run", "--device", "cpu")
-    return {
-        # What had arrived already needs no second command: then inspecting it must do.
-        "new": Kind(new, lambda g: [new(g), ["inspect", g.root / "work" / "made"]], made),
-        "add": Kind(add, lambda g: [add(g), ["inspect", g.project]], added),
-        "curate auto": Kind(
-            lambda g: ["curate", "auto", g.project], lambda g: [["curate", "auto", g.project]], curated
-        ),
-        "curate alter": Kind(alter, lambda g: [alter(g)], curated),
-        "tag": Kind(lambda g: ["tag", g.project, "--write"], lambda g: [["tag", g.project, "--write"]], built),
-        "train": Kind(
-            lambda g: ["train", g.project],
-            lambda g: [["train", g.project, "--resume"], ["train", g.project]],
-            trained,
-        ),
-        "exam": Kind(exam, lambda g: [exam(g)], examined),
-        "grid": Kind(grid, lambda g: [grid(g)]),
-        "queue": Kind(lambda g: queue, lambda g: [queue], trained, queue_up),
-        "picture redo": Kind(redo, lambda g: [redo(g)], redrawn),
-    }
+def prepare_queue(ground: Ground, name: str) -> None:
+    """A job that waits, for the kind that runs it."""
+    if name == "queue":
+        must(ground, ["queue", "add", ground.project])
 
 
 class Served:
@@ -414,11 +259,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 kind = known[name]
                 if name not in seconds:
-                    kind.before(ground)
+                    prepare_queue(ground, name)
                     seconds[name] = must(ground, kind.words(ground))
                 while True:
                     ground.begin()
-                    kind.before(ground)
+                    prepare_queue(ground, name)
                     if kill_one(ground, kind, seconds[name]):
                         break
                 found = check(ground, kind)

@@ -103,5 +103,5 @@ def _is_at(lock: BinaryIO, file: Path) -> bool:
 
 def _unwritable(fault: OSError, root: Path) -> StorageError:
     where = str(fault.filename or root).encode("utf-8", "replace").decode("utf-8", "replace")
-    hint = "Free some space, then run this again; nothing was left half done."
+    hint = "Free some space, then run this again."
     return StorageError(f"cannot write: {fault.strerror}.", where=where, hint=hint)
