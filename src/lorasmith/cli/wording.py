@@ -27,6 +27,7 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
             {"project": "{}", "snapshots": "--snapshots {}", "pictures": "--pictures {}"},
         ),
         Action.EXPAND: ("prompt expand", {"template": "{}"}),
+        Action.FETCH: ("library get", {"reference": "{}", "into": "--into {}"}),
         Action.GENERATE: (
             "generate",
             {"prompt": '"{}"', "n": "--n {}", "adapters": "--adapters {}", "out": "--out {}"},
@@ -50,6 +51,8 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
         Action.PLAN: ("plan", {"project": "{}"}),
         Action.REPEAT: ("curate repeats", {"project": "{}", "image": "{}", "times": "--times {}"}),
         Action.RUN_JOBS: ("queue run", {}),
+        Action.SCAN: ("library scan", {"folder": "{}"}),
+        Action.SEARCH: ("library search", {"words": "{}"}),
         Action.SHOWCASE: ("showcase", {"template": "{}", "adapter": "--adapter {}"}),
         Action.SHOW_ADAPTER: ("adapter show", {"adapter": "{}"}),
         Action.SOLVE: ("curate solve", {"project": "{}"}),

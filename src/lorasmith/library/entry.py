@@ -149,6 +149,10 @@ class LibraryEntry:
         }
 
 
+ORDERS = ("name", "added", "changed", "size", "rating")
+"""What a list may be ordered by: names from a on, all else from the newest, the largest, the best."""
+
+
 @dataclass(frozen=True)
 class Filters:
     """Which entries are meant: all of these must hold. `words` are searched for; `trigger`, `tag` and `collection` are
@@ -171,15 +175,18 @@ class Filters:
     favourite: bool = False
     mature: bool = True
     unlabelled: bool = False
+    broken: bool = False
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of entries, and how many there are in all; `more`: at least so many, counting was given up."""
+    """A page of entries, and how many there are in all; `more`: at least so many, counting was given up. `refused` are
+    those that are not shown, for their names, triggers or tags combine minors with sexual content."""
 
     entries: tuple[LibraryEntry, ...]
     total: int
     more: bool = False
+    refused: int = 0
 
 
 @dataclass(frozen=True)

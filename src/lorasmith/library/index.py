@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -11,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from lorasmith.errors import AdapterError, UsageError
+from lorasmith.errors import AdapterError, UsageError, near_names
 from lorasmith.events import Work
 from lorasmith.library import scanning, searching
 from lorasmith.library.entry import Filters, HubFacts, LibraryEntry, Page, ScanReport
@@ -19,10 +20,11 @@ from lorasmith.library.hashes import Hashes
 from lorasmith.library.hashing import hash_pending, keep_hashes
 from lorasmith.library.patience import PATIENCE
 from lorasmith.library.rows import write_told
-from lorasmith.library.store import SCHEMA, dump, given_path, read_entries, stored_path
+from lorasmith.library.store import SCHEMA, dump, given_path, marks, read_entries, stored_path
 from lorasmith.library.telling import Teller
 from lorasmith.library.walking import find_one
 from lorasmith.storage.database import open_database, transaction
+from lorasmith.storage.files import append_lines
 from lorasmith.storage.places import data_folder
 
 FILE = "library.db"
@@ -140,6 +142,22 @@ class LibraryIndex:
         with self.reading() as db:
             return searching.find_files(db, name, kind)
 
+    def near(self, name: str) -> list[LibraryEntry]:
+        """Some files whose names are nearly this one."""
+        with self.reading() as db:
+            known = {
+                row[0]: row[1] for row in db.execute("select name, id from files where state = 'here' and refused = 0")
+            }
+            ids = [known[each] for each in near_names(name, known) if each in known]
+            rows = db.execute(f"select * from files where id in ({marks(ids)})", ids)
+            return read_entries(db, rows)
+
+    def unhashed(self) -> int:
+        """How many files that are here have no hash yet."""
+        with self.reading() as db:
+            query = "select count(*) from files where sha256 = '' and state = 'here'"
+            return int(db.execute(query).fetchone()[0])
+
     def find_hash(self, digits: str, kind: str = "") -> list[LibraryEntry]:
         """The files of which some hash begins with these digits (8 or more)."""
         with self.reading() as db:
@@ -151,10 +169,20 @@ class LibraryIndex:
             rows = db.execute("select * from files where path = ?", (stored_path(path.expanduser().absolute()),))
             return next(iter(read_entries(db, rows)), None)
 
-    def entries(self, filters: Filters | None = None, offset: int = 0, limit: int = 100) -> Page:
-        """A page of the entries that are meant, by name; those of a search by how well they fit."""
+    def entries(
+        self, filters: Filters | None = None, offset: int = 0, limit: int = 100, order: str | None = None
+    ) -> Page:
+        """A page of the entries that are meant, in one of `entry.ORDERS`: by name when None; those of a search by how
+        well they fit."""
         with self.reading() as db:
-            return searching.search(db, filters or Filters(), offset, limit)
+            return searching.search(db, filters or Filters(), offset, limit, order)
+
+    def duplicates(self) -> tuple[list[list[LibraryEntry]], list[list[LibraryEntry]]]:
+        """Files that are here more than once, to the byte; and those with the same weights under other headers."""
+        with self.reading() as db:
+            same = searching.duplicates(db)
+            alike = searching.duplicates(db, "payload")
+        return same, [group for group in alike if len({entry.sha256 for entry in group}) > 1]
 
     def every(self, filters: Filters | None = None) -> Iterator[LibraryEntry]:
         """All entries that are meant, page by page."""
@@ -217,12 +245,18 @@ class LibraryIndex:
                 values,
             )
 
-    def forget(self, entries: Sequence[LibraryEntry]) -> None:
-        """Drop what is known and noted of files; the files stay, and a scan finds those that are there again."""
+    def forget(self, entries: Sequence[LibraryEntry]) -> Path | None:
+        """Drop what is known and noted of files, which stay; a scan finds those that are there again. What a user noted
+        is added to `forgotten.jsonl` beside the library; gives that file where there was something."""
+        noted = [entry for entry in entries if entry.notes or entry.rating or entry.favourite or entry.collections]
+        kept = self.file.with_name("forgotten.jsonl")
+        if noted:
+            append_lines(kept, [json.dumps(entry.as_json()) for entry in noted])
         with self.changing() as db:
             for entry in entries:
                 db.execute("delete from words where rowid = ?", (entry.id,))
                 db.execute("delete from files where id = ?", (entry.id,))
+        return kept if noted else None
 
     def forget_folder(self, folder: Path) -> int:
         """Scan a folder no more and drop what is known of its files, which stay. Gives how many; raises UsageError for

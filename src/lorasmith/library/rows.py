@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.bases.families import family_on_hubs
+from lorasmith.errors import RefusedError
 from lorasmith.library.searching import trigger_keys
 from lorasmith.library.sidecars.sidecar import SidecarFacts
 from lorasmith.library.store import dump, stored_path
 from lorasmith.library.telling import Head
 from lorasmith.library.walking import Found
 from lorasmith.project import FILE_NAME
+from lorasmith.tags.refusal import refuse
 
 UNHASHED = {"sha256": "", "autov1": "", "payload": "", "addnet": "", "blake3": "", "claimed": 0}
 """Of a file whose bytes changed."""
@@ -109,6 +111,7 @@ def _columns(told: Told) -> dict[str, Any]:
         "model_id": "" if hub is None else hub.model_id,
         "version_id": "" if hub is None else hub.version_id,
         "problem": _clean(head.problem),
+        "refused": int(_is_refused(told)),
         "addnet": head.addnet,
     }
 
@@ -117,6 +120,18 @@ def _triggers(told: Told) -> tuple[str, ...]:
     phrases = (*told.head.triggers, *told.facts.triggers)
     first = {phrase.casefold(): phrase for phrase in reversed(phrases)}
     return tuple(_clean(phrase) for phrase in first.values())[::-1]
+
+
+def _is_refused(told: Told) -> bool:
+    """Whether what it is called and what it was trained on combine minors with sexual content."""
+    head, facts = told.head, told.facts
+    hub = (facts.hub.name,) if facts.hub is not None else ()
+    called = (told.found.name, head.alias, head.title, facts.title, *hub, *_triggers(told))
+    try:
+        refuse((*called, *(tag for tag, _ in head.tags), *facts.tags), told.found.name)
+    except RefusedError:
+        return True
+    return False
 
 
 def _words(told: Told, triggers: tuple[str, ...]) -> tuple[str, str, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lorasmith.dataset.folders import printable
@@ -51,7 +52,10 @@ def find_hash(db: sqlite3.Connection, digits: str, kind: str = "") -> list[Libra
 def _of_kind(db: sqlite3.Connection, ids: Sequence[int], kind: str) -> list[LibraryEntry]:
     if not ids:
         return []
-    query = f"select * from files where id in ({marks(ids)}) and (? = '' or kind = ?) order by state <> 'here', id"
+    query = (
+        f"select * from files where id in ({marks(ids)}) and (? = '' or kind = ?) and refused = 0 "
+        "order by state <> 'here', id"
+    )
     return read_entries(db, db.execute(query, (*ids, kind, kind)))
 
 
@@ -105,16 +109,32 @@ def _text(given: str) -> str:
     return given.encode("utf-8", "replace").decode("utf-8")
 
 
-def search(db: sqlite3.Connection, filters: Filters, offset: int = 0, limit: int = 100) -> Page:
-    """A page of the entries that are meant: by name, or those of a search by how well they fit."""
+_ORDERS = {
+    "name": "files.name collate nocase",
+    "added": "files.added desc",
+    "changed": "files.stamp desc",
+    "size": "files.size desc",
+    "rating": "files.rating desc, files.name collate nocase",
+}
+
+
+def search(
+    db: sqlite3.Connection, filters: Filters, offset: int = 0, limit: int = 100, order: str | None = None
+) -> Page:
+    """A page of the entries that are meant, in an order of `entry.ORDERS`: by name when None, or those of a search by
+    how well they fit."""
     where, values = _conditions(filters)
     words = match_words(filters.words)
+    refused = db.execute("select count(*) from files where refused = 1").fetchone()[0]
+    if words is not None and order is not None:
+        where, values = f"{where} and files.id in (select rowid from words where words match ?)", [*values, words]
+        words = None
     if words is None:
-        order = "files.name collate nocase, files.id"
         total = db.execute(f"select count(*) from files where {where}", values).fetchone()[0]
-        query = f"select * from files where {where} order by {order} limit ? offset ?"
-        return Page(tuple(read_entries(db, db.execute(query, (*values, limit, offset)))), total)
-    return _ranked(db, words, where, values, offset, limit)
+        by = _ORDERS[order or "name"]
+        query = f"select * from files where {where} order by {by}, files.id limit ? offset ?"
+        return Page(tuple(read_entries(db, db.execute(query, (*values, limit, offset)))), total, refused=refused)
+    return replace(_ranked(db, words, where, values, offset, limit), refused=refused)
 
 
 def _ranked(db: sqlite3.Connection, words: str, where: str, values: Sequence[object], offset: int, limit: int) -> Page:
@@ -133,6 +153,19 @@ def _ranked(db: sqlite3.Connection, words: str, where: str, values: Sequence[obj
     ids = order[offset : offset + limit]
     rows = {row["id"]: row for row in db.execute(f"select * from files where id in ({marks(ids)})", ids)}
     return Page(tuple(read_entries(db, [rows[each] for each in ids if each in rows])), len(order), more)
+
+
+def duplicates(db: sqlite3.Connection, column: str = "sha256") -> list[list[LibraryEntry]]:
+    """Files that are here more than once, by a hash ("sha256", or "payload": the same weights), largest first."""
+    query = (
+        f"select {column} from files where {column} <> '' and state = 'here' and refused = 0 "
+        f"group by {column} having count(*) > 1 order by max(size) desc, {column}"
+    )
+    groups = []
+    for (value,) in db.execute(query).fetchall():
+        rows = db.execute(f"select * from files where {column} = ? and state = 'here' order by added, id", (value,))
+        groups.append(read_entries(db, rows))
+    return groups
 
 
 def match_words(text: str) -> str | None:
@@ -163,6 +196,7 @@ def _conditions(filters: Filters) -> tuple[str, list[object]]:
         ("files.favourite = ?", [1] if filters.favourite else []),
         ("files.mature = ?", [] if filters.mature else [0]),
         ("files.source = ?", [""] if filters.unlabelled else []),
+        ("files.problem <> ?", [""] if filters.broken else []),
         (
             "files.id in (select file from called where key = ?)",
             trigger_keys(filters.trigger)[:1] if filters.trigger else [],
@@ -177,7 +211,8 @@ def _conditions(filters: Filters) -> tuple[str, list[object]]:
         start = stored_path(Path(filters.folder).expanduser().absolute())
         told.append(("(files.path > ? and files.path < ?)", [start + b"/", start + b"0"]))
     kept = [(condition, values) for condition, values in told if values]
-    return " and ".join(condition for condition, _ in kept) or "1", [value for _, values in kept for value in values]
+    conditions = ["files.refused = 0", *(condition for condition, _ in kept)]
+    return " and ".join(conditions), [value for _, values in kept for value in values]
 
 
 def _tag_match(tag: str) -> list[str]:

@@ -97,6 +97,12 @@ SCHEMA = Schema(
           name, triggers, tags, said, notes, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
         );
         """,
+        """
+        alter table files add column refused integer not null default 0;
+        create index files_by_added on files (kind, state, added);
+        create index files_by_size on files (kind, state, size);
+        create index files_refused on files (refused) where refused = 1;
+        """,
     ),
     hint=f"{HOME_VARIABLE} names another folder.",
     shared=True,
