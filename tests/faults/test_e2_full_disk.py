@@ -12,7 +12,7 @@ from tests.faults.tiny_commands import call, commands, place
 from tests.faults.writes import no_room, watched
 
 MOST = 400
-NAMES = ("new", "add", "curate reject", "curate alter", "tag", "train", "queue add", "exam", "grid")
+NAMES = ("new", "add", "curate reject", "curate alter", "tag", "train", "queue add", "grid")
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["one write", "all from there"])
