@@ -107,12 +107,7 @@ def _may_be_header(head: bytes, size: int) -> bool:
 
 
 _AGAIN = "Download it again."
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError
-    return value
+_LARGEST = 2**63
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -142,10 +137,14 @@ def _entries(path: Path, table: dict[str, Any], payload: int, error: type[Lorasm
     entries: dict[str, TensorEntry] = {}
     for key, raw in table.items():
         try:
-            begin, end = (_whole(offset) for offset in raw["data_offsets"])
-            if len(raw["shape"]) > MAX_DIMENSIONS:
+            begin, end = raw["data_offsets"]
+            shape = tuple(raw["shape"])
+            if len(shape) > MAX_DIMENSIONS:
                 raise ValueError
-            entries[key] = TensorEntry(str(raw["dtype"]), tuple(_whole(size) for size in raw["shape"]), begin, end)
+            for number in (begin, end, *shape):
+                if type(number) is not int or not 0 <= number < _LARGEST:
+                    raise ValueError
+            entries[key] = TensorEntry(str(raw["dtype"]), shape, begin, end)
         except (KeyError, TypeError, ValueError):
             raise error(f"the header's entry {_short(key)} is malformed.", where=path) from None
     at = 0
