@@ -57,11 +57,11 @@ SCHEMA = Schema(
         create index files_by_folder on files (folder);
         create index files_called on files (name);
         create index files_by_alias on files (alias) where alias <> '';
-        create index files_by_source on files (source) where source <> '';
-        create index files_rated on files (rating) where rating is not null;
-        create index files_favourite on files (kind) where favourite = 1;
-        create index files_mine on files (kind) where mine = 1;
-        create index files_broken on files (kind) where broken = 1;
+        create index files_by_source on files (source, kind, state, refused, name collate nocase) where source <> '';
+        create index files_rated on files (kind, state, refused, name collate nocase, rating) where rating is not null;
+        create index files_favourite on files (kind, state, refused, name collate nocase) where favourite = 1;
+        create index files_mine on files (kind, state, refused, name collate nocase) where mine = 1;
+        create index files_broken on files (kind, state, refused, name collate nocase) where broken = 1;
         create index files_refused on files (kind) where refused = 1;
         create index files_unhashed on files (size) where hashed = 0;
         create table details (
