@@ -25,6 +25,7 @@ class Action(Enum):
     CUT = "cut a round of pictures out of one"
     EXAMINE = "examine an adapter"
     EXPAND = "expand a template"
+    FETCH = "fetch an adapter from a hub"
     GENERATE = "draw pictures"
     GRID = "draw a grid"
     INSPECT = "inspect a project"

@@ -47,7 +47,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "serve": "A page to draw with, and an API that web UI clients know.",
         "picture": "Read a picture's recipe, and draw it again from it.",
         "prompt": "Read and expand prompts without drawing them.",
-        "library": "Find, sort and note the adapters that you have.",
+        "library": "Find, fetch, sort and note adapters.",
         "base": "Show what base models are; make safetensors of old pickled ones.",
         "adapter": "Show, convert, merge, resize and extract adapter files.",
     }
@@ -195,6 +195,7 @@ def _say_interrupted(verb: str, as_json: bool) -> None:
     hint = {
         "train": f"What is trained so far is saved; go on with: {program()} train PROJECT --resume",
         "demo": "What is finished is kept; the same command goes on from there.",
+        "library": "What is known and has come so far is kept; the same command goes on from there.",
         "grid": "The cells drawn so far are kept; the same command goes on from there.",
         "showcase": "The pictures drawn so far are kept; the same command goes on from there.",
     }.get(verb, "Nothing half-written was left; the same command can be run again.")

@@ -27,6 +27,7 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
             {"project": "{}", "snapshots": "--snapshots {}", "pictures": "--pictures {}"},
         ),
         Action.EXPAND: ("prompt expand", {"template": "{}"}),
+        Action.FETCH: ("library get", {"reference": "{}", "into": "--into {}"}),
         Action.GENERATE: (
             "generate",
             {"prompt": '"{}"', "n": "--n {}", "adapters": "--adapters {}", "out": "--out {}"},

@@ -19,9 +19,10 @@ from lorasmith.library.hubs.civitai import open_civitai
 from lorasmith.library.hubs.downloading import Wanted, download, fetch_small
 from lorasmith.library.hubs.hub import Hub, HubFile, HubVersion
 from lorasmith.library.hubs.huggingface import USUAL_NAME, open_hugging_face
-from lorasmith.library.hubs.references import HUGGING_FACE, Reference
-from lorasmith.library.sidecars.beside import write_a1111, write_civitai
-from lorasmith.library.sidecars.sidecar import SidecarFacts
+from lorasmith.library.hubs.references import CIVITAI, HUGGING_FACE, Reference
+from lorasmith.library.sidecars import a1111, civitai_helper
+from lorasmith.library.sidecars.beside import sidecar_path
+from lorasmith.library.sidecars.sidecar import SidecarFacts, merge_table, read_table
 from lorasmith.remedies import Give
 from lorasmith.storage.files import replacing
 from lorasmith.tags.refusal import refuse
@@ -29,6 +30,7 @@ from lorasmith.tags.refusal import refuse
 READ = ".safetensors"
 PREVIEW = ".preview.png"
 PREVIEW_SIDE = 768
+LONGEST_DESCRIPTION = 2000
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 """Names that Windows keeps to itself."""
 
@@ -90,7 +92,7 @@ def fetch(hub: Hub, reference: Reference, into: Path, *, name: str = "", mature:
     if not was_there:
         wanted = Wanted(file.path, place, file.size, file.sha256)
         digest = yield from download(hub.connection, wanted, hub.explain, check_file)
-    preview = yield from _fetch_preview(hub, version, place, mature)
+    preview = yield from fetch_preview(hub, version, place, mature)
     sidecars = write_sidecars(place, version, digest)
     return Fetched(place, digest, version, preview, sidecars, was_there)
 
@@ -189,7 +191,7 @@ def _lies_there(place: Path, file: HubFile) -> bool:
     )
 
 
-def _fetch_preview(hub: Hub, version: HubVersion, file: Path, mature: bool) -> Work[Path | None]:
+def fetch_preview(hub: Hub, version: HubVersion, file: Path, mature: bool) -> Work[Path | None]:
     """The first picture that may be shown, beside the file; a preview that is there stays. None where there is none."""
     place = file.with_name(f"{file.stem}{PREVIEW}")
     if place.exists():
@@ -232,19 +234,24 @@ def _write_preview(data: bytes, place: Path) -> bool:
 
 
 def write_sidecars(file: Path, version: HubVersion, sha256: str) -> tuple[Path, ...]:
-    """What A1111 shows of a file, and for a version of Civitai's what Civitai Helper keeps; keys of others stay."""
+    """What A1111 shows of a file, and for a version of Civitai's what Civitai Helper keeps; what stands there already
+    stays as it is. Raises StorageError."""
     facts = SidecarFacts(
         triggers=version.triggers,
         tags=version.tags,
         title=version.name,
         base=version.base,
-        description=version.description[:2000],
+        description=version.description[:LONGEST_DESCRIPTION],
         notes=version.page,
-        mature=version.mature,
         sha256=sha256,
-        hub=version.facts(time.time()),
     )
-    written = [write_a1111(file, facts)]
-    if version.hub != HUGGING_FACE:
-        written.append(write_civitai(file, version.answer))
+    written = [fill_table(sidecar_path(file, a1111.SUFFIX), a1111.values(facts))]
+    if version.hub == CIVITAI:
+        written.append(fill_table(sidecar_path(file, civitai_helper.SUFFIX), version.answer))
     return tuple(written)
+
+
+def fill_table(path: Path, values: Mapping[str, Any]) -> Path:
+    """Add to a sidecar what it does not say yet. Raises StorageError."""
+    said = read_table(path) or {}
+    return merge_table(path, {key: value for key, value in values.items() if said.get(key) in (None, "", [], {})})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from lorasmith.cli.commands.library import listing, noting, scanning
+from lorasmith.cli.commands.library import get, identify, listing, noting, scanning, update
 
-app = typer.Typer(help="Find, sort and note the adapters that you have.", no_args_is_help=True)
+app = typer.Typer(help="Find, fetch, sort and note adapters.", no_args_is_help=True)
 
 for _command in (
     scanning.scan,
@@ -17,5 +17,8 @@ for _command in (
     noting.notes,
     noting.collect,
     noting.forget,
+    get.get,
+    identify.identify,
+    update.update,
 ):
     app.command({"list_files": "list", "show_file": "show"}.get(_command.__name__))(_command)

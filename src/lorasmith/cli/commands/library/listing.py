@@ -32,6 +32,7 @@ from lorasmith.cli.commands.library.arguments import (
     open_library,
     read_size,
 )
+from lorasmith.cli.commands.library.get import AfterOption, BaseOption, HubOption, MatureOption, look_on_hub
 from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import draw, print_json, say
 from lorasmith.errors import UsageError
@@ -97,14 +98,22 @@ def search(
     order: OrderOption = None,
     page: PageOption = 1,
     limit: LimitOption = 20,
+    hub: HubOption = "",
+    base: BaseOption = "",
+    after: AfterOption = "",
+    mature: MatureOption = False,
     as_json: AsJson = False,
 ) -> None:
     """Search names, triggers, tags, notes and descriptions; the best come first.
 
-    Every word must be there, the beginning of it is enough; words in quotes stand together.
+    Every word must be there, the beginning of it is enough; words in quotes stand together. With --hub a hub is looked
+    through instead.
 
     Example: lorasmith library search red hat --family sdxl
     """
+    if hub:
+        look_on_hub(hub, " ".join(words), base, order or "", limit, after, mature, as_json)
+        return
     filters = _filters(family, kind, algorithm, trigger, tag, source, state, " ".join(words))
     filters = _more(filters, collection, folder, size, rating, mine, favourite, safe, False)
     _list(filters, order, page, limit, as_json)
