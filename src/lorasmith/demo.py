@@ -16,6 +16,7 @@ from typing import Any
 from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
 from lorasmith.examples import copy_example
+from lorasmith.library.recommending import recommend
 from lorasmith.project import Project, open_project
 from lorasmith.remedies import Action, Do, Remedy
 from lorasmith.storage.files import replacing
@@ -72,6 +73,7 @@ def run_demo(folder: Path, example: str = "character") -> Work[Demo]:
     adapter = yield from _train(project)
     exam, document = yield from _examine(project, adapter)
     made = _collect(exam, Path(document["chosen"]), folder)
+    recommend(project, made["adapter"], document, within=folder)
     return Demo(
         folder=folder,
         project=project.root,

@@ -260,8 +260,11 @@ class Project:
             print(verdict.summary, verdict.chosen, verdict.report)
         """
         from lorasmith.exam.run import run_exam
+        from lorasmith.library.recommending import recommend
 
-        return run(run_exam(self.opened, [Path(each) for each in snapshots], settings), see)
+        verdict = run(run_exam(self.opened, [Path(each) for each in snapshots], settings), see)
+        recommend(self.opened, verdict.chosen, verdict.as_json())
+        return verdict
 
     def draw(
         self,

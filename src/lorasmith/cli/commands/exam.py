@@ -32,11 +32,13 @@ def command(
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.exam.run import run_exam
     from lorasmith.exam.sources import find_project
+    from lorasmith.library.recommending import recommend
 
     project, adapter = find_project(target)
     chosen = snapshots or ([adapter] if adapter else None)
     overrides: dict[str, Any] = {} if pictures is None else {"pictures": pictures}
     verdict = show(run_exam(project, chosen, overrides), json=as_json)
+    recommend(project, verdict.chosen, verdict.as_json())
     if as_json:
         print_json(verdict.as_json())
     else:
