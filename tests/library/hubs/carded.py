@@ -67,7 +67,7 @@ def examined_project(root: Path, *, provenance: str = PROVENANCE, base: str = "d
         "unseen": {"mouth": ["grin", "frown"]},
         "judge": {"name": "exact", "rates": {"by eye": 0.99}},
         "settings": {"strength": 1.0},
-        "strength": {"recommended": 0.8, "low": 0.6, "high": 1.1, "points": []},
+        "strength": {"recommended": 0.8, "from": 0.6, "to": 1.1, "points": []},
         "judged": ["hair", "likeness"],
         "not_judged": ["the eyepatch"],
         "stacking": [{"with": "pxl", "joint": 0.8, "ratio": 0.91, "n": 40}],

@@ -83,6 +83,13 @@ def test_a_file_that_nobody_examined_says_so(tmp_path: Path) -> None:
     assert "<Gallery />" not in text
 
 
+def test_what_an_exam_left_in_the_header_is_told_without_it(tmp_path: Path) -> None:
+    file = tmp_path / "other.safetensors"
+    told = {"lorasmith.strength": "0.7", "lorasmith.strength_from": "0.5", "lorasmith.strength_to": "0.9"}
+    file.write_bytes(adapter_bytes(4, metadata=told))
+    assert "Recommended strength: 0.7; it works from 0.5 to 0.9 (measured)." in write_readme(card_of(file))
+
+
 def test_an_exam_of_another_file_is_not_this_ones(tmp_path: Path) -> None:
     project = examined_project(tmp_path / "zbk")
     other = project.runs / "20260501-100000-zbk" / "other.safetensors"

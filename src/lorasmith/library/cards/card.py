@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,14 @@ class CardFigure:
 
 @dataclass(frozen=True)
 class CardExam:
-    """An exam of this very file. `strength` is what it was held at; `recommended` and its window (`low` to `high`) are
-    None where they were not measured. `judged` and `not_judged` say what somebody could look at; `unseen` what it was
-    never trained with; `stacking` is (name, ratio, low, high, n) by adapter."""
+    """An exam of this very file, held at `strength`. `judged` and `not_judged` say what somebody could look at;
+    `unseen` what it was never trained with; `stacking` has what the exam says of each adapter beside it."""
 
     verdict: str
     figures: Mapping[str, CardFigure]
     judge: str
     agreement: float | None
     strength: float
-    recommended: float | None = None
-    low: float | None = None
-    high: float | None = None
     judged: tuple[str, ...] = ()
     not_judged: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
@@ -73,8 +69,8 @@ class CardSource:
 @dataclass(frozen=True)
 class Card:
     """Everything that is told of an adapter. `name` is what calls it in prompts, `file` where it lies; `triggers` by
-    what they call ("" for the whole). `base_id` is a hub's id, "" where the base has none. `strength` is recommended;
-    `training` are (word, value) rows. `warnings` are for who publishes it."""
+    what they call ("" for the whole). `base_id` is a hub's id, "" where the base has none. `strength` is what to type;
+    it was `measured` by an exam, with its usable `window`, or not. `training` are (word, value) rows."""
 
     name: str
     title: str
@@ -95,6 +91,8 @@ class Card:
     hashes: Mapping[str, str]
     made: str
     strength: float
+    measured: bool = False
+    window: tuple[float, float] | None = None
     training: tuple[tuple[str, str], ...] = ()
     images: int | None = None
     sources: tuple[CardSource, ...] = ()
@@ -104,7 +102,6 @@ class Card:
     known_provenance: bool = False
     exam: CardExam | None = None
     pictures: tuple[CardPicture, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
 
     @property
     def trigger(self) -> str:
@@ -144,9 +141,9 @@ class Card:
             "call": self.call,
             "strength": {
                 "recommended": self.strength,
-                "measured": exam is not None and exam.recommended is not None,
-                "low": None if exam is None else exam.low,
-                "high": None if exam is None else exam.high,
+                "measured": self.measured,
+                "low": None if self.window is None else self.window[0],
+                "high": None if self.window is None else self.window[1],
             },
             "training": dict(self.training),
             "images": self.images,

@@ -82,7 +82,11 @@ def gather_card(
         raise AdapterError(head.problem, where=file)
     header = read_container(file, AdapterError, "an adapter").metadata
     hashes = hash_file(file)
-    exam = find_exam(project, file)
+    document = find_exam(project, file)
+    exam = None if document is None else read_exam(document)
+    recommended = _recommended(document or {}, header)
+    strength = recommended[0] if recommended is not None else exam.strength if exam is not None else USUAL_STRENGTH
+    window = recommended[1] if recommended is not None else None
     called = name or (safe_name(project.lora.name) if project is not None else file.stem)
     family = FAMILIES.get(head.family or "")
     base = _base(project, header)
@@ -107,7 +111,9 @@ def gather_card(
         bytes=file.stat().st_size,
         hashes=_named_hashes(hashes),
         made=_date(header),
-        strength=_strength(exam),
+        strength=strength,
+        measured=recommended is not None,
+        window=window,
         training=tuple(_training(header)),
         images=_number(header.get("ss_num_train_images")),
         sources=() if project is None else read_sources(project),
@@ -122,15 +128,15 @@ def gather_card(
     return card
 
 
-def find_exam(project: Project | None, file: Path) -> CardExam | None:
-    """The newest exam that chose this very file; None where there is none."""
+def find_exam(project: Project | None, file: Path) -> Mapping[str, Any] | None:
+    """The document of the newest exam that chose this very file; None where there is none."""
     if project is None:
         return None
     for figures in sorted(project.exams.glob("*/figures.json"), reverse=True):
         document = _read_json(figures)
         chosen = _chosen(project, document)
-        if chosen is not None and (chosen == file or _same_bytes(chosen, file)):
-            return read_exam(document)
+        if chosen is not None and (chosen == file or _same_weights(chosen, file)):
+            return document
     return None
 
 
@@ -143,7 +149,7 @@ def read_exam(document: Mapping[str, Any]) -> CardExam:
         for name, each in raw.items()
         if name != "base" and isinstance(each, Mapping) and {"value", "low", "high", "n"} <= each.keys()
     }
-    judge, strength, settings = (_table(document.get(key)) for key in ("judge", "strength", "settings"))
+    judge, settings = (_table(document.get(key)) for key in ("judge", "settings"))
     rates = [rate for rate in _table(judge.get("rates")).values() if isinstance(rate, int | float)]
     unseen = [value for values in _table(document.get("unseen")).values() for value in values]
     identity = [str(value) for value in _table(document.get("identity")).values()]
@@ -154,9 +160,6 @@ def read_exam(document: Mapping[str, Any]) -> CardExam:
         judge=str(judge.get("name", "")),
         agreement=min(rates) if rates else None,
         strength=float(settings.get("strength", 1.0)),
-        recommended=_float(strength.get("recommended")),
-        low=_float(strength.get("low")),
-        high=_float(strength.get("high")),
         judged=tuple(map(str, document.get("judged") or identity)),
         not_judged=tuple(map(str, document.get("not_judged") or ())),
         unseen=tuple(map(str, unseen)),
@@ -188,8 +191,10 @@ def _chosen(project: Project, document: Mapping[str, Any]) -> Path | None:
     return moved if inside and moved.is_file() else None
 
 
-def _same_bytes(one: Path, other: Path) -> bool:
-    return one.stat().st_size == other.stat().st_size and hash_file(one).sha256 == hash_file(other).sha256
+def _same_weights(one: Path, other: Path) -> bool:
+    """Whether two files have the same tensors, whatever their headers say."""
+    payload = hash_file(one).payload
+    return bool(payload) and payload == hash_file(other).payload
 
 
 def _triggers(project: Project | None, head: Head) -> dict[str, str]:
@@ -209,10 +214,16 @@ def _base(project: Project | None, header: Mapping[str, str]) -> str:
     return named
 
 
-def _strength(exam: CardExam | None) -> float:
-    if exam is None:
-        return USUAL_STRENGTH
-    return exam.strength if exam.recommended is None else exam.recommended
+def _recommended(
+    document: Mapping[str, Any], header: Mapping[str, str]
+) -> tuple[float, tuple[float, float] | None] | None:
+    """The strength that an exam recommends with its window, by its document, else by what it left in the header."""
+    from lorasmith.adapters.recommendation import Recommendation
+
+    told = Recommendation.of(document) or Recommendation.read(header)
+    if told is None:
+        return None
+    return told.strength, None if told.low is None or told.high is None else (told.low, told.high)
 
 
 def _training(header: Mapping[str, str]) -> Sequence[tuple[str, str]]:
@@ -261,10 +272,6 @@ def _read_json(file: Path) -> Mapping[str, Any]:
 
 def _table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _float(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _number(value: str | None) -> int | None:

@@ -86,11 +86,9 @@ def _triggers(card: Card) -> Section:
 def _use(card: Card) -> Section:
     exam = card.exam
     points = [f"Put `{card.name}.safetensors` into the folder for LoRAs and write `{card.call}, ...` in the prompt."]
-    if exam is not None and exam.recommended is not None:
-        window = ""
-        if exam.low is not None and exam.high is not None:
-            window = f"; it works from {exam.low:g} to {exam.high:g}"
-        points.append(f"Recommended strength: {exam.recommended:g}{window} (measured).")
+    if card.measured:
+        window = f"; it works from {card.window[0]:g} to {card.window[1]:g}" if card.window is not None else ""
+        points.append(f"Recommended strength: {card.strength:g}{window} (measured).")
     elif exam is not None:
         points.append(f"Strength: it was examined at {exam.strength:g}; other strengths were not measured.")
     else:
@@ -150,7 +148,7 @@ def _limits(card: Card) -> Iterator[str]:
         yield "Nothing was measured: hit rate, flexibility and leakage are unknown."
         return
     yield from _measured_limits(exam)
-    if exam.recommended is None:
+    if not card.measured:
         yield f"What it does at other strengths than {exam.strength:g} was not measured."
     missing = [FIGURES[name][0] for name in ("flexibility", "leakage") if exam.figure(name) is None]
     if missing:
