@@ -25,7 +25,8 @@ class CardFigure:
 @dataclass(frozen=True)
 class CardExam:
     """An exam of this very file, held at `strength`. `judged` and `not_judged` say what somebody could look at;
-    `unseen` what it was never trained with; `stacking` has what the exam says of each adapter beside it."""
+    `unseen` what it was never trained with; `stacking` has what the exam says of each adapter beside it. `usable`: some
+    strength was, or strengths were not looked at."""
 
     verdict: str
     figures: Mapping[str, CardFigure]
@@ -36,6 +37,7 @@ class CardExam:
     not_judged: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     stacking: tuple[Mapping[str, Any], ...] = ()
+    usable: bool = True
 
     def figure(self, name: str) -> CardFigure | None:
         """The figure of this name, if it was measured."""

@@ -149,7 +149,7 @@ def read_exam(document: Mapping[str, Any]) -> CardExam:
         for name, each in raw.items()
         if name != "base" and isinstance(each, Mapping) and {"value", "low", "high", "n"} <= each.keys()
     }
-    judge, settings = (_table(document.get(key)) for key in ("judge", "settings"))
+    judge, settings, window = (_table(document.get(key)) for key in ("judge", "settings", "strength"))
     rates = [rate for rate in _table(judge.get("rates")).values() if isinstance(rate, int | float)]
     unseen = [value for values in _table(document.get("unseen")).values() for value in values]
     identity = [str(value) for value in _table(document.get("identity")).values()]
@@ -159,11 +159,12 @@ def read_exam(document: Mapping[str, Any]) -> CardExam:
         figures=figures,
         judge=str(judge.get("name", "")),
         agreement=min(rates) if rates else None,
-        strength=float(settings.get("strength", 1.0)),
+        strength=float(settings.get("strength") or window.get("recommended") or 1.0),
         judged=tuple(map(str, document.get("judged") or identity)),
         not_judged=tuple(map(str, document.get("not_judged") or ())),
         unseen=tuple(map(str, unseen)),
         stacking=tuple(each for each in stacking if isinstance(each, Mapping)) if isinstance(stacking, list) else (),
+        usable=not window or window.get("from") is not None,
     )
 
 
