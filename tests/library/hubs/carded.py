@@ -66,11 +66,11 @@ def examined_project(root: Path, *, provenance: str = PROVENANCE, base: str = "d
         "identity": {"hair": "teal hair"},
         "unseen": {"mouth": ["grin", "frown"]},
         "judge": {"name": "exact", "rates": {"by eye": 0.99}},
-        "settings": {"strength": 1.0},
+        "settings": {"strength": None},
         "strength": {"recommended": 0.8, "from": 0.6, "to": 1.1, "points": []},
         "judged": ["hair", "likeness"],
         "not_judged": ["the eyepatch"],
-        "stacking": [{"with": "pxl", "joint": 0.8, "ratio": 0.91, "n": 40}],
+        "stacking": [{"with": "pxl", "joint": 0.8, "ratio": 0.91, "ratio_low": 0.8, "ratio_high": 0.99, "n": 40}],
     }
     (exam / "figures.json").write_text(json.dumps(document))
     if pictures:

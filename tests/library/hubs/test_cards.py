@@ -49,12 +49,12 @@ def test_a_card_says_what_was_measured(tmp_path: Path) -> None:
     for words in (
         "You should use `zbk` to call it.",
         "`zbk <lora:zbk:0.8>, ...`",
-        "Recommended strength: 0.8; it works from 0.6 to 1.1 (measured).",
+        "Recommended strength: 0.8; usable from 0.6 to 1.1 (measured).",
         "| hit rate | 90% (85% to 95%) | 2% | 100 |",
         "| diversity | not measured |",
         "Judged: hair, likeness.",
         "Nobody could judge: the eyepatch.",
-        "| beside pxl | 0.91 |  | 40 |",
+        "| beside pxl | 91% (80% to 99%) |  | 40 |",
         "Hit every time: 10% of the pictures miss",
         "Its weakest trait is hair: right in 70%.",
         "New things come in only 60%",
@@ -87,7 +87,7 @@ def test_what_an_exam_left_in_the_header_is_told_without_it(tmp_path: Path) -> N
     file = tmp_path / "other.safetensors"
     told = {"lorasmith.strength": "0.7", "lorasmith.strength_from": "0.5", "lorasmith.strength_to": "0.9"}
     file.write_bytes(adapter_bytes(4, metadata=told))
-    assert "Recommended strength: 0.7; it works from 0.5 to 0.9 (measured)." in write_readme(card_of(file))
+    assert "Recommended strength: 0.7; usable from 0.5 to 0.9 (measured)." in write_readme(card_of(file))
 
 
 def test_an_exam_of_another_file_is_not_this_ones(tmp_path: Path) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from lorasmith.exam.advice import COPYING, FLEXIBLE, LEAKING, UNCALLED
 from lorasmith.exam.showcase import RED_FLAG
-from lorasmith.exam.verdict import COPYING, FLEXIBLE, LEAKING, UNCALLED, WORTHY
+from lorasmith.exam.verdict import BROKEN, WORTHY
 from lorasmith.library.cards.card import Card, CardExam, CardFigure
 
 FIGURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "hit_rate": ("hit rate", "pictures that show all of it when it is called"),
+        "likeness": ("likeness", "pictures as like the training pictures as those are like each other"),
         "flexibility": ("flexibility", "of the new things that the base itself can draw, drawn with it"),
         "override": ("override", "pictures that follow a prompt against one of its traits"),
         "leakage": ("leakage", "pictures that do not call it and are changed all the same; less is better"),
@@ -22,7 +25,7 @@ FIGURES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "copying": ("copying", "pictures as near to a training picture as copies are, above chance; less is better"),
         "diversity": ("diversity", "variety of what the prompt leaves free, against the base's"),
-        "quality": ("quality", "pictures that look as sound as the base's own"),
+        "broken": ("broken", "pictures that are burnt or mangled, against the base's own; less is better"),
     }
 )
 """What is told of an exam, in this order: what a figure is called, and what it counts."""
@@ -87,7 +90,7 @@ def _use(card: Card) -> Section:
     exam = card.exam
     points = [f"Put `{card.name}.safetensors` into the folder for LoRAs and write `{card.call}, ...` in the prompt."]
     if card.measured:
-        window = f"; it works from {card.window[0]:g} to {card.window[1]:g}" if card.window is not None else ""
+        window = f"; usable from {card.window[0]:g} to {card.window[1]:g}" if card.window is not None else ""
         points.append(f"Recommended strength: {card.strength:g}{window} (measured).")
     elif exam is not None:
         points.append(f"Strength: it was examined at {exam.strength:g}; other strengths were not measured.")
@@ -109,13 +112,20 @@ def _exam(card: Card) -> Section:
     ]
     rows = [_row(*each) for each in told]
     for each in exam.stacking:
-        ratio = f"{each.get('ratio', 0):.2f}"
-        rows.append(
-            (f"beside {each.get('with')}", ratio, "", str(each.get("n", "")), "hits of both over either's alone")
-        )
+        if each.get("n"):
+            rows.append(
+                (f"beside {each.get('with')}", _ratio(each), "", str(each["n"]), "both, over what each does alone")
+            )
     heads = ("figure", "value, 95 % interval", "base alone", "pictures", "counts")
     said = (exam.verdict, *_judges(exam))
     return Section("Exam", said, heads, tuple(rows), lines=tuple(_line(*row) for row in rows))
+
+
+def _ratio(stack: Mapping[str, Any]) -> str:
+    """Joint success over the product of single ones, with its interval where that is known."""
+    value = f"{stack.get('ratio', 0):.0%}"
+    low, high = stack.get("ratio_low"), stack.get("ratio_high")
+    return f"{value} ({low:.0%} to {high:.0%})" if low is not None and high is not None else value
 
 
 def _line(name: str, value: str, base: str, count: str, counts: str) -> str:
@@ -147,6 +157,8 @@ def _limits(card: Card) -> Iterator[str]:
     if exam is None:
         yield "Nothing was measured: hit rate, flexibility and leakage are unknown."
         return
+    if not exam.usable:
+        yield "No strength was found at which it is usable (C3)."
     yield from _measured_limits(exam)
     if not card.measured:
         yield f"What it does at other strengths than {exam.strength:g} was not measured."
@@ -173,6 +185,9 @@ def _measured_limits(exam: CardExam) -> Iterator[str]:
     flexible = exam.figure("flexibility")
     if flexible is not None and flexible.value < FLEXIBLE:
         yield f"New things come in only {flexible.value:.0%} of what the base can do alone (C4)."
+    broken = exam.figure("broken")
+    if broken is not None and broken.low > BROKEN:
+        yield f"It breaks its pictures: {broken.value:.0%} are burnt or mangled."
     leaking = exam.figure("leakage")
     if leaking is not None and leaking.value > LEAKING:
         yield f"It changes {leaking.value:.0%} of pictures that do not call it: take its tag out for those (C6)."
