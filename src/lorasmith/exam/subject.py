@@ -33,7 +33,8 @@ class Subject:
     `identity`: group -> tag; `constant`: tags of (nearly) every caption that no judge reads, such as "1person";
     `shown`: free group -> one entry a training image (None: the caption does not name it), so that drawing an entry
     draws from what was seen; `unseen`: free group -> values that the base knows and no training image shows;
-    `captions`: the captions' tags without the trigger.
+    `captions`: the captions' tags without the trigger; `unnamed`: groups that captions leave to the trigger and in
+    which the judge finds no value common to nearly all images, so that it has no word for what may be there.
     """
 
     trigger: str
@@ -44,6 +45,7 @@ class Subject:
     unseen: Mapping[str, tuple[str, ...]]
     style: str | None
     captions: tuple[tuple[str, ...], ...]
+    unnamed: tuple[str, ...] = ()
 
     def recognised(self, seen: Attributes, hidden: frozenset[str] = frozenset()) -> bool:
         """Whether a picture shows the whole identity, as far as the question lets it be seen."""
@@ -60,10 +62,12 @@ def read_subject(
     world: TagSpace | None,
     identity: Sequence[str] = (),
     ask: Sequence[str] = (),
+    wordless: bool = False,
 ) -> Subject:
     """Read a subject from its captions and from what the judge sees in its images (same order).
 
-    Raises ExamError when no identity is found or a given tag is unknown to the judge.
+    `wordless`: somebody else can judge a subject in which the judge finds nothing common (a style that has no name).
+    Raises ExamError when no identity is found otherwise, or a given tag is unknown to the judge.
     """
     if not captions:
         raise ExamError("there are no training captions to make questions from.")
@@ -71,7 +75,7 @@ def read_subject(
     named = [{name: find_tag(group, caption) for name, group in groups.items()} for caption in tags]
     given = _given(identity, groups, "identity")
     traits = given or _infer_identity(named, seen, groups, world)
-    if not traits:
+    if not traits and not wordless:
         raise ExamError(
             "nothing is common to the training images that the captions leave out, as far as the judge can see.",
             hint='Say what makes up the subject: [exam] identity = ["red hair", ...].',
@@ -92,7 +96,8 @@ def read_subject(
             values = ()
         if values:
             unseen[name] = values
-    return Subject(trigger, kind, traits, _constant(tags, groups), shown, unseen, style, tags)
+    unnamed = tuple(name for name in free if name not in shown and _ever_seen(name, seen))
+    return Subject(trigger, kind, traits, _constant(tags, groups), shown, unseen, style, tags, unnamed)
 
 
 def find_tag(group: Group, caption: Sequence[str]) -> str | None:
@@ -176,6 +181,10 @@ def _group_of(tag: str, groups: Mapping[str, Group], key: str) -> tuple[str, str
             return name, spelling
     known = [tag for group in groups.values() for tag in group.tags]
     raise ExamError(f"[exam] {key}: the judge does not know {tag!r}.", hint=did_you_mean(tag, known))
+
+
+def _ever_seen(name: str, seen: Sequence[Attributes]) -> bool:
+    return any(picture.get(name) is not None for picture in seen)
 
 
 def _usual(group: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes]) -> str | None:

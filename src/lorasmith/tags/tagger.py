@@ -73,6 +73,15 @@ class Tagger:
         """A picture as this tagger has learnt pictures."""
         return prepare(image, self.side, self._layout.margin, self._layout.shrink)
 
+    @property
+    def model(self) -> Path:
+        """The file that it was loaded from."""
+        return self._model
+
+    def to_input(self, prepared: Scores) -> Scores:
+        """What the model is given for a batch of pictures that `prepare` made."""
+        return self._layout.to_input(prepared)
+
     def scores_of(self, views: Sequence[Sequence[Scores]]) -> Scores:
         """Like `scores`, by the `views` of each picture."""
         if not views:
