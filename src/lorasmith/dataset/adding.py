@@ -17,6 +17,7 @@ from lorasmith.errors import DatasetError, UsageError
 from lorasmith.events import Note, Work
 from lorasmith.project import Project
 from lorasmith.remedies import Give
+from lorasmith.storage.arrivals import arriving
 
 
 def add_images(
@@ -32,7 +33,7 @@ def add_images(
     What lies there stays as it is; pictures that the project has already (rejected ones too) are left out and named.
     Where each is from goes to sources.jsonl; `today` (YYYY-MM-DD) is the date of retrieval. Raises UsageError without
     a source, for a folder that is not inside, or when the images lie outside of the project; DatasetError when nothing
-    is new; StorageError.
+    is new; StorageError, also while another process adds.
     """
     if not sources:
         raise UsageError("no images were named.", hint="Give their folder or files:", remedy=Give("images", "SRC"))
@@ -45,9 +46,11 @@ def add_images(
     offers = [open_source(source, options) for source in sources]
     if any(source.resolve() == root or root.is_relative_to(source.resolve()) for source in sources):
         raise UsageError("those are the images of the project itself.", hint="Name images from elsewhere.")
-    known = yield from _read_known(project)
-    ingested = yield from ingest_more(offers, folder, known, today or date.today().isoformat())
-    record_provenance(project.root, ingested.provenance)
+    with arriving(project.root) as gathered:
+        known = yield from _read_known(project)
+        place = gathered / folder.relative_to(project.root)
+        ingested = yield from ingest_more(offers, place, folder, known, today or date.today().isoformat())
+        record_provenance(project.root, ingested.provenance, gathered)
     yield from _warn_of_repeats(folder.relative_to(root))
     yield from warn_of_links(ingested)
     for offer in offers:

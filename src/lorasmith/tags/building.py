@@ -27,13 +27,15 @@ from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
 from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
-from lorasmith.storage.files import partial_of, remove_left_partials, replacing, write_file
+from lorasmith.storage.files import partial_of, remove_left_partials, replace_folder, replacing, write_file
+from lorasmith.storage.locks import alone
 from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.words import join_tags, split_tags
 
 EDITED = "edited captions"
 """The folder beside `build/dataset/` that keeps what was edited there by hand."""
+_LOCK = "build.lock"
 _ZIP_DAY = (1980, 1, 1, 0, 0, 0)
 Settings = Mapping[str, Any]
 Placed = tuple[Item, PurePosixPath]
@@ -63,33 +65,33 @@ def build_dataset(
     or of a format that trainers do not read, is written anew without all that. dataset.toml lists the folders for
     kohya's trainer; `general` and `buckets` are further keys of its [general] and [[datasets]]. The old folder is
     replaced in the end, so that there is always a whole one; captions that were edited in it are kept beside it. Raises
-    ImageError, StorageError.
+    ImageError; StorageError, also while another process builds it.
     """
     target = project.built_dataset
     fresh = partial_of(target)
-    try:
-        remove_left_partials(target)
-        fresh.mkdir(parents=True)
-        places = _places(project, dataset)
-        started, step = time.monotonic(), max(1, len(places) // 100)
-        for done, (item, place) in enumerate(places, start=1):
-            (fresh / place).parent.mkdir(exist_ok=True)
-            _put_image(project, item, fresh / place)
-            caption = " ".join(captioning.captions[item.name].split("\n"))
-            (fresh / f"{place}{CAPTION_EXTENSION}").write_text(caption + "\n", "utf-8", "replace")
-            if done % step == 0 or done == len(places):
-                yield Progress("building", done, len(places), eta(started, done, len(places)))
-        (fresh / DATASET_FILE).write_text(_describe(project, places, general or {}, buckets or {}), "utf-8")
-        yield from _keep_edited(project)
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
-    except OSError as fault:
-        raise StorageError(
-            f"cannot write: {fault.strerror}.", where=target, hint="Free some space, then run it again."
-        ) from fault
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    write_file(project.cache / CAPTIONS_NAME, json.dumps(dict(captioning.captions)))
+    with alone(project.cache / _LOCK, "builds the dataset"):
+        try:
+            remove_left_partials(target)
+            fresh.mkdir(parents=True)
+            places = _places(project, dataset)
+            started, step = time.monotonic(), max(1, len(places) // 100)
+            for done, (item, place) in enumerate(places, start=1):
+                (fresh / place).parent.mkdir(exist_ok=True)
+                _put_image(project, item, fresh / place)
+                caption = " ".join(captioning.captions[item.name].split("\n"))
+                (fresh / f"{place}{CAPTION_EXTENSION}").write_text(caption + "\n", "utf-8", "replace")
+                if done % step == 0 or done == len(places):
+                    yield Progress("building", done, len(places), eta(started, done, len(places)))
+            (fresh / DATASET_FILE).write_text(_describe(project, places, general or {}, buckets or {}), "utf-8")
+            yield from _keep_edited(project)
+            replace_folder(fresh, target)
+        except OSError as fault:
+            raise StorageError(
+                f"cannot write: {fault.strerror}.", where=target, hint="Free some space, then run it again."
+            ) from fault
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        write_file(project.cache / CAPTIONS_NAME, json.dumps(dict(captioning.captions)))
     return target
 
 
