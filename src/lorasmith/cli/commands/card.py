@@ -37,9 +37,10 @@ def command(
     name: NameOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Write a model card: README.md for Hugging Face, civitai.html, card.json, sidecar, pictures.
+    """Write a model card for the hubs: figures, limits, pictures.
 
-    Figures are those of the newest exam of this file, pictures the kept ones of its showcases, the most varied twenty.
+    README.md for Hugging Face, civitai.html, card.json, A1111's sidecar and preview. Figures are those of the newest exam of
+    this file, pictures the kept ones of its showcases, the most varied twenty.
 
     Example: lorasmith card my-lora --out my-lora/card
     """

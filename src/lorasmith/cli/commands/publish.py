@@ -24,7 +24,7 @@ def command(
     name: NameOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Pack an adapter with its card into a folder, or upload it to Hugging Face.
+    """Pack an adapter with its card, or upload it to Hugging Face.
 
     What will be public is shown, and nothing is uploaded without a yes. Without a licence, or without the consent of a
     real person, nothing is published. For Civitai: paste civitai.html of the folder, and add its pictures.
