@@ -40,7 +40,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "plan": "Show what training will do: steps, buckets, time, memory.",
         "train": "Train the adapter; stop it any time, go on with --resume.",
         "queue": "Training runs in a line that outlives a restart.",
-        "exam": "Measure an adapter against its base; choose a snapshot and a strength.",
+        "exam": "Measure an adapter against its base; choose a snapshot.",
         "grid": "Draw snapshots by strengths, or anything by anything.",
         "showcase": "Draw varied pictures from a template; tell the hit rate.",
         "card": "Write a model card for the hubs: figures, limits, pictures.",

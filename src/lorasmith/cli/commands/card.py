@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Write a model card for the hubs: figures, limits, pictures.
 
-    README.md for Hugging Face, civitai.html, card.json, A1111's sidecar and preview. Figures are those of the newest exam
-    of this file, pictures the kept ones of its showcases, the most varied twenty.
+    README.md for Hugging Face, civitai.html, card.json, A1111's sidecar and preview. Figures are those of this file's
+    newest exam, pictures the kept ones of its showcases, the most varied twenty.
 
     Example: lorasmith card my-lora --out my-lora/card
     """
