@@ -100,14 +100,11 @@ def make_spec(prompt: str, seed: int, values: Mapping[str, Any]) -> PictureSpec:
 
 def save_free(picture: Picture, out: Path, kind: str = "png") -> Path:
     """Save under the next free name in `out`. Raises StorageError."""
-    from lorasmith.generation.pictures import claim_free_path, save_picture
+    from lorasmith.generation.pictures import FORMATS, encode_picture
+    from lorasmith.storage.files import add_file
 
-    path = claim_free_path(out, "picture", f".{kind}")
-    try:
-        return save_picture(picture, path)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    suffix = f".{kind}"
+    return add_file(out, "picture", suffix, encode_picture(picture, FORMATS[suffix]))
 
 
 def find_adapters(given: Path) -> list[Path]:
