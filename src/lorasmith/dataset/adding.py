@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+from lorasmith.dataset.folders import read_repeats
 from lorasmith.dataset.ingest import Ingested, ingest_more, warn_of_links
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.reading import read_all
@@ -50,6 +51,7 @@ def add_images(
         place = gathered / folder.relative_to(project.root)
         ingested = yield from ingest_more(offers, place, folder, known, today or date.today().isoformat())
         record_provenance(project.root, ingested.provenance, gathered)
+    yield from _warn_of_repeats(folder.relative_to(root))
     yield from warn_of_links(ingested)
     for offer in offers:
         for line in offer.said:
@@ -58,6 +60,14 @@ def add_images(
             kept = [*(["class images"] if offer.class_images else []), *offer.settings]
             yield Note(f"Not taken over, for the project has its own recipe: {', '.join(kept)}.", "warning")
     return ingested
+
+
+def _warn_of_repeats(folder: Path) -> Iterator[Note]:
+    """That what lies in a folder of 0 repeats is never trained (kohya's trainer passes it over, too)."""
+    for part in folder.parts[:1]:
+        repeats = read_repeats(part)
+        if repeats is not None and repeats[0] < 1:
+            yield Note(f"{part}/ has {repeats[0]} repeats: its images are never trained.", "warning")
 
 
 def _find_root(project: Project) -> Path:
