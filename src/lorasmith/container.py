@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lorasmith.errors import LorasmithError
 
@@ -32,8 +32,7 @@ SIZES: Mapping[str, int] = {
 """The types that weights come in, with bytes a number."""
 
 
-@dataclass(frozen=True)
-class TensorEntry:
+class TensorEntry(NamedTuple):
     """Where a tensor lies in the payload, in bytes, and what it is."""
 
     dtype: str
@@ -107,12 +106,7 @@ def _may_be_header(head: bytes, size: int) -> bool:
 
 
 _AGAIN = "Download it again."
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError
-    return value
+_LARGEST = 2**63
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -140,16 +134,25 @@ def _short(name: str) -> str:
 def _entries(path: Path, table: dict[str, Any], payload: int, error: type[LorasmithError]) -> dict[str, TensorEntry]:
     """The tensors' entries, checked as the library does: known types, sizes that add up, no gap, no overlap."""
     entries: dict[str, TensorEntry] = {}
+    in_order, at = True, 0
     for key, raw in table.items():
         try:
-            begin, end = (_whole(offset) for offset in raw["data_offsets"])
-            if len(raw["shape"]) > MAX_DIMENSIONS:
+            begin, end = raw["data_offsets"]
+            shape = tuple(raw["shape"])
+            if len(shape) > MAX_DIMENSIONS:
                 raise ValueError
-            entries[key] = TensorEntry(str(raw["dtype"]), tuple(_whole(size) for size in raw["shape"]), begin, end)
+            for number in (begin, end, *shape):
+                if type(number) is not int or not 0 <= number < _LARGEST:
+                    raise ValueError
+            entries[key] = TensorEntry(str(raw["dtype"]), shape, begin, end)
         except (KeyError, TypeError, ValueError):
             raise error(f"the header's entry {_short(key)} is malformed.", where=path) from None
+        in_order, at = in_order and begin >= at, end
+    listed = list(entries.items())
+    if not in_order:
+        listed.sort(key=lambda item: (item[1].begin, item[1].end))
     at = 0
-    for key, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+    for key, entry in listed:
         if entry.dtype not in SIZES:
             raise error(f"{_short(key)} is of type {_short(entry.dtype)}, which is not read.", where=path)
         if entry.begin != at or entry.end - at != _bytes_of(entry, payload):

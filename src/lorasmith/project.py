@@ -16,6 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 from lorasmith.errors import ProjectError, did_you_mean
 from lorasmith.remedies import Action, Do
 from lorasmith.schema import TableModel, read_table
+from lorasmith.storage.arrivals import settle
 
 FILE_NAME = "lora.toml"
 EMBEDDED = "doodle"
@@ -138,7 +139,8 @@ class Project:
 
 
 def open_project(path: Path | str) -> Project:
-    """Read the project at `path` (its folder, or its lora.toml). Raises ProjectError."""
+    """Read the project at `path` (its folder, or its lora.toml). Raises ProjectError; StorageError when files that an
+    interruption left to be moved cannot be."""
     given = Path(path)
     root = given.parent if given.name == FILE_NAME else given
     file = root / FILE_NAME
@@ -151,6 +153,7 @@ def open_project(path: Path | str) -> Project:
         )
     if not root.is_dir():
         raise ProjectError("is a file, not a project's folder.", where=root, hint=f"Give the folder of a {FILE_NAME}.")
+    settle(root)
     if not file.is_file():
         remedy = Do(Action.NEW, project=root)
         raise ProjectError(f"no {FILE_NAME} in this folder.", where=root, hint="Make one with:", remedy=remedy)

@@ -97,6 +97,7 @@ def test_the_folder_holds_figures_sheets_and_a_self_contained_page(tmp_path: Pat
     assert {file.name for file in (verdict.folder / "answers").iterdir()} == {
         "hit.png",
         "flexibility.png",
+        "override.png",
         "leakage.png",
         "untriggered.png",
     }

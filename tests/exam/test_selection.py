@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from lorasmith.events import Work, finish
-from lorasmith.exam.selection import candidates, choose
+from lorasmith.exam.selection import Arm, candidates, choose, pictures_to_tell, race_cost
 
 
 class Exam:
@@ -64,3 +64,41 @@ def test_candidates_are_spaced_and_keep_the_last() -> None:
     assert candidates(paths, 6) == [Path(str(i)) for i in (0, 2, 4, 6, 8, 10)]
     assert candidates(paths, 1) == [Path("10")]
     assert candidates(paths[:3], 6) == paths[:3]
+
+
+def test_below_the_bar_the_higher_score_wins_never_the_earlier() -> None:
+    exam = Exam({"early": 0.54, "late": 0.65}, seed=2)
+    choice = finish(choose(list(exam.skills), exam.answer, bar=0.8))
+    scores = {path.name: sum(right) for path, right in choice.answers.items()}
+    assert scores["late"] > scores["early"]
+    assert choice.chosen == Path("late")
+    above = Exam({"early": 0.93, "late": 0.95}, seed=2)
+    assert finish(choose(list(above.skills), above.answer, bar=0.8)).chosen == Path("early")
+
+
+def test_a_snapshot_races_at_its_better_strength_after_the_first_round() -> None:
+    skills = {("a", 0.8): 0.2, ("a", 1.0): 0.9, ("b", 0.8): 0.3, ("b", 1.0): 0.4}
+    arms = [Arm(Path(name), strength) for name, strength in skills]
+    exam = Exam({})
+    exam.skills = {arm: skills[arm.snapshot.name, arm.strength] for arm in arms}  # type: ignore[misc]
+
+    def answer(arm: Arm, start: int, stop: int) -> Work[list[bool]]:
+        exam.asked.append((f"{arm.snapshot} {arm.strength}", start, stop))
+        return [exam._right(arm, i) for i in range(start, stop)]  # type: ignore[arg-type]
+        yield
+
+    choice = finish(choose(arms, answer, kind=lambda arm: arm.snapshot))
+    assert choice.chosen == Arm(Path("a"), 1.0)
+    assert choice.clear
+    assert [name for name, start, _ in exam.asked if start == 24] == ["a 1.0", "b 1.0"]
+    assert race_cost(2, (24, 48, 96), 2) == sum(stop - start for _, start, stop in exam.asked)
+
+
+def test_what_more_pictures_would_cost() -> None:
+    ours = [True] * 80 + [False] * 20
+    theirs = [True] * 75 + [False] * 25
+    # q = d = 0.05: (1.96 sqrt(0.05) + 0.8416 sqrt(0.05 - 0.0025))^2 / 0.0025
+    assert pictures_to_tell(ours, theirs) == 155
+    assert pictures_to_tell(ours, ours) is None
+    tied = Exam({"a": 0.9, "b": 0.9})
+    assert finish(choose(list(tied.skills), tied.answer)).more is None

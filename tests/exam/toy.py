@@ -83,6 +83,9 @@ class ToyArtist:
         self.drawn += rows
         return [paint(self._imagine(row)) for row in rows]
 
+    def develop(self, images: Sequence[Image.Image]) -> list[Image.Image]:
+        return list(images)
+
     def _imagine(self, row: Row) -> dict[str, str | None]:
         tags = split_tags(row.prompt)
         dice = random.Random(row.seed)

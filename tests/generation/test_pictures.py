@@ -15,9 +15,10 @@ from lorasmith.events import finish
 from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.checks import settle
 from lorasmith.generation.infotext import read_infotext, split_infotext, write_infotext
-from lorasmith.generation.pictures import Drawing, claim_free_path, read_init, read_picture, save_picture
+from lorasmith.generation.pictures import Drawing, read_init, read_picture, save_picture
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import Hires, PictureSpec, Variation
+from lorasmith.storage.files import add_file
 
 
 @pytest.fixture(scope="module")
@@ -175,9 +176,10 @@ def test_a_picture_without_a_recipe_and_a_file_that_is_none(tmp_path: Path) -> N
 def test_names_are_never_used_twice(tmp_path: Path) -> None:
     (tmp_path / "picture-0041.png").touch()
     (tmp_path / "picture-x.png").touch()
-    assert claim_free_path(tmp_path, "picture").name == "picture-0042.png"
-    assert claim_free_path(tmp_path, "picture").name == "picture-0043.png"
-    assert claim_free_path(tmp_path / "new", "grid").name == "grid-0001.png"
+    assert add_file(tmp_path, "picture", ".png", b"one").name == "picture-0042.png"
+    assert add_file(tmp_path, "picture", ".png", b"two").name == "picture-0043.png"
+    assert add_file(tmp_path / "new", "grid", ".png", b"three").read_bytes() == b"three"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid-0001.png"]
 
 
 OLD_DOCUMENTS = {

@@ -10,7 +10,14 @@ from threading import Barrier, Thread
 import pytest
 
 from lorasmith.errors import StorageError
-from lorasmith.storage.files import append_lines, partial_of, remove_left_partials, replacing, write_file
+from lorasmith.storage.files import (
+    append_lines,
+    partial_of,
+    remove_left_partials,
+    replace_folder,
+    replacing,
+    write_file,
+)
 
 
 def test_write_file_is_whole_or_nothing(tmp_path: Path) -> None:
@@ -81,3 +88,30 @@ def test_what_killed_processes_left_is_removed_and_what_living_ones_make_stays(t
     (tmp_path / ".others.partial").mkdir()
     remove_left_partials(place)
     assert sorted(tmp_path.iterdir()) == sorted([mine, tmp_path / ".others.partial"])
+
+
+def test_lines_are_added_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "lines"
+    append_lines(file, ["one"])
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lorasmith.storage.files.os.fsync", full)
+    with pytest.raises(StorageError, match="No space"):
+        append_lines(file, ["two", "three"])
+    assert file.read_text() == "one\n"
+
+
+def test_a_folder_is_there_again_when_another_cannot_take_its_place(tmp_path: Path) -> None:
+    place = tmp_path / "dataset"
+    place.mkdir()
+    (place / "file").write_text("old")
+    with pytest.raises(OSError, match="No such file"):
+        replace_folder(tmp_path / "absent", place)
+    assert (place / "file").read_text() == "old"
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    replace_folder(fresh, place)
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+    assert list(place.iterdir()) == []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+from lorasmith.dataset.folders import read_repeats
 from lorasmith.dataset.ingest import Ingested, ingest_more, warn_of_links
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.reading import read_all
@@ -16,6 +17,7 @@ from lorasmith.errors import DatasetError, UsageError
 from lorasmith.events import Note, Work
 from lorasmith.project import Project
 from lorasmith.remedies import Give
+from lorasmith.storage.arrivals import arriving
 
 
 def add_images(
@@ -31,7 +33,7 @@ def add_images(
     What lies there stays as it is; pictures that the project has already (rejected ones too) are left out and named.
     Where each is from goes to sources.jsonl; `today` (YYYY-MM-DD) is the date of retrieval. Raises UsageError without
     a source, for a folder that is not inside, or when the images lie outside of the project; DatasetError when nothing
-    is new; StorageError.
+    is new; StorageError, also while another process adds.
     """
     if not sources:
         raise UsageError("no images were named.", hint="Give their folder or files:", remedy=Give("images", "SRC"))
@@ -44,9 +46,12 @@ def add_images(
     offers = [open_source(source, options) for source in sources]
     if any(source.resolve() == root or root.is_relative_to(source.resolve()) for source in sources):
         raise UsageError("those are the images of the project itself.", hint="Name images from elsewhere.")
-    known = yield from _read_known(project)
-    ingested = yield from ingest_more(offers, folder, known, today or date.today().isoformat())
-    record_provenance(project.root, ingested.provenance)
+    with arriving(project.root) as gathered:
+        known = yield from _read_known(project)
+        place = gathered / folder.relative_to(project.root)
+        ingested = yield from ingest_more(offers, place, folder, known, today or date.today().isoformat())
+        record_provenance(project.root, ingested.provenance, gathered)
+    yield from _warn_of_repeats(folder.relative_to(root))
     yield from warn_of_links(ingested)
     for offer in offers:
         for line in offer.said:
@@ -55,6 +60,14 @@ def add_images(
             kept = [*(["class images"] if offer.class_images else []), *offer.settings]
             yield Note(f"Not taken over, for the project has its own recipe: {', '.join(kept)}.", "warning")
     return ingested
+
+
+def _warn_of_repeats(folder: Path) -> Iterator[Note]:
+    """That what lies in a folder of 0 repeats is never trained (kohya's trainer passes it over, too)."""
+    for part in folder.parts[:1]:
+        repeats = read_repeats(part)
+        if repeats is not None and repeats[0] < 1:
+            yield Note(f"{part}/ has {repeats[0]} repeats: its images are never trained.", "warning")
 
 
 def _find_root(project: Project) -> Path:

@@ -13,10 +13,11 @@ from lorasmith.dataset.ingest import Ingested, ingest, ingest_in_place, warn_of_
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.sources import open_source
 from lorasmith.dataset.sources.source import PLAIN, Offer, SourceOptions
-from lorasmith.errors import ProjectError, StorageError, UsageError
+from lorasmith.errors import ProjectError, UsageError
 from lorasmith.events import Note, Work
 from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
+from lorasmith.storage.arrivals import arriving, settle
 from lorasmith.storage.files import write_file
 
 IMAGES = "images"
@@ -43,7 +44,8 @@ def create_project(
 ) -> Work[Created]:
     """Make `folder` a project. `name` defaults to the folder's, `trigger` to the name in lower-case letters.
 
-    The sources are checked before anything is made; their files are copied, never moved; lora.toml is written last.
+    The sources are checked before anything is made; their files are copied, never moved; all appears together, or
+    nothing does.
     A source that already is the project's images folder stays as it is. Where each picture is from goes to
     sources.jsonl; `today` (YYYY-MM-DD) is the date of retrieval.
 
@@ -51,39 +53,45 @@ def create_project(
     source; UsageError for an empty name or trigger; StorageError.
     """
     name, trigger = _checked_words(folder, name, trigger)
-    images, beside = folder / IMAGES, folder / CLASS_IMAGES
+    images = folder / IMAGES
+    if folder.is_dir():
+        settle(folder)
     if (folder / FILE_NAME).exists():
         raise ProjectError(f"there is a {FILE_NAME} already.", where=folder, hint="Edit it, or choose another folder.")
     if folder.exists() and not folder.is_dir():
         raise ProjectError("not a folder.", where=folder, hint="Choose another name for the project.")
     today = today or date.today().isoformat()
     offers = [open_source(source, options) for source in sources]
-    ingested = Ingested()
-    if any(source.resolve() != images.resolve() for source in sources):
-        _check_free(images)
-        of_class = [Offer(one.kind, "", len(one.class_images), one.class_images) for one in offers if one.class_images]
-        if of_class:
-            _check_free(beside)
-        ingested = yield from ingest(offers, images, today)
-        if of_class:
-            apart = yield from ingest(of_class, beside, today)
-            left_out = (*ingested.left_out, *apart.left_out)
-            ingested = replace(ingested, class_images=apart.images, left_out=left_out)
-    else:
-        _make(images)
-        if offers:
+    with arriving(folder) as gathered:
+        if any(source.resolve() != images.resolve() for source in sources):
+            ingested = yield from _take_in(offers, gathered, folder, today)
+        else:
+            (gathered / IMAGES).mkdir()
             ingested = ingest_in_place(offers, today)
-    if ingested.provenance:
-        record_provenance(folder, ingested.provenance)
-    settings = {key: value for offer in offers for key, value in offer.settings.items()}
-    if ingested.class_images:
-        settings |= {"preserve.kind": "images", "preserve.folder": CLASS_IMAGES}
+        if ingested.provenance:
+            record_provenance(folder, ingested.provenance, gathered)
+        settings = {key: value for offer in offers for key, value in offer.settings.items()}
+        if ingested.class_images:
+            settings |= {"preserve.kind": "images", "preserve.folder": CLASS_IMAGES}
+        text = describe_project(subject=subject, name=name, trigger=trigger, settings=settings)
+        write_file(gathered / FILE_NAME, text)
     for line in (line for offer in offers for line in offer.said):
         yield Note(line)
     yield from warn_of_links(ingested)
-    text = describe_project(subject=subject, name=name, trigger=trigger, settings=settings)
-    write_file(folder / FILE_NAME, text)
     return Created(open_project(folder), ingested)
+
+
+def _take_in(offers: Sequence[Offer], gathered: Path, folder: Path, today: str) -> Work[Ingested]:
+    """Images, and class images beside them, for the project in `folder`."""
+    _check_free(folder / IMAGES)
+    of_class = [Offer(one.kind, "", len(one.class_images), one.class_images) for one in offers if one.class_images]
+    if of_class:
+        _check_free(folder / CLASS_IMAGES)
+    ingested = yield from ingest(offers, gathered / IMAGES, today)
+    if not of_class:
+        return ingested
+    apart = yield from ingest(of_class, gathered / CLASS_IMAGES, today)
+    return replace(ingested, class_images=apart.images, left_out=(*ingested.left_out, *apart.left_out))
 
 
 def describe_project(
@@ -119,13 +127,6 @@ def _check_free(images: Path) -> None:
                 "To use them as they are: ", Give("images", images), ". Else choose another project folder."
             ),
         )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise StorageError(f"cannot be made: {fault.strerror}.", where=folder) from fault
 
 
 _TEMPLATE = """\

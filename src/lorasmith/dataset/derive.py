@@ -30,6 +30,7 @@ from lorasmith.images.opening import open_rgb
 from lorasmith.project import Project, SubjectKind, safe_name
 from lorasmith.remedies import Give, Sentence
 from lorasmith.storage.files import write_file
+from lorasmith.storage.locks import alone
 
 CUTS_FEWEST, CUTS_MOST, CUTS = 15, 20, 18
 """How many pictures the first round of a single-image dataset has (D14)."""
@@ -301,32 +302,34 @@ def _adopted(drawings: Mapping[Path, GenerationFacts | None], round_number: int)
 def _make(
     project: Project, sketches: Iterator[Sketch], total: int, decisions: Sequence[Decision] = ()
 ) -> Work[tuple[Derived, ...]]:
-    """Write the sketches out, then record them together with `decisions` as one step."""
-    known = dict(read_lineage(project))
-    withdrawn = read_decisions(project).withdrawn
-    made: list[Derived] = []
-    entries: list[Decision] = []
-    try:
-        for done, sketch in enumerate(sketches, start=1):
-            data = _encode(sketch.image)
-            sha = hashlib.sha256(data).hexdigest()
-            if sha not in {other.sha256 for other in made}:
-                picture = _save(project, sketch, data, sha, known)
-                if picture.existed and sha in withdrawn:
-                    picture = replace(picture, existed=False)
-                made.append(picture)
-                if not picture.existed:
-                    entries += _entries(picture, sketch)
-            yield _progress(done, total)
-        entries += decisions
-    finally:  # what was made before a fault or a stop is in the dataset, so it is recorded too
-        record(project, entries)
+    """Write the sketches out, then record them together with `decisions` as one step. One process at a time, so that
+    no two give one name to different pictures."""
+    with alone(project.cache / "made.lock", "makes pictures"):
+        known = dict(read_lineage(project))
+        withdrawn = read_decisions(project).withdrawn
+        made: list[Derived] = []
+        entries: list[Decision] = []
+        try:
+            for done, sketch in enumerate(sketches, start=1):
+                data = _encode(sketch.image)
+                sha = hashlib.sha256(data).hexdigest()
+                if sha not in {other.sha256 for other in made}:
+                    picture = _save(project, sketch, data, sha, known)
+                    if picture.existed and sha in withdrawn:
+                        picture = replace(picture, existed=False)
+                    made.append(picture)
+                    if not picture.existed:
+                        entries += _entries(picture, sketch)
+                yield _progress(done, total)
+            entries += decisions
+        finally:  # what was made before a fault or a stop is in the dataset, so it is recorded too
+            record(project, entries)
     return tuple(made)
 
 
 def _save(project: Project, sketch: Sketch, data: bytes, sha: str, known: dict[str, Lineage]) -> Derived:
     """Lineage first, picture last: a picture that is there always has its lineage."""
-    path, existed = _free_path(project, sketch.stem, data)
+    path, existed = _free_path(project, sketch, data)
     if not existed:
         if known.get(sha) != sketch.lineage:
             add_lineage(project, sha, sketch.lineage)
@@ -345,15 +348,16 @@ def _entries(picture: Derived, sketch: Sketch) -> Iterator[Decision]:
         yield Decision(picture.sha256, "label", sketch.label, name=name)
 
 
-def _free_path(project: Project, stem: str, data: bytes) -> tuple[Path, bool]:
-    """A path whose stem nobody has, or that of the very same picture (True)."""
-    wanted = safe_name(stem)
+def _free_path(project: Project, sketch: Sketch, data: bytes) -> tuple[Path, bool]:
+    """A path whose stem nobody has but this sketch's own caption, or that of the very same picture (True)."""
+    wanted = safe_name(sketch.stem)
     name, number = wanted, 2
     while True:
         path = project.made / f"{name}.png"
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
             return path, True
-        if not path.exists() and not path.with_suffix(".txt").exists():
+        caption = path.with_suffix(".txt")
+        if not path.exists() and (not caption.exists() or caption.read_bytes() == f"{sketch.caption}\n".encode()):
             return path, False
         name, number = f"{wanted}-{number}", number + 1
 

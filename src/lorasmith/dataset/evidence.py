@@ -41,9 +41,10 @@ class Evidence:
     """All that a rule may know of a dataset.
 
     By item name: `tags`, the raw tags of captions or a tagger; `seen`, what a tagger sees in the picture whatever its
-    caption says (empty without a tagger); `blur`, the reblur ratio, 0 is sharp; `exposure`. `rejected` are the images
-    that the user took out, `kept` the names of those that the user wants to keep whatever is found; `bundle` the
-    members of a bundle by name; `provenance` what is known of a picture's source, by sha256.
+    caption says (empty without a tagger); `built`, the tags of the captions that were built last; `blur`, the reblur
+    ratio, 0 is sharp; `exposure`. `rejected` are the images that the user took out, `kept` the names of those that the
+    user wants to keep whatever is found; `bundle` the members of a bundle by name; `provenance` what is known of a
+    picture's source, by sha256.
     """
 
     subject: SubjectKind
@@ -60,6 +61,7 @@ class Evidence:
     trigger: str = ""
     seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+    built: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def words(self) -> Mapping[str, frozenset[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
-import shutil
 import time
 import unicodedata
 import zipfile
@@ -17,10 +16,9 @@ from pathlib import Path, PurePosixPath
 from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Problem, printable, read_repeats
 from lorasmith.dataset.provenance import Provenance
 from lorasmith.dataset.sources.source import Offer, Origin, Piece
-from lorasmith.errors import DatasetError, StorageError
+from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.remedies import Give, Sentence
-from lorasmith.storage.files import partial_of, remove_left_partials
 
 _BLOCK = 1 << 20
 _LONGEST_STEM, _LONGEST_PLACE = 200, 1000  # bytes
@@ -42,65 +40,38 @@ class Ingested:
 
 
 def ingest(offers: Sequence[Offer], folder: Path, today: str) -> Work[Ingested]:
-    """Make `folder` with all that the sources offer in it, or nothing: it is gathered beside it first.
+    """Copy all that the sources offer into the new `folder`.
 
     `N_name` folders keep their names at the top, so that their repeats hold; of several other sources each keeps its
     own. Names that meet are numbered, with their captions. What cannot be read is left out and named. `today` is the
-    date of retrieval where the source knows none. Raises DatasetError when no image comes in, StorageError.
+    date of retrieval where the source knows none. Raises DatasetError when no image comes in, OSError.
     """
-    partial = partial_of(folder)
-    try:
-        remove_left_partials(folder)
-        partial.mkdir(parents=True)
-        ingested = yield from _gather(offers, partial, today)
-        if not ingested.images:
-            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in ingested.left_out[:5])
-            raise DatasetError(
-                f"no image came in from {len(offers)} sources.{listed}", remedy=Sentence("Check ", Give("images"), ".")
-            )
-        if folder.is_dir():
-            folder.rmdir()
-        partial.rename(folder)
-    except OSError as fault:
-        raise StorageError(
-            f"cannot copy: {fault.strerror}.",
-            where=printable(str(fault.filename or folder)),
-            hint="Nothing was left half done.",
-        ) from fault
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    ingested = yield from _gather(offers, folder, today)
+    if not ingested.images:
+        raise _nothing_came("image", offers, ingested)
     return ingested
 
 
-def ingest_more(offers: Sequence[Offer], folder: Path, known: Collection[str], today: str) -> Work[Ingested]:
-    """Put all that the sources offer beside what lies in `folder` already; nothing there is touched.
+def ingest_more(
+    offers: Sequence[Offer], folder: Path, beside: Path, known: Collection[str], today: str
+) -> Work[Ingested]:
+    """Copy all that the sources offer into `folder`, to places that are free in the folder `beside`, too.
 
-    As `take_in`, but pictures whose sha256 is `known` are left out with their captions, and named. Everything is
-    gathered first, so that a fault leaves the folder as it was. Raises DatasetError when no image is new, StorageError.
+    As `ingest`, but pictures whose sha256 is `known` are left out with their captions, and named. Raises DatasetError
+    when no image is new, OSError.
     """
-    partial = partial_of(folder)
-    try:
-        remove_left_partials(folder)
-        partial.mkdir(parents=True)
-        ingested = yield from _gather(offers, partial, today, _taken_places(folder))
-        ingested = _leave_known(ingested, partial, known)
-        if not ingested.images:
-            listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in ingested.left_out[:5])
-            raise DatasetError(
-                f"no new image came in from {len(offers)} sources.{listed}",
-                remedy=Sentence("Check ", Give("images"), "."),
-            )
-        for file in sorted(path for path in partial.rglob("*") if path.is_file()):
-            target = folder / file.relative_to(partial)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.rename(target)
-    except OSError as fault:
-        raise StorageError(
-            f"cannot copy: {fault.strerror}.", where=printable(str(fault.filename or folder)), hint="Free some space."
-        ) from fault
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    ingested = yield from _gather(offers, folder, today, _taken_places(beside))
+    ingested = _leave_known(ingested, folder, known)
+    if not ingested.images:
+        raise _nothing_came("new image", offers, ingested)
     return ingested
+
+
+def _nothing_came(what: str, offers: Sequence[Offer], ingested: Ingested) -> DatasetError:
+    listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in ingested.left_out[:5])
+    return DatasetError(
+        f"no {what} came in from {len(offers)} sources.{listed}", remedy=Sentence("Check ", Give("images"), ".")
+    )
 
 
 def warn_of_links(ingested: Ingested) -> Iterator[Note]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lorasmith.dataset.built import read_built_captions
 from lorasmith.dataset.coverage import Subset, cover, divide
 from lorasmith.dataset.cropped_copies import group_cropped_copies
 from lorasmith.dataset.decisions import read_decisions
@@ -102,6 +103,7 @@ def inspect(
         provenance=read_provenance(project),
         trigger=project.lora.trigger,
         seen=seen or {},
+        built={name: tuple(caption.split(",")) for name, caption in read_built_captions(project).items()},
         kept=frozenset(item.name for item in dataset.items if decisions.about(item.facts.sha256).kept),
     )
     found = [*_findings(evidence), *also]

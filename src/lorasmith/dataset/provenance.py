@@ -49,10 +49,13 @@ def read_provenance(project: Project) -> Mapping[str, Provenance]:
     }
 
 
-def record_provenance(root: Path, new: Iterable[Provenance]) -> Path:
-    """Add lines to the file in `root`; a picture that is known already keeps its first line. Raises StorageError."""
-    file = root / FILE_NAME
-    known = {one.sha256: one for one in _read(file)}
+def record_provenance(root: Path, new: Iterable[Provenance], into: Path | None = None) -> Path:
+    """Add lines to the file in `root`; a picture that is known already keeps its first line.
+
+    With `into` the file with them is written there, and that of `root` stays. Raises StorageError.
+    """
+    file = (into or root) / FILE_NAME
+    known = {one.sha256: one for one in _read(root / FILE_NAME)}
     for one in new:
         known.setdefault(one.sha256, one)
     return write_file(file, "".join(_line(one) for one in known.values()))

@@ -1,4 +1,4 @@
-"""Who draws the answers: rows of (prompt, seed, adapter, strength) in, pictures out."""
+"""Who draws the answers: rows of (prompt, seed, adapters, strengths) in, pictures out."""
 
 from __future__ import annotations
 
@@ -22,32 +22,40 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Row:
-    """One picture to draw; `adapter` None means the bare base, `steps` None the exam's."""
+    """One picture to draw; `adapter` None means the bare base, `steps` None the exam's. `beside` are other adapters
+    with their strengths (stacking)."""
 
     prompt: str
     seed: int
     adapter: Path | None
     strength: float = 1.0
     steps: int | None = None
+    beside: tuple[tuple[Path, float], ...] = ()
 
 
 class Artist(Protocol):
-    """Draws rows, in their order."""
+    """Draws rows, in their order; develops the training images."""
 
     def draw(self, rows: Sequence[Row]) -> list[Image]: ...
 
+    def develop(self, images: Sequence[Image]) -> list[Image]:
+        """The images as the base could draw them at best, at its own size: so that nobody tells a training image from
+        a drawn one by its grain."""
+        ...
+
 
 class PipelineArtist:
-    """Draws with the product's own pipeline."""
+    """Draws with the product's own pipeline. `files`: every adapter that a row may name."""
 
-    def __init__(self, base: Base, snapshots: Sequence[Path], settings: ExamTable, clip_skip: int = 1) -> None:
+    def __init__(self, base: Base, files: Sequence[Path], settings: ExamTable, clip_skip: int = 1) -> None:
         from lorasmith.adapters.cache import AdapterCache
         from lorasmith.generation.pipeline import Pipeline
 
-        self._names = dict(zip(snapshots, name_files(snapshots), strict=True))
+        self._names = dict(zip(files, name_files(files), strict=True))
         self._settings = settings
         self._clip_skip = clip_skip
-        self._pipeline = Pipeline(base, AdapterCache(snapshots), BATCH, advises=False)
+        self._base = base
+        self._pipeline = Pipeline(base, AdapterCache(files), BATCH, advises=False)
 
     def draw(self, rows: Sequence[Row]) -> list[Image]:
         from lorasmith.generation.spec import PictureSpec
@@ -55,7 +63,7 @@ class PipelineArtist:
         chosen = self._settings
         specs = [
             PictureSpec(
-                prompt=self._with_network(row),
+                prompt=self._with_networks(row),
                 seed=row.seed,
                 steps=row.steps or chosen.steps,
                 cfg=chosen.cfg,
@@ -66,7 +74,24 @@ class PipelineArtist:
         ]
         return [picture.image for picture in finish(self._pipeline.draw(specs))]
 
-    def _with_network(self, row: Row) -> str:
-        if row.adapter is None:
-            return row.prompt
-        return f"{row.prompt} <lora:{self._names[row.adapter]}:{row.strength:g}>"
+    def develop(self, images: Sequence[Image]) -> list[Image]:
+        """Through the base's autoencoder. A long image loses its ends, more of the lower one, as faces stand above."""
+        import numpy as np
+        import PIL.Image
+        import PIL.ImageOps
+        import torch
+
+        from lorasmith.generation.pixels import to_image
+
+        size, by = (self._base.resolution,) * 2, PIL.Image.Resampling.LANCZOS
+        developed: list[Image] = []
+        for image in images:
+            fitted = PIL.ImageOps.fit(image.convert("RGB"), size, by, centering=(0.5, 0.35))
+            pixels = torch.from_numpy(np.asarray(fitted, np.float32).transpose(2, 0, 1) / 127.5 - 1)[None]
+            developed.append(to_image(self._base.decode_latents(self._base.encode_images(pixels)).float()))
+        return developed
+
+    def _with_networks(self, row: Row) -> str:
+        called = ((row.adapter, row.strength), *row.beside) if row.adapter else row.beside
+        tags = (f"<lora:{self._names[file]}:{strength:g}>" for file, strength in called)
+        return " ".join((row.prompt, *tags))

@@ -1,66 +1,62 @@
-"""Hold an exam: read the subject, choose a snapshot, answer fresh questions, measure, report.
+"""Hold an exam: read the subject, set the standards, choose a snapshot, find its strength, answer fresh questions.
 
-exams/<id>/ gets answers/ (contact sheets), grid.png, figures.json and report.html.
+exams/<id>/ gets answers/ (contact sheets), grid.png, figures.json and report.html; while it is under way kept/ holds
+what was drawn already.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lorasmith.adapters.catalogue import name_files
 from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError
-from lorasmith.events import Note, Progress, Work, eta
+from lorasmith.events import Note, Work
 from lorasmith.exam import questions as sheets
-from lorasmith.exam.contact import contact_sheet, small
-from lorasmith.exam.copying import Copying, find_copies, thumbnail
-from lorasmith.exam.drawing import BATCH, Artist, Row
-from lorasmith.exam.grading import Answer, grade, right
-from lorasmith.exam.judges import Attributes, Judge, summarise_rates
-from lorasmith.exam.report import GridRow, Shown, write_report
-from lorasmith.exam.selection import ROUNDS, Choice, candidates, choose
+from lorasmith.exam.drawing import Artist, Row
+from lorasmith.exam.figures import share
+from lorasmith.exam.folder import ExamFolder, open_folder
+from lorasmith.exam.grading import Answer
+from lorasmith.exam.judges import Judge
+from lorasmith.exam.likeness.encoders import Encoder
+from lorasmith.exam.looks import Look, Observer
+from lorasmith.exam.outcome import Outcome, conclude
+from lorasmith.exam.plan import ExamPlan, described_count, make_plan, tell_pace, tell_plan
+from lorasmith.exam.questions import Paper, Question
+from lorasmith.exam.report import GridRow, StripCell
+from lorasmith.exam.selection import ROUNDS, Arm, Choice, candidates, choose, race_cost
 from lorasmith.exam.settings import ExamTable
-from lorasmith.exam.subject import Subject, read_subject
-from lorasmith.exam.verdict import Verdict, judge_figures
-from lorasmith.generation.sheets import draw_sheet
-from lorasmith.project import Project, safe_name
+from lorasmith.exam.sitting import Clock, Sitting, chunks
+from lorasmith.exam.stacking import Partner, Stack, stack_all
+from lorasmith.exam.standards import Standards, set_standards
+from lorasmith.exam.strength import BEYOND, USABLE, Point, Window, find_window, still_rises
+from lorasmith.exam.subject import Subject
+from lorasmith.exam.training_set import look_at_training_set
+from lorasmith.exam.verdict import Verdict
+from lorasmith.project import Project
 from lorasmith.remedies import Action, Do
-from lorasmith.storage.files import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: Strengths at which snapshots race, where none is given.
+RACING = (0.8, 1.0)
+
 
 @dataclass(frozen=True)
 class Examinee:
-    """What is examined, with everything that answers need. `pictures` are the training images, small."""
+    """What is examined, with everything that answers need. `training` are the training images, small."""
 
     project: Project
     subject: Subject
     snapshots: tuple[Path, ...]
     training: tuple[Image, ...]
     judge: Judge
-    world: TagSpace | None
-    artist: Artist
-
-
-class _Clock:
-    """Counts pictures and tells how long the rest will take."""
-
-    def __init__(self, stage: str, total: int) -> None:
-        self.stage, self.total, self.done = stage, total, 0
-        self.began = time.monotonic()
-
-    def tick(self, count: int) -> Progress:
-        self.done += count
-        left = eta(self.began, self.done, self.total)
-        return Progress(self.stage, self.done, max(self.total, self.done), left)
+    paper: Paper
+    sitting: Sitting
+    settings: ExamTable
 
 
 def examine(
@@ -70,233 +66,206 @@ def examine(
     settings: ExamTable,
     judge: Judge,
     world: TagSpace | None,
+    encoder: Encoder | None = None,
+    partners: Sequence[Partner] = (),
+    given: Mapping[sheets.Kind, Sequence[Question]] | None = None,
 ) -> Work[Verdict]:
     """Examine `snapshots` (in training order) of the project's adapter. Raises ExamError."""
     if not snapshots:
         raise ExamError(
             "there is no adapter to examine.", where=project.root, hint="Make one:", remedy=Do(Action.TRAIN)
         )
-    subject, training = yield from look_at_training_set(project, settings, judge, world)
-    traits = ", ".join(subject.identity.values())
-    yield Note(f"The subject, as the judge sees it: {traits}.")
-    racing = candidates(snapshots, settings.candidates)
-    examinee = Examinee(project, subject, tuple(racing), training, judge, world, artist)
-    choice = yield from _choose(examinee, settings)
-    answers = yield from _answer_all(examinee, choice.chosen, settings)
-    grid = yield from _draw_grid(examinee, settings)
-    return _conclude(examinee, settings, choice, answers, grid)
+    subject, training = yield from look_at_training_set(project, settings, judge, world, encoder is not None)
+    yield Note(tell_subject(subject))
+    racing = tuple(candidates(snapshots, settings.candidates))
+    folder = open_folder(project, settings, racing, subject, training, partners)
+    with folder:
+        if folder.resumed:
+            yield Note(f"Going on with {folder.path.name}, which was not finished.")
+        sitting = Sitting(artist, Observer(judge, encoder), folder.kept)
+        paper = Paper(subject, world, settings.seed, given or {})
+        examinee = Examinee(project, subject, racing, training, judge, paper, sitting, settings)
+        plan = make_plan(settings, len(racing), len(partners), bool(encoder), subject, world)
+        yield from tell_plan(plan, project)
+        verdict = yield from _sit(examinee, folder, plan, partners)
+    return verdict
 
 
-def look_at_training_set(
-    project: Project, settings: ExamTable, judge: Judge, world: TagSpace | None
-) -> Work[tuple[Subject, tuple[Image, ...]]]:
-    """Captions and judged images of the training set, read as a subject; the images come back small."""
-    from lorasmith.dataset.reading import read_dataset
-    from lorasmith.images.crops import open_part
-    from lorasmith.tags.pipeline import write_captions
-
-    dataset = yield from read_dataset(project)
-    captions = write_captions(project, dataset).captions
-    items = [item for item in dataset.items if item.name in captions]
-    seen: list[Attributes] = []
-    training: list[Image] = []
-    for chunk in _chunks(items):
-        opened = [open_part(item.path, item.crop) for item in chunk]
-        seen += judge.describe(opened)
-        training += [small(image) for image in opened]
-        yield Progress("looking", len(seen), len(items))
-    subject = read_subject(
-        trigger=project.lora.trigger,
-        kind=str(project.lora.subject),
-        captions=[captions[item.name] for item in items],
-        seen=seen,
-        groups=judge.groups,
-        world=world,
-        identity=settings.identity,
-        ask=settings.ask,
+def _sit(examinee: Examinee, folder: ExamFolder, plan: ExamPlan, partners: Sequence[Partner]) -> Work[Verdict]:
+    settings = examinee.settings
+    standards, drawn = yield from find_standards(examinee)
+    yield Note(standards.tell())
+    yield from tell_pace(plan, examinee.sitting)
+    choice = yield from choose_snapshot(examinee, standards)
+    window, shown = yield from _find_strength(examinee, standards, choice)
+    chosen = Arm(choice.chosen.snapshot, window.recommended)
+    answers = yield from _answer_all(examinee, chosen, drawn)
+    stacks: list[Stack] = []
+    if partners and settings.stacking_pictures:
+        stacks = yield from stack_all(examinee.sitting, examinee.paper, standards, chosen, partners, settings)
+    grid = yield from _draw_grid(examinee)
+    return conclude(
+        folder,
+        Outcome(
+            project=examinee.project,
+            settings=settings,
+            standards=standards,
+            choice=choice,
+            window=window,
+            strip=shown,
+            answers=answers,
+            stacks=stacks,
+            grid=grid,
+            training=examinee.training,
+            judge=examinee.judge,
+            encoder=examinee.sitting.observer.encoder,
+            plan=plan,
+            pace=examinee.sitting.pace,
+            snapshots=examinee.snapshots,
+        ),
     )
-    return subject, tuple(training)
 
 
-def _choose(examinee: Examinee, settings: ExamTable) -> Work[Choice]:
+def tell_subject(subject: Subject) -> str:
+    """What it is, in the judge's words."""
+    traits = ", ".join(subject.identity.values())
+    return f"The subject, as the judge sees it: {traits}." if traits else "The judge has no word for the subject."
+
+
+def find_standards(examinee: Examinee) -> Work[tuple[Standards, list[Look]]]:
+    """The base's pictures of the first hit questions, as they stand and with the traits in words, against the training
+    images; the base's pictures come back, too. Raises ExamError when nobody can judge the subject."""
+    settings, sitting, subject = examinee.settings, examinee.sitting, examinee.subject
+    hits = examinee.paper.ask("hit", settings.pictures, sheets.REPORTING)
+    asked, again = hits[: settings.base_count], hits[: described_count(settings)]
+    rows = [Row(question.base_prompt, question.seed, None) for question in asked]
+    words = [Row(sheets.described(question, subject), question.seed, None) for question in again]
+    words = words if sitting.observer.encoder and subject.identity else []
+    clock = Clock("calibrating", len(rows) + len(words))
+    drawn = yield from sitting.look_at_all(clock, rows)
+    described = yield from sitting.look_at_all(clock, words)
+    developed = [
+        look for part in chunks(examinee.training) for look in sitting.observer.look(sitting.artist.develop(part))
+    ]
+    standards = set_standards(subject, developed, drawn, described)
+    if not subject.identity and not standards.likeness.judges:
+        raise ExamError(
+            "nobody can judge this subject: the judge has no word for it, and by likeness the training images cannot be"
+            " told from what the base draws.",
+            where=examinee.project.where("exam"),
+            hint='Say what makes it up: identity = ["red hair", ...], or name another encoder: likeness = FOLDER.',
+        )
+    return standards, drawn
+
+
+def choose_snapshot(examinee: Examinee, standards: Standards) -> Work[Choice[Arm]]:
     """Halving on the choosing seeds; the base answers each leakage question once for all snapshots."""
+    settings, sitting = examinee.settings, examinee.sitting
+    strengths = RACING if settings.strength is None else (settings.strength,)
+    if len(examinee.snapshots) == 1:
+        strengths = strengths[-1:]  # the window finds it
+    arms = [Arm(snapshot, strength) for snapshot in examinee.snapshots for strength in strengths]
     # A small exam must not spend more on choosing than on measuring.
     rounds = tuple(n for n in ROUNDS if n <= max(ROUNDS[0], settings.pictures))
-    sheet = sheets.choosing_sheet(examinee.subject, examinee.world, rounds[-1], settings.seed)
-    clock = _Clock("choosing", _race_cost(len(examinee.snapshots), rounds))
-    base_seen: dict[int, Attributes] = {}
+    sheet = examinee.paper.mixed(rounds[-1])
+    clock = Clock("choosing", race_cost(len(examinee.snapshots), rounds, len(strengths)))
+    base_looks: dict[int, Look] = {}
 
-    def answer(snapshot: Path, start: int, stop: int) -> Work[list[bool]]:
+    def answer(arm: Arm, start: int, stop: int) -> Work[list[bool]]:
         verdicts: list[bool] = []
-        for numbers in _chunks(range(start, stop)):
-            asked = [i for i in numbers if sheet[i].kind == "leakage" and i not in base_seen]
-            rows = [Row(sheet[i].prompt, sheet[i].seed, snapshot, settings.strength) for i in numbers]
+        for numbers in chunks(range(start, stop)):
+            asked = [i for i in numbers if sheet[i].kind == "leakage" and i not in base_looks]
+            rows = [Row(sheet[i].prompt, sheet[i].seed, arm.snapshot, arm.strength) for i in numbers]
             rows += [Row(sheet[i].base_prompt, sheet[i].seed, None) for i in asked]
-            seen = examinee.judge.describe(examinee.artist.draw(rows))
-            base_seen.update(zip(asked, seen[len(numbers) :], strict=True))
+            looks = sitting.look(rows)
+            base_looks.update(zip(asked, looks[len(numbers) :], strict=True))
             verdicts += [
-                right(sheet[i], found, base_seen.get(i), examinee.subject)
-                for i, found in zip(numbers, seen[: len(numbers)], strict=True)
+                standards.right(sheet[i], look, base_looks.get(i)) for i, look in zip(numbers, looks, strict=False)
             ]
             yield clock.tick(len(numbers))
         return verdicts
 
-    choice = yield from choose(examinee.snapshots, answer, rounds)
+    choice = yield from choose(arms, answer, rounds, bar=USABLE, kind=lambda arm: arm.snapshot)
     return choice
 
 
-def _answer_all(examinee: Examinee, chosen: Path, settings: ExamTable) -> Work[list[Answer]]:
-    """Fresh questions for the chosen snapshot, the base beside it on the same seeds (on a quarter of the hits)."""
-    subject, world = examinee.subject, examinee.world
-    hits = sheets.hit_sheet(subject, world, settings.pictures, settings.seed, sheets.REPORTING)
-    flexible = sheets.flexibility_sheet(subject, world, settings.flexibility_count, settings.seed, sheets.REPORTING)
-    leaks = sheets.leakage_sheet(subject, world, settings.leakage_count, settings.seed, sheets.REPORTING)
-    beside = max(8, settings.pictures // 4)
-    asked = [(question, number < beside or question.kind != "hit") for number, question in enumerate(hits)]
-    plain = sheets.untriggered_sheet(subject, world, settings.untriggered_count, settings.seed, sheets.REPORTING)
-    asked += [(question, True) for question in (*flexible, *leaks, *plain)]
-    clock = _Clock("examining", len(asked) + sum(with_base for _, with_base in asked))
-    answers: list[Answer] = []
-    for chunk in _chunks(asked):
-        rows: list[Row] = []
-        for question, with_base in chunk:
-            rows.append(Row(question.prompt, question.seed, chosen, settings.strength))
-            if with_base:
-                rows.append(Row(question.base_prompt, question.seed, None))
-        pictures = examinee.artist.draw(rows)
-        judged = iter(zip(examinee.judge.describe(pictures), map(small, pictures), strict=True))
-        for question, with_base in chunk:
-            seen, picture = next(judged)
-            base_seen, base_picture = next(judged) if with_base else (None, None)
-            answers.append(Answer(question, seen, base_seen, picture, base_picture))
-        yield clock.tick(len(rows))
+def _find_strength(
+    examinee: Examinee, standards: Standards, choice: Choice[Arm]
+) -> Work[tuple[Window, list[StripCell]]]:
+    """The same fresh questions at every strength of the window, and beyond while it still rises."""
+    settings, snapshot = examinee.settings, choice.chosen.snapshot
+    given, count = settings.strength, settings.window_count
+    if not count:
+        point = Point(given or choice.chosen.strength, *(share([]),) * 3)
+        return Window(point.strength, None, None, (point,)), []
+    hits = examinee.paper.ask("hit", count, sheets.WINDOW)
+    asked = [*hits, *examinee.paper.ask("flexibility", count // 2, sheets.WINDOW)]
+    strengths = sorted({*settings.window, *(() if given is None else (given,))})
+    clock = Clock("strengths", len(strengths) * len(asked))
+    points: list[Point] = []
+    strip: list[StripCell] = []
+    waiting = list(strengths)
+    while waiting:
+        strength = waiting.pop(0)
+        rows = [Row(question.prompt, question.seed, snapshot, strength) for question in asked]
+        looks = yield from examinee.sitting.look_at_all(clock, rows)
+        points.append(_point(strength, asked, looks, standards))
+        strip.append(StripCell(strength, looks[0].picture, standards.hit(asked[0], looks[0]), asked[0].prompt))
+        if not waiting and still_rises(points):
+            waiting = [more for more in BEYOND if more > strength][:1]
+    return find_window(points, given), strip
+
+
+def _point(strength: float, asked: Sequence[Question], looks: Sequence[Look], standards: Standards) -> Point:
+    pairs = list(zip(asked, looks, strict=True))
+    return Point(
+        strength,
+        share([standards.hit(question, look) for question, look in pairs if question.kind == "hit"]),
+        share([standards.kept(question, look) for question, look in pairs if question.kind != "hit"]),
+        share([bool(standards.faults(look)) for look in looks]),
+    )
+
+
+def _answer_all(examinee: Examinee, chosen: Arm, drawn: Sequence[Look]) -> Work[list[Answer]]:
+    """Fresh questions for the chosen snapshot at its strength, the base beside it on the same seeds (on a quarter of
+    the hits, where it has `drawn` already)."""
+    settings, paper = examinee.settings, examinee.paper
+    counts: Mapping[sheets.Kind, int] = {
+        "hit": settings.pictures,
+        "flexibility": settings.flexibility_count,
+        "override": settings.override_count,
+        "leakage": settings.leakage_count,
+        "untriggered": settings.untriggered_count,
+    }
+    asked = [
+        (question, kind != "hit")
+        for kind, count in counts.items()
+        for question in paper.ask(kind, count, sheets.REPORTING)
+    ]
+    clock = Clock("examining", len(asked) + sum(with_base for _, with_base in asked))
+    answers = yield from examinee.sitting.answer(clock, asked, chosen.snapshot, chosen.strength)
+    for number, look in enumerate(drawn):  # hits come first
+        answers[number] = replace(answers[number], base=look)
     return answers
 
 
-def _draw_grid(examinee: Examinee, settings: ExamTable) -> Work[list[GridRow]]:
+def _draw_grid(examinee: Examinee) -> Work[list[GridRow]]:
     """Snapshots x strengths on one prompt and seed, with the bare base as control (C1, C3)."""
-    question = sheets.hit_sheet(examinee.subject, examinee.world, 1, settings.seed, sheets.SHOWING)[0]
-    steps = settings.grid_steps
-    rows = [Row(question.prompt, question.seed, None, steps=steps)]
-    rows += [
-        Row(question.prompt, question.seed, snapshot, strength, steps)
-        for snapshot in examinee.snapshots
-        for strength in settings.strengths
-    ]
-    pictures: list[Image] = []
-    clock = _Clock("grid", len(rows))
-    for chunk in _chunks(rows):
-        pictures += map(small, examinee.artist.draw(chunk))
-        yield clock.tick(len(chunk))
-    wide = len(settings.strengths)
+    settings = examinee.settings
+    question = examinee.paper.ask("hit", 1, sheets.SHOWING)[0]
+    first = Row(question.prompt, question.seed, None, steps=settings.grid_steps)
+    rows = [first]
+    for snapshot in examinee.snapshots:
+        rows += [replace(first, adapter=snapshot, strength=strength) for strength in settings.strengths]
+    clock = Clock("grid", len(rows))
+    control, *cells = yield from examinee.sitting.look_at_all(clock, rows)
+    width = len(settings.strengths)
     return [
-        GridRow(snapshot, pictures[0], tuple(pictures[1 + i * wide : 1 + (i + 1) * wide]), question.prompt)
+        GridRow(
+            snapshot,
+            control.picture,
+            tuple(look.picture for look in cells[i * width : (i + 1) * width]),
+            question.prompt,
+        )
         for i, snapshot in enumerate(examinee.snapshots)
     ]
-
-
-def _conclude(
-    examinee: Examinee, settings: ExamTable, choice: Choice, answers: list[Answer], grid: list[GridRow]
-) -> Verdict:
-    """Grade the answers and write the exam's folder."""
-    subject, project = examinee.subject, examinee.project
-    figures, base = grade(answers, subject)
-    hits = [answer for answer in answers if answer.question.kind == "hit"]
-    copies = find_copies(
-        [thumbnail(answer.picture) for answer in hits], [thumbnail(image) for image in examinee.training]
-    )
-    figures["copying"] = copies.figure
-    summary, advice = judge_figures(figures, base)
-    folder = _new_folder(project.exams, project.lora.name)
-    verdict = Verdict(
-        chosen=choice.chosen,
-        clear=choice.clear,
-        figures=figures,
-        base=base,
-        summary=summary,
-        advice=advice,
-        folder=folder,
-        facts=_facts(examinee, settings, choice, copies),
-    )
-    for kind in ("hit", "flexibility", "leakage", "untriggered"):
-        rows = [
-            (a.picture, a.base_picture, right(a.question, a.seen, a.base_seen, subject))
-            for a in answers
-            if a.question.kind == kind
-        ]
-        if rows:
-            write_file(folder / "answers" / f"{kind}.png", _png(contact_sheet(rows)))
-    write_file(folder / "grid.png", _png(_grid_sheet(grid, settings)))
-    write_file(folder / "figures.json", json.dumps(verdict.as_json(), indent=2, ensure_ascii=False) + "\n")
-    write_file(
-        verdict.report,
-        write_report(
-            Shown(
-                name=project.lora.name,
-                subject=subject,
-                verdict=verdict,
-                choice=choice,
-                answers=answers,
-                grid=grid,
-                strengths=settings.strengths,
-                training=examinee.training,
-                copies=copies,
-                error_rates=examinee.judge.error_rates,
-                judge=examinee.judge.name,
-            )
-        ),
-    )
-    return verdict
-
-
-def _grid_sheet(grid: Sequence[GridRow], settings: ExamTable) -> Image:
-    return draw_sheet(
-        [(row.control, *row.cells) for row in grid],
-        columns=["no adapter", *(f"strength {strength:g}" for strength in settings.strengths)],
-        rows=name_files([row.snapshot for row in grid]),
-        title=grid[0].prompt,
-    )
-
-
-def _facts(examinee: Examinee, settings: ExamTable, choice: Choice, copies: Copying) -> dict[str, Any]:
-    subject = examinee.subject
-    return {
-        "identity": dict(subject.identity),
-        "unseen": {group: list(values) for group, values in subject.unseen.items()},
-        "selection": choice.as_json(),
-        "settings": settings.model_dump(mode="json"),
-        "judge": {"name": examinee.judge.name, "rates": summarise_rates(examinee.judge.error_rates)},
-        "copy_distance": round(copies.distance, 4),
-    }
-
-
-def _race_cost(snapshots: int, rounds: Sequence[int]) -> int:
-    """Pictures that the halving will draw, without the base's."""
-    if snapshots < 2:
-        return 0
-    cost, start, racing = 0, 0, snapshots
-    for stop in rounds:
-        cost += racing * (stop - start)
-        start, racing = stop, max(2, -(-racing // 2))
-    return cost
-
-
-def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
-
-
-def _new_folder(exams: Path, name: str) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = exams / f"{stamp}-{safe_name(name)}"
-    number = 2
-    while folder.exists():
-        folder = exams / f"{stamp}-{safe_name(name)}-{number}"
-        number += 1
-    return folder
-
-
-def _png(image: Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format="PNG")
-    return out.getvalue()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lorasmith.exam.figures import Figure, entropy_ratio, paired_ratio, share
-from lorasmith.exam.judges import Attributes
+from lorasmith.exam.looks import Look
 from lorasmith.exam.questions import Question
-from lorasmith.exam.subject import Subject
+from lorasmith.exam.standards import Standards, changed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,82 +17,81 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """One question answered by the adapter and (where it was asked) by the base, as judged; pictures are small."""
+    """One question answered by the adapter and (where it was asked) by the base."""
 
     question: Question
-    seen: Attributes
-    base_seen: Attributes | None
-    picture: Image
-    base_picture: Image | None
+    look: Look
+    base: Look | None
+
+    @property
+    def base_picture(self) -> Image | None:
+        """The base's picture on the same seed, where it was asked."""
+        return None if self.base is None else self.base.picture
 
 
-def right(question: Question, seen: Attributes, base_seen: Attributes | None, subject: Subject) -> bool:
-    """Whether an answer is as it should be: identity there (hit), and the value asked for too (flexibility), or
-    nothing changed against the base (leakage), or no trait came uncalled (untriggered)."""
-    if question.kind == "leakage":
-        return base_seen is not None and not changed(seen, base_seen, question.hidden)
-    if question.kind == "untriggered":
-        return base_seen is not None and not intruded(question, seen, base_seen, subject)
-    return subject.recognised(seen, question.hidden) and shows(question.asked, seen)
-
-
-def shows(asked: Mapping[str, str], seen: Attributes) -> bool:
-    """Whether every value asked for is seen."""
-    return all(seen.get(group) == tag for group, tag in asked.items())
-
-
-def changed(seen: Attributes, base_seen: Attributes, hidden: frozenset[str]) -> list[str]:
-    """The groups in which two pictures of one seed differ, but for those that the prompt hides."""
-    return [group for group, tag in seen.items() if group not in hidden and base_seen.get(group) != tag]
-
-
-def intruded(question: Question, seen: Attributes, base_seen: Attributes, subject: Subject) -> bool:
-    """Whether a trait of the subject appeared where the base does not draw it."""
-    differing = changed(seen, base_seen, question.hidden)
-    return any(seen.get(group) == subject.identity.get(group) for group in differing)
-
-
-def grade(answers: Sequence[Answer], subject: Subject) -> tuple[dict[str, Figure], dict[str, Figure]]:
+def grade(answers: Sequence[Answer], standards: Standards) -> tuple[dict[str, Figure], dict[str, Figure]]:
     """The figures of the adapter and of the base on the same seeds (copying is measured elsewhere).
 
-    hit_rate: whole identity (C2). identity.<group>: each trait alone. flexibility: value asked for and identity,
-    over the base's own success with that value (C4); flexibility_raw is not divided. leakage: pictures without the
-    trigger that changed in any attribute (C6); intrusion: that took on a trait; untriggered: the same
-    for prompts like the captions, but without the trigger. diversity: entropy of the free
+    hit_rate: whole identity, by words and by likeness, in a whole picture (C2); words, likeness and broken are its
+    parts. identity.<group>: each trait alone. flexibility: value asked for and identity, over the base's own success
+    with that value (C4); flexibility_raw is not divided. override: the same where the value contradicts a trait.
+    leakage: pictures without the trigger that changed in any attribute (C6); intrusion: that took on a trait;
+    untriggered: the same for prompts like the captions, but without the trigger. diversity: entropy of the free
     attributes over the base's.
     """
-    hits = [a for a in answers if a.question.kind == "hit"]
-    flexible = [a for a in answers if a.question.kind == "flexibility"]
-    leaks = [a for a in answers if a.question.kind == "leakage"]
-    uncalled = [a for a in answers if a.question.kind == "untriggered"]
-    base_hits = [(a.question, a.base_seen) for a in hits if a.base_seen is not None]
-    met = [right(a.question, a.seen, a.base_seen, subject) for a in flexible]
-    able = [shows(a.question.asked, a.base_seen or {}) for a in flexible]
+    subject = standards.subject
+    of = {kind: [a for a in answers if a.question.kind == kind] for kind in _KINDS}
+    hits = of["hit"]
+    base_hits = [(a.question, a.base) for a in hits if a.base is not None]
     free = [g for g in subject.shown if g not in subject.identity]
+    likeness = [standards.is_like(a.look) for a in hits] if standards.likeness.judges else []
     ours = {
-        "hit_rate": share([subject.recognised(a.seen, a.question.hidden) for a in hits]),
-        "flexibility": paired_ratio(met, able),
-        "flexibility_raw": share(met),
-        "leakage": share([bool(changed(a.seen, a.base_seen or {}, a.question.hidden)) for a in leaks]),
-        "intrusion": share([intruded(a.question, a.seen, a.base_seen or {}, subject) for a in leaks]),
-        "untriggered": share([intruded(a.question, a.seen, a.base_seen or {}, subject) for a in uncalled]),
+        "hit_rate": share([standards.hit(a.question, a.look) for a in hits]),
+        "words": share([standards.says(a.question, a.look) for a in hits] if subject.identity else []),
+        "likeness": share(likeness),
+        "broken": share([bool(standards.faults(a.look)) for a in hits]),
+        **_flexibility("flexibility", of["flexibility"], standards),
+        **_flexibility("override", of["override"], standards),
+        "leakage": share([a.base is not None and bool(changed(a.look, a.base, a.question)) for a in of["leakage"]]),
+        "intrusion": share([_intrudes(a, standards) for a in of["leakage"]]),
+        "untriggered": share([_intrudes(a, standards) for a in of["untriggered"]]),
         "diversity": entropy_ratio(
-            [[a.seen.get(g) for g in free] for a in hits if free],
-            [[seen.get(g) for g in free] for _, seen in base_hits if free],
+            [[a.look.seen.get(g) for g in free] for a in hits if free],
+            [[look.seen.get(g) for g in free] for _, look in base_hits if free],
         ),
         **{
-            f"identity.{group}": share([a.seen.get(group) == tag for a in hits if group not in a.question.hidden])
+            f"identity.{group}": share([a.look.seen.get(group) == tag for a in hits if group not in a.question.hidden])
             for group, tag in subject.identity.items()
         },
     }
     base = {
-        "hit_rate": share([subject.recognised(seen, question.hidden) for question, seen in base_hits]),
-        "flexibility": share(able),
+        "hit_rate": share([standards.hit(question, look) for question, look in base_hits]),
+        "broken": standards.base_broken,
+        "flexibility": share([_able(a) for a in of["flexibility"]]),
+        "override": share([_able(a) for a in of["override"]]),
         **{
             f"identity.{group}": share(
-                [seen.get(group) == tag for question, seen in base_hits if group not in question.hidden]
+                [look.seen.get(group) == tag for question, look in base_hits if group not in question.hidden]
             )
             for group, tag in subject.identity.items()
         },
     }
     return ours, base
+
+
+_KINDS = ("hit", "flexibility", "override", "leakage", "untriggered")
+
+
+def _flexibility(name: str, answers: Sequence[Answer], standards: Standards) -> dict[str, Figure]:
+    met = [standards.kept(a.question, a.look) for a in answers]
+    return {name: paired_ratio(met, [_able(a) for a in answers]), f"{name}_raw": share(met)}
+
+
+def _able(answer: Answer) -> bool:
+    """Whether the base by itself shows what was asked for."""
+    seen = {} if answer.base is None else answer.base.seen
+    return all(seen.get(group) == tag for group, tag in answer.question.asked.items())
+
+
+def _intrudes(answer: Answer, standards: Standards) -> bool:
+    return answer.base is not None and standards.intrudes(answer.question, answer.look, answer.base)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from lorasmith.bases.tag_space import TagSpace
 from lorasmith.exam.subject import Subject
-from lorasmith.tags.words import join_tags
+from lorasmith.tags.words import join_tags, split_tags, tag_key
 
-Kind = Literal["hit", "flexibility", "leakage", "untriggered"]
+Kind = Literal["hit", "flexibility", "override", "leakage", "untriggered"]
 #: Streams of questions: what chooses a snapshot never reports on it, and the grid has its own.
-CHOOSING, REPORTING, SHOWING = 1, 2, 3
+CHOOSING, REPORTING, SHOWING, WINDOW, STACKING = 1, 2, 3, 4, 5
 #: Scenes drawn before a value is asked for where it may be hard to see.
 TRIES = 50
 
@@ -102,17 +102,95 @@ def untriggered_sheet(subject: Subject, world: TagSpace | None, count: int, seed
     return questions
 
 
-def choosing_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int) -> list[Question]:
-    """A mixed sheet for comparing snapshots: of every four questions two hits, one flexibility, one leakage.
+def override_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int, stream: int) -> list[Question]:
+    """`count` prompts that name another value of one trait of the subject: each trait and value in turn (C4).
 
-    Any prefix of whole fours has the same mixture, so that rounds can go on where the last one stopped.
+    Right is the value asked for with all other traits kept. Empty where the base has no other value of any trait; a
+    style is no such trait, as prompts name none.
     """
-    quarter = -(-count // 4)
-    hits = hit_sheet(subject, world, 3 * quarter, seed, CHOOSING)
-    flexible = flexibility_sheet(subject, world, quarter, seed, CHOOSING) or hits[2 * quarter :]
-    leaks = leakage_sheet(subject, world, quarter, seed, CHOOSING)
-    mixed = [question for i in range(quarter) for question in (hits[2 * i], hits[2 * i + 1], flexible[i], leaks[i])]
-    return mixed[:count]
+    if world is None:
+        return _colours_sheet(subject, count, _random(seed, stream, 5))
+    pairs = [
+        (group, value)
+        for group, trait in subject.identity.items()
+        if group in world.groups and group != world.style_group
+        for value in world.within(group, subject.style)
+        if tag_key(value) != tag_key(trait)
+    ]
+    if not pairs:
+        return []
+    random = _random(seed, stream, 5)
+    questions = []
+    for group, value in _evenly(pairs, count, random):
+        scene = _scene(subject, world, random, (group, value))
+        prompt = join_tags((subject.trigger, *scene.tags))
+        base_prompt = join_tags((*_known_style(subject, world), *scene.tags))
+        asked, hidden = {group: value}, scene.hidden - {group}
+        questions.append(Question("override", prompt, base_prompt, _picture_seed(random), asked, hidden))
+    return questions
+
+
+def _colours_sheet(subject: Subject, count: int, random: np.random.Generator) -> list[Question]:
+    """The same without a world: captions with another colour of a trait. Judges there have a group for each tag, so the
+    trait's own is not asked about."""
+    ways = [(name, group, value) for name, pairs in subject.contrary.items() for group, value in pairs]
+    questions = []
+    for number in range(count if ways else 0):
+        name, group, value = ways[number % len(ways)]
+        scene = _scene(subject, None, random, (group, value))
+        prompt, base_prompt = join_tags((subject.trigger, *scene.tags)), join_tags(scene.tags)
+        hidden = frozenset({name})
+        questions.append(Question("override", prompt, base_prompt, _picture_seed(random), {group: value}, hidden))
+    return questions
+
+
+def described(question: Question, subject: Subject) -> str:
+    """The prompt with the subject's traits in words in place of its trigger: what words can do without an adapter."""
+    rest = question.prompt.removeprefix(subject.trigger).strip(", ")
+    return join_tags((*subject.identity.values(), *split_tags(rest)))
+
+
+def choosing_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int) -> list[Question]:
+    """A mixed sheet for comparing snapshots: of every four questions two hits, one flexibility, one leakage."""
+    return Paper(subject, world, seed).mixed(count)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """All questions of an exam, by kind: found by themselves, or those `given`, turn by turn, each on a fresh seed."""
+
+    subject: Subject
+    world: TagSpace | None
+    seed: int
+    given: Mapping[Kind, Sequence[Question]] = field(default_factory=dict)
+
+    def ask(self, kind: Kind, count: int, stream: int) -> list[Question]:
+        """`count` questions of a kind (none where there is nothing to ask), a function of seed and stream."""
+        known = self.given.get(kind)
+        if known is None:
+            return _SHEETS[kind](self.subject, self.world, count, self.seed, stream)
+        random = _random(self.seed, stream, 10 + list(_SHEETS).index(kind))
+        turns = (known[i % len(known)] for i in range(count if known else 0))
+        return [replace(question, seed=_picture_seed(random)) for question in turns]
+
+    def mixed(self, count: int) -> list[Question]:
+        """For comparing snapshots: of every four questions two hits, one flexibility, one leakage. Any prefix of whole
+        fours has the same mixture, so that rounds can go on where the last one stopped."""
+        quarter = -(-count // 4)
+        hits = self.ask("hit", 3 * quarter, CHOOSING)
+        flexible = self.ask("flexibility", quarter, CHOOSING) or hits[2 * quarter :]
+        leaks = self.ask("leakage", quarter, CHOOSING) or hits[2 * quarter :]
+        mixed = [question for i in range(quarter) for question in (hits[2 * i], hits[2 * i + 1], flexible[i], leaks[i])]
+        return mixed[:count]
+
+
+_SHEETS: Mapping[Kind, Callable[[Subject, TagSpace | None, int, int, int], list[Question]]] = {
+    "hit": hit_sheet,
+    "flexibility": flexibility_sheet,
+    "override": override_sheet,
+    "leakage": leakage_sheet,
+    "untriggered": untriggered_sheet,
+}
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.exam.copying import Copying
 from lorasmith.exam.figures import Figure
-from lorasmith.exam.grading import Answer, changed, right
+from lorasmith.exam.grading import Answer
 from lorasmith.exam.judges import summarise_rates
-from lorasmith.exam.selection import Choice
+from lorasmith.exam.selection import Arm, Choice
+from lorasmith.exam.stacking import Stack
+from lorasmith.exam.standards import Standards, changed
+from lorasmith.exam.strength import USABLE, Window
 from lorasmith.exam.subject import Subject
-from lorasmith.exam.verdict import WORTHY, Verdict
+from lorasmith.exam.verdict import BROKEN, WORTHY, Verdict
 from lorasmith.templates import render
 
 if TYPE_CHECKING:
@@ -40,13 +43,27 @@ class GridRow:
 
 
 @dataclass(frozen=True)
+class StripCell:
+    """The strength strip: one prompt and seed at each strength."""
+
+    strength: float
+    picture: Image
+    good: bool
+    prompt: str
+
+
+@dataclass(frozen=True)
 class Shown:
     """Everything that the page shows."""
 
     name: str
     subject: Subject
+    standards: Standards
     verdict: Verdict
-    choice: Choice
+    choice: Choice[Arm]
+    window: Window
+    strip: Sequence[StripCell]
+    stacks: Sequence[Stack]
     answers: Sequence[Answer]
     grid: Sequence[GridRow]
     strengths: Sequence[float]
@@ -59,26 +76,101 @@ class Shown:
 def write_report(shown: Shown) -> str:
     """The page as HTML; it needs no network and no script."""
     verdict = shown.verdict
-    hit = verdict.figures["hit_rate"]
+    hit, broken = verdict.figures["hit_rate"], verdict.figures["broken"]
+    burnt = bool(broken.n) and broken.low > BROKEN
     return render(
         "exam.html",
         name=shown.name,
         subject=shown.subject,
         verdict=verdict,
         choice=shown.choice,
-        tone="ready" if hit.low >= WORTHY else "maybe" if hit.value >= WORTHY else "not",
+        judged=shown.standards.tell(),
+        tone="not" if burnt else "ready" if hit.low >= WORTHY else "maybe" if hit.value >= WORTHY else "not",
         hits=_strip(shown, "hit"),
+        window=shown.window,
+        plot=_plot(shown.window),
+        steps=shown.strip,
         grid=shown.grid,
         strengths=shown.strengths,
         unseen=[value for group in shown.subject.unseen.values() for value in group],
         flexibility=_strip(shown, "flexibility"),
+        override=_strip(shown, "override"),
         leakage=_strip(shown, "leakage"),
         untriggered=_strip(shown, "untriggered"),
+        stacks=shown.stacks,
         figures=list(_lines(shown)),
         copies=_copies(shown),
         copy_distance=shown.copies.distance,
         judge=shown.judge,
         rates=_rates(shown.error_rates),
+    )
+
+
+#: The plot of the window, in pixels.
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 220, 44, 30
+
+
+@dataclass(frozen=True)
+class _Dot:
+    """A strength in the plot: where it stands, its value and interval (y in pixels), and how many pictures break."""
+
+    x: float
+    y: float
+    top: float
+    bottom: float
+    broken: float
+    strength: float
+    text: str
+
+
+@dataclass(frozen=True)
+class _Plot:
+    dots: Sequence[_Dot]
+    line: str
+    broken: str
+    bar: float
+    usable: tuple[float, float] | None
+    recommended: float
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    base: int = HEIGHT - BOTTOM
+
+
+def _plot(window: Window) -> _Plot | None:
+    """Hits by strength with their intervals, the usable range, and the broken pictures; None without a window."""
+    points = window.points
+    if len(points) < 2:
+        return None
+    first, last = points[0].strength, points[-1].strength
+
+    def across(strength: float) -> float:
+        return LEFT + 16 + (strength - first) / (last - first) * (WIDTH - LEFT - 40)
+
+    def up(share: float) -> float:
+        return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - 14)
+
+    dots = [
+        _Dot(
+            across(point.strength),
+            up(point.hits.value),
+            up(point.hits.high),
+            up(point.hits.low),
+            up(point.broken.value),
+            point.strength,
+            f"strength {point.strength:g}: {point.hits.value:.0%} hits ({point.hits.low:.0%} to {point.hits.high:.0%},"
+            f" n = {point.hits.n}), {point.broken.value:.0%} broken",
+        )
+        for point in points
+    ]
+    usable = None if window.low is None or window.high is None else (across(window.low), across(window.high))
+    return _Plot(
+        dots,
+        " ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in dots),
+        " ".join(f"{dot.x:.1f},{dot.broken:.1f}" for dot in dots),
+        up(USABLE),
+        usable,
+        across(min(max(window.recommended, first), last)),
     )
 
 
@@ -95,29 +187,31 @@ class _Pair:
 
 def _strip(shown: Shown, kind: str) -> list[_Pair]:
     answers = [answer for answer in shown.answers if answer.question.kind == kind][:STRIP]
-    return [_pair(answer, shown.subject) for answer in answers]
+    return [_pair(answer, shown) for answer in answers]
 
 
-def _pair(answer: Answer, subject: Subject) -> _Pair:
-    good = right(answer.question, answer.seen, answer.base_seen, subject)
-    caption = _caption(answer, good, subject)
-    return _Pair(answer.picture, answer.base_picture, answer.question.prompt, good, caption)
+def _pair(answer: Answer, shown: Shown) -> _Pair:
+    good = shown.standards.right(answer.question, answer.look, answer.base)
+    return _Pair(answer.look.picture, answer.base_picture, answer.question.prompt, good, _caption(answer, good, shown))
 
 
-def _caption(answer: Answer, good: bool, subject: Subject) -> str:
+def _caption(answer: Answer, good: bool, shown: Shown) -> str:
     """What the caption says: the words that matter, and what is wrong."""
-    kind = answer.question.kind
-    if kind == "leakage":
-        groups = changed(answer.seen, answer.base_seen or {}, answer.question.hidden)
+    question, seen, subject, standards = answer.question, answer.look.seen, shown.subject, shown.standards
+    if question.kind == "leakage":
+        groups = [] if answer.base is None else changed(answer.look, answer.base, question)
         return "unchanged" if good else "changed: " + ", ".join(groups)
-    if kind == "untriggered":
-        traits = [g for g in subject.identity if answer.seen.get(g) == subject.identity[g]]
+    if question.kind == "untriggered":
+        traits = [g for g in subject.identity if seen.get(g) == subject.identity[g]] or ["its likeness"]
         return "no trait came" if good else "came uncalled: " + ", ".join(traits)
-    hidden = answer.question.hidden
-    asked = ", ".join(answer.question.asked.values())
-    missed = [tag for group, tag in subject.identity.items() if tag != answer.seen.get(group) and group not in hidden]
-    missed += [tag for group, tag in answer.question.asked.items() if answer.seen.get(group) != tag]
-    words = asked or answer.question.prompt.removeprefix(f"{subject.trigger}, ")
+    wanted = {**subject.identity, **question.asked}
+    missed = [tag for group, tag in wanted.items() if tag != seen.get(group) and group not in question.hidden]
+    faults = standards.faults(answer.look)
+    if faults:
+        missed.append(f"a whole picture ({', '.join(faults)})")
+    elif not missed:
+        missed.append("the likeness")
+    words = ", ".join(question.asked.values()) or question.prompt.removeprefix(f"{subject.trigger}, ")
     return words if good else f"{words}. Not seen: {', '.join(missed)}"
 
 
@@ -125,12 +219,27 @@ def _caption(answer: Answer, good: bool, subject: Subject) -> str:
 _WORDS: Mapping[str, tuple[str, str]] = {
     "hit_rate": (
         "Does the subject appear when it is called?",
-        "Share of pictures with every trait right (hit rate). Worth publishing from 80 % on.",
+        "Share of whole pictures with every trait right and like the training images (hit rate). Worth publishing from"
+        " 80 % on.",
+    ),
+    "words": ("By words alone?", "Share in which the judge reads every trait that it has a word for (words)."),
+    "likeness": (
+        "By looks alone?",
+        "Share that is as like the training images as these are like each other (likeness).",
+    ),
+    "broken": (
+        "Are the pictures whole?",
+        "Share that is burnt or mangled: outside the range of the base's own pictures in sharpness, contrast, colour or"
+        " likeness (broken). Lower is better; the base's column is what chance costs.",
     ),
     "flexibility": (
         "Does it take on things it never saw?",
         "Share with both the new thing and the subject, measured against what the base itself can draw"
         " (flexibility). The base's column is that ceiling.",
+    ),
+    "override": (
+        "Does it give way when it is contradicted?",
+        "Share with the contradicting value and all other traits, measured against the base (override).",
     ),
     "leakage": (
         "Does it stay out of pictures that do not call it?",
@@ -190,7 +299,7 @@ def _copies(shown: Shown) -> list[_Copy]:
     if not distances or len(hits) != len(distances):
         return []
     order = sorted(range(len(hits)), key=lambda i: distances[i])[:PAIRS]
-    return [_Copy(hits[i].picture, shown.training[shown.copies.nearest[i]], distances[i]) for i in order]
+    return [_Copy(hits[i].look.picture, shown.training[shown.copies.nearest[i]], distances[i]) for i in order]
 
 
 def _rates(rates: Mapping[str, Any]) -> str:

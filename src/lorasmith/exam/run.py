@@ -10,11 +10,16 @@ from lorasmith.errors import ExamError
 from lorasmith.events import Work
 from lorasmith.exam.drawing import PipelineArtist
 from lorasmith.exam.examination import examine
+from lorasmith.exam.nominees import nominate, with_average
+from lorasmith.exam.questions import Paper
 from lorasmith.exam.settings import read_settings
-from lorasmith.exam.sources import caption_tags, find_judge, newest_snapshots
+from lorasmith.exam.sheets.file import read_sheet, write_sheet
+from lorasmith.exam.sources import caption_tags, find_encoder, find_judge, find_partners, newest_snapshots
+from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.exam.verdict import Verdict
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
+from lorasmith.storage.files import refuse_existing, write_file
 
 if TYPE_CHECKING:
     from lorasmith.bases.base import Base
@@ -35,10 +40,31 @@ def run_exam(
     captions = yield from caption_tags(project)
     recipe = read_recipe(project)
     judge, world = find_judge(project, settings, recipe.base, captions)
+    encoder = find_encoder(project, settings)
+    if not snapshots:
+        most = settings.candidates
+        files = with_average(files, most, project.cache) if settings.average else nominate(files, most)
+    partners = yield from find_partners(project, settings, judge, world, recipe.base)
     if base is None:
         from lorasmith.bases.base import open_base
 
         base = open_base(recipe.base, settings.precision, "exam", recipe.stated_prediction, settings.weights)
-    artist = PipelineArtist(base, files, settings, settings.clip_skip or recipe.clip_skip)
-    verdict = yield from examine(project, files, artist, settings, judge, world)
+    every = [*files, *(partner.file for partner in partners)]
+    artist = PipelineArtist(base, every, settings, settings.clip_skip or recipe.clip_skip)
+    sheet = None if settings.questions is None else project.root / Path(settings.questions).expanduser()
+    given = {} if sheet is None else read_sheet(sheet, project.lora.trigger, judge.groups)
+    verdict = yield from examine(project, files, artist, settings, judge, world, encoder, partners, given)
     return verdict
+
+
+def write_questions_of(project: Project, file: Path, overrides: Mapping[str, Any] | None = None) -> Work[Path]:
+    """Write the questions that an exam of this project asks to `file`, to be changed by hand; nothing is drawn.
+
+    Raises ExamError, and StorageError for a file that exists.
+    """
+    settings = read_settings(project, overrides)
+    captions = yield from caption_tags(project)
+    judge, world = find_judge(project, settings, read_recipe(project).base, captions)
+    subject, _ = yield from look_at_training_set(project, settings, judge, world, True)
+    refuse_existing(file)
+    return write_file(file, write_sheet(Paper(subject, world, settings.seed)))

@@ -1,4 +1,5 @@
-"""The choice of a snapshot: successive halving on common questions and seeds, and the courage to say "no winner".
+"""The choice of a snapshot and its strength: successive halving on common questions and seeds, and the courage to say
+"cannot tell".
 
 Jamieson & Talwalkar 2016. The pictures that choose are never the pictures that report: the winner's score on its
 own election is too good by construction.
@@ -6,75 +7,119 @@ own election is too good by construction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from lorasmith.events import Work
-from lorasmith.exam.figures import paired_difference
+from lorasmith.exam.figures import Z_95, paired_difference
 
-#: Questions answered by every snapshot still in the race, round by round (cumulative).
+#: Questions answered by every contender still in the race, round by round (cumulative).
 ROUNDS = (24, 48, 96)
+#: An earlier snapshot is taken for the leader when no more than this share of the answers speaks against it.
+CLOSE = 0.02
+#: The normal quantile of 80 % power.
+Z_POWER = 0.8416212335729143
+#: More pictures than this are never worth drawing to tell two snapshots apart.
+ENDLESS = 20_000
+
+T = TypeVar("T", bound=Hashable)
+C = TypeVar("C", bound=Hashable, contravariant=True)
 
 
-class Answering(Protocol):
-    """Answers questions `start` to `stop` with one snapshot: True where the answer is right."""
+class Arm(NamedTuple):
+    """A snapshot at a strength: what races."""
 
-    def __call__(self, snapshot: Path, start: int, stop: int) -> Work[list[bool]]: ...
+    snapshot: Path
+    strength: float
+
+
+class Answering(Protocol[C]):
+    """Answers questions `start` to `stop` with one contender: True where the answer is right."""
+
+    def __call__(self, contender: C, start: int, stop: int, /) -> Work[list[bool]]: ...
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which snapshot, on what evidence.
+class Choice(Generic[T]):
+    """Which contender, on what evidence.
 
-    `answers`: right or wrong per snapshot as far as it came; `tied`: snapshots that the last round could not tell
-    from the leader (with more than one, the earliest was taken); `clear`: whether one snapshot won.
+    `answers`: right or wrong per contender as far as it came; `tied`: the best contender of each kind that the last
+    round could not tell from the leader; `clear`: whether one kind won; `more`: questions that each of the tied would
+    have to answer to tell them apart (80 % power; None: no number that is worth it, or nothing to tell).
     """
 
-    chosen: Path
+    chosen: T
     clear: bool
-    tied: tuple[Path, ...]
-    answers: Mapping[Path, Sequence[bool]]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "chosen": str(self.chosen),
-            "clear": self.clear,
-            "tied": [str(path) for path in self.tied],
-            "rounds": [
-                {
-                    "snapshot": str(path),
-                    "questions": len(right),
-                    "score": round(sum(right) / len(right), 4) if right else None,
-                }
-                for path, right in self.answers.items()
-            ],
-        }
+    tied: tuple[T, ...]
+    answers: Mapping[T, Sequence[bool]]
+    more: int | None = None
 
 
-def choose(snapshots: Sequence[Path], answer: Answering, rounds: Sequence[int] = ROUNDS) -> Work[Choice]:
-    """Halve `snapshots` (in training order, earliest first) round by round; at least two stay to the last round.
+def choose(
+    contenders: Sequence[T],
+    answer: Answering[T],
+    rounds: Sequence[int] = ROUNDS,
+    *,
+    bar: float = 0.0,
+    kind: Callable[[T], object] = lambda contender: contender,
+) -> Work[Choice[T]]:
+    """Halve `contenders` (in training order, earliest first) round by round; at least two stay to the last round. Of
+    one `kind` (a snapshot at several strengths) only the best one stays after the first.
 
-    The winner is clear when the paired 95 % interval of its lead over every other finalist is above zero;
-    otherwise the earliest of the tied is taken, because what is trained less is spoilt less.
+    The winner is clear when the paired 95 % interval of its lead over the finalists of every other `kind` is above
+    zero. Otherwise the earliest of the tied is taken that is CLOSE to the leader, because what is trained less is
+    spoilt less; but where even the leader's score is below `bar` nothing has been learnt yet that could be spoilt, and
+    the leader is taken.
     """
-    answers: dict[Path, list[bool]] = {path: [] for path in snapshots}
-    if len(snapshots) == 1:
-        return Choice(snapshots[0], True, (snapshots[0],), answers)
-    racing = list(snapshots)
+    answers: dict[T, list[bool]] = {contender: [] for contender in contenders}
+    if len(contenders) == 1:
+        return Choice(contenders[0], True, (contenders[0],), answers)
+    racing: list[T] = list(contenders)
     start = 0
     for number, stop in enumerate(rounds):
-        for path in racing:
-            answers[path] += yield from answer(path, start, stop)
+        for contender in racing:
+            answers[contender] += yield from answer(contender, start, stop)
         start = stop
         if number < len(rounds) - 1:
-            keep = max(2, -(-len(racing) // 2))
-            best = sorted(racing, key=lambda path: -sum(answers[path]))[:keep]
-            racing = [path for path in racing if path in best]
-    leader = max(racing, key=lambda path: sum(answers[path]))
-    tied = tuple(path for path in racing if path == leader or paired_difference(answers[leader], answers[path])[1] <= 0)
-    return Choice(tied[0], len(tied) == 1, tied, answers)
+            leading: dict[object, T] = {}
+            for contender in sorted(racing, key=lambda one: -sum(answers[one])):
+                leading.setdefault(kind(contender), contender)
+            best = list(leading.values())[: max(2, -(-len(leading) // 2))]
+            racing = [contender for contender in racing if contender in best]
+    leader = max(racing, key=lambda one: sum(answers[one]))
+    tied = tuple(one for one in racing if one == leader or paired_difference(answers[leader], answers[one])[1] <= 0)
+    learnt = sum(answers[leader]) >= bar * len(answers[leader])
+    rival = max((one for one in tied if one != leader), key=lambda one: sum(answers[one]), default=None)
+    more = None if rival is None else pictures_to_tell(answers[leader], answers[rival])
+    least = sum(answers[leader]) - CLOSE * len(answers[leader])
+    close = next(one for one in tied if sum(answers[one]) >= least)
+    return Choice(close if learnt else leader, len(tied) == 1, tied, answers, more)
+
+
+def pictures_to_tell(ours: Sequence[bool], theirs: Sequence[bool]) -> int | None:
+    """Pairs that show a lead as large as this one at 95 % with 80 % power (Connor 1987, without its correction):
+    ``(z sqrt(q) + z' sqrt(q - d^2))^2 / d^2`` with the share q of pairs that disagree and the lead d."""
+    disagree = sum(a != b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+    lead = (sum(ours) - sum(theirs)) / len(ours)
+    if lead <= 0:
+        return None
+    needed = (Z_95 * math.sqrt(disagree) + Z_POWER * math.sqrt(max(0.0, disagree - lead * lead))) ** 2 / (lead * lead)
+    return math.ceil(needed) if needed <= ENDLESS else None
+
+
+def race_cost(kinds: int, rounds: Sequence[int], each: int = 1) -> int:
+    """Answers that the halving will ask for, with so many contenders of `each` kind."""
+    if kinds * each < 2:
+        return 0
+    cost, start, racing = 0, 0, kinds * each
+    for stop in rounds:
+        cost += racing * (stop - start)
+        start, kinds = stop, min(kinds, max(2, -(-kinds // 2)))
+        racing = kinds
+    return cost
 
 
 def candidates(snapshots: Sequence[Path], most: int) -> list[Path]:
@@ -85,3 +130,23 @@ def candidates(snapshots: Sequence[Path], most: int) -> list[Path]:
         return [snapshots[-1]]
     last = len(snapshots) - 1
     return [snapshots[round(last * i / (most - 1))] for i in range(most)]
+
+
+def choice_as_json(choice: Choice[Arm]) -> dict[str, Any]:
+    """As it stands in an exam's document."""
+    return {
+        "chosen": str(choice.chosen.snapshot),
+        "strength": choice.chosen.strength,
+        "clear": choice.clear,
+        "tied": [str(arm.snapshot) for arm in choice.tied],
+        "more": choice.more,
+        "rounds": [
+            {
+                "snapshot": str(arm.snapshot),
+                "strength": arm.strength,
+                "questions": len(right),
+                "score": round(sum(right) / len(right), 4) if right else None,
+            }
+            for arm, right in choice.answers.items()
+        ],
+    }

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.resources import as_file, files
 from pathlib import Path
 
+from lorasmith.adapters.container import read_header
+from lorasmith.adapters.recommendation import Recommendation
 from lorasmith.adapters.runs import newest_adapters
 from lorasmith.bases.tag_space import TagSpace, read_tag_space
-from lorasmith.errors import ExamError
+from lorasmith.errors import ExamError, LorasmithError
 from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
-from lorasmith.exam.settings import ExamTable
+from lorasmith.exam.likeness.encoders import Encoder, open_encoder, tagger_encoder
+from lorasmith.exam.settings import ExamTable, read_settings
+from lorasmith.exam.sheets.kinds import asks_of, contradictions
+from lorasmith.exam.stacking import Partner
+from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.project import EMBEDDED, FILE_NAME, Project, open_project
 from lorasmith.remedies import Action, Do
 from lorasmith.tags.words import split_tags, without_trigger
+
+#: C3: usable at this strength.
+USUAL = 0.8
 
 
 def find_project(path: Path) -> tuple[Project, Path | None]:
@@ -64,7 +74,71 @@ def find_judge(
         raise ExamError("no such tagger folder.", where=folder, hint='[exam] judge names a folder, or is "exact".')
     if (folder / "groups.json").is_file():
         return exact_judge(folder), world
-    return recall_judge(folder, (*settings.identity, *settings.ask, *captions)), None
+    usual = asks_of(str(project.lora.subject))
+    contrary = [value for trait in settings.identity for value in contradictions(trait)]
+    return recall_judge(folder, (*settings.identity, *settings.ask, *captions, *usual, *contrary)), None
+
+
+def find_encoder(project: Project, settings: ExamTable) -> Encoder | None:
+    """The encoder that [exam] likeness names, or None for "none" and where the judge's tagger has none inside.
+
+    Raises ExamError for a folder or hub id that holds none.
+    """
+    if settings.likeness == "none":
+        return None
+    if settings.likeness != "auto":
+        folder = project.root / Path(settings.likeness).expanduser()
+        return open_encoder(folder if folder.is_dir() else settings.likeness)
+    if settings.judge == "exact":
+        return tagger_encoder(EMBEDDED)
+    try:
+        return tagger_encoder((project.root / settings.judge).resolve())
+    except LorasmithError:
+        return None
+
+
+def find_partners(
+    project: Project, settings: ExamTable, judge: Judge, world: TagSpace | None, base: str
+) -> Work[list[Partner]]:
+    """The adapters to stack with: [exam] beside, and on the embedded base those of the shipped examples, but for one
+    that is called as this project's own. Raises ExamError for a file that is not there."""
+    if not settings.stacking_pictures:
+        return []
+    given = [(project.root / Path(name).expanduser()).resolve() for name in settings.beside]
+    missing = next((file for file in given if not file.is_file()), None)
+    if missing is not None:
+        raise ExamError("no such adapter file.", where=missing)
+    partners = []
+    for file in dict.fromkeys([*given, *(_shipped() if base == EMBEDDED else ())]):
+        partner = yield from _read_partner(file, judge, world)
+        if partner.trigger != project.lora.trigger:
+            partners.append(partner)
+    return partners
+
+
+def _shipped() -> list[Path]:
+    """Adapters beside the shipped examples. Data of a higher layer: only its place is known here."""
+    with as_file(files("lorasmith") / "examples") as folder:
+        return sorted(folder.glob("*/adapter.safetensors"))
+
+
+def _read_partner(file: Path, judge: Judge, world: TagSpace | None) -> Work[Partner]:
+    """How it is called stands in its header; what it should show, in the project that it lies in."""
+    metadata = read_header(file).metadata
+    trigger, strength = metadata.get("modelspec.trigger_phrase", ""), _recommended(metadata)
+    try:
+        project, _ = find_project(file)
+        own = read_settings(project)
+        subject, _ = yield from look_at_training_set(project, own, judge, world, True)
+    except LorasmithError:
+        return Partner(file, file.stem, trigger, strength, {})
+    return Partner(file, project.lora.name, project.lora.trigger, strength, subject.identity)
+
+
+def _recommended(metadata: Mapping[str, str]) -> float:
+    """The strength that an adapter's header recommends, or the usual one (C3)."""
+    recommended = Recommendation.read(metadata)
+    return USUAL if recommended is None else recommended.strength
 
 
 def caption_tags(project: Project) -> Work[tuple[str, ...]]:

@@ -20,6 +20,7 @@ from lorasmith.diffusion.solvers.walk import Run
 from lorasmith.generation.denoise_calls import DenoiseCall, Guidance, tiled
 from lorasmith.generation.fitting import fit_image
 from lorasmith.generation.noise import first_noise
+from lorasmith.generation.overflow import check_numbers
 from lorasmith.generation.pixels import cover_latents, to_image
 from lorasmith.generation.prepare import PictureTask, Stage
 from lorasmith.generation.spec import LATENT_UPSCALERS, PIXEL_UPSCALERS, Hires, InitImage
@@ -97,6 +98,7 @@ class _Passes:
         """Latents to a picture."""
         with tiled(self.base.vae, self.task.spec.tiling):
             pixels = self.base.decode_latents(z.to(self.base.dtype)).float()
+        check_numbers(pixels, self.task, self.base, "when it was decoded")
         return to_image(pixels)
 
     def _encode(self, image: Image.Image) -> Tensor:
@@ -135,10 +137,13 @@ class _Passes:
         noisy = next(walk)
         while True:
             x_0 = yield DenoiseCall(noisy, guidance, stage.skipped + noisy.step + 1, size, spec.tiling)
+            if noisy.step == 0:  # the rest would be drawn in vain; each step to look at is one to wait for
+                check_numbers(x_0, self.task, self.base, "in its first step")
             if share is not None and z_0 is not None:
                 x_0 = share * x_0 + (1 - share) * z_0
             try:
                 noisy = walk.send(x_0)
             except StopIteration as end:
                 z: Tensor = end.value
+                check_numbers(z, self.task, self.base, "on the way")
                 return z / self.base.parametrisation.spread(sigmas[-1])

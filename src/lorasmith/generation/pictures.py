@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from lorasmith.bases.precision import Precision, Weights
-from lorasmith.errors import ImageError, StorageError, UsageError
+from lorasmith.errors import ImageError, UsageError
 from lorasmith.generation.foreign import read_items
 from lorasmith.generation.foreign.reading import Reading
 from lorasmith.generation.infotext import INFOTEXT_KEY
@@ -243,32 +243,6 @@ def save_image(image: Image.Image, path: Path) -> Path:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return write_file(path, buffer.getvalue())
-
-
-def claim_free_path(folder: Path, stem: str, suffix: str = ".png") -> Path:
-    """``stem-0001.png`` and on: the number after the last one in use, reserved by an empty file at once.
-
-    A picture is never written over another one, also when two processes draw into one folder. Raises StorageError.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((_number(path.stem, stem) for path in folder.glob(f"*{suffix}")), default=0)
-        while True:
-            path = folder / f"{stem}-{number:04d}{suffix}"
-            try:
-                path.touch(exist_ok=False)
-                return path
-            except FileExistsError:
-                number += 1
-    except OSError as fault:
-        raise StorageError(
-            f"cannot write: {fault.strerror}.", where=folder, hint="Free some space or choose another folder."
-        ) from fault
-
-
-def _number(found: str, stem: str) -> int:
-    tail = found.removeprefix(f"{stem}-")
-    return int(tail) if tail != found and tail.isascii() and tail.isdigit() else 0
 
 
 def read_picture(path: Path | str) -> PictureFile:

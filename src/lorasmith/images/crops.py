@@ -5,7 +5,7 @@ Boxes are (left, top, right, bottom) in pixels of the upright picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,9 @@ Pattern = Literal["figure", "object", "place"]
 LEAST_SIDE = 32
 """A part with a shorter side shows nothing."""
 
-_DETAIL_SIDE = 64
+_DETAIL_SIDE, _FINE_SIDE = 64, 256
+_GRAIN = 4
+"""Steps between neighbours, beside their median, that are grain and no drawing."""
 _EDGE_SHARE = 0.02
 _MARGIN = 0.04
 _NEARLY_WHOLE = 0.9
@@ -71,6 +73,47 @@ def find_focus(image: Image.Image) -> Box:
     left, right = _span(detail_HW.sum(axis=0), image.width)
     top, bottom = _span(detail_HW.sum(axis=1), image.height)
     return left, top, right, bottom
+
+
+def find_squares(image: Image.Image, zooms: Sequence[float]) -> tuple[Box, ...]:
+    """For each of `zooms` a square around what is drawn, its side so many times that of the drawing; where that is more
+    than the picture's shorter side, the square of that side with most detail. None for a plain picture."""
+    width, height = image.size
+    longest = max(width, height)
+    size = (max(2, width * _FINE_SIDE // longest), max(2, height * _FINE_SIDE // longest))
+    grey_HW = np.asarray(image.resize(size, Image.Resampling.BOX).convert("L"), dtype=np.float64)
+    steep_HW = np.abs(np.diff(grey_HW, axis=0))[:, :-1] + np.abs(np.diff(grey_HW, axis=1))[:-1]
+    steep_HW = np.clip(steep_HW - _GRAIN * (1 + np.median(steep_HW)), 0, None)
+    if not steep_HW.any():
+        return ()
+    across, down = steep_HW.sum(axis=0), steep_HW.sum(axis=1)
+    (left, right), (top, bottom) = _span_of(across, width), _span_of(down, height)
+    extent, short = max(right - left, bottom - top), min(width, height)
+    squares = []
+    for zoom in zooms:
+        side = min(short, max(1, round(zoom * extent)))
+        x, y = (left + right - side) / 2, (top + bottom - side) / 2
+        if side == short:
+            x, y = (_densest(across, side, width), 0) if width > height else (0, _densest(down, side, height))
+        x, y = round(min(max(x, 0), width - side)), round(min(max(y, 0), height - side))
+        squares.append((x, y, x + side, y + side))
+    return tuple(squares)
+
+
+def _span_of(detail: npt.NDArray[np.float64], length: int) -> tuple[float, float]:
+    """From where to where along `length` pixels the detail lies, but for 1 % at each end."""
+    summed = np.cumsum(detail) / detail.sum()
+    first, last = np.searchsorted(summed, (0.01, 0.99))
+    return float(first) / len(detail) * length, float(last + 1) / len(detail) * length
+
+
+def _densest(detail: npt.NDArray[np.float64], side: int, length: int) -> float:
+    """Where along `length` pixels a window of `side` begins that holds most detail; the middle one of equals."""
+    count = min(len(detail), max(1, round(len(detail) * side / length)))
+    summed = np.concatenate([[0.0], np.cumsum(detail)])
+    held = summed[count:] - summed[:-count]
+    (best,) = np.nonzero(held >= 0.999 * held.max())
+    return float(best[0] + best[-1]) / 2 / len(detail) * length
 
 
 def propose_parts(image: Image.Image, pattern: Pattern) -> tuple[Part, ...]:

@@ -14,7 +14,7 @@ from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.library.hashes import Hashes, hash_steps
 from lorasmith.library.patience import Silent, patiently
 from lorasmith.library.recognition import adopt
-from lorasmith.library.store import given_path
+from lorasmith.library.store import change_row, given_path
 
 STAGE = "hashing"
 LEASE = 120.0
@@ -46,7 +46,7 @@ def hash_pending(store: Store, patience: float, wanted: str = "") -> Work[int]:
     """Hash what has no hash yet, smallest first; gives how many were. With `wanted` (digits of any hash) it ends with
     the file that has it. What cannot be read, or does not answer, is left for the next time. Raises StorageError."""
     with store.reading() as db:
-        query = "select coalesce(sum(size), 0) from files where sha256 = '' and state = 'here'"
+        query = "select coalesce(sum(size), 0) from files where hashed = 0 and state = 'here'"
         total: int = db.execute(query).fetchone()[0]
     began, read, done = time.monotonic(), 0, 0
     failed, slow = set[int](), set[int]()
@@ -103,7 +103,7 @@ def _claim(store: Store, failed: set[int], slow: set[int]) -> list[_Claim]:
     with store.changing() as db:
         query = (
             "select id, path, size, stamp, coalesce(folder, 0) from files "
-            "where sha256 = '' and state = 'here' and claimed < ? order by size, id"
+            "where hashed = 0 and state = 'here' and claimed < ? order by size, id"
         )
         for number, path, length, stamp, folder in db.execute(query, (now,)):
             if number in failed or folder in slow:
@@ -126,20 +126,22 @@ def _keep(store: Store, claims: Sequence[_Claim], hashed: Sequence[tuple[_Claim,
 
 def keep_hashes(db: Connection, number: int, size: int, stamp: int, hashes: Hashes) -> None:
     """Keep the hashes of a file if it still is of this size and time; one that went with the same is recognised."""
-    values = (hashes.sha256, hashes.autov1, hashes.payload, hashes.blake3, hashes.addnet)
-    cursor = db.execute(
-        "update files set sha256 = ?, autov1 = ?, payload = ?, blake3 = ?, "
-        "addnet = case when addnet = '' then ? else addnet end where id = ? and size = ? and stamp = ?",
-        (*values, number, size, stamp),
-    )
-    if cursor.rowcount:
+    query = "select addnet from entries where id = ? and size = ? and stamp = ?"
+    row = db.execute(query, (number, size, stamp)).fetchone()
+    if row is not None:
+        change_row(db, number, vars(hashes) | {"addnet": row[0] or hashes.addnet, "hashed": 1})
         _recognise(db, number, hashes.sha256)
 
 
 def _recognise(db: Connection, number: int, sha256: str) -> None:
     """A file whose bytes are those of one that went is that one; copies share the figures of an exam."""
-    gone = db.execute("select id from files where sha256 = ? and state = 'gone' order by id", (sha256,)).fetchone()
+    gone = db.execute(
+        "select id from entries where sha256 = ? and sha256 <> '' and state = 'gone' order by id", (sha256,)
+    ).fetchone()
     if gone is not None:
         adopt(db, gone[0], number, same_bytes=True)
-    exams = "select exam from files where sha256 = ? and exam is not null limit 1"
-    db.execute(f"update files set exam = ({exams}) where sha256 = ? and exam is null", (sha256, sha256))
+    query = "select exam from details where sha256 = ? and sha256 <> '' and exam is not null limit 1"
+    exam = db.execute(query, (sha256,)).fetchone()
+    if exam is not None:
+        query = "update details set exam = ? where sha256 = ? and sha256 <> '' and exam is null"
+        db.execute(query, (exam[0], sha256))

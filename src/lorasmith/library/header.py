@@ -58,7 +58,7 @@ class HeaderReader(Generic[T]):
         if split is None:
             return self._slowly(path, size, text)
         metadata, rest = split
-        tensors = blake2b(rest, digest_size=16).digest()
+        tensors = blake2b(rest.rstrip(b" "), digest_size=16).digest()  # the padding depends on the metadata's length
         place = (tensors, size - len(text), key)
         structure = self._known.get(place)
         if structure is None:

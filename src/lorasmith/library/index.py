@@ -20,14 +20,13 @@ from lorasmith.library.hashes import Hashes
 from lorasmith.library.hashing import hash_pending, keep_hashes
 from lorasmith.library.patience import PATIENCE
 from lorasmith.library.rows import write_told
-from lorasmith.library.store import SCHEMA, dump, given_path, marks, read_entries, stored_path
+from lorasmith.library.store import SCHEMA, change_row, drop_row, dump, given_path, marks, read_entries, stored_path
 from lorasmith.library.telling import Teller
 from lorasmith.library.walking import find_one
 from lorasmith.storage.database import open_database, transaction
 from lorasmith.storage.files import append_lines
-from lorasmith.storage.places import data_folder
+from lorasmith.storage.places import LIBRARY, data_folder
 
-FILE = "library.db"
 RATINGS = range(1, 6)
 
 
@@ -50,12 +49,12 @@ class LibraryIndex:
     @classmethod
     def open(cls, path: Path | None = None) -> Self:
         """The library in this file; the user's own when None, made where there is none yet."""
-        return cls(data_folder() / FILE if path is None else path)
+        return cls(data_folder() / LIBRARY if path is None else path)
 
     @classmethod
     def existing(cls, path: Path | None = None) -> Self | None:
         """The same, or None where there is none yet."""
-        file = data_folder() / FILE if path is None else path
+        file = data_folder() / LIBRARY if path is None else path
         return cls(file) if file.is_file() else None
 
     def close(self) -> None:
@@ -125,7 +124,7 @@ class LibraryIndex:
             number, _ = write_told(db, folder, told)
             if hashes is not None:
                 keep_hashes(db, number, found.size, found.stamp, hashes)
-            rows = db.execute("select * from files where id = ?", (number,))
+            rows = db.execute("select * from entries where id = ?", (number,))
             return read_entries(db, rows)[0]
 
     def hash_until(self, digits: str) -> Work[list[LibraryEntry]]:
@@ -149,13 +148,13 @@ class LibraryIndex:
                 row[0]: row[1] for row in db.execute("select name, id from files where state = 'here' and refused = 0")
             }
             ids = [known[each] for each in near_names(name, known) if each in known]
-            rows = db.execute(f"select * from files where id in ({marks(ids)})", ids)
+            rows = db.execute(f"select * from entries where id in ({marks(ids)})", ids)
             return read_entries(db, rows)
 
     def unhashed(self) -> int:
         """How many files that are here have no hash yet."""
         with self.reading() as db:
-            query = "select count(*) from files where sha256 = '' and state = 'here'"
+            query = "select count(*) from files where hashed = 0 and state = 'here'"
             return int(db.execute(query).fetchone()[0])
 
     def find_hash(self, digits: str, kind: str = "") -> list[LibraryEntry]:
@@ -166,7 +165,7 @@ class LibraryIndex:
     def entry(self, path: Path) -> LibraryEntry | None:
         """What is known of one file."""
         with self.reading() as db:
-            rows = db.execute("select * from files where path = ?", (stored_path(path.expanduser().absolute()),))
+            rows = db.execute("select * from entries where path = ?", (stored_path(path.expanduser().absolute()),))
             return next(iter(read_entries(db, rows)), None)
 
     def entries(
@@ -208,7 +207,7 @@ class LibraryIndex:
         with self.changing() as db:
             for entry in entries:
                 if notes is not None:
-                    db.execute("update files set notes = ? where id = ?", (notes, entry.id))
+                    change_row(db, entry.id, {"notes": notes})
                     db.execute("update words set notes = ? where rowid = ?", (notes, entry.id))
                 if rating is not None:
                     db.execute("update files set rating = ? where id = ?", (rating or None, entry.id))
@@ -237,13 +236,12 @@ class LibraryIndex:
 
     def set_hub(self, entry: LibraryEntry, hub: HubFacts) -> None:
         """Keep what a hub says of a file."""
-        values = (dump(asdict(hub)), hub.source, hub.model_id, hub.version_id, int(hub.mature), entry.id)
+        columns = {"hub": dump(asdict(hub)), "source": hub.source, "model_id": hub.model_id}
+        columns |= {"version_id": hub.version_id}
         with self.changing() as db:
-            db.execute(
-                "update files set hub = ?, source = ?, model_id = ?, version_id = ?, mature = max(mature, ?) "
-                "where id = ?",
-                values,
-            )
+            change_row(db, entry.id, columns)
+            if hub.mature:
+                change_row(db, entry.id, {"mature": 1})
 
     def forget(self, entries: Sequence[LibraryEntry]) -> Path | None:
         """Drop what is known and noted of files, which stay; a scan finds those that are there again. What a user noted
@@ -254,8 +252,7 @@ class LibraryIndex:
             append_lines(kept, [json.dumps(entry.as_json()) for entry in noted])
         with self.changing() as db:
             for entry in entries:
-                db.execute("delete from words where rowid = ?", (entry.id,))
-                db.execute("delete from files where id = ?", (entry.id,))
+                drop_row(db, entry.id)
         return kept if noted else None
 
     def forget_folder(self, folder: Path) -> int:

@@ -15,13 +15,13 @@ from lorasmith.bases.families import family_on_hubs
 from lorasmith.errors import RefusedError
 from lorasmith.library.searching import trigger_keys
 from lorasmith.library.sidecars.sidecar import SidecarFacts
-from lorasmith.library.store import dump, stored_path
+from lorasmith.library.store import add_row, change_row, dump, stored_path
 from lorasmith.library.telling import Head
 from lorasmith.library.walking import Found
 from lorasmith.project import FILE_NAME
 from lorasmith.tags.refusal import refuse
 
-UNHASHED = {"sha256": "", "autov1": "", "payload": "", "addnet": "", "blake3": "", "claimed": 0}
+UNHASHED = {"sha256": "", "autov1": "", "payload": "", "blake3": "", "hashed": 0, "claimed": 0}
 """Of a file whose bytes changed."""
 _MOST_TAGS = 128
 _NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -41,15 +41,11 @@ def write_told(db: sqlite3.Connection, folder: int | None, told: Told) -> tuple[
     """Keep what is told of a file; what the user noted stays. Gives its number, and whether it is new."""
     columns = _columns(told) | {"folder": folder}
     path = told.found.path
-    row = db.execute("select id, stamp, size, hub, notes from files where path = ?", (path,)).fetchone()
+    row = db.execute("select id, stamp, size, hub, notes from entries where path = ?", (path,)).fetchone()
     if row is None:
         facts = told.facts
         columns |= {"path": path, "added": time.time(), "notes": facts.notes, "favourite": int(bool(facts.favourite))}
-        names = ", ".join(columns)
-        marks = ", ".join("?" * len(columns))
-        number = int(
-            db.execute(f"insert into files ({names}) values ({marks})", tuple(columns.values())).lastrowid or 0
-        )
+        number = add_row(db, columns)
     else:
         number = row["id"]
         if (row["stamp"], row["size"]) != (told.found.stamp, told.found.size):
@@ -59,8 +55,7 @@ def write_told(db: sqlite3.Connection, folder: int | None, told: Told) -> tuple[
                 del columns[key]
         if not row["notes"] and told.facts.notes:
             columns["notes"] = told.facts.notes
-        changes = ", ".join(f"{name} = ?" for name in columns)
-        db.execute(f"update files set {changes} where id = ?", (*columns.values(), number))
+        change_row(db, number, columns)
         db.execute("delete from called where file = ?", (number,))
         db.execute("delete from words where rowid = ?", (number,))
     triggers = _triggers(told)
@@ -111,6 +106,7 @@ def _columns(told: Told) -> dict[str, Any]:
         "model_id": "" if hub is None else hub.model_id,
         "version_id": "" if hub is None else hub.version_id,
         "problem": _clean(head.problem),
+        "broken": int(bool(head.problem)),
         "refused": int(_is_refused(told)),
         "addnet": head.addnet,
     }

@@ -69,8 +69,8 @@ def scan(
     done = (yield from hash_pending(store, patience)) if hashes else 0
     with store.reading() as db:
         gone = db.execute("select count(*) from files where state = 'gone'").fetchone()[0]
-        broken = db.execute("select count(*) from files where problem <> '' and state = 'here'").fetchone()[0]
-        left = db.execute("select count(*) from files where sha256 = '' and state = 'here'").fetchone()[0]
+        broken = db.execute("select count(*) from files where broken = 1 and state = 'here'").fetchone()[0]
+        left = db.execute("select count(*) from files where hashed = 0 and state = 'here'").fetchone()[0]
     return ScanReport(
         files=tally.files,
         new=len(tally.new) - tally.moved,

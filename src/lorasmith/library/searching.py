@@ -53,7 +53,7 @@ def _of_kind(db: sqlite3.Connection, ids: Sequence[int], kind: str) -> list[Libr
     if not ids:
         return []
     query = (
-        f"select * from files where id in ({marks(ids)}) and (? = '' or kind = ?) and refused = 0 "
+        f"select * from entries where id in ({marks(ids)}) and (? = '' or kind = ?) and refused = 0 "
         "order by state <> 'here', id"
     )
     return read_entries(db, db.execute(query, (*ids, kind, kind)))
@@ -91,7 +91,7 @@ def _by_hash(db: sqlite3.Connection, name: str) -> list[int]:
     for columns in (("sha256", "payload", "autov1", "addnet", "blake3"), ("recorded",)):
         found: dict[int, None] = {}
         for column in columns:
-            query = f"select id from files where {column} >= ? and {column} < ? and {column} <> ''"
+            query = f"select file from details where {column} >= ? and {column} < ? and {column} <> ''"
             found.update(dict.fromkeys(row[0] for row in db.execute(query, (digits, f"{digits}g"))))
         if found:
             return list(found)
@@ -132,8 +132,9 @@ def search(
     if words is None:
         total = db.execute(f"select count(*) from files where {where}", values).fetchone()[0]
         by = _ORDERS[order or "name"]
-        query = f"select * from files where {where} order by {by}, files.id limit ? offset ?"
-        return Page(tuple(read_entries(db, db.execute(query, (*values, limit, offset)))), total, refused=refused)
+        query = f"select id from files where {where} order by {by}, files.id limit ? offset ?"
+        ids = [row[0] for row in db.execute(query, (*values, limit, offset))]
+        return Page(tuple(_in_order(db, ids)), total, refused=refused)
     return replace(_ranked(db, words, where, values, offset, limit), refused=refused)
 
 
@@ -150,20 +151,23 @@ def _ranked(db: sqlite3.Connection, words: str, where: str, values: Sequence[obj
         order = [row[0] for row in db.execute(ranked, (words, *values))]
     else:
         order = []
-    ids = order[offset : offset + limit]
-    rows = {row["id"]: row for row in db.execute(f"select * from files where id in ({marks(ids)})", ids)}
-    return Page(tuple(read_entries(db, [rows[each] for each in ids if each in rows])), len(order), more)
+    return Page(tuple(_in_order(db, order[offset : offset + limit])), len(order), more)
+
+
+def _in_order(db: sqlite3.Connection, ids: Sequence[int]) -> list[LibraryEntry]:
+    rows = {row["id"]: row for row in db.execute(f"select * from entries where id in ({marks(ids)})", ids)}
+    return read_entries(db, [rows[each] for each in ids if each in rows])
 
 
 def duplicates(db: sqlite3.Connection, column: str = "sha256") -> list[list[LibraryEntry]]:
     """Files that are here more than once, by a hash ("sha256", or "payload": the same weights), largest first."""
     query = (
-        f"select {column} from files where {column} <> '' and state = 'here' and refused = 0 "
+        f"select {column} from entries where {column} <> '' and state = 'here' and refused = 0 "
         f"group by {column} having count(*) > 1 order by max(size) desc, {column}"
     )
     groups = []
     for (value,) in db.execute(query).fetchall():
-        rows = db.execute(f"select * from files where {column} = ? and state = 'here' order by added, id", (value,))
+        rows = db.execute(f"select * from entries where {column} = ? and state = 'here' order by added, id", (value,))
         groups.append(read_entries(db, rows))
     return groups
 
@@ -188,15 +192,15 @@ def _conditions(filters: Filters) -> tuple[str, list[object]]:
         ("files.state = ?", [filters.state] if filters.state else []),
         ("files.family = ?", [filters.family] if filters.family else []),
         ("files.algorithms like ?", [f'%"{filters.algorithm}"%'] if filters.algorithm else []),
-        ("files.source = ?", [filters.source] if filters.source else []),
+        ("files.source = ? and files.source <> ''", [filters.source] if filters.source else []),
         ("files.size >= ?", [filters.smallest] if filters.smallest else []),
         ("files.size <= ?", [filters.largest] if filters.largest else []),
         ("files.rating >= ?", [filters.rating] if filters.rating else []),
-        ("files.mine = ?", [1] if filters.mine else []),
-        ("files.favourite = ?", [1] if filters.favourite else []),
+        ("files.mine = 1 and ?", [1] if filters.mine else []),
+        ("files.favourite = 1 and ?", [1] if filters.favourite else []),
         ("files.mature = ?", [] if filters.mature else [0]),
         ("files.source = ?", [""] if filters.unlabelled else []),
-        ("files.problem <> ?", [""] if filters.broken else []),
+        ("files.broken = 1 and ?", [1] if filters.broken else []),
         (
             "files.id in (select file from called where key = ?)",
             trigger_keys(filters.trigger)[:1] if filters.trigger else [],

@@ -35,6 +35,37 @@ SCHEMA = Schema(
           stamp integer not null,
           beside text not null default '',
           added real not null,
+          alias text not null default '',
+          family text,
+          algorithms text not null default '[]',
+          rank integer,
+          source text not null default '',
+          rating integer,
+          favourite integer not null default 0,
+          mine integer not null default 0,
+          mature integer not null default 0,
+          broken integer not null default 0,
+          refused integer not null default 0,
+          hashed integer not null default 0,
+          claimed real not null default 0
+        );
+        create index files_by_name on files (kind, state, refused, name collate nocase);
+        create index files_by_family on files (family, kind, state, refused, name collate nocase);
+        create index files_by_added on files (kind, state, added);
+        create index files_by_stamp on files (kind, state, stamp);
+        create index files_by_size on files (kind, state, size);
+        create index files_by_folder on files (folder);
+        create index files_called on files (name);
+        create index files_by_alias on files (alias) where alias <> '';
+        create index files_by_source on files (source, kind, state, refused, name collate nocase) where source <> '';
+        create index files_rated on files (kind, state, refused, name collate nocase, rating) where rating is not null;
+        create index files_favourite on files (kind, state, refused, name collate nocase) where favourite = 1;
+        create index files_mine on files (kind, state, refused, name collate nocase) where mine = 1;
+        create index files_broken on files (kind, state, refused, name collate nocase) where broken = 1;
+        create index files_refused on files (kind) where refused = 1;
+        create index files_unhashed on files (size) where hashed = 0;
+        create table details (
+          file integer primary key references files (id) on delete cascade,
           head text not null default '',
           sha256 text not null default '',
           autov1 text not null default '',
@@ -42,13 +73,8 @@ SCHEMA = Schema(
           recorded text not null default '',
           addnet text not null default '',
           blake3 text not null default '',
-          claimed real not null default 0,
-          alias text not null default '',
           title text not null default '',
-          family text,
           reason text not null default '',
-          algorithms text not null default '[]',
-          rank integer,
           base text not null default '',
           triggers text not null default '[]',
           tags text not null default '[]',
@@ -57,33 +83,20 @@ SCHEMA = Schema(
           preview blob,
           strength real,
           exam text,
-          mine integer not null default 0,
-          mature integer not null default 0,
           hub text,
-          source text not null default '',
           model_id text not null default '',
           version_id text not null default '',
           problem text not null default '',
-          notes text not null default '',
-          rating integer,
-          favourite integer not null default 0
+          notes text not null default ''
         );
-        create index files_by_name on files (kind, state, name collate nocase);
-        create index files_by_family on files (family, kind, state, name collate nocase);
-        create index files_by_called on files (name);
-        create index files_by_alias on files (alias) where alias <> '';
-        create index files_by_sha256 on files (sha256) where sha256 <> '';
-        create index files_by_payload on files (payload) where payload <> '';
-        create index files_by_recorded on files (recorded) where recorded <> '';
-        create index files_by_autov1 on files (autov1) where autov1 <> '';
-        create index files_by_addnet on files (addnet) where addnet <> '';
-        create index files_by_blake3 on files (blake3) where blake3 <> '';
-        create index files_by_head on files (head, size);
-        create index files_by_hub on files (source, model_id, version_id) where source <> '';
-        create index files_unhashed on files (size) where sha256 = '';
-        create index files_rated on files (rating) where rating is not null;
-        create index files_favourite on files (favourite) where favourite = 1;
-        create index files_mine on files (mine) where mine = 1;
+        create index details_by_sha256 on details (sha256) where sha256 <> '';
+        create index details_by_payload on details (payload) where payload <> '';
+        create index details_by_recorded on details (recorded) where recorded <> '';
+        create index details_by_autov1 on details (autov1) where autov1 <> '';
+        create index details_by_addnet on details (addnet) where addnet <> '';
+        create index details_by_blake3 on details (blake3) where blake3 <> '';
+        create index details_by_head on details (head) where head <> '';
+        create view entries as select * from files join details on details.file = files.id;
         create table called (key text not null, file integer not null references files (id) on delete cascade);
         create index called_by_key on called (key);
         create index called_by_file on called (file);
@@ -97,19 +110,16 @@ SCHEMA = Schema(
           name, triggers, tags, said, notes, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
         );
         """,
-        """
-        alter table files add column refused integer not null default 0;
-        create index files_by_added on files (kind, state, added);
-        create index files_by_size on files (kind, state, size);
-        create index files_refused on files (refused) where refused = 1;
-        """,
     ),
     hint=f"{HOME_VARIABLE} names another folder.",
     shared=True,
     seconds=60.0,
 )
-HASHES = ("sha256", "autov1", "payload", "recorded", "addnet", "blake3")
-"""The columns with hashes, which a file is found by."""
+DETAILS = frozenset(
+    ("head", "sha256", "autov1", "payload", "recorded", "addnet", "blake3", "title", "reason", "base", "triggers")
+) | frozenset(("tags", "facts", "description", "preview", "strength", "exam", "hub", "model_id", "version_id"))
+DETAILS |= {"problem", "notes"}
+"""The columns that no list is filtered or ordered by: they lie apart, so that lists read little."""
 
 
 def stored_path(path: Path) -> bytes:
@@ -121,13 +131,38 @@ def given_path(stored: bytes) -> Path:
     return Path(os.fsdecode(stored))
 
 
+def change_row(db: sqlite3.Connection, number: int, columns: Mapping[str, Any]) -> None:
+    """Change columns of a file, in whichever table they are."""
+    for table, key in (("files", "id"), ("details", "file")):
+        own = {name: value for name, value in columns.items() if (name in DETAILS) == (table == "details")}
+        if own:
+            changes = ", ".join(f"{name} = ?" for name in own)
+            db.execute(f"update {table} set {changes} where {key} = ?", (*own.values(), number))
+
+
+def add_row(db: sqlite3.Connection, columns: Mapping[str, Any]) -> int:
+    """Add a file; gives its number."""
+    own = {name: value for name, value in columns.items() if name not in DETAILS}
+    query = f"insert into files ({', '.join(own)}) values ({marks(tuple(own))})"
+    number = int(db.execute(query, tuple(own.values())).lastrowid or 0)
+    more = {"file": number} | {name: value for name, value in columns.items() if name in DETAILS}
+    db.execute(f"insert into details ({', '.join(more)}) values ({marks(tuple(more))})", tuple(more.values()))
+    return number
+
+
+def drop_row(db: sqlite3.Connection, number: int) -> None:
+    """Forget a file with all that belongs to it."""
+    db.execute("delete from words where rowid = ?", (number,))
+    db.execute("delete from files where id = ?", (number,))
+
+
 def dump(value: Any) -> str:
     """JSON, short."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 def read_entries(db: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> list[LibraryEntry]:
-    """Rows of `files` as entries, with their folders and collections."""
+    """Rows of the view `entries` as values, with their folders and collections."""
     rows = list(rows)
     folders = {row[0]: given_path(row[1]) for row in db.execute("select id, path from folders")}
     collections = read_collections(db, [row["id"] for row in rows])

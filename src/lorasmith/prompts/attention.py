@@ -18,6 +18,8 @@ DOWN = 1 / 1.1
 # Factors are multiplied in the order in which their brackets close, so that equal weights compare equal and merge.
 # Below this depth that order is kept exactly; deeper nests multiply from the outside, to stay linear.
 EXACT_DEPTH = 16
+MOST_WEIGHT = 1e30
+"""What brackets in brackets multiply to at most: beyond it float32 ends."""
 
 _TOKEN = re.compile(r"\\[()\[\]\\]|\\|:\s*([+-]?[.\d]+)\s*\)|[()\[\]]|[^\\()\[\]:]+|:")
 _BREAK = re.compile(r"\bBREAK\b")
@@ -108,11 +110,14 @@ def _read_words(leaves: list[_Leaf], text: str, round_: _Bracket | None, square:
 
 def _read_weight(text: str, compat: Compat) -> float | None:
     try:
-        return float(text)
+        weight = float(text)
     except ValueError:
-        if compat == "a1111":
-            raise PromptError(f'the weight "{text}" is not a number.', where="prompt") from None
-        return None
+        weight = math.inf
+    if math.isfinite(weight):
+        return weight
+    if compat == "a1111":
+        raise PromptError(f'the weight "{text[:40]}" is not a number.', where="prompt")
+    return None
 
 
 def _weigh(leaves: list[_Leaf], breaks_weighted: bool) -> list[Span]:
@@ -124,7 +129,7 @@ def _weigh(leaves: list[_Leaf], breaks_weighted: bool) -> list[Span]:
             continue
         key = (id(leaf.round), id(leaf.square))
         if key not in known:
-            known[key] = _product(leaf.round, leaf.square)
+            known[key] = max(-MOST_WEIGHT, min(MOST_WEIGHT, _product(leaf.round, leaf.square)))
         weight = -known[key] if leaf.is_break else known[key]
         spans.append(Span(leaf.text, weight, is_break=leaf.is_break and weight == -1.0))
     return spans

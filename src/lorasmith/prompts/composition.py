@@ -5,9 +5,11 @@ The picture follows ``uncond + sum of w_i x cfg x (cond_i - uncond)`` (composabl
 
 from __future__ import annotations
 
+import math
 import re
 
 from lorasmith.errors import PromptError
+from lorasmith.prompts.attention import MOST_WEIGHT
 from lorasmith.prompts.compatibility import Compat
 
 MOST_SUBPROMPTS = 64
@@ -35,4 +37,7 @@ def split_subprompts(text: str, compat: Compat = None) -> list[tuple[str, float]
 def _split_weight(part: str) -> tuple[str, float]:
     before, colon, after = part.rpartition(":")
     match = _WEIGHT.fullmatch(after) if colon else None
-    return (before.rstrip(), float(match.group(1))) if match else (part, 1.0)
+    weight = float(match.group(1)) if match else math.inf
+    if not math.isfinite(weight):
+        return part, 1.0
+    return before.rstrip(), max(-MOST_WEIGHT, min(MOST_WEIGHT, weight))

@@ -41,6 +41,8 @@ BLOCK_PRESETS: Mapping[str, str] = {
     "OUTS": "10000000000011111",
     "OUTALL": "10000000111111111",
 }
+#: Beyond it a product with a block's weight is no number of 32 bits.
+MOST_STRENGTH = 1e18
 _TAG = re.compile(r"<(\w+):([^>]+)>")
 _MOMENT = re.compile(r"\s*(\d{1,6}(?:\.\d{0,9})?|\.\d{1,9})\s*")
 
@@ -304,6 +306,12 @@ def _number(tag: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
+    if math.isfinite(value) and abs(value) > MOST_STRENGTH:
+        raise PromptError(
+            f'{tag}: the strength "{text}" is too great: not a number to draw with.',
+            where="prompt",
+            hint="About 0 to 1.5 is usual.",
+        )
     if not math.isfinite(value):
         raise PromptError(
             f'{tag}: the strength "{text}" is not a number.',

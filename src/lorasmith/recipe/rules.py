@@ -142,7 +142,10 @@ def _rate_faults(recipe: RecipeFields) -> Iterator[str]:
     name, rates = recipe.optimizer.name, {recipe.lr.unet, recipe.lr.text_encoder, recipe.lr.second} - {0}
     entry = OPTIMIZERS[name]
     if entry.one_rate and (len(rates) > 1 or recipe.lr.plus_ratio != 1 or recipe.blocks.lr != "flat"):
-        yield f"{name} has one rate for all: give lr.unet and lr.text_encoder the same (1), or 0."
+        yield (
+            f"{name} has one rate for all: give lr.unet and lr.text_encoder the same (1), or 0, and leave "
+            "lr.plus_ratio and blocks.lr alone."
+        )
     if recipe.average.kind != "none" and entry.averages:
         yield f"average: {name} averages by itself."
 

@@ -52,6 +52,21 @@ def replacing(path: Path, hint: str = "Free some space or choose another folder.
         raise
 
 
+def replace_folder(fresh: Path, place: Path) -> None:
+    """Let a folder take the place of another one, which is removed; after an error the other one is there again.
+    Raises OSError."""
+    old = partial_of(place)
+    if place.exists():
+        os.replace(place, old)
+    try:
+        os.replace(fresh, place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.replace(old, place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def partial_of(path: Path) -> Path:
     """A free neighbour of `path`, to make there what shall stand at `path`; nobody else is given the same one."""
     return path.with_name(f".{path.name}.{os.getpid()}-{next(_partials)}.partial")
@@ -83,18 +98,63 @@ def _lives(process: int) -> bool:
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Add whole lines to the end of a file; they are on disk when this returns. A last line that an interruption
-    left without its end stays apart from them. Raises StorageError."""
+    """Add whole lines to the end of a file, all of them or none; they are on disk when this returns. A last line that
+    an interruption left without its end stays apart from them. Raises StorageError."""
     data = "".join(f"{line}\n" for line in lines).encode("utf-8")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as out:
+        with path.open("a+b", buffering=0) as out:
             end = out.seek(0, os.SEEK_END)
             if end:
                 out.seek(end - 1)
                 data = data if out.read(1) == b"\n" else b"\n" + data
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
+            try:
+                written = 0
+                while written < len(data):
+                    written += out.write(data[written:]) or 0
+                os.fsync(out.fileno())
+            except OSError:
+                out.truncate(end)
+                raise
     except OSError as fault:
         raise StorageError(f"cannot write: {fault.strerror}.", where=path, hint="Free some space.") from fault
+
+
+def add_file(folder: Path, stem: str, suffix: str, data: bytes) -> Path:
+    """Write a whole file as ``stem-0001.png`` and on: the number after the last one in use; its path.
+
+    Nothing is written over, also when several processes add to one folder. Raises StorageError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((_number(path.stem, stem) for path in folder.glob(f"*{suffix}")), default=0)
+        whole = write_file(partial_of(folder / f"{stem}{suffix}"), data)
+        try:
+            while True:
+                path = folder / f"{stem}-{number:04d}{suffix}"
+                try:
+                    _take(whole, path)
+                    return path
+                except FileExistsError:
+                    number += 1
+        finally:
+            whole.unlink(missing_ok=True)
+    except OSError as fault:
+        hint = "Free some space or choose another folder."
+        raise StorageError(f"cannot write: {fault.strerror}.", where=folder, hint=hint) from fault
+
+
+def _take(whole: Path, path: Path) -> None:
+    """Give a file its name if nobody has that. Raises FileExistsError, OSError."""
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        raise
+    except OSError:  # file systems without links: the name is reserved by an empty file
+        path.touch(exist_ok=False)
+        os.replace(whole, path)
+
+
+def _number(found: str, stem: str) -> int:
+    tail = found.removeprefix(f"{stem}-")
+    return int(tail) if tail != found and tail.isascii() and tail.isdigit() else 0

@@ -7,8 +7,11 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from lorasmith.errors import StorageError
 
 _FAR = 1 << 30
 """Where a file is locked on systems on which nobody can read what is locked."""
@@ -71,3 +74,20 @@ def hold(file: Path, wait: float = 0.0) -> BinaryIO:
         held.write(b"%d" % os.getpid())
         held.flush()
     return held
+
+
+@contextlib.contextmanager
+def alone(file: Path, work: str) -> Iterator[None]:
+    """Inside, no other process does this `work` ("builds the dataset"); where nothing can be locked it goes on without.
+    Raises StorageError, which names the process that does."""
+    lock: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = hold(file)
+    except HeldError as held:
+        hint = "Wait until it has ended, or stop that process; then run this again."
+        raise StorageError(f"{held.whose} {work} already.", where=file.parent, hint=hint) from None
+    except OSError:
+        pass
+    with lock:
+        yield

@@ -9,29 +9,33 @@ import shutil
 import time
 import unicodedata
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import tomlkit
 
+from lorasmith.dataset.built import CAPTIONS_NAME, find_edited, read_built_captions
 from lorasmith.dataset.folders import CAPTION_EXTENSION, class_words, printable, read_repeats
 from lorasmith.dataset.ingest import fit
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.sources.kohya import DATASET_FILE
 from lorasmith.errors import ProjectError, StorageError
-from lorasmith.events import Progress, Work, eta
+from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.images.cleaning import is_plain, suffix_of, write_plain
 from lorasmith.images.opening import is_image_name
 from lorasmith.project import Project, safe_name
 from lorasmith.remedies import Action, Do
-from lorasmith.storage.files import partial_of, remove_left_partials, replacing, write_file
+from lorasmith.storage.files import partial_of, remove_left_partials, replace_folder, replacing, write_file
+from lorasmith.storage.locks import alone
 from lorasmith.tags.pipeline import Captioning
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.words import join_tags, split_tags
 
-CAPTIONS_NAME = "captions.json"
+EDITED = "edited captions"
+"""The folder beside `build/dataset/` that keeps what was edited there by hand."""
+_LOCK = "build.lock"
 _ZIP_DAY = (1980, 1, 1, 0, 0, 0)
 Settings = Mapping[str, Any]
 Placed = tuple[Item, PurePosixPath]
@@ -60,33 +64,53 @@ def build_dataset(
     file stops kohya's trainer). A picture that carries metadata, is turned, cropped, transparent, of more than 8 bits,
     or of a format that trainers do not read, is written anew without all that. dataset.toml lists the folders for
     kohya's trainer; `general` and `buckets` are further keys of its [general] and [[datasets]]. The old folder is
-    replaced in the end, so that there is always a whole one. Raises ImageError, StorageError.
+    replaced in the end, so that there is always a whole one; captions that were edited in it are kept beside it. Raises
+    ImageError; StorageError, also while another process builds it.
     """
     target = project.built_dataset
     fresh = partial_of(target)
-    try:
-        remove_left_partials(target)
-        fresh.mkdir(parents=True)
-        places = _places(project, dataset)
-        started, step = time.monotonic(), max(1, len(places) // 100)
-        for done, (item, place) in enumerate(places, start=1):
-            (fresh / place).parent.mkdir(exist_ok=True)
-            _put_image(project, item, fresh / place)
-            caption = " ".join(captioning.captions[item.name].split("\n"))
-            (fresh / f"{place}{CAPTION_EXTENSION}").write_text(caption + "\n", "utf-8", "replace")
-            if done % step == 0 or done == len(places):
-                yield Progress("building", done, len(places), eta(started, done, len(places)))
-        (fresh / DATASET_FILE).write_text(_describe(project, places, general or {}, buckets or {}), "utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
-    except OSError as fault:
-        raise StorageError(
-            f"cannot write: {fault.strerror}.", where=target, hint="Free some space, then run it again."
-        ) from fault
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    write_file(project.cache / CAPTIONS_NAME, json.dumps(dict(captioning.captions)))
+    with alone(project.cache / _LOCK, "builds the dataset"):
+        try:
+            remove_left_partials(target)
+            fresh.mkdir(parents=True)
+            places = _places(project, dataset)
+            started, step = time.monotonic(), max(1, len(places) // 100)
+            for done, (item, place) in enumerate(places, start=1):
+                (fresh / place).parent.mkdir(exist_ok=True)
+                _put_image(project, item, fresh / place)
+                caption = " ".join(captioning.captions[item.name].split("\n"))
+                (fresh / f"{place}{CAPTION_EXTENSION}").write_text(caption + "\n", "utf-8", "replace")
+                if done % step == 0 or done == len(places):
+                    yield Progress("building", done, len(places), eta(started, done, len(places)))
+            (fresh / DATASET_FILE).write_text(_describe(project, places, general or {}, buckets or {}), "utf-8")
+            yield from _keep_edited(project)
+            replace_folder(fresh, target)
+        except OSError as fault:
+            raise StorageError(
+                f"cannot write: {fault.strerror}.", where=target, hint="Free some space, then run it again."
+            ) from fault
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        write_file(project.cache / CAPTIONS_NAME, json.dumps(dict(captioning.captions)))
     return target
+
+
+def _keep_edited(project: Project) -> Iterator[Note]:
+    """Copy the captions that were edited in `build/dataset/` aside, and tell where to write them instead."""
+    edited = find_edited(project)
+    if not edited:
+        return
+    kept = project.built_dataset.parent / EDITED
+    for file in edited:
+        place = kept / file.relative_to(project.built_dataset)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_file(place, file.read_bytes())
+    names = f"{len(edited)} captions were" if len(edited) > 1 else f"{edited[0].name} was"
+    yield Note(
+        f"{names} edited in {project.built_dataset.name}/, which is built anew: kept in {kept}. Captions are edited "
+        "beside the images.",
+        "warning",
+    )
 
 
 def pack_zip(project: Project, target: Path) -> Path:
@@ -113,19 +137,11 @@ def pack_zip(project: Project, target: Path) -> Path:
 def compare_captions(project: Project, dataset: Dataset, captioning: Captioning) -> tuple[Change, ...]:
     """What building would change: against the last built captions, or the raw tags where there are none."""
     raw = read_raw_tags(project, dataset)
-    built = _built_captions(project)
+    built = read_built_captions(project)
     pairs = (
         (name, built.get(name, join_tags(raw[name].tags)), caption) for name, caption in captioning.captions.items()
     )
     return tuple(Change(name, before, after) for name, before, after in pairs if before != after)
-
-
-def _built_captions(project: Project) -> Mapping[str, str]:
-    try:
-        captions: Mapping[str, str] = json.loads((project.cache / CAPTIONS_NAME).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return captions
 
 
 def _places(project: Project, dataset: Dataset) -> tuple[Placed, ...]:

@@ -18,7 +18,7 @@ from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import BaseError, DatasetError, ImageError, first_line
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.hub import is_hub_name
-from lorasmith.images.crops import open_part
+from lorasmith.images.crops import cut, find_squares, open_part
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.tags.categories import RATING
 from lorasmith.tags.hub import fetch_tagger
@@ -33,6 +33,8 @@ _BATCH = 8
 _SAVE_EVERY = 5.0  # seconds
 _ROUNDING = 0.001
 _LARGE = 16
+_ZOOMS = (1.0, 1.3)
+"""Of the embedded tagger: chosen on framed examples, see docs/faults/a-images.md."""
 
 Scores = npt.NDArray[np.float32]
 
@@ -59,17 +61,38 @@ class Tagger:
     def scores(self, images: Sequence[Image.Image]) -> Scores:
         """Scores in 0..1, shape (images, tags). Pictures are RGB and of any size. Raises DatasetError when the model
         gives something else; NaN is passed on, for it may be one picture's fault."""
-        return self.scores_of([self.prepare(image) for image in images])
+        return self.scores_of([self.views(image) for image in images])
+
+    def views(self, image: Image.Image) -> list[Scores]:
+        """What this tagger looks at of a picture: the whole, or parts of it, prepared."""
+        zooms = self._layout.zooms if image.width != image.height else ()
+        squares = find_squares(image, zooms) if zooms else ()
+        return [self.prepare(cut(image, square)) for square in squares] or [self.prepare(image)]
 
     def prepare(self, image: Image.Image) -> Scores:
         """A picture as this tagger has learnt pictures."""
         return prepare(image, self.side, self._layout.margin, self._layout.shrink)
 
-    def scores_of(self, prepared: Sequence[Scores]) -> Scores:
-        """Like `scores`, for pictures that its `prepare` made."""
-        if not prepared:
+    @property
+    def model(self) -> Path:
+        """The file that it was loaded from."""
+        return self._model
+
+    def to_input(self, prepared: Scores) -> Scores:
+        """What the model is given for a batch of pictures that `prepare` made."""
+        return self._layout.to_input(prepared)
+
+    def scores_of(self, views: Sequence[Sequence[Scores]]) -> Scores:
+        """Like `scores`, by the `views` of each picture."""
+        if not views:
             return np.zeros((0, len(self.names)), np.float32)
-        batch = self._layout.to_input(np.stack(prepared))
+        scores = self._run_all(self._layout.to_input(np.stack([view for each in views for view in each])))
+        if all(len(each) == 1 for each in views):
+            return scores
+        ends = np.cumsum([len(each) for each in views])[:-1]
+        return np.stack([part.mean(axis=0) for part in np.split(scores, ends)])
+
+    def _run_all(self, batch: Scores) -> Scores:
         if self._fixed_batch is None:
             return self._run(batch)
         size = self._fixed_batch
@@ -130,7 +153,7 @@ def open_tagger(name: str | Path) -> Tagger:
     """
     folder = Path(name).expanduser()
     if name == EMBEDDED:
-        return _load(_embedded_folder(), EMBEDDED, EDGE)  # it has seen squares without margins only
+        return _load(_embedded_folder(), EMBEDDED, EDGE, _ZOOMS)  # it has seen squares without margins only
     if isinstance(name, Path) or folder.is_dir():
         return _load(folder, folder.resolve().name)
     if is_hub_name(name):
@@ -157,8 +180,8 @@ def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool =
     try:
         for start in range(0, len(todo), _BATCH):
             looks = [_look(item, tagger) for item in todo[start : start + _BATCH]]
-            good = [look for look in looks if look.pixels is not None]
-            scores = tagger.scores_of([look.pixels for look in good if look.pixels is not None])
+            good = [look for look in looks if look.views]
+            scores = tagger.scores_of([look.views for look in good])
             for look, row in zip(good, scores, strict=True):
                 if np.isfinite(row).all():
                     fresh.append(StoredTags(look.item.content, tagger.identity, _likely(vocabulary, row)))
@@ -184,15 +207,15 @@ class _Look:
     """A picture ready for the tagger, or the reason why there is none."""
 
     item: Item
-    pixels: Scores | None
+    views: Sequence[Scores]
     fault: str = ""
 
 
 def _look(item: Item, tagger: Tagger) -> _Look:
     try:
-        return _Look(item, tagger.prepare(open_part(item.path, item.crop)))
+        return _Look(item, tagger.views(open_part(item.path, item.crop)))
     except ImageError as fault:
-        return _Look(item, None, fault.message)
+        return _Look(item, (), fault.message)
 
 
 def _done(stored: Sequence[StoredTags], tagger: Tagger) -> bool:
@@ -209,9 +232,9 @@ def _likely(vocabulary: Sequence[tuple[str, int]], row: Scores) -> tuple[ScoredT
     return tuple(sorted(kept, key=lambda tag: -tag.score))
 
 
-def _load(folder: Path, name: str, margin: str = "") -> Tagger:
+def _load(folder: Path, name: str, margin: str = "", zooms: tuple[float, ...] = ()) -> Tagger:
     layout = find_layout(folder)
-    layout = replace(layout, margin=margin or layout.margin)
+    layout = replace(layout, margin=margin or layout.margin, zooms=zooms)
     tags = layout.read_list(folder)
     session = _open_session(tags.model)
     entry, outputs = session.get_inputs()[0], session.get_outputs()

@@ -68,10 +68,17 @@ def read_key(key: str, bare_text: str = "lora_te_", alone: str = "") -> Key | No
     for ending, tail, suffix in _ENDINGS:
         found = ending.search(key)
         if found is not None:
-            said = f"lora_{_SIDES[found[1]]}.weight" if suffix == "{side}" else found.expand(suffix)
-            return _named(key[: found.start()] + found.expand(tail), said, bare_text, alone)
+            said = f"lora_{_SIDES[found[1]]}.weight" if suffix == "{side}" else _fill(suffix, found)
+            return _named(key[: found.start()] + _fill(tail, found), said, bare_text, alone)
     flat = _FLAT.match(key)
     return None if flat is None else _named(flat[1], flat[2], bare_text, alone)
+
+
+def _fill(template: str, found: re.Match[str]) -> str:
+    """As `found.expand(template)`, which parses the template anew for each of a file's thousands of keys."""
+    for number in range(1, (found.re.groups or 0) + 1):
+        template = template.replace(f"\\{number}", found[number] or "")
+    return template
 
 
 def _named(layer: str, suffix: str, bare_text: str, alone: str) -> Key | None:

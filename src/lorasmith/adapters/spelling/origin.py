@@ -9,6 +9,7 @@ from functools import cache
 
 from lorasmith.bases.families import FAMILIES
 from lorasmith.bases.families.family import Family
+from lorasmith.bases.families.foreign import WORDS
 from lorasmith.bases.targets import TargetLayer
 
 Extents = Mapping[str, tuple[int | None, ...]]
@@ -55,7 +56,8 @@ def fit_families(extents: Extents) -> LayerFit:
 def tell_origin(extents: Extents, metadata: Mapping[str, str]) -> Origin:
     """By the header, then by the names of layers, then by their widths: each chooses among what is left.
 
-    Under a header that no family knows all names must be a family's; without one, most of them.
+    Under a header that no family knows all names must be a family's; without one, most of them. A header that names
+    another family than ours is believed, and so is an architecture in modelspec's form.
     """
     said = _said_by_header(metadata)
     return Origin(said[0], _header_word(metadata)) if len(said) == 1 else choose_origin(fit_families(extents), metadata)
@@ -66,6 +68,8 @@ def choose_origin(fit: LayerFit, metadata: Mapping[str, str]) -> Origin:
     said, word = _said_by_header(metadata), _header_word(metadata)
     if len(said) == 1:
         return Origin(said[0], word)
+    if not said and (word.lower().startswith(WORDS) or _is_architecture(metadata)):
+        return Origin(None, word)
     most = fit.layers if word and not said else fit.layers // 2 + 1
     asked = said or list(fit.known)
     fitting = {f: fit.known[f] for f in asked if fit.known[f] >= most and f not in fit.contradicted}
@@ -102,7 +106,20 @@ def _contradicts(expected: tuple[int, int], extent: tuple[int | None, ...]) -> b
 
 
 def _has_own_names(extents: Extents, family: Family) -> bool:
-    return bool(family.own_names) and any(name.startswith(family.own_names) for name in extents)
+    """Whether a layer is called as only the family's are, in a model of another size if need be: other numbers."""
+    if not family.own_names:
+        return False
+    own = (name for name in extents if name.startswith(family.own_names))
+    return any(_unnumbered(name) in _unnumbered_spellings(family) for name in own)
+
+
+@cache
+def _unnumbered_spellings(family: Family) -> frozenset[str]:
+    return frozenset(map(_unnumbered, public_spellings(family)))
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"(?<=_)\d+(?=_|$)", "0", name)
 
 
 def _known_names(extents: Extents, family: Family) -> int:
@@ -117,6 +134,12 @@ def _said_by_header(metadata: Mapping[str, str]) -> list[Family]:
         return [family for family in FAMILIES.values() if version.startswith(family.version_words or ("?",))]
     architecture = metadata.get("modelspec.architecture", "").lower()
     return [family for family in FAMILIES.values() if architecture and architecture.startswith(_architecture(family))]
+
+
+def _is_architecture(metadata: Mapping[str, str]) -> bool:
+    """Whether the header's word is modelspec's, which are few; kohya's base version is whatever a trainer writes."""
+    version = metadata.get("ss_base_model_version", "")
+    return version.lower() in _NOTHING and metadata.get("modelspec.architecture", "").endswith("/lora")
 
 
 def _header_word(metadata: Mapping[str, str]) -> str:

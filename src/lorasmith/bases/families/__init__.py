@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lorasmith.bases.families.anima import ANIMA
 from lorasmith.bases.families.doodle import DOODLE
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.families.sd1 import SD1
@@ -26,7 +27,7 @@ class Families(Registry[Family]):
         BLOCK_COUNTS.difference_update(set(entry.block_layouts).difference(*others))
 
 
-FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE))
+FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE, ANIMA))
 UNKNOWN: Family = SD1
 """The family that a recipe is read for where its base is not there, or cannot be read."""
 

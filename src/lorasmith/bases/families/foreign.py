@@ -55,6 +55,11 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     ("LTX", "LTX-Video"),
     ("CogVideo", "CogVideoX"),
 )
+WORDS = (
+    # How kohya's base version and modelspec's architecture begin for families that are none of ours.
+    *("flux", "sd3", "stable-diffusion-3", "stable-cascade", "lumina", "hunyuan", "wan", "qwen", "zimage", "z-image"),
+    *("chroma", "krea", "pixart", "sana", "kolors", "auraflow", "ltx", "cogvideo", "hidream", "cosmos"),
+)
 _PARTS: tuple[tuple[str, str], ...] = (
     ("UNet", "a UNet"),
     ("Autoencoder", "a VAE"),

@@ -26,8 +26,10 @@ def weigh_chunk(hidden_1TD: Tensor, weights: Sequence[float], emphasis: Emphasis
 
     weighted = hidden_1TD * torch.tensor(weights, dtype=hidden_1TD.dtype, device=hidden_1TD.device)[None, :, None]
     if emphasis == "original":
-        # NOTE: over this chunk only, so that a picture does not depend on its neighbours in the batch.
-        weighted = weighted * (hidden_1TD.mean() / weighted.mean())
+        # NOTE: over this chunk only, so that a picture does not depend on its neighbours in the batch. Where the mean
+        # is 0 but for rounding, there is none to restore, and the ratio is none.
+        mean, size = weighted.mean(), weighted.abs().mean()
+        weighted = weighted * torch.where(mean.abs() > 1e-6 * size, hidden_1TD.mean() / mean, 1.0)
     return weighted
 
 

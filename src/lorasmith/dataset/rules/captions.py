@@ -52,9 +52,10 @@ def _orphans(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _shared_stems(evidence: Evidence) -> Iterator[Finding]:
-    by_stem: dict[str, list[str]] = {}
+    by_stem: dict[tuple[str, str], list[str]] = {}
     for item in evidence.items:
-        by_stem.setdefault(item.name.rpartition(".")[0], []).append(item.name)
+        if item.caption is not None:
+            by_stem.setdefault((item.name.rpartition(".")[0], item.caption), []).append(item.name)
     for names in by_stem.values():
         if len(names) > 1:
             message = f"{' and '.join(names)} share one caption file."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection, Iterable, Iterator
 
-from lorasmith.dataset.evidence import Evidence, Group
+from lorasmith.dataset.evidence import Evidence, Group, plain
 from lorasmith.dataset.findings import AutoFix, Finding, Rule
 from lorasmith.project import SubjectKind
 from lorasmith.remedies import Action, Do, Sentence
@@ -84,8 +84,9 @@ def low_quality(evidence: Evidence) -> tuple[str, ...]:
 
 
 def is_tagged_low(evidence: Evidence, name: str) -> bool:
-    """Whether an image's tags or labels say that its quality is low."""
-    return not evidence.words[name].isdisjoint(LOW_QUALITY)
+    """Whether an image's tags or labels, or the caption that was built of them, say that its quality is low."""
+    built = {plain(tag) for tag in evidence.built.get(name, ())}
+    return not (evidence.words[name] | built).isdisjoint(LOW_QUALITY)
 
 
 def _duplicates(group: Group, evidence: Evidence, better: str | None) -> Finding:

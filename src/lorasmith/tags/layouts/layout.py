@@ -40,8 +40,10 @@ class Layout:
     `to_scores` makes 0..1 of what comes out. `whole`: the list names every output.
 
     Pictures are made smaller by `shrink` and filled up to a square with the colour `margin`, go on as their EDGE does,
-    or are STRETCHED. Of several outputs of the model the first of `outputs` (names or numbers) is taken, else the first
-    that there is. `is_own` tells a list from another layout's of the same name.
+    or are STRETCHED; with `zooms`, of a picture that is no square the squares around what is drawn are seen
+    (`images.crops.find_squares`), and their scores averaged. Of several outputs of the model the first of `outputs`
+    (names or numbers) is taken, else the first that there is. `is_own` tells a list from another layout's of the same
+    name.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Layout:
     whole: bool
     gives_way_to: tuple[str, ...] = ()
     margin: str = "white"
+    zooms: tuple[float, ...] = ()
     shrink: Image.Resampling = Image.Resampling.BOX
     outputs: tuple[str | int, ...] = ()
     is_own: Callable[[Path], bool] | None = None

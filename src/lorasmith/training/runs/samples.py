@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import Base
-from lorasmith.events import SampleDrawn, Work
+from lorasmith.errors import BaseError, PromptError
+from lorasmith.events import Note, SampleDrawn, Work
 from lorasmith.generation.pictures import save_picture
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
@@ -29,7 +30,11 @@ def draw_samples(base: Base, snapshot: Path, folder: Path, step: int, settings: 
         )
         for prompt in settings.prompts
     ]
-    pictures = yield from pipeline.draw(specs)
+    try:
+        pictures = yield from pipeline.draw(specs)
+    except (PromptError, BaseError) as fault:  # numbers that are none: training is not the worse for it
+        yield Note(f"no samples of step {step}: {fault}", level="warning")
+        return
     for number, (picture, prompt) in enumerate(zip(pictures, settings.prompts, strict=True)):
         path = folder / f"{step:08d}-{number:02d}.png"
         save_picture(picture, path)

@@ -1,0 +1,1 @@
+"""Whether a picture is like the training images, whatever words there are for them, and whether it is whole."""

@@ -1,0 +1,1 @@
+"""Question sheets: what each kind of subject is asked, and the file in which a person may change it."""

@@ -1,0 +1,184 @@
+"""Stacking (C5): does the adapter live beside others, called together, and without bleeding into each other?
+
+For each partner five ways on common seeds: each alone, both called, and each called with the other loaded but not
+called. Judged by words, as traits of two adapters look like neither's training images. Where both want a value of the
+same group (two hair colours), neither is asked for it: one picture cannot show both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lorasmith.events import Work
+from lorasmith.exam.drawing import Row
+from lorasmith.exam.figures import Figure, share
+from lorasmith.exam.looks import Look
+from lorasmith.exam.questions import STACKING, Paper, Question
+from lorasmith.exam.selection import Arm
+from lorasmith.exam.settings import ExamTable
+from lorasmith.exam.sitting import Clock, Sitting
+from lorasmith.exam.standards import Standards
+from lorasmith.tags.words import join_tags, split_tags
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: Resamples of a ratio's interval.
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Partner:
+    """Another adapter: how it is called, its recommended strength, and what a judge must see of it."""
+
+    file: Path
+    name: str
+    trigger: str
+    strength: float
+    identity: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """How the two get on. `joint`: both seen when both are called; `ratio`: that over the product of the two alone;
+    `ours_bleeds`: a trait of ours seen where only the partner is called; `theirs_bleeds`: the reverse; `broken`: of
+    the pictures with both. `n` is 0 where there is nothing to ask (all groups in common)."""
+
+    name: str
+    joint: Figure
+    ratio: Figure
+    ours: Figure
+    theirs: Figure
+    ours_bleeds: Figure
+    theirs_bleeds: Figure
+    broken: Figure
+    pictures: tuple[Image, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "with": self.name,
+            "joint": round(self.joint.value, 4),
+            "ratio": round(self.ratio.value, 4),
+            "n": self.joint.n,
+            "ratio_low": round(self.ratio.low, 4),
+            "ratio_high": round(self.ratio.high, 4),
+            "alone": {"ours": self.ours.as_json(), "theirs": self.theirs.as_json()},
+            "bleeds": {"ours": self.ours_bleeds.as_json(), "theirs": self.theirs_bleeds.as_json()},
+            "broken": self.broken.as_json(),
+        }
+
+
+def stack_all(
+    sitting: Sitting,
+    paper: Paper,
+    standards: Standards,
+    chosen: Arm,
+    partners: Sequence[Partner],
+    settings: ExamTable,
+) -> Work[list[Stack]]:
+    """Each partner by itself, and with two or more of them the first two together."""
+    clock = Clock("stacking", len(partners) * 5 * settings.stacking_pictures)
+    stacks = []
+    for partner in partners:
+        stacks.append((yield from _stack(sitting, paper, standards, chosen, (partner,), settings, clock)))
+    if len(partners) > 1:
+        stacks.append((yield from _stack(sitting, paper, standards, chosen, tuple(partners[:2]), settings, clock)))
+    return stacks
+
+
+def _stack(
+    sitting: Sitting,
+    paper: Paper,
+    standards: Standards,
+    chosen: Arm,
+    partners: tuple[Partner, ...],
+    settings: ExamTable,
+    clock: Clock,
+) -> Work[Stack]:
+    asked = paper.ask("hit", settings.stacking_pictures, STACKING)
+    beside = tuple((partner.file, partner.strength) for partner in partners)
+    theirs: dict[str, str] = {}
+    for partner in partners:
+        theirs.update(partner.identity)
+    ours = standards.subject.identity
+    shared = theirs.keys() & ours.keys()
+    mine = {group: tag for group, tag in ours.items() if group not in shared}
+    other = {group: tag for group, tag in theirs.items() if group not in shared}
+    calls = ", ".join(partner.trigger for partner in partners)
+    looks: dict[str, list[Look]] = {}
+    for way, called, uncalled, files in (
+        ("ours", True, False, True),
+        ("theirs", False, True, False),
+        ("both", True, True, True),
+        ("ours beside", True, False, True),
+        ("theirs beside", False, True, True),
+    ):
+        rows = []
+        for question in asked:
+            prompt = _call(question, paper.subject.trigger if called else "", calls if uncalled else "", other)
+            loaded = () if way == "ours" else beside
+            rows.append(Row(prompt, question.seed, chosen.snapshot if files else None, chosen.strength, beside=loaded))
+        looks[way] = yield from sitting.look_at_all(clock, rows)
+
+    def sees(way: str, wanted: Mapping[str, str]) -> list[bool]:
+        return [_shows(look, wanted, question) for look, question in zip(looks[way], asked, strict=True)]
+
+    both = [a and b for a, b in zip(sees("both", mine), sees("both", other), strict=True)]
+    both = [ok and not standards.faults(look) for ok, look in zip(both, looks["both"], strict=True)]
+    alone, partner_alone = sees("ours", mine), sees("theirs", other)
+    possible = bool(mine) and bool(other)
+    return Stack(
+        name=" and ".join(partner.name for partner in partners),
+        joint=share(both if possible else []),
+        ratio=_ratio(both, alone, partner_alone) if possible else share([]),
+        ours=share(alone if mine else []),
+        theirs=share(partner_alone if other else []),
+        ours_bleeds=share(_bleeds(looks["theirs beside"], looks["theirs"], mine)),
+        theirs_bleeds=share(_bleeds(looks["ours beside"], looks["ours"], other)),
+        broken=share([bool(standards.faults(look)) for look in looks["both"]]),
+        pictures=tuple(look.picture for look in looks["both"][:8]),
+    )
+
+
+def _call(question: Question, trigger: str, calls: str, theirs: Mapping[str, str]) -> str:
+    """The question's scene, called by one or both triggers; what the partner brings is not named by the scene."""
+    taken = set(theirs.values())
+    own = split_tags(trigger) if trigger else []
+    first = set(split_tags(question.prompt)[:1])
+    scene = [tag for tag in split_tags(question.prompt) if tag not in taken and tag not in first]
+    return join_tags((*own, *(split_tags(calls) if calls else ()), *scene))
+
+
+def _shows(look: Look, wanted: Mapping[str, str], question: Question) -> bool:
+    return all(look.seen.get(group) == tag for group, tag in wanted.items() if group not in question.hidden)
+
+
+def _bleeds(looks: Sequence[Look], without: Sequence[Look], traits: Mapping[str, str]) -> list[bool]:
+    """Whether any of the traits is seen that is not there without the other adapter; nothing without traits."""
+    if not traits:
+        return []
+    return [
+        any(look.seen.get(g) == tag and plain.seen.get(g) != tag for g, tag in traits.items())
+        for look, plain in zip(looks, without, strict=True)
+    ]
+
+
+def _ratio(both: Sequence[bool], ours: Sequence[bool], theirs: Sequence[bool]) -> Figure:
+    """mean(both) / (mean(ours) mean(theirs)) with a bootstrap over seeds, capped at 1; nothing where one of the two
+    never shows."""
+    table = np.asarray([both, ours, theirs], np.float64)
+    product = table[1].mean() * table[2].mean()
+    if not product:
+        return Figure(0.0, 0.0, 1.0, 0)
+    picks = np.random.default_rng(0).integers(0, table.shape[1], (RESAMPLES, table.shape[1]))
+    means = table[:, picks].mean(2)
+    below = means[1] * means[2]
+    ratios = np.divide(means[0], below, out=np.zeros_like(below), where=below > 0)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    value = float(table[0].mean() / product)
+    return Figure(min(1.0, value), min(1.0, float(low)), min(1.0, float(high)), table.shape[1])

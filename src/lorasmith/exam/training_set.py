@@ -1,0 +1,52 @@
+"""The training set as an exam needs it: captions and judged images read as a subject, and the images, small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lorasmith.bases.tag_space import TagSpace
+from lorasmith.events import Progress, Work
+from lorasmith.exam.contact import small
+from lorasmith.exam.judges import Attributes, Judge
+from lorasmith.exam.settings import ExamTable
+from lorasmith.exam.sitting import chunks
+from lorasmith.exam.subject import Subject, read_subject
+from lorasmith.project import Project
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: Training images are kept at this size at most: what an encoder wants to see.
+TRAINING_SIDE = 512
+
+
+def look_at_training_set(
+    project: Project, settings: ExamTable, judge: Judge, world: TagSpace | None, wordless: bool = False
+) -> Work[tuple[Subject, tuple[Image, ...]]]:
+    """Captions and judged images of the training set, read as a subject; the images come back small."""
+    from lorasmith.dataset.reading import read_dataset
+    from lorasmith.images.crops import open_part
+    from lorasmith.tags.pipeline import write_captions
+
+    dataset = yield from read_dataset(project)
+    captions = write_captions(project, dataset).captions
+    items = [item for item in dataset.items if item.name in captions]
+    seen: list[Attributes] = []
+    training: list[Image] = []
+    for chunk in chunks(items):
+        opened = [open_part(item.path, item.crop) for item in chunk]
+        seen += judge.describe(opened)
+        training += [small(image, TRAINING_SIDE) for image in opened]
+        yield Progress("looking", len(seen), len(items))
+    subject = read_subject(
+        trigger=project.lora.trigger,
+        kind=str(project.lora.subject),
+        captions=[captions[item.name] for item in items],
+        seen=seen,
+        groups=judge.groups,
+        world=world,
+        identity=settings.identity,
+        ask=settings.ask,
+        wordless=wordless,
+    )
+    return subject, tuple(training)

@@ -1,0 +1,115 @@
+"""Anima against diffusers' own modules and modular pipeline, on a model of its true layout and small widths."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.text.options import TextOptions
+from tests.families.anima_models import build_anima
+
+TEXTS = ("a girl, smile, blue hair", "zbk", "")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_anima(tmp_path_factory.mktemp("anima") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def base(folder: Path) -> Base:
+    return load_base(folder)
+
+
+@pytest.fixture
+def pipeline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """diffusers' modular pipeline on the same files; torchvision's one function that it needs stands in a module."""
+    from diffusers import AnimaAutoBlocks
+    from diffusers.models.transformers import transformer_cosmos
+    from torch.nn import functional
+
+    transforms = ModuleType("transforms")
+    transforms.functional = ModuleType("functional")  # type: ignore[attr-defined]
+    transforms.InterpolationMode = ModuleType("modes")  # type: ignore[attr-defined]
+    transforms.InterpolationMode.NEAREST = "nearest"
+    transforms.functional.resize = lambda mask, size, interpolation: functional.interpolate(
+        mask, size=size, mode=interpolation
+    )
+    monkeypatch.setattr(transformer_cosmos, "transforms", transforms, raising=False)
+    theirs = AnimaAutoBlocks().init_pipeline()
+    theirs.update_components(**_components(folder))
+    return theirs
+
+
+def _components(folder: Path) -> dict[str, Any]:
+    from diffusers import (
+        AnimaTextConditioner,
+        AutoencoderKLQwenImage,
+        CosmosTransformer3DModel,
+        FlowMatchEulerDiscreteScheduler,
+    )
+    from transformers import AutoTokenizer, Qwen3Model
+
+    return {
+        "text_encoder": Qwen3Model.from_pretrained(folder / "text_encoder").eval(),
+        "tokenizer": AutoTokenizer.from_pretrained(folder / "tokenizer"),
+        "t5_tokenizer": AutoTokenizer.from_pretrained(folder / "t5_tokenizer"),
+        "text_conditioner": AnimaTextConditioner.from_pretrained(folder / "text_conditioner").eval(),
+        "transformer": CosmosTransformer3DModel.from_pretrained(folder / "transformer").eval(),
+        "vae": AutoencoderKLQwenImage.from_pretrained(folder / "vae").eval(),
+        "scheduler": FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+    }
+
+
+def close(one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_torchvision_is_not_there() -> None:
+    assert "torchvision" not in sys.modules
+
+
+@torch.no_grad()
+def test_texts_are_those_of_diffusers(base: Base, pipeline: Any) -> None:
+    from diffusers.modular_pipelines.anima.before_denoise import AnimaTextConditioningStep
+    from diffusers.modular_pipelines.anima.encoders import AnimaTextEncoderStep
+
+    device, dtype = torch.device("cpu"), torch.float32
+    for texts in (TEXTS, *([text] for text in TEXTS)):
+        read = AnimaTextEncoderStep.encode_prompt(
+            pipeline, list(texts), prepare_unconditional_embeds=False, device=device, dtype=dtype
+        )
+        theirs = AnimaTextConditioningStep._condition_prompt_embeds(
+            pipeline,
+            read["qwen_prompt_embeds"],
+            read["qwen_attention_mask"],
+            read["t5_input_ids"],
+            read["t5_attention_mask"],
+            device,
+            dtype,
+            dtype,
+        )
+        ours = base.encode(list(texts), TextOptions(emphasis="none"))
+        assert ours.hidden.shape == (len(texts), 512, 16)
+        close(ours.hidden, theirs)
+
+
+@torch.no_grad()
+def test_a_pass_is_that_of_diffusers(base: Base, pipeline: Any) -> None:
+    context = base.encode(["a girl", "blue hair"])
+    x_t, t = torch.randn(2, 16, 1, 8, 12), torch.tensor([0.25, 0.9])
+    theirs = pipeline.transformer(
+        hidden_states=x_t,
+        timestep=t,
+        encoder_hidden_states=context.hidden,
+        padding_mask=torch.zeros(1, 1, 64, 96),
+        return_dict=False,
+    )[0]
+    close(base.denoise(x_t, t, context), theirs)
