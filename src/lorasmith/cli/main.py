@@ -43,6 +43,8 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "exam": "Measure an adapter against its base; choose a snapshot.",
         "grid": "Draw snapshots by strengths, or anything by anything.",
         "showcase": "Draw varied pictures from a template; tell the hit rate.",
+        "card": "Write a model card for the hubs: figures, limits, pictures.",
+        "publish": "Pack an adapter with its card, or upload it to Hugging Face.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
         "serve": "A page to draw with, and an API that web UI clients know.",
         "picture": "Read a picture's recipe, and draw it again from it.",

@@ -52,7 +52,7 @@ def command(
     quick: Annotated[bool, typer.Option("--quick", help="Few pictures: the last adapter alone, roughly.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:
-    """Measure an adapter against its base; choose a snapshot and a strength.
+    """Measure an adapter against its base; choose a snapshot.
 
     An exam that was stopped goes on where it was.
 
