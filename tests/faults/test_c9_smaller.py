@@ -68,6 +68,5 @@ def test_a_second_pass_of_no_words_can_be_said_by_http(tmp_path: Path) -> None:
         body = {"prompt": "a hat", "steps": 1, "hires": {"prompt": "", "negative": ""}}
         job = finished(client, client.post("/api/v1/jobs", json=body).json()["id"])
         (drawn,) = job["pictures"]
-        spec = client.get(f"/api/v1/pictures/{drawn['picture']}").json()
-        print(spec)
-        assert spec["x"]
+        spec = client.get(f"/api/v1/pictures/{drawn['picture']}").json()["document"]["request"]
+        assert (spec["hires"]["prompt"], spec["hires"]["negative"]) == ("", "")
