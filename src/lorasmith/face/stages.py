@@ -26,17 +26,22 @@ TimeSource = Literal["a run", "a rehearsal", "a guess"]
 
 
 def inspect_images(project: Project, adapters: Sequence[Path] = ()) -> Work[tuple[Dataset, Inspection]]:
-    """Read the images and run every rule. `adapters` are folders of others, whose triggers must be others (T2).
+    """Read the images and run every rule. `adapters` are folders of others, whose triggers must be others, as those of
+    the user's library (T2).
 
     Raises DatasetError, RefusedError, ProjectError.
     """
     from lorasmith.bases.vocabulary import read_vocabulary
     from lorasmith.dataset.reading import read_dataset
+    from lorasmith.library.lookup import LibraryLookup
     from lorasmith.tags.inspection import inspect_project
     from lorasmith.tags.library import read_library
 
     dataset = yield from read_dataset(project)
-    vocabulary = replace(read_vocabulary(project), library=read_library(adapters, project.lora.name))
+    triggers = [member.trigger for member in project.bundle.values()] or [project.lora.trigger]
+    known = LibraryLookup().clashes(triggers, project.root, project.lora.name)
+    known |= read_library(adapters, project.lora.name)
+    vocabulary = replace(read_vocabulary(project), library=known)
     inspection = yield from inspect_project(project, dataset, vocabulary)
     return dataset, inspection
 
@@ -137,8 +142,9 @@ def plan_training(
     run or rehearsal here, or guessed.
     `begun` (of time.perf_counter) is when the program began, for the time until the first step.
     """
-    from lorasmith.bases.detection import structure_of
+    from lorasmith.bases.detection import family_of, structure_of
     from lorasmith.dataset.reading import read_dataset
+    from lorasmith.library.lookup import misfit
     from lorasmith.recipe.estimates import read_opening, read_pace, write_pace
     from lorasmith.recipe.plan import check_drawn_sizes, make_plan
     from lorasmith.recipe.recipe import read_recipe
@@ -152,6 +158,8 @@ def plan_training(
     check_requirements(recipe, project.root)
     if (structure := structure_of(recipe.base)) is not None:
         check_layers(structure, unpack_network(recipe), unpack_layers(recipe))
+    if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base))):
+        yield Note(f"init: {fault}: training cannot start from it.", "warning", "R3")
     dataset = yield from read_dataset(project)
     dataset, held = yield from hold_out(project, recipe, dataset)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from lorasmith.bases.known import ask_for_bases
 from lorasmith.remedies import Action, Do, Give, Remedy, Set, current_words, plain_words, speak
 
 _PROJECT = "project."
@@ -48,6 +49,13 @@ def speak_python() -> None:
     """Let remedies be calls, in a process that no other face runs."""
     if current_words() is plain_words:
         speak(call_words)
+        ask_for_bases(_find_known_base)
+
+
+def _find_known_base(name: str) -> Path | None:
+    from lorasmith.library.lookup import find_known_base
+
+    return find_known_base(name)
 
 
 def call_words(remedy: Remedy) -> str:
