@@ -193,7 +193,7 @@ class Catalogue:
             metadata = dict(header.metadata)
             problem = None if any(word in key for key in header.tensors for word in _WORDS) else _NO_LAYERS
             if problem is None and _NOT_CALLED & set(name):
-                problem = f'no prompt can call it: its name has one of {" ".join(sorted(_NOT_CALLED))}; rename the file.'
+                problem = f"no prompt can call it: its name has one of {' '.join(sorted(_NOT_CALLED))}; rename it."
         except AdapterError as error:
             metadata, problem = {}, error.message
         entry = AdapterEntry(name, file.path, file.inside, stamp[0], metadata, problem)
