@@ -64,7 +64,7 @@ def _said(word: str, values: list[str]) -> list[str]:
     comma too many is no number."""
     said = [value for value in values if value]
     if not said:
-        raise UsageError(f"{word}: no number is given.", hint=f"For example: {word}=1,2,3.")
+        raise UsageError(f'{word} "" is not a number: none is given.', hint=f"For example: {word}=1,2,3.")
     return said
 
 
