@@ -73,8 +73,9 @@ class Asked:
 class Bench:
     """What all sets share: the base, the judge, its world, and the base's own pictures."""
 
-    def __init__(self, out: Path, pictures: int) -> None:
+    def __init__(self, out: Path, pictures: int, faithful: float | None = None) -> None:
         self.out = out
+        self.faithful = faithful
         self.pictures = pictures
         self.base: Base = open_base("doodle", "auto", "exam")
         self.judge: TaggerJudge = exact_judge(tagger_folder())
@@ -114,7 +115,8 @@ class Bench:
 
 
 def make_project(bench: Bench, truth: Truth, root: Path) -> Project:
-    """new, curate auto, tag --tagger doodle: as the road's defaults have it; what is there already stays."""
+    """new, curate auto, tag --tagger doodle: as the road's defaults have it, but for the dial of what captions leave
+    out where that was given; what is there already stays."""
     if (root / "lora.toml").exists():
         return open_project(root)
     options = SourceOptions(False, "")
@@ -128,6 +130,9 @@ def make_project(bench: Bench, truth: Truth, root: Path) -> Project:
             options=options,
         )
     )
+    if bench.faithful is not None:
+        file = root / "lora.toml"
+        file.write_text(file.read_text("utf-8").replace("[tags]\n", f"[tags]\nfaithful = {bench.faithful}\n"), "utf-8")
     project = open_project(root)
     prior = bench.out / "prior"
     prior.mkdir(parents=True, exist_ok=True)
@@ -380,6 +385,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over [recipe]")
     parser.add_argument("--pictures", type=int, default=24, help="pictures for each figure of a set")
     parser.add_argument("--out", type=Path, default=HERE / "benchmarks/out/strangers", metavar="DIR")
+    parser.add_argument(
+        "--faithful", type=float, metavar="X", help="[tags] faithful, in another DIR than the defaults'"
+    )
     parser.add_argument("--tell", action="store_true", help="only tell what is there")
     chosen = parser.parse_args(argv)
     settings = dict(each.split("=", 1) for each in chosen.set)
@@ -396,7 +404,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         documents = [out / chosen.label / f"{file.stem}.json" for file in files]
         results = [json.loads(document.read_text("utf-8")) for document in documents if document.exists()]
     else:
-        bench = Bench(out, chosen.pictures)
+        bench = Bench(out, chosen.pictures, chosen.faithful)
         made = [run_set(bench, file, chosen.label, settings) for file in files]
         results = [each for each in made if each is not None]
     tell(results)
