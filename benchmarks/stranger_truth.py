@@ -103,7 +103,7 @@ def read_truth(file: Path, bare: Mapping[str, Sequence[Image.Image]]) -> Truth:
     folder = file.with_suffix("")
     good = [(name, each) for name, each in told["files"].items() if each["good"]]
     if told["kind"] == "style":
-        mine = [look_of(told["pixels"], _square(folder / name)) for name, _ in good]
+        mine = [look_of(told["pixels"], cut_square(folder / name)) for name, _ in good]
         others = [look_of(told["pixels"], picture) for pictures in bare.values() for picture in pictures]
         above = float(np.median(mine)) > float(np.median(others))
         least = (float(np.median(mine)) + float(np.median(others))) / 2
@@ -111,7 +111,9 @@ def read_truth(file: Path, bare: Mapping[str, Sequence[Image.Image]]) -> Truth:
     seeks: dict[str, tuple[Seek, ...]] = {}
     for style in told["places"]:
         seen = [
-            (_pixels(_square(folder / name)), _squared(each["frame"])) for name, each in good if _shows(each, style)
+            (_pixels(cut_square(folder / name)), _squared(each["frame"]))
+            for name, each in good
+            if is_portrait_of(each, style)
         ]
         seeks[style] = tuple(
             _calibrated(seek, seen, [(_pixels(picture), _frame(style, "portrait")) for picture in bare[style]])
@@ -120,7 +122,7 @@ def read_truth(file: Path, bare: Mapping[str, Sequence[Image.Image]]) -> Truth:
     return Truth(told, seeks, None, folder)
 
 
-def _shows(each: Mapping[str, Any], style: str) -> bool:
+def is_portrait_of(each: Mapping[str, Any], style: str) -> bool:
     return bool(each["seen"]["style"] == style and each["seen"]["shot"] == "portrait")
 
 
@@ -148,7 +150,7 @@ def _rgb(text: str) -> Colour:
     return red, green, blue
 
 
-def _square(path: Path) -> Image.Image:
+def cut_square(path: Path) -> Image.Image:
     """The picture upright, cut to the square at its bottom and in its middle that the figure's own frame is."""
     with Image.open(path) as opened:
         picture = ImageOps.exif_transpose(opened).convert("RGB")

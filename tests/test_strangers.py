@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.stranger_truth import cut_square, is_portrait_of, read_truth
 from PIL import Image, ImageOps
 
 from lorasmith.cli.main import run
@@ -65,3 +66,30 @@ def test_curation_loses_no_good_image_and_finds_what_is_spoiled(name: str, tmp_p
     found |= {"mirrored"} if set(mirrored) - kept else set()
     # With so few pixels a smaller copy may be another picture, and a thumbnail no tiny one.
     assert {"mirrored", "blurred", "broken"} <= found
+
+
+def squares(name: str, style: str) -> list[Image.Image]:
+    files = truth_of(name)["files"].items()
+    return [cut_square(STRANGERS / name / file) for file, each in files if each["good"] and is_portrait_of(each, style)]
+
+
+def test_the_renderers_truth_tells_a_stranger_from_others() -> None:
+    """By colours at known places, of a character and a concept; the others stand for pictures of the bare base."""
+    others = squares("glorie", "personas")
+    ravn = read_truth(STRANGERS / "ravn.json", {"personas": others})
+    assert len(others) >= 3
+    mine = [ravn.marks(picture, "personas") for picture in squares("ravn", "personas")]
+    assert len(mine) >= 10
+    assert all(marks["trait 1"] and marks["skin"] for marks in mine)
+    assert not any(all(ravn.marks(picture, "personas").values()) for picture in others)
+    assert ravn.separations()["personas: trait 1"] > 0.9
+
+
+def test_the_look_of_a_style_is_told_by_its_pixels() -> None:
+    others = squares("ravn", "personas")
+    glod = read_truth(STRANGERS / "glod.json", {"personas": others})
+    files = truth_of("glod")["files"].items()
+    mine = [cut_square(STRANGERS / "glod" / file) for file, each in files if each["good"]]
+    assert len(mine) == 20
+    assert sum(glod.marks(picture, None)["pixels"] for picture in mine) >= 17, "with so few pixels lines are thin"
+    assert all(glod.marks(picture, None) == {"pixels": False} for picture in others)
