@@ -18,6 +18,8 @@ LONGEST_WORD = 200
 
 _WORDS = ("lora", "lycoris", "hada_", "lokr_", "oft_", "ia3")
 """One of these is in every layer's key of every adapter format."""
+_NOT_CALLED = frozenset(":<>")
+"""Letters that end a tag's name: no prompt can call a file that has one in its own."""
 _NO_LAYERS = "has no layer of an adapter: a base, a state to resume from, or something else."
 
 
@@ -190,6 +192,8 @@ class Catalogue:
             header = read_container(file.path, AdapterError, "adapter")
             metadata = dict(header.metadata)
             problem = None if any(word in key for key in header.tensors for word in _WORDS) else _NO_LAYERS
+            if problem is None and _NOT_CALLED & set(name):
+                problem = f"no prompt can call it: its name has one of {' '.join(sorted(_NOT_CALLED))}; rename it."
         except AdapterError as error:
             metadata, problem = {}, error.message
         entry = AdapterEntry(name, file.path, file.inside, stamp[0], metadata, problem)

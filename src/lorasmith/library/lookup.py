@@ -6,15 +6,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lorasmith.bases.families import FAMILIES
-from lorasmith.bases.families.family import Family
 from lorasmith.errors import StorageError
-from lorasmith.library.entry import LibraryEntry
-from lorasmith.library.index import LibraryIndex
-from lorasmith.library.searching import trigger_keys
-from lorasmith.library.telling import Teller
-from lorasmith.library.walking import find_one
+from lorasmith.storage.places import LIBRARY, data_folder
+
+if TYPE_CHECKING:
+    from lorasmith.bases.families.family import Family
+    from lorasmith.library.entry import LibraryEntry
+    from lorasmith.library.index import LibraryIndex
 
 
 class LibraryLookup:
@@ -28,9 +28,12 @@ class LibraryLookup:
     def index(self) -> LibraryIndex | None:
         """The library; None where there is none, or it cannot be opened."""
         with self._lock:
-            if self._index is None:
+            file = self._file or data_folder() / LIBRARY
+            if self._index is None and file.is_file():
+                from lorasmith.library.index import LibraryIndex
+
                 try:
-                    self._index = LibraryIndex.existing(self._file)
+                    self._index = LibraryIndex.open(file)
                 except StorageError:
                     return None
             return self._index
@@ -94,6 +97,10 @@ def find_known_base(name: str) -> Path | None:
 
 def misfit(file: Path, base: Family) -> str | None:
     """Why an adapter's file does not fit bases of this family, by its header; None where it fits, or does not tell."""
+    from lorasmith.bases.families import FAMILIES
+    from lorasmith.library.telling import Teller
+    from lorasmith.library.walking import find_one
+
     found = find_one(file)
     head = None if found is None else Teller().tell(file, found.size)
     if head is None or head.family is None:
@@ -114,4 +121,6 @@ def _there(entries: Iterable[LibraryEntry]) -> list[LibraryEntry]:
 
 
 def _same(phrase: str, trigger: str) -> bool:
+    from lorasmith.library.searching import trigger_keys
+
     return trigger_keys(trigger)[0] in trigger_keys(phrase)

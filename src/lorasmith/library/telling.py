@@ -22,7 +22,20 @@ from lorasmith.library.hashes import OF_NOTHING
 from lorasmith.library.header import HeaderReader
 
 MOST_TAGS = 256
-_ADAPTER = ("lora", "lycoris", "hada_", "lokr_", "oft_", "boft_", "ia3", ".diff", "w_norm", "a1.weight", "on_input")
+_ADAPTER = (
+    "lora",
+    "lycoris",
+    "hada_",
+    "lokr_",
+    "oft_",
+    "boft_",
+    "ia3",
+    ".diff",
+    "w_norm",
+    "a1.weight",
+    "on_input",
+    "bundle_emb.",
+)
 """One of these is in the keys of an adapter, whatever wrote it."""
 _LOOKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), name)
