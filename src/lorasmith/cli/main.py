@@ -14,11 +14,13 @@ import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 import typer
 
 from lorasmith import __version__
+from lorasmith.bases.known import ask_for_bases
 from lorasmith.cli.program import program
 from lorasmith.cli.rendering import complain
 from lorasmith.cli.wording import command_words
@@ -71,8 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; every error becomes one message on stderr."""
+    ask_for_bases(_find_known_base)
     with worded_by(command_words):
         return _run(arguments)
+
+
+def _find_known_base(name: str) -> Path | None:
+    from lorasmith.library.lookup import find_known_base
+
+    return find_known_base(name)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -15,6 +15,8 @@ from lorasmith.exam.sitting import Sitting
 from lorasmith.exam.subject import Subject
 from lorasmith.project import Project
 
+#: Pictures of the base with the subject's traits in words.
+DESCRIBED = 24
 #: Ways in which two adapters are combined (stacking.py).
 WAYS = 5
 
@@ -39,7 +41,7 @@ def make_plan(
     """How many pictures each part draws; the window may go on, and questions that cannot be asked are counted."""
     strengths = 2 if settings.strength is None else 1
     rounds = tuple(n for n in ROUNDS if n <= max(ROUNDS[0], settings.pictures))
-    described = min(settings.base_count, 48) if encoder and subject.identity else 0
+    described = described_count(settings) if encoder and subject.identity else 0
     unasked = 0 if world else settings.untriggered_count
     return ExamPlan(
         {
@@ -54,6 +56,11 @@ def make_plan(
             "grid": 1 + snapshots * len(settings.strengths),
         }
     )
+
+
+def described_count(settings: ExamTable) -> int:
+    """Pictures of the base with the subject's traits in words: enough for a line even in a small exam."""
+    return min(DESCRIBED, settings.pictures)
 
 
 def tell_plan(plan: ExamPlan, project: Project) -> Iterator[Event]:
