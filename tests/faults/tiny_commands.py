@@ -199,8 +199,8 @@ def call(words: Sequence[str]) -> int:
 
 
 def place(command: Command, ground: Path, root: Path, patch: pytest.MonkeyPatch) -> Path:
-    """A fresh copy of the ground for a command; exams are of toys there, and jobs train nothing. What takes time and writes nothing
-    is left out: no power fails here, and memory need not be tidied."""
+    """A fresh copy of the ground for a command; exams are of toys there, and jobs train nothing. What takes time and
+    writes nothing is left out: no power fails here, and memory need not be tidied."""
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(ground, root)
     patch.setenv("LORASMITH_HOME", str(root / "home"))
