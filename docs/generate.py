@@ -103,19 +103,16 @@ def rules_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+_KEYS = ("<!-- keys -->\n", "<!-- end of keys -->\n")
+
+
 def exam_page() -> str:
-    """Every key of `[exam]` with its default."""
-    lines = ["# The exam", "", _NOTE]
-    lines += [
-        "`lorasmith exam` draws with every snapshot and measures what an adapter is for: does it hit, does it stay",
-        "flexible, does it leave the base alone. `[exam]` in `lora.toml` says what is asked and how it is drawn; every",
-        "key has a default, unknown ones are refused.",
-        "",
-        "| key | default | meaning |",
-        "| --- | --- | --- |",
-    ]
+    """The page as it is written by hand, with every key of `[exam]` and its default between two marks."""
+    text = (HERE / "exam.md").read_text("utf-8")
+    before, _, rest = text.partition(_KEYS[0])
+    lines = ["| key | default | meaning |", "| --- | --- | --- |"]
     lines += [f"| `{key}` | `{default}` | {meaning} |" for key, default, meaning in _keys(ExamTable, "")]
-    return "\n".join(lines) + "\n"
+    return before + _KEYS[0] + "\n" + "\n".join(lines) + "\n\n" + _KEYS[1] + rest.partition(_KEYS[1])[2]
 
 
 PAGES = {"commands.md": commands_page, "recipe.md": recipe_page, "exam.md": exam_page, "rules.md": rules_page}

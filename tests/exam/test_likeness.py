@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lorasmith.errors import ExamError
-from lorasmith.exam.likeness.calibration import NOBODY, calibrate
+from lorasmith.exam.likeness.calibration import GRACE, NOBODY, ONE_SIDED_95, RIDGE, calibrate
 from lorasmith.exam.likeness.encoders import open_encoder, pool, tagger_encoder
 from lorasmith.exam.likeness.onnx_graph import feature_layer, read_nodes, with_output
 from lorasmith.exam.likeness.quality import MEASURES, STRANGE, find_range, measure
@@ -41,14 +41,17 @@ def test_leave_one_out_is_what_leaving_one_out_gives() -> None:
     whole = calibrate(ours, theirs)
     rows = (np.concatenate([ours, theirs]).astype(np.float64) - whole.mean) / whole.scale
     wanted = np.concatenate([np.ones(9), -np.ones(12)])
-    ridge = 3.0 / np.where(wanted > 0, 21 / 2 / 9, 21 / 2 / 12)
+    ridge = RIDGE / np.where(wanted > 0, 21 / 2 / 9, 21 / 2 / 12)
     held = []
     for out in range(len(rows)):
         kept = np.arange(len(rows)) != out
         left = rows[kept]
         alpha = np.linalg.solve(left @ left.T + np.diag(ridge[kept]), wanted[kept])
         held.append(rows[out] @ left.T @ alpha)
-    line = np.mean(held[:9]) - 1.6448536269514722 * np.std(held[:9], ddof=1)
+    line = np.mean(held[:9]) - ONE_SIDED_95 * np.std(held[:9], ddof=1)
+    middle = (np.mean(held[:9]) + np.mean(held[9:])) / 2
+    line -= GRACE * max(0.0, line - middle)
+    assert whole.midway == pytest.approx(middle)
     assert whole.threshold == pytest.approx(max(line, np.quantile(held[9:], 0.95)))
 
 

@@ -15,6 +15,7 @@ from lorasmith.library.entry import ORDERS, Filters, HubFacts
 from lorasmith.library.index import LibraryIndex
 from lorasmith.library.searching import match_words
 from tests.library.files import write_adapter
+from tests.refusal_words import refused_words
 
 
 @pytest.fixture
@@ -136,14 +137,15 @@ def test_duplicates(library: LibraryIndex, loras: Path) -> None:
 
 
 def test_what_is_refused_is_not_shown(library: LibraryIndex, loras: Path) -> None:
-    write_adapter(loras / "a.safetensors", 1, modelspec__trigger_phrase="nude toddler")
+    minor, sexual = refused_words()
+    write_adapter(loras / "a.safetensors", 1, modelspec__trigger_phrase=f"{sexual} {minor}")
     write_adapter(loras / "b.safetensors", 2)
     finish(library.scan())
     page = library.entries(Filters(kind="", state=""))
     assert [entry.name for entry in page.entries] == ["b"]
     assert page.refused == 1
     assert library.find("a") == []
-    assert names(library, words="toddler") == []
+    assert names(library, words=minor) == []
 
 
 def test_notes_are_checked(filled: LibraryIndex) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.catalogue import AdapterEntry, Catalogue, Stamp, stamp_of
+from lorasmith.adapters.catalogue import AdapterEntry, Catalogue, Elsewhere, Stamp, stamp_of
 from lorasmith.adapters.container import read_header
 from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue, EmbeddingEntry
 from lorasmith.adapters.files import load_adapter
@@ -19,16 +19,23 @@ DEFAULT_BYTES = 512 * 2**20
 
 
 class AdapterCache:
-    """Adapters by the names of the catalogue of `folders`.
+    """Adapters by the names of the catalogue of `folders`, and those that are known `elsewhere`.
 
     With `skip_unknown` an adapter acts without what of it cannot be used (`Adapter.skipped`). Loaded factors are kept
     up to `capacity` bytes, the least recently used go first; a file changed on disk is read again.
     """
 
-    def __init__(self, folders: Sequence[Path], capacity: int = DEFAULT_BYTES, *, skip_unknown: bool = False) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        capacity: int = DEFAULT_BYTES,
+        *,
+        skip_unknown: bool = False,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self.capacity = capacity
         self._skip_unknown = skip_unknown
-        self._catalogue = Catalogue(folders)
+        self._catalogue = Catalogue(folders, elsewhere)
         self._embeddings = EmbeddingCatalogue(folders)
         self._loaded: OrderedDict[Path, tuple[Stamp, Adapter]] = OrderedDict()
 

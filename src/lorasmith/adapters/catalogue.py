@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from lorasmith.adapters.embeddings.layouts import read_embedding_header, tell_embedding
 from lorasmith.container import read_container
@@ -19,6 +20,8 @@ LONGEST_WORD = 200
 
 _WORDS = ("lora", "lycoris", "hada_", "lokr_", "oft_", "ia3")
 """One of these is in every layer's key of every adapter format."""
+_NOT_CALLED = frozenset(":<>")
+"""Letters that end a tag's name: no prompt can call a file that has one in its own."""
 _NO_LAYERS = "has no layer of an adapter: a base, a state to resume from, or something else."
 IS_EMBEDDING = "is an embedding, no adapter: its name in a prompt calls it."
 
@@ -71,16 +74,31 @@ class _File:
         return (*Path(os.path.abspath(self.path)).parts[:-1], self.path.stem)
 
 
+class Elsewhere(Protocol):
+    """Who knows adapters outside of the folders, and more of all of them than their headers say (a user's library)."""
+
+    def files(self, name: str) -> Sequence[Path]:
+        """The files that are called so, by name, alias, hash or trigger; of files with the same bytes one."""
+
+    def triggers(self, path: Path) -> Sequence[str]:
+        """The trigger phrases of a file."""
+
+    def near(self, name: str) -> Sequence[str]:
+        """Names that are nearly this one."""
+
+
 class Catalogue:
     """The `.safetensors` files below `folders` (or a file itself), by name.
 
     A name is a file's stem; where several files have it, with as many of its folders in front ("sub/zbk") as tell them
     apart. More folders than that may be said, and a file's `ss_output_name` when only one file has it (A1111's rule).
-    Files that came, changed or went since the last time are noticed; headers are read once. Any thread may ask.
+    Files that came, changed or went since the last time are noticed; headers are read once. What no file here is called
+    is looked for `elsewhere`. Any thread may ask.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], elsewhere: Elsewhere | None = None) -> None:
         self.folders = tuple(Path(folder) for folder in folders)
+        self._elsewhere = elsewhere
         self._known: dict[Path, tuple[Stamp, AdapterEntry]] = {}
         self._lock = threading.Lock()
 
@@ -100,13 +118,16 @@ class Catalogue:
         return [self._find(name, files, where, hint) for name in names]
 
     def trigger(self, name: str, hint: str | None = None) -> str:
-        """The trigger phrase that the header of an adapter records; "" where it has none, or cannot be read. Raises
+        """The trigger phrase that the header of an adapter records, or that is known elsewhere; "" for none. Raises
         PromptError as `find`."""
         files = self._files()
         path = self._find(name, files, None, hint)
         with self._lock:
             entry = next((self._entry(known, file) for known, file in files.items() if file.path == path), None)
-        return "" if entry is None else entry.trigger
+        trigger = "" if entry is None else entry.trigger
+        if not trigger and self._elsewhere is not None:
+            trigger = next(iter(self._elsewhere.triggers(path)), "")
+        return trigger
 
     def _find(self, name: str, files: Mapping[str, _File], where: str | None, hint: str | None) -> Path:
         if name in files:
@@ -129,7 +150,16 @@ class Catalogue:
                 where=where,
                 hint=f"Say which: {', '.join(entry.name for entry in recorded)}.",
             )
-        near = near_names(name, files)
+        others = [] if self._elsewhere is None else self._elsewhere.files(name)
+        if len(others) == 1:
+            return others[0]
+        if others:
+            raise PromptError(
+                f'"{name}" calls several adapters of the library.',
+                where=where,
+                hint=f"Say which: {', '.join(name_files(others))}.",
+            )
+        near = near_names(name, files) or ([] if self._elsewhere is None else list(self._elsewhere.near(name)))
         if near:
             hint = f"Did you mean {' or '.join(near)}?"
         elif hint is None and files:
@@ -167,6 +197,8 @@ class Catalogue:
             problem = None if any(word in key for key in header.tensors for word in _WORDS) else _NO_LAYERS
             if problem is not None and tell_embedding(header) is not None:
                 problem = IS_EMBEDDING
+            if problem is None and _NOT_CALLED & set(name):
+                problem = f"no prompt can call it: its name has one of {' '.join(sorted(_NOT_CALLED))}; rename it."
         except AdapterError as error:
             metadata, problem = {}, error.message
         entry = AdapterEntry(name, file.path, file.inside, stamp[0], metadata, problem)

@@ -14,6 +14,7 @@ from lorasmith.bases.families.evidence import Evidence, read_evidence
 from lorasmith.bases.families.family import Family, FamilyCost, Structure
 from lorasmith.bases.families.foreign import foreign, unknown
 from lorasmith.bases.hub import cached_evidence, fetch_base, is_hub_id
+from lorasmith.bases.known import known_base
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
 
@@ -38,7 +39,7 @@ def family_of(base: str) -> Family:
         return find_family(EMBEDDED)
     path = Path(base)
     if not path.exists():
-        path = (cached_evidence(base) if is_hub_id(base) else None) or path
+        path = (cached_evidence(base) if is_hub_id(base) else known_base(base)) or path
     try:
         evidence = read_evidence(path)
         family, fault = _claiming(evidence), foreign(evidence, supported())
@@ -80,18 +81,23 @@ def preset_family(base: str) -> Family:
 
 
 def locate_base(base: str, root: Path) -> str:
-    """The base's name, or its absolute path when `base` is a file or folder that exists beside the project file."""
+    """The base's name, or its absolute path when `base` is a file or folder that exists beside the project file, or one
+    that is known by this name or hash."""
     if base == EMBEDDED:
         return base
     beside = root / Path(base).expanduser()
-    return str(beside.resolve()) if beside.exists() else base
+    known = None if beside.exists() else known_base(base)
+    return str(beside.resolve()) if beside.exists() else base if known is None else str(known)
 
 
 def find_base(name_or_path: str | Path) -> Path:
-    """Where a base lies: the embedded one's folder, a path as it is, or a hub id, fetched when needed."""
+    """Where a base lies: the embedded one's folder, a path as it is, one that is known by this name or hash, or a hub
+    id, fetched when needed."""
     if str(name_or_path) == EMBEDDED:
         return doodle_folder()
     path = Path(name_or_path).expanduser()
+    if not path.exists() and isinstance(name_or_path, str):
+        path = known_base(name_or_path) or path
     if not path.exists() and isinstance(name_or_path, str) and is_hub_id(name_or_path):
         return fetch_base(name_or_path)
     return path
@@ -101,7 +107,7 @@ def base_name(name_or_path: str | Path, path: Path) -> str:
     """What a base that lies at `path` is called; one from the hub by its repository, not by the cache's folder."""
     if str(name_or_path) == EMBEDDED:
         return EMBEDDED
-    if isinstance(name_or_path, str) and path != Path(name_or_path).expanduser():
+    if isinstance(name_or_path, str) and is_hub_id(name_or_path) and path != Path(name_or_path).expanduser():
         return name_or_path.split("/")[1]
     return path.stem if path.is_file() else path.resolve().name
 

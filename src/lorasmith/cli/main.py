@@ -14,11 +14,13 @@ import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 import typer
 
 from lorasmith import __version__
+from lorasmith.bases.known import ask_for_bases
 from lorasmith.cli.program import program
 from lorasmith.cli.rendering import complain
 from lorasmith.cli.wording import command_words
@@ -43,6 +45,8 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "exam": "Measure an adapter against its base; choose a snapshot.",
         "grid": "Draw snapshots by strengths, or anything by anything.",
         "showcase": "Draw varied pictures from a template; tell the hit rate.",
+        "card": "Write a model card for the hubs: figures, limits, pictures.",
+        "publish": "Pack an adapter with its card, or upload it to Hugging Face.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
         "serve": "A page to draw with, and an API that web UI clients know.",
         "picture": "Read a picture's recipe, and draw it again from it.",
@@ -69,8 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; every error becomes one message on stderr."""
+    ask_for_bases(_find_known_base)
     with worded_by(command_words):
         return _run(arguments)
+
+
+def _find_known_base(name: str) -> Path | None:
+    from lorasmith.library.lookup import find_known_base
+
+    return find_known_base(name)
 
 
 def _run(arguments: Sequence[str]) -> int:

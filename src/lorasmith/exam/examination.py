@@ -23,7 +23,7 @@ from lorasmith.exam.judges import Judge
 from lorasmith.exam.likeness.encoders import Encoder
 from lorasmith.exam.looks import Look, Observer
 from lorasmith.exam.outcome import Outcome, conclude
-from lorasmith.exam.plan import ExamPlan, make_plan, tell_pace, tell_plan
+from lorasmith.exam.plan import ExamPlan, described_count, make_plan, tell_pace, tell_plan
 from lorasmith.exam.questions import Paper, Question
 from lorasmith.exam.report import GridRow, StripCell
 from lorasmith.exam.selection import ROUNDS, Arm, Choice, candidates, choose, race_cost
@@ -93,10 +93,10 @@ def examine(
 
 def _sit(examinee: Examinee, folder: ExamFolder, plan: ExamPlan, partners: Sequence[Partner]) -> Work[Verdict]:
     settings = examinee.settings
-    standards, drawn = yield from _set_standards(examinee)
+    standards, drawn = yield from find_standards(examinee)
     yield Note(standards.tell())
     yield from tell_pace(plan, examinee.sitting)
-    choice = yield from _choose(examinee, standards)
+    choice = yield from choose_snapshot(examinee, standards)
     window, shown = yield from _find_strength(examinee, standards, choice)
     chosen = Arm(choice.chosen.snapshot, window.recommended)
     answers = yield from _answer_all(examinee, chosen, drawn)
@@ -132,13 +132,14 @@ def tell_subject(subject: Subject) -> str:
     return f"The subject, as the judge sees it: {traits}." if traits else "The judge has no word for the subject."
 
 
-def _set_standards(examinee: Examinee) -> Work[tuple[Standards, list[Look]]]:
+def find_standards(examinee: Examinee) -> Work[tuple[Standards, list[Look]]]:
     """The base's pictures of the first hit questions, as they stand and with the traits in words, against the training
     images; the base's pictures come back, too. Raises ExamError when nobody can judge the subject."""
     settings, sitting, subject = examinee.settings, examinee.sitting, examinee.subject
-    asked = examinee.paper.ask("hit", settings.pictures, sheets.REPORTING)[: settings.base_count]
+    hits = examinee.paper.ask("hit", settings.pictures, sheets.REPORTING)
+    asked, again = hits[: settings.base_count], hits[: described_count(settings)]
     rows = [Row(question.base_prompt, question.seed, None) for question in asked]
-    words = [Row(sheets.described(question, subject), question.seed, None) for question in asked[:MOST_DESCRIBED]]
+    words = [Row(sheets.described(question, subject), question.seed, None) for question in again]
     words = words if sitting.observer.encoder and subject.identity else []
     clock = Clock("calibrating", len(rows) + len(words))
     drawn = yield from sitting.look_at_all(clock, rows)
@@ -157,11 +158,7 @@ def _set_standards(examinee: Examinee) -> Work[tuple[Standards, list[Look]]]:
     return standards, drawn
 
 
-#: Pictures of the base with the subject's traits in words, at most.
-MOST_DESCRIBED = 48
-
-
-def _choose(examinee: Examinee, standards: Standards) -> Work[Choice[Arm]]:
+def choose_snapshot(examinee: Examinee, standards: Standards) -> Work[Choice[Arm]]:
     """Halving on the choosing seeds; the base answers each leakage question once for all snapshots."""
     settings, sitting = examinee.settings, examinee.sitting
     strengths = RACING if settings.strength is None else (settings.strength,)

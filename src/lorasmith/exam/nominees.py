@@ -27,7 +27,7 @@ def nominate(snapshots: Sequence[Path], most: int) -> list[Path]:
     if len(snapshots) <= most:
         return list(snapshots)
     losses = held_out_losses(snapshots[-1].parent)
-    ratios = [_nearest(losses, _step(path)) for path in snapshots]
+    ratios = [nearest_loss(losses, path) for path in snapshots]
     if any(ratio is None for ratio in ratios):
         return candidates(snapshots[len(snapshots) // 3 :], most)
     known = [ratio for ratio in ratios if ratio is not None]
@@ -88,15 +88,9 @@ def _average(files: Sequence[Path], folder: Path) -> Path:
     return write_file(place, header_bytes(mean, metadata) + payload_bytes(mean))
 
 
-def _step(path: Path) -> int | None:
-    """The step at which a file was saved, by its header."""
+def nearest_loss(losses: Mapping[int, float], snapshot: Path) -> float | None:
+    """The held-out loss measured nearest to a snapshot's step, which its header tells; None without any."""
     with contextlib.suppress(LorasmithError, ValueError, KeyError, OSError):
-        return int(read_header(path).metadata["ss_steps"])
+        step = int(read_header(snapshot).metadata["ss_steps"])
+        return losses[min(losses, key=lambda measured: abs(measured - step))]
     return None
-
-
-def _nearest(losses: Mapping[int, float], step: int | None) -> float | None:
-    """The loss measured nearest to a step; None without any."""
-    if step is None or not losses:
-        return None
-    return losses[min(losses, key=lambda measured: abs(measured - step))]

@@ -39,7 +39,7 @@ def make_plan(
     """How many pictures each part draws; the window may go on, and questions that cannot be asked are counted."""
     strengths = 2 if settings.strength is None else 1
     rounds = tuple(n for n in ROUNDS if n <= max(ROUNDS[0], settings.pictures))
-    described = min(settings.base_count, 48) if encoder and subject.identity else 0
+    described = described_count(settings) if encoder and subject.identity else 0
     unasked = 0 if world else settings.untriggered_count
     return ExamPlan(
         {
@@ -54,6 +54,11 @@ def make_plan(
             "grid": 1 + snapshots * len(settings.strengths),
         }
     )
+
+
+def described_count(settings: ExamTable) -> int:
+    """Pictures of the base with the subject's traits in words: enough for a range even in a small exam."""
+    return min(48, max(24, settings.base_count))
 
 
 def tell_plan(plan: ExamPlan, project: Project) -> Iterator[Event]:

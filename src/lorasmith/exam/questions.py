@@ -105,11 +105,11 @@ def untriggered_sheet(subject: Subject, world: TagSpace | None, count: int, seed
 def override_sheet(subject: Subject, world: TagSpace | None, count: int, seed: int, stream: int) -> list[Question]:
     """`count` prompts that name another value of one trait of the subject: each trait and value in turn (C4).
 
-    Right is the value asked for with all other traits kept. Empty without a world, or where the base has no other
-    value of any trait; a style is no such trait, as prompts name none.
+    Right is the value asked for with all other traits kept. Empty where the base has no other value of any trait; a
+    style is no such trait, as prompts name none.
     """
     if world is None:
-        return []
+        return _colours_sheet(subject, count, _random(seed, stream, 5))
     pairs = [
         (group, value)
         for group, trait in subject.identity.items()
@@ -127,6 +127,20 @@ def override_sheet(subject: Subject, world: TagSpace | None, count: int, seed: i
         base_prompt = join_tags((*_known_style(subject, world), *scene.tags))
         asked, hidden = {group: value}, scene.hidden - {group}
         questions.append(Question("override", prompt, base_prompt, _picture_seed(random), asked, hidden))
+    return questions
+
+
+def _colours_sheet(subject: Subject, count: int, random: np.random.Generator) -> list[Question]:
+    """The same without a world: captions with another colour of a trait. Judges there have a group for each tag, so the
+    trait's own is not asked about."""
+    ways = [(name, group, value) for name, pairs in subject.contrary.items() for group, value in pairs]
+    questions = []
+    for number in range(count if ways else 0):
+        name, group, value = ways[number % len(ways)]
+        scene = _scene(subject, None, random, (group, value))
+        prompt, base_prompt = join_tags((subject.trigger, *scene.tags)), join_tags(scene.tags)
+        hidden = frozenset({name})
+        questions.append(Question("override", prompt, base_prompt, _picture_seed(random), {group: value}, hidden))
     return questions
 
 

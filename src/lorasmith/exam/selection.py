@@ -18,6 +18,8 @@ from lorasmith.exam.figures import Z_95, paired_difference
 
 #: Questions answered by every contender still in the race, round by round (cumulative).
 ROUNDS = (24, 48, 96)
+#: An earlier snapshot is taken for the leader when no more than this share of the answers speaks against it.
+CLOSE = 0.02
 #: The normal quantile of 80 % power.
 Z_POWER = 0.8416212335729143
 #: More pictures than this are never worth drawing to tell two snapshots apart.
@@ -68,8 +70,9 @@ def choose(
     one `kind` (a snapshot at several strengths) only the best one stays after the first.
 
     The winner is clear when the paired 95 % interval of its lead over the finalists of every other `kind` is above
-    zero. Otherwise the earliest of the tied is taken, because what is trained less is spoilt less; but where even the
-    leader's score is below `bar` nothing has been learnt yet that could be spoilt, and the leader is taken.
+    zero. Otherwise the earliest of the tied is taken that is CLOSE to the leader, because what is trained less is
+    spoilt less; but where even the leader's score is below `bar` nothing has been learnt yet that could be spoilt, and
+    the leader is taken.
     """
     answers: dict[T, list[bool]] = {contender: [] for contender in contenders}
     if len(contenders) == 1:
@@ -91,7 +94,9 @@ def choose(
     learnt = sum(answers[leader]) >= bar * len(answers[leader])
     rival = max((one for one in tied if one != leader), key=lambda one: sum(answers[one]), default=None)
     more = None if rival is None else pictures_to_tell(answers[leader], answers[rival])
-    return Choice(tied[0] if learnt else leader, len(tied) == 1, tied, answers, more)
+    least = sum(answers[leader]) - CLOSE * len(answers[leader])
+    close = next(one for one in tied if sum(answers[one]) >= least)
+    return Choice(close if learnt else leader, len(tied) == 1, tied, answers, more)
 
 
 def pictures_to_tell(ours: Sequence[bool], theirs: Sequence[bool]) -> int | None:

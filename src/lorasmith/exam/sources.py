@@ -15,6 +15,7 @@ from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
 from lorasmith.exam.likeness.encoders import Encoder, open_encoder, tagger_encoder
 from lorasmith.exam.settings import ExamTable, read_settings
+from lorasmith.exam.sheets.kinds import asks_of, contradictions
 from lorasmith.exam.stacking import Partner
 from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.project import EMBEDDED, FILE_NAME, Project, open_project
@@ -73,7 +74,9 @@ def find_judge(
         raise ExamError("no such tagger folder.", where=folder, hint='[exam] judge names a folder, or is "exact".')
     if (folder / "groups.json").is_file():
         return exact_judge(folder), world
-    return recall_judge(folder, (*settings.identity, *settings.ask, *captions)), None
+    usual = asks_of(str(project.lora.subject))
+    contrary = [value for trait in settings.identity for value in contradictions(trait)]
+    return recall_judge(folder, (*settings.identity, *settings.ask, *captions, *usual, *contrary)), None
 
 
 def find_encoder(project: Project, settings: ExamTable) -> Encoder | None:

@@ -74,17 +74,13 @@ class Window:
 
 
 def find_window(points: Sequence[Point], given: float | None = None) -> Window:
-    """The weakest strength whose score, smoothed over its neighbours (1-2-1), is within a standard error of the best;
-    or the one that was `given`. Usable are the strengths next to it, without a gap, with USABLE hits or more."""
+    """The weakest strength whose score is within a standard error of the best (what is called weaker leaks less and
+    stacks better), or the one that was `given`. Usable are the strengths next to it, without a gap, with
+    USABLE hits or more."""
     ordered = tuple(sorted(points, key=lambda point: point.strength))
     if given is None:
-        smooth = _smoothed([point.score for point in ordered])
-        best = max(range(len(ordered)), key=lambda i: smooth[i])
-        near = [i for i in range(len(ordered)) if smooth[i] >= smooth[best] - ordered[best].error]
-        # Never one that is itself clearly worse than the best: smoothing must not recommend a hole.
-        peak = max(ordered[i].score for i in near)
-        kept = [i for i in near if ordered[i].score >= peak - ordered[i].error] or [best]
-        at = kept[0]
+        best = max(ordered, key=lambda point: point.score)
+        at = next(i for i, point in enumerate(ordered) if point.score >= best.score - best.error)
     else:
         at = min(range(len(ordered)), key=lambda i: abs(ordered[i].strength - given))
     recommended = ordered[at].strength if given is None else given
@@ -102,11 +98,3 @@ def still_rises(points: Sequence[Point]) -> bool:
     """Whether the strongest of these is better than the one before it, so that a stronger one is worth a look."""
     ordered = sorted(points, key=lambda point: point.strength)
     return len(ordered) > 1 and ordered[-1].score > ordered[-2].score
-
-
-def _smoothed(values: Sequence[float]) -> list[float]:
-    smooth = []
-    for i, value in enumerate(values):
-        around = [values[j] for j in (i - 1, i + 1) if 0 <= j < len(values)]
-        smooth.append((2 * value + sum(around)) / (2 + len(around)))
-    return smooth

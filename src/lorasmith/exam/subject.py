@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError, did_you_mean
 from lorasmith.exam.judges import Attributes, Group
+from lorasmith.exam.sheets.kinds import asks_of, contradictions, counts_of
 from lorasmith.tags.words import split_tags, tag_key, without_trigger
 
 #: An attribute belongs to the identity from this share of the training images on ...
@@ -34,7 +35,8 @@ class Subject:
     `shown`: free group -> one entry a training image (None: the caption does not name it), so that drawing an entry
     draws from what was seen; `unseen`: free group -> values that the base knows and no training image shows;
     `captions`: the captions' tags without the trigger; `unnamed`: groups that captions leave to the trigger and in
-    which the judge finds no value common to nearly all images, so that it has no word for what may be there.
+    which the judge finds no value common to nearly all images, so that it has no word for what may be there;
+    `contrary`: trait's group -> (group, value) of what contradicts it, where no world knows that.
     """
 
     trigger: str
@@ -46,6 +48,7 @@ class Subject:
     style: str | None
     captions: tuple[tuple[str, ...], ...]
     unnamed: tuple[str, ...] = ()
+    contrary: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def recognised(self, seen: Attributes, hidden: frozenset[str] = frozenset()) -> bool:
         """Whether a picture shows the whole identity, as far as the question lets it be seen."""
@@ -74,7 +77,10 @@ def read_subject(
     tags = tuple(split_tags(without_trigger(caption, trigger)) for caption in captions)
     named = [{name: find_tag(group, caption) for name, group in groups.items()} for caption in tags]
     given = _given(identity, groups, "identity")
-    traits = given or _infer_identity(named, seen, groups, world)
+    usual = [] if world else [tag for tag in asks_of(kind) if any(group.of(tag) for group in groups.values())]
+    own = {name: group for name, group in groups.items() if name not in usual}
+    traits = given or _infer_identity(named, seen, own, world)
+    traits |= {name: groups[name].tags[0] for name in counts_of(kind, groups) if _always(name, named)}
     if not traits and not wordless:
         raise ExamError(
             "nothing is common to the training images that the captions leave out, as far as the judge can see.",
@@ -85,10 +91,13 @@ def read_subject(
     style_group = world.style_group if world else "style"
     style = traits.get(style_group) or _usual(style_group, named, seen)
     unseen: dict[str, tuple[str, ...]] = {}
-    asked = _given_lists(ask, groups)
+    asked = _given_lists(ask or usual, groups)
     for name in free:
-        if asked:
+        if ask:
             values: tuple[str, ...] = asked.get(name, ())
+        elif asked and name not in shown:
+            taken = _shown_values(name, named, seen, captioned=False)
+            values = tuple(value for value in asked.get(name, ()) if tag_key(value) not in taken)
         elif world and name in world.groups and name != style_group:
             taken = _shown_values(name, named, seen, captioned=name in shown)
             values = tuple(v for v in world.within(name, style) if tag_key(v) not in taken)
@@ -97,7 +106,8 @@ def read_subject(
         if values:
             unseen[name] = values
     unnamed = tuple(name for name in free if name not in shown and _ever_seen(name, seen))
-    return Subject(trigger, kind, traits, _constant(tags, groups), shown, unseen, style, tags, unnamed)
+    contrary = {} if world else _contrary(traits, groups)
+    return Subject(trigger, kind, traits, _constant(tags, groups), shown, unseen, style, tags, unnamed, contrary)
 
 
 def find_tag(group: Group, caption: Sequence[str]) -> str | None:
@@ -181,6 +191,26 @@ def _group_of(tag: str, groups: Mapping[str, Group], key: str) -> tuple[str, str
             return name, spelling
     known = [tag for group in groups.values() for tag in group.tags]
     raise ExamError(f"[exam] {key}: the judge does not know {tag!r}.", hint=did_you_mean(tag, known))
+
+
+def _always(name: str, named: Sequence[Mapping[str, str | None]]) -> bool:
+    """Whether nearly every caption names the group."""
+    return sum(row[name] is not None for row in named) >= IDENTITY_SHARE * len(named)
+
+
+def _contrary(traits: Mapping[str, str], groups: Mapping[str, Group]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """What the judge knows that contradicts a trait: another colour of it."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for name, trait in traits.items():
+        known = [
+            (other, spelling)
+            for value in contradictions(trait)
+            for other, group in groups.items()
+            if (spelling := group.of(value)) is not None and other not in traits
+        ]
+        if known:
+            found[name] = tuple(known)
+    return found
 
 
 def _ever_seen(name: str, seen: Sequence[Attributes]) -> bool:

@@ -29,8 +29,9 @@ def open_pipelines(
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.generation.pipeline import Pipeline
+    from lorasmith.library.lookup import LibraryLookup
 
-    source = AdapterCache(list(adapters), skip_unknown=skip_unknown)
+    source = AdapterCache(list(adapters), skip_unknown=skip_unknown, elsewhere=LibraryLookup())
     kept: dict[str, Pipeline] = {}
 
     def open_one(base: str) -> Pipeline:
@@ -108,7 +109,8 @@ def save_free(picture: Picture, out: Path, kind: str = "png") -> Path:
 
 
 def find_adapters(given: Path) -> list[Path]:
-    """An adapter file itself; a run's adapters in the order of training, the final one last; a project's newest.
+    """An adapter file itself; a run's adapters in the order of training, the final one last; a project's newest; what
+    is called so in the user's library.
 
     Raises UsageError where there is none.
     """
@@ -117,7 +119,7 @@ def find_adapters(given: Path) -> list[Path]:
     if given.is_file():
         return [given]
     if not given.is_dir():
-        raise UsageError("no such file or folder.", where=given)
+        return _find_in_library(given)
     found = newest_adapters(given / "runs") or run_adapters(given)
     if found:
         return found
@@ -127,6 +129,21 @@ def find_adapters(given: Path) -> list[Path]:
         hint="Train one first:",
         remedy=Do(Action.TRAIN, project="PROJECT"),
     )
+
+
+def _find_in_library(given: Path) -> list[Path]:
+    from lorasmith.library.lookup import LibraryLookup
+
+    library = LibraryLookup()
+    found = library.entries(str(given))
+    if len(found) > 1:
+        several = ", ".join(str(entry.path) for entry in found[:5])
+        raise UsageError("calls several adapters of the library.", where=given, hint=f"Say which: {several}.")
+    if not found:
+        near = library.near(str(given))
+        hint = f"Did you mean {' or '.join(near)}?" if near else None
+        raise UsageError("no such file or folder, and not in the library.", where=given, hint=hint)
+    return [found[0].path]
 
 
 def base_of(adapter: Path) -> str:

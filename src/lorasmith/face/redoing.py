@@ -13,12 +13,13 @@ from lorasmith.errors import BaseError, ImageError, PromptError
 from lorasmith.events import Note, Work
 from lorasmith.project import EMBEDDED
 from lorasmith.prompts.networks import split_networks
-from lorasmith.remedies import Give, Sentence
+from lorasmith.remedies import Action, Do, Give, Sentence
 
 if TYPE_CHECKING:
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.generation.pictures import Picture, PictureFile
     from lorasmith.generation.spec import PictureSpec
+    from lorasmith.library.lookup import LibraryLookup
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ def redo_picture(
     yes: bool = False,
     skip_unknown: bool = False,
 ) -> Work[Picture]:
-    """Draw a picture again as its file tells. What another tool's text says and cannot be done here is listed in an
-    error; with `yes` it is left out. With `skip_unknown` adapters act without what of them cannot be used.
+    """Draw a picture again as its file tells. Adapters and the base are found by their hashes in the user's library,
+    too, whatever they are called there. What another tool's text says and cannot be done here is listed in an error;
+    with `yes` it is left out. With `skip_unknown` adapters act without what of them cannot be used.
 
     Raises ImageError, for another adapter than the file's hashes name too, BaseError likewise, PromptError, UsageError.
     """
@@ -52,11 +54,13 @@ def redo_picture(
     from lorasmith.bases.detection import find_base
     from lorasmith.generation.pictures import Drawing
     from lorasmith.generation.pipeline import Pipeline
+    from lorasmith.library.lookup import LibraryLookup
 
     spec = recorded.restore(init, mask)
-    source = AdapterCache(list(adapters), skip_unknown=skip_unknown)
-    spec = yield from _check_adapters(recorded, spec, source)
-    name = _name_base(recorded, base)
+    library = LibraryLookup()
+    source = AdapterCache(list(adapters), skip_unknown=skip_unknown, elsewhere=library)
+    spec = yield from _check_adapters(recorded, spec, source, library)
+    name = _name_base(recorded, base, library)
     undone = [*list_undone(recorded, init), *_check_base(recorded, find_base(name))]
     if undone and not yes:
         listed = "".join(f"\n  - {line}" for line in undone)
@@ -98,12 +102,15 @@ def _recorded_base(recorded: PictureFile) -> tuple[str | None, str | None]:
     return (values.get("name"), values.get("hash")) if isinstance(values, dict) else (None, None)
 
 
-def _name_base(recorded: PictureFile, wanted: str | None) -> str:
-    name, _ = _recorded_base(recorded)
+def _name_base(recorded: PictureFile, wanted: str | None, library: LibraryLookup) -> str:
+    name, digest = _recorded_base(recorded)
     if wanted is not None:
         return wanted
     if name == EMBEDDED:
         return EMBEDDED
+    found = library.by_hash(digest, "base") if digest else library.entries(name or "", "base")
+    if len(found) == 1:
+        return str(found[0].path)
     raise BaseError(
         f'it was drawn on "{name or "a base that it does not name"}".',
         where=recorded.path,
@@ -139,24 +146,35 @@ def _old_hash(path: Path) -> str:
         return hashlib.sha256(opened.read(0x10000)).hexdigest()[:8]
 
 
-def _check_adapters(recorded: PictureFile, spec: PictureSpec, source: AdapterCache) -> Work[PictureSpec]:
+def _check_adapters(
+    recorded: PictureFile, spec: PictureSpec, source: AdapterCache, library: LibraryLookup
+) -> Work[PictureSpec]:
     """The spec with adapters called as they are here. Raises ImageError where a recorded hash names another file."""
     told = _recorded_hashes(recorded)
     for name in dict.fromkeys(_called(spec)):
         theirs = told.get(name) or told.get(name.replace(":", "").replace(",", ""))
         if theirs is None:
             continue
+        missing: PromptError | None = None
+        found: list[str] = []
         try:
-            path = source.path(name)
-        except PromptError:
-            other = _find_by_hash(theirs, source)
-            if other is None:
-                raise
+            found = list(_hashes(source.path(name)))
+        except PromptError as fault:
+            missing = fault
+        if any(_agrees(theirs, digest) for digest in found):
+            continue
+        other = _find_by_hash(theirs, source) or (yield from _find_in_library(theirs, source, library))
+        if other is not None:
             yield Note(f'adapter "{name}" is "{other}" here: its hash is the same.')
             spec = _renamed(spec, name, other)
-            continue
-        found = list(_hashes(path))
-        if not any(_agrees(theirs, digest) for digest in found):
+        elif missing is not None:
+            raise PromptError(
+                missing.message,
+                where=missing.where or recorded.path,
+                hint=f"{missing.hint or ''} A hub may know it by its hash:".strip(),
+                remedy=Do(Action.FETCH, reference=theirs[:64].removeprefix("0x")),
+            )
+        else:
             raise ImageError(
                 f'was drawn with another adapter "{name}": {theirs[:12]}, this one is {found[0][:12]}.',
                 where=recorded.path,
@@ -203,6 +221,24 @@ def _find_by_hash(told: str, source: AdapterCache) -> str | None:
 
     found = [entry.name for entry in source.entries() if _agrees(told, entry.metadata.get(MODEL_HASH, "").lower())]
     return found[0] if len(found) == 1 else None
+
+
+def _find_in_library(told: str, source: AdapterCache, library: LibraryLookup) -> Work[str | None]:
+    """What calls the file of the library that has this hash; files that have no hash yet are read until it is found."""
+    digits = told.lower().removeprefix("0x")
+    found, index = library.by_hash(digits), library.index()
+    if not found and index is not None and index.unhashed():
+        yield from index.hash_until(digits)
+        found = library.by_hash(digits)
+    if not found:
+        return None
+    entry = found[0]
+    try:
+        if source.path(entry.name).samefile(entry.path):
+            return entry.name
+    except (PromptError, OSError):
+        pass  # another file has its name
+    return entry.sha256 or str(entry.path)
 
 
 def _renamed(spec: PictureSpec, name: str, other: str) -> PictureSpec:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from lorasmith.bases.known import ask_for_bases
 from lorasmith.remedies import Action, Do, Give, Remedy, Set, current_words, plain_words, speak
 
 _PROJECT = "project."
@@ -38,7 +39,7 @@ CALLS: Mapping[Action, tuple[str, Mapping[str, str]]] = MappingProxyType(
         Action.SHOW_ADAPTER: ("lorasmith.open_adapter", {"adapter": "{}"}),
         Action.TAG: (f"{_PROJECT}tag", {"tagger": "tagger={}", "write": "write={}"}),
         Action.TIDY: (f"{_PROJECT}curate", {}),
-        Action.TRAIN: (f"{_PROJECT}train", {"resume": "resume={}"}),
+        Action.TRAIN: (f"{_PROJECT}train", {"resume": "resume={}", "probe": "probe={}"}),
         Action.UNDO: (f"{_PROJECT}undo", {}),
     }
 )
@@ -48,6 +49,13 @@ def speak_python() -> None:
     """Let remedies be calls, in a process that no other face runs."""
     if current_words() is plain_words:
         speak(call_words)
+        ask_for_bases(_find_known_base)
+
+
+def _find_known_base(name: str) -> Path | None:
+    from lorasmith.library.lookup import find_known_base
+
+    return find_known_base(name)
 
 
 def call_words(remedy: Remedy) -> str:

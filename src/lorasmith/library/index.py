@@ -25,9 +25,8 @@ from lorasmith.library.telling import Teller
 from lorasmith.library.walking import find_one
 from lorasmith.storage.database import open_database, transaction
 from lorasmith.storage.files import append_lines
-from lorasmith.storage.places import data_folder
+from lorasmith.storage.places import LIBRARY, data_folder
 
-FILE = "library.db"
 RATINGS = range(1, 6)
 
 
@@ -50,12 +49,12 @@ class LibraryIndex:
     @classmethod
     def open(cls, path: Path | None = None) -> Self:
         """The library in this file; the user's own when None, made where there is none yet."""
-        return cls(data_folder() / FILE if path is None else path)
+        return cls(data_folder() / LIBRARY if path is None else path)
 
     @classmethod
     def existing(cls, path: Path | None = None) -> Self | None:
         """The same, or None where there is none yet."""
-        file = data_folder() / FILE if path is None else path
+        file = data_folder() / LIBRARY if path is None else path
         return cls(file) if file.is_file() else None
 
     def close(self) -> None:

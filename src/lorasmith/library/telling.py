@@ -24,7 +24,20 @@ from lorasmith.library.hashes import OF_NOTHING
 from lorasmith.library.header import HeaderReader
 
 MOST_TAGS = 256
-_ADAPTER = ("lora", "lycoris", "hada_", "lokr_", "oft_", "boft_", "ia3", ".diff", "w_norm", "a1.weight", "on_input")
+_ADAPTER = (
+    "lora",
+    "lycoris",
+    "hada_",
+    "lokr_",
+    "oft_",
+    "boft_",
+    "ia3",
+    ".diff",
+    "w_norm",
+    "a1.weight",
+    "on_input",
+    "bundle_emb.",
+)
 """One of these is in the keys of an adapter, whatever wrote it."""
 _LOOKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), name)
@@ -118,7 +131,10 @@ class Teller:
         self._reader = HeaderReader(tell_structure)
 
     def tell(self, path: Path, size: int) -> Head:
-        """What a file's header says; a `problem` where it cannot be read, or is no model's."""
+        """What a file's header says, or the configurations of a base's folder; a `problem` where it cannot be read, or
+        is no model's."""
+        if path.is_dir():
+            return _tell_folder(path)
         try:
             header = self._reader.read(path, size, part_prefix(path.parent.name))
         except AdapterError as fault:
@@ -137,6 +153,13 @@ class Teller:
             )
         family, reason = _told_family(structure, metadata)
         return _adapter_head(structure, metadata, family, reason, header.digest)
+
+
+def _tell_folder(path: Path) -> Head:
+    try:
+        return Head("base", examine(Evidence(path)).family.name)
+    except (BaseError, OSError) as fault:
+        return Head("other", reason=fault.message if isinstance(fault, BaseError) else str(fault))
 
 
 def tell_structure(path: Path, header: Header) -> Structure:
@@ -218,7 +241,7 @@ def _adapter_head(
         tags=_tags(metadata.get("ss_tag_frequency")),
         facts=facts,
         description=_short(metadata.get("modelspec.description"), 5000),
-        strength=_strength(hint[1]) if hint else None,
+        strength=_strength(metadata.get("lorasmith.strength") or (hint[1] if hint else "")),
         mine=any(word.startswith(("lorasmith ", "lorasmith/")) for word in made_by),
         problem=structure.problem,
         digest=digest,

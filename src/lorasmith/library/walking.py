@@ -15,6 +15,7 @@ MODELS = (".safetensors", ".ckpt", ".pt")
 _WEIGHTS_OF_FOLDERS = ("adapter_model", "pytorch_lora_weights")
 """What PEFT and diffusers call every adapter: the folder has the name."""
 _BASE = "model_index.json"
+_PARTS_OF_BASE = {"unet", "vae", "scheduler"}
 _PARTS = ("unet", "text_encoder", "text_encoder_2", "transformer")
 
 
@@ -77,7 +78,7 @@ def walk(root: Path, walked: Walked) -> Iterator[list[Found]]:
 
 def _look(folder: bytes, entries: list[os.DirEntry[bytes]]) -> tuple[list[Found], list[bytes]]:
     names = {os.fsdecode(entry.name): entry for entry in entries}
-    if _BASE in names:
+    if _BASE in names or names.keys() >= _PARTS_OF_BASE:
         return [_base_folder(folder, names)], []
     found: list[Found] = []
     inner: list[bytes] = []

@@ -13,6 +13,7 @@ from lorasmith.generation.batching import Stepper
 from lorasmith.generation.checks import settle
 from lorasmith.generation.spec import InitImage, PictureSpec, StoredInit
 from lorasmith.images.opening import open_rgb
+from lorasmith.library.lookup import LibraryLookup
 from lorasmith.server.bases import BaseEntry
 from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
 from lorasmith.server.settings import ServerSettings
@@ -84,5 +85,6 @@ class StepperEngine:
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
     base = open_base(entry.source, settings.precision, weights=settings.weights)
-    stepper = Stepper(base, AdapterCache(settings.adapters, skip_unknown=settings.skip_unknown), settings.batch_size)
+    adapters = AdapterCache(settings.adapters, skip_unknown=settings.skip_unknown, elsewhere=LibraryLookup())
+    stepper = Stepper(base, adapters, settings.batch_size)
     return StepperEngine(stepper, input_path), base.content_hash

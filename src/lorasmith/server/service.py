@@ -17,6 +17,7 @@ from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.errors import StorageError
 from lorasmith.generation.advice import advise_specs
 from lorasmith.generation.spec import PictureSpec
+from lorasmith.library.lookup import LibraryLookup
 from lorasmith.server.admission import Admission
 from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
@@ -59,7 +60,7 @@ class Service:
             raise
         self.inputs = InputFiles(self.store)
         self.options: dict[str, Any] = self.store.options()
-        self.catalogue = Catalogue(settings.adapters)
+        self.catalogue = Catalogue(settings.adapters, LibraryLookup())
         self.bases = list_bases(settings.bases)
         self.admission = Admission(self.limits, self.bases, self.catalogue)
         self.keeper = PictureKeeper(self.store)

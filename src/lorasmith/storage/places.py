@@ -8,6 +8,8 @@ from pathlib import Path
 
 HOME_VARIABLE = "LORASMITH_HOME"
 """Moves the folder of the user's data."""
+LIBRARY = "library.db"
+"""The user's library, in that folder."""
 
 
 def data_folder() -> Path:

@@ -83,7 +83,7 @@ def add_hugging_face(app: FastAPI, hubs: Hubs) -> None:
         name = f"{body.get('organization') or 'me'}/{body['name']}"
         if name in hubs.repositories or name in hubs.uploads:
             return JSONResponse({"error": "You already created this model repo", "url": name}, 409)
-        hubs.uploads[name] = {"private": body.get("private") or False, "files": {}}
+        hubs.uploads[name] = {"private": body.get("visibility") == "private" or bool(body.get("private")), "files": {}}
         return JSONResponse({"url": f"{hubs.address}/{name}"})
 
     @app.post("/api/models/{owner}/{name}/preupload/{revision}")
@@ -167,6 +167,8 @@ LICENCES = (
 
 
 def _tell(hubs: Hubs, name: str, revision: str, request: Request) -> Response:
+    if name in hubs.uploads:
+        return JSONResponse({"id": name, "sha": COMMIT, "private": hubs.uploads[name]["private"], "siblings": []})
     repository = hubs.repositories.get(name)
     refused = _refuse(repository, revision, request)
     if refused is not None or repository is None:

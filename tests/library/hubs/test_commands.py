@@ -16,6 +16,7 @@ import pytest
 from lorasmith.cli.main import run
 from tests.library.hubs.mock import TOKEN, Hubs, adapter_bytes, picture_bytes
 from tests.library.hubs.serving import stock
+from tests.refusal_words import refused_words
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -54,7 +55,8 @@ def test_pages_of_a_hub(hubs: Hubs, capsys: pytest.CaptureFixture[str]) -> None:
         hubs.add_model(number, f"Hat {number}", hubs.version(number, adapter_bytes(number)))
         hubs.add_repository(f"maker/hat-{number}", {"a.safetensors": adapter_bytes(number)})
     hubs.add_model(8, "Hat for grown-ups", hubs.version(8, adapter_bytes(8)), nsfw=True)
-    hubs.add_model(9, "Hat of a nude loli", hubs.version(9, adapter_bytes(9)))
+    minor, sexual = refused_words()
+    hubs.add_model(9, f"Hat of a {sexual} {minor}", hubs.version(9, adapter_bytes(9)))
     for hub, count in (("civitai", 7), ("hf", 7)):
         seen: list[str] = []
         after: list[str] = []

@@ -15,6 +15,7 @@ from lorasmith.events import Note, finish
 from lorasmith.library.hubs.fetching import Fetched, fetch, open_hub
 from lorasmith.library.hubs.references import read_reference
 from tests.library.hubs.mock import COMMIT, HUBS_HOST, OLDER_COMMIT, STORE_HOST, TOKEN, Hubs, adapter_bytes
+from tests.refusal_words import refused_words
 
 MEGABYTE = 1 << 20
 
@@ -289,11 +290,12 @@ def test_a_pickle_under_a_safe_name_is_not_kept(hubs: Hubs, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("where", ["name", "trigger", "tags", "header"])
 def test_the_refusal_list_holds(hubs: Hubs, tmp_path: Path, where: str) -> None:
-    words = "nude loli"
-    tags = json.dumps({"1_x": {"loli": 3, "nude": 2}}) if where == "header" else "{}"
+    minor, sexual = refused_words()
+    words = f"{sexual} {minor}"
+    tags = json.dumps({"1_x": {minor: 3, sexual: 2}}) if where == "header" else "{}"
     data = adapter_bytes(6, metadata={"ss_tag_frequency": tags})
     version = hubs.version(62, data, trainedWords=[words] if where == "trigger" else [])
-    more = {"tags": words.split()} if where == "tags" else {}
+    more = {"tags": [sexual, minor]} if where == "tags" else {}
     hubs.add_model(6, words if where == "name" else "harmless", version, **more)
     with pytest.raises(RefusedError):
         get("civitai:6", tmp_path / "loras", mature=True)

@@ -19,6 +19,7 @@ from lorasmith.library.hubs.newer import Update, look_for_newer
 from lorasmith.library.hubs.references import read_reference
 from lorasmith.library.index import LibraryIndex
 from tests.library.hubs.mock import COMMIT, OLDER_COMMIT, Hubs, adapter_bytes
+from tests.refusal_words import refused_words
 
 
 @pytest.fixture
@@ -57,6 +58,8 @@ def test_files_are_labelled_and_their_triggers_known(hubs: Hubs, folder: Path) -
         assert entry is not None
         assert entry.hub is not None
         assert (entry.hub.model_id, entry.hub.name) == ("12", "Teal hair")
+        assert entry.hub.page  # not in the sidecar that was read since
+        assert time.time() - entry.hub.asked < 60
         assert entry.triggers == ("trg34",)
         assert [each.path.name for each in index.find("trg34")] == ["a.safetensors"]
     assert json.loads((folder / "a.json").read_text())["activation text"] == "trg34"
@@ -108,13 +111,14 @@ def test_batches_of_a_hundred_and_on_after_a_stop(hubs: Hubs, folder: Path) -> N
 
 
 def test_what_is_refused_is_told_nothing_of(hubs: Hubs, folder: Path) -> None:
-    hubs.add_model(12, "nude loli", hubs.version(34, put(folder, "a", 1)))
+    minor, sexual = refused_words()
+    hubs.add_model(12, f"{sexual} {minor}", hubs.version(34, put(folder, "a", 1)))
     with open_with(folder) as index:
         told = label()
         assert (told.refused, told.found) == (1, [])
         entry = index.entry(folder / "a.safetensors")
         assert entry is not None
-        assert "loli" not in json.dumps(entry.as_json())
+        assert minor not in json.dumps(entry.as_json())
     assert not (folder / "a.json").exists()
 
 

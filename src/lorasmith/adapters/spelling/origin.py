@@ -106,7 +106,20 @@ def _contradicts(expected: tuple[int, int], extent: tuple[int | None, ...]) -> b
 
 
 def _has_own_names(extents: Extents, family: Family) -> bool:
-    return bool(family.own_names) and any(name.startswith(family.own_names) for name in extents)
+    """Whether a layer is called as only the family's are, in a model of another size if need be: other numbers."""
+    if not family.own_names:
+        return False
+    own = (name for name in extents if name.startswith(family.own_names))
+    return any(_unnumbered(name) in _unnumbered_spellings(family) for name in own)
+
+
+@cache
+def _unnumbered_spellings(family: Family) -> frozenset[str]:
+    return frozenset(map(_unnumbered, public_spellings(family)))
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"(?<=_)\d+(?=_|$)", "0", name)
 
 
 def _known_names(extents: Extents, family: Family) -> int:

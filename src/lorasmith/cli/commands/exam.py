@@ -40,7 +40,8 @@ def command(
         float | None, typer.Option("--strength", help="Measure at this strength; default: the one that serves best.")
     ] = None,
     beside: Annotated[
-        list[Path] | None, typer.Option("--with", help="Another adapter to stack it with (C5); can be repeated.")
+        list[Path] | None,
+        typer.Option("--with", help="Another adapter, file or name, to stack it with (C5); can be repeated."),
     ] = None,
     questions: Annotated[
         Path | None, typer.Option("--questions", metavar="FILE", help="A question sheet (TOML) of your own.")
@@ -52,7 +53,7 @@ def command(
     quick: Annotated[bool, typer.Option("--quick", help="Few pictures: the last adapter alone, roughly.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:
-    """Measure an adapter against its base; choose a snapshot and a strength.
+    """Measure an adapter against its base; choose a snapshot.
 
     An exam that was stopped goes on where it was.
 
@@ -61,6 +62,7 @@ def command(
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.exam.run import run_exam, write_questions_of
     from lorasmith.exam.sources import find_project
+    from lorasmith.face.drawing import find_adapters
     from lorasmith.library.recommending import recommend
 
     project, adapter = find_project(target)
@@ -69,7 +71,7 @@ def command(
     given = {"pictures": pictures, "strength": strength, "questions": _absolute(questions)}
     overrides |= {name: value for name, value in given.items() if value is not None}
     if beside:
-        overrides["beside"] = tuple(str(file.resolve()) for file in beside)
+        overrides["beside"] = tuple(str(find_adapters(file)[-1].resolve()) for file in beside)
     if write_questions is not None:
         file = show(write_questions_of(project, write_questions, overrides), json=as_json)
         say(f"questions: {file}")

@@ -81,7 +81,7 @@ def command(
     ] = 0,
     adapters: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Where adapters are (a folder or a file); ./adapters if none."),
+        typer.Option(metavar="DIR", help="Where adapters are, before those of the library; ./adapters if none."),
     ] = None,
     skip_unknown: SkipUnknown = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go; none is ever overwritten.")] = Path(
@@ -117,6 +117,7 @@ def command(
     from lorasmith.generation.checks import check
     from lorasmith.generation.grids.drawing import sign
     from lorasmith.generation.pipeline import Pipeline
+    from lorasmith.library.lookup import LibraryLookup
 
     first = random_seed() if seed is None else seed
     start = _read_init(init, strength, mask, resize)
@@ -151,9 +152,8 @@ def command(
     ]
     for spec in specs:
         check(spec, known_facts(base))
-    pipeline = Pipeline(
-        open_base(base, numbers, weights=form), AdapterCache(folders, skip_unknown=skip_unknown), mixed=False
-    )
+    adapters_here = AdapterCache(folders, skip_unknown=skip_unknown, elsewhere=LibraryLookup())
+    pipeline = Pipeline(open_base(base, numbers, weights=form), adapters_here, mixed=False)
     for spec in specs:
         pipeline.check(spec)
     drawn: list[dict[str, Any]] = []

@@ -211,15 +211,16 @@ def _whole(word: str, value: object, least: int, most: int) -> int:
 
 
 def _known(folders: list[Path] | None) -> AdapterCache | None:
-    """The adapters that there are; None where no folder is known."""
+    """The adapters that there are; None where no folder is known, and no library."""
     from lorasmith.cli.commands.generate import find_shelf
+    from lorasmith.library.lookup import LibraryLookup
 
-    found = find_shelf(folders)
-    if not found:
+    found, library = find_shelf(folders), LibraryLookup()
+    if not found and library.index() is None:
         return None
     from lorasmith.adapters.cache import AdapterCache
 
-    return AdapterCache(found)
+    return AdapterCache(found, elsewhere=library)
 
 
 def _show_chunks(counted: TokenCount | None, base: str) -> None:

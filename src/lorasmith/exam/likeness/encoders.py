@@ -35,8 +35,8 @@ OUTPUTS = ("image_embeds", "pooler_output", "embedding", "output", "last_hidden_
 SETTINGS = "preprocessor_config.json"
 #: OpenAI's CLIP, for a folder that says nothing.
 CLIP_MEAN, CLIP_STD, CLIP_SIDE = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), 224
-#: CCIP's own preparation (imgutils): stretched to 384, mean and deviation of one half.
-CCIP_SIDE, CCIP_HALF = 384, (0.5, 0.5, 0.5)
+#: CCIP's own preparation (imgutils): stretched to 384 bilinearly, CLIP's numbers.
+CCIP_SIDE, BILINEAR, BICUBIC = 384, 2, 3
 BATCH = 16
 
 
@@ -139,19 +139,20 @@ def open_encoder(name: str | Path) -> OnnxEncoder:
 @dataclass(frozen=True)
 class Preparation:
     """How an encoder wants a picture: the shorter side (or both, `stretched`) made `side`, the middle cut out, numbers
-    in 0..1 less `mean` over `std`, RGB."""
+    in 0..1 less `mean` over `std`, RGB; `resample` is Pillow's number of a filter."""
 
     side: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     stretched: bool
     scale: float = 1 / 255
+    resample: int = BICUBIC
 
     def __call__(self, image: Image) -> Vectors:
         import PIL.Image
         import PIL.ImageOps
 
-        size, by = (self.side, self.side), PIL.Image.Resampling.BICUBIC
+        size, by = (self.side, self.side), PIL.Image.Resampling(self.resample)
         picture = image.convert("RGB")
         fitted = picture.resize(size, by) if self.stretched else PIL.ImageOps.fit(picture, size, by)
         pixels = np.asarray(fitted, np.float32) * np.float32(self.scale)
@@ -163,9 +164,9 @@ def _preparation(settings: Mapping[str, Any], shape: Sequence[Any]) -> Preparati
     """What `preprocessor_config.json` says; a side that the model fixes goes first."""
     fixed = shape[-1] if isinstance(shape[-1], int) and shape[-1] > 3 else None
     if not settings:
-        ccip = fixed == CCIP_SIDE or fixed is None
-        side = fixed or CCIP_SIDE
-        return Preparation(side, CCIP_HALF, CCIP_HALF, True) if ccip else Preparation(side, CLIP_MEAN, CLIP_STD, False)
+        if fixed in (None, CCIP_SIDE):
+            return Preparation(CCIP_SIDE, CLIP_MEAN, CLIP_STD, True, resample=BILINEAR)
+        return Preparation(fixed, CLIP_MEAN, CLIP_STD, False)
     size = settings.get("crop_size") or settings.get("size") or {}
     side = size if isinstance(size, int) else size.get("height") or size.get("shortest_edge") or CLIP_SIDE
     normal = settings.get("do_normalize", True)
@@ -173,7 +174,7 @@ def _preparation(settings: Mapping[str, Any], shape: Sequence[Any]) -> Preparati
     std = tuple(settings.get("image_std") or CLIP_STD) if normal else (1.0, 1.0, 1.0)
     scale = float(settings.get("rescale_factor", 1 / 255)) if settings.get("do_rescale", True) else 1.0
     stretched = not settings.get("do_center_crop", False)
-    return Preparation(int(fixed or side), mean, std, stretched, scale)
+    return Preparation(int(fixed or side), mean, std, stretched, scale, int(settings.get("resample", BICUBIC)))
 
 
 def _settings(folder: Path) -> Mapping[str, Any]:

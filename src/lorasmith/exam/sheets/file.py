@@ -24,6 +24,7 @@ from pydantic import Field
 from lorasmith.errors import ExamError, did_you_mean, first_line
 from lorasmith.exam.judges import Group
 from lorasmith.exam.questions import REPORTING, Kind, Paper, Question
+from lorasmith.exam.sheets.kinds import KINDS
 from lorasmith.schema import TableModel, read_table
 
 #: Prompts written for each kind.
@@ -50,11 +51,11 @@ class SheetTable(TableModel):
     """The whole sheet; a kind that is left out is asked what the exam finds by itself, an empty one nothing."""
 
     trigger: str = ""
-    hit: tuple[QuestionTable, ...] | None = None
-    flexibility: tuple[QuestionTable, ...] | None = None
-    override: tuple[QuestionTable, ...] | None = None
-    leakage: tuple[QuestionTable, ...] | None = None
-    untriggered: tuple[QuestionTable, ...] | None = None
+    hit: tuple[QuestionTable, ...] = ()
+    flexibility: tuple[QuestionTable, ...] = ()
+    override: tuple[QuestionTable, ...] = ()
+    leakage: tuple[QuestionTable, ...] = ()
+    untriggered: tuple[QuestionTable, ...] = ()
 
 
 def read_sheet(file: Path, trigger: str, groups: Mapping[str, Group]) -> dict[Kind, Sequence[Question]]:
@@ -69,8 +70,8 @@ def read_sheet(file: Path, trigger: str, groups: Mapping[str, Group]) -> dict[Ki
     table = read_table(SheetTable, values, where=str(file), error=ExamError)
     found: dict[Kind, Sequence[Question]] = {}
     for kind in WRITTEN:
-        rows: Sequence[QuestionTable] | None = getattr(table, kind)
-        if rows is not None:
+        rows: Sequence[QuestionTable] = getattr(table, kind)
+        if kind in table.model_fields_set:
             found[kind] = [_question(kind, row, groups, file) for row in rows]
     if "hit" in found and not found["hit"]:
         raise ExamError("asks for no hits, and without them nothing can be said.", where=file)
@@ -108,6 +109,7 @@ def write_sheet(paper: Paper) -> str:
         f"# Questions for the {subject.kind} {subject.trigger}. Change, remove or add what you like: every",
         "# picture takes the next prompt of its kind on a fresh seed. A kind that you remove is asked what the exam",
         "# finds by itself.",
+        f"# A hit is {KINDS[subject.kind].hits if subject.kind in KINDS else 'the subject'}.",
         f"# Its traits, as the judge sees them: {', '.join(subject.identity.values()) or 'no words for them'}.",
         "",
         f"trigger = {_text(subject.trigger)}",
