@@ -110,11 +110,8 @@ def read_truth(file: Path, bare: Mapping[str, Sequence[Image.Image]]) -> Truth:
         return Truth(told, {}, (least, max(_area(mine, others), 1 - _area(mine, others)), above), folder)
     seeks: dict[str, tuple[Seek, ...]] = {}
     for style in told["places"]:
-        seen = [
-            (_pixels(cut_square(folder / name)), _squared(each["frame"]))
-            for name, each in good
-            if is_portrait_of(each, style)
-        ]
+        portraits = [(name, each) for name, each in good if is_portrait_of(each, style)]
+        seen = [(_pixels(cut_square(folder / name)), _squared(each["frame"])) for name, each in portraits]
         seeks[style] = tuple(
             _calibrated(seek, seen, [(_pixels(picture), _frame(style, "portrait")) for picture in bare[style]])
             for seek in _sought(told, style)
