@@ -22,7 +22,6 @@ SILENT = frozenset(
         "Model",
         "Model hash",
         "Lora hashes",
-        "TI hashes",
         "Hashes",
         "Version",
         "App",
@@ -122,6 +121,8 @@ def _missing(key: str, written: str, values: Values, spec: PictureSpec) -> str |
     value = values[key]
     if key in SILENT or value in NEUTRAL.get(key, ()) or value.startswith(_SAME):
         return None
+    if key == "TI hashes" and _hashes(value):
+        return None  # looked at elsewhere
     if key in _HIRES and spec.hires is None:
         return f"{key}: {written} (a second pass whose size is not told)"
     if key in _JUDGES:
