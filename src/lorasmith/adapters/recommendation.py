@@ -1,5 +1,5 @@
 """The strength that an exam recommends, and from where to where it is usable (C3): in the header of the adapter's file,
-so that every copy takes it along."""
+so that every copy takes it along. Read without torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
-from lorasmith.adapters.files import read_tensors
-from lorasmith.adapters.header import payload_hashes
 from lorasmith.storage.files import write_file
 
 STRENGTH, FROM, TO = "lorasmith.strength", "lorasmith.strength_from", "lorasmith.strength_to"
@@ -65,6 +62,10 @@ def write_recommendation(file: Path, recommended: Recommendation) -> bool:
     The tensors stay byte for byte, the file's times too: what was made of it is not older than it. Raises AdapterError,
     StorageError.
     """
+    from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
+    from lorasmith.adapters.files import read_tensors
+    from lorasmith.adapters.header import payload_hashes
+
     old = read_header(file).metadata
     kept = {key: value for key, value in old.items() if key not in (STRENGTH, FROM, TO) and not key.startswith("sshs_")}
     new = kept | recommended.metadata()

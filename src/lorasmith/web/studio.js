@@ -35,6 +35,7 @@ async function ask(path, options = {}) {
 function complain(text) {
   $("error").textContent = text;
   $("error").hidden = !text;
+  if (text) $("act").scrollIntoView({ block: "nearest" });
 }
 
 // Light and dark
@@ -125,7 +126,15 @@ function adapterRows() {
   }));
 }
 
-function addAdapter(name, strength = 1) {
+// The strength that its exam recommends; 0.8 where nobody told: many adapters are too strong at 1.
+function usualStrength(name) {
+  return (adapters.find((adapter) => adapter.name === name) || {}).strength ?? 0.8;
+}
+
+function addAdapter(wanted, given) {
+  const listed = adapterRows().map((row) => row.name);
+  const name = wanted || (adapters.find((adapter) => !listed.includes(adapter.name)) || adapters[0]).name;
+  const strength = given ?? usualStrength(name);
   const select = make("select", { ariaLabel: "Adapter" });
   fill(select, adapters.map((adapter) => adapter.name), name);
   const number = make("input", { type: "number", min: -2, max: 3, step: 0.05, value: strength, ariaLabel: "Strength" });
@@ -145,7 +154,10 @@ function addAdapter(name, strength = 1) {
     });
     trigger.replaceChildren(...(words ? ["trigger: ", use] : []));
   };
-  select.addEventListener("change", tell);
+  select.addEventListener("change", () => {
+    number.value = range.value = usualStrength(select.value);
+    tell();
+  });
   tell();
   $("adapters").append(row);
   showSpread();
@@ -226,6 +238,7 @@ function readField(field) {
 }
 
 async function draw() {
+  if ($("draw").disabled) return; // the lists are not there yet, or it is being sent
   complain("");
   remember();
   $("draw").disabled = true;
@@ -233,13 +246,14 @@ async function draw() {
     const shared = readForm();
     const rows = adapterRows();
     const count = number("count") || 1;
-    const each = rows.length && document.querySelector("[name=spread]:checked").value === "each";
+    const each = rows.length > 0 && document.querySelector("[name=spread]:checked").value === "each";
+    const control = rows.length > 0 && $("control").checked;
     let job;
-    if (each) {
-      // The same seeds for every adapter, so that only the adapter differs.
+    if (each || control) {
+      // The same seeds for every set of adapters, so that only the adapters differ.
       const first = shared.seed === null ? Math.floor(Math.random() * 2 ** 32) : shared.seed;
-      const sets = rows.map((row) => [row]);
-      if ($("control").checked) sets.unshift([]);
+      const sets = each ? rows.map((row) => [row]) : [rows];
+      if (control) sets.unshift([]);
       const pictures = [];
       for (let index = 0; index < count; index += 1) {
         for (const set of sets) pictures.push({ seed: first + index, adapters: set });
@@ -266,6 +280,7 @@ function follow(job, title) {
   const stream = new EventSource(`${API}/jobs/${job.id}/events?previews=true`);
   live.set(job.id, stream);
   $("cancel").hidden = false;
+  $("act").scrollIntoView({ block: "nearest" });
   const image = (index) => {
     if (!shown.has(index)) {
       const element = make("img", { alt: `picture ${index + 1} in the making` });
@@ -573,7 +588,7 @@ document.addEventListener("keydown", (event) => {
   const writes = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
     event.preventDefault();
-    if (!$("draw").disabled) draw();
+    draw();
     return;
   }
   if ($("detail").open) {

@@ -109,6 +109,8 @@ def draw(
             print_json({"cost": estimate})
         else:
             say(str(estimate))
+            for reason, count in estimate.reasons.items():
+                say(f"not drawn ({count} cell{'s' if count > 1 else ''}): {reason}", style="yellow")
         return
     if not as_json:
         say(str(estimate))

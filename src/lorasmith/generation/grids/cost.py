@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lorasmith.errors import LorasmithError
@@ -19,7 +20,7 @@ WORTH_MEASURING = 600
 @dataclass(frozen=True)
 class Cost:
     """`pictures` are the distinct ones, `kept` those that lie there from before; `steps` are over all pictures to
-    draw; `seconds` is None where it was not measured."""
+    draw; `seconds` is None where it was not measured. `reasons` is why cells cannot be drawn, and how many for each."""
 
     cells: int
     impossible: int
@@ -27,6 +28,7 @@ class Cost:
     kept: int
     steps: int
     seconds: float | None = None
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Every field by its name."""
@@ -51,12 +53,14 @@ class Cost:
 def count_cost(order: Order) -> Cost:
     """Everything but the time."""
     pictures, missing = order.pictures, order.missing
+    reasons = Counter(place for place in order.places if isinstance(place, str))
     return Cost(
         cells=len(order.places),
-        impossible=sum(isinstance(place, str) for place in order.places),
+        impossible=reasons.total(),
         pictures=len(pictures),
         kept=len(pictures) - len(missing),
         steps=sum(wanted.spec.steps for wanted in missing),
+        reasons=dict(reasons),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from lorasmith.errors import UsageError, did_you_mean
+from lorasmith.generation.defaults import random_seed
 from lorasmith.generation.grids.axes import (
     CONTROL,
     Axis,
@@ -61,7 +63,14 @@ def read_axis(text: str, control: bool = True) -> Axis:
         return strength_axis(read_numbers(kind, values), control)
     if kind in _KINDS:
         return _KINDS[kind](values)
-    return field_axis(kind, read_field(kind, values))
+    return field_axis(kind, _chosen(kind, read_field(kind, values)))
+
+
+def _chosen(kind: str, values: list[Any]) -> list[Any]:
+    """Seeds with -1 drawn at random, each its own, as the A1111 grid does (`scripts/xyz_grid.py`, `fix_axis_seeds`)."""
+    if kind not in ("seed", "variation.seed"):
+        return values
+    return [random_seed() if value == -1 else value for value in values]
 
 
 def axis_kinds() -> tuple[str, ...]:

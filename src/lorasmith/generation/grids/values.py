@@ -39,7 +39,7 @@ def split_values(text: str) -> list[str]:
 def read_numbers(word: str, values: list[str]) -> list[float]:
     """Numbers and ranges of numbers, in the order given. `word` names the axis in errors (UsageError)."""
     found: list[float] = []
-    for value in values:
+    for value in _said(word, values):
         numbers = _read_range(word, value, whole=False)
         found += [float(number) for number in numbers] if numbers is not None else [float(_read_decimal(word, value))]
         _count(word, len(found))
@@ -49,7 +49,7 @@ def read_numbers(word: str, values: list[str]) -> list[float]:
 def read_whole_numbers(word: str, values: list[str]) -> list[int]:
     """Whole numbers and ranges of them, in the order given. Raises UsageError."""
     found: list[int] = []
-    for value in values:
+    for value in _said(word, values):
         numbers = _read_range(word, value, whole=True) or [Fraction(_read_decimal(word, value))]
         for number in numbers:
             if number.denominator != 1:
@@ -57,6 +57,15 @@ def read_whole_numbers(word: str, values: list[str]) -> list[int]:
             found.append(int(number))
         _count(word, len(found))
     return found
+
+
+def _said(word: str, values: list[str]) -> list[str]:
+    """Without those that say nothing, as the A1111 grid passes over them (`scripts/xyz_grid.py`, `process_axis`): a
+    comma too many is no number."""
+    said = [value for value in values if value]
+    if not said:
+        raise UsageError(f'{word} "" is not a number: none is given.', hint=f"For example: {word}=1,2,3.")
+    return said
 
 
 def expand_text_ranges(word: str, values: list[str]) -> list[str]:

@@ -72,6 +72,7 @@ def gather_card(
     file: Path,
     pictures: Sequence[CardPicture] = (),
     *,
+    by_eye: CardFigure | None = None,
     name: str = "",
     licence: str = "",
 ) -> Card:
@@ -122,6 +123,7 @@ def gather_card(
         consent="" if given is None else given.consent,
         known_provenance=given is not None,
         exam=exam,
+        by_eye=by_eye,
         pictures=tuple(pictures),
     )
     refuse(card.words, file.name)
@@ -186,10 +188,13 @@ def _chosen(project: Project, document: Mapping[str, Any]) -> Path | None:
     told = Path(str(document.get("chosen") or ""))
     if told.is_file():
         return told
-    parts = told.parts
-    inside = parts[len(parts) - 1 - parts[::-1].index("runs") :] if "runs" in parts else ()
-    moved = project.root.joinpath(*inside)
-    return moved if inside and moved.is_file() else None
+    for place in (project.runs, project.exams):
+        if place.name in told.parts:
+            begin = len(told.parts) - 1 - told.parts[::-1].index(place.name)
+            moved = project.root.joinpath(*told.parts[begin:])
+            if moved.is_file():
+                return moved
+    return None
 
 
 def _same_weights(one: Path, other: Path) -> bool:

@@ -29,6 +29,7 @@ FIGURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """What is told of an exam, in this order: what a figure is called, and what it counts."""
+BY_EYE = "showcase pictures that somebody looked at and kept"
 NOT_MEASURED = "not measured"
 FEW_IMAGES = 5
 """D1: an adapter of fewer pictures than this is mediocre."""
@@ -56,7 +57,7 @@ def tell_sections(card: Card) -> tuple[Section, ...]:
             _use(card),
             _exam(card),
             Section("What it cannot do", points=tuple(_limits(card))),
-            Section("Training", heads=("", ""), rows=card.training) if card.training else None,
+            Section("Training", heads=("what", "value"), rows=card.training) if card.training else None,
             _dataset(card),
             _file(card),
         )
@@ -89,7 +90,9 @@ def _triggers(card: Card) -> Section:
 def _use(card: Card) -> Section:
     exam = card.exam
     points = [f"Put `{card.name}.safetensors` into the folder for LoRAs and write `{card.call}, ...` in the prompt."]
-    if card.measured:
+    if card.measured and exam is not None and not exam.usable:
+        points.append(f"Strength: {card.strength:g} did best, but none that was measured is usable.")
+    elif card.measured:
         window = f"; usable from {card.window[0]:g} to {card.window[1]:g}" if card.window is not None else ""
         points.append(f"Recommended strength: {card.strength:g}{window} (measured).")
     elif exam is not None:
@@ -102,21 +105,23 @@ def _use(card: Card) -> Section:
 
 def _exam(card: Card) -> Section:
     exam = card.exam
+    seen = [_row("kept by eye", BY_EYE, card.by_eye)] if card.by_eye is not None else []
+    heads = ("figure", "value, 95 % interval", "base alone", "pictures", "counts")
     if exam is None:
-        return Section("Exam", ("Nobody has examined it: how often it hits is not known.",))
+        words = "Nobody has examined it: how often it hits is not known."
+        return Section("Exam", (words,), heads if seen else (), tuple(seen), lines=tuple(_line(*row) for row in seen))
     told = [(*words, exam.figure(name)) for name, words in FIGURES.items() if name in exam.figures]
     told += [
         (f"trait: {name.partition('.')[2]}", "pictures with this trait right", figure)
         for name, figure in exam.figures.items()
         if name.startswith("identity.") and figure.n
     ]
-    rows = [_row(*each) for each in told]
+    rows = [*seen, *(_row(*each) for each in told)]
     for each in exam.stacking:
         if each.get("n"):
             rows.append(
                 (f"beside {each.get('with')}", _ratio(each), "", str(each["n"]), "both, over what each does alone")
             )
-    heads = ("figure", "value, 95 % interval", "base alone", "pictures", "counts")
     said = (exam.verdict, *_judges(exam))
     return Section("Exam", said, heads, tuple(rows), lines=tuple(_line(*row) for row in rows))
 
@@ -159,6 +164,8 @@ def _limits(card: Card) -> Iterator[str]:
         return
     if not exam.usable:
         yield "No strength was found at which it is usable (C3)."
+    if card.by_eye is not None and card.by_eye.high < WORTHY:
+        yield f"By eye {_rest(card.by_eye.value)} of {card.by_eye.n} pictures were not worth keeping (C2)."
     yield from _measured_limits(exam)
     if not card.measured:
         yield f"What it does at other strengths than {exam.strength:g} was not measured."
@@ -173,10 +180,15 @@ def _limits(card: Card) -> Iterator[str]:
         yield f"It was trained on {card.images} pictures only (D1)."
 
 
+def _rest(share: float) -> str:
+    """What is left of a share, so that both make a hundred."""
+    return f"{100 - round(share * 100)}%"
+
+
 def _measured_limits(exam: CardExam) -> Iterator[str]:
     hit = exam.figure("hit_rate")
     if hit is not None and hit.value < 1:
-        yield f"Hit every time: {1 - hit.value:.0%} of the pictures miss (C2; up to {1 - hit.low:.0%} may)."
+        yield f"Hit every time: {_rest(hit.value)} of the pictures miss (C2; up to {_rest(hit.low)} may)."
     traits = [(name, figure) for name, figure in exam.figures.items() if name.startswith("identity.") and figure.n]
     if traits:
         name, figure = min(traits, key=lambda each: each[1].value)
@@ -227,7 +239,7 @@ def _file(card: Card) -> Section:
     rows += [(name, f"`{value}`") for name, value in card.hashes.items()]
     if card.made:
         rows.append(("made", card.made))
-    return Section("File", heads=("", ""), rows=tuple(rows))
+    return Section("File", heads=("what", "value"), rows=tuple(rows))
 
 
 def tell_warnings(card: Card) -> Iterator[str]:

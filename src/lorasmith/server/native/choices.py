@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from lorasmith import __version__
+from lorasmith.adapters.recommendation import Recommendation
 from lorasmith.diffusion.samplers import SAMPLERS
 from lorasmith.diffusion.sigmas import SCHEDULE_NAMES
 from lorasmith.generation.defaults import default_of, unset_of
@@ -37,6 +38,7 @@ def get_adapters(service: TheService) -> dict[str, Any]:
                 "rank": entry.rank,
                 "base": entry.metadata.get("ss_sd_model_name", ""),
                 "problem": entry.problem,
+                "strength": recommended.strength if (recommended := Recommendation.read(entry.metadata)) else None,
             }
             for entry in service.catalogue.entries()
         ]

@@ -162,7 +162,7 @@ class PicturesAnswer(Told):
 
 
 class AdapterAnswer(Told):
-    """An adapter that prompts can call by `name`."""
+    """An adapter that prompts can call by `name`. `strength` is what its exam recommends; null where nobody told."""
 
     name: str
     alias: str
@@ -172,6 +172,7 @@ class AdapterAnswer(Told):
     rank: str | None
     base: str
     problem: str | None
+    strength: float | None
 
 
 class AdaptersAnswer(Told):
