@@ -199,8 +199,8 @@ def test_a_cache_without_elsewhere_knows_its_folders_alone(loras: Path) -> None:
 
 def test_own_adapters_come_with_their_exam(tmp_path: Path, loras: Path) -> None:
     project = build_project(tmp_path / "p")
-    facts = {"ss_training_comment": "lorasmith 0.1.0", "lorasmith.strength": "0.7"}
-    own = write_adapter(project.root / "runs" / "a" / "zbk.safetensors", 1, **facts)
+    file = project.root / "runs" / "a" / "zbk.safetensors"
+    own = write_adapter(file, 1, ss_training_comment="lorasmith 0.1.0", lorasmith__strength="0.7")
     scanned(project.root)
     with LibraryIndex.open() as library:
         (entry,) = library.find("zbk")
