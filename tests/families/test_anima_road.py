@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.recipe.sweep import read_sweep
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.loop import train, train_sweep
-from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.rows.source import MicroBatch, Rows, RowSource
 from lorasmith.training.steps.passes import Passes, answer_together
 from lorasmith.training.steps.trainer import Trainer
 from lorasmith.training.unpacking import unpack
@@ -108,11 +108,10 @@ def test_a_sweep_s_variant_is_the_run_alone(trained: Run, base: Base, tmp_path: 
 
 def test_a_picture_of_a_mixed_batch_is_the_picture_alone(trained: Run, base: Base) -> None:
     pipeline = Pipeline(base, AdapterCache([trained.done.adapter, trained.done.run / "snapshots"]))
-    size = {"width": 64, "height": 64, "steps": 2}
     specs = [
-        PictureSpec("zbk, smile <lora:zbk:3>", seed=1, **size),
-        PictureSpec("(blue hair:1.3) <lora:zbk-step00000002:2>", seed=2, **size),
-        PictureSpec("zbk, smile", seed=1, **size),
+        PictureSpec("zbk, smile <lora:zbk:3>", seed=1, width=64, height=64, steps=2),
+        PictureSpec("(blue hair:1.3) <lora:zbk-step00000002:2>", seed=2, width=64, height=64, steps=2),
+        PictureSpec("zbk, smile", seed=1, width=64, height=64, steps=2),
     ]
     together = draw(pipeline, *specs)
     for spec, picture in zip(specs, together, strict=True):
@@ -151,10 +150,10 @@ def test_a_step_is_what_pen_and_paper_make_it(base: Base, folder: Path, monkeypa
     x_0, noise = (torch.randn(2, 16, 1, 8, 8, generator=generator) for _ in range(2))
     t, captions = torch.tensor([0.25, 0.875]), ("a girl, smile", "zbk")
 
-    options = {"betas": (0.9, 0.99), "weight_decay": 0.01}
+    options: dict[str, Any] = {"betas": (0.9, 0.99), "weight_decay": 0.01}
     recipe = {"epochs": 1, "lr": {"unet": 1e-3, "text_encoder": 0.0}, "optimizer": {"name": "adamw", **options}}
     settings = unpack(Recipe.model_validate(recipe | {"schedule": {"name": "constant", "warmup": 0}}))
-    trainer = Trainer(bank, 0, settings, None, 10)  # type: ignore[arg-type] - rows are given
+    trainer = Trainer(bank, 0, settings, cast(RowSource, None), 10)  # its rows are given
     with bank.attached():
         batch = MicroBatch((64, 64), Rows(x_0, noise, t, captions), None)
         passes = Passes(base, bank, Conditioner(base, settings.text))
@@ -181,7 +180,7 @@ def test_a_step_is_what_pen_and_paper_make_it(base: Base, folder: Path, monkeypa
     wanted.backward()  # type: ignore[no-untyped-call]
     factors = [each for pair in own.values() for each in pair]
     torch.nn.utils.clip_grad_norm_(factors, settings.optimizer.max_grad_norm)
-    torch.optim.AdamW(factors, lr=1e-3, **options).step()  # type: ignore[arg-type]
+    torch.optim.AdamW(factors, lr=1e-3, **options).step()
     for name, made in bank.adapter(0, "a", {}).layers.items():
         up, down = own[f"{base.targets[name].path}.weight"]
         torch.testing.assert_close(made.to_tensors()["lora_up.weight"], up.detach(), rtol=1e-5, atol=1e-5)
@@ -203,7 +202,12 @@ def test_a_picture_is_that_of_diffusers(base: Base, folder: Path, monkeypatch: p
     """Four Euler steps from the same noise: "simple" is how diffusers spaces a flow's times."""
     drawn: list[Tensor] = []
     decode = Base.decode_latents
-    monkeypatch.setattr(Base, "decode_latents", lambda self, z: drawn.append(decode(self, z)) or drawn[-1])
+
+    def decoding(self: Base, z: Tensor) -> Tensor:
+        drawn.append(decode(self, z))
+        return drawn[-1]
+
+    monkeypatch.setattr(Base, "decode_latents", decoding)
     spec = PictureSpec(
         "a girl, smile", "blue hair", seed=7, steps=4, sampler="Euler", schedule="Simple", cfg=4.0, width=96, height=64
     )
