@@ -177,7 +177,7 @@ def test_a_step_is_what_pen_and_paper_make_it(base: Base, folder: Path, monkeypa
     )[0]
     wanted = (output - (noise - x_0)).square().mean()
     torch.testing.assert_close(loss.total, wanted, rtol=1e-5, atol=1e-5)
-    wanted.backward()  # type: ignore[no-untyped-call]
+    wanted.backward()
     factors = [each for pair in own.values() for each in pair]
     torch.nn.utils.clip_grad_norm_(factors, settings.optimizer.max_grad_norm)
     torch.optim.AdamW(factors, lr=1e-3, **options).step()
