@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ import torch
 from benchmarks import recipe_fuzz
 from benchmarks.recipe_fuzz import Workshop, draw, drawn_keys, fuzz
 
-from lorasmith.bases.base import Base
+from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.detection import detect
+from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.families.anima import ANIMA
 from lorasmith.bases.text.emphasis import weigh_texts
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.errors import LorasmithError, RecipeError
@@ -55,6 +59,7 @@ REFUSED = {
     "pictures of many steps": ({"preserve.steps": "1001"}, r"preserve\.steps"),
     "a seed below 0": ({"sample.seed": "-2"}, r"sample\.seed"),
     "no file to start from": ({"init": "nowhere.safetensors"}, 'init = "nowhere.safetensors": no such file'),
+    "more layers back than there are": ({"clip_skip": "4"}, "clip_skip = 4: the text encoder of .* has 3 layers"),
     "no class images": ({"preserve.kind": "images"}, 'preserve.folder = "reg": there are no class images'),
 }
 
@@ -136,3 +141,16 @@ def test_the_harness_sees_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     tally = fuzz(4, 0, Workshop(tmp_path, ("sd1",)))
     assert tally.ends["fault"] > 0
     assert "ZeroDivisionError" in tally.faults[0]
+
+
+def test_clip_skip_reaches_as_far_as_a_header_tells(family_folders: Mapping[str, Path]) -> None:
+    """What the plan reads is what the loaded base says."""
+    assert len(family_folders) == 3
+    for folder in (*family_folders.values(), doodle_folder()):
+        assert detect(folder).most_clip_skip == load_base(folder).prompt_encoder.most_clip_skip == 3
+    assert ANIMA.most_clip_skip((28, 6)) == 1, "its texts are read at their ends"
+
+
+@pytest.mark.parametrize("clip_skip", ["1", "3"])
+def test_clip_skip_within_the_layers_is_planned(project: Project, clip_skip: str) -> None:
+    assert finish(plan_training(project, {"clip_skip": clip_skip})).recipe.clip_skip == int(clip_skip)

@@ -63,16 +63,19 @@ def create_project(
     today = today or date.today().isoformat()
     offers = [open_source(source, options) for source in sources]
     with arriving(folder) as gathered:
-        if any(source.resolve() != images.resolve() for source in sources):
-            ingested = yield from _take_in(offers, gathered, folder, today)
+        in_place = all(source.resolve() == images.resolve() for source in sources)
+        if not in_place:
+            ingested, class_folder = (yield from _take_in(offers, gathered, folder, today)), CLASS_IMAGES
         else:
+            inside = next((offer.class_folder for offer in offers if offer.class_folder), "")
+            class_folder = f"{IMAGES}/{inside}" if inside else ""
             (gathered / IMAGES).mkdir()
             ingested = ingest_in_place(offers, today)
         if ingested.provenance:
             record_provenance(folder, ingested.provenance, gathered)
         settings = {key: value for offer in offers for key, value in offer.settings.items()}
-        if ingested.class_images:
-            settings |= {"preserve.kind": "images", "preserve.folder": CLASS_IMAGES}
+        if class_folder and (ingested.class_images or in_place):
+            settings |= {"preserve.kind": "images", "preserve.folder": class_folder}
         text = describe_project(subject=subject, name=name, trigger=trigger, settings=settings)
         write_file(gathered / FILE_NAME, text)
     for line in (line for offer in offers for line in offer.said):

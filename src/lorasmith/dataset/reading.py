@@ -10,6 +10,7 @@ from lorasmith.dataset.decisions import ROLES, Box, Decisions, Role, Standing, r
 from lorasmith.dataset.encodings import NotTextError, decode
 from lorasmith.dataset.folders import CAPTION_EXTENSION, Found, Place, Problem, composed, find_files
 from lorasmith.dataset.index import Index, open_index
+from lorasmith.dataset.kohya_layout import find_root
 from lorasmith.dataset.lineage import Lineage as Lineage
 from lorasmith.dataset.lineage import read_lineage
 from lorasmith.dataset.roles import folder_role
@@ -101,11 +102,10 @@ def read_all(project: Project) -> Work[Dataset]:
         project.exams,
         project.made,
     }  # images = ["."] must not find those
-    founds = [
-        find_files(root, prefix, ours, follow_links=settings.follow_links)
-        for root, prefix in zip(roots, _prefixes(roots), strict=True)
-        if _check(project, root)
-    ]
+    founds: list[Found] = []
+    for root, prefix in zip(roots, _prefixes(roots), strict=True):
+        _check(project, root)
+        founds.append((yield from find_root(root, prefix, ours, project.root, follow_links=settings.follow_links)))
     places = [place for found in founds for place in found.images]
     if not places:
         raise DatasetError("no images in it.", where=roots[0], hint=_PUT_IMAGES)
@@ -143,7 +143,7 @@ def read_all(project: Project) -> Work[Dataset]:
 _PUT_IMAGES = "Put your images there, or name their folder in lora.toml: [dataset] images."
 
 
-def _check(project: Project, root: Path) -> bool:
+def _check(project: Project, root: Path) -> None:
     if root.resolve() == project.made:
         message = f'images: "{MADE}" holds what was made, and is always read.'
         raise ProjectError(message, where=project.where("dataset"), hint="Name the folders of your own images only.")
@@ -151,7 +151,6 @@ def _check(project: Project, root: Path) -> bool:
         raise DatasetError("no such folder of images.", where=root, hint=_PUT_IMAGES)
     if not root.is_dir():
         raise DatasetError("not a folder of images.", where=root, hint="Name the folder that the file is in.")
-    return True
 
 
 def _prefixes(roots: Sequence[Path]) -> Iterator[str]:
@@ -275,7 +274,9 @@ def _assign_members(project: Project, items: Sequence[Item]) -> list[Item]:
 def _is_inside(project: Project, item: Item, folder: str) -> bool:
     if item.folder == MADE:
         return False
-    return item.name.startswith(f"{folder}/") or item.path.is_relative_to(project.root / folder)
+    return (
+        item.folder == folder or item.name.startswith(f"{folder}/") or item.path.is_relative_to(project.root / folder)
+    )
 
 
 def _decide(

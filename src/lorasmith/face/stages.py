@@ -142,13 +142,13 @@ def plan_training(
     run or rehearsal here, or guessed.
     `begun` (of time.perf_counter) is when the program began, for the time until the first step.
     """
-    from lorasmith.bases.detection import family_of, structure_of
+    from lorasmith.bases.detection import base_name, family_of, structure_of
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.library.lookup import misfit
     from lorasmith.recipe.estimates import read_opening, read_pace, write_pace
     from lorasmith.recipe.plan import check_drawn_sizes, make_plan
     from lorasmith.recipe.recipe import read_recipe
-    from lorasmith.recipe.requirements import check_requirements
+    from lorasmith.recipe.requirements import check_clip_skip, check_requirements
     from lorasmith.recipe.validation import hold_out
     from lorasmith.training.steps.layers import check_layers
     from lorasmith.training.unpacking import unpack_layers, unpack_network
@@ -157,6 +157,7 @@ def plan_training(
     recipe = read_recipe(project, settings)
     check_requirements(recipe, project.root)
     if (structure := structure_of(recipe.base)) is not None:
+        check_clip_skip(recipe, structure.most_clip_skip, base_name(recipe.base, structure.evidence.path))
         check_layers(structure, unpack_network(recipe), unpack_layers(recipe))
     if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base))):
         yield Note(f"init: {fault}: training cannot start from it.", "warning", "R3")

@@ -33,5 +33,12 @@ def check_requirements(recipe: Recipe, root: Path) -> None:
         )
 
 
+def check_clip_skip(recipe: Recipe, most: int, base: str) -> None:
+    """Raises RecipeError when the recipe counts further back than the `most` that the base's text encoder can."""
+    if recipe.clip_skip > most:
+        reach = f"has {most} layers" if most > 1 else "is read at its end"
+        raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base} {reach}.")
+
+
 def _holds_images(folder: Path) -> bool:
     return any(is_image_name(path) and path.is_file() for path in folder.rglob("*"))

@@ -7,14 +7,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lorasmith.bases.base import Base, open_base
-from lorasmith.errors import RecipeError, TrainingError
+from lorasmith.errors import TrainingError
 from lorasmith.events import Done, Note, SweepDone, Work
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
 from lorasmith.recipe.estimates import write_pace
 from lorasmith.recipe.prediction import check_prediction
 from lorasmith.recipe.recipe import Recipe
-from lorasmith.recipe.requirements import check_requirements
+from lorasmith.recipe.requirements import check_clip_skip, check_requirements
 from lorasmith.recipe.sweep import Variant
 from lorasmith.training.inputs.reading import read_inputs
 from lorasmith.training.runs.interruption import heed_interrupts, stoppable
@@ -92,7 +92,7 @@ def _train(
             held.enter_context(_held_by_first(chosen, processes))
         base = base or training_base(recipes[0])
         for recipe in recipes:
-            _check_clip_skip(recipe, base)
+            check_clip_skip(recipe, base.prompt_encoder.most_clip_skip, base.name)
             check_prediction(recipe, base.parametrisation.prediction, base.name)
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
             check_layers(base, unpack_network(recipe), unpack_layers(recipe))
@@ -146,10 +146,3 @@ def _held_by_first(runs: RunSet, processes: ProcessGroup) -> Iterator[None]:
         if words:
             raise fault or TrainingError(words, where=runs.path)
         yield
-
-
-def _check_clip_skip(recipe: Recipe, base: Base) -> None:
-    layers = base.prompt_encoder.most_clip_skip
-    if recipe.clip_skip > layers:
-        reach = f"has {layers} layers" if layers > 1 else "is read at its end"
-        raise RecipeError(f"clip_skip = {recipe.clip_skip}: the text encoder of {base.name} {reach}.")

@@ -157,6 +157,11 @@ class Structure:
         """What it is called where it lies."""
         return self.evidence.path.stem if self.evidence.path.is_file() else self.evidence.path.resolve().name
 
+    @property
+    def most_clip_skip(self) -> int:
+        """How far back `clip_skip` may reach; 1 where it means nothing."""
+        return self.family.most_clip_skip(self.depths)
+
     @cached_property
     def targets(self) -> Mapping[str, TargetLayer]:
         """The layers that an adapter may touch, by kohya name."""
@@ -254,6 +259,10 @@ class Family(ABC):
         """What configurations tell before it is loaded: the side in pixels of the pictures that a base was made for,
         and what sides of pictures are multiples of."""
         return self.resolution, self.pixel_step
+
+    def most_clip_skip(self, depths: Sequence[int]) -> int:  # noqa: ARG002
+        """How far back `clip_skip` may reach with text encoders of so many layers; 1 where it means nothing."""
+        return 1
 
     # Names of layers.
 

@@ -210,6 +210,10 @@ class StableDiffusion(Family):
         root: nn.Module = getattr(model, "text_model", model)
         return root.get_submodule(target.path.removeprefix("text_model."))
 
+    def most_clip_skip(self, depths: Sequence[int]) -> int:
+        """The layers of the first text encoder."""
+        return depths[0]
+
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
         from lorasmith.bases.text.clip import ClipPromptEncoder, encode_one
 

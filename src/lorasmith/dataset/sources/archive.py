@@ -7,11 +7,13 @@ import re
 import stat
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Problem, printable, read_repeats
+from lorasmith.dataset.kohya_layout import find_layout
 from lorasmith.dataset.sources.source import PLAIN, Offer, Origin, Piece, SourceKind, SourceOptions
 from lorasmith.errors import DatasetError
 from lorasmith.images.opening import is_image_name
@@ -42,7 +44,30 @@ def offer_archive(path: Path, options: SourceOptions = PLAIN) -> Offer | None:
         reasons = [f"{one.name}: {one.message}" for one in listed if isinstance(one, Problem)]
         raise DatasetError("no images in this zip.", where=where, hint=" ".join(reasons[:3]) or "It is empty.")
     listed.sort(key=lambda piece: isinstance(piece, Piece) and not piece.is_image)
-    return Offer("training zip", path.stem, len(listed), listed)
+    return _by_layout(listed, path.stem) or Offer("training zip", path.stem, len(listed), listed)
+
+
+def _by_layout(listed: Sequence[Piece | Problem], label: str) -> Offer | None:
+    """What a zip of the folders that kohya's GUI makes offers, as those folders do; None for any other."""
+    children: dict[str, set[str]] = {}
+    for parts in (piece.place.parts for piece in listed if isinstance(piece, Piece)):
+        if len(parts) > 1:
+            children.setdefault(parts[0], set()).update(parts[1:2] if len(parts) > 2 else ())
+    layout = find_layout(children)
+    if layout is None:
+        return None
+    own: list[Piece | Problem] = []
+    class_images: list[Piece] = []
+    for piece in listed:
+        top = piece.place.parts[0] if isinstance(piece, Piece) and len(piece.place.parts) > 1 else ""
+        if isinstance(piece, Problem) or not top or top not in (layout.learnt, layout.of_class, *layout.passed_over):
+            own.append(piece)
+        elif top not in layout.passed_over:
+            inner = replace(piece, place=piece.place.relative_to(top))
+            (class_images if top == layout.of_class else own).append(inner)
+    count = sum(piece.is_image for piece in class_images)
+    said = layout.describe(f"{layout.of_class}/ as class images ({count})" if count else "")
+    return Offer("training zip", label, len(own), own, class_images if count else (), said=(said,))
 
 
 def _check_size(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:

@@ -45,7 +45,8 @@ class Offer:
     """All that one source has. `kind` in a few words; `label` the folder name that keeps several sources apart; `count`
     how many pieces there are about; `contents` is read once, may be lazy, gives a picture before its caption, and names
     what is not taken, too. `class_images` are pictures of the subject's kind (regularisation images), `settings` what
-    the source says about training, by recipe key; `said` tells a person what was understood, a line each."""
+    the source says about training, by recipe key; `said` tells a person what was understood, a line each;
+    `class_folder` is where in a folder its class images lie, "" elsewhere."""
 
     kind: str
     label: str
@@ -54,6 +55,7 @@ class Offer:
     class_images: Sequence[Piece | Problem] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    class_folder: str = ""
 
 
 @dataclass(frozen=True)
