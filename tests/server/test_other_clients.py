@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ SMALL: dict[str, Any] = {"steps": 2, "width": 64, "height": 64}
 
 
 @pytest.fixture
-def address(tmp_path: Path, tiny_base: Base) -> Iterator[str]:
+def address(tmp_path: Path, tiny_base: Base) -> Generator[str]:
     folder = tmp_path
     made = Adapter("one", trained_adapter(tiny_base).layers, {"modelspec.trigger_phrase": "zbk"})
     save_adapter(folder / "adapters" / "one.safetensors", made, torch.float32)
