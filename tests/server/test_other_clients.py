@@ -57,7 +57,15 @@ def test_aaa1111(address: str) -> None:
     assert [each.name for each in client.loras()] == ["one"]
     assert {each.name for each in client.samplers()} > {"Euler a", "DPM++ 2S a", "Restart"}
     assert client.progress().progress == 0
-    asked: tuple[str, ...] = ("cmd_flags", "embeddings", "face_restorers", "hypernetworks", "latent_upscale_modes", "lycos", "memory")
+    asked: tuple[str, ...] = (
+        "cmd_flags",
+        "embeddings",
+        "face_restorers",
+        "hypernetworks",
+        "latent_upscale_modes",
+        "lycos",
+        "memory",
+    )
     asked += ("prompt_styles", "realesrgan_models", "script_info", "scripts", "sd_models", "sd_vae", "upscalers")
     asked += ("refresh_checkpoints", "refresh_loras", "refresh_lycos", "unload_checkpoint", "reload_checkpoint")
     for name in (*asked, "interrupt", "skip"):
@@ -84,7 +92,14 @@ def test_sd_backend_client(address: str) -> None:
     assert json.loads(told["metadata"])["modelspec.trigger_phrase"] == "zbk"
     assert client.get(client.Endpoints.EXTRA_NW_DATA, url_params={"page": "lora", "item": "none"}).json() == {}
     assert client.interrogate(RED)
-    asked: tuple[str, ...] = ("get_config", "get_latent_upscale_modes", "get_samplers", "get_script_info", "get_scripts", "get_styles")
+    asked: tuple[str, ...] = (
+        "get_config",
+        "get_latent_upscale_modes",
+        "get_samplers",
+        "get_script_info",
+        "get_scripts",
+        "get_styles",
+    )
     asked += ("get_upscalers", "get_vae", "list_schedulers", "list_samplers", "login_check", "progress_check")
     for name in (*asked, "refresh_checkpoints", "refresh_loras", "refresh_vae", "interrupt"):
         getattr(client, name)()
