@@ -93,7 +93,7 @@ def test_a_folder_of_no_repeats_is_never_trained(tmp_path: Path, into: str, told
     assert notes == ["0_zero/ has 0 repeats: its images are never trained."] * told
 
 
-LONG = ", ".join(["1girl", "smile", *(f"red hat {number}" for number in range(30))])
+LONG = ", ".join(["1girl", "smile", *(f"red hat {number}" for number in range(45))])
 SMALL = "resolution = 64\nbucket.min = 32\nbucket.step = 32\nrank = 1\ntarget_steps = 1"
 TOLD = "2 captions (a.png, ...) are longer than the 75 tokens that are read; the rest is cut."
 WAY = "To have more read, in [recipe]: caption.max_tokens = 150"
