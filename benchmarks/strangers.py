@@ -28,7 +28,7 @@ from benchmarks.stranger_truth import Truth, confusing, read_truth
 from benchmarks.timing import machine, ratio_line
 from lorasmith.bases.base import Base, open_base
 from lorasmith.bases.doodle import tagger_folder, world
-from lorasmith.bases.tag_space import TagSpace, read_tag_space
+from lorasmith.bases.tag_space import NOUNS, TagSpace, read_tag_space
 from lorasmith.dataset.create import create_project
 from lorasmith.dataset.reading import read_dataset
 from lorasmith.dataset.sources.source import SourceOptions
@@ -40,6 +40,8 @@ from lorasmith.exam.settings import ExamTable
 from lorasmith.face.stages import gather_tags, tidy_images, train_project
 from lorasmith.project import Project, SubjectKind, open_project
 from lorasmith.storage.files import write_file
+from lorasmith.tags.pipeline import write_captions
+from lorasmith.tags.words import split_tags
 
 HERE = Path(__file__).parents[1]
 SETS = Path(os.environ.get("DOODLE_WORK", HERE / "doodle/work")) / "strangers"
@@ -74,7 +76,7 @@ class Bench:
     def __init__(self, out: Path, pictures: int) -> None:
         self.out = out
         self.pictures = pictures
-        self.base: Base = open_base("doodle")
+        self.base: Base = open_base("doodle", "auto", "exam")
         self.judge: TaggerJudge = exact_judge(tagger_folder())
         self.space: TagSpace = read_tag_space(world())
         self.settings = ExamTable.model_validate({"steps": 8})
@@ -146,7 +148,29 @@ def curated(project: Project, truth: Truth) -> dict[str, list[str]]:
     return {"lost": lost, "found": found, "other": [n for n, e in files.items() if e["other"] and n not in kept]}
 
 
-def questions(bench: Bench, truth: Truth, count: int, seed: int, accessory: bool = False) -> list[Asked]:
+def named_groups(project: Project, truth: Truth) -> frozenset[str]:
+    """The groups of a character's fixed attributes, and of its style, that most captions name: prompts do, too."""
+    captions = list(write_captions(project, finish(read_dataset(project))).captions.values())
+    fixed = {**truth.told["identity"], "style": truth.told["style"]}
+    said = {group: sum(tag_of(group, value) in split_tags(text) for text in captions)
+            for group, value in fixed.items() if value}  # fmt: skip
+    return frozenset(group for group, count in said.items() if count > len(captions) / 2)
+
+
+def tag_of(group: str, value: str) -> str:
+    """The tag of an attribute's value, as captions have it."""
+    return (
+        str(world()["styles"][value]["tag"])
+        if group == "style"
+        else f"{value} {NOUNS[group]}"
+        if group in NOUNS
+        else value
+    )
+
+
+def questions(
+    bench: Bench, truth: Truth, named: frozenset[str], count: int, seed: int, accessory: bool = False
+) -> list[Asked]:
     """Prompts as the captions are, with the trigger; `accessory`: with one that no training picture shows."""
     random = np.random.default_rng([seed, len(truth.told["name"])])
     told, styles, misleading = truth.told, world()["styles"], confusing(truth)
@@ -170,6 +194,9 @@ def questions(bench: Bench, truth: Truth, count: int, seed: int, accessory: bool
             known = [v for v in bench.space.within("accessory", tag) if v not in COVERS.get(told["trait"], ())]
             extra = {"accessory": known[len(asked) % len(known)]}
         free = bench.space.visible({**free, **extra})
+        if truth.kind == "character":
+            free |= {g: tag_of(g, value) for g, value in told["identity"].items() if g in named}
+            free |= {"style": tag} if "style" in named else {}
         body = ", ".join(free[group] for group in bench.space.groups if group in free)
         who = f"{told['trigger']}, {body}" if told["style"] or told["pixels"] else f"{told['trigger']}, {tag}, {body}"
         must = dict(extra)
@@ -178,7 +205,8 @@ def questions(bench: Bench, truth: Truth, count: int, seed: int, accessory: bool
             identity = told["identity"]
             if "hair" in identity:
                 must["hair"] = identity["hair"]
-        asked.append(Asked(who, int(random.integers(2**31)), own, must, f"{tag}, 1person, {body}"))
+        bare = body if "style" in named and told["style"] else f"{tag}, {body}"
+        asked.append(Asked(who, int(random.integers(2**31)), own, must, bare))
     return asked
 
 
@@ -191,12 +219,12 @@ def is_right(truth: Truth, asked: Asked, picture: Image.Image, seen: Mapping[str
     return marks | {group: seen.get(group) == tag for group, tag in named.items()}
 
 
-def measure(bench: Bench, truth: Truth, adapter: Path) -> dict[str, Any]:
+def measure(bench: Bench, truth: Truth, adapter: Path, named: frozenset[str]) -> dict[str, Any]:
     """Hits at each strength, flexibility over the base's, leakage against the base on the same seeds, untriggered."""
     n = bench.pictures
     result: dict[str, Any] = {"hits": {}, "marks": {}, "flexibility": {}, "leakage": {}, "untriggered": {}}
-    hits = questions(bench, truth, n, 1)
-    flexible = [] if truth.look else questions(bench, truth, n, 2, accessory=True)
+    hits = questions(bench, truth, named, n, 1)
+    flexible = [] if truth.look else questions(bench, truth, named, n, 2, accessory=True)
     random = np.random.default_rng(3)
     leaks = [(", ".join(bench.space.prompt(drawn)), bench.space.hidden(drawn), 700 + k)
              for k in range(n) if (drawn := bench.space.draw(random))]  # fmt: skip
@@ -256,6 +284,7 @@ def run_set(bench: Bench, file: Path, label: str, settings: Mapping[str, str]) -
     claim.write_text(str(os.getpid()))
     truth = read_truth(file, bench.bare)
     project = make_project(bench, truth, bench.out / "projects" / name)
+    named = named_groups(project, truth)
     began = time.monotonic()
     run = project.runs / label
     done = finish(train_project(project, settings, run=run, resume=run.exists()))
@@ -267,7 +296,8 @@ def run_set(bench: Bench, file: Path, label: str, settings: Mapping[str, str]) -
         "curated": curated(project, truth),
         "separations": {key: round(value, 3) for key, value in truth.separations().items()},
         "trained_seconds": round(trained, 1),
-        **measure(bench, truth, done.adapter),
+        "named": sorted(named),
+        **measure(bench, truth, done.adapter, named),
         "seconds": round(time.monotonic() - began, 1),
     }
     write_file(document, json.dumps(result, indent=1).encode())

@@ -65,3 +65,24 @@ def test_an_adapter_outside_any_project_needs_one(tmp_path: Path, capsys: pytest
     file.write_bytes(b"")
     assert run(["exam", str(file)]) == 10
     assert "--snapshots" in capsys.readouterr().err
+
+
+def test_questions_are_written_and_nothing_is_drawn(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exam_run, "find_judge", lambda *_: (ToyJudge(), WORLD))
+    file = tmp_path / "questions.toml"
+    assert run(["exam", str(project), "--write-questions", str(file)]) == 0
+    assert "[[hit]]" in file.read_text()
+    assert not (project / "exams").exists()
+    assert run(["exam", str(project), "--write-questions", str(file)]) != 0
+
+
+def test_a_quick_exam_is_small_and_tells_its_strength(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["exam", str(project), "--quick"]) == 0
+    shown = capsys.readouterr()
+    assert "n = 48" in shown.out
+    assert "recommended; usable" in shown.out
+    assert "judged: style, hair, skin, whole pictures" in shown.out
+    drawn = int(shown.err.split("The exam draws about ")[1].split()[0])
+    assert drawn <= 240

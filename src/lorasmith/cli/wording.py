@@ -61,7 +61,7 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
             {"project": "{}", "tagger": "--tagger {}", "explain": "--explain {}", "write": "--write"},
         ),
         Action.TIDY: ("curate auto", {"project": "{}"}),
-        Action.TRAIN: ("train", {"project": "{}", "set": "--set {}", "resume": "--resume"}),
+        Action.TRAIN: ("train", {"project": "{}", "set": "--set {}", "resume": "--resume", "probe": "--probe"}),
         Action.UNDO: ("curate undo", {"project": "{}"}),
     }
 )

@@ -15,6 +15,8 @@ from lorasmith.exam.sitting import Sitting
 from lorasmith.exam.subject import Subject
 from lorasmith.project import Project
 
+#: Pictures of the base with the subject's traits in words.
+DESCRIBED = 24
 #: Ways in which two adapters are combined (stacking.py).
 WAYS = 5
 
@@ -57,8 +59,8 @@ def make_plan(
 
 
 def described_count(settings: ExamTable) -> int:
-    """Pictures of the base with the subject's traits in words: enough for a range even in a small exam."""
-    return min(48, max(24, settings.base_count))
+    """Pictures of the base with the subject's traits in words: enough for a line even in a small exam."""
+    return min(DESCRIBED, settings.pictures)
 
 
 def tell_plan(plan: ExamPlan, project: Project) -> Iterator[Event]:

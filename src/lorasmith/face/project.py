@@ -234,17 +234,19 @@ class Project:
         resume: bool = False,
         sweep: bool | None = None,
         folder: Path | str | None = None,
+        probe: bool = False,
     ) -> Work[Done | SweepDone]:
         """Train the adapter; yields events, of which the last one has the adapter's path, or the paths of a sweep's.
 
         `settings` go over the recipe for this run. Interrupted, it is gone on with by `resume`. `folder` is the run's,
-        a new one when None. With a [sweep] table its variants are trained, unless `sweep` is False.
+        a new one when None. With a [sweep] table its variants are trained, unless `sweep` is False. `probe` finds the
+        learning rates first, by a short sweep.
 
             for event in project.train({"rank": 8}):
                 print(event)
         """
         place = None if folder is None else Path(folder).expanduser().resolve()
-        return stages.train_project(self.opened, _as_toml(settings), sweep=sweep, resume=resume, run=place)
+        return stages.train_project(self.opened, _as_toml(settings), sweep=sweep, resume=resume, run=place, probe=probe)
 
     def examine(
         self,

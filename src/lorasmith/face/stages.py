@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lorasmith.dataset.inspection import Inspection
     from lorasmith.dataset.reading import Dataset
     from lorasmith.recipe.plan import Plan
+    from lorasmith.recipe.probe import ProbeCost
     from lorasmith.recipe.recipe import Recipe
     from lorasmith.tags.imports import Imported
     from lorasmith.tags.pipeline import Captioning
@@ -146,6 +147,7 @@ class PlannedRun:
     plan: Plan
     recipe: Recipe
     time_from: TimeSource
+    probe: ProbeCost | None = None
 
 
 def plan_training(
@@ -154,11 +156,13 @@ def plan_training(
     *,
     rehearse: bool = False,
     begun: float | None = None,
+    probe: bool = False,
 ) -> Work[PlannedRun]:
     """Steps, buckets, time, memory; `settings` go over [recipe], dotted keys with values as TOML.
 
     `rehearse` times a few steps on noise, which loads the base; without it, the time is told by the pace of the last
     run or rehearsal here, or guessed.
+    `probe`: what probing the learning rates before the run costs, too.
     `begun` (of time.perf_counter) is when the program began, for the time until the first step.
     """
     from lorasmith.bases.detection import base_name, family_of, structure_of
@@ -181,14 +185,15 @@ def plan_training(
         check_layers(structure, unpack_network(recipe), unpack_layers(recipe))
     if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base))):
         yield Note(f"init: {fault}: training cannot start from it.", "warning", "R3")
-    dataset = yield from read_dataset(project)
-    yield from warn_of_length(project, write_captions(project, dataset).captions, recipe)
-    dataset, held = yield from hold_out(project, recipe, dataset)
+    whole = yield from read_dataset(project)
+    yield from warn_of_length(project, write_captions(project, whole).captions, recipe)
+    dataset, held = yield from hold_out(project, recipe, whole)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     check_drawn_sizes(recipe, plan)
     if not rehearse:
-        return PlannedRun(plan, recipe, "a guess" if pace is None else "a run")
+        cost = (yield from _plan_probe(project, recipe, plan, settings, whole)) if probe else None
+        return PlannedRun(plan, recipe, "a guess" if pace is None else "a run", cost)
     from lorasmith.training.loop import training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
     from lorasmith.training.unpacking import unpack
@@ -199,7 +204,17 @@ def plan_training(
     pace = time_steps(unpack(recipe), plan, base, project.root)
     write_pace(project.cache, recipe, pace, opening)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
-    return PlannedRun(plan, recipe, "a rehearsal")
+    cost = (yield from _plan_probe(project, recipe, plan, settings, whole)) if probe else None
+    return PlannedRun(plan, recipe, "a rehearsal", cost)
+
+
+def _plan_probe(
+    project: Project, recipe: Recipe, plan: Plan, settings: Mapping[str, str] | None, dataset: Dataset
+) -> Work[ProbeCost]:
+    from lorasmith.recipe.probe import probe_cost, probe_variants
+
+    variants = probe_variants(project, recipe, plan.steps, settings or {})
+    return (yield from probe_cost(project, variants, dataset))
 
 
 def train_project(
@@ -209,12 +224,14 @@ def train_project(
     sweep: bool | None = None,
     resume: bool = False,
     run: Path | None = None,
+    probe: bool = False,
 ) -> Work[Done | SweepDone]:
     """Train the adapter, or with a [sweep] table its variants (unless `sweep` is False); the last event is the result.
 
     `settings` go over [recipe], dotted keys with values as TOML. With `resume` the run or sweep in the folder `run`, or
-    the one that was started last, goes on by its own recipe, with which `settings` must agree (RecipeError). Raises
-    ProjectError for a sweep without its table, and what `training.loop.train` raises.
+    the one that was started last, goes on by its own recipe, with which `settings` must agree (RecipeError). `probe`
+    finds the learning rates first, by a short sweep. Raises ProjectError for a sweep without its table, UsageError for
+    a probe of a sweep, and what `training.loop.train` raises.
     """
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.recipe.sweep import read_sweep
@@ -223,16 +240,22 @@ def train_project(
         from lorasmith.training.runs.resuming import find_runs
 
         runs = find_runs(project, run, sweep=sweep)
-        if runs is not None:
+        if runs is not None and not (probe and runs.done() is not None):
             return (yield from _go_on(project, runs, settings))
     if sweep and not project.table("sweep"):
         raise ProjectError("there is no [sweep] table.", where=project.file, hint="For example: [sweep] rank = [4, 8]")
     if sweep is not False and project.table("sweep"):
+        if probe:
+            raise UsageError("a probe is for a run by itself, and [sweep] asks for several.", field="probe")
         variants = read_sweep(project, settings)
         from lorasmith.training.loop import train_sweep
 
         return (yield from train_sweep(project, variants, resume=resume, run=run))
     recipe = read_recipe(project, settings)
+    if probe:
+        from lorasmith.face.probing import probe_rates
+
+        recipe = yield from probe_rates(project, recipe, settings or {})
     from lorasmith.training.loop import train
 
     return (yield from train(project, recipe, resume=resume, run=run))

@@ -39,7 +39,7 @@ CALLS: Mapping[Action, tuple[str, Mapping[str, str]]] = MappingProxyType(
         Action.SHOW_ADAPTER: ("lorasmith.open_adapter", {"adapter": "{}"}),
         Action.TAG: (f"{_PROJECT}tag", {"tagger": "tagger={}", "write": "write={}"}),
         Action.TIDY: (f"{_PROJECT}curate", {}),
-        Action.TRAIN: (f"{_PROJECT}train", {"resume": "resume={}"}),
+        Action.TRAIN: (f"{_PROJECT}train", {"resume": "resume={}", "probe": "probe={}"}),
         Action.UNDO: (f"{_PROJECT}undo", {}),
     }
 )

@@ -27,6 +27,9 @@ _MOST_TAGS = 128
 _NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
+_HUB_IDS = ("source", "model_id", "version_id")
+
+
 @dataclass(frozen=True)
 class Told:
     """A file with all that is told of it at once: by its name, its header, its sidecars, its project's exam."""
@@ -41,7 +44,9 @@ def write_told(db: sqlite3.Connection, folder: int | None, told: Told) -> tuple[
     """Keep what is told of a file; what the user noted stays. Gives its number, and whether it is new."""
     columns = _columns(told) | {"folder": folder}
     path = told.found.path
-    row = db.execute("select id, stamp, size, hub, notes from entries where path = ?", (path,)).fetchone()
+    row = db.execute(
+        "select id, stamp, size, hub, source, model_id, version_id, notes from entries where path = ?", (path,)
+    ).fetchone()
     if row is None:
         facts = told.facts
         columns |= {"path": path, "added": time.time(), "notes": facts.notes, "favourite": int(bool(facts.favourite))}
@@ -50,8 +55,11 @@ def write_told(db: sqlite3.Connection, folder: int | None, told: Told) -> tuple[
         number = row["id"]
         if (row["stamp"], row["size"]) != (told.found.stamp, told.found.size):
             columns |= UNHASHED
-        elif columns["hub"] is None:  # what a hub was asked stays with the same bytes
-            for key in ("hub", "source", "model_id", "version_id"):
+        elif columns["hub"] is None or all(columns[key] == row[key] for key in _HUB_IDS):
+            for key in (
+                "hub",
+                *_HUB_IDS,
+            ):  # what a hub was asked stays with the same bytes: it says more than a sidecar
                 del columns[key]
         if not row["notes"] and told.facts.notes:
             columns["notes"] = told.facts.notes

@@ -19,7 +19,7 @@ from lorasmith.library.cards.civitai import KEPT, write_description
 from lorasmith.library.cards.gathering import find_target, gather_card
 from lorasmith.library.cards.huggingface import front_matter, write_readme
 from lorasmith.library.cards.licences import KNOWN, licence_id, licence_slug
-from lorasmith.library.cards.showing import choose_pictures, find_showcases, showcase_pictures
+from lorasmith.library.cards.showing import choose_pictures, find_showcases, judge_by_eye, showcase_pictures
 from lorasmith.library.sidecars.beside import read_sidecars
 from lorasmith.project import open_project
 from tests.library.hubs.carded import PROVENANCE, draw_showcase, examined_project
@@ -29,8 +29,8 @@ from tests.library.hubs.mock import Hubs, adapter_bytes
 def card_of(target: Path, **more: Any) -> Card:
     project, file = find_target(target)
     name = project.lora.name if project is not None else file.stem
-    pictures = choose_pictures(showcase_pictures(find_showcases(project), file, name))
-    return gather_card(project, file, pictures, **more)
+    pictures = showcase_pictures(find_showcases(project), file, name)
+    return gather_card(project, file, choose_pictures(pictures), by_eye=judge_by_eye(pictures), **more)
 
 
 @pytest.fixture
@@ -52,6 +52,7 @@ def test_a_card_says_what_was_measured(tmp_path: Path) -> None:
         "Recommended strength: 0.8; usable from 0.6 to 1.1 (measured).",
         "| hit rate | 90% (85% to 95%) | 2% | 100 |",
         "| diversity | not measured |",
+        "| kept by eye | 88% (64% to 97%) |  | 16 |",
         "Judged: hair, likeness.",
         "Nobody could judge: the eyepatch.",
         "| beside pxl | 91% (80% to 99%) |  | 40 |",
@@ -173,12 +174,17 @@ def test_civitai_keeps_every_element_of_its_description(tmp_path: Path) -> None:
 def test_the_most_varied_of_the_kept_come_first(tmp_path: Path) -> None:
     project = examined_project(tmp_path / "zbk")
     pictures = showcase_pictures(find_showcases(project), find_target(project.root)[1], "zbk")
-    assert len(pictures) == 22  # two are rejected
+    assert len(pictures) == 24
+    by_eye = judge_by_eye(pictures)
+    assert by_eye is not None
+    assert (round(by_eye.value * by_eye.n), by_eye.n) == (14, 16)  # two are rejected, eight nobody has looked at
+    assert judge_by_eye([]) is None
     chosen = choose_pictures(pictures)
     kept = [picture.mark == "keep" for picture in chosen]
     assert len(chosen) == 20
     assert kept == sorted(kept, reverse=True)
     assert sum(kept) == 14
+    assert not any(picture.mark == "reject" for picture in chosen)
     first = [picture.prompt for picture in chosen[:6]]
     assert len({prompt.split(", ")[2] for prompt in first}) >= 5  # backgrounds
     assert choose_pictures(pictures) == chosen
@@ -193,7 +199,7 @@ def test_pictures_of_another_file_with_the_same_name_are_left_out(tmp_path: Path
 
 def test_refused_prompts_are_not_shown_and_refused_words_make_no_card(tmp_path: Path) -> None:
     project = examined_project(tmp_path / "zbk")
-    one = showcase_pictures(find_showcases(project), find_target(project.root)[1], "zbk")[0]
+    one = showcase_pictures(find_showcases(project), find_target(project.root)[1], "zbk")[5]
     bad = CardPicture(one.path, "nude loli", "", 1, "doodle", "")
     assert choose_pictures([bad, one]) == [one]
     with pytest.raises(RefusedError):

@@ -58,6 +58,8 @@ def test_files_are_labelled_and_their_triggers_known(hubs: Hubs, folder: Path) -
         assert entry is not None
         assert entry.hub is not None
         assert (entry.hub.model_id, entry.hub.name) == ("12", "Teal hair")
+        assert entry.hub.page  # not in the sidecar that was read since
+        assert time.time() - entry.hub.asked < 60
         assert entry.triggers == ("trg34",)
         assert [each.path.name for each in index.find("trg34")] == ["a.safetensors"]
     assert json.loads((folder / "a.json").read_text())["activation text"] == "trg34"

@@ -65,7 +65,7 @@ def make_card(target: Path, showcases: list[Path] | None, licence: str, name: st
     called."""
     from lorasmith.errors import UsageError
     from lorasmith.library.cards.gathering import find_target, gather_card
-    from lorasmith.library.cards.showing import choose_pictures, find_showcases, showcase_pictures
+    from lorasmith.library.cards.showing import choose_pictures, find_showcases, judge_by_eye, showcase_pictures
     from lorasmith.project import safe_name
 
     if name and name != safe_name(name):
@@ -73,4 +73,5 @@ def make_card(target: Path, showcases: list[Path] | None, licence: str, name: st
     project, file = find_target(target)
     called = name or (safe_name(project.lora.name) if project is not None else file.stem)
     pictures = showcase_pictures(find_showcases(project, showcases or ()), file, called)
-    return gather_card(project, file, choose_pictures(pictures), name=called, licence=licence)
+    chosen = choose_pictures(pictures)
+    return gather_card(project, file, chosen, by_eye=judge_by_eye(pictures), name=called, licence=licence)

@@ -31,6 +31,9 @@ def command(
             help="Time a few real steps on noise, about ten seconds of them; without, the pace of the last run here.",
         ),
     ] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Tell what `train --probe` costs before the run, too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
 ) -> None:
     """Show what training will do: steps, buckets, time, memory.
@@ -46,15 +49,22 @@ def command(
     from lorasmith.recipe.presets import explain_preset
 
     opened, settings = open_project(project), split_overrides(assignments or [])
-    planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN), as_json)
+    planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN, probe=probe), as_json)
     plan, recipe, source = planned.plan, planned.recipe, planned.time_from
     kind, family = opened.lora.subject, preset_family(recipe.base)
     reasons = explain_preset(kind, family)
     if as_json:
         document = plan.as_json() | {"time_from": source}
+        if planned.probe is not None:
+            document |= {"probe": planned.probe.as_json()}
         print_json(document | {"preset": {"kind": kind.value, "family": family.name, "reasons": list(reasons)}})
     else:
         _print(plan, recipe, source)
+        if planned.probe is not None:
+            cost = planned.probe
+            say(
+                f"probe       about {_span(cost.seconds)} more: {cost.variants} learning rates, {cost.steps} steps each"
+            )
         _print_reasons(f"{kind.value} on {family}", reasons)
         say(f"\nnext: {program()} train {typed(project)}")
 

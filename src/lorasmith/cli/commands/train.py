@@ -29,6 +29,14 @@ def command(
     run: Annotated[
         Path | None, typer.Option("--run", metavar="FOLDER", help="The run's folder; by default a new one in runs/.")
     ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="First try half, all and twice the learning rates for a quarter of the steps, side by side, and take "
+            "what held-out images like best. `plan --probe` tells what that costs.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One event a line on stdout; the last is done.")] = False,
 ) -> None:
     """Train the adapter; stop it any time, go on with --resume.
@@ -43,7 +51,8 @@ def command(
 
     opened = open_project(project)
     folder = None if run is None else run.resolve()
-    work = train_project(opened, split_overrides(assignments or []), sweep=sweep, resume=resume, run=folder)
+    settings = split_overrides(assignments or [])
+    work = train_project(opened, settings, sweep=sweep, resume=resume, run=folder, probe=probe)
     done = show(work, json_events=as_json)
     from lorasmith.training.steps.process_group import is_first
 

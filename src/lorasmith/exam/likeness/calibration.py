@@ -25,6 +25,9 @@ ONE_SIDED_95 = 1.6448536269514722
 #: The ridge: at 0.1 leave-one-out scores of a few dozen pictures run wild, above 3 the line no longer sees
 #: a single trait that is missing (docs/exam.md).
 RIDGE = 1.0
+#: Training images on the base's side of the middle (another person, a spoiled one) do not draw the line, as long as so
+#: many others are left.
+SOUND = 0.7
 #: How far the line gives way towards the middle: a drawn picture has a grain that a training image has not.
 GRACE = 0.15
 
@@ -90,7 +93,8 @@ def calibrate(training: Vectors, base: Vectors) -> Likeness:
     own = wanted - alpha / np.diag(inverse)
     ours, theirs = own[: len(training)], own[len(training) :]
     middle = float(ours.mean() + theirs.mean()) / 2
-    line = float(ours.mean() - ONE_SIDED_95 * ours.std(ddof=1))
+    sound = ours[ours > middle] if (ours > middle).mean() >= SOUND else ours
+    line = float(sound.mean() - ONE_SIDED_95 * sound.std(ddof=1))
     line -= GRACE * max(0.0, line - middle)
     return Likeness(
         auc=_auc(ours, theirs),

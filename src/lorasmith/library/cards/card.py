@@ -47,7 +47,7 @@ class CardExam:
 
 @dataclass(frozen=True)
 class CardPicture:
-    """A picture of the showcase: where it lies, what drew it, and how it was judged ("keep" or "")."""
+    """A picture of a showcase: where it lies, what drew it, and how it was judged ("keep", "reject" or "")."""
 
     path: Path
     prompt: str
@@ -72,7 +72,8 @@ class CardSource:
 class Card:
     """Everything that is told of an adapter. `name` is what calls it in prompts, `file` where it lies; `triggers` by
     what they call ("" for the whole). `base_id` is a hub's id, "" where the base has none. `strength` is what to type;
-    it was `measured` by an exam, with its usable `window`, or not. `training` are (word, value) rows."""
+    it was `measured` by an exam, with its usable `window`, or not. `training` are (word, value) rows; `by_eye` is the
+    share of showcase pictures that somebody kept."""
 
     name: str
     title: str
@@ -103,6 +104,7 @@ class Card:
     consent: str = ""
     known_provenance: bool = False
     exam: CardExam | None = None
+    by_eye: CardFigure | None = None
     pictures: tuple[CardPicture, ...] = ()
 
     @property
@@ -154,6 +156,7 @@ class Card:
             "real_person": self.real_person if self.known_provenance else None,
             "consent": self.consent,
             "exam": None if exam is None else _exam_json(exam),
+            "by_eye": None if self.by_eye is None else self.by_eye.as_json(),
             "pictures": [
                 {
                     "file": picture_name(number),

@@ -72,6 +72,7 @@ def gather_card(
     file: Path,
     pictures: Sequence[CardPicture] = (),
     *,
+    by_eye: CardFigure | None = None,
     name: str = "",
     licence: str = "",
 ) -> Card:
@@ -122,6 +123,7 @@ def gather_card(
         consent="" if given is None else given.consent,
         known_provenance=given is not None,
         exam=exam,
+        by_eye=by_eye,
         pictures=tuple(pictures),
     )
     refuse(card.words, file.name)

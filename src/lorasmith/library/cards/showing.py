@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lorasmith.errors import RefusedError, UsageError
+from lorasmith.exam.figures import wilson
 from lorasmith.exam.showcase import KEEP, MOST, RECORD, REJECT, read_all_marks
 from lorasmith.generation.grids.marks import read_record
-from lorasmith.library.cards.card import CardPicture
+from lorasmith.library.cards.card import CardFigure, CardPicture
 from lorasmith.library.hashes import hash_file
 from lorasmith.project import Project
 from lorasmith.tags.refusal import refuse
@@ -36,8 +37,8 @@ def find_showcases(project: Project | None, given: Sequence[Path] = ()) -> list[
 
 
 def showcase_pictures(folders: Sequence[Path], adapter: Path, name: str) -> list[CardPicture]:
-    """The pictures of an adapter in showcases, those that were rejected left out; those of its showcases in which
-    another file with its name drew left out, too. In prompts the adapter is called `name`."""
+    """The pictures that this very file drew in showcases, with their marks; what another one of its name drew is left
+    out. In prompts the adapter is called `name`."""
     from lorasmith.generation.pictures import read_picture
 
     payload = hash_file(adapter).payload
@@ -48,7 +49,7 @@ def showcase_pictures(folders: Sequence[Path], adapter: Path, name: str) -> list
             called = each.get("adapter")
             path = folder / str(each.get("path", ""))
             mark = marks.get(str(each.get("key")), "")
-            if not isinstance(called, str) or "path" not in each or mark == REJECT or not path.is_file():
+            if not isinstance(called, str) or "path" not in each or not path.is_file():
                 continue
             infotext = read_picture(path).infotext or ""
             drew = re.search(rf"{re.escape(called.replace(':', ''))}: ([0-9a-f]{{8,}})", infotext)
@@ -71,8 +72,8 @@ def showcase_pictures(folders: Sequence[Path], adapter: Path, name: str) -> list
 
 def choose_pictures(pictures: Sequence[CardPicture], most: int = MOST) -> list[CardPicture]:
     """At most so many, kept ones before others, each next one as unlike those before it as can be, by prompt, picture
-    and base; refused prompts are left out. In the order of choice."""
-    left = [picture for picture in pictures if _may_show(picture.prompt)]
+    and base; rejected ones and refused prompts are left out. In the order of choice."""
+    left = [picture for picture in pictures if picture.mark != REJECT and _may_show(picture.prompt)]
     kept = [picture for picture in left if picture.mark == KEEP]
     rest = [picture for picture in left if picture.mark != KEEP]
     looks = {id(picture): _look(picture.path) for picture in left}
@@ -85,6 +86,13 @@ def choose_pictures(pictures: Sequence[CardPicture], most: int = MOST) -> list[C
             )
             chosen.append(waiting.pop(best))
     return chosen
+
+
+def judge_by_eye(pictures: Sequence[CardPicture]) -> CardFigure | None:
+    """The share of kept ones among those that somebody has judged (C2); None where nobody has."""
+    kept, judged = sum(each.mark == KEEP for each in pictures), sum(bool(each.mark) for each in pictures)
+    rate = wilson(kept, judged)
+    return CardFigure(rate.value, rate.low, rate.high, judged) if judged else None
 
 
 def _unlike(one: CardPicture, other: CardPicture, looks: dict[int, NDArray[np.float32]]) -> float:

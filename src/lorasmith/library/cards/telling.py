@@ -29,6 +29,7 @@ FIGURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """What is told of an exam, in this order: what a figure is called, and what it counts."""
+BY_EYE = "showcase pictures that somebody looked at and kept"
 NOT_MEASURED = "not measured"
 FEW_IMAGES = 5
 """D1: an adapter of fewer pictures than this is mediocre."""
@@ -56,7 +57,7 @@ def tell_sections(card: Card) -> tuple[Section, ...]:
             _use(card),
             _exam(card),
             Section("What it cannot do", points=tuple(_limits(card))),
-            Section("Training", heads=("", ""), rows=card.training) if card.training else None,
+            Section("Training", heads=("what", "value"), rows=card.training) if card.training else None,
             _dataset(card),
             _file(card),
         )
@@ -102,21 +103,23 @@ def _use(card: Card) -> Section:
 
 def _exam(card: Card) -> Section:
     exam = card.exam
+    seen = [_row("kept by eye", BY_EYE, card.by_eye)] if card.by_eye is not None else []
+    heads = ("figure", "value, 95 % interval", "base alone", "pictures", "counts")
     if exam is None:
-        return Section("Exam", ("Nobody has examined it: how often it hits is not known.",))
+        words = "Nobody has examined it: how often it hits is not known."
+        return Section("Exam", (words,), heads if seen else (), tuple(seen), lines=tuple(_line(*row) for row in seen))
     told = [(*words, exam.figure(name)) for name, words in FIGURES.items() if name in exam.figures]
     told += [
         (f"trait: {name.partition('.')[2]}", "pictures with this trait right", figure)
         for name, figure in exam.figures.items()
         if name.startswith("identity.") and figure.n
     ]
-    rows = [_row(*each) for each in told]
+    rows = [*seen, *(_row(*each) for each in told)]
     for each in exam.stacking:
         if each.get("n"):
             rows.append(
                 (f"beside {each.get('with')}", _ratio(each), "", str(each["n"]), "both, over what each does alone")
             )
-    heads = ("figure", "value, 95 % interval", "base alone", "pictures", "counts")
     said = (exam.verdict, *_judges(exam))
     return Section("Exam", said, heads, tuple(rows), lines=tuple(_line(*row) for row in rows))
 
@@ -159,6 +162,8 @@ def _limits(card: Card) -> Iterator[str]:
         return
     if not exam.usable:
         yield "No strength was found at which it is usable (C3)."
+    if card.by_eye is not None and card.by_eye.high < WORTHY:
+        yield f"By eye {1 - card.by_eye.value:.0%} of {card.by_eye.n} pictures were not worth keeping (C2)."
     yield from _measured_limits(exam)
     if not card.measured:
         yield f"What it does at other strengths than {exam.strength:g} was not measured."
@@ -227,7 +232,7 @@ def _file(card: Card) -> Section:
     rows += [(name, f"`{value}`") for name, value in card.hashes.items()]
     if card.made:
         rows.append(("made", card.made))
-    return Section("File", heads=("", ""), rows=tuple(rows))
+    return Section("File", heads=("what", "value"), rows=tuple(rows))
 
 
 def tell_warnings(card: Card) -> Iterator[str]:

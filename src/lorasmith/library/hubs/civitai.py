@@ -55,7 +55,7 @@ class Civitai(Hub):
         self._check(answer, question.words)
         models = [read_model(each) for each in _tables(answer.table.get("items"))]
         after = text_of(table_of(answer.table.get("metadata")).get("nextCursor"))
-        return Found(tuple(models), after)
+        return Found(tuple(model for model in models if question.mature or not model.mature), after)
 
     def read_version(self, reference: Reference) -> Work[HubVersion]:
         """The version that is meant; the newest one of a model where none is named. Raises HubError."""

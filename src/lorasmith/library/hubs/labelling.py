@@ -89,6 +89,8 @@ def label_files(
             yield from _label(index, hub, entry, versions.get(entry.sha256), chosen, labelled)
         done = start + len(part)
         yield Progress(STAGE, done, len(waiting), eta(began, done, len(waiting)))
+    if (labelled.found or labelled.mature) and (chosen.sidecars or chosen.previews):
+        yield from index.scan(hashes=False)  # what stands beside the files now
     return labelled
 
 
@@ -124,12 +126,12 @@ def _label(
     if options.sidecars:
         try:
             write_sidecars(entry.path, version, entry.sha256)
-            index.add_file(entry.path)
         except StorageError as fault:
             yield Note(str(fault), "warning")
     index.set_hub(entry, version.facts(now))
     if options.previews and entry.preview is None and (options.mature or not version.mature):
         yield from fetch_preview(hub, version, entry.path, options.mature)
+    if entry.folder is None and (options.sidecars or options.previews):  # no scan comes by there
         index.add_file(entry.path)
     if options.mature or not version.mature:
         labelled.found.append((entry.path, version))

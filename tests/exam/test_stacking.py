@@ -1,0 +1,99 @@
+"""Two adapters in one picture: what both show over what each shows alone, and what bleeds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lorasmith.events import finish
+from lorasmith.exam.drawing import Row
+from lorasmith.exam.examination import examine
+from lorasmith.exam.settings import read_settings
+from lorasmith.exam.stacking import Partner
+from lorasmith.exam.verdict import Verdict
+from lorasmith.project import open_project
+from tests.exam.toy import WORLD, ToyArtist, ToyJudge, make_project, paint
+
+HAT = {"hat": "crown"}
+
+
+class TwoAdapters(ToyArtist):
+    """A second adapter called by "kro" puts a crown on; `gives_way`: how often it loses beside the first; `bleeds`: how
+    often it comes uncalled where it is loaded."""
+
+    gives_way, bleeds = 0.0, 0.0
+
+    def draw(self, rows: Sequence[Row]) -> list[Image.Image]:
+        self.drawn += rows
+        return [self._both(row) for row in rows]
+
+    def _both(self, row: Row) -> Image.Image:
+        attributes = self._imagine(row)
+        dice = random.Random(row.seed + 7)
+        called = "kro" in row.prompt.split(", ")
+        lost = row.adapter is not None and dice.random() < self.gives_way
+        if row.beside and ((called and not lost) or (not called and dice.random() < self.bleeds)):
+            attributes.update(HAT)
+        return paint(attributes)
+
+
+def _stack(root: Path, partners: int = 1, gives_way: float = 0.0, bleeds: float = 0.0) -> tuple[Verdict, TwoAdapters]:
+    make_project(root, "pictures = 24\nseed = 3\nstacking_pictures = 80")
+    project = open_project(root)
+    artist = TwoAdapters({"a": 0.9})
+    artist.gives_way, artist.bleeds = gives_way, bleeds
+    others = [Partner(root / f"k{i}.safetensors", f"kro{i}", "kro", 0.7, HAT) for i in range(partners)]
+    work = examine(
+        project, [root / "a.safetensors"], artist, read_settings(project), ToyJudge(), WORLD, partners=others
+    )
+    return finish(work), artist
+
+
+def test_adapters_that_do_not_disturb_each_other(tmp_path: Path) -> None:
+    verdict, artist = _stack(tmp_path / "p")
+    (stack,) = verdict.facts["stacking"]
+    assert stack["with"] == "kro0"
+    assert stack["n"] == 80
+    assert stack["joint"] == pytest.approx(0.9, abs=0.1)
+    assert stack["ratio"] == pytest.approx(1.0, abs=0.02)
+    assert stack["bleeds"]["theirs"]["value"] == 0
+    assert stack["bleeds"]["ours"]["value"] == 0
+    assert {strength for row in artist.drawn for _, strength in row.beside} == {0.7}
+    assert "Beside other adapters" in verdict.report.read_text()
+
+
+def test_one_that_gives_way_and_bleeds_is_told(tmp_path: Path) -> None:
+    verdict, _ = _stack(tmp_path / "p", gives_way=0.6, bleeds=0.5)
+    (stack,) = verdict.facts["stacking"]
+    assert stack["ratio"] < 0.6
+    assert stack["ratio_low"] < stack["ratio"] < stack["ratio_high"]
+    assert stack["bleeds"]["theirs"]["low"] < 0.5 < stack["bleeds"]["theirs"]["high"]
+    assert any("it gives way" in str(line) for line in verdict.advice)
+
+
+def test_two_partners_come_together_as_well(tmp_path: Path) -> None:
+    verdict, artist = _stack(tmp_path / "p", partners=2)
+    assert [stack["with"] for stack in verdict.facts["stacking"]] == ["kro0", "kro1", "kro0 and kro1"]
+    assert max(len(row.beside) for row in artist.drawn) == 2
+
+
+def test_the_same_group_is_asked_of_neither(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "p", "pictures = 24\nseed = 3\nstacking_pictures = 20")
+    project = open_project(root)
+    twin = Partner(root / "k.safetensors", "twin", "kro", 0.7, {"hair": "red hair", "skin": "pale skin"})
+    work = examine(
+        project,
+        [root / "a.safetensors"],
+        TwoAdapters({"a": 0.9}),
+        read_settings(project),
+        ToyJudge(),
+        WORLD,
+        partners=[twin],
+    )
+    (stack,) = finish(work).facts["stacking"]
+    assert stack["n"] == 0
+    assert stack["alone"]["ours"]["n"] == 20  # by its style, which the other leaves alone
