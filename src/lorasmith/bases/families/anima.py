@@ -146,7 +146,9 @@ class AnimaFamily(Family):
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
         from lorasmith.bases.text.conditioned import ConditionedPromptEncoder
 
-        return ConditionedPromptEncoder(*encoders)
+        return ConditionedPromptEncoder(
+            encoders[0], encoders[-1]
+        )  # of one alone, for counting, that is the conditioner's
 
     def tokenizer(self, path: Path) -> Any:
         from transformers import AutoTokenizer
