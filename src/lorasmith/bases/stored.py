@@ -110,19 +110,24 @@ def open_stored(name_or_path: str | Path) -> StoredBase:
 
 
 def _of_file(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[Places, Headers]:
-    path, header = structure.evidence.path, structure.evidence.header
-    assert header is not None
+    family = structure.family
     keys: dict[str, list[str]] = {}
     for target in layers.values():
         keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in _kinds_of(target))
-    sources = {owner: structure.family.sources(structure, owner, own) for owner, own in keys.items()}
+    sources = {owner: family.sources(structure, owner, own) for owner, own in keys.items()}
+    headers: dict[Path, Header] = {}
+    files: dict[str, Path] = {}
+    for owner in keys:
+        evidence = family.evidence_of(structure, owner)
+        assert evidence.header is not None
+        files[owner], headers[evidence.path] = evidence.path, evidence.header
     places = {
-        (target.name, kind): Place(path, source)
+        (target.name, kind): Place(files[target.owner], source)
         for target in layers.values()
         for kind in _kinds_of(target)
-        if (source := sources[target.owner][f"{target.path}.{kind}"]).key in header.tensors
+        if (source := sources[target.owner][f"{target.path}.{kind}"]).key in headers[files[target.owner]].tensors
     }
-    return places, {path: header}
+    return places, headers
 
 
 def _kinds_of(target: TargetLayer) -> tuple[str, ...]:
