@@ -129,6 +129,54 @@ def test_a_line_cut_off_is_said_and_the_rest_stands(tmp_path: Path, kept: int) -
     assert read_decisions(project).about(SHAS[2]).repeats is None
 
 
+def test_a_step_of_which_not_all_was_written_does_not_stand(tmp_path: Path) -> None:
+    """Wherever a kill cuts the lines of a step, all of it stands or nothing, and what is decided next does."""
+    project = make_project(tmp_path)
+    record(project, [Decision(SHAS[0], "repeats", 3)])
+    before = project.curation.read_bytes()
+    record(project, [Decision(sha, "repeats", 4) for sha in SHAS[1:]])
+    step = project.curation.read_bytes()[len(before) :]
+    for kept in range(len(step)):
+        project.curation.write_bytes(before + step[:kept])
+        read = read_decisions(project)
+        whole = kept == len(step) - 1  # only the last line's end is missing
+        assert [read.about(sha).repeats for sha in SHAS] == [3, *[4 if whole else None] * 3], kept
+        assert bool(read.problems) == (kept > 0 and not whole), kept
+        record(project, [Decision(SHAS[1], "repeats", 5), Decision(SHAS[2], "repeats", 6)])
+        read = read_decisions(project)
+        assert [read.about(sha).repeats for sha in SHAS[:3]] == [3, 5, 6], kept
+        undo(project)
+        assert read_decisions(project).about(SHAS[2]).repeats == (4 if whole else None)
+
+
+def test_steps_are_undone_together_or_not_at_all(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    for number in (1, 2, 3):
+        record(project, [Decision(SHAS[0], "repeats", number)])
+    before = project.curation.read_bytes()
+    undo(project, 2)
+    line = project.curation.read_bytes()[len(before) :]
+    assert read_decisions(project).about(SHAS[0]).repeats == 1
+    for kept in range(len(line) - 1):
+        project.curation.write_bytes(before + line[:kept])
+        assert read_decisions(project).about(SHAS[0]).repeats == 3
+
+
+def test_steps_that_were_written_before_lines_were_counted_stand(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    lines: list[dict[str, Any]] = [
+        {"step": 1, "image": SHAS[0], "verb": "repeats", "value": 3},
+        {"step": 1, "image": SHAS[1], "verb": "keep"},
+        {"step": 2, "image": SHAS[0], "verb": "repeats", "value": 4},
+        {"step": 3, "image": SHAS[1], "verb": "reject"},
+        {"undo": 2, "at": ""},
+        {"undo": 3, "at": ""},
+    ]
+    project.curation.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    read = read_decisions(project)
+    assert (read.about(SHAS[0]).repeats, read.about(SHAS[1]).kept, read.problems) == (3, True, ())
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -136,8 +184,10 @@ def test_a_line_cut_off_is_said_and_the_rest_stands(tmp_path: Path, kept: int) -
         "7",
         "null",
         '{"undo": "x"}',
+        '{"undo": [1, "x"]}',
         '{"step": 0, "image": "a", "verb": "keep"}',
         json.dumps({"step": 1, "image": SHAS[0], "verb": "burn"}),
+        json.dumps({"step": 1, "image": SHAS[0], "verb": "keep", "to_come": -1}),
         json.dumps({"step": 1, "image": "short", "verb": "keep"}),
         json.dumps({"step": 1, "image": SHAS[0], "verb": "repeats", "value": 0}),
         json.dumps({"step": 1, "image": SHAS[0], "verb": "repeats", "value": True}),

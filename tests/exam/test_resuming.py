@@ -117,7 +117,7 @@ def test_two_processes_do_not_hold_one_exam(tmp_path: Path) -> None:
         [sys.executable, "-c", SCRIPT, str(root), "3"], capture_output=True, check=False, cwd=Path(__file__).parents[2]
     )
     (folder,) = (root / "exams").iterdir()
-    with hold(folder / KEPT / "lock"), pytest.raises(ExamError, match="is held by"):
+    with hold(folder / KEPT / "lock"), pytest.raises(ExamError, match="holds this exam already"):
         _examine(root)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,15 +41,13 @@ lr.text_encoder = 0
 
 @dataclass(frozen=True)
 class Command:
-    """`words` of the command in a folder; `again` those that go on with it: one of them has to end well.
-
-    `others` are files of the user's beside the project's images; `result` is what must be the same with and without a
-    fault in between.
-    """
+    """`words` of the command in a folder; `again` those that go on with it: one of them has to end well; `before` what
+    is run first. `result` is what must be the same with and without a fault in between."""
 
     words: Callable[[Path], Sequence[str]]
     result: Callable[[Path], object]
     again: Callable[[Path], Sequence[Sequence[str]]] | None = None
+    before: Callable[[Path], Sequence[str]] | None = None
 
     def goes_on(self, root: Path) -> Sequence[Sequence[str]]:
         return (self.words(root),) if self.again is None else self.again(root)
@@ -132,6 +133,29 @@ def grid(root: Path) -> object:
     return len(record["cells"]), [cell.get("error") for cell in record["cells"]], record["sheets"]
 
 
+def ran(root: Path) -> object:
+    """What became of the jobs, the first of which was there from the start."""
+    from lorasmith.jobs.queue import JobQueue
+
+    return [(job.state, job.step, job.steps) for job in JobQueue(root / "home").jobs()]
+
+
+TRAINER = """#!{python} -IS
+import sys
+sys.stdout.write('{{"event": "step", "step": 2, "steps": 2}}\\n')
+"""
+
+
+def train_by_proxy(patch: pytest.MonkeyPatch, root: Path) -> None:
+    """Let the worker's jobs be run by something that trains nothing: what the worker writes is as ever."""
+    from lorasmith.jobs import worker
+
+    trainer = root / "trainer"
+    trainer.write_text(TRAINER.format(python=sys.executable))
+    trainer.chmod(0o700)
+    patch.setattr(worker, "_PYTHON", str(trainer))
+
+
 def queued(root: Path) -> object:
     from lorasmith.jobs.queue import JobQueue
 
@@ -162,6 +186,9 @@ def commands(base: Path) -> dict[str, Command]:
             lambda root: (("train", str(root / "p"), "--resume"), ("train", str(root / "p"))),
         ),
         "queue add": Command(lambda root: ("queue", "add", str(root / "p")), queued),
+        "queue run": Command(
+            lambda _: ("queue", "run", "--device", "cpu"), ran, before=lambda root: ("queue", "add", str(root / "p"))
+        ),
         "exam": Command(lambda root: ("exam", str(root / "toy"), "--pictures", "8"), examined),
         "grid": Command(lambda root: _draw(root, base), grid),
     }
@@ -171,10 +198,15 @@ def call(words: Sequence[str]) -> int:
     return run(list(words))
 
 
-def place(ground: Path, root: Path, patch: pytest.MonkeyPatch) -> Path:
-    """A fresh copy of the ground; exams are of toys there."""
+def place(command: Command, ground: Path, root: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A fresh copy of the ground for a command; exams are of toys there, and jobs train nothing. What takes time and
+    writes nothing is left out: no power fails here, and memory need not be tidied."""
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(ground, root)
     patch.setenv("LORASMITH_HOME", str(root / "home"))
+    patch.setattr(os, "fsync", lambda _: None)
+    patch.setattr(gc, "collect", lambda *_: 0)
     examine_toys(patch)
+    train_by_proxy(patch, root)
+    assert command.before is None or call(command.before(root)) == 0
     return root

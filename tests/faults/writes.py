@@ -8,7 +8,7 @@ import io
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,19 @@ import pytest
 
 _OPEN, _CONNECT = io.open, sqlite3.connect
 _CHANGES = ("insert", "update", "delete", "create", "alter", "drop", "replace", "commit")
+
+
+MANY, STRIDE = 30, 4
+
+
+def stages(count: int) -> Sequence[int]:
+    """The numbers of writes to try of `count`: all; of more than MANY the first, the last and every STRIDE-th between.
+
+    A whole file takes three writes (a new file, its bytes, its name): by a stride without a common divisor each of them
+    is met in its turn.
+    """
+    assert count > 1
+    return range(1, count + 1) if count <= MANY else sorted({1, *range(2, count, STRIDE), count})
 
 
 class Writes:

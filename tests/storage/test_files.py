@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from lorasmith.errors import StorageError
 from lorasmith.storage.files import (
     append_lines,
     partial_of,
+    remove_all_left_partials,
     remove_left_partials,
     replace_folder,
     replacing,
@@ -88,6 +90,25 @@ def test_what_killed_processes_left_is_removed_and_what_living_ones_make_stays(t
     (tmp_path / ".others.partial").mkdir()
     remove_left_partials(place)
     assert sorted(tmp_path.iterdir()) == sorted([mine, tmp_path / ".others.partial"])
+
+
+def test_what_killed_processes_left_of_any_file_is_removed_from_a_folder(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "deeper").mkdir()
+    left = tmp_path / f".a b.png.{dead.pid}-7.partial"
+    stays = [
+        tmp_path / f".a.png.{os.getpid()}-7.partial",
+        tmp_path / "of.partial",
+        tmp_path / ".mine.partial",
+        tmp_path / f"a.{dead.pid}-7.partial",
+        tmp_path / "deeper" / left.name,
+    ]
+    for path in (left, *stays):
+        path.write_text("x")
+    remove_all_left_partials(tmp_path)
+    remove_all_left_partials(tmp_path / "nowhere")
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(stays)
 
 
 def test_lines_are_added_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,18 @@ def test_the_lock_dies_with_its_holder(project: Project) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     killed = subprocess.run([sys.executable, "-c", KILLED, str(project.root)], check=False, env=environment)
     assert killed.returncode == -9
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    runs = find_runs(project)
+    assert runs is not None
+    left = [
+        runs.state_file.with_name(f".state.safetensors.{gone.pid}-3.partial"),
+        runs.path / "snapshots" / f".zbk-000001.safetensors.{gone.pid}-4.partial",
+    ]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
     done = finish(train_project(project, resume=True))
+    assert not any(path.exists() for path in left)
     assert done.run.parent == project.runs
     assert len(list(project.runs.iterdir())) == 1

@@ -1,4 +1,4 @@
-"""The adapters that a prompt can name: files in folders, by the names of the catalogue, the last used kept loaded."""
+"""The adapters and embeddings that a prompt can name: files in folders, the last used kept loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from pathlib import Path
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.catalogue import AdapterEntry, Catalogue, Elsewhere, Stamp, stamp_of
+from lorasmith.adapters.container import read_header
+from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue, EmbeddingEntry
 from lorasmith.adapters.files import load_adapter
+from lorasmith.adapters.spelling.keys import BUNDLED
+from lorasmith.bases.text.embeddings import Vocabulary
+from lorasmith.errors import LorasmithError
 
 DEFAULT_BYTES = 512 * 2**20
 
@@ -31,6 +36,7 @@ class AdapterCache:
         self.capacity = capacity
         self._skip_unknown = skip_unknown
         self._catalogue = Catalogue(folders, elsewhere)
+        self._embeddings = EmbeddingCatalogue(folders)
         self._loaded: OrderedDict[Path, tuple[Stamp, Adapter]] = OrderedDict()
 
     def names(self) -> list[str]:
@@ -40,6 +46,27 @@ class AdapterCache:
     def entries(self) -> list[AdapterEntry]:
         """All of them, with what their headers say."""
         return self._catalogue.entries()
+
+    def embeddings(self) -> list[EmbeddingEntry]:
+        """The embeddings' files in the folders, and in the folders `embeddings` that go with them."""
+        return self._embeddings.entries()
+
+    def words(self, adapters: Sequence[Adapter] = ()) -> Vocabulary:
+        """The embeddings that a prompt can call, with those in the files of the adapters that it calls."""
+        return self._embeddings.words(adapters)
+
+    def words_of(self, names: Sequence[str]) -> Vocabulary:
+        """`words` with the adapters of these names, as far as there are such; only those with embeddings are loaded."""
+        called = []
+        for name in names:
+            try:
+                path = self.path(name)
+                holds = path.is_file() and any(key.startswith(BUNDLED) for key in read_header(path).tensors)
+            except LorasmithError:
+                continue  # whoever reads the prompt tells it
+            if holds:
+                called.append(self.get(name))
+        return self.words(called)
 
     def trigger(self, name: str) -> str:
         """The trigger phrase of an adapter, "" for none. Raises PromptError naming the nearest names."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from lorasmith.adapters.embeddings.layouts import read_embedding_header, tell_embedding
 from lorasmith.container import read_container
 from lorasmith.errors import AdapterError, PromptError, near_names
 
@@ -21,6 +23,7 @@ _WORDS = ("lora", "lycoris", "hada_", "lokr_", "oft_", "ia3")
 _NOT_CALLED = frozenset(":<>")
 """Letters that end a tag's name: no prompt can call a file that has one in its own."""
 _NO_LAYERS = "has no layer of an adapter: a base, a state to resume from, or something else."
+IS_EMBEDDING = "is an embedding, no adapter: its name in a prompt calls it."
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ class Catalogue:
                 inside = Path(file.name) if folder.is_file() else file.relative_to(folder)
                 if not any(part.startswith(".") for part in inside.parts):  # a project's latents are no adapters
                     found.setdefault(os.path.abspath(file), _File(file, inside.as_posix()))
-        return _named(found.values())
+        return _named(_without_embeddings(list(found.values())))
 
     def _read(self, files: Mapping[str, _File]) -> list[AdapterEntry]:
         entries = [self._entry(name, files[name]) for name in sorted(files)]
@@ -192,6 +195,8 @@ class Catalogue:
             header = read_container(file.path, AdapterError, "adapter")
             metadata = dict(header.metadata)
             problem = None if any(word in key for key in header.tensors for word in _WORDS) else _NO_LAYERS
+            if problem is not None and tell_embedding(header) is not None:
+                problem = IS_EMBEDDING
             if problem is None and _NOT_CALLED & set(name):
                 problem = f"no prompt can call it: its name has one of {' '.join(sorted(_NOT_CALLED))}; rename it."
         except AdapterError as error:
@@ -206,6 +211,19 @@ def name_files(files: Sequence[Path]) -> list[str]:
     there = {os.path.abspath(file): _File(file, file.name) for file in files}
     names = {os.path.abspath(file.path): name for name, file in _named(there.values()).items()}
     return [names[os.path.abspath(file)] for file in files]
+
+
+def _without_embeddings(files: Sequence[_File]) -> list[_File]:
+    """Without the embeddings that have a stem that an adapter has, too: the adapter keeps its name."""
+    count = Counter(file.path.stem for file in files)
+    return [file for file in files if count[file.path.stem] == 1 or not _is_embedding(file.path)]
+
+
+def _is_embedding(path: Path) -> bool:
+    try:
+        return read_embedding_header(path) is not None
+    except (AdapterError, OSError):
+        return False
 
 
 def _named(files: Iterable[_File]) -> dict[str, _File]:

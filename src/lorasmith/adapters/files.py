@@ -15,7 +15,9 @@ from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.adapters.catalogue import IS_EMBEDDING
 from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
+from lorasmith.adapters.embeddings.layouts import find_parts
 from lorasmith.adapters.header import addnet_hash, check_finite, payload_hashes
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.names import with_own_names
@@ -82,6 +84,8 @@ def _load_one(file: Path, skip_unknown: bool = False) -> Adapter:
     unknown += spelt.unknown
     if not layers and not unknown:
         raise AdapterError("holds embeddings alone, no layer of an adapter.", where=file)
+    if not layers and find_parts(tensors):
+        raise AdapterError(IS_EMBEDDING, where=file)
     if unknown and not (skip_unknown and layers):
         raise unknown_keys(unknown, file, some=bool(layers))
     return Adapter(file.stem, layers, dict(metadata), spelt.embeddings, tuple(unknown), skip_unknown)

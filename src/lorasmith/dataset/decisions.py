@@ -1,7 +1,8 @@
 """What the user decided about images: lines in the project's `curation.jsonl`, only ever added to.
 
 A decision belongs to an image's content (its sha256), so it is remembered for an image that goes and comes back. What
-is recorded together is one step; undoing a step adds a line that takes it back.
+is recorded together is one step, which stands whole or not at all: each of its lines says how many are still to come.
+Undoing a step adds a line that takes it back.
 """
 
 from __future__ import annotations
@@ -83,13 +84,24 @@ class Decisions:
         return self.by_image.get(image, _NOTHING)
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What a line says: a decision, after which so many of its step are still `to_come`, or steps that are undone."""
+
+    decision: Decision | None = None
+    to_come: int = 0
+    undone: tuple[int, ...] = ()
+
+
 _NOTHING = Standing()
 
 
 def read_decisions(project: Project) -> Decisions:
-    """The decisions that stand. A line that cannot be read, such as one cut off by a power failure, is left out and
-    said under `problems`. Raises DatasetError when the file cannot be opened."""
+    """The decisions that stand. A line that cannot be read, such as one cut off by a power failure, is left out, and so
+    is a step whose last line was not written; both are said under `problems`. Raises DatasetError when the file cannot
+    be opened."""
     steps: dict[int, list[Decision]] = {}
+    to_come: dict[int, int] = {}
     undone: set[int] = set()
     problems: list[str] = []
     for number, line in enumerate(_lines(project), start=1):
@@ -98,11 +110,13 @@ def read_decisions(project: Project) -> Decisions:
         except ValueError as fault:
             problems.append(f"line {number} is left out: {fault}")
             continue
-        if isinstance(entry, int):
-            undone.add(entry)
-        else:
-            steps.setdefault(entry.step, []).append(entry)
-    standing = [tuple(steps[step]) for step in sorted(steps) if step not in undone]
+        undone.update(entry.undone)
+        if entry.decision is not None:
+            steps.setdefault(entry.decision.step, []).append(entry.decision)
+            to_come[entry.decision.step] = entry.to_come
+    half = {step for step, count in to_come.items() if count}
+    problems += [f"step {step} is left out: its last {to_come[step]} lines were not written." for step in sorted(half)]
+    standing = [tuple(steps[step]) for step in sorted(steps) if step not in undone | half]
     made = {decision.image for step in steps.values() for decision in step if decision.verb == "made"}
     return replace(fold(standing), withdrawn=frozenset(made - _made(standing)), problems=tuple(problems))
 
@@ -134,7 +148,8 @@ def record(project: Project, decisions: Sequence[Decision]) -> tuple[Decision, .
     with _alone(project):
         step, at = _last_step(project) + 1, now()
         dated = tuple(replace(decision, step=step, at=decision.at or at) for decision in decisions)
-        append_lines(project.curation, (_line(decision) for decision in dated))
+        last = len(dated) - 1
+        append_lines(project.curation, (_line(decision, last - number) for number, decision in enumerate(dated)))
     return dated
 
 
@@ -148,7 +163,8 @@ def undo(project: Project, count: int = 1) -> tuple[Decision, ...]:
             message = "there is nothing to undo." if not steps else f"cannot undo {count} steps."
             raise DatasetError(message, where=project.curation, hint=hint, remedy=Do(Action.LIST_DECISIONS))
         taken, at = steps[-count:], now()
-        append_lines(project.curation, (json.dumps({"undo": step[0].step, "at": at}) for step in taken))
+        numbers = [step[0].step for step in taken]  # in one line: all are undone, or none is
+        append_lines(project.curation, [json.dumps({"undo": numbers if count > 1 else numbers[0], "at": at})])
     return tuple(decision for step in taken for decision in step)
 
 
@@ -235,12 +251,12 @@ def _last_step(project: Project) -> int:
             entry = _parse(line)
         except ValueError:
             continue
-        last = max(last, entry if isinstance(entry, int) else entry.step)
+        last = max(last, *entry.undone, entry.decision.step if entry.decision else 0)
     return last
 
 
-def _line(decision: Decision) -> str:
-    values = {
+def _line(decision: Decision, to_come: int) -> str:
+    values: dict[str, Any] = {
         "step": decision.step,
         "at": decision.at,
         "image": decision.image,
@@ -249,11 +265,11 @@ def _line(decision: Decision) -> str:
         "value": decision.value,
         "reason": decision.reason,
     }
-    return json.dumps(values, ensure_ascii=False)
+    return json.dumps(values | ({"to_come": to_come} if to_come else {}), ensure_ascii=False)
 
 
-def _parse(line: str) -> Decision | int:
-    """The decision of a line, or the number of the step that it undoes. Raises ValueError saying what is wrong."""
+def _parse(line: str) -> _Entry:
+    """What a line says. Raises ValueError saying what is wrong."""
     try:
         values = json.loads(line)
     except (ValueError, RecursionError):
@@ -261,7 +277,8 @@ def _parse(line: str) -> Decision | int:
     if not isinstance(values, dict):
         raise ValueError("it holds no decision.")
     if "undo" in values:
-        return _whole(values["undo"], "undo")
+        undone = values["undo"]
+        return _Entry(undone=tuple(_whole(step, "undo") for step in (undone if isinstance(undone, list) else [undone])))
     value = values.get("value")
     decision = Decision(
         image=str(values.get("image", "")),
@@ -273,7 +290,7 @@ def _parse(line: str) -> Decision | int:
         step=_whole(values.get("step"), "step"),
     )
     _check(decision)
-    return decision
+    return _Entry(decision, _whole(values["to_come"], "to_come") if "to_come" in values else 0)
 
 
 def _whole(value: object, what: str) -> int:

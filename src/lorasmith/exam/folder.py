@@ -18,7 +18,7 @@ from lorasmith.exam.settings import ExamTable
 from lorasmith.exam.stacking import Partner
 from lorasmith.exam.subject import Subject
 from lorasmith.project import Project, safe_name
-from lorasmith.storage.files import write_file
+from lorasmith.storage.files import replacing, write_file
 from lorasmith.storage.locks import HeldError, hold
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ class ExamFolder:
             try:
                 self._lock.append(hold(self.kept.folder / LOCK))
             except HeldError as held:
-                raise ExamError(f"is held by {held.whose}.", where=self.path, hint="Wait for it, or end it.") from None
+                message, hint = (
+                    f"{held.whose} holds this exam already.",
+                    "Wait until it has ended, or stop that process.",
+                )
+                raise ExamError(message, where=self.path, hint=hint) from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
@@ -66,9 +70,9 @@ def open_folder(
         if not (folder / FIGURES).exists() and _read(file) == order:
             return ExamFolder(folder, Kept(file.parent), True)
     path = _new_folder(project.exams, project.lora.name)
-    kept = path / KEPT
-    write_file(kept / ORDER, json.dumps({"order": order}) + "\n")
-    return ExamFolder(path, Kept(kept), False)
+    with replacing(path) as partial:
+        write_file(partial / KEPT / ORDER, json.dumps({"order": order}) + "\n")
+    return ExamFolder(path, Kept(path / KEPT), False)
 
 
 def _order(

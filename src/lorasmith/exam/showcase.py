@@ -23,7 +23,7 @@ from lorasmith.exam.contact import BAD, GOOD, PLAIN, small
 from lorasmith.exam.figures import Figure, wilson
 from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft, label_base
 from lorasmith.generation.grids.drawing import Cell, OpenPipeline, Order, Wanted, check_drafts, draw_order
-from lorasmith.generation.grids.folders import VERSION, claim_folder
+from lorasmith.generation.grids.folders import VERSION, claim_folder, working_in
 from lorasmith.generation.grids.marks import KIND, read_record
 from lorasmith.generation.grids.page import PageAxis, Shown, address, draw_page
 from lorasmith.generation.grids.publishing import infotext_of, tell_settings
@@ -116,9 +116,15 @@ class Judged:
 def draw_showcase(plan: ShowcaseSpec, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
     """Draw what is not there yet; a picture that cannot be drawn says why.
 
-    Raises PromptError, RefusedError, and UsageError for a folder that holds other things.
+    Raises PromptError, RefusedError, UsageError for a folder that holds other things, and StorageError for one into
+    which another process draws.
     """
-    claim_folder(folder, RECORD)
+    with working_in(folder, RECORD):
+        showcase = yield from _draw(plan, open_pipeline, folder)
+    return showcase
+
+
+def _draw(plan: ShowcaseSpec, open_pipeline: OpenPipeline, folder: Path) -> Work[Showcase]:
     drafts: list[Draft | str] = []
     labels = []
     for index, column in enumerate(plan.columns):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from lorasmith.errors import ProjectError, StorageError, did_you_mean
 from lorasmith.project import FILE_NAME
+from lorasmith.storage.files import partial_of, remove_left_partials
 
 EXAMPLES = ("character", "style", "concept")
 _HERE = Path(__file__).parent
@@ -33,17 +33,19 @@ def copy_example(name: str, to: Path) -> Path:
         raise ProjectError(
             f"this folder holds other things and no {FILE_NAME}.", where=to, hint="Choose an empty or new folder."
         )
-    partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
+    remove_left_partials(to)
+    partial = partial_of(to)
     try:
         shutil.copytree(source, partial, copy_function=shutil.copyfile)
         if to.exists():
             to.rmdir()
         partial.rename(to)
     except OSError as fault:
-        shutil.rmtree(partial, ignore_errors=True)
         raise StorageError(
             f"cannot copy the example: {_reason(fault)}.", where=to, hint="Free some space or choose another folder."
         ) from fault
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return to
 
 

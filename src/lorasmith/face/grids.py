@@ -98,14 +98,15 @@ def order_grid(
 def draw_grid(
     ordered: OrderedGrid, *, title: str | None = None, full_size: bool = False, embed: bool = False
 ) -> Work[tuple[Grid, Published]]:
-    """Draw what is missing, and write the sheet and the page; nothing is drawn twice."""
+    """Draw what is missing, and write the sheet and the page; nothing is drawn twice. Raises StorageError, also where
+    another process draws into the folder."""
     from lorasmith.generation.grids.drawing import draw_order
-    from lorasmith.generation.grids.folders import claim_folder
+    from lorasmith.generation.grids.folders import working_in
     from lorasmith.generation.grids.publishing import RECORD, publish
 
-    claim_folder(ordered.order.folder, RECORD)
-    grid = yield from draw_order(ordered.order, ordered.open_pipeline)
-    published = yield from publish(grid, title=title, full_size=full_size, embed=embed)
+    with working_in(ordered.order.folder, RECORD):
+        grid = yield from draw_order(ordered.order, ordered.open_pipeline)
+        published = yield from publish(grid, title=title, full_size=full_size, embed=embed)
     return grid, published
 
 

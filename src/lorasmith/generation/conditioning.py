@@ -14,6 +14,7 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.text.cache import ContextCache
 from lorasmith.bases.text.chunks import Tokens
 from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.embeddings import Embedding, Vocabulary
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.generation.adapter_sets import AdapterSet, Member
 
@@ -30,10 +31,21 @@ class Text:
     options: TextOptions
     length: int
 
+    @property
+    def embeddings(self) -> tuple[Embedding, ...]:
+        """Those that the text calls, in its order."""
+        return tuple(dict.fromkeys(embedding for chunk in self.tokens for _, embedding in chunk.placed))
 
-def read_text(text: str, base: Base, options: TextOptions, te: tuple[tuple[Member, float], ...] = ()) -> Text:
-    """Emphasis read and tokens counted."""
-    (tokens,) = base.prompt_encoder.tokenize([text], options)
+
+def read_text(
+    text: str,
+    base: Base,
+    options: TextOptions,
+    te: tuple[tuple[Member, float], ...] = (),
+    words: Vocabulary | None = None,
+) -> Text:
+    """Emphasis read, embeddings found and tokens counted. Raises PromptError for an embedding that cannot be used."""
+    (tokens,) = base.prompt_encoder.tokenize([text], options, words)
     return Text(tokens, te, options, base.prompt_encoder.count_vectors(tokens))
 
 

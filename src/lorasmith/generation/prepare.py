@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from PIL import Image
@@ -15,6 +15,7 @@ from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
+from lorasmith.bases.text.embeddings import Vocabulary
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.samplers import count_evaluations
 from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
@@ -38,6 +39,13 @@ class AdapterSource(Protocol):
     def get(self, name: str) -> Adapter: ...
 
     def path(self, name: str) -> Path: ...
+
+
+@runtime_checkable
+class WordSource(Protocol):
+    """Where embeddings come from, with those in the files of some adapters; `AdapterCache` is one."""
+
+    def words(self, adapters: Sequence[Adapter]) -> Vocabulary: ...
 
 
 @dataclass(frozen=True)
@@ -163,8 +171,11 @@ class Preparer:
 
         options = TextOptions("a1111", emphasis=spec.emphasis, clip_skip=spec.clip_skip, compat=spec.compat)
 
+        source, called = self.adapters, [loaded[network.name] for network in prompt.networks]
+        words = source.words(called) if isinstance(source, WordSource) else None
+
         def read(schedule: Iterable[tuple[int, str]]) -> tuple[tuple[int, Text], ...]:
-            return tuple((end, read_text(each, self.base, options, acting)) for end, each in schedule)
+            return tuple((end, read_text(each, self.base, options, acting, words)) for end, each in schedule)
 
         return Stage(
             total=total,

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -75,7 +75,7 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
     """Run waiting jobs on `device` ("cpu", or a GPU's number) until none is left; with `watch` for ever.
 
     Jobs that a dead worker left are gone on with. Raises BusyError when the device has a worker, Stopped after
-    Ctrl-C: the job under way then waits again, its state saved.
+    Ctrl-C, StorageError: the job under way then waits again, its state saved.
     """
     if device != "cpu" and not device.isdigit():
         raise UsageError(f'"{device}" is no device.', hint='Write "cpu", or the number of a GPU.')
@@ -88,9 +88,10 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
             if claimed is not None:
                 try:
                     ended = yield from _run(queue, claimed, device, lock)
-                except (KeyboardInterrupt, GeneratorExit) as stop:
-                    queue.end(claimed.id, "waiting", "its worker was stopped.")
-                    if isinstance(stop, GeneratorExit):
+                except BaseException as stop:
+                    with suppress(LorasmithError):  # a full disk: then whoever works next finds it left
+                        queue.end(claimed.id, "waiting", "its worker was stopped.")
+                    if not isinstance(stop, KeyboardInterrupt):
                         raise
                     raise Stopped(
                         f"job {claimed.id} waits again; its state is saved.",
@@ -124,7 +125,7 @@ def _run(queue: JobQueue, job: QueuedRun, device: str, lock: int) -> Work[str]:
         try:
             yield from _follow(queue, job, child, log)
             code = child.wait()
-        except (KeyboardInterrupt, GeneratorExit):
+        except BaseException:
             _end_softly(child)
             raise
         said.seek(0)

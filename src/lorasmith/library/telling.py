@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lorasmith.adapters.catalogue import IS_EMBEDDING
+from lorasmith.adapters.embeddings.layouts import tell_embedding
 from lorasmith.adapters.spelling.keys import part_prefix
 from lorasmith.adapters.spelling.origin import LayerFit, choose_origin, fit_families
 from lorasmith.adapters.spelling.sketch import sketch_adapter
@@ -183,6 +185,8 @@ def tell_structure(path: Path, header: Header) -> Structure:
             return Structure("other", problem="holds embeddings alone, no layer of an adapter.")
         some = ", ".join(sorted(sketch.unknown)[:3])
         return Structure("adapter", problem=f"is of a kind that is not read: keys such as {some}.", reason=_looks(some))
+    if tell_embedding(header) is not None:
+        return Structure("other", problem=IS_EMBEDDING)
     try:
         structure = examine(Evidence(path, header))
     except BaseError as fault:

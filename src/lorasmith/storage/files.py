@@ -74,14 +74,23 @@ def partial_of(path: Path) -> Path:
 
 def remove_left_partials(path: Path) -> None:
     """Remove the neighbours of `path` that processes which were killed left; those of living processes stay."""
-    if not path.parent.is_dir():
-        return
-    for left in path.parent.iterdir():
-        named = re.fullmatch(rf"\.{re.escape(path.name)}\.(?:(\d+)-\d+\.)?partial", left.name)
-        if named is None or (named[1] is not None and _lives(int(named[1]))):
-            continue
-        with contextlib.suppress(OSError):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    _remove_left(path.parent, re.compile(rf"\.{re.escape(path.name)}\.(?:(\d+)-\d+\.)?partial"))
+
+
+def remove_all_left_partials(folder: Path) -> None:
+    """Remove what killed processes left of any file that they were writing in a folder; not below it. For folders of
+    which one process at a time has charge."""
+    _remove_left(folder, re.compile(r"\..+\.(\d+)-\d+\.partial"))
+
+
+def _remove_left(folder: Path, pattern: re.Pattern[str]) -> None:
+    with contextlib.suppress(OSError):
+        for left in list(folder.iterdir()):
+            named = pattern.fullmatch(left.name)
+            if named is None or (named[1] is not None and _lives(int(named[1]))):
+                continue
+            with contextlib.suppress(OSError):
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def _lives(process: int) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lorasmith.bases.text.chunks import Tokens, cut_chunks, cut_joined
+from lorasmith.bases.text.chunks import Chunk, Tokens, cut_chunks, cut_joined, token_ids
 from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.embeddings import Embedding, PieceReader, Vocabulary, placed, width_of
 from lorasmith.bases.text.emphasis import read_spans, weigh_chunk, weigh_texts
 from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.options import CHUNK_TOKENS, TextOptions
@@ -60,6 +61,7 @@ class ClipPromptEncoder:
     def __init__(self, encoders: Sequence[TextEncoder], encode_rows: EncodeRows) -> None:
         self._encoders = tuple(encoders)
         self._encode_rows = encode_rows
+        self._pieces = PieceReader(self._encoders[0].tokenizer, token_ids)
 
     room = CHUNK_TOKENS
 
@@ -68,11 +70,15 @@ class ClipPromptEncoder:
         """The layers of the first text encoder."""
         return int(self._encoders[0].model.config.num_hidden_layers)
 
-    def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
-        """Each text as chunks of 77 ids of the first tokenizer. Raises ValueError for chunking "none"."""
+    def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
+        """Each text as chunks of 77 ids of the first tokenizer; A1111's can hold embeddings. Raises ValueError for
+        chunking "none", PromptError for an embedding that does not fit."""
         tokenizer = self._encoders[0].tokenizer
         if options.chunking == "a1111":
-            return [cut_chunks(read_spans(text, options.emphasis, options.compat), tokenizer) for text in texts]
+            fitting = self._fitting(words)
+            return [
+                cut_chunks(read_spans(text, options.emphasis, options.compat), tokenizer, fitting) for text in texts
+            ]
         if options.chunking == "none":
             raise ValueError("CLIP's text encoders read 77 tokens at once, and no more")
         if options.emphasis != "none":
@@ -80,6 +86,19 @@ class ClipPromptEncoder:
         length = options.max_tokens + 2
         rows = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)["input_ids"]
         return [cut_joined(row, [1.0] * length, tokenizer) for row in rows]
+
+    def _fitting(self, words: Vocabulary | None) -> Callable[[str], list[int | Embedding]]:
+        """Reads pieces, and refuses embeddings that do not fit; any may be counted where no model is loaded."""
+        loaded = all(encoder.model is not None for encoder in self._encoders)
+
+        def read(text: str) -> list[int | Embedding]:
+            pieces = self._pieces.read(text, words)
+            for piece in pieces:
+                if loaded and not isinstance(piece, int):
+                    piece.fit([width_of(encoder) for encoder in self._encoders])
+            return pieces
+
+        return read
 
     def _weigh(self, text: str, options: TextOptions) -> Tokens:
         tokenizer, most = self._encoders[0].tokenizer, options.max_tokens
@@ -124,12 +143,14 @@ class ClipPromptEncoder:
         """One text, each of its distinct chunks once, with the first chunk's pooled vector."""
         import torch
 
-        distinct = list(dict.fromkeys(chunk.ids for chunk in chunks))
+        # Two embeddings have the same ids.
+        by_content = {(chunk.ids, chunk.placed): chunk for chunk in chunks}
+        order, distinct = list(by_content), list(by_content.values())
         rows: list[Context] = []
         for start in range(0, len(distinct), CHUNKS_AT_ONCE):
             context = self._encode(distinct[start : start + CHUNKS_AT_ONCE], options)
             rows += (context[row : row + 1] for row in range(len(context)))
-        places = [distinct.index(chunk.ids) for chunk in chunks]
+        places = [order.index((chunk.ids, chunk.placed)) for chunk in chunks]
         weighed = [
             weigh_chunk(rows[place].hidden, chunk.weights, options.emphasis)
             for place, chunk in zip(places, chunks, strict=True)
@@ -141,7 +162,7 @@ class ClipPromptEncoder:
         import torch
 
         B, count = len(tokens), len(tokens[0])
-        context = self._encode([chunk.ids for chunks in tokens for chunk in chunks], options)
+        context = self._encode([chunk for chunks in tokens for chunk in chunks], options)
         if count > 1:
             hidden = context.hidden.reshape(B, count, *context.hidden.shape[1:])
             joined = torch.cat([hidden[:, 0, :1], hidden[:, :, 1:-1].flatten(1, 2), hidden[:, -1, -1:]], dim=1)
@@ -156,8 +177,10 @@ class ClipPromptEncoder:
             weighed = torch.cat([weigh_chunk(hidden_row, row, options.emphasis) for hidden_row, row in rows])
         return Context({**context.tensors, "hidden": weighed})
 
-    def _encode(self, rows: Sequence[Sequence[int]], options: TextOptions) -> Context:
+    def _encode(self, chunks: Sequence[Chunk], options: TextOptions) -> Context:
         import torch
 
         device = next(self._encoders[0].model.parameters()).device
-        return self._encode_rows(self._encoders, torch.tensor(rows, device=device), options.clip_skip)
+        ids = torch.tensor([chunk.ids for chunk in chunks], device=device)
+        with placed(self._encoders, chunks):
+            return self._encode_rows(self._encoders, ids, options.clip_skip)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lorasmith.bases.text.chunks import Chunk, Tokens, token_ids
 from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.embeddings import Vocabulary, refuse_called
 from lorasmith.bases.text.emphasis import read_spans
 from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.options import TextOptions
@@ -41,8 +42,9 @@ class ConditionedPromptEncoder:
         """1: the last states are taken."""
         return 1
 
-    def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as two chunks: the language model's ids, and the conditioner's with their weights."""
+        refuse_called(texts, words)
         return [self._read(text, options, LIMIT) for text in texts]
 
     def _read(self, text: str, options: TextOptions, limit: int) -> Tokens:

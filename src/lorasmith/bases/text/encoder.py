@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from lorasmith.bases.text.chunks import Tokens
 from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.embeddings import Vocabulary
 from lorasmith.bases.text.options import TextOptions
 
 
@@ -38,8 +39,9 @@ class PromptEncoder(Protocol):
         """How far back `clip_skip` may reach; 1 where it means nothing."""
         ...
 
-    def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
-        """Each text as chunks of ids with weights."""
+    def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
+        """Each text as chunks of ids with weights, and with the embeddings of `words` that it calls; without `words`
+        all is text. Raises PromptError for an embedding that cannot be used."""
         ...
 
     def is_cut(self, text: str, options: TextOptions) -> bool:

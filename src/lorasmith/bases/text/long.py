@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lorasmith.bases.text.chunks import Chunk, Tokens, token_ids
 from lorasmith.bases.text.context import Context
+from lorasmith.bases.text.embeddings import Vocabulary, refuse_called
 from lorasmith.bases.text.emphasis import read_spans, weigh_chunk
 from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.options import TextOptions
@@ -28,8 +29,9 @@ class LongPromptEncoder:
         """1: the last states are taken."""
         return 1
 
-    def tokenize(self, texts: Sequence[str], options: TextOptions) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as one chunk of at least one id."""
+        refuse_called(texts, words)
         return [(self._read(text, options, self._limit),) for text in texts]
 
     def _read(self, text: str, options: TextOptions, limit: int) -> Chunk:

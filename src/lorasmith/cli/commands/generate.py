@@ -216,10 +216,10 @@ def read_hires(text: str | None) -> Hires | None:
 
 
 def find_shelf(folders: list[Path] | None) -> list[Path]:
-    """The folders given, each of which must exist; else ./adapters if there is one. Raises UsageError."""
+    """The folders given, each of which must exist; else ./adapters if there is one (embeddings beside it are found),
+    else ./embeddings. Raises UsageError."""
     if not folders:
-        default = Path("adapters")
-        return [default] if default.is_dir() else []
+        return [each for each in (Path("adapters"), Path("embeddings")) if each.is_dir()][:1]
     for folder in folders:
         if not folder.exists():
             raise UsageError("no such file or folder.", where=folder)

@@ -54,7 +54,8 @@ def explain(
     from lorasmith.tags.refusal import refuse
 
     count, dialect = _whole("steps", steps, 1, 10_000), read_compat(compat)
-    prompt, advices = advise(text, count, dialect, _known(adapters))
+    known = _known(adapters)
+    prompt, advices = advise(text, count, dialect, known)
     if prompt is None:
         refuse(text, "prompt")
     else:
@@ -63,7 +64,8 @@ def explain(
     if prompt is not None:
         from lorasmith.bases.text.counting import count_tokens
 
-        counted = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat)
+        words = None if known is None else known.words_of([network.name for network in prompt.networks])
+        counted = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat, words)
     document: dict[str, Any] = {
         "prompt": None if prompt is None else prompt.as_json(),
         "chunks": None if counted is None else list(counted.chunks),

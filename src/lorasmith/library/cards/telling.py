@@ -90,7 +90,9 @@ def _triggers(card: Card) -> Section:
 def _use(card: Card) -> Section:
     exam = card.exam
     points = [f"Put `{card.name}.safetensors` into the folder for LoRAs and write `{card.call}, ...` in the prompt."]
-    if card.measured:
+    if card.measured and exam is not None and not exam.usable:
+        points.append(f"Strength: {card.strength:g} did best, but none that was measured is usable.")
+    elif card.measured:
         window = f"; usable from {card.window[0]:g} to {card.window[1]:g}" if card.window is not None else ""
         points.append(f"Recommended strength: {card.strength:g}{window} (measured).")
     elif exam is not None:
@@ -163,7 +165,7 @@ def _limits(card: Card) -> Iterator[str]:
     if not exam.usable:
         yield "No strength was found at which it is usable (C3)."
     if card.by_eye is not None and card.by_eye.high < WORTHY:
-        yield f"By eye {1 - card.by_eye.value:.0%} of {card.by_eye.n} pictures were not worth keeping (C2)."
+        yield f"By eye {_rest(card.by_eye.value)} of {card.by_eye.n} pictures were not worth keeping (C2)."
     yield from _measured_limits(exam)
     if not card.measured:
         yield f"What it does at other strengths than {exam.strength:g} was not measured."
@@ -178,10 +180,15 @@ def _limits(card: Card) -> Iterator[str]:
         yield f"It was trained on {card.images} pictures only (D1)."
 
 
+def _rest(share: float) -> str:
+    """What is left of a share, so that both make a hundred."""
+    return f"{100 - round(share * 100)}%"
+
+
 def _measured_limits(exam: CardExam) -> Iterator[str]:
     hit = exam.figure("hit_rate")
     if hit is not None and hit.value < 1:
-        yield f"Hit every time: {1 - hit.value:.0%} of the pictures miss (C2; up to {1 - hit.low:.0%} may)."
+        yield f"Hit every time: {_rest(hit.value)} of the pictures miss (C2; up to {_rest(hit.low)} may)."
     traits = [(name, figure) for name, figure in exam.figures.items() if name.startswith("identity.") and figure.n]
     if traits:
         name, figure = min(traits, key=lambda each: each[1].value)

@@ -17,7 +17,7 @@ from lorasmith.project import Project, safe_name
 from lorasmith.recipe.plan import Plan
 from lorasmith.recipe.sweep import Variant
 from lorasmith.remedies import Give, Sentence
-from lorasmith.storage.files import write_file
+from lorasmith.storage.files import remove_all_left_partials, write_file
 from lorasmith.storage.locks import HeldError, hold
 from lorasmith.training.runs.folder import RECIPE_FILE, Run, create_run, free_folder
 
@@ -68,7 +68,15 @@ class RunSet:
         except OSError as fault:
             raise StorageError(f"cannot write: {fault.strerror}.", where=file) from fault
         with lock:
+            for folder in self._folders():
+                remove_all_left_partials(folder)
             yield
+
+    def _folders(self) -> Iterator[Path]:
+        """All in which files are written."""
+        yield from (self.path, self.state_file.parent)
+        for run in self.runs.values():
+            yield from (run.path, run.path / "snapshots", run.samples)
 
     def create(self, variants: Sequence[Variant], plans: Sequence[Plan]) -> None:
         """Put the recipes and plans into the folders. Raises ProjectError where one is a run already."""

@@ -1,0 +1,182 @@
+"""Which embeddings there are: one look at the folders, and what the files' headers say. Nothing heavy is imported."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from lorasmith.adapters.embeddings.layouts import LARGEST, EmbeddingHeader, read_embedding_header
+from lorasmith.bases.text.embeddings import SUFFIXES, Embedding, Vocabulary
+from lorasmith.errors import AdapterError, PromptError
+from lorasmith.project import FILE_NAME
+
+if TYPE_CHECKING:
+    from lorasmith.adapters.adapter import Adapter
+
+FOLDER = "embeddings"
+"""The folder that is looked into beside a folder of adapters, too."""
+KEPT = 256
+Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class EmbeddingEntry:
+    """A file of an embedding: what calls it, what its header says; `file` is relative to the folder that it was found
+    in. `problem` says why it cannot be used."""
+
+    name: str
+    path: Path
+    file: str
+    header: EmbeddingHeader | None = None
+    problem: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """What calls it, in small letters: its stem, diffusers' token, and the stem with folders in front."""
+        parts = Path(self.file).with_suffix("").parts
+        paths = ["/".join(parts[-depth:]) for depth in range(1, len(parts) + 1)]
+        token = "" if self.header is None else self.header.token
+        return [each.strip().lower() for each in (*paths, token) if each.strip()]
+
+
+class EmbeddingCatalogue:
+    """The embeddings' files below `folders` (or a file itself), and in folders ``embeddings``: beside each of them,
+    beside a file's folder, and in the project around it.
+
+    Pickles are listed in folders of the name ``embeddings`` alone, with why they are not read. Files that came, changed
+    or went are noticed; headers are read once, and the last used vectors are kept. Any thread may ask.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(Path(folder) for folder in folders)
+        self._known: dict[Path, tuple[Stamp, EmbeddingEntry | None]] = {}
+        self._loaded: OrderedDict[Path, tuple[Stamp, Embedding]] = OrderedDict()
+        self._bundled: WeakKeyDictionary[Adapter, Mapping[str, Embedding]] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def entries(self) -> list[EmbeddingEntry]:
+        """All of them, by name."""
+        with self._lock:
+            found: dict[Path, tuple[Stamp, EmbeddingEntry | None]] = {}
+            for path, file, status in self._walk():
+                stamp = (status.st_size, status.st_mtime_ns)
+                known = self._known.get(path)
+                found[path] = known if known is not None and known[0] == stamp else (stamp, _read(path, file))
+            self._known = found
+        return sorted((entry for _, entry in found.values() if entry is not None), key=lambda each: each.name.lower())
+
+    def words(self, adapters: Sequence[Adapter] = ()) -> Vocabulary:
+        """What a prompt can call: the files, and the embeddings in these adapters' files where no file has their
+        name, as in A1111's web UI."""
+        by_name: dict[str, list[EmbeddingEntry]] = {}
+        for entry in self.entries():
+            for name in dict.fromkeys(entry.names):
+                by_name.setdefault(name, []).append(entry)
+        called: dict[str, Callable[[], Embedding]] = {
+            name: partial(self._open, name, alike) for name, alike in by_name.items()
+        }
+        for adapter in adapters:
+            for name, embedding in self._inside(adapter).items():
+                called.setdefault(name.lower(), partial(_itself, embedding))
+        return Vocabulary(called)
+
+    def _open(self, name: str, alike: Sequence[EmbeddingEntry]) -> Embedding:
+        found = [self._load(entry) for entry in alike]
+        if len({each.digest for each in found}) > 1:
+            raise PromptError(
+                f'embedding "{name}" is in several files, which differ.',
+                where="prompt",
+                hint=f"Say which, as embedding:FOLDER/NAME, or rename one: {', '.join(each.file for each in alike)}.",
+            )
+        return found[0]
+
+    def _load(self, entry: EmbeddingEntry) -> Embedding:
+        from lorasmith.adapters.embeddings.files import load_embedding
+
+        if entry.problem is not None:
+            raise AdapterError(entry.problem, where=entry.path)
+        try:
+            status = entry.path.stat()
+        except OSError as fault:
+            raise AdapterError(f"cannot be read: {fault.strerror}.", where=entry.path) from None
+        stamp = (status.st_size, status.st_mtime_ns)
+        with self._lock:
+            kept = self._loaded.get(entry.path)
+        if kept is None or kept[0] != stamp:
+            kept = (stamp, load_embedding(entry.path, entry.name))
+        with self._lock:
+            self._loaded[entry.path] = kept
+            self._loaded.move_to_end(entry.path)
+            while len(self._loaded) > KEPT:
+                self._loaded.popitem(last=False)
+        return kept[1]
+
+    def _inside(self, adapter: Adapter) -> Mapping[str, Embedding]:
+        if not adapter.embeddings:
+            return {}
+        if adapter not in self._bundled:
+            from lorasmith.adapters.embeddings.files import read_bundled
+
+            self._bundled[adapter] = read_bundled(adapter.embeddings, adapter.name)
+        return self._bundled[adapter]
+
+    def _walk(self) -> Iterator[tuple[Path, str, os.stat_result]]:
+        """Files that may be embeddings', each once, with what they are called in their folder."""
+        seen: set[str] = set()
+        beside = dict.fromkeys(near for folder in self.folders for near in _near(folder))
+        for root in (*self.folders, *beside):
+            for file in [root] if root.is_file() else _below(root):
+                place = os.path.abspath(file)
+                if place in seen or not _may_be(file):
+                    continue
+                seen.add(place)
+                try:
+                    status = file.stat()
+                except OSError:  # it went meanwhile
+                    continue
+                inside = file.name if root.is_file() else file.relative_to(root).as_posix()
+                if 0 < status.st_size <= LARGEST:
+                    yield file, inside, status
+
+
+def _near(place: Path) -> Iterator[Path]:
+    """Folders of embeddings that go with a folder of adapters, or with an adapter's file."""
+    above = Path(os.path.abspath(place)).parents
+    yield from (each / FOLDER for each in above[: 2 if place.is_file() else 1])
+    yield from (each / FOLDER for each in above if (each / FILE_NAME).is_file())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for at, folders, files in os.walk(folder):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        yield from (Path(at, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _may_be(file: Path) -> bool:
+    if file.suffix == SUFFIXES[0]:
+        return True
+    return file.suffix in SUFFIXES and FOLDER in file.parent.parts
+
+
+def _read(path: Path, file: str) -> EmbeddingEntry | None:
+    """The entry of a file; None for what is no embedding's."""
+    try:
+        header = read_embedding_header(path)
+    except AdapterError as fault:
+        if FOLDER not in path.parent.parts:
+            return None  # of the adapters' catalogue
+        return EmbeddingEntry(path.stem, path, file, problem=fault.message)
+    except OSError:
+        return None
+    return None if header is None else EmbeddingEntry(path.stem, path, file, header)
+
+
+def _itself(embedding: Embedding) -> Embedding:
+    return embedding
