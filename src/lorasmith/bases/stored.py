@@ -110,22 +110,19 @@ def open_stored(name_or_path: str | Path) -> StoredBase:
 
 
 def _of_file(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[Places, Headers]:
-    family = structure.family
+    path, header = structure.evidence.path, structure.evidence.header
+    assert header is not None
     keys: dict[str, list[str]] = {}
     for target in layers.values():
         keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in _kinds_of(target))
-    sources = {owner: family.sources(structure, owner, own) for owner, own in keys.items()}
-    headers: dict[Path, Header] = {}
-    files: dict[str, Path] = {}
-    for owner in keys:
-        evidence = family.evidence_of(structure, owner)
-        assert evidence.header is not None
-        files[owner], headers[evidence.path] = evidence.path, evidence.header
+    sources = {owner: structure.family.sources(structure, owner, own) for owner, own in keys.items()}
+    others = {source.file for own in sources.values() for source in own.values() if source.file is not None}
+    headers = {path: header} | {file: read_container(file, BaseError, "a base") for file in others}
     places = {
-        (target.name, kind): Place(files[target.owner], source)
+        (target.name, kind): Place(source.file or path, source)
         for target in layers.values()
         for kind in _kinds_of(target)
-        if (source := sources[target.owner][f"{target.path}.{kind}"]).key in headers[files[target.owner]].tensors
+        if (source := sources[target.owner][f"{target.path}.{kind}"]).key in headers[source.file or path].tensors
     }
     return places, headers
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.bases.families.anima_file import beside_of, examine_file, file_sources, start_of
+from lorasmith.bases.families.anima_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION, QWEN
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config, read_evidence
 from lorasmith.bases.families.family import (
@@ -119,12 +119,6 @@ class AnimaFamily(Family):
         from lorasmith.bases.families.anima_parts import read_file, read_parts
 
         return (read_parts if structure.evidence.header is None else read_file)(structure, dtype, weights)
-
-    def evidence_of(self, structure: Structure, owner: str) -> Evidence:
-        beside = None if structure.evidence.header is None else beside_of(structure)
-        if beside is None or owner in (self.denoiser_part, CONDITIONER):
-            return structure.evidence
-        return beside.vae if owner == "vae" else beside.qwen
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         return file_sources(structure, owner, keys)

@@ -6,7 +6,7 @@ diffusers' `convert_anima_to_diffusers.py` and kohya's `library/anima_utils.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -194,14 +194,14 @@ def _qwen_start(shapes: Shapes) -> str | None:
 
 def file_sources(structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
     """Where the weights of a part lie in its file."""
-    start = start_of(structure.evidence.shapes) or ""
-    if owner == "vae":
-        return {key: Source(stored) for key, stored in wan_vae_keys(keys, structure.vae).items()}
-    find: Callable[[str], str]
+    start, texts = start_of(structure.evidence.shapes) or "", structure.family.text
     if owner == structure.family.denoiser_part:
-        find = lambda key: f"{start}{checkpoint_key(key)}"  # noqa: E731
-    elif owner == structure.family.text[1].owner:
-        find = f"{start}{_CONDITIONER}{{}}".format
-    else:
-        find = f"{_qwen_start(beside_of(structure).qwen.shapes) or ''}{{}}".format
-    return {key: Source(find(key)) for key in keys}
+        return {key: Source(f"{start}{checkpoint_key(key)}") for key in keys}
+    if owner == texts[1].owner:
+        return {key: Source(f"{start}{_CONDITIONER}{key}") for key in keys}
+    beside = beside_of(structure)
+    if owner == "vae":
+        found = wan_vae_keys(keys, structure.vae)
+        return {key: Source(stored, file=beside.vae.path) for key, stored in found.items()}
+    start = _qwen_start(beside.qwen.shapes) or ""
+    return {key: Source(f"{start}{key}", file=beside.qwen.path) for key in keys}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.bases.anima import tokenizer_beside
+from lorasmith.bases.families.anima_file import beside_of
 from lorasmith.bases.families.evidence import read_config
 from lorasmith.bases.families.family import Parts, Structure
 from lorasmith.bases.folders import load_model
@@ -42,11 +43,12 @@ def read_file(structure: Structure, dtype: torch.dtype, weights: Weights) -> Par
     """The parts of a base in ComfyUI's files. Raises BaseError."""
     from lorasmith.bases.checkpoint import read_model
 
-    family, models = structure.family, _empty_models(structure)
+    family, models, beside = structure.family, _empty_models(structure), beside_of(structure)
+    files = {"vae": beside.vae, "text_encoder": beside.qwen}
     for part, model in models.items():
         sources = family.sources(structure, part, model.state_dict().keys())
         kept: Weights = "full" if part == "vae" else weights
-        read_model(family.evidence_of(structure, part), model, sources, dtype, kept, family.kept_wide)
+        read_model(files.get(part, structure.evidence), model, sources, dtype, kept, family.kept_wide)
     sizes = (structure.text[0].config["vocab_size"], structure.text[1].config["target_vocab_size"])
     where = structure.evidence.path
     text = tuple(

@@ -388,10 +388,6 @@ class Family(ABC):
             for stage in stages:
                 vars(stage).pop("forward", None)  # that of its class again
 
-    def evidence_of(self, structure: Structure, owner: str) -> Evidence:  # noqa: ARG002
-        """The file in which a part of a base in single files lies."""
-        return structure.evidence
-
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         """Where the weights of a part lie in its file, by their keys in the part's model."""
         from lorasmith.bases.families.original import Source
