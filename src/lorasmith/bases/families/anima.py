@@ -207,7 +207,7 @@ ANIMA = AnimaFamily(
     cfg=4.0,
     resolution=1024,
     text=(
-        TextPart("text_encoder", "lora_te", "tokenizer", _TEXT_WIDTH),
+        TextPart("text_encoder", "lora_te", "tokenizer", _TEXT_WIDTH, ("text_encoders.qwen3_06b.transformer.model",)),
         TextPart(CONDITIONER, "lora_unet_llm_adapter", "t5_tokenizer", _TEXT_WIDTH),
     ),
     objective="flow",
