@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from lorasmith.adapters.embeddings.layouts import LARGEST, EmbeddingHeader, read_embedding_header
-from lorasmith.bases.text.embeddings import SUFFIXES, Embedding, Vocabulary
+from lorasmith.bases.text.embeddings import SUFFIXES, Embedding, Vocabulary, check_widths, find_called, find_name
 from lorasmith.errors import AdapterError, PromptError
 from lorasmith.project import FILE_NAME
 
@@ -72,15 +72,38 @@ class EmbeddingCatalogue:
             self._known = found
         return sorted((entry for _, entry in found.values() if entry is not None), key=lambda each: each.name.lower())
 
+    def check(self, text: str, widths: Sequence[int] | None, brought: bool = False) -> None:
+        """Raise PromptError for an embedding that a text calls and that cannot be used, as far as headers and whole
+        words tell: it is not there, not read, or does not fit text encoders of these widths. `brought`: adapters may
+        bring others. Where files lie is not told."""
+        by_name = self._by_name()
+        marked, bare = find_called(text, [name for name in by_name if "/" not in name])
+        names = [name.lower() for name in bare]
+        for said in marked:
+            try:
+                names.append(find_name(said, by_name)[0])
+            except PromptError:
+                if not brought:
+                    raise
+        for name in names:
+            for entry in by_name[name]:
+                if entry.header is None:
+                    raise PromptError(f'embedding "{name}" {entry.problem}', where="prompt")
+                if widths is not None:
+                    check_widths(name, entry.header.widths, widths)
+
+    def _by_name(self) -> dict[str, list[EmbeddingEntry]]:
+        found: dict[str, list[EmbeddingEntry]] = {}
+        for entry in self.entries():
+            for name in dict.fromkeys(entry.names):
+                found.setdefault(name, []).append(entry)
+        return found
+
     def words(self, adapters: Sequence[Adapter] = ()) -> Vocabulary:
         """What a prompt can call: the files, and the embeddings in these adapters' files where no file has their
         name, as in A1111's web UI."""
-        by_name: dict[str, list[EmbeddingEntry]] = {}
-        for entry in self.entries():
-            for name in dict.fromkeys(entry.names):
-                by_name.setdefault(name, []).append(entry)
         called: dict[str, Callable[[], Embedding]] = {
-            name: partial(self._open, name, alike) for name, alike in by_name.items()
+            name: partial(self._open, name, alike) for name, alike in self._by_name().items()
         }
         for adapter in adapters:
             for name, embedding in self._inside(adapter).items():

@@ -18,6 +18,8 @@ from lorasmith.errors import AdapterError
 LARGEST = 4 * 2**20
 """Bytes of the largest file that is looked into: 75 vectors of SDXL take 0.6 MiB."""
 PARAMS = "emb_params"
+FORMER = "lorasmith.pickle_sha256"
+"""The metadata field of a file that was made of a pickle: that one's hash, which pictures name."""
 _OLD = "string_to_param."
 _NO_TOKENS = (PARAMS, *PARTS, "clip_h")
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
@@ -37,6 +39,7 @@ class EmbeddingHeader:
     step: int | None = None
     checkpoint: str | None = None
     checkpoint_name: str | None = None
+    former: str = ""
 
 
 def find_parts(keys: Iterable[str]) -> dict[str, str]:
@@ -79,4 +82,5 @@ def tell_embedding(header: Header) -> EmbeddingHeader | None:
         int(step) if re.fullmatch(r"\d{1,9}", step) else None,
         metadata.get("sd_checkpoint"),
         metadata.get("sd_checkpoint_name"),
+        metadata.get(FORMER, ""),
     )
