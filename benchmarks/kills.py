@@ -40,6 +40,9 @@ TABLES = """
 steps = 2
 flexibility_pictures = 4
 leakage_pictures = 4
+override_pictures = 2
+window_pictures = 2
+window = [0.8, 1.0]
 candidates = 1
 grid_steps = 1
 strengths = [1.0]
@@ -124,7 +127,7 @@ def check(ground: Ground, kind: Kind) -> list[str]:
 def prepare_queue(ground: Ground, name: str) -> None:
     """A job that waits, for the kind that runs it."""
     if name == "queue":
-        must(ground, ["queue", "add", ground.project])
+        must(ground, ["queue", "add", ground.project, "--set", "target_steps=2"])
 
 
 class Served:
