@@ -53,7 +53,13 @@ def hit_rate(project: Project, steps: int, pictures: int, more: dict[str, str]) 
     recipe = read_recipe(project, {"target_steps": str(steps), **more})
     done = finish(train(project, recipe, resume=True))
     few = max(8, pictures // 10)
-    asked = {"pictures": pictures, "identity": IDENTITY, "flexibility_pictures": few, "leakage_pictures": few}
+    asked: dict[str, Any] = {
+        "pictures": pictures,
+        "identity": IDENTITY,
+        "flexibility_pictures": few,
+        "leakage_pictures": few,
+    }
+    asked |= {"strength": 1.0, "window_pictures": 0, "override_pictures": 0, "stacking_pictures": 0}
     figures: dict[str, Any] = finish(run_exam(project, [done.adapter], asked)).as_json()["figures"]["hit_rate"]
     return figures
 

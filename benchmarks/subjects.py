@@ -38,6 +38,9 @@ from lorasmith.training.loop import train
 
 PICTURES = Path(os.environ.get("DOODLE_WORK", Path(__file__).parents[1] / "doodle/work")) / "subjects"
 
+AS_IT_STANDS = {"strength": 1.0, "window_pictures": 0, "override_pictures": 0, "stacking_pictures": 0}
+"""At strength 1, and nothing else is measured."""
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -113,6 +116,7 @@ def mark_of(
         "leakage_pictures": effort.others,
         "strengths": [1.0],
         "steps": 8,
+        **AS_IT_STANDS,
     }
     figures = finish(run_exam(project, [adapter], asked, base)).as_json()["figures"]
     hit = figures["hit_rate"]

@@ -166,3 +166,18 @@ def test_burnt_pictures_fall_out_of_range_and_whole_ones_stay_in() -> None:
     assert {name for found in faults for name in found} <= {*MEASURES, STRANGE}
     few = find_range([measure(image) for image in known[:4]], None)
     assert few.faults(measure(spoiled[0]), None) == ()
+
+
+def test_a_flattening_far_from_the_head_is_no_feature_layer() -> None:
+    onnx = pytest.importorskip("onnx")
+    node = onnx.helper.make_node
+
+    def model(products: int) -> bytes:
+        nodes = [node("Relu", ["x"], ["map"]), node("Flatten", ["map"], ["t0"])]
+        nodes += [node("MatMul", [f"t{i}", "w"], [f"t{i + 1}"]) for i in range(products)]
+        found: bytes = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], [])).SerializeToString()
+        return found
+
+    assert feature_layer(model(2)) == "map"
+    assert feature_layer(model(9)) == "t8"
+    assert feature_layer(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [])).SerializeToString()) is None

@@ -81,10 +81,28 @@ def test_two_partners_come_together_as_well(tmp_path: Path) -> None:
     assert max(len(row.beside) for row in artist.drawn) == 2
 
 
+def test_a_style_is_asked_for_its_style_even_of_a_character_that_has_one(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "p", "pictures = 24\nseed = 3\nstacking_pictures = 20")
+    project = open_project(root)
+    style = Partner(root / "k.safetensors", "clay", "clay", 0.7, {"style": "clay style"})
+    work = examine(
+        project,
+        [root / "a.safetensors"],
+        TwoAdapters({"a": 0.9}),
+        read_settings(project),
+        ToyJudge(),
+        WORLD,
+        partners=[style],
+    )
+    (stack,) = finish(work).facts["stacking"]
+    assert stack["alone"]["theirs"]["n"] == 20
+    assert stack["n"] == 20
+
+
 def test_the_same_group_is_asked_of_neither(tmp_path: Path) -> None:
     root = make_project(tmp_path / "p", "pictures = 24\nseed = 3\nstacking_pictures = 20")
     project = open_project(root)
-    twin = Partner(root / "k.safetensors", "twin", "kro", 0.7, {"hair": "red hair", "skin": "pale skin"})
+    twin = Partner(root / "k.safetensors", "twin", "kro", 0.7, {"hair": "red hair", **HAT})
     work = examine(
         project,
         [root / "a.safetensors"],
@@ -95,5 +113,7 @@ def test_the_same_group_is_asked_of_neither(tmp_path: Path) -> None:
         partners=[twin],
     )
     (stack,) = finish(work).facts["stacking"]
-    assert stack["n"] == 0
-    assert stack["alone"]["ours"]["n"] == 20  # by its style, which the other leaves alone
+    # Ours by style and skin, theirs by the hat: neither by its hair.
+    assert stack["alone"]["ours"]["value"] > 0.7
+    assert stack["alone"]["theirs"]["value"] == 1
+    assert stack["n"] == 20

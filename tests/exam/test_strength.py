@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lorasmith.exam.figures import share, wilson
-from lorasmith.exam.strength import Point, find_window, still_rises
+from lorasmith.exam.strength import Point, find_window, still_rises, with_hits
 
 
 def _points(hits: Mapping[float, int], n: int = 100, flexible: Mapping[float, int] | None = None) -> list[Point]:
@@ -59,3 +59,12 @@ def test_it_goes_on_while_it_rises() -> None:
     assert still_rises(_points({1.0: 50, 1.2: 60}))
     assert not still_rises(_points({1.0: 60, 1.2: 60}))
     assert not still_rises(_points({1.0: 60}))
+
+
+def test_the_whole_exams_hits_stand_for_the_windows_own() -> None:
+    window = find_window(_points({0.8: 6, 1.0: 7, 1.2: 6}, n=10))
+    assert window.low is None
+    whole = with_hits(window, wilson(90, 100))
+    assert whole.recommended == window.recommended == 0.8
+    assert (whole.low, whole.high) == (0.8, 0.8)
+    assert with_hits(window, wilson(4, 4)) == window

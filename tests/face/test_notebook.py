@@ -20,6 +20,7 @@ TINY = {
         "pictures": 8,
         "flexibility_pictures": 4,
         "leakage_pictures": 4,
+        "window_pictures": 0,
         "candidates": 1,
         "steps": 2,
         "grid_steps": 1,

@@ -1,19 +1,24 @@
-"""A whole Anima of its true layout and small widths, with random weights, as diffusers writes one."""
+"""A whole Anima of its true layout and small widths, with random weights, as diffusers writes one; and its pipeline."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 from diffusers import (
+    AnimaAutoBlocks,
     AnimaTextConditioner,
     AutoencoderKLQwenImage,
     CosmosTransformer3DModel,
     FlowMatchEulerDiscreteScheduler,
 )
+from diffusers.models.transformers import transformer_cosmos
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
+from torch.nn import functional
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
 TRANSFORMER: dict[str, Any] = {
     "in_channels": 16,
@@ -48,6 +53,7 @@ def build_anima(folder: Path, **transformer: Any) -> Path:
                     head_dim=8,
                     vocab_size=400,
                     max_position_embeddings=1024,
+                    rope_theta=1_000_000.0,
                 )
             ),
             "text_conditioner": AnimaTextConditioner(
@@ -81,3 +87,26 @@ def _tokenizer(end: bool) -> PreTrainedTokenizerFast:
     if end:
         tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", eos_token="</s>")
+
+
+def load_pipeline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """diffusers' modular pipeline on the same files; torchvision's one function that it needs stands in a module."""
+    transforms = ModuleType("transforms")
+    transforms.functional = ModuleType("functional")  # type: ignore[attr-defined]
+    transforms.InterpolationMode = ModuleType("modes")  # type: ignore[attr-defined]
+    transforms.InterpolationMode.NEAREST = "nearest"
+    transforms.functional.resize = lambda mask, size, interpolation: functional.interpolate(
+        mask, size=size, mode=interpolation
+    )
+    monkeypatch.setattr(transformer_cosmos, "transforms", transforms, raising=False)
+    theirs = AnimaAutoBlocks().init_pipeline()
+    theirs.update_components(
+        text_encoder=Qwen3Model.from_pretrained(folder / "text_encoder").eval(),
+        tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
+        t5_tokenizer=AutoTokenizer.from_pretrained(folder / "t5_tokenizer"),
+        text_conditioner=AnimaTextConditioner.from_pretrained(folder / "text_conditioner").eval(),
+        transformer=CosmosTransformer3DModel.from_pretrained(folder / "transformer").eval(),
+        vae=AutoencoderKLQwenImage.from_pretrained(folder / "vae").eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+    )
+    return theirs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.text.options import TextOptions
-from tests.families.anima_models import build_anima
+from tests.families.anima_models import build_anima, load_pipeline
 
 TEXTS = ("a girl, smile, blue hair", "zbk", "")
 
@@ -30,42 +29,7 @@ def base(folder: Path) -> Base:
 
 @pytest.fixture
 def pipeline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """diffusers' modular pipeline on the same files; torchvision's one function that it needs stands in a module."""
-    from diffusers import AnimaAutoBlocks
-    from diffusers.models.transformers import transformer_cosmos
-    from torch.nn import functional
-
-    transforms = ModuleType("transforms")
-    transforms.functional = ModuleType("functional")  # type: ignore[attr-defined]
-    transforms.InterpolationMode = ModuleType("modes")  # type: ignore[attr-defined]
-    transforms.InterpolationMode.NEAREST = "nearest"
-    transforms.functional.resize = lambda mask, size, interpolation: functional.interpolate(
-        mask, size=size, mode=interpolation
-    )
-    monkeypatch.setattr(transformer_cosmos, "transforms", transforms, raising=False)
-    theirs = AnimaAutoBlocks().init_pipeline()
-    theirs.update_components(**_components(folder))
-    return theirs
-
-
-def _components(folder: Path) -> dict[str, Any]:
-    from diffusers import (
-        AnimaTextConditioner,
-        AutoencoderKLQwenImage,
-        CosmosTransformer3DModel,
-        FlowMatchEulerDiscreteScheduler,
-    )
-    from transformers import AutoTokenizer, Qwen3Model
-
-    return {
-        "text_encoder": Qwen3Model.from_pretrained(folder / "text_encoder").eval(),
-        "tokenizer": AutoTokenizer.from_pretrained(folder / "tokenizer"),
-        "t5_tokenizer": AutoTokenizer.from_pretrained(folder / "t5_tokenizer"),
-        "text_conditioner": AnimaTextConditioner.from_pretrained(folder / "text_conditioner").eval(),
-        "transformer": CosmosTransformer3DModel.from_pretrained(folder / "transformer").eval(),
-        "vae": AutoencoderKLQwenImage.from_pretrained(folder / "vae").eval(),
-        "scheduler": FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
-    }
+    return load_pipeline(folder, monkeypatch)
 
 
 def close(one: Tensor, other: Tensor) -> None:

@@ -120,6 +120,8 @@ def _on_broken(evidence: Evidence) -> str:
 
 def _on_strength(evidence: Evidence) -> Iterator[str]:
     window = evidence.window
+    if len(window.points) < 2:
+        return
     if window.low is None or window.high is None or evidence.figures["hit_rate"].value < WORTHY:
         return
     if window.low > USUAL:

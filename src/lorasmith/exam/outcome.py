@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from lorasmith.exam.selection import Arm, Choice, choice_as_json
 from lorasmith.exam.settings import ExamTable
 from lorasmith.exam.stacking import Stack
 from lorasmith.exam.standards import Standards
-from lorasmith.exam.strength import Window
+from lorasmith.exam.strength import Window, with_hits
 from lorasmith.exam.verdict import Verdict, summarise
 from lorasmith.generation.sheets import draw_sheet
 from lorasmith.project import Project
@@ -61,6 +61,7 @@ def conclude(folder: ExamFolder, outcome: Outcome) -> Verdict:
     hits = [answer.look.picture for answer in outcome.answers if answer.question.kind == "hit"]
     copies = find_copies(list(map(thumbnail, hits)), list(map(thumbnail, outcome.training)))
     figures["copying"] = copies.figure
+    outcome = replace(outcome, window=with_hits(outcome.window, figures["hit_rate"]))
     chosen = _settle(outcome.choice.chosen.snapshot, outcome.project, folder.path)
     evidence = Evidence(
         figures,

@@ -2,7 +2,7 @@
 
 For each partner five ways on common seeds: each alone, both called, and each called with the other loaded but not
 called. Judged by words, as traits of two adapters look like neither's training images. Where both want a value of the
-same group (two hair colours), neither is asked for it: one picture cannot show both.
+same group (two hair colours), neither is asked for it, but for one that has nothing else to show (a style its style).
 """
 
 from __future__ import annotations
@@ -105,10 +105,7 @@ def _stack(
     theirs: dict[str, str] = {}
     for partner in partners:
         theirs.update(partner.identity)
-    ours = standards.subject.identity
-    shared = theirs.keys() & ours.keys()
-    mine = {group: tag for group, tag in ours.items() if group not in shared}
-    other = {group: tag for group, tag in theirs.items() if group not in shared}
+    mine, other = _share_out(standards.subject.identity, theirs)
     calls = ", ".join(partner.trigger for partner in partners)
     looks: dict[str, list[Look]] = {}
     for way, called, uncalled, files in (
@@ -143,6 +140,19 @@ def _stack(
         broken=share([bool(standards.faults(look)) for look in looks["both"]]),
         pictures=tuple(look.picture for look in looks["both"][:8]),
     )
+
+
+def _share_out(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What is asked of each. A group that both want is asked of the one that has nothing else (the style of a style),
+    and of neither where both have more: one picture cannot show both values."""
+    shared = ours.keys() & theirs.keys()
+    mine = {group: tag for group, tag in ours.items() if group not in shared}
+    other = {group: tag for group, tag in theirs.items() if group not in shared}
+    if mine and not other:
+        return mine, dict(theirs)
+    if other and not mine:
+        return dict(ours), other
+    return mine, other
 
 
 def _call(question: Question, trigger: str, calls: str, theirs: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lorasmith.exam.figures import Figure
@@ -92,6 +92,15 @@ def find_window(points: Sequence[Point], given: float | None = None) -> Window:
     while high < len(ordered) - 1 and ordered[high + 1].hits.value >= USABLE:
         high += 1
     return Window(recommended, ordered[low].strength, ordered[high].strength, ordered)
+
+
+def with_hits(window: Window, hits: Figure) -> Window:
+    """The window with the hits of the whole exam at its recommended strength, which are more than its own."""
+    points = [
+        replace(point, hits=hits) if point.strength == window.recommended and hits.n > point.hits.n else point
+        for point in window.points
+    ]
+    return find_window(points, window.recommended)
 
 
 def still_rises(points: Sequence[Point]) -> bool:

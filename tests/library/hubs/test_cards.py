@@ -59,6 +59,7 @@ def test_a_card_says_what_was_measured(tmp_path: Path) -> None:
         "Hit every time: 10% of the pictures miss",
         "Its weakest trait is hair: right in 70%.",
         "New things come in only 60%",
+        "Prompts against one of its traits win in only 30%",
         "It changes 20% of pictures that do not call it",
         "It never saw: grin, frown.",
         "| resolution | 128 x 128 |",
@@ -108,6 +109,30 @@ def test_a_project_that_was_moved_finds_what_its_exam_chose(tmp_path: Path) -> N
     assert file.is_relative_to(moved)
     assert project is not None
     assert gather_card(project, file).exam is not None
+
+
+def test_an_adapter_that_is_usable_nowhere_says_so(tmp_path: Path) -> None:
+    project = examined_project(tmp_path / "zbk")
+    figures = next(project.exams.glob("*/figures.json"))
+    document = json.loads(figures.read_text())
+    document["strength"] = {"recommended": 1.2, "from": None, "to": None, "points": []}
+    document["figures"]["hit_rate"] = {"value": 0.805, "low": 0.741, "high": 0.85, "n": 200}
+    figures.write_text(json.dumps(document))
+    text = write_readme(card_of(project.root))
+    assert "Strength: 1.2 did best, but none that was measured is usable." in text
+    assert "No strength was found at which it is usable (C3)." in text
+    assert "| hit rate | 80% (74% to 85%) |" in text
+    assert "20% of the pictures miss (C2; up to 26% may)" in text
+
+
+def test_an_average_that_an_exam_made_is_found_after_a_move(tmp_path: Path) -> None:
+    project = examined_project(tmp_path / "zbk")
+    figures = next(project.exams.glob("*/figures.json"))
+    average = figures.with_name("zbk-average.safetensors")
+    average.write_bytes(adapter_bytes(5))
+    figures.write_text(json.dumps(json.loads(figures.read_text()) | {"chosen": str(average)}))
+    moved = (tmp_path / "zbk").rename(tmp_path / "elsewhere")
+    assert find_target(moved)[1] == moved / average.relative_to(tmp_path / "zbk")
 
 
 def test_huggingface_hub_accepts_it(tmp_path: Path, hub_online: Hubs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from lorasmith.cli.main import run
+from tests.adapters.drawing import trained_adapter
 from tests.library.hubs.mock import TOKEN, Hubs, adapter_bytes, picture_bytes
 from tests.library.hubs.serving import stock
 from tests.refusal_words import refused_words
@@ -147,3 +149,26 @@ def test_previews_come_when_they_are_wanted(hubs: Hubs, tmp_path: Path, capsys: 
     assert call(capsys, "identify", "--previews")["known"] == 1
     assert (tmp_path / "own.preview.png").is_file()
     assert call(capsys, "list")["entries"][0]["preview"] == str(tmp_path / "own.preview.png")
+
+
+def test_an_adapter_that_a_picture_names_by_hash_is_offered_and_fetched(
+    hubs: Hubs, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its infotext has a hash that nobody here knows; what is said to be done is done."""
+    from lorasmith.adapters.files import save_adapter
+    from lorasmith.bases.base import load_base
+
+    monkeypatch.chdir(tmp_path)
+    own = save_adapter(tmp_path / "theirs" / "theirs.safetensors", trained_adapter(load_base("doodle")))
+    words = ["generate", "red hat <lora:theirs:0.8>", "--seed", "3", "--steps", "1", "--size", "64x64"]
+    assert run([*words, "--adapters", str(own.parent), "--out", str(tmp_path / "out"), "--json"]) == 0
+    picture = json.loads(capsys.readouterr().out)["pictures"][0]["path"]
+    hubs.add_model(12, "Theirs", hubs.version(34, own.read_bytes(), "another-name.safetensors"))
+    own.unlink()
+    assert run(["picture", "redo", picture, "--json", "--out", str(tmp_path / "again")]) != 0
+    offered = re.search(r"library get ([0-9a-f]+)", capsys.readouterr().err)
+    assert offered is not None
+    got = call(capsys, "get", offered[1], "--into", str(tmp_path / "loras"))
+    assert Path(got["path"]).name == "another-name.safetensors"
+    assert run(["picture", "redo", picture, "--json", "--out", str(tmp_path / "again")]) == 0
+    assert json.loads(capsys.readouterr().out)["same"] is True

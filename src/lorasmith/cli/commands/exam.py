@@ -140,7 +140,10 @@ def tell_strength(document: Mapping[str, Any]) -> None:
     strength = document.get("strength")
     if strength is None:
         return
-    usable = "nowhere" if strength["from"] is None else f"{strength['from']:g} to {strength['to']:g}"
+    usable = "nowhere"
+    if strength["from"] is not None:
+        usable = f"{strength['from']:g} to {strength['to']:g}"
+        usable = "there only" if strength["from"] == strength["to"] else usable
     say(f"  strength    {strength['recommended']:>5g}  recommended; usable {usable}")
     for stack in document.get("stacking", ()):
         if stack["n"]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 _GRAPH, _NODE, _OUTPUT = 7, 1, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_KIND = 1, 2, 4
 _BYTES = 2
+HEAD = 3
+"""Products that a head has at most: a flattening further up belongs to something else."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,17 @@ def feature_layer(model: bytes) -> str | None:
     last product is made of; None when it has neither. Raises ValueError."""
     nodes = read_nodes(model)
     made = {name for node in nodes for name in node.outputs}
-    for kinds in (("Flatten",), ("Gemm", "MatMul")):
-        for node in reversed(nodes):
-            if node.kind in kinds and node.inputs and node.inputs[0] in made:
-                return node.inputs[0]
-    return None
+    last, products = None, 0
+    for node in reversed(nodes):
+        if not node.inputs or node.inputs[0] not in made:
+            continue
+        if node.kind == "Flatten":
+            return node.inputs[0]
+        if node.kind in ("Gemm", "MatMul"):
+            last, products = last or node.inputs[0], products + 1
+            if products > HEAD:
+                break
+    return last
 
 
 def with_output(model: bytes, name: str) -> bytes:

@@ -188,10 +188,13 @@ def _chosen(project: Project, document: Mapping[str, Any]) -> Path | None:
     told = Path(str(document.get("chosen") or ""))
     if told.is_file():
         return told
-    parts = told.parts
-    inside = parts[len(parts) - 1 - parts[::-1].index("runs") :] if "runs" in parts else ()
-    moved = project.root.joinpath(*inside)
-    return moved if inside and moved.is_file() else None
+    for place in (project.runs, project.exams):
+        if place.name in told.parts:
+            begin = len(told.parts) - 1 - told.parts[::-1].index(place.name)
+            moved = project.root.joinpath(*told.parts[begin:])
+            if moved.is_file():
+                return moved
+    return None
 
 
 def _same_weights(one: Path, other: Path) -> bool:

@@ -11,13 +11,14 @@ from lorasmith.exam.advice import COPYING, FLEXIBLE, LEAKING, UNCALLED
 from lorasmith.exam.showcase import RED_FLAG
 from lorasmith.exam.verdict import BROKEN, WORTHY
 from lorasmith.library.cards.card import Card, CardExam, CardFigure
+from lorasmith.remedies import Action, Do
 
 FIGURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "hit_rate": ("hit rate", "pictures that show all of it when it is called"),
         "likeness": ("likeness", "pictures as like the training pictures as those are like each other"),
         "flexibility": ("flexibility", "of the new things that the base itself can draw, drawn with it"),
-        "override": ("override", "pictures that follow a prompt against one of its traits"),
+        "override": ("override", "of the prompts against one of its traits that the base can draw, drawn with it"),
         "leakage": ("leakage", "pictures that do not call it and are changed all the same; less is better"),
         "untriggered": (
             "without trigger",
@@ -90,7 +91,9 @@ def _triggers(card: Card) -> Section:
 def _use(card: Card) -> Section:
     exam = card.exam
     points = [f"Put `{card.name}.safetensors` into the folder for LoRAs and write `{card.call}, ...` in the prompt."]
-    if card.measured:
+    if card.measured and exam is not None and not exam.usable:
+        points.append(f"Strength: {card.strength:g} did best, but none that was measured is usable.")
+    elif card.measured:
         window = f"; usable from {card.window[0]:g} to {card.window[1]:g}" if card.window is not None else ""
         points.append(f"Recommended strength: {card.strength:g}{window} (measured).")
     elif exam is not None:
@@ -163,7 +166,7 @@ def _limits(card: Card) -> Iterator[str]:
     if not exam.usable:
         yield "No strength was found at which it is usable (C3)."
     if card.by_eye is not None and card.by_eye.high < WORTHY:
-        yield f"By eye {1 - card.by_eye.value:.0%} of {card.by_eye.n} pictures were not worth keeping (C2)."
+        yield f"By eye {_rest(card.by_eye.value)} of {card.by_eye.n} pictures were not worth keeping (C2)."
     yield from _measured_limits(exam)
     if not card.measured:
         yield f"What it does at other strengths than {exam.strength:g} was not measured."
@@ -178,10 +181,15 @@ def _limits(card: Card) -> Iterator[str]:
         yield f"It was trained on {card.images} pictures only (D1)."
 
 
+def _rest(share: float) -> str:
+    """What is left of a share, so that both make a hundred."""
+    return f"{100 - round(share * 100)}%"
+
+
 def _measured_limits(exam: CardExam) -> Iterator[str]:
     hit = exam.figure("hit_rate")
     if hit is not None and hit.value < 1:
-        yield f"Hit every time: {1 - hit.value:.0%} of the pictures miss (C2; up to {1 - hit.low:.0%} may)."
+        yield f"Hit every time: {_rest(hit.value)} of the pictures miss (C2; up to {_rest(hit.low)} may)."
     traits = [(name, figure) for name, figure in exam.figures.items() if name.startswith("identity.") and figure.n]
     if traits:
         name, figure = min(traits, key=lambda each: each[1].value)
@@ -190,6 +198,9 @@ def _measured_limits(exam: CardExam) -> Iterator[str]:
     flexible = exam.figure("flexibility")
     if flexible is not None and flexible.value < FLEXIBLE:
         yield f"New things come in only {flexible.value:.0%} of what the base can do alone (C4)."
+    contrary = exam.figure("override")
+    if contrary is not None and contrary.value < FLEXIBLE:
+        yield f"Prompts against one of its traits win in only {contrary.value:.0%} of what the base can do alone (C4)."
     broken = exam.figure("broken")
     if broken is not None and broken.low > BROKEN:
         yield f"It breaks its pictures: {broken.value:.0%} are burnt or mangled."
@@ -247,6 +258,7 @@ def tell_warnings(card: Card) -> Iterator[str]:
         yield "It was not examined: the card has no figures."
     kept = sum(picture.mark == "keep" for picture in card.pictures)
     if len(card.pictures) <= RED_FLAG:
-        yield f"C7: {len(card.pictures)} pictures are a red flag in a showcase; twenty fit."
+        draw = Do(Action.SHOWCASE, template="TEMPLATE", adapter=card.file)
+        yield f"C7: {len(card.pictures)} pictures of this very file are a red flag in a showcase; twenty fit: {draw}"
     elif not kept:
         yield "C7: nobody has looked at the pictures: mark which of the showcase are kept."

@@ -19,6 +19,8 @@ ADDRESS_VARIABLE = "LORASMITH_CIVITAI_URL"
 """Another address to ask, for a mirror."""
 API = "/api/v1"
 DOWNLOAD = "/api/download/models/"
+BY_HASH = "/model-versions/by-hash"
+AUTOV3_DIGITS = 12
 MOST_HASHES = 100
 """SHA256s in one request."""
 MOST_MODELS = 100
@@ -60,7 +62,7 @@ class Civitai(Hub):
     def read_version(self, reference: Reference) -> Work[HubVersion]:
         """The version that is meant; the newest one of a model where none is named. Raises HubError."""
         if reference.hash:
-            table = yield from self._ask_table(f"/model-versions/by-hash/{reference.hash.upper()}", reference)
+            table = yield from self._ask_hash(reference)
         elif reference.version:
             table = yield from self._ask_table(f"/model-versions/{reference.version}", reference)
         else:
@@ -94,9 +96,7 @@ class Civitai(Hub):
     def find_hashes(self, hashes: Sequence[str]) -> Work[Mapping[str, HubVersion]]:
         """Versions by the SHA256s of their files, those that the hub has; at most `MOST_HASHES`. Raises HubError."""
         wanted = {digest.lower() for digest in hashes}
-        answer = yield from self.connection.ask(
-            f"{API}/model-versions/by-hash", body=[digest.upper() for digest in hashes]
-        )
+        answer = yield from self.connection.ask(f"{API}{BY_HASH}", body=[digest.upper() for digest in hashes])
         self._check(answer, "files by their hashes")
         found: dict[str, HubVersion] = {}
         for table in sorted(answer.tables, key=lambda each: text_of(each.get("createdAt"))):
@@ -141,6 +141,15 @@ class Civitai(Hub):
                 f"{_GONE['Archived']}.", where=what, hint="Look for another version, or ask its author.", status=status
             )
         return refusal(name, answer, what, "Try later.")
+
+    def _ask_hash(self, reference: Reference) -> Work[Mapping[str, Any]]:
+        """The version with a file of this hash. One of 64 digits may be of the payload, as pictures have it: the hub
+        keeps that as AutoV3, of which it knows the first 12."""
+        answer = yield from self.connection.ask(f"{API}{BY_HASH}/{reference.hash.upper()}")
+        if answer.status == 404 and len(reference.hash) > AUTOV3_DIGITS:
+            answer = yield from self.connection.ask(f"{API}{BY_HASH}/{reference.hash[:AUTOV3_DIGITS].upper()}")
+        self._check(answer, str(reference))
+        return answer.table
 
     def _ask_table(self, path: str, reference: Reference) -> Work[Mapping[str, Any]]:
         answer = yield from self.connection.ask(f"{API}{path}")

@@ -116,7 +116,7 @@ def choose_file(version: HubVersion, reference: Reference) -> HubFile:
     may be meant, HubError for what the hub's own scanners warn of."""
     files = [file for file in version.files if file.is_weights]
     if reference.hash:
-        named = [file for file in version.files if reference.hash in file.hashes.values()]
+        named = [file for file in version.files if any(map(reference.hash.startswith, file.hashes.values()))]
         files = named or files
     if reference.file:
         files = [file for file in version.files if file.name == reference.file]
