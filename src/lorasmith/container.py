@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import struct
 from collections.abc import Mapping
@@ -83,9 +84,7 @@ def read_container(path: Path, error: type[LorasmithError], what: str) -> Header
     except OSError as fault:
         raise error(f"cannot be read: {fault.strerror}.", where=path) from None
     try:
-        table = json.loads(text, object_pairs_hook=_without_repetition)
-        if not isinstance(table, dict):
-            raise ValueError
+        table = _table(text)
     except (ValueError, RecursionError):
         raise error("its header is not JSON: not a safetensors file, or damaged.", where=path, hint=_AGAIN) from None
     metadata = table.pop("__metadata__", {})
@@ -107,6 +106,28 @@ def _may_be_header(head: bytes, size: int) -> bool:
 
 _AGAIN = "Download it again."
 _LARGEST = 2**63
+
+
+_METADATA = re.compile(rb'"__metadata__"\s*:\s*')
+
+
+def _table(text: bytes) -> dict[str, Any]:
+    """The header's table, in which no key stands twice. Raises ValueError, RecursionError.
+
+    Looking at each of thousands of entries costs as much as all the rest: as each has three keys once, it is enough to
+    count them where they stand so often as there are tensors. The metadata are always looked at.
+    """
+    table = json.loads(text)
+    if not isinstance(table, dict):
+        raise ValueError
+    tensors = len(table) - ("__metadata__" in table)
+    found = list(_METADATA.finditer(text))
+    plain = all(text.count(word) == tensors for word in (b'"dtype"', b'"shape"', b'"data_offsets"'))
+    if not plain or len(found) > 1 or ("__metadata__" in table and not found):
+        return dict(json.loads(text, object_pairs_hook=_without_repetition))
+    for place in found:
+        json.JSONDecoder(object_pairs_hook=_without_repetition).raw_decode(text[place.end() :].decode("utf-8"))
+    return table
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

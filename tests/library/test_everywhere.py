@@ -18,6 +18,7 @@ from lorasmith.errors import PromptError, UsageError
 from lorasmith.events import Note, finish
 from lorasmith.face.drawing import find_adapters
 from lorasmith.face.stages import inspect_images, plan_training
+from lorasmith.library.entry import Filters, HubFacts
 from lorasmith.library.index import LibraryIndex
 from lorasmith.library.lookup import LibraryLookup, find_known_base, misfit
 from lorasmith.project import open_project
@@ -194,3 +195,37 @@ def test_a_cache_without_elsewhere_knows_its_folders_alone(loras: Path) -> None:
     with pytest.raises(PromptError):
         AdapterCache([]).path("zbk")
     assert AdapterCache([], elsewhere=LibraryLookup()).path("zbk") == loras / "zbk.safetensors"
+
+
+def test_own_adapters_come_with_their_exam(tmp_path: Path, loras: Path) -> None:
+    project = build_project(tmp_path / "p")
+    file = project.root / "runs" / "a" / "zbk.safetensors"
+    own = write_adapter(file, 1, ss_training_comment="lorasmith 0.1.0", lorasmith__strength="0.7")
+    scanned(project.root)
+    with LibraryIndex.open() as library:
+        (entry,) = library.find("zbk")
+        assert (entry.mine, entry.exam, entry.strength) == (True, None, 0.7)
+    exam = project.exams / "20260101-zbk"
+    exam.mkdir(parents=True)
+    verdict = {"chosen": str(own), "verdict": "Ready", "figures": {"hit_rate": {"value": 0.9}}, "more": 1}
+    (exam / "figures.json").write_text(json.dumps(verdict))
+    (loras / "copy.safetensors").write_bytes(own.read_bytes())
+    scanned(loras, again=True)
+    with LibraryIndex.open() as library:
+        for name in ("zbk", "copy"):
+            (entry,) = library.find(name)
+            assert entry.exam is not None
+            assert entry.exam["verdict"] == "Ready"
+            assert entry.exam["figures"] == {"hit_rate": {"value": 0.9}}
+
+
+def test_what_a_hub_says_is_searched_too(loras: Path) -> None:
+    write_adapter(loras / "zbk.safetensors", 1)
+    scanned(loras)
+    with LibraryIndex.open() as library:
+        (entry,) = library.find("zbk")
+        library.set_hub(entry, HubFacts("civitai", "5", "6", name="Winter nights", creator="somebody"))
+        for words in ("winter", "somebody"):
+            assert [each.name for each in library.entries(Filters(words=words)).entries] == ["zbk"]
+        library.set_hub(entry, HubFacts("civitai", "5", "6", name="nude toddler"))
+        assert library.find("zbk") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class ExamFolder:
     kept: Kept
     resumed: bool
     _lock: list[BinaryIO] = field(default_factory=list)
+
+    def discard(self) -> None:
+        """Take the folder away: nobody can go on with this exam, nor read it."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def __enter__(self) -> ExamFolder:
         assert self.kept.folder is not None

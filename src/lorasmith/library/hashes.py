@@ -15,7 +15,7 @@ from lorasmith.bases.hashing import weight_files
 from lorasmith.container import MAX_HEADER
 
 _CHUNK = 1 << 20
-_SAID = 16 << 20
+_SAID = 4 << 20
 """Bytes after which a word is given."""
 _BEGIN, _LENGTH = 0x100000, 0x10000
 """The window that A1111's first hash was taken of; sd-scripts' legacy hash is of the same place in another file."""

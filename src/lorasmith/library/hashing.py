@@ -93,7 +93,8 @@ def _hash(store: Store, claim: _Claim, course: tuple[float, int, int, float], sl
 
 
 def _progress(read: int, total: int, began: float) -> Progress:
-    return Progress(STAGE, read // _MEGABYTE, max(total, read) // _MEGABYTE, eta(began, read, max(total, read)))
+    done, whole = (-(-count // _MEGABYTE) for count in (read, max(total, read)))
+    return Progress(STAGE, done, whole, eta(began, read, max(total, read)))
 
 
 def _claim(store: Store, failed: set[int], slow: set[int]) -> list[_Claim]:

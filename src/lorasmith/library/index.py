@@ -19,7 +19,7 @@ from lorasmith.library.entry import Filters, HubFacts, LibraryEntry, Page, ScanR
 from lorasmith.library.hashes import Hashes
 from lorasmith.library.hashing import hash_pending, keep_hashes
 from lorasmith.library.patience import PATIENCE
-from lorasmith.library.rows import write_told
+from lorasmith.library.rows import is_refused, write_told
 from lorasmith.library.store import SCHEMA, change_row, drop_row, dump, given_path, marks, read_entries, stored_path
 from lorasmith.library.telling import Teller
 from lorasmith.library.walking import find_one
@@ -242,6 +242,12 @@ class LibraryIndex:
             change_row(db, entry.id, columns)
             if hub.mature:
                 change_row(db, entry.id, {"mature": 1})
+            if is_refused((entry.name, entry.alias, entry.title, hub.name, hub.version, *entry.triggers)):
+                change_row(db, entry.id, {"refused": 1})
+            row = db.execute("select said from words where rowid = ?", (entry.id,)).fetchone()
+            more = [each for each in (hub.name, hub.creator) if each and row is not None and each not in row[0]]
+            if more:
+                db.execute("update words set said = ? where rowid = ?", (" ".join((row[0], *more)), entry.id))
 
     def forget(self, entries: Sequence[LibraryEntry]) -> Path | None:
         """Drop what is known and noted of files, which stay; a scan finds those that are there again. What a user noted

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds without a word after which a disk counts as gone: one that sleeps needs ten to wake."""
-_ROOM = 8
+_ROOM = 2
 
 
 class Silent(Exception):

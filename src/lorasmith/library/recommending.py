@@ -34,4 +34,15 @@ def recommend(project: Project, file: Path, document: Mapping[str, Any], within:
     sidecar = sidecar_path(file, a1111.SUFFIX)
     if not sidecar.exists() or a1111.read(read_table(sidecar) or {}) != SidecarFacts():  # else it is something else
         write_a1111(file, SidecarFacts(triggers=(project.lora.trigger,), strength=recommended.strength))
+    _tell_library(file)
     return str(recommended)
+
+
+def _tell_library(file: Path) -> None:
+    """Where the user's library knows the file, it knows its new header and its exam, too."""
+    from lorasmith.library.hashes import hash_file
+    from lorasmith.library.lookup import LibraryLookup
+
+    index = LibraryLookup().index()
+    if index is not None and index.entry(file) is not None:
+        index.add_file(file, hash_file(file))

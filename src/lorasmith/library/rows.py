@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from lorasmith.bases.families import family_on_hubs
 from lorasmith.errors import RefusedError
 from lorasmith.library.searching import trigger_keys
 from lorasmith.library.sidecars.sidecar import SidecarFacts
-from lorasmith.library.store import add_row, change_row, dump, stored_path
+from lorasmith.library.store import add_row, change_row, dump
 from lorasmith.library.telling import Head
 from lorasmith.library.walking import Found
 from lorasmith.project import FILE_NAME
@@ -84,6 +84,7 @@ def _columns(told: Told) -> dict[str, Any]:
         known = family_on_hubs(facts.base)
         family, reason = (facts.base if known is None else known.name), "by its sidecar"
     hub = facts.hub
+    called = (found.name, head.alias, head.title, facts.title, hub.name if hub is not None else "", *_triggers(told))
     return {
         "name": found.name,
         "kind": head.kind,
@@ -115,7 +116,7 @@ def _columns(told: Told) -> dict[str, Any]:
         "version_id": "" if hub is None else hub.version_id,
         "problem": _clean(head.problem),
         "broken": int(bool(head.problem)),
-        "refused": int(_is_refused(told)),
+        "refused": int(is_refused((*called, *(tag for tag, _ in head.tags), *facts.tags))),
         "addnet": head.addnet,
     }
 
@@ -126,13 +127,10 @@ def _triggers(told: Told) -> tuple[str, ...]:
     return tuple(_clean(phrase) for phrase in first.values())[::-1]
 
 
-def _is_refused(told: Told) -> bool:
-    """Whether what it is called and what it was trained on combine minors with sexual content."""
-    head, facts = told.head, told.facts
-    hub = (facts.hub.name,) if facts.hub is not None else ()
-    called = (told.found.name, head.alias, head.title, facts.title, *hub, *_triggers(told))
+def is_refused(texts: Sequence[str]) -> bool:
+    """Whether what a file is called and what it was trained on combine minors with sexual content."""
     try:
-        refuse((*called, *(tag for tag, _ in head.tags), *facts.tags), told.found.name)
+        refuse(texts, "the library")
     except RefusedError:
         return True
     return False
@@ -169,7 +167,8 @@ def exam_of(path: Path) -> Mapping[str, Any] | None:
     for file in sorted((root / "exams").glob("*/figures.json"), reverse=True):
         try:
             verdict = json.loads(file.read_text("utf-8"))
-            if isinstance(verdict, dict) and stored_path(Path(str(verdict.get("chosen")))) == stored_path(path):
+            chosen = Path(str(verdict.get("chosen", ""))).parts if isinstance(verdict, dict) else ()
+            if chosen and path.parts[-len(chosen) :] == chosen:
                 kept = {key: verdict.get(key) for key in ("figures", "verdict", "clear", "report")}
                 return kept if len(dump(kept)) < 100_000 else None
         except (OSError, ValueError, RecursionError):

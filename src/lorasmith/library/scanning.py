@@ -20,7 +20,7 @@ from lorasmith.library.store import given_path
 from lorasmith.library.telling import Teller
 from lorasmith.library.walking import Found, Walked, walk
 
-BATCH = 200
+BATCH = 100
 """Files that are kept in one change of the database: others wait no longer than that takes."""
 STAGE = "scanning"
 

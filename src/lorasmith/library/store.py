@@ -51,9 +51,9 @@ SCHEMA = Schema(
         );
         create index files_by_name on files (kind, state, refused, name collate nocase);
         create index files_by_family on files (family, kind, state, refused, name collate nocase);
-        create index files_by_added on files (kind, state, added);
-        create index files_by_stamp on files (kind, state, stamp);
-        create index files_by_size on files (kind, state, size);
+        create index files_by_added on files (kind, state, refused, added);
+        create index files_by_stamp on files (kind, state, refused, stamp);
+        create index files_by_size on files (kind, state, refused, size);
         create index files_by_folder on files (folder);
         create index files_called on files (name);
         create index files_by_alias on files (alias) where alias <> '';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,22 +67,24 @@ def walk(root: Path, walked: Walked) -> Iterator[list[Found]]:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
-                found, inner = _look(folder, list(entries))
+                listed = list(entries)
+            yield from _look(folder, listed, waiting)
         except OSError as fault:
             if folder == os.fsencode(root):
                 raise
             walked.unread[folder] = fault.strerror or str(fault)
             continue
-        waiting += inner
-        yield found
 
 
-def _look(folder: bytes, entries: list[os.DirEntry[bytes]]) -> tuple[list[Found], list[bytes]]:
+def _look(folder: bytes, entries: list[os.DirEntry[bytes]], inner: list[bytes]) -> Iterator[list[Found]]:
+    """The files in one folder, a part of them now and then where a slow disk tells them one by one; the folders in it
+    join `inner`."""
     names = {os.fsdecode(entry.name): entry for entry in entries}
     if _BASE in names or names.keys() >= _PARTS_OF_BASE:
-        return [_base_folder(folder, names)], []
+        yield [_base_folder(folder, names)]
+        return
     found: list[Found] = []
-    inner: list[bytes] = []
+    said = time.monotonic()
     for name, entry in names.items():
         if name.startswith("."):
             continue
@@ -89,7 +92,10 @@ def _look(folder: bytes, entries: list[os.DirEntry[bytes]]) -> tuple[list[Found]
             found.append(_found(folder, name, names))
         elif entry.is_dir():
             inner.append(entry.path)
-    return found, inner
+        if time.monotonic() - said > 1:
+            yield found
+            found, said = [], time.monotonic()
+    yield found
 
 
 def find_one(path: Path) -> Found | None:
@@ -97,7 +103,7 @@ def find_one(path: Path) -> Found | None:
     folder = os.fsencode(path if path.is_dir() else path.parent)
     try:
         with os.scandir(folder) as entries:
-            found, _ = _look(folder, list(entries))
+            found = [each for part in _look(folder, list(entries), []) for each in part]
     except OSError:
         return None
     return next((each for each in found if each.path == os.fsencode(path)), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from lorasmith.bases.families import FAMILIES, find_family
 from lorasmith.bases.targets import underscored
@@ -65,13 +65,30 @@ class Key:
 def read_key(key: str, bare_text: str = "lora_te_", alone: str = "") -> Key | None:
     """A key taken apart; None when it is in no spelling. `bare_text` is how kohya's names of the text encoder begin
     whose layers are named without a word of it; `alone` those of the only part that the file is for, if it is known."""
-    for ending, tail, suffix in _ENDINGS:
+    place = _ending_of(_tail(key))
+    if place is not None:
+        ending, tail, suffix = _ENDINGS[place]
         found = ending.search(key)
         if found is not None:
             said = f"lora_{_SIDES[found[1]]}.weight" if suffix == "{side}" else _fill(suffix, found)
             return _named(key[: found.start()] + _fill(tail, found), said, bare_text, alone)
     flat = _FLAT.match(key)
     return None if flat is None else _named(flat[1], flat[2], bare_text, alone)
+
+
+def _tail(key: str) -> str:
+    """What decides how a key ends: of a flat one all behind the layer, of others the last four words."""
+    layer, dot, rest = key.partition(".")
+    if layer.startswith(("lora_", "lycoris_")) and rest.count(".") < 4:
+        return dot + rest
+    words = key.rsplit(".", 4)
+    return key if len(words) < 5 else "." + ".".join(words[1:])
+
+
+@lru_cache(maxsize=4096)
+def _ending_of(tail: str) -> int | None:
+    """Which of the endings a key has that ends so; few are met."""
+    return next((place for place, (ending, _, _) in enumerate(_ENDINGS) if ending.search(tail)), None)
 
 
 def _fill(template: str, found: re.Match[str]) -> str:
@@ -82,23 +99,31 @@ def _fill(template: str, found: re.Match[str]) -> str:
 
 
 def _named(layer: str, suffix: str, bare_text: str, alone: str) -> Key | None:
+    named = _named_layer(layer, bare_text, alone, tuple(FAMILIES))
+    return None if named is None else Key(named[0], suffix, named[1], named[2])
+
+
+@lru_cache(maxsize=16384)
+def _named_layer(layer: str, bare_text: str, alone: str, families: tuple[str, ...]) -> tuple[str, str, str] | None:
+    """A layer under kohya's prefix, the part of the model that the file says, and the path in it; a layer's several
+    keys, and thousands of files, ask for the same."""
     layer = layer.removeprefix(PEFT_ROOT)
-    start, prefix = next(((s, p) for s, p in _starts(tuple(FAMILIES)) if layer.startswith(s)), ("", ""))
+    start, prefix = next(((s, p) for s, p in _starts(families) if layer.startswith(s)), ("", ""))
     path = layer.removeprefix(start)
     flat = underscored(path)
     if not start and alone:
         prefix = alone
-    elif start in ("", "lycoris_") and any(f"{flat}_".startswith(f"{head}_") for head in _text_heads(tuple(FAMILIES))):
+    elif start in ("", "lycoris_") and any(f"{flat}_".startswith(f"{head}_") for head in _text_heads(families)):
         prefix = bare_text
-    elif not start and path.split(".")[0] in _heads(tuple(FAMILIES)):
+    elif not start and path.split(".")[0] in _heads(families):
         prefix = "lora_unet_"
     if not prefix and layer.startswith("lora_") and "." not in layer:
-        return Key(layer, suffix, "", layer)  # a family's own prefix, or nobody's: a base's names will tell
+        return layer, "", layer  # a family's own prefix, or nobody's: a base's names will tell
     if not prefix or not path:
         return None
     if prefix != "lora_unet_":
         flat = _TEXT_ATTENTION.sub(lambda match: f"{match[1]}_{match[2]}_proj", flat)
-    return Key(f"{prefix}{flat}", suffix, start.removesuffix("."), path)
+    return f"{prefix}{flat}", start.removesuffix("."), path
 
 
 def part_prefix(folder: str) -> str:

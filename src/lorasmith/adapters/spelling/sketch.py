@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from lorasmith.adapters.spelling.keys import (
     BIAS,
@@ -21,7 +20,6 @@ from lorasmith.adapters.spelling.keys import (
     MAGNITUDE,
     ROTATION,
     SCALED,
-    Key,
     read_key,
 )
 from lorasmith.bases.families import FAMILIES
@@ -86,7 +84,7 @@ def sketch_adapter(shapes: Shapes, alone: str = "") -> Sketch:
         if key.startswith((BUNDLED, BOOKKEEPING)):
             embeddings += key.startswith(BUNDLED)
             continue
-        read = _read_key(key, bare_text, alone)
+        read = read_key(key, bare_text, alone)
         if read is None:
             unknown.append(key)
             continue
@@ -101,11 +99,6 @@ def sketch_adapter(shapes: Shapes, alone: str = "") -> Sketch:
             told[name] = sketch
     algorithms = tuple(sorted({each.algorithm for each in told.values()}))
     return Sketch(told, tuple(unknown), embeddings, algorithms)
-
-
-@lru_cache(maxsize=16384)
-def _read_key(key: str, bare_text: str, alone: str) -> Key | None:
-    return read_key(key, bare_text, alone)
 
 
 def _bare_text(shapes: Shapes) -> str:
