@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,30 @@ def test_a_changed_file_is_another_embedding(tmp_path: Path) -> None:
     assert torch.equal(after.fit([768])[0], ONE + 1)
     file.unlink()
     assert source.words().names == []
+
+
+def test_a_settled_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "sub" / "ann.safetensors", {"emb_params": ONE})
+    for folder in (tmp_path / "sub", tmp_path):
+        os.utime(folder, ns=(1, 1))
+    catalogue = EmbeddingCatalogue([tmp_path])
+    looks: list[int] = []
+    walk = catalogue._walk
+
+    def look() -> Iterator[tuple[Path, str, os.stat_result]]:
+        looks.append(1)
+        return walk()
+
+    monkeypatch.setattr(catalogue, "_walk", look)
+    for _ in range(3):
+        assert catalogue.words().names == ["ann"]
+    assert len(looks) == 1
+    write(tmp_path / "sub" / "bob.safetensors", {"emb_params": ONE})
+    assert catalogue.words().names == ["ann", "bob"]
+    write(tmp_path / "new" / "eve.safetensors", {"emb_params": ONE})
+    assert catalogue.words().names == ["ann", "bob", "eve"]
+    (tmp_path / "sub" / "ann.safetensors").unlink()
+    assert catalogue.words().names == ["bob", "eve"]
 
 
 def test_pickles_are_told_and_never_opened(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 FOLDER = "embeddings"
 """The folder that is looked into beside a folder of adapters, too."""
 KEPT = 256
+SETTLED = 10**9
+"""Nanoseconds after which a folder's time is trusted to tell every change."""
 Stamp = tuple[int, int]
 
 
@@ -59,6 +62,8 @@ class EmbeddingCatalogue:
         self._known: dict[Path, tuple[Stamp, EmbeddingEntry | None]] = {}
         self._loaded: OrderedDict[Path, tuple[Stamp, Embedding]] = OrderedDict()
         self._bundled: WeakKeyDictionary[Adapter, Mapping[str, Embedding]] = WeakKeyDictionary()
+        self._listed: list[EmbeddingEntry] | None = None
+        self._folders: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def entries(self) -> list[EmbeddingEntry]:
@@ -70,7 +75,21 @@ class EmbeddingCatalogue:
                 known = self._known.get(path)
                 found[path] = known if known is not None and known[0] == stamp else (stamp, _read(path, file))
             self._known = found
-        return sorted((entry for _, entry in found.values() if entry is not None), key=lambda each: each.name.lower())
+            every = [entry for _, entry in found.values() if entry is not None]
+            # Elsewhere a broken file is the adapters' catalogue's to tell.
+            entries = [entry for entry in every if not entry.problem or FOLDER in entry.path.parent.parts]
+            entries.sort(key=lambda each: each.name.lower())
+            # NOTE: what has just changed may change again within one tick of the clock, what is broken may be half
+            # written: neither is trusted to stay.
+            settled = time.time_ns() - max(self._folders.values(), default=0) > SETTLED
+            self._listed = entries if settled and not any(entry.problem for entry in every) else None
+        return entries
+
+    def _unchanged(self) -> list[EmbeddingEntry] | None:
+        """The entries of the last look where no folder has changed since; each file is looked at when it is read."""
+        with self._lock:
+            same = self._listed is not None and all(_time_of(each) == was for each, was in self._folders.items())
+            return self._listed if same else None
 
     def check(self, text: str, widths: Sequence[int] | None, brought: bool = False) -> None:
         """Raise PromptError for an embedding that a text calls and that cannot be used, as far as headers and whole
@@ -94,7 +113,8 @@ class EmbeddingCatalogue:
 
     def _by_name(self) -> dict[str, list[EmbeddingEntry]]:
         found: dict[str, list[EmbeddingEntry]] = {}
-        for entry in self.entries():
+        unchanged = self._unchanged()
+        for entry in self.entries() if unchanged is None else unchanged:
             for name in dict.fromkeys(entry.names):
                 found.setdefault(name, []).append(entry)
         return found
@@ -154,8 +174,11 @@ class EmbeddingCatalogue:
         """Files that may be embeddings', each once, with what they are called in their folder."""
         seen: set[str] = set()
         beside = dict.fromkeys(near for folder in self.folders for near in _near(folder))
+        self._folders.clear()
         for root in (*self.folders, *beside):
-            for file in [root] if root.is_file() else _below(root):
+            if not root.is_dir():
+                self._folders[str(root)] = _time_of(str(root))
+            for file in [root] if root.is_file() else _below(root, self._folders):
                 place = os.path.abspath(file)
                 if place in seen or not _may_be(file):
                     continue
@@ -176,8 +199,18 @@ def _near(place: Path) -> Iterator[Path]:
     yield from (each / FOLDER for each in above if (each / FILE_NAME).is_file())
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _time_of(path: str) -> int:
+    """When a folder or file was changed, in nanoseconds; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _below(folder: Path, times: dict[str, int]) -> Iterator[Path]:
+    """The files, and when each folder was changed."""
     for at, folders, files in os.walk(folder):
+        times[at] = _time_of(at)
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         yield from (Path(at, name) for name in sorted(files) if not name.startswith("."))
 
@@ -193,8 +226,6 @@ def _read(path: Path, file: str) -> EmbeddingEntry | None:
     try:
         header = read_embedding_header(path)
     except AdapterError as fault:
-        if FOLDER not in path.parent.parts:
-            return None  # of the adapters' catalogue
         return EmbeddingEntry(path.stem, path, file, problem=fault.message)
     except OSError:
         return None
