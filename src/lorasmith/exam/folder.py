@@ -47,11 +47,8 @@ class ExamFolder:
             try:
                 self._lock.append(hold(self.kept.folder / LOCK))
             except HeldError as held:
-                message, hint = (
-                    f"{held.whose} holds this exam already.",
-                    "Wait until it has ended, or stop that process.",
-                )
-                raise ExamError(message, where=self.path, hint=hint) from None
+                hint = "Wait until it has ended, or stop that process."
+                raise ExamError(f"{held.whose} holds this exam already.", where=self.path, hint=hint) from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:

@@ -79,7 +79,10 @@ def reload_checkpoint() -> dict[str, Any]:
     return {}
 
 
-router.add_api_route("/lycos", get_loras, methods=["GET"], name="get_lycos")
+@router.get("/lycos")
+def get_lycos(service: TheService) -> list[dict[str, Any]]:
+    """The adapters once more, without an alias (a1111-sd-webui-lycoris, `lycoris_ext.py`, `get_lycos`)."""
+    return [{key: value for key, value in each.items() if key != "alias"} for each in get_loras(service)]
 
 
 @router.post("/refresh-lycos", name="refresh_lycos")
