@@ -127,7 +127,7 @@ def check(ground: Ground, kind: Kind) -> list[str]:
 def prepare_queue(ground: Ground, name: str) -> None:
     """A job that waits, for the kind that runs it."""
     if name == "queue":
-        must(ground, ["queue", "add", ground.project])
+        must(ground, ["queue", "add", ground.project, "--set", "target_steps=2"])
 
 
 class Served:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue
 from lorasmith.adapters.embeddings.files import load_embedding
 from lorasmith.adapters.files import load_adapter
+from lorasmith.bases.pickles import convert_pickle
 from lorasmith.errors import AdapterError, PromptError
 from tests.faults.make_adapters import SGM, make_adapter
 
@@ -142,6 +143,30 @@ def test_a_changed_file_is_another_embedding(tmp_path: Path) -> None:
     assert source.words().names == []
 
 
+def test_a_settled_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "sub" / "ann.safetensors", {"emb_params": ONE})
+    for folder in (tmp_path / "sub", tmp_path):
+        os.utime(folder, ns=(1, 1))
+    catalogue = EmbeddingCatalogue([tmp_path])
+    looks: list[int] = []
+    walk = catalogue._walk
+
+    def look() -> Iterator[tuple[Path, str, os.stat_result]]:
+        looks.append(1)
+        return walk()
+
+    monkeypatch.setattr(catalogue, "_walk", look)
+    for _ in range(3):
+        assert catalogue.words().names == ["ann"]
+    assert len(looks) == 1
+    write(tmp_path / "sub" / "bob.safetensors", {"emb_params": ONE})
+    assert catalogue.words().names == ["ann", "bob"]
+    write(tmp_path / "new" / "eve.safetensors", {"emb_params": ONE})
+    assert catalogue.words().names == ["ann", "bob", "eve"]
+    (tmp_path / "sub" / "ann.safetensors").unlink()
+    assert catalogue.words().names == ["bob", "eve"]
+
+
 def test_pickles_are_told_and_never_opened(tmp_path: Path) -> None:
     old: dict[str, Any] = {"string_to_token": {"*": 265}, "string_to_param": {"*": ONE}, "name": "ann", "step": 10}
     for folder in ("embeddings", "other"):
@@ -152,6 +177,26 @@ def test_pickles_are_told_and_never_opened(tmp_path: Path) -> None:
     assert (entry.name, entry.header) == ("embeddings-old", None)
     with pytest.raises(AdapterError, match="is a pickled file"):
         catalogue.words().get("embeddings-old")
+
+
+def test_a_pickle_that_was_made_safe_is_known_by_its_old_hash(tmp_path: Path) -> None:
+    """A1111, textual_inversion.py, `Embedding.save`."""
+    old: dict[str, Any] = {
+        "string_to_token": {"*": 265},
+        "string_to_param": {"*": ONE},
+        "name": "ann",
+        "step": 10,
+        "sd_checkpoint": "0123456789",
+        "sd_checkpoint_name": None,
+    }
+    torch.save(old, tmp_path / "ann.pt")
+    assert convert_pickle(tmp_path / "ann.pt", tmp_path / "ann.safetensors") == 1
+    (entry,) = EmbeddingCatalogue([tmp_path]).entries()
+    assert entry.header is not None
+    assert (entry.header.step, entry.header.checkpoint, entry.header.vectors) == (10, "0123456789", 2)
+    embedding = EmbeddingCatalogue([tmp_path]).words().get("ann")
+    assert torch.equal(embedding.fit([768])[0], ONE)
+    assert embedding.former == hashlib.sha256((tmp_path / "ann.pt").read_bytes()).hexdigest()
 
 
 def test_embeddings_in_an_adapter_are_called_with_it(tmp_path: Path) -> None:

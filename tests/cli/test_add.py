@@ -33,3 +33,18 @@ def test_more_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     }
     assert run(["add", str(project.root), "--images", str(tmp_path / "yet more")]) != 0
     assert "no new image" in capsys.readouterr().err
+
+
+def test_mended_captions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project(tmp_path / "p")
+    save_drawings(project.root / "images", 2, caption="smile")
+    save_drawings(tmp_path / "more", 2, caption="hat")
+    assert run(["add", str(project.root), str(tmp_path / "more")]) != 0
+    assert "To take the captions: --captions" in " ".join(capsys.readouterr().err.split())
+    assert run(["add", str(project.root), str(tmp_path / "more"), "--captions", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["captions_replaced"] == ["000.png", "001.png"]
+    assert (project.root / "images" / "000.txt").read_text() == "hat\n"
+    (tmp_path / "more" / "001.txt").write_text("cap")
+    assert run(["add", str(project.root), str(tmp_path / "more"), "--captions"]) == 0
+    told = capsys.readouterr()
+    assert "1 caption replaced (001.png)" in " ".join((told.out + told.err).split())

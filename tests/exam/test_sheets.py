@@ -184,3 +184,19 @@ def test_a_style_without_a_name_is_judged_by_likeness(tmp_path: Path) -> None:
     assert hit.low < 0.8 < hit.high
     assert verdict.figures["likeness"].n == 60
     assert verdict.base["hit_rate"].value < 0.1
+
+
+class Blind(Levels):
+    """An encoder to which all pictures are alike."""
+
+    def encode(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        return np.ones((len(images), 4), np.float32)
+
+
+def test_what_nobody_can_judge_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "p", "pictures = 24\nseed = 3")
+    project = open_project(root)
+    files, settings = [root / "a.safetensors"], read_settings(project)
+    with pytest.raises(ExamError, match="nobody can judge this subject"):
+        finish(examine(project, files, ToyArtist({"a": 0.9}), settings, Nameless(), WORLD, Blind()))
+    assert list((root / "exams").iterdir()) == []

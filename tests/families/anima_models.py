@@ -53,6 +53,7 @@ def build_anima(folder: Path, **transformer: Any) -> Path:
                     head_dim=8,
                     vocab_size=400,
                     max_position_embeddings=1024,
+                    rope_theta=1_000_000.0,
                 )
             ),
             "text_conditioner": AnimaTextConditioner(

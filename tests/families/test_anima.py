@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.text.counting import count_tokens
 from lorasmith.bases.text.options import TextOptions
 from tests.families.anima_models import build_anima, load_pipeline
 
@@ -77,3 +78,10 @@ def test_a_pass_is_that_of_diffusers(base: Base, pipeline: Any) -> None:
         return_dict=False,
     )[0]
     close(base.denoise(x_t, t, context), theirs)
+
+
+def test_a_prompt_s_tokens_are_counted(folder: Path) -> None:
+    counted = count_tokens(["a girl", "zbk"], str(folder))
+    assert counted is not None
+    assert len(counted.chunks) == 2
+    assert all(count > 0 for count in counted.chunks)

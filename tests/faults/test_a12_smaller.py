@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import ImageFilter
 
+from lorasmith.cli.main import run
 from lorasmith.dataset.adding import add_images
 from lorasmith.dataset.inspection import Inspection
 from lorasmith.dataset.reading import read_dataset
-from lorasmith.events import Event, Note, finish
-from lorasmith.face.stages import build_files, inspect_images
+from lorasmith.events import Event, Note, Work, finish
+from lorasmith.face.stages import build_files, inspect_images, plan_training
 from lorasmith.project import Project, open_project
 from lorasmith.tags.pipeline import write_captions
 from tests.faults.make_dataset import picture, put
@@ -87,3 +91,68 @@ def test_a_folder_of_no_repeats_is_never_trained(tmp_path: Path, into: str, told
     finish(add_images(open_project(tmp_path / "p"), [tmp_path / "more"], into=into), seen.append)
     notes = [event.message for event in seen if isinstance(event, Note) and "never trained" in event.message]
     assert notes == ["0_zero/ has 0 repeats: its images are never trained."] * told
+
+
+LONG = ", ".join(["1girl", "smile", *(f"red hat {number}" for number in range(45))])
+SMALL = "resolution = 64\nbucket.min = 32\nbucket.step = 32\nrank = 1\ntarget_steps = 1"
+TOLD = "2 captions (a.png, ...) are longer than the 75 tokens that are read; the rest is cut."
+WAY = "To have more read, in [recipe]: caption.max_tokens = 150"
+
+
+def long_project(folder: Path, base: str | Path = "doodle", recipe: str = SMALL) -> Project:
+    """Two captions of over 75 tokens, and a short one."""
+    for name, caption in (("a", LONG), ("b", LONG), ("c", "1girl")):
+        put(folder / f"{name}.png", name, caption)
+    return project_of(folder, recipe=recipe, base=base)
+
+
+@pytest.mark.parametrize("use", [("plan",), ("train",), ("tag",), ("tag", "--write"), ("inspect",)])
+def test_long_captions_are_told_by_every_command(
+    tmp_path: Path, tiny_base_folder: Path, capsys: pytest.CaptureFixture[str], use: tuple[str, ...]
+) -> None:
+    project = long_project(tmp_path / "I", tiny_base_folder)
+    command, *options = use
+    assert run([command, str(project.root), *options]) in (0, 1)
+    assert " ".join(capsys.readouterr().err.split()).count(f"{TOLD} {WAY}") == 1
+
+
+def length_notes(work: Work[Any]) -> list[str]:
+    seen: list[Event] = []
+    finish(work, seen.append)
+    return [event.message for event in seen if isinstance(event, Note) and "longer than" in event.message]
+
+
+@pytest.mark.parametrize(("tokens", "told"), [(75, 1), (150, 1), (225, 0)])
+def test_the_recipe_says_how_much_is_read(tmp_path: Path, tokens: int, told: int) -> None:
+    project = long_project(tmp_path / "I", recipe=f"{SMALL}\ncaption.max_tokens = {tokens}")
+    for work in (plan_training(project), inspect_images(project)):
+        notes = length_notes(work)
+        assert len(notes) == told
+        assert all(f"the {tokens} tokens" in note and f"max_tokens = {tokens + 75}" in note for note in notes)
+    assert length_notes(plan_training(project, {"caption.max_tokens": "225"})) == []
+
+
+def test_what_the_rules_leave_out_is_not_counted(tmp_path: Path) -> None:
+    project = long_project(tmp_path / "I")
+    project.file.write_text(project.file.read_text().replace("[tags]", '[tags]\nundesired = "red hat *"', 1))
+    assert length_notes(inspect_images(open_project(project.root))) == []
+
+
+def test_an_inspection_of_a_recipe_with_faults_says_nothing_of_lengths(tmp_path: Path) -> None:
+    assert length_notes(inspect_images(long_project(tmp_path / "I", recipe="rnak = 3"))) == []
+
+
+def test_captions_are_counted_without_torch(tmp_path: Path) -> None:
+    project = long_project(tmp_path / "I")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from lorasmith.events import finish\n"
+        "from lorasmith.face.stages import plan_training\n"
+        "from lorasmith.project import open_project\n"
+        "finish(plan_training(open_project(Path(sys.argv[1]))), lambda event: print(event))\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(project.root)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert TOLD in done.stdout

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from lorasmith.cli.main import run
 from lorasmith.dataset.create import create_project
 from lorasmith.dataset.encodings import decode, guess_encoding
 from lorasmith.dataset.reading import read_dataset
 from lorasmith.dataset.sources.source import SourceOptions
 from lorasmith.errors import DatasetError, UsageError
-from lorasmith.events import Event, Note, finish
-from lorasmith.face.stages import inspect_images, plan_training
+from lorasmith.events import Done, Event, Note, finish
+from lorasmith.face.stages import inspect_images, plan_training, train_project
 from lorasmith.project import Project, SubjectKind
 from lorasmith.tags.imports import import_tags
 from lorasmith.tags.kohya import write_metadata
@@ -48,6 +49,33 @@ def test_one_warning_wherever_the_dataset_is_used(tmp_path: Path, use: str) -> N
     (warning,) = warnings_of(seen)
     assert warning.startswith("3 captions cannot be read")
     assert 'encoding = "cp1252"' in warning
+
+
+SMALL = "resolution = 64\nbucket.min = 32\nbucket.step = 32\nrank = 1\ntarget_steps = 1"
+
+
+@pytest.mark.parametrize("use", [("plan",), ("train",), ("tag", "--write"), ("tag", "--diff"), ("inspect",)])
+def test_one_warning_of_every_command(
+    tmp_path: Path, tiny_base_folder: Path, capsys: pytest.CaptureFixture[str], use: tuple[str, ...]
+) -> None:
+    project = project_of(made(make_encodings, tmp_path / "I"), recipe=SMALL, base=tiny_base_folder)
+    command, *options = use
+    assert run([command, str(project.root), *options]) in (0, 1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("captions cannot be read, and the pictures count as without one: ") == 1
+    assert said.count("3 captions cannot be read") == 1
+    assert 'encoding = "cp1252"' in said
+    assert (project.built_dataset / "1_zbk/fine.txt").is_file() is (use == ("tag", "--write"))
+
+
+def test_training_warns_once_and_goes_on(tmp_path: Path, tiny_base_folder: Path) -> None:
+    project = project_of(made(make_encodings, tmp_path / "I"), recipe=SMALL, base=tiny_base_folder)
+    seen: list[Event] = []
+    done = finish(train_project(project), seen.append)
+    assert isinstance(done, Done)
+    assert done.adapter.is_file()
+    (warning,) = warnings_of(seen)
+    assert warning.startswith("3 captions cannot be read")
 
 
 def test_each_is_named_with_a_guess(tmp_path: Path) -> None:

@@ -19,17 +19,16 @@ _OPEN, _CONNECT = io.open, sqlite3.connect
 _CHANGES = ("insert", "update", "delete", "create", "alter", "drop", "replace", "commit")
 
 
-MANY, STRIDE = 30, 4
-
-
-def stages(count: int) -> Sequence[int]:
-    """The numbers of writes to try of `count`: all; of more than MANY the first, the last and every STRIDE-th between.
+def stages(count: int, all_of: int = 30) -> Sequence[int]:
+    """The numbers of writes to try of `count`: all; of more than `all_of` the first, the last and every fourth between,
+    of more than twice as many every seventh.
 
     A whole file takes three writes (a new file, its bytes, its name): by a stride without a common divisor each of them
     is met in its turn.
     """
     assert count > 1
-    return range(1, count + 1) if count <= MANY else sorted({1, *range(2, count, STRIDE), count})
+    stride = 1 if count <= all_of else 4 if count <= 2 * all_of else 7
+    return sorted({*range(1, count, stride), count})
 
 
 class Writes:

@@ -33,7 +33,9 @@ def test_a_base_tells_the_same_before_and_after_it_is_loaded(family_folders: dic
     known, facts = known_facts(str(family_folders[family])), facts_of(load_base(family_folders[family]))
     assert known == facts or known == replace(facts, text_layers=None)
     assert known_facts("nowhere") == BaseFacts()
-    assert known_facts("doodle") == BaseFacts(resolution=128, cfg=1.75, factor=8, text_layers=3, tiles=True)
+    assert known_facts("doodle") == BaseFacts(
+        resolution=128, cfg=1.75, factor=8, text_layers=3, tiles=True, text_widths=(128,)
+    )
 
 
 @pytest.mark.parametrize(

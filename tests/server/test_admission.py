@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from lorasmith.adapters.catalogue import Catalogue
+from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue
 from lorasmith.generation.base_facts import BaseFacts
 from lorasmith.generation.spec import Hires, PictureSpec
 from lorasmith.prompts.composition import MOST_SUBPROMPTS
@@ -30,7 +31,7 @@ from tests.server.running import Plain, PlainEngine, finished, plain_settings, r
 def admission(facts: BaseFacts, **limits: int) -> Admission:
     entry = BaseEntry("base", "nowhere")
     vars(entry)["facts"] = facts
-    return Admission(replace(Limits(), **limits), [entry], Catalogue([]))
+    return Admission(replace(Limits(), **limits), [entry], Catalogue([]), EmbeddingCatalogue([]))
 
 
 SIZES: list[tuple[int | None, int | None, Hires | None, int]] = [

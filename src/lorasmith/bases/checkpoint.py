@@ -6,7 +6,7 @@ What is kept compressed is compressed tensor by tensor, from the mapped file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lorasmith.bases.clip import SIZE, clip_tokenizer
 from lorasmith.bases.compressed import compress, compressible_layers, turn_compressed
-from lorasmith.bases.families.evidence import Prediction
+from lorasmith.bases.families.evidence import Evidence, Prediction
 from lorasmith.bases.families.family import Parts, Structure
 from lorasmith.bases.families.original import Source, vae_sources
 from lorasmith.bases.library_logs import quiet_libraries
@@ -36,6 +36,29 @@ def read_checkpoint(structure: Structure, dtype: torch.dtype, weights: Weights =
             return _parts(structure, opened.get_tensor, dtype, weights)
     except (SafetensorError, OSError) as fault:
         raise BaseError(f"cannot be read: {fault}.", where=path) from None
+
+
+def read_model(
+    evidence: Evidence,
+    model: nn.Module,
+    sources: Mapping[str, Source],
+    dtype: torch.dtype,
+    weights: Weights = "full",
+    kept_wide: Collection[str] = (),
+) -> None:
+    """Give an empty model its weights from a file, frozen and in eval mode, kept compressed but for the layers in
+    `kept_wide`. Raises BaseError."""
+    from safetensors import SafetensorError, safe_open
+
+    header, where = evidence.header, evidence.path
+    assert header is not None
+    layers = compressible_layers(model, kept_wide) if weights != "full" else ()
+    compressed = {f"{path}.weight": layer for path, layer in layers}
+    try:
+        with safe_open(where, framework="pt") as opened, quiet_libraries():
+            _fill(model, sources, header, opened.get_tensor, dtype, weights, compressed, where)
+    except (SafetensorError, OSError) as fault:
+        raise BaseError(f"cannot be read: {fault}.", where=where) from None
 
 
 def empty_models(structure: Structure) -> dict[str, Any]:

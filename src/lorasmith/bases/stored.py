@@ -116,13 +116,15 @@ def _of_file(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple[P
     for target in layers.values():
         keys.setdefault(target.owner, []).extend(f"{target.path}.{kind}" for kind in _kinds_of(target))
     sources = {owner: structure.family.sources(structure, owner, own) for owner, own in keys.items()}
+    others = {source.file for own in sources.values() for source in own.values() if source.file is not None}
+    headers = {path: header} | {file: read_container(file, BaseError, "a base") for file in others}
     places = {
-        (target.name, kind): Place(path, source)
+        (target.name, kind): Place(source.file or path, source)
         for target in layers.values()
         for kind in _kinds_of(target)
-        if (source := sources[target.owner][f"{target.path}.{kind}"]).key in header.tensors
+        if (source := sources[target.owner][f"{target.path}.{kind}"]).key in headers[source.file or path].tensors
     }
-    return places, {path: header}
+    return places, headers
 
 
 def _kinds_of(target: TargetLayer) -> tuple[str, ...]:

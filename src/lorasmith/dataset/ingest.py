@@ -9,12 +9,16 @@ import time
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
+from lorasmith.dataset.encodings import NotTextError, decode
 from lorasmith.dataset.folders import CAPTION_EXTENSIONS, Problem, printable, read_repeats
+from lorasmith.dataset.mending import Mended
 from lorasmith.dataset.provenance import Provenance
+from lorasmith.dataset.reading import Item
 from lorasmith.dataset.sources.source import Offer, Origin, Piece
 from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Progress, Work, eta
@@ -29,7 +33,8 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError,
 @dataclass(frozen=True)
 class Ingested:
     """What came in: images and captions by number, where each image is from, and what was left out and why; `places`
-    are those of the images, in their order; `class_images` how many came beside them."""
+    are those of the images, in their order, and `names` what they are called where they are from; `class_images` how
+    many came beside them; `mended` other captions that came with pictures which are there already."""
 
     images: int = 0
     captions: int = 0
@@ -37,6 +42,8 @@ class Ingested:
     left_out: tuple[Problem, ...] = ()
     places: tuple[PurePosixPath, ...] = ()
     class_images: int = 0
+    names: tuple[str, ...] = ()
+    mended: tuple[Mended, ...] = ()
 
 
 def ingest(offers: Sequence[Offer], folder: Path, today: str) -> Work[Ingested]:
@@ -53,24 +60,34 @@ def ingest(offers: Sequence[Offer], folder: Path, today: str) -> Work[Ingested]:
 
 
 def ingest_more(
-    offers: Sequence[Offer], folder: Path, beside: Path, known: Collection[str], today: str
+    offers: Sequence[Offer],
+    folder: Path,
+    beside: Path,
+    known: Mapping[str, Sequence[Item]],
+    today: str,
+    *,
+    mend: Callable[[Sequence[Item], str], Sequence[Mended]],
+    captions: bool = False,
 ) -> Work[Ingested]:
     """Copy all that the sources offer into `folder`, to places that are free in the folder `beside`, too.
 
-    As `ingest`, but pictures whose sha256 is `known` are left out with their captions, and named. Raises DatasetError
-    when no image is new, OSError.
+    As `ingest`, but pictures whose sha256 is `known` are left out with their captions, and named. `mend` tells which of
+    the known ones a caption is another of; with `captions` those are to be taken. Raises DatasetError when nothing is
+    new, OSError.
     """
     ingested = yield from _gather(offers, folder, today, _taken_places(beside))
-    ingested = _leave_known(ingested, folder, known)
-    if not ingested.images:
+    ingested = _leave_known(ingested, folder, known, mend, captions)
+    if not ingested.images and not (captions and ingested.mended):
         raise _nothing_came("new image", offers, ingested)
     return ingested
 
 
 def _nothing_came(what: str, offers: Sequence[Offer], ingested: Ingested) -> DatasetError:
     listed = "".join(f"\n  {problem.name}: {problem.message}" for problem in ingested.left_out[:5])
+    remedy = Sentence("To take the captions: ", Give("captions")) if ingested.mended else None
     return DatasetError(
-        f"no {what} came in from {len(offers)} sources.{listed}", remedy=Sentence("Check ", Give("images"), ".")
+        f"no {what} came in from {len(offers)} sources.{listed}",
+        remedy=remedy or Sentence("Check ", Give("images"), "."),
     )
 
 
@@ -90,29 +107,54 @@ def _taken_places(folder: Path) -> _Places:
     return places
 
 
-def _leave_known(ingested: Ingested, partial: Path, known: Collection[str]) -> Ingested:
-    """Without the pictures that are there already, once each, and their captions."""
+def _leave_known(
+    ingested: Ingested,
+    partial: Path,
+    known: Mapping[str, Sequence[Item]],
+    mend: Callable[[Sequence[Item], str], Sequence[Mended]],
+    taken: bool,
+) -> Ingested:
+    """Without the pictures that are there already, once each, and their captions, but for those that differ: the first
+    one for each picture is `mended`."""
     seen = set(known)
     new: dict[PurePosixPath, Provenance] = {}
-    old: dict[PurePosixPath, Provenance] = {}
-    for one, place in zip(ingested.provenance, ingested.places, strict=True):
-        (old if one.sha256 in seen else new)[place] = one
+    old: dict[PurePosixPath, tuple[Provenance, str]] = {}
+    for one, place, name in zip(ingested.provenance, ingested.places, ingested.names, strict=True):
+        if one.sha256 in seen:
+            old[place] = one, name
+        else:
+            new[place] = one
         seen.add(one.sha256)
+    mended: dict[str, Sequence[Mended]] = {}
     left_out = list(ingested.left_out)
     captions = ingested.captions
     stems = {place.with_suffix("") for place in new}  # a caption is of every picture with its stem
-    for place, one in old.items():
+    for place, (one, name) in old.items():
         file = partial / place
         file.unlink()
         theirs = [caption for suffix in CAPTION_EXTENSIONS if (caption := file.with_suffix(suffix)).is_file()]
         if place.with_suffix("") in stems:
             theirs = []
+        message = "is there already. Its caption is left out, too." if theirs else "is there already."
+        text = _text(theirs[0]) if theirs else ""
+        if text and one.sha256 not in mended and (others := mend(known.get(one.sha256, ()), text)):
+            mended[one.sha256] = others
+            message = "is there already. Its caption is taken." if taken else message
         for caption in theirs:
             caption.unlink()
         captions -= len(theirs)
-        message = "is there already. Its caption is left out, too." if theirs else "is there already."
-        left_out.append(Problem("known", one.name, file, message))
-    return Ingested(len(new), captions, tuple(new.values()), tuple(left_out))
+        left_out.append(Problem("known", name, file, message))
+    return Ingested(
+        len(new), captions, tuple(new.values()), tuple(left_out), mended=tuple(chain.from_iterable(mended.values()))
+    )
+
+
+def _text(caption: Path) -> str:
+    """The text of a caption that came in; "" for one that cannot be read."""
+    try:
+        return decode(caption.read_bytes()).strip()
+    except NotTextError:
+        return ""
 
 
 def ingest_in_place(offers: Sequence[Offer], today: str) -> Ingested:
@@ -143,6 +185,7 @@ def _gather(offers: Sequence[Offer], folder: Path, today: str, places: _Places |
     came: list[PurePosixPath] = []
     captions = 0
     known: list[Provenance] = []
+    names: list[str] = []
     left_out: list[Problem] = []
     done, total, started = 0, sum(offer.count for offer in offers), time.monotonic()
     for offer in offers:
@@ -162,9 +205,10 @@ def _gather(offers: Sequence[Offer], folder: Path, today: str, places: _Places |
                 if piece.is_image:
                     known.append(_provenance(sha256, target, piece.origin, today))
                     came.append(target)
+                    names.append(printable(str(piece.place if len(offers) == 1 else offer.label / piece.place)))
             done += 1
             yield Progress("copying", done, max(total, done), eta(started, done, total))
-    return Ingested(len(known), captions, tuple(known), tuple(left_out), tuple(came))
+    return Ingested(len(known), captions, tuple(known), tuple(left_out), tuple(came), names=tuple(names))
 
 
 class _Unreadable(Exception):

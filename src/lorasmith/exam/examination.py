@@ -93,7 +93,11 @@ def examine(
 
 def _sit(examinee: Examinee, folder: ExamFolder, plan: ExamPlan, partners: Sequence[Partner]) -> Work[Verdict]:
     settings = examinee.settings
-    standards, drawn = yield from find_standards(examinee)
+    try:
+        standards, drawn = yield from find_standards(examinee)
+    except ExamError:
+        folder.discard()
+        raise
     yield Note(standards.tell())
     yield from tell_pace(plan, examinee.sitting)
     choice = yield from choose_snapshot(examinee, standards)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,17 +37,18 @@ class ExamFolder:
     resumed: bool
     _lock: list[BinaryIO] = field(default_factory=list)
 
+    def discard(self) -> None:
+        """Take the folder away: nobody can go on with this exam, nor read it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def __enter__(self) -> ExamFolder:
         assert self.kept.folder is not None
         with contextlib.suppress(OSError):  # where nothing can be locked, nobody is kept out
             try:
                 self._lock.append(hold(self.kept.folder / LOCK))
             except HeldError as held:
-                message, hint = (
-                    f"{held.whose} holds this exam already.",
-                    "Wait until it has ended, or stop that process.",
-                )
-                raise ExamError(message, where=self.path, hint=hint) from None
+                hint = "Wait until it has ended, or stop that process."
+                raise ExamError(f"{held.whose} holds this exam already.", where=self.path, hint=hint) from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:

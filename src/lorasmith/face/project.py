@@ -214,6 +214,7 @@ class Project:
         source = None if imported is None else Path(imported).expanduser()
         run(stages.gather_tags(self.opened, dataset, tagger=tagger, imported=source, again=again), see)
         captioning = write_captions(self.opened, dataset)
+        run(stages.warn_of_length(self.opened, captioning.captions), see)
         if write:
             run(stages.build_files(self.opened, dataset, captioning), see)
         return captioning

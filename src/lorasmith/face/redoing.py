@@ -52,6 +52,7 @@ def redo_picture(
     from lorasmith.adapters.cache import AdapterCache
     from lorasmith.bases.base import open_base
     from lorasmith.bases.detection import find_base
+    from lorasmith.generation.foreign.web_ui import hash_name
     from lorasmith.generation.pictures import Drawing
     from lorasmith.generation.pipeline import Pipeline
     from lorasmith.library.lookup import LibraryLookup
@@ -60,6 +61,7 @@ def redo_picture(
     library = LibraryLookup()
     source = AdapterCache(list(adapters), skip_unknown=skip_unknown, elsewhere=library)
     spec = yield from _check_adapters(recorded, spec, source, library)
+    _check_embeddings(recorded, spec, source)
     name = _name_base(recorded, base, library)
     undone = [*list_undone(recorded, init), *_check_base(recorded, find_base(name))]
     if undone and not yes:
@@ -75,7 +77,12 @@ def redo_picture(
     loaded = open_base(name, drawing.precision if recorded.drawing else "auto", weights=drawing.weights)
     if drawing.threads:
         torch.set_num_threads(drawing.threads)
-    picture = yield from Pipeline(loaded, source).redraw(spec, drawing)
+    pipeline = Pipeline(loaded, source)
+    told = {hash_name(name).lower() for name, *_ in _recorded_embeddings(recorded)}
+    for each in pipeline.preparer.prepare(spec).embeddings:
+        if hash_name(each.name).lower() not in told:
+            yield Note(f'the embedding "{each.name}" acts here; the picture lists no such one.', level="warning")
+    picture = yield from pipeline.redraw(spec, drawing)
     return replace(picture, origin=(recorded.document or {}).get("origin"))
 
 
@@ -189,6 +196,42 @@ def _recorded_hashes(recorded: PictureFile) -> dict[str, str]:
     listed = (recorded.document or {}).get("adapters") or []
     found = {each.get("name"): each.get("hash") for each in listed if isinstance(each, dict)}
     return {str(name): digest for name, digest in found.items() if isinstance(digest, str)}
+
+
+def _check_embeddings(recorded: PictureFile, spec: PictureSpec, source: AdapterCache) -> None:
+    """Raise PromptError where an embedding that the file names is not there, ImageError where it is another one."""
+    from lorasmith.generation.foreign.web_ui import hash_name
+
+    told = _recorded_embeddings(recorded)
+    words = source.words_of(list(_called(spec)) if told else [])
+    called = {hash_name(name): name for name in words.called}
+    for name, digest, vectors in told:
+        if hash_name(name).lower() not in called:
+            raise PromptError(
+                f'embedding "{name}" is not there{f": {digest[:12]}" if digest else ""}.',
+                where=recorded.path,
+                hint="It belongs into the folder of the adapters, or into embeddings beside it.",
+            )
+        own = words.get(called[hash_name(name).lower()])
+        same = (
+            own.digest == vectors if vectors else any(_agrees(digest, each) for each in (own.hash, own.former) if each)
+        )
+        if not same:
+            raise ImageError(
+                f'was drawn with another embedding "{name}": {(digest or vectors)[:12]}, this one is '
+                f"{(own.hash if digest else own.digest)[:12]}.",
+                where=recorded.path,
+                remedy=Sentence("Say with ", Give("adapters"), " where the right one is."),
+            )
+
+
+def _recorded_embeddings(recorded: PictureFile) -> list[tuple[str, str, str]]:
+    """(name, hash of the file, hash of the vectors) of each that the file names; "" for what is not told."""
+    if recorded.reading is not None:
+        return [(name, digest, "") for name, digest in recorded.reading.embeddings.items()]
+    listed = (recorded.document or {}).get("embeddings") or []
+    found = [[each.get(key) for key in ("name", "hash", "vectors")] for each in listed if isinstance(each, dict)]
+    return [(name, str(digest or ""), str(vectors or "")) for name, digest, vectors in found if isinstance(name, str)]
 
 
 def _called(spec: PictureSpec) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lorasmith.errors import ProjectError, UsageError
+from lorasmith.errors import LorasmithError, ProjectError, UsageError
 from lorasmith.events import Done, Note, SweepDone, Work
 from lorasmith.project import Project
 
@@ -37,6 +37,7 @@ def inspect_images(project: Project, adapters: Sequence[Path] = ()) -> Work[tupl
     from lorasmith.library.lookup import LibraryLookup
     from lorasmith.tags.inspection import inspect_project
     from lorasmith.tags.library import read_library
+    from lorasmith.tags.pipeline import write_captions
 
     dataset = yield from read_dataset(project)
     triggers = [member.trigger for member in project.bundle.values()] or [project.lora.trigger]
@@ -44,7 +45,25 @@ def inspect_images(project: Project, adapters: Sequence[Path] = ()) -> Work[tupl
     known |= read_library(adapters, project.lora.name)
     vocabulary = replace(read_vocabulary(project), library=known)
     inspection = yield from inspect_project(project, dataset, vocabulary)
+    yield from warn_of_length(project, write_captions(project, dataset).captions)
     return dataset, inspection
+
+
+def warn_of_length(project: Project, captions: Mapping[str, str], recipe: Recipe | None = None) -> Work[None]:
+    """One warning of the captions (by name) that are longer than what the recipe reads; nothing where the base's words
+    are not at hand, or without `recipe` when the project's own has faults."""
+    from lorasmith.bases.detection import family_of
+    from lorasmith.bases.text.counting import find_cut, warn_of_cut
+    from lorasmith.recipe.recipe import read_recipe
+    from lorasmith.training.unpacking import unpack_text
+
+    try:
+        recipe = recipe or read_recipe(project)
+        family = family_of(recipe.base)
+    except LorasmithError:
+        return
+    options = unpack_text(recipe)
+    yield from warn_of_cut(find_cut(captions, recipe.base, options), options, family)
 
 
 def tidy_images(project: Project, rules: Sequence[str] = (), *, dry_run: bool = False) -> Work[Cure]:
@@ -154,6 +173,7 @@ def plan_training(
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.recipe.requirements import check_clip_skip, check_requirements
     from lorasmith.recipe.validation import hold_out
+    from lorasmith.tags.pipeline import write_captions
     from lorasmith.training.steps.layers import check_layers
     from lorasmith.training.unpacking import unpack_layers, unpack_network
 
@@ -166,6 +186,7 @@ def plan_training(
     if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base))):
         yield Note(f"init: {fault}: training cannot start from it.", "warning", "R3")
     whole = yield from read_dataset(project)
+    yield from warn_of_length(project, write_captions(project, whole).captions, recipe)
     dataset, held = yield from hold_out(project, recipe, whole)
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))

@@ -25,6 +25,7 @@ class BaseFacts:
 
     `resolution` is a side in pixels, `cfg` the guidance that suits the base, sides are multiples of `factor`, and
     `text_layers` is how far back `clip_skip` may reach; `tiles`: its pictures can be made to go on round their edges.
+    `text_widths` are those of the vectors that embeddings have for its text encoders; none where it takes none.
     """
 
     resolution: int | None = None
@@ -32,13 +33,15 @@ class BaseFacts:
     factor: int = 8
     text_layers: int | None = None
     tiles: bool | None = None
+    text_widths: tuple[int, ...] | None = None
 
 
 def facts_of(base: Base) -> BaseFacts:
     """The facts of a base in memory."""
     family = base.family
     factor = math.lcm(base.vae_factor, family.pixel_step)
-    return BaseFacts(base.resolution, family.cfg, factor, base.prompt_encoder.most_clip_skip, family.tiles)
+    reader = base.prompt_encoder
+    return BaseFacts(base.resolution, family.cfg, factor, reader.most_clip_skip, family.tiles, reader.embedding_widths)
 
 
 def known_facts(source: str) -> BaseFacts:
@@ -53,4 +56,5 @@ def known_facts(source: str) -> BaseFacts:
     family = structure.family
     resolution, factor = family.known_sides(structure)
     layers = structure.depths[0] if family.reads_clip_skip and structure.depths else None
-    return BaseFacts(resolution, family.cfg, factor, layers, family.tiles)
+    widths = tuple(int(text.config["hidden_size"]) for text in structure.text) if family.clip_words else ()
+    return BaseFacts(resolution, family.cfg, factor, layers, family.tiles, widths)

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from lorasmith import __version__
@@ -48,14 +49,22 @@ class Entry:
     read: Callable[[Values], Mapping[str, Any]] = lambda _: {}
 
 
-def write_infotext(spec: SettledSpec, base_name: str, base_hash: str, adapters: Mapping[str, str]) -> str:
-    """The text for one picture; `adapters` maps names to the full hashes of the adapters that really acted."""
+def write_infotext(
+    spec: SettledSpec,
+    base_name: str,
+    base_hash: str,
+    adapters: Mapping[str, str],
+    embeddings: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The text for one picture; `adapters` maps names to the full hashes of the adapters that really acted,
+    `embeddings` those that its texts call to the hashes of their files."""
     values = {entry.key: entry.write(spec) for entry in ENTRIES}
     values |= {"Model hash": base_hash[:MODEL_HASH_DIGITS], "Model": base_name}
-    if adapters:
-        values["Lora hashes"] = ", ".join(
-            f"{name.replace(':', '').replace(',', '')}: {digest[:HASH_DIGITS]}" for name, digest in adapters.items()
-        )
+    for key, hashes in (("Lora hashes", adapters), ("TI hashes", embeddings)):
+        if hashes:
+            values[key] = ", ".join(
+                f"{name.replace(':', '').replace(',', '')}: {digest[:HASH_DIGITS]}" for name, digest in hashes.items()
+            )
     values["Version"] = f"lorasmith {__version__}"
     lines = [spec.prompt]
     if spec.negative:

@@ -45,6 +45,16 @@ class UsedAdapter:
 
 
 @dataclass(frozen=True)
+class UsedEmbedding:
+    """An embedding that the texts of a picture called: the hash of its file (None inside an adapter's), and of its
+    vectors."""
+
+    name: str
+    hash: str | None
+    vectors: str
+
+
+@dataclass(frozen=True)
 class Drawing:
     """How a picture was computed: as row `place` of `rows` alike, with its adapters `merged` into the weights or not,
     on so many `threads`, with a base of such numbers and weights; what a picture is does not depend on it, but how
@@ -75,6 +85,7 @@ class Picture:
     infotext: str
     drawing: Drawing | None = None
     origin: Mapping[str, Any] | None = None
+    embeddings: tuple[UsedEmbedding, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """What the file's own part holds."""
@@ -94,6 +105,7 @@ class Picture:
                 }
                 for used in self.networks
             ],
+            **({"embeddings": [dict(vars(each)) for each in self.embeddings]} if self.embeddings else {}),
             "drawing": None
             if drawing is None
             else {each.name: getattr(drawing, each.name) for each in fields(drawing)},

@@ -15,7 +15,7 @@ from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.header import addnet_hash
 from lorasmith.bases.base import Base
-from lorasmith.bases.text.embeddings import Vocabulary
+from lorasmith.bases.text.embeddings import Embedding, Vocabulary
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.diffusion.samplers import count_evaluations
 from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
@@ -26,7 +26,7 @@ from lorasmith.generation.conditioning import Text, TextReader, read_text
 from lorasmith.generation.denoise_calls import Guidance, TextSchedule, in_force
 from lorasmith.generation.infotext import write_infotext
 from lorasmith.generation.judging import refuse_picture
-from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter
+from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter, UsedEmbedding
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import Network, parse, parse_schedule, split_networks
 from lorasmith.prompts.composition import check_subprompts
@@ -92,6 +92,16 @@ class PictureTask:
     @property
     def members(self) -> dict[Member, Adapter]:
         return {member: adapter for stage in self.stages for call in stage.calls for member, adapter in call.members}
+
+    @property
+    def embeddings(self) -> tuple[Embedding, ...]:
+        """Those that its texts call, in the order of the passes."""
+        schedules = (
+            schedule
+            for stage in self.stages
+            for schedule in (*(schedule for _, schedule in stage.parts), stage.negative)
+        )
+        return tuple(dict.fromkeys(each for schedule in schedules for _, text in schedule for each in text.embeddings))
 
     @property
     def evaluations(self) -> int:
@@ -230,6 +240,8 @@ class Preparer:
             skipped = call.members[0][1].skipped
             used.setdefault(call.network, UsedAdapter(call.network, self._hash(call.network.name), skipped))
         known = {each.network.name: each.hash for each in used.values() if each.hash is not None}
+        embeddings = tuple(UsedEmbedding(each.name, each.hash or None, each.digest) for each in task.embeddings)
+        hashes = {each.name: each.hash for each in embeddings if each.hash is not None}
         base = self.base
         return Picture(
             image=image,
@@ -237,7 +249,8 @@ class Preparer:
             networks=tuple(used.values()),
             base_name=base.name,
             base_hash=base.content_hash,
-            infotext=write_infotext(task.spec, base.name, base.content_hash, known),
+            infotext=write_infotext(task.spec, base.name, base.content_hash, known, hashes),
+            embeddings=embeddings,
             drawing=drawing,
         )
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lorasmith.adapters.catalogue import Catalogue
+from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue
 from lorasmith.errors import UsageError
 from lorasmith.generation.checks import check, final_size
 from lorasmith.generation.judging import refuse_picture
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import parse
 from lorasmith.prompts.composition import check_subprompts
-from lorasmith.prompts.networks import unknown_tag_error
+from lorasmith.prompts.networks import split_networks, unknown_tag_error
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError
 from lorasmith.server.settings import Limits
@@ -24,10 +25,13 @@ _LISTED = "GET /api/v1/adapters lists those that there are."
 
 
 class Admission:
-    """Checks specs against the limits, the bases and the adapters that there are."""
+    """Checks specs against the limits, the bases, the adapters and the embeddings that there are."""
 
-    def __init__(self, limits: Limits, bases: Sequence[BaseEntry], catalogue: Catalogue) -> None:
+    def __init__(
+        self, limits: Limits, bases: Sequence[BaseEntry], catalogue: Catalogue, embeddings: EmbeddingCatalogue
+    ) -> None:
         self._limits = limits
+        self._embeddings = embeddings
         self._bases = bases
         self._catalogue = catalogue
 
@@ -66,6 +70,7 @@ class Admission:
             hint = "How large this base draws is not known: say it by width and height." if size is None else None
             raise FieldError(f"{pixels} pixels, the most are {most.pixels}.", where="width", hint=hint)
         refuse_picture(checked, base.facts.cfg)
+        brought = False
         for text in (checked.prompt, texts.get("hires.prompt", "")):
             prompt = parse(text, checked.steps, checked.compat)
             if prompt.unknown:
@@ -74,6 +79,9 @@ class Admission:
             if len(prompt.networks) > most.adapters:
                 raise FieldError(f"{len(prompt.networks)} adapters, the most are {most.adapters}.", where="prompt")
             self.check_adapters(*(network.name for network in prompt.networks))
+            brought = brought or bool(prompt.networks)
+        for text in texts.values():
+            self._embeddings.check(split_networks(text, checked.compat).text, base.facts.text_widths, brought)
         return replace(checked, base=base.name)
 
     def _base(self, spec: PictureSpec) -> BaseEntry:

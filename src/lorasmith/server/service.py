@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lorasmith.adapters.catalogue import Catalogue
+from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue
 from lorasmith.errors import StorageError
 from lorasmith.generation.advice import advise_specs
 from lorasmith.generation.spec import PictureSpec
@@ -62,7 +63,8 @@ class Service:
         self.options: dict[str, Any] = self.store.options()
         self.catalogue = Catalogue(settings.adapters, LibraryLookup())
         self.bases = list_bases(settings.bases)
-        self.admission = Admission(self.limits, self.bases, self.catalogue)
+        self.embeddings = EmbeddingCatalogue(settings.adapters)
+        self.admission = Admission(self.limits, self.bases, self.catalogue, self.embeddings)
         self.keeper = PictureKeeper(self.store)
         queue: FairQueue[Item] = FairQueue(self.limits.queue, self.limits.queue_per_client)
         self.records = JobRecords(self.store, self.inputs, self.metrics)

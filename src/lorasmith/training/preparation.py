@@ -8,7 +8,8 @@ from pathlib import Path
 from lorasmith.bases.base import Base
 from lorasmith.bases.doodle import world
 from lorasmith.bases.tag_space import random_prompts, read_tag_space
-from lorasmith.events import Note, Work
+from lorasmith.bases.text.counting import warn_of_cut
+from lorasmith.events import Work
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.inputs.augmentation import FreshLatents
@@ -43,9 +44,8 @@ def make_rows(
         latents = FreshLatents(base, colour=asked.colour, random_crop=asked.random_crop)
     else:
         latents = yield from cache_latents(images, base, project.cache / "latents", flips=asked.flip)
-    cut = sum(conditioner.is_cut(image.caption) for image in images)
-    if cut:
-        yield Note(f"{cut} captions are longer than the tokens that are read; the rest is cut.", "warning")
+    cut = [image.name for image in images if conditioner.is_cut(image.caption)]
+    yield from warn_of_cut(cut, settings.text, base.family)
     pool = _plain_prompts(settings, base)
     prior = yield from _draw_prior(project, settings, inputs, base, pool)
     return RowSource(

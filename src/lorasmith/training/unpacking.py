@@ -36,7 +36,7 @@ def unpack(recipe: Recipe) -> RunSettings:
         seed=recipe.seed,
         batch_size=recipe.batch_size,
         accumulate=recipe.accumulate,
-        text=_text(recipe),
+        text=unpack_text(recipe),
         inputs=_inputs(recipe),
         rows=_rows(recipe),
         network=unpack_network(recipe),
@@ -51,7 +51,8 @@ def unpack(recipe: Recipe) -> RunSettings:
     )
 
 
-def _text(recipe: Recipe) -> TextOptions:
+def unpack_text(recipe: Recipe) -> TextOptions:
+    """How captions are read."""
     caption = recipe.caption
     return TextOptions("kohya", caption.max_tokens, "kohya" if caption.weighted else "none", recipe.clip_skip)
 

@@ -154,8 +154,11 @@ function addAdapter(wanted, given) {
     });
     trigger.replaceChildren(...(words ? ["trigger: ", use] : []));
   };
+  let before = name;
   select.addEventListener("change", () => {
-    number.value = range.value = usualStrength(select.value);
+    // A strength that was set by hand stays.
+    if (Number(number.value) === usualStrength(before)) number.value = range.value = usualStrength(select.value);
+    before = select.value;
     tell();
   });
   tell();
@@ -207,6 +210,10 @@ $("prompt").addEventListener("input", lintSoon);
 $("adapters").addEventListener("input", lintSoon);
 $("adapters").addEventListener("change", showDoubles);
 $("spread").addEventListener("change", showDoubles);
+// Adapters one by one are to be compared; all together may be, too, at the price of another picture.
+document.querySelectorAll("[name=spread]").forEach((mode) => mode.addEventListener("change", () => {
+  $("control").checked = mode.value === "each";
+}));
 
 $("add-adapter").addEventListener("click", () => addAdapter());
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import CLIPTokenizer
 
-from lorasmith.bases.text.counting import TokenCount, count_tokens
+from lorasmith.bases.base import load_base
+from lorasmith.bases.clip import clip_tokenizer
+from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.text.counting import TokenCount, count_tokens, find_cut
+from lorasmith.bases.text.options import TextOptions
+from lorasmith.bases.text.plain_words import PlainTokenizer
 from lorasmith.errors import BaseError
 from tests.tiny import tiny_tokenizer
 
@@ -27,3 +36,63 @@ def test_a_checkpoint_in_one_file_has_clips_words(tmp_path: Path) -> None:
 def test_a_folder_without_a_tokenizer_is_no_base(tmp_path: Path) -> None:
     with pytest.raises(BaseError, match="no tokenizer folder"):
         count_tokens(["red"], str(tmp_path))
+
+
+TEXTS = (
+    "",
+    "1girl, smile, red hair",
+    "  A  Photo\tof a\ncat's  HAT, it'll rain... (zbk:1.2) <|endoftext|> 1,024 x 2.5 ",
+    "caf\u00e9, cafe\u0301, \u5c11\u5973\u3000\u9752\u3044\u7a7a, \ud55c\uad6d, \U0001f600\x1f!? _.",
+)
+
+
+def test_words_are_counted_as_transformers_counts_them(family_folders: Mapping[str, Path], tmp_path: Path) -> None:
+    """Without it: its CLIPTokenizer (transformers/models/clip/tokenization_clip.py) takes seconds to import."""
+    old = tmp_path / "old"
+    old.mkdir()
+    whole = json.loads((doodle_folder() / "tokenizer" / "tokenizer.json").read_text("utf-8"))["model"]
+    (old / "vocab.json").write_text(json.dumps(whole["vocab"]), "utf-8")
+    pairs = (" ".join(pair) for pair in whole["merges"])
+    (old / "merges.txt").write_text("\n".join(["#version: 0.2", *pairs, ""]), "utf-8")
+    tried: list[tuple[Path | None, Any]] = [
+        (folder / "tokenizer", CLIPTokenizer.from_pretrained(folder / "tokenizer"))
+        for folder in (*family_folders.values(), doodle_folder())
+    ]
+    for folder, theirs in (*tried, (old, tried[-1][1]), (None, clip_tokenizer())):
+        ours = PlainTokenizer(folder, clip=True)
+        for text in TEXTS:
+            assert len(ours(text)["input_ids"]) == len(theirs(text)["input_ids"]), (folder, text)
+            plain = theirs(text, add_special_tokens=False)["input_ids"]
+            assert ours(text, add_special_tokens=False)["input_ids"] == plain, (folder, text)
+
+
+def test_other_families_words_are_those_of_their_files(tmp_path: Path) -> None:
+    tiny_tokenizer().save_pretrained(tmp_path)
+    theirs = CLIPTokenizer.from_pretrained(tmp_path)
+    ours = PlainTokenizer(tmp_path, clip=False)
+    for text in TEXTS:
+        assert ours(text)["input_ids"] == theirs(text)["input_ids"]
+
+
+@pytest.mark.parametrize(("options", "cut"), [(TextOptions(), 3), (TextOptions(max_tokens=150), 2),
+                                              (TextOptions(max_tokens=150, emphasis="kohya"), 1)])  # fmt: skip
+def test_what_training_cuts_is_found_without_torch(tiny_base_folder: Path, options: TextOptions, cut: int) -> None:
+    texts = {
+        "short": "red " * 75,
+        "long": "red " * 76,
+        "weighted": "red " * 149 + "(red:1.2)",
+        "longest": "red " * 226,
+    }
+    reader = load_base(tiny_base_folder).prompt_encoder
+    assert find_cut(texts, str(tiny_base_folder), options) == tuple(
+        name for name, text in texts.items() if reader.is_cut(text, options)
+    )
+    assert len(find_cut(texts, str(tiny_base_folder), options)) == cut
+    assert find_cut({"short": "red"}, str(tiny_base_folder), options) == ()
+
+
+def test_nothing_is_said_where_the_words_are_not_at_hand(tmp_path: Path) -> None:
+    long = {"a": "red " * 99}
+    assert find_cut(long, "somebody/some-base", TextOptions()) == ()
+    (tmp_path / "base").mkdir()
+    assert find_cut(long, str(tmp_path / "base"), TextOptions()) == ()

@@ -53,6 +53,7 @@ def examined_project(root: Path, *, provenance: str = PROVENANCE, base: str = "d
         "figures": {
             "hit_rate": figure(0.9),
             "flexibility": figure(0.6),
+            "override": figure(0.3),
             "leakage": figure(0.2),
             "untriggered": figure(0.1),
             "copying": figure(0.0),

@@ -59,6 +59,7 @@ def test_a_card_says_what_was_measured(tmp_path: Path) -> None:
         "Hit every time: 10% of the pictures miss",
         "Its weakest trait is hair: right in 70%.",
         "New things come in only 60%",
+        "Prompts against one of its traits win in only 30%",
         "It changes 20% of pictures that do not call it",
         "It never saw: grin, frown.",
         "| resolution | 128 x 128 |",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from lorasmith.adapters.embeddings.layouts import LARGEST, EmbeddingHeader, read_embedding_header
-from lorasmith.bases.text.embeddings import SUFFIXES, Embedding, Vocabulary
+from lorasmith.bases.text.embeddings import SUFFIXES, Embedding, Vocabulary, check_widths, find_called, find_name
 from lorasmith.errors import AdapterError, PromptError
 from lorasmith.project import FILE_NAME
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 FOLDER = "embeddings"
 """The folder that is looked into beside a folder of adapters, too."""
 KEPT = 256
+SETTLED = 10**9
+"""Nanoseconds after which a folder's time is trusted to tell every change."""
 Stamp = tuple[int, int]
 
 
@@ -59,6 +62,8 @@ class EmbeddingCatalogue:
         self._known: dict[Path, tuple[Stamp, EmbeddingEntry | None]] = {}
         self._loaded: OrderedDict[Path, tuple[Stamp, Embedding]] = OrderedDict()
         self._bundled: WeakKeyDictionary[Adapter, Mapping[str, Embedding]] = WeakKeyDictionary()
+        self._listed: list[EmbeddingEntry] | None = None
+        self._folders: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def entries(self) -> list[EmbeddingEntry]:
@@ -70,17 +75,55 @@ class EmbeddingCatalogue:
                 known = self._known.get(path)
                 found[path] = known if known is not None and known[0] == stamp else (stamp, _read(path, file))
             self._known = found
-        return sorted((entry for _, entry in found.values() if entry is not None), key=lambda each: each.name.lower())
+            every = [entry for _, entry in found.values() if entry is not None]
+            # Elsewhere a broken file is the adapters' catalogue's to tell.
+            entries = [entry for entry in every if not entry.problem or FOLDER in entry.path.parent.parts]
+            entries.sort(key=lambda each: each.name.lower())
+            # NOTE: what has just changed may change again within one tick of the clock, what is broken may be half
+            # written: neither is trusted to stay.
+            settled = time.time_ns() - max(self._folders.values(), default=0) > SETTLED
+            self._listed = entries if settled and not any(entry.problem for entry in every) else None
+        return entries
+
+    def _unchanged(self) -> list[EmbeddingEntry] | None:
+        """The entries of the last look where no folder has changed since; each file is looked at when it is read."""
+        with self._lock:
+            same = self._listed is not None and all(_time_of(each) == was for each, was in self._folders.items())
+            return self._listed if same else None
+
+    def check(self, text: str, widths: Sequence[int] | None, brought: bool = False) -> None:
+        """Raise PromptError for an embedding that a text calls and that cannot be used, as far as headers and whole
+        words tell: it is not there, not read, or does not fit text encoders of these widths. `brought`: adapters may
+        bring others. Where files lie is not told."""
+        by_name = self._by_name()
+        marked, bare = find_called(text, [name for name in by_name if "/" not in name])
+        names = [name.lower() for name in bare]
+        for said in marked:
+            try:
+                names.append(find_name(said, by_name)[0])
+            except PromptError:
+                if not brought:
+                    raise
+        for name in names:
+            for entry in by_name[name]:
+                if entry.header is None:
+                    raise PromptError(f'embedding "{name}" {entry.problem}', where="prompt")
+                if widths is not None:
+                    check_widths(name, entry.header.widths, widths)
+
+    def _by_name(self) -> dict[str, list[EmbeddingEntry]]:
+        found: dict[str, list[EmbeddingEntry]] = {}
+        unchanged = self._unchanged()
+        for entry in self.entries() if unchanged is None else unchanged:
+            for name in dict.fromkeys(entry.names):
+                found.setdefault(name, []).append(entry)
+        return found
 
     def words(self, adapters: Sequence[Adapter] = ()) -> Vocabulary:
         """What a prompt can call: the files, and the embeddings in these adapters' files where no file has their
         name, as in A1111's web UI."""
-        by_name: dict[str, list[EmbeddingEntry]] = {}
-        for entry in self.entries():
-            for name in dict.fromkeys(entry.names):
-                by_name.setdefault(name, []).append(entry)
         called: dict[str, Callable[[], Embedding]] = {
-            name: partial(self._open, name, alike) for name, alike in by_name.items()
+            name: partial(self._open, name, alike) for name, alike in self._by_name().items()
         }
         for adapter in adapters:
             for name, embedding in self._inside(adapter).items():
@@ -131,8 +174,11 @@ class EmbeddingCatalogue:
         """Files that may be embeddings', each once, with what they are called in their folder."""
         seen: set[str] = set()
         beside = dict.fromkeys(near for folder in self.folders for near in _near(folder))
+        self._folders.clear()
         for root in (*self.folders, *beside):
-            for file in [root] if root.is_file() else _below(root):
+            if not root.is_dir():
+                self._folders[str(root)] = _time_of(str(root))
+            for file in [root] if root.is_file() else _below(root, self._folders):
                 place = os.path.abspath(file)
                 if place in seen or not _may_be(file):
                     continue
@@ -153,8 +199,18 @@ def _near(place: Path) -> Iterator[Path]:
     yield from (each / FOLDER for each in above if (each / FILE_NAME).is_file())
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _time_of(path: str) -> int:
+    """When a folder or file was changed, in nanoseconds; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _below(folder: Path, times: dict[str, int]) -> Iterator[Path]:
+    """The files, and when each folder was changed."""
     for at, folders, files in os.walk(folder):
+        times[at] = _time_of(at)
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         yield from (Path(at, name) for name in sorted(files) if not name.startswith("."))
 
@@ -170,8 +226,6 @@ def _read(path: Path, file: str) -> EmbeddingEntry | None:
     try:
         header = read_embedding_header(path)
     except AdapterError as fault:
-        if FOLDER not in path.parent.parts:
-            return None  # of the adapters' catalogue
         return EmbeddingEntry(path.stem, path, file, problem=fault.message)
     except OSError:
         return None

@@ -32,7 +32,7 @@ def load_embedding(path: Path, name: str) -> Embedding:
     if header is None:
         raise AdapterError("holds no embedding.", where=path)
     tensors = read_tensors(path)
-    return _make(name, {part: tensors[key] for part, key in header.keys.items()}, path, digest)
+    return _make(name, {part: tensors[key] for part, key in header.keys.items()}, path, digest, header.former)
 
 
 def read_bundled(tensors: Mapping[str, Tensor], where: object) -> dict[str, Embedding]:
@@ -51,7 +51,7 @@ def read_bundled(tensors: Mapping[str, Tensor], where: object) -> dict[str, Embe
     return found
 
 
-def _make(name: str, tables: Mapping[str, Tensor], where: object, file_hash: str) -> Embedding:
+def _make(name: str, tables: Mapping[str, Tensor], where: object, file_hash: str, former: str = "") -> Embedding:
     import torch
 
     vectors = {part: table.float().reshape(-1, table.shape[-1]).contiguous() for part, table in tables.items()}
@@ -63,4 +63,4 @@ def _make(name: str, tables: Mapping[str, Tensor], where: object, file_hash: str
     for part, table in vectors.items():
         digest.update(f"{part} {tuple(table.shape)} ".encode())
         digest.update(table.numpy().tobytes())
-    return Embedding(name, digest.hexdigest(), vectors, file_hash)
+    return Embedding(name, digest.hexdigest(), vectors, file_hash, former)

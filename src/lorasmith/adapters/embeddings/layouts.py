@@ -17,7 +17,10 @@ from lorasmith.errors import AdapterError
 
 LARGEST = 4 * 2**20
 """Bytes of the largest file that is looked into: 75 vectors of SDXL take 0.6 MiB."""
+MOST_TENSORS = 8
 PARAMS = "emb_params"
+FORMER = "lorasmith.pickle_sha256"
+"""The metadata field of a file that was made of a pickle: that one's hash, which pictures name."""
 _OLD = "string_to_param."
 _NO_TOKENS = (PARAMS, *PARTS, "clip_h")
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
@@ -37,6 +40,7 @@ class EmbeddingHeader:
     step: int | None = None
     checkpoint: str | None = None
     checkpoint_name: str | None = None
+    former: str = ""
 
 
 def find_parts(keys: Iterable[str]) -> dict[str, str]:
@@ -53,9 +57,16 @@ def find_parts(keys: Iterable[str]) -> dict[str, str]:
 def read_embedding_header(path: Path) -> EmbeddingHeader | None:
     """What the header of an embedding's file says; None for what is no embedding's. Raises AdapterError for what is no
     whole safetensors file, OSError."""
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > LARGEST or _has_many(path):
         return None
     return tell_embedding(read_container(path, AdapterError, "the embedding"))
+
+
+def _has_many(path: Path) -> bool:
+    """Whether a file has more tensors than an embedding has, told without taking its header apart."""
+    with path.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        return length <= LARGEST and opened.read(length).count(b'"data_offsets"') > MOST_TENSORS
 
 
 def tell_embedding(header: Header) -> EmbeddingHeader | None:
@@ -79,4 +90,5 @@ def tell_embedding(header: Header) -> EmbeddingHeader | None:
         int(step) if re.fullmatch(r"\d{1,9}", step) else None,
         metadata.get("sd_checkpoint"),
         metadata.get("sd_checkpoint_name"),
+        metadata.get(FORMER, ""),
     )

@@ -48,6 +48,13 @@ def insert(
     refuse_existing(out)
     fitted = [_with_places(fit_adapter(adapter, base), base) for adapter in adapters]
     touched = _touched(base, fitted)
+    elsewhere = sorted(file.name for file in touched if file != base.path) if base.path.is_file() else []
+    if elsewhere:
+        raise AdapterError(
+            f"{', '.join(adapter.name for adapter in fitted)}: changes a part that lies in a file of its own, "
+            f"{elsewhere[0]}, and only {base.path.name} would be written.",
+            hint="Merge into the model's diffusers folder.",
+        )
     pairs = list(zip(fitted, strengths, strict=True))
     total = sum(len(base.headers[file].tensors) for file in touched)
     done, begun = 0, time.monotonic()

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config
+from lorasmith.bases.families.anima_file import examine_file, file_sources, start_of
+from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION, QWEN
+from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config, read_evidence
 from lorasmith.bases.families.family import (
     Family,
     FamilyCost,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from lorasmith.bases.families.original import Source
     from lorasmith.bases.framing import Framing
     from lorasmith.bases.precision import Weights
     from lorasmith.bases.text.context import Context
@@ -37,36 +40,6 @@ if TYPE_CHECKING:
 
 _CLASS = "CosmosTransformer3DModel"
 CONDITIONER = "text_conditioner"
-_ATTENTION = ("q_proj", "k_proj", "v_proj", "output_proj")
-_IN_DIFFUSERS = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "output_proj": "to_out.0"}
-# (name in a checkpoint, path in diffusers' model, group) inside a block: diffusers'
-# `_convert_non_diffusers_anima_lora_to_diffusers`.
-_BLOCK: tuple[tuple[str, str, Group], ...] = (
-    *((f"self_attn.{each}", f"attn1.{_IN_DIFFUSERS[each]}", "attention") for each in _ATTENTION),
-    *((f"cross_attn.{each}", f"attn2.{_IN_DIFFUSERS[each]}", "attention") for each in _ATTENTION),
-    ("mlp.layer1", "ff.net.0.proj", "mlp"),
-    ("mlp.layer2", "ff.net.2", "mlp"),
-)
-_MODULATION = (("self_attn", "norm1"), ("cross_attn", "norm2"), ("mlp", "norm3"))
-# Outside the blocks and in their modulation: read, drawn with and extracted, not trained, as kohya's trainer leaves
-# them out.
-_ENDS: tuple[tuple[str, str], ...] = (
-    ("x_embedder.proj.1", "patch_embed.proj"),
-    ("t_embedder.1.linear_1", "time_embed.t_embedder.linear_1"),
-    ("t_embedder.1.linear_2", "time_embed.t_embedder.linear_2"),
-    ("final_layer.adaln_modulation.1", "norm_out.linear_1"),
-    ("final_layer.adaln_modulation.2", "norm_out.linear_2"),
-    ("final_layer.linear", "proj_out"),
-)
-_QWEN: tuple[tuple[str, Group], ...] = (
-    *((f"self_attn.{each}_proj", "attention") for each in "qkvo"),
-    *((f"mlp.{each}_proj", "mlp") for each in ("gate", "up", "down")),
-)
-_CONDITIONING: tuple[tuple[str, Group], ...] = (
-    *((f"{kind}.{each}_proj", "attention") for kind in ("self_attn", "cross_attn") for each in "qkvo"),
-    ("mlp.0", "mlp"),
-    ("mlp.2", "mlp"),
-)
 _PUBLIC_DEPTHS = (28, 6)
 _TEXT_WIDTH = 1024
 
@@ -80,10 +53,14 @@ class AnimaFamily(Family):
         return HeaderFacts("anima", "anima-preview/lora", "https://huggingface.co/circlestone-labs/Anima")
 
     def claims(self, evidence: Evidence) -> bool:
+        if evidence.header is not None:
+            return start_of(evidence.shapes) is not None
         config = evidence.config("transformer")
         return config is not None and config.get("_class_name") == _CLASS and evidence.has(CONDITIONER)
 
     def examine(self, evidence: Evidence) -> Structure:
+        if evidence.header is not None:
+            return examine_file(self, evidence)
         parts = ("transformer", "vae", "text_encoder", CONDITIONER)
         denoiser, vae, qwen, conditioner = (read_config(evidence.path, part) for part in parts)
         if conditioner.get("target_dim") != denoiser.get("text_embed_dim"):
@@ -103,10 +80,10 @@ class AnimaFamily(Family):
         found = [
             _denoiser_layer(f"blocks.{index}.{name}", f"transformer_blocks.{index}.{path}", group, f"B{index:02}")
             for index in range(int(denoiser["num_layers"]))
-            for name, path, group in _BLOCK
+            for name, path, group in BLOCK
         ]
         for part, depth in zip(self.text, depths, strict=True):
-            start, inner = ("blocks", _CONDITIONING) if part.owner == CONDITIONER else ("layers", _QWEN)
+            start, inner = ("blocks", CONDITIONING) if part.owner == CONDITIONER else ("layers", QWEN)
             for index in range(depth):
                 for tail, group in inner:
                     path = f"{start}.{index}.{tail}"
@@ -124,10 +101,10 @@ class AnimaFamily(Family):
                 block,
             )
             for block in blocks
-            for kind, norm in _MODULATION
+            for kind, norm in MODULATION
             for number in (1, 2)
         ]
-        ends = [_denoiser_layer(name, path, "ends", "BASE") for name, path in _ENDS] if blocks else []
+        ends = [_denoiser_layer(name, path, "ends", "BASE") for name, path in ENDS] if blocks else []
         return [*modulation, *ends]
 
     def public_layers(self) -> dict[str, TargetLayer]:
@@ -139,16 +116,24 @@ class AnimaFamily(Family):
         return 0, _TEXT_WIDTH if reads_text else 0
 
     def load(self, structure: Structure, dtype: torch.dtype, weights: Weights) -> Parts:
-        from lorasmith.bases.families.anima_parts import read_parts
+        from lorasmith.bases.families.anima_parts import read_file, read_parts
 
-        return read_parts(structure, dtype, weights)
+        return (read_parts if structure.evidence.header is None else read_file)(structure, dtype, weights)
+
+    def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
+        return file_sources(structure, owner, keys)
 
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:
         from lorasmith.bases.text.conditioned import ConditionedPromptEncoder
 
-        return ConditionedPromptEncoder(*encoders)
+        return ConditionedPromptEncoder(encoders[0], encoders[-1])  # where words are counted there is one alone
 
     def tokenizer(self, path: Path) -> Any:
+        if path.is_file():
+            from lorasmith.bases.anima import tokenizer_beside
+
+            conditioner = examine_file(self, read_evidence(path)).text[1].config
+            return tokenizer_beside(path, "t5_tokenizer", conditioner["target_vocab_size"])
         from transformers import AutoTokenizer
 
         return load_tokenizer(path, "t5_tokenizer", AutoTokenizer)
@@ -222,7 +207,7 @@ ANIMA = AnimaFamily(
     cfg=4.0,
     resolution=1024,
     text=(
-        TextPart("text_encoder", "lora_te", "tokenizer", _TEXT_WIDTH),
+        TextPart("text_encoder", "lora_te", "tokenizer", _TEXT_WIDTH, ("text_encoders.qwen3_06b.transformer.model",)),
         TextPart(CONDITIONER, "lora_unet_llm_adapter", "t5_tokenizer", _TEXT_WIDTH),
     ),
     objective="flow",

@@ -389,7 +389,7 @@ class Family(ABC):
                 vars(stage).pop("forward", None)  # that of its class again
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
-        """Where the weights of a part lie in a single file, by their keys in the part's model."""
+        """Where the weights of a part lie in its file, by their keys in the part's model."""
         from lorasmith.bases.families.original import Source
 
         del structure, owner

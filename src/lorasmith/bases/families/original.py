@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.evidence import TextStructure
@@ -24,12 +25,13 @@ UNET, VAE = "model.diffusion_model.", "first_stage_model."
 @dataclass(frozen=True)
 class Source:
     """Where a weight lies in a file: `third` of the rows of `key` (q, k, v), or all of it; turned round, or flattened
-    from a 1x1 kernel to a matrix."""
+    from a 1x1 kernel to a matrix. `file` is where it lies if that is not the base's own file."""
 
     key: str
     third: int | None = None
     turned: bool = False
     flattened: bool = False
+    file: Path | None = None
 
     def take(self, stored: Tensor) -> Tensor:
         """The weight, a view of the stored tensor."""

@@ -70,6 +70,11 @@ class ClipPromptEncoder:
         """The layers of the first text encoder."""
         return int(self._encoders[0].model.config.num_hidden_layers)
 
+    @property
+    def embedding_widths(self) -> tuple[int, ...]:
+        """Those of all text encoders."""
+        return tuple(width_of(encoder) for encoder in self._encoders)
+
     def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as chunks of 77 ids of the first tokenizer; A1111's can hold embeddings. Raises ValueError for
         chunking "none", PromptError for an embedding that does not fit."""
@@ -95,7 +100,7 @@ class ClipPromptEncoder:
             pieces = self._pieces.read(text, words)
             for piece in pieces:
                 if loaded and not isinstance(piece, int):
-                    piece.fit([width_of(encoder) for encoder in self._encoders])
+                    piece.fit(self.embedding_widths)
             return pieces
 
         return read

@@ -42,6 +42,11 @@ class ConditionedPromptEncoder:
         """1: the last states are taken."""
         return 1
 
+    @property
+    def embedding_widths(self) -> tuple[int, ...]:
+        """It takes no embeddings."""
+        return ()
+
     def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as two chunks: the language model's ids, and the conditioner's with their weights."""
         refuse_called(texts, words)

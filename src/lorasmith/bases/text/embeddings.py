@@ -6,7 +6,7 @@ Shapes: V vectors, D the width of a text encoder, B rows, T tokens.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,12 +31,13 @@ _MARKED = re.compile(r"(?<!\w)embedding:([^\s,]+)", re.IGNORECASE)
 class Embedding:
     """Vectors (V, D) by the part that they are for: `PARTS`, or one under any name. `digest` is of the vectors, which
     tells apart what a file held at two times; `hash` the first 12 digits of the file's SHA256, "" where it has none of
-    its own."""
+    its own; `former` the SHA256 of the pickle that the file was made of."""
 
     name: str
     digest: str
     tables: Mapping[str, Tensor] = field(compare=False, repr=False)
     hash: str = ""
+    former: str = ""
 
     @property
     def rows(self) -> int:
@@ -47,16 +48,36 @@ class Embedding:
         """The vectors for each of a base's text encoders, which have these widths. Raises PromptError."""
         tables = self.tables
         found = tuple(tables[part] for part in (PARTS if PARTS[0] in tables and PARTS[1] in tables else tables))
-        own = tuple(int(table.shape[1]) for table in found)
-        if own == tuple(widths):
-            return found
-        base = f"It is for {_BASES[own]}." if own in _BASES else None
+        check_widths(self.name, tuple(int(table.shape[1]) for table in found), widths)
+        return found
+
+
+def check_widths(name: str, own: Sequence[int], widths: Sequence[int]) -> None:
+    """Raise PromptError where vectors of these `own` widths do not fit text encoders of `widths`; without any, the base
+    takes no embeddings."""
+    if not widths:
         raise PromptError(
-            f'embedding "{self.name}" does not fit this base: its vectors have {" and ".join(map(str, own))} numbers, '
+            f'embedding "{name}" cannot be used: the text encoder of this base takes none.',
+            where="prompt",
+            hint="Embeddings are for SD 1, SD 2, SDXL and the embedded base. Leave it out.",
+        )
+    if tuple(own) != tuple(widths):
+        base = _BASES.get(tuple(own))
+        raise PromptError(
+            f'embedding "{name}" does not fit this base: its vectors have {" and ".join(map(str, own))} numbers, '
             f"the text encoders take {' and '.join(map(str, widths))}.",
             where="prompt",
-            hint=base,
+            hint=None if base is None else f"It is for {base}.",
         )
+
+
+def find_called(text: str, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What a text calls by ``embedding:NAME``, and which of the names it has as whole words: what can be told without a
+    tokenizer."""
+    marked = [match[1] for match in _MARKED.finditer(text)]
+    any_name = "|".join(re.escape(each) for each in sorted(names, key=len, reverse=True))
+    bare = re.findall(rf"(?<!\w)(?:{any_name})(?!\w)", text, re.IGNORECASE) if any_name else []
+    return marked, bare
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,18 +105,25 @@ class Vocabulary:
     def find_marked(self, said: str) -> tuple[Embedding, int]:
         """The embedding of what stands behind ``embedding:``, and how many of the characters name it. Raises
         PromptError naming the nearest names."""
-        for used in (said, said.rstrip(".;:!?")):
-            name = used.lower().replace("\\", "/").lstrip("/")
-            stem = next((name.removesuffix(end) for end in SUFFIXES if name.endswith(end)), name)
-            for each in (name, stem):
-                if each in self.called:
-                    return self.get(each), len(used)
-        near = near_names(said, self.called)
-        listed = sorted(self.names)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(listed[:10])}."
-        raise PromptError(
-            f'embedding "{said}" is unknown.', where="prompt", hint=hint if listed else "There are no embeddings."
-        )
+        name, length = find_name(said, self.called)
+        return self.get(name), length
+
+
+def find_name(said: str, names: Collection[str]) -> tuple[str, int]:
+    """The one of `names` that stands behind ``embedding:``, and how many of the characters say it. Raises PromptError
+    naming the nearest."""
+    for used in (said, said.rstrip(".;:!?")):
+        name = used.lower().replace("\\", "/").lstrip("/")
+        stem = next((name.removesuffix(end) for end in SUFFIXES if name.endswith(end)), name)
+        for each in (name, stem):
+            if each in names:
+                return each, len(used)
+    near = near_names(said, names)
+    listed = sorted(each for each in names if "/" not in each)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(listed[:10])}."
+    raise PromptError(
+        f'embedding "{said}" is unknown.', where="prompt", hint=hint if listed else "There are no embeddings."
+    )
 
 
 class PieceReader:
@@ -156,18 +184,9 @@ def refuse_called(texts: Sequence[str], words: Vocabulary | None) -> None:
     if words is None:
         return
     for text in texts:
-        marked = _MARKED.search(text)
-        name = None if marked is None else marked[1]
-        if name is None and words.names:
-            any_name = "|".join(re.escape(each) for each in sorted(words.names, key=len, reverse=True))
-            found = re.search(rf"(?<!\w)(?:{any_name})(?!\w)", text, re.IGNORECASE)
-            name = None if found is None else found[0]
-        if name is not None:
-            raise PromptError(
-                f'embedding "{name}" cannot be used: the text encoder of this base takes none.',
-                where="prompt",
-                hint="Embeddings are for SD 1, SD 2, SDXL and the embedded base. Leave it out.",
-            )
+        marked, bare = find_called(text, words.names)
+        for name in (*marked, *bare):
+            check_widths(name, (), ())
 
 
 def width_of(encoder: TextEncoder) -> int:

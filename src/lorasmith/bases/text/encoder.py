@@ -39,6 +39,11 @@ class PromptEncoder(Protocol):
         """How far back `clip_skip` may reach; 1 where it means nothing."""
         ...
 
+    @property
+    def embedding_widths(self) -> tuple[int, ...]:
+        """The widths of the vectors that an embedding has for these text encoders; none where they take none."""
+        ...
+
     def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as chunks of ids with weights, and with the embeddings of `words` that it calls; without `words`
         all is text. Raises PromptError for an embedding that cannot be used."""

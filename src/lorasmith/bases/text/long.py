@@ -29,6 +29,11 @@ class LongPromptEncoder:
         """1: the last states are taken."""
         return 1
 
+    @property
+    def embedding_widths(self) -> tuple[int, ...]:
+        """It takes no embeddings."""
+        return ()
+
     def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as one chunk of at least one id."""
         refuse_called(texts, words)

@@ -10,6 +10,8 @@ from lorasmith.prompts.compatibility import Compat
 Chunking = Literal["a1111", "kohya", "none"]
 Emphasis = Literal["original", "no norm", "kohya", "none"]
 CHUNK_TOKENS = 75
+LENGTHS = (75, 150, 225)
+"""Of captions, in tokens: one chunk, two or three of them."""
 
 
 @dataclass(frozen=True)

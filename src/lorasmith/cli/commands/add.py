@@ -33,11 +33,19 @@ def command(
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Take what links that lead out of a folder lead to, too.")
     ] = False,
+    captions: Annotated[
+        bool,
+        typer.Option(
+            "--captions",
+            help="Of pictures that are there already, take the captions in place of theirs, which are kept in build/.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Add images to a project, with their captions and their source.
 
-    They are copied; nothing that is there is changed, and what the project has already is left out.
+    They are copied; nothing that is there is changed, unless with --captions, and what the project has already is left
+    out.
 
     Example: lorasmith add my-lora --images ~/Pictures/more --into 2_supporting
     """
@@ -52,7 +60,7 @@ def command(
     opened = open_project(project)
     sources = [source.expanduser() for source in [*(images or []), *(more_images or [])]]
     options = SourceOptions(follow_links, check_encoding(encoding))
-    ingested = show(add_images(opened, sources, into=into, options=options), json)
+    ingested = show(add_images(opened, sources, into=into, options=options, captions=captions), json)
     if json:
         print_json(
             {
@@ -62,10 +70,11 @@ def command(
                 "added": [one.name for one in ingested.provenance],
                 "left_out": [{"name": one.name, "message": one.message} for one in ingested.left_out],
             }
+            | ({"captions_replaced": [one.item.name for one in ingested.mended]} if captions else {})
         )
         return
-    captions = f"{ingested.captions} caption{'' if ingested.captions == 1 else 's'}"
-    say(f"{count_images(ingested.images)}, {captions} came in.", style="green")
+    came = f"{ingested.captions} caption{'' if ingested.captions == 1 else 's'}"
+    say(f"{count_images(ingested.images)}, {came} came in.", style="green")
     say("The originals were not touched.")
     show_left_out(ingested.left_out)
     say(f"\nNext:\n  {program()} inspect {typed(project)}    what the images lack now")

@@ -51,7 +51,7 @@ def convert(
     out: Annotated[Path, typer.Option("--out", "-o", help="The new .safetensors file.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a safetensors file of a pickled checkpoint; one that holds more than tensors is refused.
+    """Make a safetensors file of a pickled checkpoint or embedding; one that holds more than tensors is refused.
 
     Example: lorasmith base convert old.ckpt --out new.safetensors
     """

@@ -119,6 +119,10 @@ def _show(each: PictureFile) -> None:
             ("base", f"{document['base']['name']} {document['base']['hash'][:10]}" if "base" in document else "")
         )
         rows += [("adapter", _spell(used)) for used in document.get("adapters") or []]
+        rows += [
+            ("embedding", f"{used.get('name')} {used.get('hash') or 'in an adapter'}")
+            for used in document.get("embeddings") or []
+        ]
         if document.get("origin"):
             rows.append(("template", document["origin"].get("template")))
     for key, value in rows:

@@ -85,7 +85,7 @@ def command(
     from lorasmith.cli.rendering import print_json, show
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import UsageError
-    from lorasmith.face.stages import build_files, gather_tags
+    from lorasmith.face.stages import build_files, gather_tags, warn_of_length
     from lorasmith.project import open_project
     from lorasmith.tags.building import compare_captions, pack_zip
     from lorasmith.tags.explanation import explain as explain_image
@@ -111,6 +111,7 @@ def command(
         print_json(explanation.as_json()) if json else _print(drawing.draw_explanation(explanation))
         return
     captioning = compute_captions(inputs)
+    show(warn_of_length(opened, captioning.captions), json)
     if metadata is not None:
         captions = compute_as_kohya(opened, dataset) if kohya_compat else captioning.captions
         done["metadata"] = write_metadata(metadata.expanduser(), dataset, captions)

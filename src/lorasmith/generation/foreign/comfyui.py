@@ -200,8 +200,6 @@ def _text(graph: Graph, node: Node, field: str, undone: list[str]) -> str | None
             text = _string(graph, found)
             if "text_l" in found.inputs and _string(graph, found, ("text_l",)) != text:
                 undone.append("a text of its own for the first text encoder (text_l)")
-            if text is not None and "embedding:" in text:
-                undone.append("embeddings in the prompt")
             return None if text is None else re.sub(r"(?<!\\)[\[\]]", lambda found: f"\\{found[0]}", text)
         fields = (field, "conditioning", "conditioning_1", "conditioning_to")
         found = next(filter(None, (graph.behind(found, each) for each in fields)), None)

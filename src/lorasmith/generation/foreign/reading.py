@@ -17,8 +17,8 @@ class Reading:
     """`prompt`, `negative` and `entries` are what the `tool` says, as it is written and in its order; `spec` is that in
     our terms, and `undone` a line for each thing that drawing it here leaves out or does otherwise.
 
-    `base` and `base_hash` name the model, `adapters` are hashes by the names that the prompt calls. `strength` is how
-    much was drawn anew where it was drawn over another picture, which no text holds; else None.
+    `base` and `base_hash` name the model, `adapters` and `embeddings` are hashes by the names that the prompt calls.
+    `strength` is how much was drawn anew where it was drawn over another picture, which no text holds; else None.
     """
 
     tool: str
@@ -30,6 +30,7 @@ class Reading:
     base: str | None = None
     base_hash: str | None = None
     adapters: Mapping[str, str] = field(default_factory=dict)
+    embeddings: Mapping[str, str] = field(default_factory=dict)
     strength: float | None = None
 
     def as_json(self) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def read_text(text: str) -> Reading:
     prompt, negative, entries = cut_infotext(text)
     values = {key: unquote(value) for key, value in entries.items()}
     adapters = _hashes(values.get("Lora hashes", "")) | _gallery_hashes(values.get("Hashes", ""))
+    embeddings = _gallery_hashes(values.get("Hashes", ""), "embed") | _hashes(values.get("TI hashes", ""))
     undone = [line for key in entries for line in (_missing(key, entries[key], values, spec),) if line]
     return Reading(
         tool=_tool(values),
@@ -90,6 +91,7 @@ def read_text(text: str) -> Reading:
         base=values.get("Model") or None,
         base_hash=values.get("Model hash") or _gallery_model(values.get("Hashes", "")),
         adapters=adapters,
+        embeddings=embeddings,
         strength=_strength(values),
     )
 
@@ -119,6 +121,8 @@ def _missing(key: str, written: str, values: Values, spec: PictureSpec) -> str |
     value = values[key]
     if key in SILENT or value in NEUTRAL.get(key, ()) or value.startswith(_SAME):
         return None
+    if key == "TI hashes" and _hashes(value):
+        return None  # looked at elsewhere
     if key in _HIRES and spec.hires is None:
         return f"{key}: {written} (a second pass whose size is not told)"
     if key in _JUDGES:
@@ -199,9 +203,10 @@ def _hashes(text: str) -> dict[str, str]:
     return found
 
 
-def _gallery_hashes(text: str) -> dict[str, str]:
-    """Of the galleries' ``{"lora:a": "0123456789", "model": ...}``, the adapters'."""
-    return {key.partition(":")[2]: digest for key, digest in _gallery(text).items() if key.startswith("lora:")}
+def _gallery_hashes(text: str, kind: str = "lora") -> dict[str, str]:
+    """Of the galleries' ``{"lora:a": "0123456789", "embed:b": ..., "model": ...}``, those of a kind."""
+    found = ((key.partition(":"), digest) for key, digest in _gallery(text).items())
+    return {name: digest for (own, colon, name), digest in found if own == kind and colon}
 
 
 def _gallery_model(text: str) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lorasmith.adapters.header import addnet_hash
+from lorasmith.bases.text.embeddings import Embedding
 from lorasmith.errors import LorasmithError, RefusedError
 from lorasmith.events import Event, Note, Progress, Work, eta
 from lorasmith.generation.base_facts import facts_of
@@ -199,14 +200,18 @@ def batches_of(wanted: Sequence[Wanted], pipeline: Pipeline) -> Iterator[list[Wa
             yield group[start : start + size]
 
 
-def picture_key(spec: PictureSpec, base_hash: str, adapter_hash: Callable[[str], str]) -> str:
-    """What decides a picture, as one word: the settled spec, the base and the adapters, by content."""
+def picture_key(
+    spec: PictureSpec, base_hash: str, adapter_hash: Callable[[str], str], embeddings: Sequence[Embedding] = ()
+) -> str:
+    """What decides a picture, as one word: the settled spec, the base, the adapters and the embeddings, by content."""
     networks = split_networks(spec.prompt, spec.compat).networks
     facts: dict[str, Any] = {
         "request": spec.as_json(),
         "base": base_hash,
         "adapters": {network.name: adapter_hash(network.name) for network in networks},
     }
+    if embeddings:
+        facts["embeddings"] = {each.name: each.digest for each in embeddings}
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]
 
@@ -242,9 +247,9 @@ class _CellChecker:
 
     def _check(self, spec: PictureSpec, label: str, origin: Expansion | None) -> Wanted | str:
         try:
-            self.pipeline.check(spec)
+            embeddings = self.pipeline.preparer.prepare(spec).embeddings
             settled = settle(spec, facts_of(self.pipeline.base))
-            key = picture_key(settled, self.pipeline.base.content_hash, self._hash)
+            key = picture_key(settled, self.pipeline.base.content_hash, self._hash, embeddings)
         except RefusedError:
             raise
         except LorasmithError as fault:

@@ -11,13 +11,14 @@ from lorasmith.exam.advice import COPYING, FLEXIBLE, LEAKING, UNCALLED
 from lorasmith.exam.showcase import RED_FLAG
 from lorasmith.exam.verdict import BROKEN, WORTHY
 from lorasmith.library.cards.card import Card, CardExam, CardFigure
+from lorasmith.remedies import Action, Do
 
 FIGURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "hit_rate": ("hit rate", "pictures that show all of it when it is called"),
         "likeness": ("likeness", "pictures as like the training pictures as those are like each other"),
         "flexibility": ("flexibility", "of the new things that the base itself can draw, drawn with it"),
-        "override": ("override", "pictures that follow a prompt against one of its traits"),
+        "override": ("override", "of the prompts against one of its traits that the base can draw, drawn with it"),
         "leakage": ("leakage", "pictures that do not call it and are changed all the same; less is better"),
         "untriggered": (
             "without trigger",
@@ -197,6 +198,9 @@ def _measured_limits(exam: CardExam) -> Iterator[str]:
     flexible = exam.figure("flexibility")
     if flexible is not None and flexible.value < FLEXIBLE:
         yield f"New things come in only {flexible.value:.0%} of what the base can do alone (C4)."
+    contrary = exam.figure("override")
+    if contrary is not None and contrary.value < FLEXIBLE:
+        yield f"Prompts against one of its traits win in only {contrary.value:.0%} of what the base can do alone (C4)."
     broken = exam.figure("broken")
     if broken is not None and broken.low > BROKEN:
         yield f"It breaks its pictures: {broken.value:.0%} are burnt or mangled."
@@ -254,6 +258,7 @@ def tell_warnings(card: Card) -> Iterator[str]:
         yield "It was not examined: the card has no figures."
     kept = sum(picture.mark == "keep" for picture in card.pictures)
     if len(card.pictures) <= RED_FLAG:
-        yield f"C7: {len(card.pictures)} pictures are a red flag in a showcase; twenty fit."
+        draw = Do(Action.SHOWCASE, template="TEMPLATE", adapter=card.file)
+        yield f"C7: {len(card.pictures)} pictures of this very file are a red flag in a showcase; twenty fit: {draw}"
     elif not kept:
         yield "C7: nobody has looked at the pictures: mark which of the showcase are kept."

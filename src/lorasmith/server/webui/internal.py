@@ -5,6 +5,7 @@ Source: the A1111 web UI, modules/progress.py, modules/ui_extra_networks.py (fet
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,16 @@ def get_thumbnail(service: TheService, filename: str = "") -> FileResponse:
     if found is None:
         raise MissingError("File not found")
     return FileResponse(found, headers={"accept-ranges": "bytes"})
+
+
+@router.get("/sd_extra_networks/metadata")
+def get_metadata(service: TheService, page: str = "", item: str = "") -> dict[str, str]:
+    """What an adapter's header says, as JSON in a text (A1111, `modules/ui_extra_networks.py`, `get_metadata`: page
+    "lora", the item's name); nothing for any other page or item."""
+    found = [entry for entry in service.catalogue.entries() if item in (entry.name, entry.alias)]
+    if page.lower() != "lora" or not found or not found[0].metadata:
+        return {}
+    return {"metadata": json.dumps(dict(found[0].metadata), indent=4, ensure_ascii=False)}
 
 
 def _find_picture(service: Service, filename: str) -> Path | None:

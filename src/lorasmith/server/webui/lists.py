@@ -79,7 +79,10 @@ def reload_checkpoint() -> dict[str, Any]:
     return {}
 
 
-router.add_api_route("/lycos", get_loras, methods=["GET"], name="get_lycos")
+@router.get("/lycos")
+def get_lycos(service: TheService) -> list[dict[str, Any]]:
+    """The adapters once more, without an alias (a1111-sd-webui-lycoris, `lycoris_ext.py`, `get_lycos`)."""
+    return [{key: value for key, value in each.items() if key != "alias"} for each in get_loras(service)]
 
 
 @router.post("/refresh-lycos", name="refresh_lycos")
@@ -135,9 +138,29 @@ def get_scripts() -> dict[str, list[str]]:
 
 
 @router.get("/embeddings")
-def get_embeddings() -> dict[str, dict[str, Any]]:
-    """No textual inversions."""
-    return {"loaded": {}, "skipped": {}}
+def get_embeddings(service: TheService) -> dict[str, dict[str, Any]]:
+    """The embeddings: those that fit the base at hand, and the others."""
+    widths = service.default_base().facts.text_widths
+    found: dict[str, dict[str, Any]] = {"loaded": {}, "skipped": {}}
+    for entry in service.embeddings.entries():
+        header = entry.header
+        if header is None:  # a pickle is not read
+            continue
+        fits = widths is None or header.widths == widths
+        found["loaded" if fits else "skipped"][entry.name] = {
+            "step": header.step,
+            "sd_checkpoint": header.checkpoint,
+            "sd_checkpoint_name": header.checkpoint_name,
+            "shape": sum(header.widths),
+            "vectors": header.vectors,
+        }
+    return found
+
+
+@router.post("/refresh-embeddings")
+def refresh_embeddings(service: TheService) -> None:
+    """Look at the folders; they are looked at whenever it matters anyway."""
+    service.embeddings.entries()
 
 
 @router.get("/cmd-flags")

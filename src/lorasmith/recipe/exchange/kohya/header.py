@@ -13,11 +13,12 @@ from lorasmith.recipe.exchange.kohya.front_end import flatten
 from lorasmith.recipe.exchange.kohya.pairs import literal
 from lorasmith.recipe.exchange.kohya.reading import ROWS, from_arguments
 from lorasmith.recipe.exchange.kohya.terms import FURTHER, TERMS
+from lorasmith.recipe.exchange.kohya.times import TIMES
 from lorasmith.recipe.recipe import Recipe
 
 _READ = (
     "learning_rate", "unet_lr", "text_encoder_lr", "lr_scheduler", "network_module", "network_alpha", "network_args",
-    "resolution", "seed",
+    "resolution", "seed", *(row.argument for row in TIMES),
 )  # fmt: skip
 """Facts that are read besides those of the terms, by their arguments."""
 _CONVOLUTION = re.compile(r"_(conv[12]?|op|in_layers_2|out_layers_3)\.")

@@ -14,9 +14,10 @@ from lorasmith.recipe.exchange.kohya.length import BASE, LENGTH, SHOWN, read_len
 from lorasmith.recipe.exchange.kohya.network import NETWORK, read_network
 from lorasmith.recipe.exchange.kohya.rates import RATES, one_rate, read_optimizer, read_rates, read_schedule
 from lorasmith.recipe.exchange.kohya.terms import TERMS
+from lorasmith.recipe.exchange.kohya.times import TIMES, read_times
 from lorasmith.recipe.exchange.kohya.words import ELSEWHERE, TECHNICAL
 
-ROWS = (*TERMS, *NETWORK, *RATES, *LENGTH, *SHOWN, *BASE)
+ROWS = (*TERMS, *TIMES, *NETWORK, *RATES, *LENGTH, *SHOWN, *BASE)
 """The whole table, in the order in which exports write it."""
 
 
@@ -29,7 +30,7 @@ def from_arguments(arguments: Mapping[str, Any], source: str) -> Imported:
         result.take(term.path, term.argument, value, term.read)
         if result.get(term.path) is None:
             result.put(term.path, term.default)
-    for read in (read_length, read_rates, read_optimizer, read_schedule, read_network, read_rest):
+    for read in (read_length, read_rates, read_optimizer, read_schedule, read_network, read_times, read_rest):
         read(given, result)
     _settle(result)
     known = {row.argument for row in ROWS}

@@ -24,8 +24,6 @@ _UNKNOWN_THERE: tuple[tuple[str, Any], ...] = (
     ("loss.p2_gamma", 0),
     ("loss.mask_outside", 0),
     ("loss.mask_renormalise", False),
-    ("timesteps.sampling", "uniform"),
-    ("timesteps.shift", 1),
     ("validation.share", 0),
     ("filter.only", []),
     ("filter.skip", []),
@@ -59,6 +57,8 @@ def _left_out(recipe: Recipe) -> Iterator[LeftOut]:
     for key, neutral in _UNKNOWN_THERE:
         if value_of(values, key) not in (neutral, None):
             yield LeftOut(key, value_of(values, key), "kohya has nothing of the kind")
+    if recipe.timesteps.shift == "size" and recipe.timesteps.sampling != "sigmoid":
+        yield LeftOut("timesteps.shift", "size", "kohya shifts by the picture's size with sigmoid alone")
     if recipe.preserve.kind in ("differential", "prior", "both"):
         yield LeftOut("preserve.kind", recipe.preserve.kind, "kohya has nothing of the kind")
     if recipe.base == EMBEDDED:
