@@ -1,0 +1,41 @@
+"""What is typed wrong on Anima, one clear sentence each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lorasmith.adapters.bank import AdapterBank
+from lorasmith.adapters.files import load_adapter, save_adapter
+from lorasmith.bases.base import Base, load_base
+from lorasmith.errors import AdapterError
+from tests.adapters.drawing import trained_adapter
+from tests.families.anima_models import build_anima
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    return load_base(build_anima(tmp_path_factory.mktemp("anima") / "shallow"))
+
+
+def test_an_adapter_of_sdxl(base: Base, family_folders: dict[str, Path]) -> None:
+    theirs = trained_adapter(load_base(family_folders["sdxl"]))
+    with pytest.raises(AdapterError, match=r"fits nothing on .*this base is shallow \(anima\)"):
+        AdapterBank(base, [theirs])
+
+
+def test_an_adapter_of_a_deeper_model(base: Base, tmp_path: Path) -> None:
+    deep = load_base(build_anima(tmp_path / "deep", num_layers=3))
+    file = save_adapter(tmp_path / "a.safetensors", trained_adapter(deep, text_encoder=False), torch.float32)
+    with pytest.raises(
+        AdapterError, match=r"10 of its 30 layers are not on shallow: lora_unet_blocks_2_cross_attn_k_proj"
+    ):
+        AdapterBank(base, [load_adapter(file)])
+
+
+def test_an_adapter_of_a_wider_model(base: Base, tmp_path: Path) -> None:
+    wide = load_base(build_anima(tmp_path / "wide", num_attention_heads=3))
+    with pytest.raises(AdapterError, match=r"q_proj is made for 48 x 48, the layer has 32 x 32"):
+        AdapterBank(base, [trained_adapter(wide, text_encoder=False)])
