@@ -25,6 +25,7 @@ from lorasmith.project import open_project
 from tests.adapters.drawing import trained_adapter
 from tests.library.files import write_adapter
 from tests.projects import build_project
+from tests.refusal_words import refused_words
 
 
 @pytest.fixture(autouse=True)
@@ -227,5 +228,5 @@ def test_what_a_hub_says_is_searched_too(loras: Path) -> None:
         library.set_hub(entry, HubFacts("civitai", "5", "6", name="Winter nights", creator="somebody"))
         for words in ("winter", "somebody"):
             assert [each.name for each in library.entries(Filters(words=words)).entries] == ["zbk"]
-        library.set_hub(entry, HubFacts("civitai", "5", "6", name="nude toddler"))
+        library.set_hub(entry, HubFacts("civitai", "5", "6", name=" ".join(refused_words())))
         assert library.find("zbk") == []

@@ -224,7 +224,7 @@ def test_what_is_no_adapter_is_named(entries: list[LibraryEntry], folder: Path) 
     assert "pickled" in broken["pickle"].problem
     assert "embeddings alone" in broken["bundle"].problem
     assert "no known algorithm" in broken["keys"].problem
-    assert (broken["embedding"].kind, bool(broken["embedding"].reason)) == ("other", True)
+    assert (broken["embedding"].kind, bool(broken["embedding"].problem)) == ("other", True)
     for name in ("bundle", "keys"):
         with pytest.raises(AdapterError):
             describe(broken[name].path)

@@ -29,12 +29,14 @@ class LibraryLookup:
         """The library; None where there is none, or it cannot be opened."""
         with self._lock:
             file = self._file or data_folder() / LIBRARY
-            if self._index is None and file.is_file():
+            if self._index is None:
                 from lorasmith.library.index import LibraryIndex
 
                 try:
+                    if not file.is_file():
+                        return None
                     self._index = LibraryIndex.open(file)
-                except StorageError:
+                except (StorageError, OSError):  # not to be read, or in a folder that may not be looked into
                     return None
             return self._index
 

@@ -139,7 +139,7 @@ def test_a_refused_prompt_refuses_the_grid(pipeline: Pipeline, tmp_path: Path, m
     def refuse(_spec: PictureSpec) -> None:
         raise RefusedError("refused", where="prompt")
 
-    monkeypatch.setattr(pipeline, "check", refuse)
+    monkeypatch.setattr(type(pipeline.preparer), "prepare", lambda _self, spec: refuse(spec))
     with pytest.raises(RefusedError):
         order_of(pipeline, tmp_path, field_axis("seed", [1]))
 

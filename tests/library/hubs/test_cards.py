@@ -24,6 +24,7 @@ from lorasmith.library.sidecars.beside import read_sidecars
 from lorasmith.project import open_project
 from tests.library.hubs.carded import PROVENANCE, draw_showcase, examined_project
 from tests.library.hubs.mock import Hubs, adapter_bytes
+from tests.refusal_words import refused_words
 
 
 def card_of(target: Path, **more: Any) -> Card:
@@ -225,7 +226,7 @@ def test_pictures_of_another_file_with_the_same_name_are_left_out(tmp_path: Path
 def test_refused_prompts_are_not_shown_and_refused_words_make_no_card(tmp_path: Path) -> None:
     project = examined_project(tmp_path / "zbk")
     one = showcase_pictures(find_showcases(project), find_target(project.root)[1], "zbk")[5]
-    bad = CardPicture(one.path, "nude loli", "", 1, "doodle", "")
+    bad = CardPicture(one.path, " ".join(refused_words()), "", 1, "doodle", "")
     assert choose_pictures([bad, one]) == [one]
     with pytest.raises(RefusedError):
         gather_card(project, find_target(project.root)[1], [bad])

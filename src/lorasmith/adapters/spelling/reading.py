@@ -163,7 +163,7 @@ def block_side(elements: int) -> int:
 def _bare_text(tensors: Mapping[str, Tensor], config: PeftConfig) -> str:
     """How kohya's names of the text encoder begin that a file is for which names no part of the model: by the class of
     the model, by the width of its layers; else the first."""
-    parts = [part for family in FAMILIES.values() for part in family.text[1:]]
+    parts = [part for each in FAMILIES.values() for part in each.text[1:] if part.owner.startswith("text_encoder")]
     mapping = config.table.get("auto_mapping")
     projects = isinstance(mapping, Mapping) and "Projection" in str(mapping.get("base_model_class", ""))
     widths = {part.width for part in parts if part.width}

@@ -103,7 +103,7 @@ def sketch_adapter(shapes: Shapes, alone: str = "") -> Sketch:
 
 def _bare_text(shapes: Shapes) -> str:
     """As `reading._bare_text` has it, but for what a configuration says."""
-    parts = [part for family in FAMILIES.values() for part in family.text[1:]]
+    parts = [part for each in FAMILIES.values() for part in each.text[1:] if part.owner.startswith("text_encoder")]
     widths = {part.width for part in parts if part.width}
     wide = parts and any(
         len(shape) == 2 and shape[1] in widths and _QUERY.search(key) is not None for key, shape in shapes.items()
