@@ -4,9 +4,9 @@ it cannot be read, it knows nothing."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lorasmith.errors import StorageError
 from lorasmith.storage.places import LIBRARY, data_folder
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lorasmith.bases.families.family import Family
     from lorasmith.library.entry import LibraryEntry
     from lorasmith.library.index import LibraryIndex
+
+T = TypeVar("T")
 
 
 class LibraryLookup:
@@ -29,32 +31,30 @@ class LibraryLookup:
         """The library; None where there is none, or it cannot be opened."""
         with self._lock:
             file = self._file or data_folder() / LIBRARY
-            if self._index is None:
-                from lorasmith.library.index import LibraryIndex
+            try:
+                if self._index is None and file.is_file():
+                    from lorasmith.library.index import LibraryIndex
 
-                try:
-                    if not file.is_file():
-                        return None
                     self._index = LibraryIndex.open(file)
-                except (StorageError, OSError):  # not to be read, or in a folder that may not be looked into
-                    return None
+            except (StorageError, OSError):  # not to be read, or in a folder that may not be looked into
+                return None
             return self._index
+
+    def _ask(self, question: Callable[[LibraryIndex], T], otherwise: T) -> T:
+        """The library's answer; `otherwise` where there is none, or it cannot be read."""
+        index = self.index()
+        try:
+            return otherwise if index is None else question(index)
+        except StorageError:
+            return otherwise
 
     def entries(self, name: str, kind: str = "adapter") -> list[LibraryEntry]:
         """The files of this name that are there now; of files with the same bytes one."""
-        index = self.index()
-        try:
-            return [] if index is None else _there(index.find(name, kind))
-        except StorageError:
-            return []
+        return self._ask(lambda index: _there(index.find(name, kind)), [])
 
     def by_hash(self, digits: str, kind: str = "adapter") -> list[LibraryEntry]:
         """The files that are there now of which some hash begins so; of files with the same bytes one."""
-        index = self.index()
-        try:
-            return [] if index is None else _there(index.find_hash(digits, kind))
-        except StorageError:
-            return []
+        return self._ask(lambda index: _there(index.find_hash(digits, kind)), [])
 
     def files(self, name: str) -> Sequence[Path]:
         """The adapters' files of this name."""
@@ -62,20 +62,14 @@ class LibraryLookup:
 
     def triggers(self, path: Path) -> Sequence[str]:
         """The trigger phrases of a file, by its header and its sidecars."""
-        index = self.index()
-        try:
-            entry = None if index is None else index.entry(path)
-        except StorageError:
-            return ()
+        entry = self._ask(lambda index: index.entry(path), None)
         return () if entry is None else entry.triggers
 
     def near(self, name: str) -> Sequence[str]:
         """Names of adapters that are nearly this one."""
-        index = self.index()
-        try:
-            return [] if index is None else [entry.name for entry in index.near(name) if entry.kind == "adapter"]
-        except StorageError:
-            return []
+        nothing: list[LibraryEntry] = []
+        found = self._ask(lambda index: index.near(name), nothing)
+        return [entry.name for entry in found if entry.kind == "adapter"]
 
     def clashes(self, triggers: Iterable[str], own: Path, name: str) -> dict[str, str]:
         """The adapters that have one of these triggers, by the trigger (T2). What lies in the project `own`, and files

@@ -80,7 +80,7 @@ def _look(folder: bytes, entries: list[os.DirEntry[bytes]], inner: list[bytes]) 
     """The files in one folder, a part of them now and then where a slow disk tells them one by one; the folders in it
     join `inner`."""
     names = {os.fsdecode(entry.name): entry for entry in entries}
-    if _BASE in names or names.keys() >= _PARTS_OF_BASE:
+    if _is_base(names):
         yield [_base_folder(folder, names)]
         return
     found: list[Found] = []
@@ -88,7 +88,7 @@ def _look(folder: bytes, entries: list[os.DirEntry[bytes]], inner: list[bytes]) 
     for name, entry in names.items():
         if name.startswith("."):
             continue
-        if name.endswith(MODELS) and entry.is_file():
+        if _is_model(name, entry):
             found.append(_found(folder, name, names))
         elif entry.is_dir():
             inner.append(entry.path)
@@ -100,13 +100,26 @@ def _look(folder: bytes, entries: list[os.DirEntry[bytes]], inner: list[bytes]) 
 
 def find_one(path: Path) -> Found | None:
     """A file by itself, or a base's folder; None where it is not there, or is no model's."""
-    folder = os.fsencode(path if path.is_dir() else path.parent)
+    whole = os.fsencode(path)
+    folder = whole if path.is_dir() else os.path.dirname(whole)
+    name = os.fsdecode(os.path.basename(whole))
     try:
-        with os.scandir(folder) as entries:
-            found = [each for part in _look(folder, list(entries), []) for each in part]
+        with os.scandir(folder or b".") as entries:
+            names = {os.fsdecode(entry.name): entry for entry in entries}
+        if folder == whole or _is_base(names):
+            return _base_folder(folder, names) if folder == whole and _is_base(names) else None
+        seen = name in names and not name.startswith(".") and _is_model(name, names[name])
+        return _found(folder, name, names) if seen else None
     except OSError:
         return None
-    return next((each for each in found if each.path == os.fsencode(path)), None)
+
+
+def _is_base(names: Collection[str]) -> bool:
+    return _BASE in names or set(names) >= _PARTS_OF_BASE
+
+
+def _is_model(name: str, entry: os.DirEntry[bytes]) -> bool:
+    return name.endswith(MODELS) and entry.is_file()
 
 
 def _found(folder: bytes, name: str, names: dict[str, os.DirEntry[bytes]]) -> Found:

@@ -8,10 +8,12 @@ kohya's and LyCORIS's words.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from lorasmith.bases.families import FAMILIES, find_family
+from lorasmith.bases.families.family import FIRST_TEXTS
 from lorasmith.bases.targets import underscored
 
 PEFT_ROOT = "base_model.model."
@@ -159,3 +161,17 @@ def _text_heads(families: tuple[str, ...]) -> frozenset[str]:
     paths |= {path.removeprefix("text_model.") for path in paths}
     starts = {underscored(".".join(path.split(".")[:2])) for path in paths}
     return frozenset(starts - _heads(families))
+
+
+def bare_text_prefix(shapes: Mapping[str, tuple[int, ...]], projects: bool = False) -> str:
+    """How kohya's names of the text encoder begin that a file of these shapes is for, where its names say no part of
+    the model: of the second one when the model's class `projects` or its layers are as wide; else of the first."""
+    parts = [part for each in FAMILIES.values() for part in each.text[1:] if part.owner.startswith("text_encoder")]
+    widths = {part.width for part in parts if part.width}
+    second = projects or any(
+        len(shape) == 2 and shape[1] in widths and _QUERY.search(key) is not None for key, shape in shapes.items()
+    )
+    return f"{parts[0].prefix}_" if parts and second else FIRST_TEXTS[0]
+
+
+_QUERY = re.compile(r"q_proj\.lora_(A|down)\b")

@@ -59,17 +59,15 @@ def tell_origin(extents: Extents, metadata: Mapping[str, str]) -> Origin:
     Under a header that no family knows all names must be a family's; without one, most of them. A header that names
     another family than ours is believed, and so is an architecture in modelspec's form.
     """
-    said = _said_by_header(metadata)
-    return Origin(said[0], _header_word(metadata)) if len(said) == 1 else choose_origin(fit_families(extents), metadata)
+    return _told_by_header(metadata) or choose_origin(fit_families(extents), metadata)
 
 
 def choose_origin(fit: LayerFit, metadata: Mapping[str, str]) -> Origin:
     """`tell_origin` for layers that were looked at."""
+    told = _told_by_header(metadata)
+    if told is not None:
+        return told
     said, word = _said_by_header(metadata), _header_word(metadata)
-    if len(said) == 1:
-        return Origin(said[0], word)
-    if not said and (word.lower().startswith(WORDS) or _is_architecture(metadata)):
-        return Origin(None, word)
     most = fit.layers if word and not said else fit.layers // 2 + 1
     asked = said or list(fit.known)
     fitting = {f: fit.known[f] for f in asked if fit.known[f] >= most and f not in fit.contradicted}
@@ -78,6 +76,16 @@ def choose_origin(fit: LayerFit, metadata: Mapping[str, str]) -> Origin:
         return Origin((best or said)[0], word)
     own = [] if word else [family for family in best or fit.known if family in fit.own]
     return Origin(own[0] if own else None, word)
+
+
+def _told_by_header(metadata: Mapping[str, str]) -> Origin | None:
+    """What the header tells alone: one family of ours, or another by a word that means it; None where it does not."""
+    said, word = _said_by_header(metadata), _header_word(metadata)
+    if len(said) == 1:
+        return Origin(said[0], word)
+    if not said and (word.lower().startswith(WORDS) or _is_architecture(metadata)):
+        return Origin(None, word)
+    return None
 
 
 @cache

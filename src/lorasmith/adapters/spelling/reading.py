@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,11 @@ from lorasmith.adapters.spelling.keys import (
     ROTATION,
     SCALED,
     Key,
+    bare_text_prefix,
     part_prefix,
     read_key,
 )
 from lorasmith.adapters.spelling.peft import MODEL, PeftConfig, read_peft_config
-from lorasmith.bases.families import FAMILIES
-from lorasmith.bases.families.family import FIRST_TEXTS
 from lorasmith.errors import AdapterError
 from lorasmith.remedies import Give, Sentence
 
@@ -65,7 +63,7 @@ def read_spelling(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], wh
     PEFT keeps alpha in a configuration; it becomes one alpha a layer.
     """
     config = read_peft_config(metadata, where)
-    bare_text = _bare_text(tensors, config)
+    bare_text = bare_text_prefix({key: tuple(each.shape) for key, each in tensors.items()}, _projects(config))
     alone = part_prefix(where.parent.name) if isinstance(where, Path) and where.name == MODEL else ""
     layers: dict[str, SpeltLayer] = {}
     embeddings: dict[str, Tensor] = {}
@@ -98,9 +96,6 @@ def unknown_keys(keys: list[str], where: object, some: bool = False) -> AdapterE
         hint=None if some else "It is no adapter, or one of a kind that is not read yet.",
         remedy=Sentence("The rest can be used: ", Give("skip_unknown"), ".") if some else None,
     )
-
-
-_QUERY = re.compile(r"q_proj\.lora_(A|down)\b")
 
 
 def _settle(layer: SpeltLayer, config: PeftConfig) -> None:
@@ -160,15 +155,7 @@ def block_side(elements: int) -> int:
     return side if side * (side - 1) // 2 == elements else 0
 
 
-def _bare_text(tensors: Mapping[str, Tensor], config: PeftConfig) -> str:
-    """How kohya's names of the text encoder begin that a file is for which names no part of the model: by the class of
-    the model, by the width of its layers; else the first."""
-    parts = [part for each in FAMILIES.values() for part in each.text[1:] if part.owner.startswith("text_encoder")]
+def _projects(config: PeftConfig) -> bool:
+    """Whether the model that a configuration was made for has a projection, as SDXL's second text encoder."""
     mapping = config.table.get("auto_mapping")
-    projects = isinstance(mapping, Mapping) and "Projection" in str(mapping.get("base_model_class", ""))
-    widths = {part.width for part in parts if part.width}
-    wide = any(
-        _QUERY.search(key) is not None and tensor.ndim == 2 and tensor.shape[1] in widths
-        for key, tensor in tensors.items()
-    )
-    return f"{parts[0].prefix}_" if parts and (projects or wide) else FIRST_TEXTS[0]
+    return isinstance(mapping, Mapping) and "Projection" in str(mapping.get("base_model_class", ""))

@@ -7,7 +7,6 @@ a shift that may be nothing but zeros, and the rank of LoKr with two whole facto
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +19,9 @@ from lorasmith.adapters.spelling.keys import (
     MAGNITUDE,
     ROTATION,
     SCALED,
+    bare_text_prefix,
     read_key,
 )
-from lorasmith.bases.families import FAMILIES
-from lorasmith.bases.families.family import FIRST_TEXTS
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
@@ -37,7 +35,6 @@ _LOKR = tuple(
     for first in (("lokr_w1",), ("lokr_w1_a", "lokr_w1_b"))
     for second in (("lokr_w2",), ("lokr_w2_a", "lokr_w2_b"), ("lokr_w2_a", "lokr_w2_b", "lokr_t2"))
 )
-_QUERY = re.compile(r"q_proj\.lora_(A|down)\b")
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Sketch:
 def sketch_adapter(shapes: Shapes, alone: str = "") -> Sketch:
     """A file with tensors of these shapes. `alone` is how kohya's names of the only part begin that the file is for, if
     that is known (`keys.part_prefix`)."""
-    bare_text = _bare_text(shapes)
+    bare_text = bare_text_prefix(shapes)
     layers: dict[str, dict[str, Shape]] = {}
     keys: dict[str, list[str]] = {}
     unknown: list[str] = []
@@ -99,16 +96,6 @@ def sketch_adapter(shapes: Shapes, alone: str = "") -> Sketch:
             told[name] = sketch
     algorithms = tuple(sorted({each.algorithm for each in told.values()}))
     return Sketch(told, tuple(unknown), embeddings, algorithms)
-
-
-def _bare_text(shapes: Shapes) -> str:
-    """As `reading._bare_text` has it, but for what a configuration says."""
-    parts = [part for each in FAMILIES.values() for part in each.text[1:] if part.owner.startswith("text_encoder")]
-    widths = {part.width for part in parts if part.width}
-    wide = parts and any(
-        len(shape) == 2 and shape[1] in widths and _QUERY.search(key) is not None for key, shape in shapes.items()
-    )
-    return f"{parts[0].prefix}_" if wide else FIRST_TEXTS[0]
 
 
 def _sketch_layer(tensors: dict[str, Shape]) -> LayerSketch | None:

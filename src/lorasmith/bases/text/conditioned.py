@@ -13,6 +13,7 @@ from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.embeddings import Vocabulary, refuse_called
 from lorasmith.bases.text.emphasis import read_spans
 from lorasmith.bases.text.encoder import TextEncoder
+from lorasmith.bases.text.long import WholeTexts, pad_ids
 from lorasmith.bases.text.options import TextOptions
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ FLOOR = 512
 """Vectors that there are at least: zeros behind the text's own, which count (ComfyUI, diffusers, kohya)."""
 
 
-class ConditionedPromptEncoder:
+class ConditionedPromptEncoder(WholeTexts):
     """The first encoder's last hidden states (B, S, D), read by the conditioner for each of its own tokens (B, T, D).
 
     Weights multiply the conditioner's vectors, each by the weight of its token; the language model reads the text
@@ -36,16 +37,6 @@ class ConditionedPromptEncoder:
     def __init__(self, reader: TextEncoder, conditioner: TextEncoder) -> None:
         self._reader, self._conditioner = reader, conditioner
         self.room = LIMIT - 1
-
-    @property
-    def most_clip_skip(self) -> int:
-        """1: the last states are taken."""
-        return 1
-
-    @property
-    def embedding_widths(self) -> tuple[int, ...]:
-        """It takes no embeddings."""
-        return ()
 
     def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as two chunks: the language model's ids, and the conditioner's with their weights."""
@@ -76,10 +67,6 @@ class ConditionedPromptEncoder:
         read, conditioned = self._read(text, options, 2**31)
         return len(read.ids) > LIMIT or len(conditioned.ids) > LIMIT
 
-    def rows_per_text(self, options: TextOptions) -> int:  # noqa: ARG002
-        """One."""
-        return 1
-
     def count_words(self, tokens: Tokens) -> list[int]:
         """The conditioner's, without the end's."""
         return [len(tokens[1].ids) - 1]
@@ -96,8 +83,8 @@ class ConditionedPromptEncoder:
 
         model = self._reader.model
         device = next(model.parameters()).device
-        read, read_mask = _padded([one.ids for one, _ in tokens], device)
-        ids, mask = _padded([two.ids for _, two in tokens], device)
+        read, read_mask = _pad([one.ids for one, _ in tokens], device)
+        ids, mask = _pad([two.ids for _, two in tokens], device)
         states = model(input_ids=read, attention_mask=read_mask.long()).last_hidden_state
         states = states.masked_fill(~read_mask.unsqueeze(-1), 0.0)
         out = self._conditioner.model(
@@ -115,11 +102,6 @@ class ConditionedPromptEncoder:
         return Context({"hidden": hidden}, torch.arange(hidden.shape[1], device=device) < lengths.unsqueeze(1))
 
 
-def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """The ids (B, S) of rows of any length, and which of them are the row's own; one column at least."""
-    import torch
-
-    longest = max(1, *(len(row) for row in rows))
-    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
-    lengths = torch.tensor([len(row) for row in rows], device=device)
-    return ids, torch.arange(longest, device=device) < lengths.unsqueeze(1)
+def _pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """`pad_ids` to the longest; one column at least: a text without a token is one that is masked."""
+    return pad_ids(rows, max(1, *(len(row) for row in rows)), device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lorasmith.bases.text.chunks import Chunk, Tokens, token_ids
 from lorasmith.bases.text.context import Context
@@ -11,18 +12,13 @@ from lorasmith.bases.text.emphasis import read_spans, weigh_chunk
 from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.options import TextOptions
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
-class LongPromptEncoder:
-    """Reads up to `limit` tokens at once, whatever the chunking; vectors past a text's end are 0 and masked.
 
-    Weights multiply the tokens' vectors; CLIP's rules (chunks, BREAK, clip skip) have no meaning here. There are a
-    multiple of `step` vectors, so that prompts of about one length go through the denoiser together.
-    """
-
-    def __init__(self, encoder: TextEncoder, limit: int, step: int = 1) -> None:
-        self._encoder = encoder
-        self._limit, self._step = limit, step
-        self.room = limit - 1
+class WholeTexts:
+    """What encoders that read a text in one piece have in common: CLIP's rules mean nothing to them."""
 
     @property
     def most_clip_skip(self) -> int:
@@ -33,6 +29,32 @@ class LongPromptEncoder:
     def embedding_widths(self) -> tuple[int, ...]:
         """It takes no embeddings."""
         return ()
+
+    def rows_per_text(self, options: TextOptions) -> int:  # noqa: ARG002
+        """One."""
+        return 1
+
+
+def pad_ids(rows: Sequence[Sequence[int]], length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The ids (B, `length`) of rows of any length, 0 behind a row's own, and which are its own."""
+    import torch
+
+    ids = torch.tensor([[*row, *[0] * (length - len(row))] for row in rows], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    return ids, torch.arange(length, device=device) < lengths.unsqueeze(1)
+
+
+class LongPromptEncoder(WholeTexts):
+    """Reads up to `limit` tokens at once, whatever the chunking; vectors past a text's end are 0 and masked.
+
+    Weights multiply the tokens' vectors; CLIP's rules (chunks, BREAK, clip skip) have no meaning here. There are a
+    multiple of `step` vectors, so that prompts of about one length go through the denoiser together.
+    """
+
+    def __init__(self, encoder: TextEncoder, limit: int, step: int = 1) -> None:
+        self._encoder = encoder
+        self._limit, self._step = limit, step
+        self.room = limit - 1
 
     def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as one chunk of at least one id."""
@@ -56,10 +78,6 @@ class LongPromptEncoder:
         # A token is a character at least, and may be a byte.
         return len(text.encode()) >= self._limit and len(self._read(text, options, 2**31).ids) > self._limit
 
-    def rows_per_text(self, options: TextOptions) -> int:  # noqa: ARG002
-        """One."""
-        return 1
-
     def count_words(self, tokens: Tokens) -> list[int]:
         """Without the end's."""
         return [len(chunk.ids) - 1 for chunk in tokens]
@@ -79,10 +97,8 @@ class LongPromptEncoder:
         device = next(model.parameters()).device
         chunks = [chunk for (chunk,) in tokens]
         longest = self._rounded(max(len(chunk.ids) for chunk in chunks))
-        ids = [[*chunk.ids, *[0] * (longest - len(chunk.ids))] for chunk in chunks]
-        lengths = torch.tensor([len(chunk.ids) for chunk in chunks], device=device)
-        mask = torch.arange(longest, device=device) < lengths.unsqueeze(1)
-        out = model(input_ids=torch.tensor(ids, device=device), attention_mask=mask.long())
+        ids, mask = pad_ids([chunk.ids for chunk in chunks], longest, device)
+        out = model(input_ids=ids, attention_mask=mask.long())
         hidden = out.last_hidden_state * mask.unsqueeze(-1)
         if options.emphasis != "none":
             rows = [
