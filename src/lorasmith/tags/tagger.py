@@ -24,6 +24,7 @@ from lorasmith.tags.categories import RATING
 from lorasmith.tags.hub import fetch_tagger
 from lorasmith.tags.layouts import find_layout
 from lorasmith.tags.layouts.layout import EDGE, STRETCHED, Layout, TagList
+from lorasmith.tags.onnx_sessions import open_session
 from lorasmith.tags.scores import ScoredTag, StoredTags
 from lorasmith.tags.store import read_stored, store, store_tagger
 
@@ -236,7 +237,7 @@ def _load(folder: Path, name: str, margin: str = "", zooms: tuple[float, ...] = 
     layout = find_layout(folder)
     layout = replace(layout, margin=margin or layout.margin, zooms=zooms)
     tags = layout.read_list(folder)
-    session = _open_session(tags.model)
+    session = open_session(tags.model, tags.model, "a tagger", DatasetError)
     entry, outputs = session.get_inputs()[0], session.get_outputs()
     given = outputs[layout.choose_output([output.name for output in outputs])].shape
     if len(entry.shape) != 4 or entry.shape[layout.channels] != 3:
@@ -247,19 +248,6 @@ def _load(folder: Path, name: str, margin: str = "", zooms: tuple[float, ...] = 
     with tags.model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Tagger(session, layout, tags, f"{name} {digest[:12]}")
-
-
-def _open_session(file: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    able = onnxruntime.get_available_providers()
-    wanted = ("CUDAExecutionProvider", "ROCMExecutionProvider", "CPUExecutionProvider")
-    try:
-        return onnxruntime.InferenceSession(file, options, providers=[name for name in wanted if name in able])
-    except Exception as fault:  # onnxruntime raises classes of its own, one for each stage of loading
-        raise DatasetError(f"cannot be loaded as a tagger: {first_line(fault)}", where=file) from None
 
 
 def _embedded_folder() -> Path:

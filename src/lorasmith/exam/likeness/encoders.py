@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from lorasmith.errors import ExamError, LorasmithError, first_line
 from lorasmith.exam.likeness.onnx_graph import feature_layer, with_output
 from lorasmith.hub import is_hub_name
+from lorasmith.tags.onnx_sessions import open_session
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,6 +39,7 @@ CLIP_MEAN, CLIP_STD, CLIP_SIDE = (0.48145466, 0.4578275, 0.40821073), (0.2686295
 #: CCIP's own preparation (imgutils): stretched to 384 bilinearly, CLIP's numbers.
 CCIP_SIDE, BILINEAR, BICUBIC = 384, 2, 3
 BATCH = 16
+_ENCODER = "an encoder"
 
 
 class Encoder(Protocol):
@@ -107,7 +109,7 @@ def tagger_encoder(name: str | Path) -> OnnxEncoder:
         raise ExamError(f"{fault}.", where=tagger.model) from None
     if layer is None:
         raise ExamError("this tagger has no layer that describes a picture.", where=tagger.model)
-    session = _open(with_output(model, layer), tagger.model)
+    session = open_session(with_output(model, layer), tagger.model, _ENCODER, ExamError)
     return OnnxEncoder(f"{tagger.identity} inside", session, layer, tagger.prepare, tagger.to_input, tagger.model)
 
 
@@ -121,7 +123,7 @@ def open_encoder(name: str | Path) -> OnnxEncoder:
     model = next((folder / file for file in MODELS if (folder / file).is_file()), None)
     if model is None:
         raise ExamError("holds no encoder.", where=folder, hint=f"One of: {', '.join(MODELS)}.")
-    session = _open(model, model)
+    session = open_session(model, model, _ENCODER, ExamError)
     names = [output.name for output in session.get_outputs()]
     output = next((known for known in OUTPUTS if known in names), names[0])
     wanted = _settings(folder)
@@ -205,16 +207,3 @@ def _fetch(name: str) -> Path:
             where=name,
             hint='Give a folder, or likeness = "none".',
         ) from None
-
-
-def _open(model: bytes | Path, where: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    able = onnxruntime.get_available_providers()
-    wanted = ("CUDAExecutionProvider", "ROCMExecutionProvider", "CPUExecutionProvider")
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=[name for name in wanted if name in able])
-    except Exception as fault:  # onnxruntime raises classes of its own
-        raise ExamError(f"cannot be loaded as an encoder: {first_line(fault)}", where=where) from None
