@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -80,37 +81,6 @@ class FamilyCost:
             unet_per_rank=math.ceil(self.unet_per_rank * width),
             text_per_rank=math.ceil(self.text_per_rank * width),
         )
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Values of a recipe, and a sentence for each reason why they are so."""
-
-    values: Mapping[str, Any]
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class HeaderFacts:
-    """What adapter files say of the family of their base, in the words of other tools: kohya's `ss_base_model_version`
-    and `ss_v2`, modelspec's architecture and implementation."""
-
-    version: str
-    architecture: str
-    implementation: str = "diffusers"
-    v2: bool = False
-
-
-@dataclass(frozen=True)
-class TextPart:
-    """A text encoder: the part of the base that it is, how the names of its layers begin in kohya's files, its
-    tokenizer's folder, its width in public models (0: not known), and how else names begin (ComfyUI, OMI)."""
-
-    owner: str
-    prefix: str
-    tokenizer: str
-    width: int = 0
-    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,6 +229,14 @@ class Family(ABC):
         """What configurations tell before it is loaded: the side in pixels of the pictures that a base was made for,
         and what sides of pictures are multiples of."""
         return self.resolution, self.pixel_step
+
+    def guidance(self, structure: Structure) -> float:  # noqa: ARG002
+        """The CFG that a base is drawn with."""
+        return self.cfg
+
+    def cautions(self, structure: Structure) -> tuple[str, ...]:  # noqa: ARG002
+        """What whoever trains on this base should know before, a sentence each; nothing of most."""
+        return ()
 
     def most_clip_skip(self, depths: Sequence[int]) -> int:  # noqa: ARG002
         """How far back `clip_skip` may reach with text encoders of so many layers; 1 where it means nothing."""
