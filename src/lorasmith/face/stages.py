@@ -194,6 +194,8 @@ def plan_training(
     if (structure := structure_of(recipe.base)) is not None:
         check_clip_skip(recipe, structure.most_clip_skip, base_name(recipe.base, structure.evidence.path))
         check_layers(structure, unpack_network(recipe), unpack_layers(recipe))
+        for caution in structure.family.cautions(structure):
+            yield Note(caution, "warning")
     if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base))):
         yield Note(f"init: {fault}: training cannot start from it.", "warning", "R3")
     whole = yield from read_dataset(project)

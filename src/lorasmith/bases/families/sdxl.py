@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.evidence import Evidence, Prediction
-from lorasmith.bases.families.family import FamilyCost, HeaderFacts, Structure, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, TextPart
+from lorasmith.bases.families.family import FamilyCost, Structure
 from lorasmith.bases.families.original import UNET
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import SUPPORTED, StoredText
