@@ -22,12 +22,15 @@ from lorasmith.server.guard import Guard
 from lorasmith.server.interfaces import Loader
 from lorasmith.server.native import routes as native_routes
 from lorasmith.server.native.jobs import POLICY
+from lorasmith.server.road import routes as road_routes
+from lorasmith.server.road.tasks import RoadTasks
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.texts import check_texts
 from lorasmith.server.webui import internal
 from lorasmith.server.webui import routes as webui_routes
 from lorasmith.server.wording import request_words
+from lorasmith.server.workshop import Workshop
 from lorasmith.web import read_page
 
 FAULTS_TOLD = 100
@@ -40,10 +43,11 @@ With a token every request needs `Authorization: Bearer TOKEN` (or basic auth wi
 answers `{"error": {"kind", "message", "where", "field", "hint", "status"}, "detail": ...}`."""
 
 
-def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAPI:
+def create_app(settings: ServerSettings, loader: Loader | None = None, workshop: Workshop | None = None) -> FastAPI:
     """The ASGI application. Its service starts and stops with its lifespan; `app.state.service` is it.
 
-    `loader` gives an engine on a base; left out, the real one. Raises StorageError when the data folder is unusable.
+    `loader` gives an engine on a base; left out, the real one. `workshop` has the projects of a studio. Raises
+    StorageError when the data folder is unusable.
     """
     service = Service(settings, [POLICY], loader)
 
@@ -67,7 +71,10 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
         dependencies=[Depends(check_texts)],
     )
     app.state.service = service
+    app.state.workshop = workshop
+    app.state.tasks = RoadTasks()
     app.include_router(native_routes.router)
+    app.include_router(road_routes.router)
     app.include_router(webui_routes.router)
     app.include_router(internal.router)
     _add_pages(app, service)
@@ -76,7 +83,7 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["authorization", "content-type", "x-client"],
         )
     app.add_middleware(Guard, settings=settings, metrics=service.metrics)
