@@ -49,6 +49,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "card": "Write a model card for the hubs: figures, limits, pictures.",
         "publish": "Pack an adapter with its card, or upload it to Hugging Face.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
+        "studio": "The whole road in the browser, for all your projects.",
         "serve": "A page to draw with, and an API that web UI clients know.",
         "picture": "Read a picture's recipe, and draw it again from it.",
         "prompt": "Read and expand prompts without drawing them.",
