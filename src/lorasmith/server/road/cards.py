@@ -9,9 +9,6 @@ from fastapi import APIRouter
 from lorasmith.errors import ProjectError, UsageError
 from lorasmith.events import Work
 from lorasmith.face.cards import make_card
-from lorasmith.library.cards.publishing import check_publication, upload
-from lorasmith.library.cards.telling import tell_warnings
-from lorasmith.library.cards.writing import card_files, pack_card, write_card
 from lorasmith.library.hubs.references import HUGGING_FACE, read_reference
 from lorasmith.project import safe_name
 from lorasmith.server.errors import FieldError, error_json
@@ -26,6 +23,10 @@ router = APIRouter(prefix="/projects/{project}", tags=["cards"], responses=MISSI
 @router.get("/card", response_model=schemas.CardAnswer)
 def get_card(opened: TheProject) -> dict[str, Any]:
     """The card as it would be now; nothing is written."""
+    from lorasmith.library.cards.publishing import check_publication
+    from lorasmith.library.cards.telling import tell_warnings
+    from lorasmith.library.cards.writing import card_files
+
     card = make_card(opened.root)
     header: tuple[str, ...] = ()
     problem = None
@@ -47,6 +48,8 @@ def get_card(opened: TheProject) -> dict[str, Any]:
 @router.post("/card")
 def post_card(project: ProjectName, workshop: TheWorkshop) -> dict[str, Any]:
     """Write the card into the project's folder `card`."""
+    from lorasmith.library.cards.writing import write_card
+
     with workshop.lock(project):
         opened = workshop.open(project)
         files = write_card(make_card(opened.root), opened.root / "card")
@@ -57,6 +60,9 @@ def post_card(project: ProjectName, workshop: TheWorkshop) -> dict[str, Any]:
 def post_publish(body: schemas.PublishRequest, opened: TheProject, tasks: TheTasks) -> dict[str, Any]:
     """Pack the adapter with its card into a new folder of the project, or upload it. Without a licence, or without the
     consent of a real person, nothing is published."""
+    from lorasmith.library.cards.publishing import check_publication, upload
+    from lorasmith.library.cards.writing import pack_card
+
     publication = check_publication(make_card(opened.root))
     if ":" not in body.to:
         if body.to != safe_name(body.to):
