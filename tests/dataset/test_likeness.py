@@ -99,6 +99,28 @@ def test_different_drawings_on_white_are_no_group_in_frames_either() -> None:
         assert group_images([signature(f"{place}", image) for place, image in enumerate(images)]) == ()
 
 
+@pytest.mark.parametrize(("ground", "skin", "kinds"), [((249, 157, 196), (173, 125, 70), []), (None, None, ["padded"])])
+def test_one_figure_on_two_grounds_is_two_drawings(
+    ground: tuple[int, int, int] | None, skin: tuple[int, int, int] | None, kinds: list[str]
+) -> None:
+    """What lies around a drawn head is its ground, no border: where both have one, only the same colours are a copy."""
+
+    def head(ground: tuple[int, int, int], skin: tuple[int, int, int], margin: int) -> Image.Image:
+        image = Image.new("RGB", (300 + 2 * margin, 300 + 2 * margin), ground)
+        pen = ImageDraw.Draw(image)
+        pen.ellipse((margin, margin, margin + 300, margin + 300), fill=skin)
+        pen.pieslice((margin, margin, margin + 300, margin + 300), 190, 330, fill=(53, 37, 40))
+        for left in (90, 180):
+            pen.ellipse((margin + left, margin + 140, margin + left + 24, margin + 170), fill="black")
+        pen.arc((margin + 100, margin + 180, margin + 200, margin + 250), 20, 160, fill=(120, 30, 40), width=8)
+        return image
+
+    own = ((239, 162, 200), (178, 130, 78))
+    one, other = head(*own, 40), head(ground or own[0], skin or own[1], 60)
+    groups = group_images([signature("one", one), signature("other", other)])
+    assert [group.kind for group in groups] == kinds
+
+
 def test_the_best_is_told_with_its_reason() -> None:
     image = draw(1)
     plain = signature("m.png", image)

@@ -12,10 +12,10 @@ from PIL import Image
 
 from lorasmith.errors import ExamError
 from lorasmith.exam.likeness.calibration import GRACE, NOBODY, ONE_SIDED_95, RIDGE, calibrate
-from lorasmith.exam.likeness.encoders import open_encoder, pool, tagger_encoder
-from lorasmith.exam.likeness.onnx_graph import feature_layer, read_nodes, with_output
 from lorasmith.exam.likeness.quality import MEASURES, STRANGE, find_range, measure
 from lorasmith.project import EMBEDDED
+from lorasmith.tags.encoders import open_encoder, pool, tagger_encoder
+from lorasmith.tags.onnx_graph import feature_layer, read_nodes, with_output
 from tests.exam.pictures import burnt, drawing
 
 

@@ -35,7 +35,7 @@ from lorasmith.images.similarity import (
 _LOSSLESS = ("png", "bmp", "tiff")
 _PRINT, _THUMBNAIL, _INNER_THUMBNAIL, _UNFRAMED_THUMBNAIL = "fingerprint-8", "look-4", "inner-look-6", "unframed-look-2"
 """Names of measures; up when the measure changes."""
-_GROUPS = "groups-3"
+_GROUPS = "groups-4"
 """Up when `group_images` or the second comparison calls other pictures the same."""
 _BLUR = f"blur of {_PRINT}"
 

@@ -72,8 +72,10 @@ def inspect(
     also: Sequence[Finding] = (),
     also_rules: Sequence[str] = (),
     seen: Mapping[str, tuple[str, ...]] | None = None,
+    apart: Mapping[str, float] | None = None,
 ) -> Work[Inspection]:
-    """Run every rule. `captions` are the raw tags by item name, `seen` what a tagger sees whatever the caption says.
+    """Run every rule. `captions` are the raw tags by item name, `seen` what a tagger sees whatever the caption says,
+    `apart` how far each image lies from its like (`Evidence`).
 
     `also` are findings of other rooms, whose rules are `also_rules`: they are waived and sorted like our own. Cropped
     copies are looked for where OpenCV is installed (`can_see`). Raises ProjectError for a wrong `waive`.
@@ -103,6 +105,7 @@ def inspect(
         provenance=read_provenance(project),
         trigger=project.lora.trigger,
         seen=seen or {},
+        apart=apart or {},
         built={name: tuple(caption.split(",")) for name, caption in read_built_captions(project).items()},
         kept=frozenset(item.name for item in dataset.items if decisions.about(item.facts.sha256).kept),
     )

@@ -22,6 +22,7 @@ from lorasmith.images.similarity import (
     coarse_colours,
     coarse_light,
     differ_coarsely,
+    keeps_colours,
     looks_marked,
     looks_same,
     looks_same_inside,
@@ -219,7 +220,10 @@ def _likeness(best: Signature, other: Signature) -> Likeness | None:
         return "near"
     if _near(one.phash, two.mirrored) and _is_copy(best, other, mirrored=True):
         return "mirrored"
-    within = any(looks_same_inside(one(), two()) for one, two in _near_views(best, other))
+    within = any(
+        looks_same_inside(one(), two()) and (whole or keeps_colours(one(), two()))
+        for one, two, whole in _near_views(best, other)
+    )
     return "padded" if within else None
 
 
@@ -242,15 +246,19 @@ def _is_copy(best: Signature, other: Signature, *, mirrored: bool) -> bool:
     )
 
 
-def _near_views(best: Signature, other: Signature) -> list[tuple[Callable[[], Thumbnail], Callable[[], Thumbnail]]]:
-    """The thumbnails that may be of one picture once borders are taken off the one, the other or both.
+def _near_views(
+    best: Signature, other: Signature
+) -> list[tuple[Callable[[], Thumbnail], Callable[[], Thumbnail], bool]]:
+    """The thumbnails that may be of one picture once borders are taken off the one, the other or both, and whether one
+    of them is a whole. Where none is, both borders may be the ground of two drawings of one figure, of which only the
+    same colours make copies.
 
     Where both have the same part of their frame within borders, these belong to what they show (a wall, a dress), and
     the whole has to agree.
     """
     (_, *pairs) = product(best.views, other.views)  # the first is that of the two with all of their borders
     return [
-        (one, two)
+        (one, two, WHOLE in (here, there))
         for (this, one, here), (that, two, there) in pairs
         if _near(this, that, INNER_DISTANCE) and (WHOLE in (here, there) or not _is_one_part(here, there))
     ]

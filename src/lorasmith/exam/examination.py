@@ -20,7 +20,6 @@ from lorasmith.exam.figures import share
 from lorasmith.exam.folder import ExamFolder, open_folder
 from lorasmith.exam.grading import Answer
 from lorasmith.exam.judges import Judge
-from lorasmith.exam.likeness.encoders import Encoder
 from lorasmith.exam.looks import Look, Observer
 from lorasmith.exam.outcome import Outcome, conclude
 from lorasmith.exam.plan import ExamPlan, described_count, make_plan, tell_pace, tell_plan
@@ -37,6 +36,7 @@ from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.exam.verdict import Verdict
 from lorasmith.project import Project
 from lorasmith.remedies import Action, Do
+from lorasmith.tags.encoders import Encoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from lorasmith.exam.contact import small
 from lorasmith.exam.judges import Attributes, Judge
-from lorasmith.exam.likeness.encoders import Encoder
 from lorasmith.exam.likeness.quality import Measured, measure
 from lorasmith.storage.files import write_file
+from lorasmith.tags.encoders import Encoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image

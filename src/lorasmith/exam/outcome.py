@@ -18,7 +18,6 @@ from lorasmith.exam.copying import Copying, find_copies, thumbnail
 from lorasmith.exam.folder import FIGURES, ExamFolder
 from lorasmith.exam.grading import Answer, grade
 from lorasmith.exam.judges import Judge, summarise_rates
-from lorasmith.exam.likeness.encoders import Encoder
 from lorasmith.exam.plan import ExamPlan
 from lorasmith.exam.report import GridRow, Shown, StripCell, write_report
 from lorasmith.exam.selection import Arm, Choice, choice_as_json
@@ -30,6 +29,7 @@ from lorasmith.exam.verdict import Verdict, summarise
 from lorasmith.generation.sheets import draw_sheet
 from lorasmith.project import Project
 from lorasmith.storage.files import replacing, write_file
+from lorasmith.tags.encoders import Encoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image

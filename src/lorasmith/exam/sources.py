@@ -13,13 +13,13 @@ from lorasmith.bases.tag_space import TagSpace, read_tag_space
 from lorasmith.errors import ExamError, LorasmithError
 from lorasmith.events import Work
 from lorasmith.exam.judges import Judge, exact_judge, recall_judge
-from lorasmith.exam.likeness.encoders import Encoder, open_encoder, tagger_encoder
 from lorasmith.exam.settings import ExamTable, read_settings
 from lorasmith.exam.sheets.kinds import asks_of, contradictions
 from lorasmith.exam.stacking import Partner
 from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.project import EMBEDDED, FILE_NAME, Project, open_project
 from lorasmith.remedies import Action, Do
+from lorasmith.tags.encoders import Encoder, open_encoder, tagger_encoder
 from lorasmith.tags.words import split_tags, without_trigger
 
 #: C3: usable at this strength.

@@ -209,6 +209,12 @@ def looks_same_inside(one: Thumbnail, other: Thumbnail) -> bool:
     return moved is not None and _same(one, moved, _FRAME)
 
 
+def keeps_colours(one: Thumbnail, other: Thumbnail) -> bool:
+    """Whether most spots have the colour that they had, but for what recompression changes."""
+    changed = np.abs(_means(one.astype(np.float32) - other.astype(np.float32), _BLOCK)).max(axis=2)
+    return float(np.median(changed)) < _KEPT
+
+
 def _align(fixed: _Light, moving: _Light) -> Thumbnail | None:
     """`moving`, shifted and stretched to lie upon `fixed` (Gauss and Newton's steps); None when it lies too far off."""
     wanted, light = fixed @ LUMA, moving @ LUMA

@@ -6,6 +6,7 @@ from lorasmith.dataset.inspection import Inspection, inspect
 from lorasmith.dataset.reading import Dataset
 from lorasmith.events import Work
 from lorasmith.project import Project
+from lorasmith.tags.apart import measure_apart
 from lorasmith.tags.inputs import read_inputs
 from lorasmith.tags.review import RULE_IDS, Vocabulary, review_inputs
 from lorasmith.tags.sights import read_sights
@@ -19,4 +20,5 @@ def inspect_project(project: Project, dataset: Dataset, vocabulary: Vocabulary |
     inputs = read_inputs(project, dataset)
     also = review_inputs(inputs, vocabulary)
     tags = {name: image.tags for name, image in inputs.raw.items()}
-    return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(inputs.raw)))
+    apart = yield from measure_apart(project, dataset)
+    return (yield from inspect(project, dataset, tags, also, RULE_IDS, read_sights(inputs.raw), apart))

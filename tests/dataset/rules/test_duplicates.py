@@ -63,6 +63,28 @@ def test_a_blur() -> None:
     assert finding.fix == AutoFix("reject", ("p003.png",))
 
 
+def test_a_set_that_is_soft_by_its_style_is_not_blurred() -> None:
+    soft = {f"p{number:03}.png": 0.06 + 0.003 * number for number in range(20)}
+    assert list(RULE.check(evidence(pictures(20), blur=soft))) == []
+    (finding,) = RULE.check(evidence(pictures(20), blur=soft | {"p003.png": 0.3}))
+    assert finding.images == ("p003.png",)
+    blurred = {f"p{number:03}.png": 0.03 if number < 2 else 0.4 for number in range(20)}
+    (finding,) = RULE.check(evidence(pictures(20), blur=blurred))
+    assert len(finding.images) == 18  # not so a set that is blurred in truth
+
+
+def test_a_nearly_black_picture_goes_and_a_night_stays() -> None:
+    lit = {f"p{number:03}.png": LIT for number in range(20)}
+    black = Exposure(dark=1.0, bright=0.0, contrast=0.06)
+    (finding,) = RULE.check(evidence(pictures(20), exposure=lit | {"p003.png": black}))
+    assert finding.fix == AutoFix("reject", ("p003.png",))
+    night = Exposure(dark=0.95, bright=0.0, contrast=0.3)
+    (finding,) = RULE.check(evidence(pictures(20), exposure=lit | {"p003.png": night}))
+    assert (finding.images, finding.fix) == (("p003.png",), None)
+    (finding,) = RULE.check(evidence(pictures(20), exposure=dict.fromkeys(lit, black)))
+    assert finding.fix is None  # a set of such pictures is meant so
+
+
 def test_the_best_of_a_group_stays_though_it_is_blurred() -> None:
     """Copies go as copies and blurs as blurs; together they would take the picture away."""
     said = pictures(9)

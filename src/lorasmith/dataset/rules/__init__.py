@@ -19,6 +19,7 @@ from lorasmith.dataset.rules import (
     rounds,
     single,
     things,
+    unlike,
     variety,
     views,
 )
@@ -26,6 +27,7 @@ from lorasmith.dataset.rules import (
 RULES: tuple[Rule, ...] = (
     readable.RULE,
     others.RULE,
+    unlike.RULE,
     count.RULE,
     limited.RULE,
     members.RULE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lorasmith.dataset.evidence import Evidence, Group, plain
 from lorasmith.dataset.findings import AutoFix, Finding, Rule
@@ -13,10 +13,16 @@ from lorasmith.remedies import Action, Do, Sentence
 BLURRED = 0.1
 """Reblur ratio at 256 pixels above which a picture counts as blurred: sharp ones stay under 0.06, pictures enlarged
 twofold under 0.085; fourfold enlargement gives 0.085 to 0.2, a blur of 3 pixels in 512 0.2 and more."""
+SOFT, SOFTLY, ENOUGH = 0.2, 2.5, 8
+"""Where a set of `ENOUGH` images is soft by its style (a glow), a picture is blurred from so many times the median's
+ratio on, and from `SOFT` on in any set."""
 TINY = 0.35
 """A picture whose shorter side is under this part of the median's is tiny."""
-DARK, BRIGHT, PALE, FLAT = 0.9, 0.9, 0.25, 0.1
-"""Shares of dark and of bright pixels, the contrast under which a bright picture is washed out, and any one flat."""
+DARK, BRIGHT, PALE, FLAT, BLACK = 0.9, 0.9, 0.25, 0.1, 0.99
+"""Shares of dark and of bright pixels, the contrast under which a bright picture is washed out, and any one flat; the
+share of dark pixels from which a flat one is nearly black: nobody sees what it shows, and it goes."""
+NIGHTLY = 0.25
+"""Where a larger share of a set is nearly black, that is meant."""
 LOW_QUALITY = frozenset(
     {
         *(
@@ -68,10 +74,14 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield _duplicates(group, evidence, better.get(group.keep))
     blurred = _blurred(evidence)
     tiny = tuple(name for name in _tiny(evidence) if name not in blurred)
-    badly_lit = tuple(name for name in _badly_exposed(evidence) if name not in (*blurred, *tiny))
+    lit = tuple(name for name in _badly_exposed(evidence) if name not in (*blurred, *tiny))
+    black = _nearly_black(evidence, lit)
+    badly_lit = tuple(name for name in lit if name not in black)
     advice = "Remove them, or tag them low quality, blurry (T7), so that the blur is not learnt."
     yield from _unclear(evidence, blurred, "blurred or enlarged", advice, survivors)
     yield from _unclear(evidence, tiny, "tiny", "Get them larger, or remove them: they teach no details.", survivors)
+    advice = "Replace them, or remove them: they show nothing."
+    yield from _unclear(evidence, black, "nearly black", advice, survivors)
     advice = "Brighten or replace them, or tag what they show (dark, night, overexposed)."
     yield from _unclear(evidence, badly_lit, "almost black, white or flat", advice, None)
     yield from _afar(evidence)
@@ -122,7 +132,10 @@ def _rejection(names: Iterable[str], evidence: Evidence) -> AutoFix | None:
 
 
 def _blurred(evidence: Evidence) -> tuple[str, ...]:
-    return tuple(name for name, blur in evidence.blur.items() if blur > BLURRED)
+    blurs = evidence.blur
+    usual = statistics.median(blurs.values()) if len(blurs) >= ENOUGH else 0.0
+    most = min(SOFT, max(BLURRED, SOFTLY * usual))
+    return tuple(name for name, blur in blurs.items() if blur > most)
 
 
 def _tiny(evidence: Evidence) -> tuple[str, ...]:
@@ -140,6 +153,12 @@ def _badly_exposed(evidence: Evidence) -> tuple[str, ...]:
         for name, light in evidence.exposure.items()
         if light.dark > DARK or (light.bright > BRIGHT and light.contrast < PALE) or light.contrast < FLAT
     )
+
+
+def _nearly_black(evidence: Evidence, names: Sequence[str]) -> tuple[str, ...]:
+    light = evidence.exposure
+    black = tuple(name for name in names if light[name].dark > BLACK and light[name].contrast < FLAT)
+    return black if len(black) <= NIGHTLY * len(light) else ()
 
 
 def _afar(evidence: Evidence) -> Iterator[Finding]:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lorasmith.errors import ExamError, LorasmithError, first_line
-from lorasmith.exam.likeness.onnx_graph import feature_layer, with_output
 from lorasmith.hub import is_hub_name
+from lorasmith.tags.onnx_graph import feature_layer, with_output
 from lorasmith.tags.onnx_sessions import open_session
 
 if TYPE_CHECKING:
