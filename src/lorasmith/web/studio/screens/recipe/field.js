@@ -19,8 +19,8 @@ export function Field({ each, edits }) {
     <div class="key-value"><${Input} each=${each} id=${id} take=${take} />
       ${each.is_set ? html`<button class="quiet" title="Take your value out: the preset says ${show(each.preset) || "nothing"}" aria-label=${`Reset ${each.path}`} onClick=${() => run(edits.unset(each))}>↺</button>` : null}
     </div>
-    <p class="key-meaning soft">${each.meaning}${range ? html` <span class="range">(${range})</span>` : null}
-      ${each.is_set ? html` <span class="chip accent">changed; preset ${show(each.preset) || "none"}</span>` : null}</p>
+    <p class="key-meaning soft">${each.meaning.replaceAll("`", "")}${range ? html` <span class="range">(${range})</span>` : null}
+      ${each.is_set ? html` <span class="chip accent">${show(each.preset) === show(each.value) ? "set, as the preset" : `changed; preset ${show(each.preset) || "none"}`}</span>` : null}</p>
     ${fault ? html`<p class="bad-text key-fault" role="alert">${fault.message}${fault.hint ? ` ${fault.hint}` : ""}</p>` : null}
   </div>`;
 }
