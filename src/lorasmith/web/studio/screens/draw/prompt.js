@@ -56,9 +56,9 @@ export function PromptBox({ label, value, project, rows, placeholder, onInput, i
     event.stopPropagation();
   };
   return html`<div class="prompt-box"><label for=${id} class="prompt-label">${label}</label>
-    <textarea id=${id} ref=${box} rows=${rows} spellcheck="false" placeholder=${placeholder} value=${value} onInput=${type} onKeyDown=${key} onBlur=${() => setTimeout(() => setFound([]), 150)}
+    <textarea id=${id} ref=${box} rows=${rows} spellcheck=${false} placeholder=${placeholder} value=${value} onInput=${type} onKeyDown=${key} onBlur=${() => setTimeout(() => setFound([]), 150)}
       role="combobox" aria-autocomplete="list" aria-expanded=${found.length > 0} aria-controls=${`${id}-list`} aria-activedescendant=${found.length ? `${id}-${at}` : undefined}></textarea>
-    <ul class="completion" id=${`${id}-list`} role="listbox" aria-label=${label} hidden=${!found.length}>${found.map((each, place) => html`<li id=${`${id}-${place}`} role="option" aria-selected=${place === at}
+    <ul class="completion" id=${`${id}-list`} role="listbox" aria-label="What could be meant" hidden=${!found.length}>${found.map((each, place) => html`<li id=${`${id}-${place}`} role="option" aria-selected=${place === at}
       onMouseDown=${(/** @type {Event} */ event) => { event.preventDefault(); choose(each); }}><span>${each.text}</span><span class="soft">${each.kind === "tag" ? each.note : each.note || each.kind}</span></li>`)}</ul>
   </div>`;
 }
