@@ -103,6 +103,14 @@ class AnimaFamily(Family):
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"num_layers": 28}, _PUBLIC_DEPTHS))
 
+    def in_comfyui(self, target: TargetLayer) -> str | None:
+        """By its own paths, which diffusers reads, too; kohya's names it reads as well, diffusers does not."""
+        if target.owner == CONDITIONER:
+            return f"diffusion_model.llm_adapter.{target.path}"
+        if target.part == "te":
+            return f"{self.text[0].others[0]}.{target.path}"
+        return f"diffusion_model.{target.aliases[0]}"
+
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Widths are the model's, but for the conditioner's: every one's cross attention reads 1024 numbers a token."""
         reads_text = target.path.endswith(("attn2.to_k", "attn2.to_v"))

@@ -280,6 +280,10 @@ class Family(ABC):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
 
+    def in_comfyui(self, target: TargetLayer) -> str | None:  # noqa: ARG002
+        """What ComfyUI calls a layer, where it does not read kohya's names; else None."""
+        return None
+
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""
         return target.outputs, 0

@@ -94,6 +94,11 @@ class ZImageFamily(Family):
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"n_layers": 30, "n_refiner_layers": 2}, (_PUBLIC_DEPTH,)))
 
+    def in_comfyui(self, target: TargetLayer) -> str | None:
+        """As ai-toolkit writes it, with q, k and v apart: diffusers reads it, too."""
+        start = self.text[0].others[0] if target.part == "te" else "diffusion_model"
+        return f"{start}.{target.path}"
+
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         if target.group == "ends" or target.owner != self.denoiser_part:
             return 0, 0
