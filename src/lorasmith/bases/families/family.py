@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -159,7 +159,8 @@ class Family(ABC):
     its name, and those of theirs. `block_layouts` are the blocks that a list of so many block weights is for.
     `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
     through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
-    drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
+    drawn so that they go on round their edges. `times` are other trainers', by their names. `aligned_sigmas` are those
+    of the schedule Align Your Steps.
     """
 
     name: str
@@ -182,6 +183,7 @@ class Family(ABC):
     tiles: bool = False
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    times: Mapping[str, TrainerTimes] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
