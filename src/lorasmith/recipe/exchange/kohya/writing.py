@@ -61,6 +61,11 @@ def _left_out(recipe: Recipe) -> Iterator[LeftOut]:
         yield LeftOut("timesteps.shift", "size", "kohya shifts by the picture's size with sigmoid alone")
     if recipe.preserve.kind in ("differential", "prior", "both"):
         yield LeftOut("preserve.kind", recipe.preserve.kind, "kohya has nothing of the kind")
+    if recipe.family.name == "zimage":
+        yield LeftOut("base", recipe.base, "sd-scripts trains no Z-Image; what is written are musubi-tuner's words")
+    if recipe.family.objective == "flow" and recipe.lr.text_encoder:
+        reason = f"kohya keeps the text encoder of {recipe.family.title} frozen"
+        yield LeftOut("lr.text_encoder", recipe.lr.text_encoder, reason)
     if recipe.base == EMBEDDED:
         yield LeftOut("base", EMBEDDED, "the embedded base is ours alone: name another one in the file")
     if kohya_words(recipe) is None:
