@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorasmith.recipe.exchange.ai_toolkit.reading import from_job
+from lorasmith.recipe.exchange.ai_toolkit.words import TRAINER
 from lorasmith.recipe.exchange.ai_toolkit.writing import write_job
 from lorasmith.recipe.exchange.other_trainer import OtherTrainer
 
@@ -15,4 +16,4 @@ def _is_job(document: Mapping[str, Any]) -> bool:
     return isinstance(config, Mapping) and isinstance(config.get("process"), list)
 
 
-OTHER_TRAINER = OtherTrainer("ai-toolkit", "ai-toolkit's YAML", _is_job, from_job, write_job, counts=True)
+OTHER_TRAINER = OtherTrainer(TRAINER, "ai-toolkit's YAML", _is_job, from_job, write_job, counts=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lorasmith.bases.families import FAMILIES
+from lorasmith.bases.families import UNKNOWN
 from lorasmith.bases.families.family import Family
 from lorasmith.errors import RecipeError
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.recipe.exchange.ai_toolkit import words
 from lorasmith.recipe.exchange.imported import Imported, at_least_one, flag, number, sides, text, whole
 from lorasmith.recipe.exchange.kohya.rates import one_rate
-from lorasmith.recipe.exchange.names import find_optimizer, read_optimizer_arguments
+from lorasmith.recipe.exchange.names import find_family, find_optimizer, read_optimizer_arguments
 from lorasmith.recipe.exchange.settings import NOTHING, Settings
 
 _LEAST_ADAPTIVE_RATE = 0.1
@@ -56,13 +56,12 @@ def from_job(document: Mapping[str, Any]) -> Imported:
 
 def _read_model(model: Settings, result: Imported) -> Family | None:
     """The base and how it is kept; gives its family, None for one that is not trained here."""
-    arch = model.value("arch", text, "")
-    if not arch:
-        arch = "sdxl" if model.value("is_xl", flag, False) else "sd2" if model.value("is_v2", flag, False) else "sd1"
-    found = FAMILIES.get(words.ARCHITECTURES.get(arch.partition(":")[0], ""))
+    flags = [name for name in words.FLAGS if model.value(name, flag, False)]
+    arch = model.value("arch", text, "").partition(":")[0] or next(iter(flags), "")
+    found = find_family(words.TRAINER, arch) if arch else UNKNOWN
     if found is None:
         model.drop("arch", "that family of bases is not trained here")
-    else:
+    elif arch:
         result.notes.append(f"{model.path('arch')} = {arch}: the recipe is one for {found.title}.")
     model.note("name_or_path", "the base is the project's own")
     if model.value("is_v_pred", flag, False):

@@ -11,15 +11,9 @@ from typing import Any
 
 TRAINERS = ("sd_trainer", "diffusion_trainer", "ui_trainer")
 """Its processes that train an adapter on pictures."""
-ARCHITECTURES: Mapping[str, str] = {
-    "sd1": "sd1",
-    "sd15": "sd1",
-    "sd2": "sd2",
-    "sdxl": "sdxl",
-    "anima": "anima",
-    "zimage": "zimage",
-}
-"""`model.arch`, without what follows a colon, to our families."""
+TRAINER = "ai-toolkit"
+FLAGS = ("is_xl", "is_v2")
+"""What older files say instead of `model.arch`, and those of SD 1 say nothing."""
 FLOW_SHIFT = 3.0
 """Of the schedulers that it trains Anima and Z-Image with; only the `*shift` kinds of times use it."""
 TIMES: Mapping[str, Mapping[str, Any]] = {
@@ -67,7 +61,7 @@ MODEL = frozenset(
         "layer_offloading_transformer_percent", "layer_offloading_text_encoder_percent", "compile", "block_compile",
         "compile_mode", "compile_fullgraph", "compile_dynamic", "cache_size_limit", "model_kwargs", "model_paths",
         "extras_name_or_path", "te_name_or_path", "vae_path", "quantize_kwargs", "split_model_over_gpus", "vae_device",
-        "te_device", "is_xl", "is_v2",
+        "te_device",
     )
 )  # fmt: skip
 USUAL_TRAINING: Mapping[str, Any] = {

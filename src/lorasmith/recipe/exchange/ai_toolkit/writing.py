@@ -9,6 +9,7 @@ from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import EMBEDDED
 from lorasmith.recipe.exchange.ai_toolkit import words
 from lorasmith.recipe.exchange.imported import LeftOut, value_of
+from lorasmith.recipe.exchange.names import family_word
 from lorasmith.recipe.exchange.other_trainer import Surroundings
 from lorasmith.recipe.recipe import Recipe, recipe_values
 
@@ -191,7 +192,7 @@ def _preservation(recipe: Recipe) -> dict[str, Any]:
 
 def _model(recipe: Recipe) -> dict[str, Any]:
     model: dict[str, Any] = {"name_or_path": recipe.base}
-    arch = _architecture(recipe)
+    arch = family_word(words.TRAINER, recipe.family)
     if arch is not None:
         model["arch"] = arch
     if recipe.prediction == "v_prediction":
@@ -199,10 +200,6 @@ def _model(recipe: Recipe) -> dict[str, Any]:
     kept = next((word for word, ours in words.QUANTISED.items() if ours == recipe.weights), None)
     model["quantize"] = kept is not None
     return model if kept is None else {**model, "qtype": kept}
-
-
-def _architecture(recipe: Recipe) -> str | None:
-    return next((word for word, name in words.ARCHITECTURES.items() if name == recipe.family.name), None)
 
 
 def _optimizer(recipe: Recipe) -> str:
@@ -254,7 +251,7 @@ def _left_out(recipe: Recipe, around: Surroundings) -> Iterator[LeftOut]:
             yield LeftOut(key, value_of(values, key), "ai-toolkit has nothing of the kind")
     if recipe.base == EMBEDDED:
         yield LeftOut("base", EMBEDDED, "the embedded base is ours alone: name another one in the file")
-    elif _architecture(recipe) is None:
+    elif family_word(words.TRAINER, recipe.family) is None:
         yield LeftOut("base", recipe.base, f"ai-toolkit trains no {recipe.family.title}")
     if recipe.algorithm not in ("lora", "lokr"):
         yield LeftOut("algorithm", recipe.algorithm, "ai-toolkit has nothing of the kind; a LoRA stands in")

@@ -9,22 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lorasmith.bases.families import FAMILIES
+from lorasmith.bases.families.family import Family
 from lorasmith.recipe.exchange.imported import Imported, flag
 from lorasmith.recipe.recipe import Recipe
 
-MODULES: Mapping[str, str] = {"anima": "networks.lora_anima", "zimage": "networks.lora_zimage"}
-"""By family."""
+KOHYA = "kohya"
 CONDITIONER = "train_llm_adapter"
-"""A network argument: Anima's conditioner learns, too."""
-_MARKS = ("qwen3", "llm_adapter_path")
-"""Arguments of Anima's trainer alone."""
+"""A network argument: what stands between text encoder and denoiser learns, too."""
+MUSUBI = frozenset(("networks.lora_zimage",))
+"""Modules that musubi-tuner has and sd-scripts has not."""
 
 
-def flow_of(given: Mapping[str, Any]) -> str | None:
+def flow_of(given: Mapping[str, Any]) -> Family | None:
     """The family of flows that arguments are for; None where they do not tell."""
-    module = given.get("network_module")
-    found = next((family for family, own in MODULES.items() if own == module), None)
-    return found or ("anima" if any(key in given for key in _MARKS) else None)
+    said = {str(given.get("network_module")), *given}
+    return next((family for family in FAMILIES.values() if said & set(family.trainer_words.get(KOHYA, ()))), None)
+
+
+def flow_module(family: Family) -> str | None:
+    """The network module for a family; None where the common ones are meant."""
+    return next(iter(family.trainer_words.get(KOHYA, ())), None)
 
 
 def read_flow(given: Mapping[str, Any], result: Imported, conditioner: Any) -> None:
@@ -34,15 +39,14 @@ def read_flow(given: Mapping[str, Any], result: Imported, conditioner: Any) -> N
         return
     result.put("lr.text_encoder", 0.0)
     result.values["lr"].pop("text_encoder_2", None)
-    if family == "anima" and flag(conditioner):
+    if _has_conditioner(family) and flag(conditioner):
         result.put("lr.text_encoder_2", result.get("lr.unet"))
 
 
-def write_flow_module(recipe: Recipe) -> str | None:
-    """The network module for the recipe's base; None where the common ones are meant."""
-    return MODULES.get(recipe.family.name)
-
-
 def write_conditioner(recipe: Recipe) -> dict[str, str]:
-    """The argument that lets Anima's conditioner learn."""
-    return {CONDITIONER: "True"} if recipe.family.name == "anima" and recipe.lr.second else {}
+    """The argument that lets a conditioner learn."""
+    return {CONDITIONER: "True"} if _has_conditioner(recipe.family) and recipe.lr.second else {}
+
+
+def _has_conditioner(family: Family) -> bool:
+    return flow_module(family) is not None and len(family.text) > 1

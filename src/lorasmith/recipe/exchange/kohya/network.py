@@ -9,13 +9,7 @@ from typing import Any
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import KohyaWords
 from lorasmith.recipe.exchange.imported import Imported, flag, number, whole
-from lorasmith.recipe.exchange.kohya.flows import (
-    CONDITIONER,
-    MODULES,
-    read_flow,
-    write_conditioner,
-    write_flow_module,
-)
+from lorasmith.recipe.exchange.kohya.flows import CONDITIONER, flow_module, flow_of, read_flow, write_conditioner
 from lorasmith.recipe.exchange.kohya.pairs import read_pairs
 from lorasmith.recipe.exchange.kohya.rows import Row, stated
 from lorasmith.recipe.exchange.names import LYCORIS, find_algorithm, find_module, own_arguments
@@ -59,7 +53,8 @@ def read_network(given: Mapping[str, Any], result: Imported) -> None:
     """The network module and its arguments."""
     module = str(given.get("network_module", "networks.lora"))
     arguments = read_pairs(given.get("network_args"))
-    made = "lora" if module in MODULES.values() else find_module(module)
+    flow = flow_of(given)
+    made = "lora" if flow is not None and module == flow_module(flow) else find_module(module)
     algo = str(arguments.pop("algo", "" if made else module)).lower()
     known = find_algorithm(algo) if algo else made
     if known is None:
@@ -121,7 +116,7 @@ def _write_module(recipe: Recipe) -> str:
     switched = recipe.dora or recipe.norms or recipe.conv.tucker or recipe.rank_stabilised
     if not words.module or switched:
         return LYCORIS
-    flow = write_flow_module(recipe) if words is ALGORITHMS["lora"].kohya else None
+    flow = flow_module(recipe.family) if words is ALGORITHMS["lora"].kohya else None
     return flow or words.module
 
 
