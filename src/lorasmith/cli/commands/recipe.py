@@ -48,15 +48,7 @@ def import_(
     if into is not None:
         into_project(imported, open_project(into))
     if as_json:
-        print_json(
-            {
-                "source": imported.source,
-                "recipe": imported.values,
-                "left_out": [each.as_json() for each in imported.left_out],
-                "notes": imported.notes,
-                "written": None if into is None else str(into / "lora.toml"),
-            }
-        )
+        print_json(imported.as_json() | {"written": None if into is None else str(into / "lora.toml")})
         return
     if into is None:
         say(tomlkit.dumps({"recipe": imported.values}).rstrip())
