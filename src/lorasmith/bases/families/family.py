@@ -156,8 +156,9 @@ class Family(ABC):
     Of adapter files: `own_names` is how names in kohya's spelling begin that no other family has, `version_words` how
     kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `trainer_words`:
     by trainer (`recipe.exchange`) what its recipes call such bases, first what is written; of kohya the network
-    module, where it has one of its own, and arguments that tell the family. `clip_words`: its words are cut as CLIP's vocabulary tells. `fused` are layers that files have in one, under each other: the end of
-    its name, and those of theirs. `block_layouts` are the blocks that a list of so many block weights is for.
+    module, where it has one of its own, and arguments that tell the family. `clip_words`: its words are cut as CLIP's
+    vocabulary tells. `fused` are layers that files have in one, under each other: the end of its name, and those of
+    theirs. `block_layouts` are the blocks that a list of so many block weights is for.
     `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
     through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
     drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
