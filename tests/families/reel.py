@@ -15,16 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config
-from lorasmith.bases.families.family import (
-    Family,
-    FamilyCost,
-    HeaderFacts,
-    Models,
-    Parts,
-    Preset,
-    Structure,
-    TextPart,
-)
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
 from lorasmith.bases.targets import Group, TargetLayer, underscored
 from lorasmith.errors import BaseError
 

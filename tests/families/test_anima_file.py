@@ -18,12 +18,12 @@ from torch import Tensor
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.surgery.insertion import insert
-from lorasmith.bases.anima import qwen_tokenizer, t5_tokenizer
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.describe import describe_base
 from lorasmith.bases.detection import detect, family_of
 from lorasmith.bases.families.anima import ANIMA
 from lorasmith.bases.families.wan_vae import wan_vae_config, wan_vae_keys
+from lorasmith.bases.shipped import qwen_tokenizer, t5_tokenizer
 from lorasmith.bases.stored import open_stored
 from lorasmith.errors import AdapterError, BaseError
 from lorasmith.events import finish

@@ -10,7 +10,7 @@ import pytest
 
 from lorasmith.bases.base import Base
 from lorasmith.bases.families import FAMILIES
-from lorasmith.bases.families.family import Preset
+from lorasmith.bases.families.facts import Preset
 from lorasmith.bases.families.sd1 import SD1
 from lorasmith.diffusion.losses import WEIGHTS
 from lorasmith.errors import RecipeError

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lorasmith.bases.detection import base_name, detect, find_base
-from lorasmith.bases.families.family import Family
+from lorasmith.bases.families.family import Family, Structure
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.hardware import Use, choose_device, choose_dtype, suit_to_cpu
 from lorasmith.bases.hashing import hash_base
@@ -32,7 +32,7 @@ class Base:
 
     `folder` is where it lies: a diffusers folder or a checkpoint file. `targets` maps kohya's layer names, from the
     family's fixed tables, to the layers that an adapter may touch. `weights` is how the denoiser's and the text
-    encoders' are kept in memory (`bases.compressed`).
+    encoders' are kept in memory (`bases.compressed`); `structure` is what the base was recognised by.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Base:
     resolution: int
     targets: Mapping[str, TargetLayer]
     weights: Weights = "full"
+    structure: Structure | None = None
     _modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -63,6 +64,16 @@ class Base:
             except AttributeError:
                 raise BaseError(f"its {target.owner} has no layer {target.path}.", where=self.folder) from None
         return self._modules[name]
+
+    @property
+    def cfg(self) -> float:
+        """The guidance that suits it."""
+        return self.family.cfg if self.structure is None else self.family.guidance(self.structure)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever trains on it should know before, a sentence each."""
+        return () if self.structure is None else self.family.cautions(self.structure)
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         """The shape of a row of latents, (C, H, W) or (C, F, H, W), for a picture of this width and height."""
@@ -168,6 +179,7 @@ def load_base(
         resolution=family.side(parts),
         targets=structure.targets,
         weights=weights,
+        structure=structure,
     )
     if family.objective == "noise" and prediction is None and structure.prediction is None:
         base.parametrisation = family.parametrisation(structure, parts.schedule, probe_prediction(base))

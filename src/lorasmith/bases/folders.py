@@ -38,11 +38,11 @@ def read_folder(structure: Structure, dtype: torch.dtype, weights: Weights = "fu
     )
     unet = UNet2DConditionModel.from_pretrained
     denoiser = load_model(folder, family.denoiser_part, unet, dtype, weights, family.kept_wide)
-    vae = _load_vae(folder, dtype)
+    vae = load_vae(folder, dtype)
     return Parts(denoiser, vae, text, read_config(folder, "scheduler", "scheduler_config.json"))
 
 
-def _load_vae(folder: Path, dtype: torch.dtype) -> Any:
+def load_vae(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL, AutoencoderTiny
 
     config = read_config(folder, "vae")

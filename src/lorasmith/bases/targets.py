@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Part = Literal["unet", "te"]
 Kind = Literal["linear", "conv1", "conv3", "norm"]
-Group = Literal["attention", "mlp", "conv", "time", "ends", "norm"]
+Group = Literal["attention", "mlp", "conv", "time", "refiners", "ends", "norm"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class TargetLayer:
     "text_encoder", "text_encoder_2") and `path` its dotted path there, as diffusers and PEFT files spell it. `block` is
     the block that it lies in, as block weights name it ("IN04", "M00", "OUT03"; "TE" for a text encoder's); "BASE" when
     it lies in none. `aliases` are other dotted paths of it that are met in files; `outputs` is how many it has, 0 where
-    the table does not tell. "ends" are the layers outside the blocks: of times and sizes, the first and the last
-    convolution, a text encoder's projection. They are read, drawn with and extracted, but not trained.
+    the table does not tell. "refiners" are the layers of blocks that read the picture or the text alone. "ends" are the
+    layers outside the blocks: of times and sizes, the first and the last convolution, a text encoder's projection. They
+    are read, drawn with and extracted, but not trained.
     """
 
     name: str

@@ -41,7 +41,7 @@ def facts_of(base: Base) -> BaseFacts:
     family = base.family
     factor = math.lcm(base.vae_factor, family.pixel_step)
     reader = base.prompt_encoder
-    return BaseFacts(base.resolution, family.cfg, factor, reader.most_clip_skip, family.tiles, reader.embedding_widths)
+    return BaseFacts(base.resolution, base.cfg, factor, reader.most_clip_skip, family.tiles, reader.embedding_widths)
 
 
 def known_facts(source: str) -> BaseFacts:
@@ -57,4 +57,4 @@ def known_facts(source: str) -> BaseFacts:
     resolution, factor = family.known_sides(structure)
     layers = structure.depths[0] if family.reads_clip_skip and structure.depths else None
     widths = tuple(int(text.config["hidden_size"]) for text in structure.text) if family.clip_words else ()
-    return BaseFacts(resolution, family.cfg, factor, layers, family.tiles, widths)
+    return BaseFacts(resolution, family.guidance(structure), factor, layers, family.tiles, widths)

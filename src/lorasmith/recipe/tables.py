@@ -57,7 +57,7 @@ Factor = Annotated[float, Field(ge=0, le=100)]
 Chance = Annotated[float, Field(ge=0, lt=1)]
 Shift = Annotated[float | Literal["size"], BeforeValidator(_read_shift)]
 LossName = Annotated[str, AfterValidator(_read_loss)]
-LayerGroup = Literal["attention", "mlp", "conv", "time"]
+LayerGroup = Literal["attention", "mlp", "conv", "time", "refiners"]
 
 
 BlockPreset = Literal["flat", "cosine", "sine", "linear", "reverse_linear"]

@@ -96,6 +96,8 @@ def _train(
             check_prediction(recipe, base.parametrisation.prediction, base.name)
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
             check_layers(base, unpack_network(recipe), unpack_layers(recipe))
+        for caution in base.cautions if chosen is None and processes.writes else ():
+            yield Note(caution, "warning")
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
         if chosen is None:

@@ -115,7 +115,7 @@ def _named_layer(layer: str, bare_text: str, alone: str, families: tuple[str, ..
     flat = underscored(path)
     if not start and alone:
         prefix = alone
-    elif start in ("", "lycoris_") and any(f"{flat}_".startswith(f"{head}_") for head in _text_heads(families)):
+    elif start in ("", "lycoris_") and _is_text(flat, families):
         prefix = bare_text
     elif not start and path.split(".")[0] in _heads(families):
         prefix = "lora_unet_"
@@ -150,6 +150,29 @@ def _heads(families: tuple[str, ...]) -> frozenset[str]:
     layers = (target for name in families for target in find_family(name).public_layers().values())
     paths = (path for target in layers if target.part == "unet" for path in (target.path, *target.aliases))
     return frozenset(path.split(".")[0] for path in paths)
+
+
+def _is_text(flat: str, families: tuple[str, ...]) -> bool:
+    """Whether a layer without a word of its part is a text encoder's: it begins as theirs do, and not as a denoiser's
+    block does that is called alike."""
+    begins = any(f"{flat}_".startswith(f"{head}_") for head in _text_heads(families))
+    return begins and not any(f"{_unnumbered(flat)}_".startswith(f"{head}_") for head in _alike(families))
+
+
+@cache
+def _alike(families: tuple[str, ...]) -> frozenset[str]:
+    """How the paths of denoisers' layers begin that share their first words with text encoders': three words, dots as
+    underscores, without numbers."""
+    layers = (target for name in families for target in find_family(name).public_layers().values())
+    paths = (path for target in layers if target.part == "unet" for path in (target.path, *target.aliases))
+    texts = {head.split("_")[0] for head in _text_heads(families)}
+    return frozenset(
+        _unnumbered(underscored(".".join(path.split(".")[:3]))) for path in paths if path.split(".")[0] in texts
+    )
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"(?<=_)\d+(?=_|$)", "#", name)
 
 
 @cache

@@ -160,4 +160,5 @@ def _header_word(metadata: Mapping[str, str]) -> str:
 def _architecture(family: Family) -> str:
     """How modelspec's word for the family begins."""
     one, other = (family.header_facts(each).architecture.split("/")[0] for each in (None, "v_prediction"))
+    one, other = one.lower(), other.lower()
     return one[: next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))].rstrip("-")

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lorasmith.adapters.spelling.fused import parts_of, split
 from lorasmith.adapters.spelling.keys import (
     BIAS,
     BOOKKEEPING,
@@ -84,7 +85,18 @@ def read_spelling(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], wh
         layer.keys.append(key)
     for layer in layers.values():
         _settle(layer, config)
+    for name in [name for name in layers if parts_of(name)]:
+        _take_apart(layers, name, where)
     return SpeltFile(layers, embeddings, tuple(unknown))
+
+
+def _take_apart(layers: dict[str, SpeltLayer], name: str, where: object) -> None:
+    """Put the parts of a fused layer in its place. A file that has both, as some do, means the parts."""
+    whole = layers.pop(name)
+    if layers.keys() & set(parts_of(name)):
+        return
+    for part, tensors in split(name, whole.tensors, where).items():
+        layers[part] = SpeltLayer(whole.at, tensors, whole.keys)
 
 
 def unknown_keys(keys: list[str], where: object, some: bool = False) -> AdapterError:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lorasmith.adapters.spelling.fused import parts_of
 from lorasmith.adapters.spelling.keys import (
     BIAS,
     BOOKKEEPING,
@@ -92,7 +93,12 @@ def sketch_adapter(shapes: Shapes, alone: str = "") -> Sketch:
         sketch = _sketch_layer(tensors)
         if sketch is None:
             unknown += keys[name]
-        else:
+            continue
+        for part in () if layers.keys() & set(parts_of(name)) else parts_of(name):
+            outputs = sketch.extent[0]
+            outputs = None if outputs is None else outputs // len(parts_of(name))
+            told[part] = LayerSketch(sketch.algorithm, sketch.rank, (outputs, *sketch.extent[1:]))
+        if not parts_of(name):
             told[name] = sketch
     algorithms = tuple(sorted({each.algorithm for each in told.values()}))
     return Sketch(told, tuple(unknown), embeddings, algorithms)

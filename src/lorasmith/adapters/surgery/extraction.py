@@ -23,7 +23,7 @@ from lorasmith.bases.stored import StoredBase
 from lorasmith.errors import AdapterError
 from lorasmith.events import Progress, Work, eta
 
-GROUPS = ("attention", "mlp", "conv", "time", "ends")
+GROUPS = ("attention", "mlp", "conv", "time", "refiners", "ends")
 
 
 def extract(

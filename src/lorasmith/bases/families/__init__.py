@@ -8,6 +8,7 @@ from lorasmith.bases.families.family import Family
 from lorasmith.bases.families.sd1 import SD1
 from lorasmith.bases.families.sd2 import SD2
 from lorasmith.bases.families.sdxl import SDXL
+from lorasmith.bases.families.zimage import ZIMAGE
 from lorasmith.errors import BaseError
 from lorasmith.prompts.networks import BLOCK_COUNTS
 from lorasmith.registry import Registry
@@ -27,7 +28,7 @@ class Families(Registry[Family]):
         BLOCK_COUNTS.difference_update(set(entry.block_layouts).difference(*others))
 
 
-FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE, ANIMA))
+FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE, ANIMA, ZIMAGE))
 UNKNOWN: Family = SD1
 """The family that a recipe is read for where its base is not there, or cannot be read."""
 

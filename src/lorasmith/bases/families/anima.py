@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.anima_file import examine_file, file_sources, start_of
-from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION, QWEN
+from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config, read_evidence
-from lorasmith.bases.families.family import (
-    Family,
-    FamilyCost,
-    HeaderFacts,
-    Models,
-    Parts,
-    Preset,
-    Structure,
-    TextPart,
-)
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
+from lorasmith.bases.families.qwen import qwen_targets
 from lorasmith.bases.targets import Group, TargetLayer, underscored
 from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
@@ -82,13 +75,13 @@ class AnimaFamily(Family):
             for index in range(int(denoiser["num_layers"]))
             for name, path, group in BLOCK
         ]
-        for part, depth in zip(self.text, depths, strict=True):
-            start, inner = ("blocks", CONDITIONING) if part.owner == CONDITIONER else ("layers", QWEN)
-            for index in range(depth):
-                for tail, group in inner:
-                    path = f"{start}.{index}.{tail}"
-                    name = f"{part.prefix}_{underscored(path)}"
-                    found.append(TargetLayer(name, "te", "linear", group, part.owner, path, "TE"))
+        qwen, conditioner = self.text
+        found += qwen_targets(qwen.owner, qwen.prefix, depths[0])
+        for index in range(depths[1]):
+            for tail, group in CONDITIONING:
+                path = f"blocks.{index}.{tail}"
+                name = f"{conditioner.prefix}_{underscored(path)}"
+                found.append(TargetLayer(name, "te", "linear", group, conditioner.owner, path, "TE"))
         return {target.name: target for target in found}
 
     def end_targets(self, targets: Collection[TargetLayer]) -> list[TargetLayer]:
@@ -130,7 +123,7 @@ class AnimaFamily(Family):
 
     def tokenizer(self, path: Path) -> Any:
         if path.is_file():
-            from lorasmith.bases.anima import tokenizer_beside
+            from lorasmith.bases.shipped import tokenizer_beside
 
             conditioner = examine_file(self, read_evidence(path)).text[1].config
             return tokenizer_beside(path, "t5_tokenizer", conditioner["target_vocab_size"])
@@ -216,6 +209,13 @@ ANIMA = AnimaFamily(
     own_names=("lora_unet_llm_adapter_", "lora_unet_blocks_"),
     version_words=("anima",),
     hub_words=("anima",),
+    trainer_words={
+        "kohya": ("networks.lora_anima", "qwen3", "llm_adapter_path"),
+        "ai-toolkit": ("anima",),
+        "onetrainer": ("ANIMA",),
+        "diffusion-pipe": ("anima",),
+        "hub": ("anima",),
+    },
     kept_wide=frozenset({"patch_embed", "time_embed", "norm_out", "proj_out", "embed", "in_proj", "out_proj"}),
     pixel_step=16,
 )

@@ -1,30 +1,28 @@
 """Anima as ComfyUI keeps it: transformer and conditioner in one file, Qwen3 and the VAE in files beside it.
 
-All are told by the keys and shapes in headers; names of files only choose among several of a kind. Key maps as in
-diffusers' `convert_anima_to_diffusers.py` and kohya's `library/anima_utils.py`. Importable without torch.
+Key maps as in diffusers' `convert_anima_to_diffusers.py` and kohya's `library/anima_utils.py`. Importable without
+torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lorasmith.bases.families.anima_layers import checkpoint_key
-from lorasmith.bases.families.evidence import Evidence, Shapes, TextStructure, read_evidence
+from lorasmith.bases.families.beside import Wanted, find_beside
+from lorasmith.bases.families.evidence import Evidence, Shapes, TextStructure
 from lorasmith.bases.families.family import Family, Structure
 from lorasmith.bases.families.original import Source
-from lorasmith.bases.families.wan_vae import CHANNELS, FIRST, wan_vae_config, wan_vae_keys
-from lorasmith.container import read_container
+from lorasmith.bases.families.qwen import count_blocks, inside, qwen_config, qwen_start
+from lorasmith.bases.families.wan_vae import wan_vae_config, wan_vae_keys
 from lorasmith.errors import BaseError
 
 STARTS = ("net.", "model.diffusion_model.", "")
 """How keys begin: of the published files and kohya's, of ComfyUI's whole checkpoints, of what other tools save."""
 _QUERY, _CONDITIONER = "blocks.0.self_attn.q_proj.weight", "llm_adapter."
-_QWEN_STARTS = ("model.", "")
-_FOLDERS = ("text_encoders", "clip", "vae")
 _QWEN_FILE, _VAE_FILE = "qwen_3_06b_base.safetensors", "qwen_image_vae.safetensors"
 
 
@@ -39,12 +37,12 @@ def examine_file(family: Family, evidence: Evidence) -> Structure:
     """The parts of a base in one file and those beside it. Raises BaseError."""
     start = start_of(evidence.shapes) or ""
     try:
-        denoiser = _transformer_config(_inside(evidence.shapes, start))
-        conditioner = _conditioner_config(_inside(evidence.shapes, f"{start}{_CONDITIONER}"))
-        beside = find_beside(evidence.path, conditioner["source_dim"], denoiser["in_channels"])
+        denoiser = _transformer_config(inside(evidence.shapes, start))
+        conditioner = _conditioner_config(inside(evidence.shapes, f"{start}{_CONDITIONER}"))
+        beside = _find_parts(evidence.path, conditioner["source_dim"], denoiser["in_channels"])
         qwen = beside.qwen.shapes
         texts = (
-            TextStructure(family.text[0].owner, _qwen_config(_inside(qwen, _qwen_start(qwen) or ""))),
+            TextStructure(family.text[0].owner, qwen_config(inside(qwen, qwen_start(qwen) or ""))),
             TextStructure(family.text[1].owner, conditioner),
         )
         return Structure(family, denoiser, wan_vae_config(beside.vae.shapes), texts, evidence=evidence)
@@ -56,14 +54,6 @@ def examine_file(family: Family, evidence: Evidence) -> Structure:
         ) from None
 
 
-def _inside(shapes: Shapes, start: str) -> dict[str, tuple[int, ...]]:
-    return {key.removeprefix(start): shape for key, shape in shapes.items() if key.startswith(start)}
-
-
-def _count(shapes: Shapes, start: str) -> int:
-    return 1 + max(int(key.split(".")[1]) for key in shapes if key.startswith(start))
-
-
 def _transformer_config(shapes: Shapes) -> dict[str, Any]:
     """As diffusers' "Cosmos-2.0-Diffusion-2B-Text2Image", with the file's depth and widths."""
     width, inputs = shapes["x_embedder.proj.1.weight"]
@@ -73,7 +63,7 @@ def _transformer_config(shapes: Shapes) -> dict[str, Any]:
         "out_channels": shapes["final_layer.linear.weight"][0] // 4,
         "num_attention_heads": width // head,
         "attention_head_dim": head,
-        "num_layers": _count(shapes, "blocks."),
+        "num_layers": count_blocks(shapes, "blocks."),
         "mlp_ratio": shapes["blocks.0.mlp.layer1.weight"][0] / width,
         "text_embed_dim": shapes["blocks.0.cross_attn.k_proj.weight"][1],
         "adaln_lora_dim": shapes["blocks.0.adaln_modulation_self_attn.1.weight"][0],
@@ -88,7 +78,7 @@ def _transformer_config(shapes: Shapes) -> dict[str, Any]:
 def _conditioner_config(shapes: Shapes) -> dict[str, Any]:
     width = shapes[_QUERY][0]
     vocabulary, target = shapes["embed.weight"]
-    layers = _count(shapes, "blocks.")
+    layers = count_blocks(shapes, "blocks.")
     return {
         "source_dim": shapes["blocks.0.cross_attn.k_proj.weight"][1],
         "target_dim": target,
@@ -97,23 +87,6 @@ def _conditioner_config(shapes: Shapes) -> dict[str, Any]:
         "num_hidden_layers": layers,
         "num_attention_heads": width // shapes["blocks.0.self_attn.q_norm.weight"][0],
         "target_vocab_size": vocabulary,
-    }
-
-
-def _qwen_config(shapes: Shapes) -> dict[str, Any]:
-    vocabulary, width = shapes["embed_tokens.weight"]
-    head = shapes["layers.0.self_attn.q_norm.weight"][0]
-    return {
-        "vocab_size": vocabulary,
-        "hidden_size": width,
-        "intermediate_size": shapes["layers.0.mlp.gate_proj.weight"][0],
-        "num_hidden_layers": _count(shapes, "layers."),
-        "num_attention_heads": shapes["layers.0.self_attn.q_proj.weight"][0] // head,
-        "num_key_value_heads": shapes["layers.0.self_attn.k_proj.weight"][0] // head,
-        "head_dim": head,
-        "max_position_embeddings": 32768,
-        "rope_theta": 1_000_000.0,
-        "rms_norm_eps": 1e-6,
     }
 
 
@@ -128,68 +101,14 @@ class Beside:
 def beside_of(structure: Structure) -> Beside:
     """What lies beside a file that was examined. Raises BaseError when it is gone."""
     width = structure.text[1].config["source_dim"]
-    return find_beside(structure.evidence.path, width, structure.denoiser["in_channels"])
+    return _find_parts(structure.evidence.path, width, structure.denoiser["in_channels"])
 
 
-def find_beside(path: Path, width: int, channels: int) -> Beside:
-    """Qwen3 of this width and a VAE of so many channels, where ComfyUI's folders have them: in the file's own folder,
-    and in `text_encoders`, `clip` and `vae` beside it or beside its parent. Raises BaseError that says where it looked.
-    """
-    path = path.absolute()
-    folders = [path.parent, *(up / name for up in path.parents[1:3] for name in _FOLDERS)]
-    qwen, vae = _find(folders, ("qwen", width), "06b"), _find(folders, ("vae", channels), "qwen")
-    for found, what, name in (
-        (qwen, f"text encoder, a Qwen3 of width {width}", _QWEN_FILE),
-        (vae, f"VAE, one of Qwen-Image with {channels} channels", _VAE_FILE),
-    ):
-        if found is None:
-            looked = ", ".join(dict.fromkeys(str(folder) for folder in folders if folder.is_dir()))
-            raise BaseError(
-                f"has no {what}, beside it (looked in {looked}).",
-                where=path,
-                hint=f"Put {name} into its folder or into ComfyUI's, or give the model's diffusers folder.",
-            )
-    assert qwen is not None
-    assert vae is not None
-    return Beside(read_evidence(qwen), read_evidence(vae))
-
-
-def _find(folders: Collection[Path], kind: tuple[str, int], word: str) -> Path | None:
-    found = [file for folder in folders for file in sorted(folder.glob("*.safetensors")) if _kind(file) == kind]
-    return min(found, key=lambda file: word not in file.name.lower(), default=None)
-
-
-def _kind(file: Path) -> tuple[str, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return _told(file, (status.st_ino, status.st_size, status.st_mtime_ns))
-
-
-@lru_cache(maxsize=1024)
-def _told(file: Path, version: tuple[int, ...]) -> tuple[str, int] | None:
-    del version
-    try:
-        header = read_container(file, BaseError, "a base")
-    except BaseError:
-        return None
-    shapes = {key: entry.shape for key, entry in header.tensors.items()}
-    start = _qwen_start(shapes)
-    if start is not None:
-        return "qwen", shapes[f"{start}embed_tokens.weight"][1]
-    return ("vae", shapes[CHANNELS][0]) if FIRST in shapes and CHANNELS in shapes else None
-
-
-def _qwen_start(shapes: Shapes) -> str | None:
-    return next(
-        (
-            each
-            for each in _QWEN_STARTS
-            if f"{each}embed_tokens.weight" in shapes and f"{each}layers.0.self_attn.q_norm.weight" in shapes
-        ),
-        None,
-    )
+def _find_parts(path: Path, width: int, channels: int) -> Beside:
+    """Qwen3 of this width and a VAE of so many channels. Raises BaseError."""
+    text = Wanted(("qwen", width), f"text encoder, a Qwen3 of width {width}", _QWEN_FILE, "06b")
+    vae = Wanted(("wan vae", channels), f"VAE, one of Qwen-Image with {channels} channels", _VAE_FILE, "qwen")
+    return Beside(*find_beside(path, (text, vae)))
 
 
 def file_sources(structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
@@ -203,5 +122,5 @@ def file_sources(structure: Structure, owner: str, keys: Collection[str]) -> Map
     if owner == "vae":
         found = wan_vae_keys(keys, structure.vae)
         return {key: Source(stored, file=beside.vae.path) for key, stored in found.items()}
-    start = _qwen_start(beside.qwen.shapes) or ""
+    start = qwen_start(beside.qwen.shapes) or ""
     return {key: Source(f"{start}{key}", file=beside.qwen.path) for key in keys}

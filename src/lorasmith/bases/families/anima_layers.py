@@ -27,10 +27,6 @@ ENDS: tuple[tuple[str, str], ...] = (
     ("final_layer.adaln_modulation.2", "norm_out.linear_2"),
     ("final_layer.linear", "proj_out"),
 )
-QWEN: tuple[tuple[str, Group], ...] = (
-    *((f"self_attn.{each}_proj", "attention") for each in "qkvo"),
-    *((f"mlp.{each}_proj", "mlp") for each in ("gate", "up", "down")),
-)
 CONDITIONING: tuple[tuple[str, Group], ...] = (
     *((f"{kind}.{each}_proj", "attention") for kind in ("self_attn", "cross_attn") for each in "qkvo"),
     ("mlp.0", "mlp"),

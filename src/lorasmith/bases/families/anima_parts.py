@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lorasmith.bases.anima import tokenizer_beside
 from lorasmith.bases.families.anima_file import beside_of
 from lorasmith.bases.families.evidence import read_config
 from lorasmith.bases.families.family import Parts, Structure
 from lorasmith.bases.folders import load_model
 from lorasmith.bases.precision import Weights
+from lorasmith.bases.shipped import tokenizer_beside
 from lorasmith.bases.text.conditioned import FLOOR
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.tokenizers import load_tokenizer

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -80,37 +81,6 @@ class FamilyCost:
             unet_per_rank=math.ceil(self.unet_per_rank * width),
             text_per_rank=math.ceil(self.text_per_rank * width),
         )
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Values of a recipe, and a sentence for each reason why they are so."""
-
-    values: Mapping[str, Any]
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class HeaderFacts:
-    """What adapter files say of the family of their base, in the words of other tools: kohya's `ss_base_model_version`
-    and `ss_v2`, modelspec's architecture and implementation."""
-
-    version: str
-    architecture: str
-    implementation: str = "diffusers"
-    v2: bool = False
-
-
-@dataclass(frozen=True)
-class TextPart:
-    """A text encoder: the part of the base that it is, how the names of its layers begin in kohya's files, its
-    tokenizer's folder, its width in public models (0: not known), and how else names begin (ComfyUI, OMI)."""
-
-    owner: str
-    prefix: str
-    tokenizer: str
-    width: int = 0
-    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,11 +154,14 @@ class Family(ABC):
     folders of its parts.
 
     Of adapter files: `own_names` is how names in kohya's spelling begin that no other family has, `version_words` how
-    kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `clip_words`: its
-    words are cut as CLIP's vocabulary tells. `block_layouts` are the blocks that a list of so many block weights is
-    for. `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else
-    passes through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they
-    can be drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
+    kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `trainer_words`:
+    by trainer (`recipe.exchange`) what its recipes call such bases, first what is written; of kohya the network
+    module, where it has one of its own, and arguments that tell the family. `clip_words`: its words are cut as CLIP's
+    vocabulary tells. `fused` are layers that files have in one, under each other: the end of its name, and those of
+    theirs. `block_layouts` are the blocks that a list of so many block weights is for.
+    `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
+    through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
+    drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -205,11 +178,13 @@ class Family(ABC):
     own_names: tuple[str, ...] = ()
     version_words: tuple[str, ...] = ()
     hub_words: tuple[str, ...] = ()
+    trainer_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
     pixel_step: int = 8
     tiles: bool = False
     clip_words: bool = False
+    fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
@@ -259,6 +234,14 @@ class Family(ABC):
         """What configurations tell before it is loaded: the side in pixels of the pictures that a base was made for,
         and what sides of pictures are multiples of."""
         return self.resolution, self.pixel_step
+
+    def guidance(self, structure: Structure) -> float:  # noqa: ARG002
+        """The CFG that a base is drawn with."""
+        return self.cfg
+
+    def cautions(self, structure: Structure) -> tuple[str, ...]:  # noqa: ARG002
+        """What whoever trains on this base should know before, a sentence each; nothing of most."""
+        return ()
 
     def most_clip_skip(self, depths: Sequence[int]) -> int:  # noqa: ARG002
         """How far back `clip_skip` may reach with text encoders of so many layers; 1 where it means nothing."""

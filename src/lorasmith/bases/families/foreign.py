@@ -22,7 +22,7 @@ _KEYS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"(^|\.)double_blocks\.\d", "Flux or another model of its kind", ""),
         (r"(^|\.)double_layers\.\d", "AuraFlow", ""),
         (r"(^|\.)llm_adapter\.", "Anima", ""),
-        (r"(^|\.)(noise_refiner|cap_embedder)", "Lumina or Z-Image", ""),
+        (r"(^|\.)(noise_refiner|cap_embedder)", "Lumina, or not a whole Z-Image", ""),
         (r"clip_txt_mapper|effnet_mapper|\.channelwise\.", "Stable Cascade", ""),
         (r"adaln_modulation_self_attn|^net\.blocks\.\d", "a Cosmos transformer, as Anima has", ""),
         (r"(^|\.)adaln_single\.|scale_shift_table", "PixArt or another transformer of its kind", ""),
@@ -57,7 +57,7 @@ _CLASSES: tuple[tuple[str, str], ...] = (
 )
 WORDS = (
     # How kohya's base version and modelspec's architecture begin for families that are none of ours.
-    *("flux", "sd3", "stable-diffusion-3", "stable-cascade", "lumina", "hunyuan", "wan", "qwen", "zimage", "z-image"),
+    *("flux", "sd3", "stable-diffusion-3", "stable-cascade", "lumina", "hunyuan", "wan", "qwen"),
     *("chroma", "krea", "pixart", "sana", "kolors", "auraflow", "ltx", "cogvideo", "hidream", "cosmos"),
 )
 _PARTS: tuple[tuple[str, str], ...] = (

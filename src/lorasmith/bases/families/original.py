@@ -56,9 +56,12 @@ def unet_sources(keys: Collection[str], config: Mapping[str, Any]) -> dict[str, 
     return {key: Source(f"{UNET}{_placed(key, places)}") for key in keys}
 
 
-def vae_sources(keys: Collection[str], levels: int) -> dict[str, Source]:
+def vae_sources(keys: Collection[str], levels: int, start: str = VAE, file: Path | None = None) -> dict[str, Source]:
     """diffusers key of the AutoencoderKL -> its place; the attention's matrices are 1x1 kernels there."""
-    return {key: Source(f"{VAE}{_vae_key(key, levels)}", flattened=bool(_VAE_MATRIX.search(key))) for key in keys}
+    return {
+        key: Source(f"{start}{_vae_key(key, levels)}", flattened=bool(_VAE_MATRIX.search(key)), file=file)
+        for key in keys
+    }
 
 
 def text_sources(keys: Collection[str], text: TextStructure) -> dict[str, Source]:

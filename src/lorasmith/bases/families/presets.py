@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lorasmith.bases.families.family import Preset
+from lorasmith.bases.families.facts import Preset
 
 _VALUES = {
     "resolution": 1024,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorasmith.bases.families.evidence import Evidence
-from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, TextPart
+from lorasmith.bases.families.family import FamilyCost
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_L, PLAIN_BLOCKS, StableDiffusion
@@ -33,6 +34,11 @@ SD1 = StableDiffusion1(
     text_width=768,
     version_words=("sd1",),
     hub_words=("sd 1",),
+    trainer_words={
+        "ai-toolkit": ("sd1", "sd15"),
+        "onetrainer": ("STABLE_DIFFUSION_15",),
+        "hub": ("sd1",),
+    },
     public=PLAIN_BLOCKS,
     public_depths=(12,),
     stored=(StoredText("text_encoder", "cond_stage_model.transformer.", "clip"),),

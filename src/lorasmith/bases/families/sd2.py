@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorasmith.bases.families.evidence import Evidence
-from lorasmith.bases.families.family import FamilyCost, HeaderFacts, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, TextPart
+from lorasmith.bases.families.family import FamilyCost
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_H, PLAIN_BLOCKS, StableDiffusion
@@ -37,6 +38,15 @@ SD2 = StableDiffusion2(
     text_width=_WIDTH,
     version_words=("sd2",),
     hub_words=("sd 2",),
+    trainer_words={
+        "ai-toolkit": ("sd2", "is_v2"),
+        "onetrainer": (
+            "STABLE_DIFFUSION_21",
+            "STABLE_DIFFUSION_21_BASE",
+            "STABLE_DIFFUSION_20",
+            "STABLE_DIFFUSION_20_BASE",
+        ),
+    },
     public={**PLAIN_BLOCKS, "use_linear_projection": True},
     public_depths=(23,),
     # As in diffusers, the last layer, which is not used, is not loaded.

@@ -36,7 +36,7 @@ def draw_prior(
     texts: dict[Size, tuple[str, ...]] = {}
     for size in sizes:
         texts[size] = tuple(prompts[number % len(prompts)] for number in range(count))
-        drawn = [texts[size], size, steps, base.family.cfg, seed]
+        drawn = [texts[size], size, steps, base.cfg, seed]
         facts = [base.content_hash, precision_of(base.dtype), base.weights, *drawn]
         file = folder / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.safetensors"
         kept = _read_kept(file)

@@ -1,5 +1,5 @@
-"""The tokenizers of Anima's text parts, shipped so that single files load offline: Qwen3's byte pairs and T5's pieces
-(Apache-2.0, see NOTICE)."""
+"""The tokenizers that are shipped, so that single files load offline: Qwen3's byte pairs and T5's pieces (Apache-2.0,
+see NOTICE)."""
 
 from __future__ import annotations
 
