@@ -209,6 +209,13 @@ ANIMA = AnimaFamily(
     own_names=("lora_unet_llm_adapter_", "lora_unet_blocks_"),
     version_words=("anima",),
     hub_words=("anima",),
+    trainer_words={
+        "kohya": ("networks.lora_anima", "qwen3", "llm_adapter_path"),
+        "ai-toolkit": ("anima",),
+        "onetrainer": ("ANIMA",),
+        "diffusion-pipe": ("anima",),
+        "hub": ("anima",),
+    },
     kept_wide=frozenset({"patch_embed", "time_embed", "norm_out", "proj_out", "embed", "in_proj", "out_proj"}),
     pixel_step=16,
 )

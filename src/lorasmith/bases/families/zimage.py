@@ -231,6 +231,13 @@ ZIMAGE = ZImageFamily(
     reads_clip_skip=False,
     version_words=("zimage",),
     hub_words=("zimage", "z-image", "z image"),
+    trainer_words={
+        "kohya": ("networks.lora_zimage",),
+        "ai-toolkit": ("zimage",),
+        "onetrainer": ("Z_IMAGE",),
+        "diffusion-pipe": ("z_image",),
+        "hub": ("zimage",),
+    },
     kept_wide=frozenset({"all_x_embedder", "all_final_layer", "t_embedder", "cap_embedder"}),
     pixel_step=16,
     fused={"attention_qkv": ("attention_to_q", "attention_to_k", "attention_to_v")},
