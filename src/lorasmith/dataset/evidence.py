@@ -42,10 +42,10 @@ class Evidence:
 
     By item name: `tags`, the raw tags of captions or a tagger; `seen`, what a tagger sees in the picture whatever its
     caption says (empty without a tagger); `built`, the tags of the captions that were built last; `blur`, the reblur
-    ratio, 0 is sharp; `exposure`; `apart`, one less the mean cosine to the images that an encoder finds it most
-    like, empty where none can tell. `rejected` are the images that the user took out, `kept` the names of those that the
-    user wants to keep whatever is found; `bundle` the members of a bundle by name; `provenance` what is known of a
-    picture's source, by sha256.
+    ratio, 0 is sharp; `exposure`; `apart`, one less the mean cosine to the images that an encoder finds it most like,
+    empty where none can tell. `rejected` are the images that the user took out, `kept` the names of those that the user
+    wants to keep whatever is found; `bundle` the members of a bundle by name; `provenance` what is known of a picture's
+    source, by sha256.
     """
 
     subject: SubjectKind
