@@ -1,4 +1,4 @@
-"""An adapter's layers as diffusers and PEFT spell them."""
+"""An adapter's layers as diffusers, PEFT and ComfyUI spell them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,38 @@ def to_diffusers_keys(adapter: Adapter, family: Family, layers: Mapping[str, Tar
             )
         tensors |= {f"{target.owner}.{target.path}.{_whole(suffix)}": tensor for suffix, tensor in spelt.items()}
     return tensors
+
+
+def to_comfyui_keys(adapter: Adapter, family: Family, layers: Mapping[str, TargetLayer]) -> dict[str, Tensor]:
+    """The tensors as ComfyUI, ai-toolkit and diffusion-pipe spell them: ``diffusion_model.<path>.lora_A.weight``, fp32,
+    factors as they are.
+
+    Without an alpha the scale is 1 there, so that it stands where alpha is not the rank. Raises AdapterError for a
+    layer that is not among `layers`, and for what ComfyUI does not read.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, factors in fit_names(adapter, family, layers).items():
+        if not set(factors.parts) <= _READ_BY_COMFYUI:
+            raise AdapterError(
+                f"{name} is a {' over '.join(factors.parts)}, which ComfyUI does not read.",
+                where=adapter.name,
+                hint="Make a plain LoRA of it first:",
+                remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
+            )
+        start, own = family.comfyui_name(layers[name]), factors.to_tensors()
+        if "lora_mid.weight" not in own:  # a core stands beside kohya's words alone there
+            own = {_IN_COMFYUI.get(suffix, suffix): tensor for suffix, tensor in own.items()}
+        if factors.scale == 1 and "lora_A.weight" in own:
+            own.pop("alpha", None)
+        tensors |= {f"{start}.{suffix}": tensor for suffix, tensor in own.items()}
+    return tensors
+
+
+_IN_COMFYUI = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}
+_READ_BY_COMFYUI = frozenset(
+    ("lora", "dylora", "tucker", "dora", "biased", "loha", "lokr", "glora", "full", "norm", "oft", "boft")
+)
+"""Algorithms that `comfy/weight_adapter` and `comfy/lora.py` know."""
 
 
 def _whole(suffix: str) -> str:

@@ -283,6 +283,16 @@ class Family(ABC):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
 
+    def comfyui_name(self, target: TargetLayer) -> str:
+        """A layer as ComfyUI and those who write for it call it (`comfy/lora.py`): by its path in a checkpoint, a text
+        encoder's by the path that it has there."""
+        part = next((each for each in self.text if each.owner == target.owner), None)
+        if part is None:
+            return f"diffusion_model.{next(iter(target.aliases), target.path)}"
+        # What has no file of its own lies in the denoiser's.
+        start = part.others[0] if part.others else f"diffusion_model.{part.prefix.removeprefix('lora_unet_')}"
+        return f"{start}.{target.path}"
+
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""
         return target.outputs, 0

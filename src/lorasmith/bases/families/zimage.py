@@ -94,6 +94,12 @@ class ZImageFamily(Family):
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"n_layers": 30, "n_refiner_layers": 2}, (_PUBLIC_DEPTH,)))
 
+    def comfyui_name(self, target: TargetLayer) -> str:
+        """Its model keeps q, k and v in one, and takes diffusers' paths for all layers (`z_image_to_diffusers`)."""
+        if target.owner == self.denoiser_part:
+            return f"diffusion_model.{target.path}"
+        return super().comfyui_name(target)
+
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         if target.group == "ends" or target.owner != self.denoiser_part:
             return 0, 0
