@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
@@ -41,15 +40,13 @@ def to_diffusers_keys(adapter: Adapter, family: Family, layers: Mapping[str, Tar
     return tensors
 
 
-def to_comfyui_keys(
-    adapter: Adapter, family: Family, layers: Mapping[str, TargetLayer], dtype: torch.dtype
-) -> dict[str, Tensor]:
+def to_comfyui_keys(adapter: Adapter, family: Family, layers: Mapping[str, TargetLayer]) -> dict[str, Tensor]:
     """The tensors as ComfyUI, ai-toolkit and diffusion-pipe spell them: ``diffusion_model.<path>.lora_A.weight``, fp32,
     factors as they are.
 
     Without an alpha the scale is 1 there, and diffusers, too, takes files without. So a plain LoRA's alpha / rank is
-    multiplied in where that changes no digit in `dtype`; else alpha stands beside the factors. Raises AdapterError for
-    a layer that is not among `layers`, and for what ComfyUI does not read.
+    multiplied in where it is a power of two, which changes no digits; else alpha stands beside the factors. Raises
+    AdapterError for a layer that is not among `layers`, and for what ComfyUI does not read.
     """
     tensors: dict[str, Tensor] = {}
     for name, factors in fit_names(adapter, family, layers).items():
@@ -64,18 +61,16 @@ def to_comfyui_keys(
         if "lora_mid.weight" not in own:  # a core stands beside kohya's words alone there
             own = {_IN_COMFYUI.get(suffix, suffix): tensor for suffix, tensor in own.items()}
         if own.keys() == {"lora_A.weight", "lora_B.weight", "alpha"}:
-            own = _without_alpha(own, factors.scale, dtype)
+            own = _without_alpha(own, factors.scale)
         tensors |= {f"{start}.{suffix}": tensor for suffix, tensor in own.items()}
     return tensors
 
 
-def _without_alpha(own: dict[str, Tensor], scale: float, dtype: torch.dtype) -> dict[str, Tensor]:
-    """A plain LoRA's tensors with the scale in lora_B, where that is exact: a power of two, no digit below the last."""
-    up = own["lora_B.weight"].to(dtype).float()
-    scaled = (up * scale).to(dtype)
-    if math.frexp(scale)[0] != 0.5 or not torch.equal(scaled.float(), up * scale):
+def _without_alpha(own: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """A plain LoRA's tensors with the scale in lora_B, where it is a power of two."""
+    if math.frexp(scale)[0] != 0.5:
         return own
-    return {"lora_A.weight": own["lora_A.weight"], "lora_B.weight": scaled}
+    return {"lora_A.weight": own["lora_A.weight"], "lora_B.weight": own["lora_B.weight"] * scale}
 
 
 _IN_COMFYUI = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}

@@ -58,7 +58,7 @@ def respell(
     if adapter.skipped:
         kept[SKIPPED] = json.dumps(sorted(adapter.skipped))
     if to == "comfyui":
-        spelt = {**to_comfyui_keys(adapter, family, layers, dtype), **adapter.embeddings}
+        spelt = {**to_comfyui_keys(adapter, family, layers), **adapter.embeddings}
         tensors = {key: each.to(dtype).contiguous() for key, each in spelt.items()}
         return [_write(out, tensors, kept | payload_hashes(tensors, kept))], adapter.skipped
     tensors = {key: each.to(dtype).contiguous() for key, each in to_diffusers_keys(adapter, family, layers).items()}
