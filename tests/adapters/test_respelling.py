@@ -118,9 +118,11 @@ def test_what_comfyui_does_not_read_says_so(bases: dict[str, tuple[Path, Base]],
         respell(file, tmp_path / "c.safetensors", "comfyui", str(path))
 
 
-def test_alpha_stands_only_where_it_is_not_the_rank(bases: dict[str, tuple[Path, Base]], tmp_path: Path) -> None:
+def test_alpha_stands_only_where_multiplying_it_in_would_round(
+    bases: dict[str, tuple[Path, Base]], tmp_path: Path
+) -> None:
     path, base = bases["anima"]
-    for alpha, stands in ((4.0, False), (3.0, True)):
+    for alpha, stands in ((4.0, False), (1.0, False), (3.0, True)):
         file = file_of(tmp_path / f"{alpha}", base, torch.float16, alpha=alpha)
         spelt = there(file, tmp_path / f"{alpha}.safetensors", "comfyui", path)
         assert any(key.endswith(".alpha") for key in load_file(spelt)) == stands

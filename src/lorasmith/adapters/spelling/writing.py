@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -43,8 +44,9 @@ def to_comfyui_keys(adapter: Adapter, family: Family, layers: Mapping[str, Targe
     """The tensors as ComfyUI, ai-toolkit and diffusion-pipe spell them: ``diffusion_model.<path>.lora_A.weight``, fp32,
     factors as they are.
 
-    Without an alpha the scale is 1 there, so that it stands where alpha is not the rank. Raises AdapterError for a
-    layer that is not among `layers`, and for what ComfyUI does not read.
+    Without an alpha the scale is 1 there, and diffusers, too, takes files without. So a plain LoRA's alpha / rank is
+    multiplied in where it is a power of two, which changes no digits; else alpha stands beside the factors. Raises
+    AdapterError for a layer that is not among `layers`, and for what ComfyUI does not read.
     """
     tensors: dict[str, Tensor] = {}
     for name, factors in fit_names(adapter, family, layers).items():
@@ -55,13 +57,20 @@ def to_comfyui_keys(adapter: Adapter, family: Family, layers: Mapping[str, Targe
                 hint="Make a plain LoRA of it first:",
                 remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
             )
-        start, own = family.comfyui_name(layers[name]), factors.to_tensors()
+        start, own = family.in_comfyui(layers[name]), factors.to_tensors()
         if "lora_mid.weight" not in own:  # a core stands beside kohya's words alone there
             own = {_IN_COMFYUI.get(suffix, suffix): tensor for suffix, tensor in own.items()}
-        if factors.scale == 1 and "lora_A.weight" in own:
-            own.pop("alpha", None)
+        if own.keys() == {"lora_A.weight", "lora_B.weight", "alpha"}:
+            own = _without_alpha(own, factors.scale)
         tensors |= {f"{start}.{suffix}": tensor for suffix, tensor in own.items()}
     return tensors
+
+
+def _without_alpha(own: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """A plain LoRA's tensors with the scale in lora_B, where it is a power of two."""
+    if math.frexp(scale)[0] != 0.5:
+        return own
+    return {"lora_A.weight": own["lora_A.weight"], "lora_B.weight": own["lora_B.weight"] * scale}
 
 
 _IN_COMFYUI = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}

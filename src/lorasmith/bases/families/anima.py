@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lorasmith.bases.families.anima_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config, read_evidence
-from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
 from lorasmith.bases.targets import Group, TargetLayer, underscored
@@ -190,6 +190,14 @@ _REASONS = (
     "go by",
     "times by the sigmoid of a normal number, shift 1: kohya's defaults for Anima",
 )
+_NORMAL = {"sampling": "logit_normal", "mean": 0.0, "std": 1.0, "shift": 1.0}
+_TIMES = {
+    "kohya": TrainerTimes({"sampling": "sigmoid", "std": 1.0, "shift": 1.0}, "docs/anima_train_network.md"),
+    # "weighted": its weights of the loss are not taken.
+    "ai-toolkit": TrainerTimes({"sampling": "uniform", "shift": 1.0}, "ui/src/app/jobs/new/options.tsx, anima"),
+    "OneTrainer": TrainerTimes(_NORMAL, "training_presets/Anima"),
+    "diffusion-pipe": TrainerTimes(_NORMAL, "models/cosmos_predict2.py, prepare_inputs"),
+}
 
 ANIMA = AnimaFamily(
     name="anima",
@@ -218,4 +226,5 @@ ANIMA = AnimaFamily(
     },
     kept_wide=frozenset({"patch_embed", "time_embed", "norm_out", "proj_out", "embed", "in_proj", "out_proj"}),
     pixel_step=16,
+    times=_TIMES,
 )

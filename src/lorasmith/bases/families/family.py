@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -161,7 +161,8 @@ class Family(ABC):
     theirs. `block_layouts` are the blocks that a list of so many block weights is for.
     `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
     through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
-    drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
+    drawn so that they go on round their edges. `times` are other trainers', by their names. `aligned_sigmas` are those
+    of the schedule Align Your Steps.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Family(ABC):
     tiles: bool = False
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    times: Mapping[str, TrainerTimes] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
@@ -283,7 +285,7 @@ class Family(ABC):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
 
-    def comfyui_name(self, target: TargetLayer) -> str:
+    def in_comfyui(self, target: TargetLayer) -> str:
         """A layer as ComfyUI and those who write for it call it (`comfy/lora.py`): by its path in a checkpoint, a text
         encoder's by the path that it has there."""
         part = next((each for each in self.text if each.owner == target.owner), None)

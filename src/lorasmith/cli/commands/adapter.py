@@ -79,9 +79,7 @@ def convert(
     out: Out,
     to: Annotated[
         Spelling,
-        typer.Option(
-            "--to", help="lora: a plain LoRA; kohya, comfyui, diffusers, peft: its layers' names as they spell them."
-        ),
+        typer.Option("--to", help="lora: a plain LoRA; kohya, comfyui, diffusers, peft: its names as they are there."),
     ] = "lora",
     rank: RankOption = None,
     keep: KeepOption = 1.0,
