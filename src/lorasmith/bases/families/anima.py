@@ -17,6 +17,7 @@ from lorasmith.bases.families.evidence import Evidence, TextStructure, read_conf
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
+from lorasmith.bases.families.readers import ANIMA_READERS
 from lorasmith.bases.targets import Group, TargetLayer, underscored
 from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
@@ -217,6 +218,7 @@ ANIMA = AnimaFamily(
     own_names=("lora_unet_llm_adapter_", "lora_unet_blocks_"),
     version_words=("anima",),
     hub_words=("anima",),
+    readers=ANIMA_READERS,
     trainer_words={
         "kohya": ("networks.lora_anima", "qwen3", "llm_adapter_path"),
         "ai-toolkit": ("anima",),

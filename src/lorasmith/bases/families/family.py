@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
+from lorasmith.bases.families.readers import Takes
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -180,6 +181,7 @@ class Family(ABC):
     version_words: tuple[str, ...] = ()
     hub_words: tuple[str, ...] = ()
     trainer_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readers: Mapping[str, Takes] = field(default_factory=dict)
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
     pixel_step: int = 8

@@ -16,6 +16,7 @@ from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructur
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
+from lorasmith.bases.families.readers import ZIMAGE_READERS
 from lorasmith.bases.families.zimage_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.zimage_layers import BOTH, PICTURE, TEXT, block_layers, end_layers
 from lorasmith.bases.targets import TargetLayer
@@ -247,6 +248,7 @@ ZIMAGE = ZImageFamily(
     reads_clip_skip=False,
     version_words=("zimage",),
     hub_words=("zimage", "z-image", "z image"),
+    readers=ZIMAGE_READERS,
     trainer_words={
         "kohya": ("networks.lora_zimage",),
         "ai-toolkit": ("zimage",),
