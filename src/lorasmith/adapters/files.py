@@ -64,8 +64,10 @@ def _comfyui_names(adapter: Adapter) -> dict[str, str]:
     family = origin_of(adapter).family
     if family is None or not family.comfyui_names:
         return {}
-    found = {name: family.in_comfyui(layer) for name, layer in public_layers(family).items() if name in adapter.layers}
-    return {name: start for name, start in found.items() if start is not None}
+    layers = public_layers(family)
+    # NOTE: (IA)^3's key is told from a model's own weight by kohya's name alone; ComfyUI reads none.
+    named = [name for name, each in adapter.layers.items() if name in layers and "weight" not in each.to_tensors()]
+    return {name: start for name in named if (start := family.in_comfyui(layers[name])) is not None}
 
 
 def load_adapter(path: Path | str, skip_unknown: bool = False) -> Adapter:
