@@ -65,7 +65,7 @@ def test_another_trainer_is_one_entry(tmp_path: Any) -> None:
         assert OTHER_TRAINERS["toy"].write(Recipe(epochs=1, rank=3), Surroundings("zbk")) == ("zbk 3", [])
     finally:
         OTHER_TRAINERS.remove(toy)
-    assert list(OTHER_TRAINERS) == ["ai-toolkit", "hub", "kohya"]
+    assert list(OTHER_TRAINERS) == ["ai-toolkit", "diffusion-pipe", "hub", "kohya", "onetrainer"]
     assert all(trainer.read for trainer in OTHER_TRAINERS.values())
     assert [name for name, trainer in OTHER_TRAINERS.items() if trainer.write] == ["ai-toolkit", "hub", "kohya"]
 
@@ -78,6 +78,8 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "hub": {"unetLR": 1e-4, "networkDim": 4},
     "kohya": {"network_dim": 4, "unet_lr": 1e-4},
     "ai-toolkit": {"job": "extension", "config": {"name": "x", "process": [{"type": "sd_trainer", "train": {}}]}},
+    "onetrainer": {"training_method": "LORA", "model_type": "ANIMA", "optimizer": {"optimizer": "ADAMW"}},
+    "diffusion-pipe": {"model": {"type": "sdxl", "unet_lr": 1e-4}, "optimizer": {"type": "adamw"}, "epochs": 3},
 }
 
 

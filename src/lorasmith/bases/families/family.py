@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -161,7 +161,8 @@ class Family(ABC):
     theirs. `block_layouts` are the blocks that a list of so many block weights is for.
     `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
     through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
-    drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
+    drawn so that they go on round their edges. `times` are other trainers', by their names. `aligned_sigmas` are those
+    of the schedule Align Your Steps.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Family(ABC):
     tiles: bool = False
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    times: Mapping[str, TrainerTimes] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
@@ -283,6 +285,10 @@ class Family(ABC):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
 
+    def in_comfyui(self, target: TargetLayer) -> str | None:  # noqa: ARG002
+        """What ComfyUI calls a layer, where it does not read kohya's names; else None."""
+        return None
+
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""
         return target.outputs, 0
@@ -363,13 +369,16 @@ class Family(ABC):
         """While this lasts, the denoiser's stages are called by ``run(stage, *arguments)``, which computes their
         activations again in the backward pass."""
         stages: list[Any] = list(self.stages(denoiser))
+        before = [vars(stage).get("forward") for stage in stages]
         try:
             for stage in stages:
                 stage.forward = partial(run, stage.forward)
             yield
         finally:
-            for stage in stages:
+            for stage, own in zip(stages, before, strict=True):
                 vars(stage).pop("forward", None)  # that of its class again
+                if own is not None:
+                    stage.forward = own
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         """Where the weights of a part lie in its file, by their keys in the part's model."""
@@ -381,3 +390,8 @@ class Family(ABC):
     @abstractmethod
     def stages(self, denoiser: nn.Module) -> list[nn.Module]:
         """The denoiser's blocks in the order of its forward pass: between them a drawing may stop."""
+
+    def blocks(self, denoiser: nn.Module) -> list[nn.Module]:
+        """The parts that `recomputing` runs again one by one, in the order of the forward pass: each may be away from
+        the device while it is not its turn."""
+        return self.stages(denoiser)

@@ -10,8 +10,8 @@ from lorasmith.bases.families.family import Family
 from lorasmith.errors import RecipeError
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.recipe.exchange.ai_toolkit import words
+from lorasmith.recipe.exchange.contradictions import settle
 from lorasmith.recipe.exchange.imported import Imported, at_least_one, flag, number, sides, text, whole
-from lorasmith.recipe.exchange.kohya.rates import one_rate
 from lorasmith.recipe.exchange.names import find_family, find_optimizer, read_optimizer_arguments
 from lorasmith.recipe.exchange.settings import NOTHING, Settings
 
@@ -47,6 +47,7 @@ def from_job(document: Mapping[str, Any]) -> Imported:
     else:
         _read_timesteps(train, result)
     _read_datasets(process.entries("datasets"), train, result)
+    settle(result)
     train.tell_rest(words.TRAINING, words.USUAL_TRAINING)
     process.note("trigger_word", "the trigger is the project's own")
     process.tell_rest(words.PROCESS)
@@ -140,12 +141,10 @@ def _read_optimizer(train: Settings, result: Imported) -> None:
     for key, value in given.items():
         if value not in NOTHING:
             result.drop(params.path(key), value, "has no counterpart here")
-    if OPTIMIZERS[known].one_rate:
-        if 0 < result.get("lr.unet") < _LEAST_ADAPTIVE_RATE:
-            result.notes.append(f"{train.path('lr')}: below 0.1 ai-toolkit takes 1 for {known}, and so is done here.")
-            result.put("lr.unet", 1.0)
-            result.put("lr.text_encoder", 1.0 if result.get("lr.text_encoder") else 0.0)
-        one_rate(result)
+    if OPTIMIZERS[known].one_rate and 0 < result.get("lr.unet") < _LEAST_ADAPTIVE_RATE:
+        result.notes.append(f"{train.path('lr')}: below 0.1 ai-toolkit takes 1 for {known}, and so is done here.")
+        result.put("lr.unet", 1.0)
+        result.put("lr.text_encoder", 1.0 if result.get("lr.text_encoder") else 0.0)
 
 
 def _read_schedule(train: Settings, result: Imported) -> None:
