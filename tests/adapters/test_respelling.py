@@ -20,6 +20,7 @@ from lorasmith.adapters.surgery.respelling import Spelling, respell
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import AdapterError
 from tests.adapters.drawing import trained_adapter
+from tests.adapters.test_diffusers import pipeline_of
 from tests.checkpoints import write_checkpoint
 from tests.families.anima_models import build_anima, load_pipeline
 from tests.families.zimage_models import build_zimage
@@ -57,7 +58,7 @@ def file_of(folder: Path, base: Base, dtype: torch.dtype, alpha: float = 3.0, **
     folder.mkdir(exist_ok=True)
     version = {"ss_base_model_version": base.family.header_facts().version}  # sizes so small tell nothing
     adapter = replace(trained_adapter(base, rank=4, alpha=alpha, **more), metadata=version)
-    return save_adapter(folder / "a.safetensors", adapter, dtype)
+    return save_adapter(folder / "a.safetensors", adapter, dtype, as_kohya=True)
 
 
 def there(file: Path, out: Path, to: Spelling, base: Path) -> Path:
@@ -132,7 +133,12 @@ def test_metadata_are_those_that_each_tool_has(bases: dict[str, tuple[Path, Base
     path, base = bases["anima"]
     bare = tmp_path / "bare.safetensors"
     tensors = load_file(
-        there(file_of(tmp_path / "in", base, torch.float16), tmp_path / "c0.safetensors", "comfyui", path)
+        there(
+            file_of(tmp_path / "in", base, torch.float16, text_encoder=False),
+            tmp_path / "c0.safetensors",
+            "comfyui",
+            path,
+        )
     )
     save_file(tensors, bare, {"modelspec.trigger_phrase": "zbk", "lora_adapter_metadata": "{}", "sshs_model_hash": "0"})
     kohya = metadata_of(there(bare, tmp_path / "k.safetensors", "kohya", path))
@@ -168,3 +174,13 @@ def test_diffusers_reads_the_metadata_and_every_layer(
         pipeline.load_lora_weights(str(there(file, tmp_path / f"z{to}.safetensors", to, path)))
         taken = sum(name.endswith("lora_A") for name, _ in pipeline.transformer.named_modules())
         assert taken == len(load_adapter(file).layers)
+
+
+def test_diffusers_reads_text_encoders_too(bases: dict[str, tuple[Path, Base]], tmp_path: Path) -> None:
+    path, base = bases["sd1"]
+    spelt = there(file_of(tmp_path / "in", base, torch.float16), tmp_path / "d.safetensors", "diffusers", path)
+    pipeline = pipeline_of(load_base(path, prediction="epsilon"))
+    pipeline.load_lora_weights(str(spelt))
+    parts = (pipeline.unet, pipeline.text_encoder)
+    taken = sum(name.endswith("lora_A") for part in parts for name, _ in part.named_modules())
+    assert taken == len(load_adapter(spelt).layers)

@@ -54,7 +54,7 @@ def respell(
     kept = {key: value for key, value in adapter.metadata.items() if not key.startswith((_PEFT_METADATA, "sshs_"))}
     if to == "kohya":
         named = replace(adapter, layers=fitted, metadata=_network_facts(adapter, family) | kept)
-        return [save_adapter(out, named, dtype)], adapter.skipped
+        return [save_adapter(out, named, dtype, as_kohya=True)], adapter.skipped
     if adapter.skipped:
         kept[SKIPPED] = json.dumps(sorted(adapter.skipped))
     if to == "comfyui":
@@ -65,7 +65,7 @@ def respell(
     parts = split_for_peft(tensors)
     if to == "diffusers":
         embeddings = {key: each.to(dtype).contiguous() for key, each in adapter.embeddings.items()}
-        told = {_PEFT_METADATA: json.dumps(_peft_facts(parts))}
+        told = _peft_facts(parts)
         return [_write(out, tensors | embeddings, kept | {"format": "pt"} | told)], adapter.skipped
     written = []
     metadata = {"format": "pt"} | {key: value for key, value in kept.items() if key == SKIPPED}
@@ -97,16 +97,18 @@ def _network_facts(adapter: Adapter, family: Family) -> dict[str, str]:
     )
 
 
-def _peft_facts(parts: Mapping[str, tuple[dict[str, Tensor], dict[str, Any]]]) -> dict[str, Any]:
-    """PEFT's configuration as diffusers writes it with a file, by part; of text encoders, whose paths change with
-    transformers' releases, it tells nothing."""
-    return {
+def _peft_facts(parts: Mapping[str, tuple[dict[str, Tensor], dict[str, Any]]]) -> dict[str, str]:
+    """PEFT's configuration as diffusers writes it with a file, of all parts or of none: a part that is not told there
+    is refused. Of text encoders, whose paths change with transformers' releases, nothing can be told."""
+    if any(owner.startswith("text_encoder") for owner in parts):
+        return {}
+    facts = {
         f"{owner}.{key}": value
         for owner, (_, config) in parts.items()
-        if not owner.startswith("text_encoder")
         for key, value in config.items()
         if key not in ("peft_type", "inference_mode")
     }
+    return {_PEFT_METADATA: json.dumps(facts)}
 
 
 def _left_out(adapter: Adapter, fitted: Mapping[str, LayerFactors]) -> list[str]:
