@@ -1,4 +1,4 @@
-"""Requests at random, right and wrong ones, from the studio's own document: never a 500, and the project stays whole."""
+"""Requests at random, right and wrong ones, from the studio's own document: never a 500, the project stays whole."""
 
 from __future__ import annotations
 
