@@ -1,7 +1,7 @@
 """What a LoRA training step costs on a flow transformer: beside the frozen base, and beside PEFT on the same model.
 
 A random transformer in Anima's layout, 512 wide and four layers deep, float32; rank 8 on the ten linear layers of
-attention and MLP in every block; one row of 512 x 512 pixels (1024 tokens) with 512 tokens of text, forward and backward
+attention and MLP in every block; one row of 512 x 512 pixels (1024 tokens), 512 tokens of text, forward and backward
 (the frozen base with a gradient to its input).
 
 Run: python -m benchmarks.flow_step [--quick]
