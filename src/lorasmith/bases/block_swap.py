@@ -199,7 +199,7 @@ def spread(count: int, of: int) -> list[int]:
 
 def home_of(tensor: Tensor) -> Tensor:
     """Where a weight lives: a swapped one's place in the host's memory, which stays the same; else its own."""
-    home: Tensor = getattr(tensor, "home", tensor.data)
+    home: Tensor = getattr(tensor, "home", tensor)
     return home
 
 

@@ -130,7 +130,7 @@ def weight_place(layer: nn.Module) -> nn.Parameter | Overlay:
 def weight_storage(layer: nn.Module) -> Tensor:
     """The memory that the layer's weight is made of now, where it lives; another one means another weight."""
     if not isinstance(layer, _Compressed):
-        return home_of(cast(nn.Parameter, layer.weight))
+        return home_of(cast(nn.Parameter, layer.weight)).data
     return home_of(layer.codes) if layer.overlay.data is None else layer.overlay.data
 
 
