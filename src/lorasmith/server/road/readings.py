@@ -1,0 +1,50 @@
+"""Datasets as they were read last: reading ten thousand images again for every request would be felt."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from lorasmith.dataset.reading import Dataset, Item, read_all
+from lorasmith.events import finish
+from lorasmith.project import Project
+from lorasmith.server.workshop import Workshop
+
+_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A project with its images at one `version` of what lies on the disk."""
+
+    project: Project
+    dataset: Dataset
+    version: str
+
+    def by_content(self, sha256: str) -> Item | None:
+        """An image with these bytes."""
+        return next((one for one in (*self.dataset.items, *self.dataset.rejected) if one.facts.sha256 == sha256), None)
+
+
+class Readings:
+    """The last few readings, each as long as nothing has changed on the disk."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Reading] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, workshop: Workshop, name: str) -> Reading:
+        """A project's images as they are now. Raises MissingError, ProjectError, DatasetError."""
+        opened, version = workshop.open(name), workshop.images_version(name)
+        with self._lock:
+            known = self._kept.get(name)
+        if known is not None and known.version == version:
+            return known
+        reading = Reading(opened, finish(read_all(opened)), version)
+        with self._lock:
+            self._kept[name] = reading
+            self._kept.move_to_end(name)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return reading
