@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 
 from lorasmith.dataset.reading import Dataset, Item, read_all
 from lorasmith.events import finish
 from lorasmith.project import Project
 from lorasmith.server.workshop import Workshop
+from lorasmith.tags.inputs import CaptionInputs, read_inputs
+from lorasmith.tags.pipeline import Captioning, compute_captions
+from lorasmith.tags.statistics import TagTable, count_tags
 
 _KEPT = 4
 
@@ -21,6 +25,21 @@ class Reading:
     project: Project
     dataset: Dataset
     version: str
+
+    @cached_property
+    def inputs(self) -> CaptionInputs:
+        """What its captions are computed from. Raises DatasetError, ProjectError, RefusedError."""
+        return read_inputs(self.project, self.dataset)
+
+    @cached_property
+    def captioning(self) -> Captioning:
+        """Its captions."""
+        return compute_captions(self.inputs)
+
+    @cached_property
+    def tags(self) -> TagTable:
+        """How often each tag stands where."""
+        return count_tags(self.inputs, self.captioning)
 
     def by_content(self, sha256: str) -> Item | None:
         """An image with these bytes."""
