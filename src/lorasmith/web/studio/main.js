@@ -11,7 +11,12 @@ const MODULES = {
   projects: () => import("./screens/projects/projects.js"),
   images: () => import("./screens/images/images.js"),
   captions: () => import("./screens/captions/captions.js"),
+  recipe: () => import("./screens/recipe/recipe.js"),
+  run: () => import("./screens/run/run.js"),
+  exam: () => import("./screens/exam/exam.js"),
   draw: () => import("./screens/draw.js"),
+  library: () => import("./screens/library/library.js"),
+  help: () => import("./screens/help/help.js"),
 };
 /** @type {Record<string, any>} */
 const loaded = {};
