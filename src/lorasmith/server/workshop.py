@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lorasmith.project import FILE_NAME, Project, open_project, safe_name
 from lorasmith.server.errors import FieldError, MissingError
 
-_OF_IMAGES = ("lora.toml", "curation.jsonl", "sources.jsonl", ".lorasmith/tags.sqlite", "images", "made")
+_OF_FILES = ("images", "made", "made/lineage.jsonl")
+_OF_IMAGES = ("lora.toml", "curation.jsonl", "sources.jsonl", ".lorasmith/tags.sqlite")
 _OF_THE_REST = ("runs", "exams", "build/dataset", ".lorasmith/page", ".lorasmith/page/inspection.json")
 
 
@@ -73,10 +74,19 @@ class Workshop:
 
     def images_version(self, name: str) -> str:
         """The same of its images, captions, tags and decisions, and of lora.toml."""
-        root = self.projects / name
-        told = hashlib.blake2b(digest_size=8)
-        for path in (*(root / place for place in _OF_IMAGES), *_folders(root / "images")):
-            told.update(_stamp(path))
+        return self._told(name, _OF_IMAGES, self.files_version(name))
+
+    def files_version(self, name: str) -> str:
+        """The same of its images and caption files alone."""
+        folders = [
+            inside.relative_to(self.projects / name).as_posix() for inside in _folders(self.projects / name / "images")
+        ]
+        return self._told(name, (*_OF_FILES, *folders))
+
+    def _told(self, name: str, places: Iterable[str], before: str = "") -> str:
+        told = hashlib.blake2b(before.encode(), digest_size=8)
+        for place in places:
+            told.update(_stamp(self.projects / name / place))
         return told.hexdigest()
 
 

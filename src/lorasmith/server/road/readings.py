@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 
-from lorasmith.dataset.reading import Dataset, Item, read_all
+from lorasmith.dataset.reading import Dataset, Item, Scan, apply_decisions, scan_images
 from lorasmith.events import finish
 from lorasmith.project import Project
 from lorasmith.server.workshop import Workshop
@@ -20,11 +20,13 @@ _KEPT = 4
 
 @dataclass(frozen=True)
 class Reading:
-    """A project with its images at one `version` of what lies on the disk."""
+    """A project with its images at one `version` of what lies on the disk; `scan` stays true while `files` are so."""
 
     project: Project
     dataset: Dataset
     version: str
+    scan: Scan
+    files: tuple[object, ...]
 
     @cached_property
     def inputs(self) -> CaptionInputs:
@@ -60,7 +62,9 @@ class Readings:
             known = self._kept.get(name)
         if known is not None and known.version == version:
             return known
-        reading = Reading(opened, finish(read_all(opened)), version)
+        files = (workshop.files_version(name), repr(opened.table("dataset")))
+        scan = known.scan if known is not None and known.files == files else finish(scan_images(opened))
+        reading = Reading(opened, apply_decisions(opened, scan), version, scan, files)
         with self._lock:
             self._kept[name] = reading
             self._kept.move_to_end(name)

@@ -21,7 +21,7 @@ export function AskLabel({ model, close }) {
   const known = [...facets, ...used.filter((each) => !facets.some((/** @type {any} */ facet) => facet.tag === each.tag))];
   return html`<${Dialog} title="What they show" close=${close}>
     <p class="soft">Your own words, or one of the checklist. Captions do not change.</p>
-    <${TagInput} label="Label" take=${(/** @type {string} */ tag) => { model.decide("label", tag); close(); }}
+    <${TagInput} label="Label" autofocus=${true} take=${(/** @type {string} */ tag) => { model.decide("label", tag); close(); }}
       complete=${async (/** @type {string} */ text) => known.filter((each) => each.tag.toLowerCase().includes(text.toLowerCase())).slice(0, 12)} />
   <//>`;
 }

@@ -8,7 +8,7 @@ import { ErrorLine } from "../../parts/messages.js";
 import { NewProject, ended } from "./new_project.js";
 import { piecesOf, piecesOfFiles } from "./intake.js";
 
-const ABOUT = { character: "A character, 58 images", style: "A way of drawing", concept: "An idea" };
+const ABOUT = { character: "A character", style: "A way of drawing", concept: "An idea" };
 
 /** @param {any} card */
 function stateOf(card) {
