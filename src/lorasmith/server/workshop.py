@@ -15,6 +15,13 @@ from lorasmith.server.errors import FieldError, MissingError
 _OF_FILES = ("images", "made", "made/lineage.jsonl")
 _OF_IMAGES = ("lora.toml", "curation.jsonl", "sources.jsonl", ".lorasmith/tags.sqlite")
 _OF_THE_REST = ("runs", "exams", "build/dataset", ".lorasmith/page", ".lorasmith/page/inspection.json")
+PROJECT_ADAPTERS = (
+    "*/runs/*/*.safetensors",
+    "*/runs/*/snapshots/*.safetensors",
+    "*/runs/*/*/*.safetensors",
+    "*/exams/*/*.safetensors",
+)
+"""Where the adapters of projects lie, below their folder."""
 
 
 class Workshop:

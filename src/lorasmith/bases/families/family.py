@@ -369,13 +369,16 @@ class Family(ABC):
         """While this lasts, the denoiser's stages are called by ``run(stage, *arguments)``, which computes their
         activations again in the backward pass."""
         stages: list[Any] = list(self.stages(denoiser))
+        before = [vars(stage).get("forward") for stage in stages]
         try:
             for stage in stages:
                 stage.forward = partial(run, stage.forward)
             yield
         finally:
-            for stage in stages:
+            for stage, own in zip(stages, before, strict=True):
                 vars(stage).pop("forward", None)  # that of its class again
+                if own is not None:
+                    stage.forward = own
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         """Where the weights of a part lie in its file, by their keys in the part's model."""
@@ -387,3 +390,8 @@ class Family(ABC):
     @abstractmethod
     def stages(self, denoiser: nn.Module) -> list[nn.Module]:
         """The denoiser's blocks in the order of its forward pass: between them a drawing may stop."""
+
+    def blocks(self, denoiser: nn.Module) -> list[nn.Module]:
+        """The parts that `recomputing` runs again one by one, in the order of the forward pass: each may be away from
+        the device while it is not its turn."""
+        return self.stages(denoiser)
