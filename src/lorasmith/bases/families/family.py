@@ -157,12 +157,12 @@ class Family(ABC):
     kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `trainer_words`:
     by trainer (`recipe.exchange`) what its recipes call such bases, first what is written; of kohya the network
     module, where it has one of its own, and arguments that tell the family. `clip_words`: its words are cut as CLIP's
-    vocabulary tells. `fused` are layers that files have in one, under each other: the end of its name, and those of
-    theirs. `block_layouts` are the blocks that a list of so many block weights is for.
-    `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
-    through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
-    drawn so that they go on round their edges. `times` are other trainers', by their names. `aligned_sigmas` are those
-    of the schedule Align Your Steps.
+    vocabulary tells. `comfyui_names`: files are written under the names of `in_comfyui`. `fused` are layers that files
+    have in one, under each other: the end of its name, and those of theirs. `block_layouts` are the blocks that a list
+    of so many block weights is for. `kept_wide` are parts of a model that stay as they are where its other weights are
+    kept compressed: all else passes through them, and they are small. Sides of pictures are multiples of `pixel_step`;
+    `tiles` says whether they can be drawn so that they go on round their edges. `times` are other trainers', by their
+    names. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -186,6 +186,7 @@ class Family(ABC):
     tiles: bool = False
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    comfyui_names: bool = False
     times: Mapping[str, TrainerTimes] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
