@@ -33,6 +33,18 @@ def first_names(dropped: Path, count: int) -> list[str]:
     return [image.name for image in sorted(dropped.glob("*.png")) if image.name != "broken.png"][:count]
 
 
+def drop(page: Any, image: Path) -> None:
+    """Let go of an image over the page."""
+    data = json.dumps(list(image.read_bytes()))
+    page.evaluate(
+        f"""() => {{
+            const moved = new DataTransfer();
+            moved.items.add(new File([new Uint8Array({data})], {json.dumps(image.name)}, {{type: "image/png"}}));
+            dispatchEvent(new DragEvent("drop", {{dataTransfer: moved, bubbles: true, cancelable: true}}));
+        }}"""
+    )
+
+
 def verbs(root: Path) -> list[str]:
     return [step[0].verb for step in read_decisions(open_project(root)).steps]
 
@@ -148,17 +160,20 @@ def test_a_change_elsewhere_is_shown(page: Any, projects: Path) -> None:
 def test_what_is_dropped_on_the_page(page: Any, dropped: Path) -> None:
     page.get_by_text("Drop a folder, images or a zip here").wait_for()
     page.wait_for_function("() => !document.querySelector('.projects-head button').disabled")
-    name = first_names(dropped, 1)[0]
-    data = json.dumps(list((dropped / name).read_bytes()))
-    page.evaluate(
-        f"""() => {{
-            const moved = new DataTransfer();
-            moved.items.add(new File([new Uint8Array({data})], {json.dumps(name)}, {{type: "image/png"}}));
-            dispatchEvent(new DragEvent("drop", {{dataTransfer: moved, bubbles: true, cancelable: true}}));
-        }}"""
-    )
+    drop(page, dropped / first_names(dropped, 1)[0])
     page.get_by_role("dialog", name="New project").wait_for()
     page.get_by_text("1 file,").wait_for()
+
+
+def test_images_dropped_on_a_project_are_added(page: Any, dropped: Path) -> None:
+    page.get_by_role("button", name="concept").click()
+    page.locator(".thumb").first.wait_for()
+    drop(page, dropped / first_names(dropped, 1)[0])
+    page.get_by_role("dialog", name="Add images to concept").wait_for()
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("1 image, 0 captions taken in.").wait_for()
+    page.get_by_role("button", name="Without a caption 1").click()
+    page.locator(f'.thumb[data-name="{first_names(dropped, 1)[0]}"]').wait_for()
 
 
 def test_a_path_outside_says_so(page: Any) -> None:

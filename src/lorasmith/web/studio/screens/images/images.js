@@ -1,6 +1,6 @@
 /** Images: ten thousand thumbnails, what is wrong with them, and decisions on many at once. */
 import { html, useEffect, useMemo, useRef, useState } from "../../html.js";
-import { post, address, of } from "../../api.js";
+import { get, post, address, of } from "../../api.js";
 import { complain, tasks, version } from "../../state.js";
 import { number, WORDS } from "../../strings.js";
 import { useKeys } from "../../keys.js";
@@ -12,6 +12,15 @@ import { Filters } from "./filters.js";
 import { Groups } from "./groups.js";
 import { Look } from "./look.js";
 import { AskRepeats, AskLabel } from "./asking.js";
+import { NewProject } from "../projects/new_project.js";
+import { useDrop } from "../projects/intake.js";
+
+/** Images for the project at hand: whatever is dropped on the screen, or a path. @param {{project: string, pieces: any, close: () => void}} props */
+function AddImages({ project, pieces, close }) {
+  const [known, setKnown] = useState(/** @type {any} */ (null));
+  useEffect(() => void get("/projects").then(setKnown, complain), []);
+  return known ? html`<${NewProject} pieces=${pieces} known=${known} close=${close} into=${project} />` : null;
+}
 
 /** @param {{model: any, index: number, open: (name: string) => void}} props */
 function Cell({ model, index, open }) {
@@ -52,6 +61,9 @@ export function Screen({ project }) {
   const model = useMemo(() => openModel(project), [project]);
   const [look, setLook] = useState("");
   const [asked, setAsked] = useState("");
+  const [pieces, setPieces] = useState(/** @type {any} */ (null));
+  const over = useDrop(setPieces);
+  const adding = pieces ? html`<${AddImages} project=${project} pieces=${pieces} close=${() => setPieces(null)} />` : null;
   const [wide, setWide] = useState(() => !matchMedia("(max-width: 760px)").matches);
   const across = useRef(1);
   useEffect(() => void model.load(), [version.value]);
@@ -88,11 +100,13 @@ export function Screen({ project }) {
   ]);
   const filter = model.filter.value;
   const document = model.inspection.value?.document;
-  if (model.fault.value && !model.listed.value) return html`<div class="sheet"><h1>Images</h1><${ErrorLine} fault=${model.fault.value} retry=${model.load} /></div>`;
-  return html`<div class=${`images${look ? " looking" : ""}`}>
+  if (model.fault.value && !model.listed.value) return html`<div class="sheet"><h1>Images</h1><${ErrorLine} fault=${model.fault.value} retry=${model.load} />
+    <p class="soft">Drop images, a folder or a zip here, or <button onClick=${() => setPieces([])}>add from a path</button></p>${adding}</div>`;
+  return html`<div class=${`images${look ? " looking" : ""}${over ? " over" : ""}`}>
     <div class="side" hidden=${!wide}>
       <div class="column inspect-box">${running ? html`<${TaskProgress} task=${running} />` : html`<button class=${document && !model.inspection.value.stale ? "" : "primary"} onClick=${inspect}>${document ? (model.inspection.value.stale ? "Look again" : "Looked at; again") : "Look what is wrong"}</button>`}
-        ${document?.removable?.length && !running ? html`<button onClick=${tidy} title="One step; undo takes it back">Tidy: reject ${document.removable.length}</button>` : null}</div>
+        ${document?.removable?.length && !running ? html`<button onClick=${tidy} title="One step; undo takes it back">Tidy: reject ${document.removable.length}</button>` : null}
+        <button onClick=${() => setPieces([])} title="Or drop them here">Add images</button></div>
       <${Filters} model=${model} />
     </div>
     <div class="middle">
@@ -111,6 +125,7 @@ export function Screen({ project }) {
         : html`<p class="empty">${model.all.value.length ? "No image is like that." : "No images yet. Drop some on the Projects screen."}</p>`}
     </div>
     ${look ? html`<${Look} model=${model} name=${look} close=${() => setLook("")} turn=${(/** @type {number} */ step) => move(step, false)} />` : null}
+    ${adding}
     ${asked === "repeats" ? html`<${AskRepeats} model=${model} close=${() => setAsked("")} />` : null}
     ${asked === "label" ? html`<${AskLabel} model=${model} close=${() => setAsked("")} />` : null}
   </div>`;

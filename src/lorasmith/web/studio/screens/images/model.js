@@ -31,6 +31,7 @@ export function openModel(project) {
   const shown = computed(() => {
     const wanted = filter.value.names && new Set(filter.value.names);
     const said = words.value.trim().toLowerCase();
+    if (filter.value.kind === "groups") return all.value;
     return all.value.filter((each) => {
       if (wanted ? !wanted.has(each.name) : !inState(each, filter.value.value)) return false;
       return !said || each.name.toLowerCase().includes(said) || !!each.facets?.some((facet) => facet.toLowerCase().includes(said));

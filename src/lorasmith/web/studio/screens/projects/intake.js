@@ -1,5 +1,7 @@
 /** What is dropped or chosen, as files with their paths; sent one by one, and on again where it was cut off. */
+import { useEffect, useState } from "../../html.js";
 import { get, post, sendFile, part, ApiError } from "../../api.js";
+import { complain } from "../../state.js";
 
 /** @typedef {{path: string, file: File}} Piece */
 
@@ -34,6 +36,26 @@ async function walk(entry, above, found) {
     if (!some.length) return;
     for (const each of some) await walk(each, `${path}/`, found);
   }
+}
+
+/** Take what is dropped anywhere on the page; gives whether something is held over it. @param {(pieces: Piece[]) => void} take */
+export function useDrop(take) {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    let depth = 0;
+    const enter = (/** @type {DragEvent} */ event) => { if (event.dataTransfer?.types.includes("Files")) { depth += 1; setOver(true); } };
+    const leave = () => { depth -= 1; if (depth <= 0) { depth = 0; setOver(false); } };
+    const allow = (/** @type {DragEvent} */ event) => event.preventDefault();
+    const drop = (/** @type {DragEvent} */ event) => {
+      event.preventDefault();
+      depth = 0;
+      setOver(false);
+      if (event.dataTransfer) piecesOf(event.dataTransfer).then((found) => { if (found.length) take(found); }, complain);
+    };
+    addEventListener("dragenter", enter); addEventListener("dragleave", leave); addEventListener("dragover", allow); addEventListener("drop", drop);
+    return () => { removeEventListener("dragenter", enter); removeEventListener("dragleave", leave); removeEventListener("dragover", allow); removeEventListener("drop", drop); };
+  }, []);
+  return over;
 }
 
 /** A name for the project out of what was dropped. @param {Piece[]} pieces */

@@ -6,7 +6,7 @@ import { number } from "../../strings.js";
 import { useKeys } from "../../keys.js";
 import { ErrorLine } from "../../parts/messages.js";
 import { NewProject, ended } from "./new_project.js";
-import { piecesOf, piecesOfFiles } from "./intake.js";
+import { piecesOfFiles, useDrop } from "./intake.js";
 
 const ABOUT = { character: "A character", style: "A way of drawing", concept: "An idea" };
 
@@ -57,7 +57,6 @@ export function Screen() {
   const [known, setKnown] = useState(/** @type {any} */ (null));
   const [fault, setFault] = useState(/** @type {any} */ (null));
   const [pieces, setPieces] = useState(/** @type {import("./intake.js").Piece[] | null} */ (null));
-  const [over, setOver] = useState(false);
   const files = useRef(/** @type {HTMLInputElement | null} */ (null));
   const folder = useRef(/** @type {HTMLInputElement | null} */ (null));
   const look = () => get("/projects").then((found) => { setKnown(found); setFault(null); }, setFault);
@@ -67,20 +66,7 @@ export function Screen() {
     { key: "f", does: "New project from a folder", run: () => folder.current?.click() },
     { key: "p", does: "New project from a path", run: () => known && setPieces([]) },
   ]);
-  useEffect(() => {
-    let depth = 0;
-    const enter = (/** @type {DragEvent} */ event) => { if (event.dataTransfer?.types.includes("Files")) { depth += 1; setOver(true); } };
-    const leave = () => { depth -= 1; if (depth <= 0) { depth = 0; setOver(false); } };
-    const allow = (/** @type {DragEvent} */ event) => event.preventDefault();
-    const drop = (/** @type {DragEvent} */ event) => {
-      event.preventDefault();
-      depth = 0;
-      setOver(false);
-      if (event.dataTransfer) piecesOf(event.dataTransfer).then((found) => found.length && setPieces(found), complain);
-    };
-    addEventListener("dragenter", enter); addEventListener("dragleave", leave); addEventListener("dragover", allow); addEventListener("drop", drop);
-    return () => { removeEventListener("dragenter", enter); removeEventListener("dragleave", leave); removeEventListener("dragover", allow); removeEventListener("drop", drop); };
-  }, []);
+  const over = useDrop(setPieces);
   const take = (/** @type {any} */ event) => { const found = piecesOfFiles([...event.currentTarget.files]); event.currentTarget.value = ""; if (found.length) setPieces(found); };
   return html`<div class=${over ? "sheet projects over" : "sheet projects"}>
     <div class="row projects-head"><h1>Projects</h1><span class="grow"></span>
