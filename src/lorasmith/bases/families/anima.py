@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.anima_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION
+from lorasmith.bases.families.cost import Counts, FamilyCost, PerRow
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config, read_evidence
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
-from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
+from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
 from lorasmith.bases.targets import Group, TargetLayer, underscored
 from lorasmith.bases.tokenizers import load_tokenizer
@@ -211,7 +212,29 @@ ANIMA = AnimaFamily(
     name="anima",
     title="Anima",
     # Operations: two a weight and token of 16 x 16 pixels. Others: docs/performance.md.
-    cost=FamilyCost(1.55e7, 1.13e10, 2.4e4, 1_434_000, 1_100_000, 2_000, 20_000, 0.25, 0.0005),
+    cost=FamilyCost(
+        1.55e7,
+        1.13e10,
+        2.9e4,
+        1_434_000,
+        1_100_000,
+        2_000,
+        20_000,
+        0.25,
+        0.0005,
+        counted=Counts(
+            denoiser=1956.4e6,
+            text=730.7e6,
+            vae=126.9e6,
+            small_denoiser=1937.8e6,
+            small_text=541.1e6,
+            blocks=28,
+            block_weights=1937.8e6,
+            kept=PerRow(13958.6, 3.44e08),
+            inputs=PerRow(465.0, 1.07e06),
+            largest=PerRow(502.3, 1.33e07),
+        ),
+    ),
     presets={"*": Preset(_VALUES, _REASONS)},
     cfg=4.0,
     resolution=1024,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lorasmith.bases.families.cost import FamilyCost
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.facts import HeaderFacts, TextPart
-from lorasmith.bases.families.family import FamilyCost
 from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.single_file import StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_H, PLAIN_BLOCKS, StableDiffusion
