@@ -1,6 +1,6 @@
 /** What the images' screen knows, and what it asks the server to decide. */
 import { signal, computed } from "../../html.js";
-import { get, post, of } from "../../api.js";
+import { get, post, of, inOrder } from "../../api.js";
 import { complain, remembered, say } from "../../state.js";
 import { number } from "../../strings.js";
 
@@ -38,6 +38,7 @@ export function openModel(project) {
     });
   });
 
+  const next = inOrder();
   const load = async () => {
     try {
       listed.value = await get(of(project, "/images"));
@@ -65,7 +66,7 @@ export function openModel(project) {
     const about = new Set(names);
     listed.value = { ...before, images: before.images.map((/** @type {Picture} */ each) => (about.has(each.name) ? expect(each, verb, value) : each)) };
     try {
-      const answer = await post(of(project, "/decisions"), { images: names, verb, value, reason: more.reason || "" });
+      const answer = await next(() => post(of(project, "/decisions"), { images: names, verb, value, reason: more.reason || "" }));
       listed.value = { ...listed.value, undo: answer.undo, redo: answer.redo };
       if (!more.quiet) say(`${TOLD[verb](value)}: ${number(names.length, "image")}.`, { action: { label: "Undo", run: () => void step("undo") } });
     } catch (error) {
@@ -76,7 +77,7 @@ export function openModel(project) {
   /** @param {"undo" | "redo"} way */
   const step = async (way) => {
     try {
-      const answer = await post(of(project, `/decisions/${way}`));
+      const answer = await next(() => post(of(project, `/decisions/${way}`)));
       const verb = answer.decisions[0]?.verb || "";
       say(`${way === "undo" ? "Undone" : "Done again"}: ${verb}, ${number(answer.names.length, "image")}.`);
       await load();
@@ -90,10 +91,10 @@ export function openModel(project) {
       const [from, to] = [Math.min(anchor.value, index), Math.max(anchor.value, index)];
       selected.value = new Set([...(how.toggle ? selected.value : []), ...shown.value.slice(from, to + 1).map((each) => each.name)]);
     } else {
-      const next = new Set(how.toggle ? selected.value : []);
-      if (how.toggle && next.has(name)) next.delete(name);
-      else next.add(name);
-      selected.value = next;
+      const picked = new Set(how.toggle ? selected.value : []);
+      if (how.toggle && picked.has(name)) picked.delete(name);
+      else picked.add(name);
+      selected.value = picked;
       anchor.value = index;
     }
     cursor.value = index;
