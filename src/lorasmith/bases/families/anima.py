@@ -18,6 +18,7 @@ from lorasmith.bases.families.evidence import Evidence, TextStructure, read_conf
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
+from lorasmith.bases.families.readers import ANIMA_READERS
 from lorasmith.bases.targets import Group, TargetLayer, underscored
 from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
@@ -103,14 +104,6 @@ class AnimaFamily(Family):
 
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"num_layers": 28}, _PUBLIC_DEPTHS))
-
-    def in_comfyui(self, target: TargetLayer) -> str | None:
-        """By its own paths, which diffusers reads, too; kohya's names it reads as well, diffusers does not."""
-        if target.owner == CONDITIONER:
-            return f"diffusion_model.llm_adapter.{target.path}"
-        if target.part == "te":
-            return f"{self.text[0].others[0]}.{target.path}"
-        return f"diffusion_model.{target.aliases[0]}"
 
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Widths are the model's, but for the conditioner's: every one's cross attention reads 1024 numbers a token."""
@@ -248,6 +241,7 @@ ANIMA = AnimaFamily(
     own_names=("lora_unet_llm_adapter_", "lora_unet_blocks_"),
     version_words=("anima",),
     hub_words=("anima",),
+    readers=ANIMA_READERS,
     trainer_words={
         "kohya": ("networks.lora_anima", "qwen3", "llm_adapter_path"),
         "ai-toolkit": ("anima",),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from lorasmith.bases.families.cost import FamilyCost
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
+from lorasmith.bases.families.readers import Takes
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -137,6 +138,7 @@ class Family(ABC):
     version_words: tuple[str, ...] = ()
     hub_words: tuple[str, ...] = ()
     trainer_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readers: Mapping[str, Takes] = field(default_factory=dict)
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
     pixel_step: int = 8
@@ -243,9 +245,15 @@ class Family(ABC):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
 
-    def in_comfyui(self, target: TargetLayer) -> str | None:  # noqa: ARG002
-        """What ComfyUI calls a layer, where it does not read kohya's names; else None."""
-        return None
+    def in_comfyui(self, target: TargetLayer) -> str:
+        """A layer as ComfyUI and those who write for it call it (`comfy/lora.py`): by its path in a checkpoint, a text
+        encoder's by the path that it has there."""
+        part = next((each for each in self.text if each.owner == target.owner), None)
+        if part is None:
+            return f"diffusion_model.{next(iter(target.aliases), target.path)}"
+        # What has no file of its own lies in the denoiser's.
+        start = part.others[0] if part.others else f"diffusion_model.{part.prefix.removeprefix('lora_unet_')}"
+        return f"{start}.{target.path}"
 
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""

@@ -9,6 +9,7 @@ from lorasmith.bases.families.cost import Counts, FamilyCost, PerRow
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.facts import HeaderFacts, TextPart
 from lorasmith.bases.families.presets import public_presets
+from lorasmith.bases.families.readers import UNET_READERS
 from lorasmith.bases.families.single_file import StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_L, PLAIN_BLOCKS, StableDiffusion
 
@@ -56,6 +57,7 @@ SD1 = StableDiffusion1(
     text_width=768,
     version_words=("sd1",),
     hub_words=("sd 1",),
+    readers=UNET_READERS,
     trainer_words={
         "ai-toolkit": ("sd1", "sd15"),
         "onetrainer": ("STABLE_DIFFUSION_15",),

@@ -11,6 +11,7 @@ from lorasmith.bases.families.facts import HeaderFacts, TextPart
 from lorasmith.bases.families.family import Structure
 from lorasmith.bases.families.original import UNET
 from lorasmith.bases.families.presets import public_presets
+from lorasmith.bases.families.readers import UNET_READERS
 from lorasmith.bases.families.single_file import SUPPORTED, StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_G, CLIP_L, StableDiffusion, layout
 from lorasmith.errors import BaseError
@@ -124,6 +125,7 @@ SDXL = StableDiffusionXL(
     own_names=("lora_te2_", "lora_unet_input_blocks_", "lora_unet_label_emb_"),
     version_words=("sdxl",),
     hub_words=("sdxl", "pony", "illustrious", "noobai"),
+    readers=UNET_READERS,
     trainer_words={
         "ai-toolkit": ("sdxl", "is_xl"),
         "onetrainer": ("STABLE_DIFFUSION_XL_10_BASE",),

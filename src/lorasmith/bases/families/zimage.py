@@ -17,6 +17,7 @@ from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructur
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
+from lorasmith.bases.families.readers import ZIMAGE_READERS
 from lorasmith.bases.families.zimage_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.zimage_layers import BOTH, PICTURE, TEXT, block_layers, end_layers
 from lorasmith.bases.targets import TargetLayer
@@ -95,7 +96,7 @@ class ZImageFamily(Family):
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"n_layers": 30, "n_refiner_layers": 2}, (_PUBLIC_DEPTH,)))
 
-    def in_comfyui(self, target: TargetLayer) -> str | None:
+    def in_comfyui(self, target: TargetLayer) -> str:
         """As ai-toolkit writes it, with q, k and v apart: diffusers reads it, too."""
         start = self.text[0].others[0] if target.part == "te" else "diffusion_model"
         return f"{start}.{target.path}"
@@ -270,6 +271,7 @@ ZIMAGE = ZImageFamily(
     reads_clip_skip=False,
     version_words=("zimage",),
     hub_words=("zimage", "z-image", "z image"),
+    readers=ZIMAGE_READERS,
     trainer_words={
         "kohya": ("networks.lora_zimage",),
         "ai-toolkit": ("zimage",),
