@@ -48,7 +48,14 @@ def run_exam(
     if base is None:
         from lorasmith.bases.base import open_base
 
-        base = open_base(recipe.base, settings.precision, "exam", recipe.stated_prediction, settings.weights)
+        base = open_base(
+            recipe.base,
+            settings.precision,
+            "exam",
+            recipe.stated_prediction,
+            settings.weights,
+            settings.blocks_to_swap,
+        )
     every = [*files, *(partner.file for partner in partners)]
     artist = PipelineArtist(base, every, settings, settings.clip_skip or recipe.clip_skip)
     sheet = None if settings.questions is None else project.root / Path(settings.questions).expanduser()

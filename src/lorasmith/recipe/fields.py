@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.bases.detection import cost_of, family_of
-from lorasmith.bases.families.family import Family, FamilyCost
+from lorasmith.bases.families.cost import FamilyCost
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.chosen import AlgorithmName, OptimizerTable, ScheduleTable
@@ -112,6 +113,11 @@ class RecipeFields(StrictTable):
     strength: StrengthTable = StrengthTable()
     checkpointing: bool = Field(
         default=False, description="compute activations again instead of keeping them: less memory, a third slower"
+    )
+    blocks_to_swap: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="so many blocks of the denoiser wait in the host's memory and come to the GPU in their turn; needs "
+        "checkpointing; at most two of them are there at once",
     )
     validation: ValidationTable = ValidationTable()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")
