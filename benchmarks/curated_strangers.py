@@ -1,7 +1,7 @@
 """What `curate auto` finds in twenty folders of strangers, what it misses, and which good pictures it loses.
 
 Run: python -m benchmarks.curated_strangers [--only NAME ...]. The sets are those of ``python doodle/strangers.py``.
-"Told" is what a warning names and a person decides; the rest of what is found is rejected, or cannot be read.
+"Told" is what L1 or L2 names and a person decides; the rest of what is found is rejected, or cannot be read.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from lorasmith.project import SubjectKind, open_project
 from lorasmith.tags.inspection import inspect_project
 
 OTHER = "other person"
+PICKING = ("L1", "L2")
+"""Rules that pick out images that do not belong to the set; others name every image of a varied set."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def look(file: Path, root: Path) -> Found:
     dataset = finish(read_dataset(project))
     inspection = finish(inspect_project(project, dataset, read_vocabulary(project)))
     gone = set(inspection.removable) | (files.keys() - {item.name for item in dataset.items})
-    named = {name for finding in inspection.findings if finding.level != "note" for name in finding.images}
+    named = {name for finding in inspection.findings if finding.rule in PICKING for name in finding.images}
     copies = {entry["same_as"]: name for name, entry in files.items() if entry["spoiled"] == "mirrored"}
     by: dict[str, list[str]] = {"rejected": [], "told": [], "missed": []}
     for name, entry in files.items():
