@@ -2,14 +2,15 @@
 pixels.
 
 No judge of the exam is asked. How much of a colour is enough is learnt from the set's own good pictures, whose frames
-are known, and from pictures of the bare base; each place and each style tells how well it separates the two.
+are known, as the base's autoencoder gives them back (an adapter cannot draw what it loses), and from pictures of the
+bare base; each place and each style tells how well it separates the two.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,13 +98,18 @@ def confusing(truth: Truth) -> frozenset[str]:
     return frozenset(found)
 
 
-def read_truth(file: Path, bare: Mapping[str, Sequence[Image.Image]]) -> Truth:
-    """The truth beside a set's folder; `bare`: portraits by the base of each style, of people without the trait."""
+def read_truth(
+    file: Path,
+    bare: Mapping[str, Sequence[Image.Image]],
+    through: Callable[[Sequence[Image.Image]], Sequence[Image.Image]] = list,
+) -> Truth:
+    """The truth beside a set's folder; `bare`: portraits by the base of each style, of people without the trait;
+    `through` gives pictures back as the base's autoencoder does."""
     told = json.loads(file.read_text("utf-8"))
     folder = file.with_suffix("")
     good = [(name, each) for name, each in told["files"].items() if each["good"]]
     if told["kind"] == "style":
-        mine = [look_of(told["pixels"], cut_square(folder / name)) for name, _ in good]
+        mine = [look_of(told["pixels"], picture) for picture in through([cut_square(folder / n) for n, _ in good])]
         others = [look_of(told["pixels"], picture) for pictures in bare.values() for picture in pictures]
         above = float(np.median(mine)) > float(np.median(others))
         least = (float(np.median(mine)) + float(np.median(others))) / 2
@@ -111,7 +117,9 @@ def read_truth(file: Path, bare: Mapping[str, Sequence[Image.Image]]) -> Truth:
     seeks: dict[str, tuple[Seek, ...]] = {}
     for style in told["places"]:
         portraits = [(name, each) for name, each in good if is_portrait_of(each, style)]
-        seen = [(_pixels(cut_square(folder / name)), _squared(each["frame"])) for name, each in portraits]
+        pictures = through([cut_square(folder / name) for name, _ in portraits])
+        frames = [_squared(each["frame"]) for _, each in portraits]
+        seen = [(_pixels(picture), frame) for picture, frame in zip(pictures, frames, strict=True)]
         seeks[style] = tuple(
             _calibrated(seek, seen, [(_pixels(picture), _frame(style, "portrait")) for picture in bare[style]])
             for seek in _sought(told, style)

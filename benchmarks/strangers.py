@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from benchmarks.stranger_truth import Truth, confusing, read_truth
+from benchmarks.stranger_truth import Truth, confusing, cut_square, is_portrait_of, read_truth
 from benchmarks.timing import machine, ratio_line
 from lorasmith.bases.base import Base, open_base
 from lorasmith.bases.doodle import tagger_folder, world
@@ -106,6 +107,13 @@ class Bench:
                     picture.save(file)
             found[style] = [Image.open(file).convert("RGB") for file in files]
         return {**found, "pixel-art": [picture for pictures in found.values() for picture in pictures]}
+
+    def through(self, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+        """Square pictures as the base's autoencoder gives them back: nothing that it loses can be learnt."""
+        pixels = np.stack([np.asarray(picture.convert("RGB"), np.float32) for picture in pictures]) / 127.5 - 1
+        back = self.base.decode_latents(self.base.encode_images(torch.from_numpy(pixels).movedim(3, 1))).float()
+        shades = ((back.movedim(1, 3) + 1) * 127.5).round().byte().numpy()
+        return [Image.fromarray(each) for each in shades]
 
     def _portrait(self, style: str, random: np.random.Generator) -> str:
         while True:
@@ -224,6 +232,22 @@ def is_right(truth: Truth, asked: Asked, picture: Image.Image, seen: Mapping[str
     return marks | {group: seen.get(group) == tag for group, tag in named.items()}
 
 
+def limit(bench: Bench, truth: Truth) -> list[int]:
+    """How many of the set's own good portraits count as right when the base's autoencoder gives them back, of how
+    many: more than that share no adapter of this base can reach."""
+    good = [(name, each["seen"]) for name, each in truth.told["files"].items()
+            if each["good"] and (truth.look or is_portrait_of(each, each["seen"]["style"]))]  # fmt: skip
+    back = bench.through([cut_square(truth.folder / name) for name, _ in good])
+    right = 0
+    for picture, (_, seen), told in zip(back, good, bench.judge.describe(back), strict=True):
+        style = tag_of("style", seen["style"])
+        must = {} if truth.look else {"style": style}
+        if "hair" in truth.told["identity"] and not truth.look:
+            must["hair"] = truth.told["identity"]["hair"]
+        right += all(is_right(truth, Asked("", 0, seen["style"], must), picture, told).values())
+    return [right, len(good)]
+
+
 def measure(bench: Bench, truth: Truth, adapter: Path, named: frozenset[str]) -> dict[str, Any]:
     """Hits at each strength, flexibility over the base's, leakage against the base on the same seeds, untriggered."""
     n = bench.pictures
@@ -287,7 +311,7 @@ def run_set(bench: Bench, file: Path, label: str, settings: Mapping[str, str]) -
     if claim.exists() and _is_alive(int(claim.read_text() or 0)):
         return None
     claim.write_text(str(os.getpid()))
-    truth = read_truth(file, bench.bare)
+    truth = read_truth(file, bench.bare, bench.through)
     project = make_project(bench, truth, bench.out / "projects" / name)
     named = named_groups(project, truth)
     began = time.monotonic()
@@ -300,6 +324,7 @@ def run_set(bench: Bench, file: Path, label: str, settings: Mapping[str, str]) -
         "kind": truth.kind,
         "curated": curated(project, truth),
         "separations": {key: round(value, 3) for key, value in truth.separations().items()},
+        "limit": limit(bench, truth),
         "trained_seconds": round(trained, 1),
         "named": sorted(named),
         **measure(bench, truth, done.adapter, named),

@@ -17,6 +17,7 @@ OTHERS = {
     "dataset/collecting.py": ("--write-metadata", "--destination="),
     "tags/building.py": ("--dataset_config",),
     "recipe/exchange/kohya/writing.py": ("--config_file",),
+    "jobs/detached.py": ('"--device"', '"--json"'),
     "jobs/worker.py": ('"--resume"', '"--set"', '"--run"', '"--json"'),
 }
 COMMAND = re.compile(rf"\blorasmith ({'|'.join(VERBS)})\b")

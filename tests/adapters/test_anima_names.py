@@ -116,3 +116,14 @@ def test_diffusers_takes_nothing_of_kohya_s_file(tmp_path: Path, monkeypatch: py
     pipeline = load_pipeline(base.folder, monkeypatch)
     pipeline.load_lora_weights(tensors)
     assert not any("lora" in name for name, _ in pipeline.transformer.named_modules())
+
+
+def test_comfyui_s_names_are_taken_by_diffusers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = load_base(build_anima(tmp_path / "tiny"))
+    adapter = trained_adapter(base, rank=2, alpha=1.0, text_encoder=False)
+    file, out = save_adapter(tmp_path / "a.safetensors", adapter), tmp_path / "c.safetensors"
+    respell(file, out, "comfyui")
+    pipeline = load_pipeline(base.folder, monkeypatch)
+    pipeline.load_lora_weights(str(out))
+    assert sum(name.endswith("lora_A") for name, _ in pipeline.transformer.named_modules()) == len(adapter.layers)
+    assert fit_adapter(load_adapter(out), base).layers.keys() == adapter.layers.keys()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.spelling.names import origin_of, with_own_names
-from lorasmith.adapters.surgery.respelling import respell
+from lorasmith.adapters.surgery.respelling import Spelling, respell
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.families.zimage import ZIMAGE
 from lorasmith.bases.targets import TargetLayer
@@ -169,7 +170,8 @@ def test_diffusers_takes_what_we_write_and_acts_alike(base: Base, tmp_path: Path
         with bank.attached():
             bank.set_strengths(torch.ones(1, 1))
             ours = base.denoise(x_t, t, context)
-        for taken in (out, file):  # kohya's names are read there, too
+        respell(file, tmp_path / "c.safetensors", "comfyui", str(base.folder))
+        for taken in (out, file, tmp_path / "c.safetensors"):  # kohya's and ComfyUI's names are read there, too
             pipeline = load_pipeline(base.folder)
             pipeline.load_lora_weights(str(taken))
             layers = [name for name, _ in pipeline.transformer.named_modules() if name.endswith("lora_A")]
@@ -202,3 +204,31 @@ def test_a_folder_of_peft_is_read(base: Base, tmp_path: Path) -> None:
         theirs = model([x_t[0].unsqueeze(1)], 1 - t, [context.hidden[0][context.mask[0]]], return_dict=False)
     torch.testing.assert_close(ours, -theirs[0][0].squeeze(1).unsqueeze(0), rtol=1e-4, atol=1e-4)
     assert len(bank.adapter(0, "a", {}).layers) == 4 * 3
+
+
+@pytest.mark.parametrize("to", ["kohya", "comfyui", "diffusers", "peft"])
+def test_what_is_written_is_read_as_it_was(base: Base, tmp_path: Path, to: Spelling) -> None:
+    adapter = trained_adapter(base, rank=2, alpha=1.0, text_encoder=True, groups=("attention", "mlp", "refiners"))
+    assert len(adapter.layers) == 4 * 7 + 3 * 7
+    file, out = save_adapter(tmp_path / "a.safetensors", adapter), tmp_path / "out"
+    respell(file, out, to, str(base.folder))
+    read = fit_adapter(load_adapter(out), base)
+    assert read.layers.keys() == adapter.layers.keys()
+    for name, factors in read.layers.items():
+        weight = base.module(name).get_parameter("weight")
+        want = adapter.layers[name].delta_weight(weight)
+        torch.testing.assert_close(factors.delta_weight(weight), want, rtol=2e-3, atol=2e-3)
+
+
+def test_comfyui_s_names_are_for_families_of_which_it_reads_no_others(
+    family_folders: dict[str, Path], tmp_path: Path, base: Base
+) -> None:
+    old = load_base(family_folders["sd1"])
+    file = save_adapter(tmp_path / "a.safetensors", trained_adapter(old))
+    with pytest.raises(AdapterError, match=r"of SD 1 ComfyUI reads the names that kohya's trainer gives"):
+        respell(file, tmp_path / "b.safetensors", "comfyui", str(old.folder))
+    loha = trained_adapter(base, algorithm="loha", text_encoder=False)
+    respell(save_adapter(tmp_path / "l.safetensors", loha), tmp_path / "c.safetensors", "comfyui", str(base.folder))
+    with safe_open(tmp_path / "c.safetensors", "pt") as written:
+        keys = set(written.keys())
+    assert "diffusion_model.layers.0.attention.to_q.hada_w1_a" in keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,3 +90,26 @@ def test_a_folder_and_a_file_are_fetched(hub_cache: Path, monkeypatch: pytest.Mo
     listing(monkeypatch, ["v1.safetensors"], got)
     with pytest.raises(BaseError, match=r"holds no base.*owner/model/v1\.safetensors"):
         fetch_base("owner/model")
+
+
+def test_weights_of_another_model_are_not_fetched(
+    hub_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FLUX has all the folders that Z-Image has; its configurations tell."""
+    assert not hub_cache.exists()
+    parts = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
+    files = [f"{part}/{name}" for part in parts for name in ("config.json", "model.safetensors")]
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text(json.dumps({"_class_name": "FluxTransformer2DModel"}))
+    got: list[str] = []
+    listing(monkeypatch, files, got)
+    kept = huggingface_hub.hf_hub_download
+
+    def download(repository: str, file: str, **more: Any) -> str:
+        kept(repository, file, **more)
+        return str(tmp_path / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(BaseError, match=r"is FLUX: it has a transformer"):
+        fetch_base("owner/flux")
+    assert not [file for file in got if file.endswith(".safetensors")]

@@ -81,7 +81,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         ("lr = { unet = 0, text_encoder = 0 }", "nothing would be trained"),
         ("bucket.min = 192", "bucket.min = 192 is above resolution's 128"),
         ("bucket.max = 64", "bucket.max = 64 is below resolution's 128"),
-        ("conv.alpha = 1", "conv.alpha without conv.rank"),
+        ("conv = { rank = 0, alpha = 1 }", "conv.alpha without conv.rank"),
         ("rank = true", "rank = True"),
         ("lr.unet = inf", "finite"),
         ('optimizer.name = "adam"', "adamw"),

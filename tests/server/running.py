@@ -22,6 +22,7 @@ from lorasmith.server.engine import open_start
 from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.uvicorn_server import UvicornServer, build_server
+from lorasmith.server.workshop import Workshop
 
 
 class PlainEngine:
@@ -98,9 +99,11 @@ class Plain:
 
 
 @contextmanager
-def running(settings: ServerSettings, loader: Any = None) -> Iterator[tuple[httpx.Client, UvicornServer]]:
+def running(
+    settings: ServerSettings, loader: Any = None, workshop: Workshop | None = None
+) -> Iterator[tuple[httpx.Client, UvicornServer]]:
     """A started server and a client of it."""
-    server = build_server(replace(settings, port=0), loader=loader)
+    server = build_server(replace(settings, port=0), loader=loader, workshop=workshop)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     wait_for(lambda: server.started)

@@ -255,9 +255,15 @@ def test_the_dial_from_flexible_to_faithful(dial: object, left: Tags) -> None:
     assert work("absorb", ZBK, others=[ZBK] * 3, faithful=dial) == left
 
 
-def test_the_dial_stands_half_way_for_taggers_and_at_nothing_for_written_captions() -> None:
+def test_the_dial_for_taggers_is_faithful_to_people_and_half_way_else_and_at_nothing_for_written_captions() -> None:
     assert work("absorb", ZBK, "caption", others=[ZBK]) == ZBK
-    assert work("absorb", ZBK, "tagger", others=[ZBK]) == work("absorb", ZBK, others=[ZBK], faithful="balanced")
+    faithful = work("absorb", ZBK, others=[ZBK], faithful="faithful")
+    assert work("absorb", ZBK, "tagger", others=[ZBK]) == faithful
+    assert work("absorb", ZBK, "tagger", others=[ZBK], subject=SubjectKind.COUPLE) == faithful
+    chair = ("handle", "wooden seat", "engraving", "red background")
+    kept = work("absorb", chair, "tagger", others=[chair], subject=SubjectKind.ASSET)
+    assert kept == work("absorb", chair, others=[chair], subject=SubjectKind.ASSET, faithful="balanced")
+    assert kept == ("engraving", "red background")
     assert "blue eyes" in work("absorb", ZBK, others=[ZBK], faithful=1, keep="blue*")
 
 
@@ -313,6 +319,17 @@ def test_fused_tags_are_absorbed_but_not_counts_and_framing() -> None:
     assert work("fused", tags, "tagger", others=[tags] * 8) == ("zbk", "1girl", "portrait"), "on for a tagger's tags"
     assert work("fused", tags, "tagger", others=[tags] * 8, fused=0) == tags
     assert work("fused", tags, "tagger", others=[tags] * 6) == tags, "seven images say too little"
+
+
+def test_what_a_look_is_called_goes_with_the_trigger_sooner() -> None:
+    """A tagger that names the style in seven of ten pictures of a person does not see another one in the rest."""
+    tags: Tags = ("zbk", "micah style", "smile")
+    others: list[Tags] = [tags] * 7 + [("zbk", "personas style")] * 2
+    assert work("fused", tags, "tagger", others=others) == ("zbk", "smile")
+    assert work("fused", others[-1], "tagger", others=[tags, *others[:-1]]) == others[-1], "another look is told"
+    assert work("fused", tags, "tagger", others=others[4:] * 2) == tags, "six of eleven may be chance"
+    assert work("fused", tags, "tagger", others=others, fused=0.95) == tags, "what is set holds for all tags"
+    assert work("fused", tags, others=others) == tags
 
 
 def test_additions_are_not_repeated() -> None:

@@ -1,4 +1,5 @@
-"""Golden runs: three recipes on the embedded base and on a tiny base of each family, with their recorded losses.
+"""Golden runs: three recipes on the embedded base and on a tiny base of each family, with their recorded losses;
+of families that learn a flow three of their own.
 
 A refactoring that changes them is none. What is meant to change them records them anew::
 
@@ -25,11 +26,14 @@ from lorasmith.bases.base import Base, load_base
 from lorasmith.events import Event, StepDone, finish
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
+from tests.families.anima_models import build_anima
+from tests.families.zimage_models import build_zimage
 from tests.projects import build_project
 from tests.tiny import build_tiny_base
 
 GOLDEN = Path(__file__).parent / "golden"
-FAMILIES = ("doodle", "sd1", "sd2", "sdxl")
+NOISE, FLOW = ("doodle", "sd1", "sd2", "sdxl"), ("anima", "zimage")
+FAMILIES = (*NOISE, *FLOW)
 # NOTE: measured on one processor: runs with as many threads give the same bits; two threads instead of one move a loss
 # or a norm of the tiny bases by at most 1.7e-7 of it, of Doodle by 3.3e-7. Three hundred times that is room for other
 # processors, and still less than a twentieth of what it does to a run when a quarter of its preserved captions become
@@ -89,11 +93,58 @@ average = { kind = "ema", decay = 0.5 }
 preserve.kind = "none"
 """,
 }
+FLOW_RECIPES = {
+    "plain": """
+algorithm = "lora"
+rank = 4
+alpha = 2
+lr = { unet = 5e-3, text_encoder = 0 }
+optimizer.name = "adamw"
+schedule = { name = "cosine", warmup = 2 }
+timesteps = { sampling = "sigmoid", shift = 2.0 }
+preserve.kind = "none"
+""",
+    "whole": """
+algorithm = "lora"
+rank = 4
+alpha = 4
+layers = ["attention", "mlp", "refiners"]
+lr = { unet = 5e-3, text_encoder = 0, plus_ratio = 4 }
+optimizer.name = "adafactor"
+schedule = { name = "cosine_with_restarts", cycles = 2 }
+loss = { kind = "huber" }
+timesteps = { sampling = "uniform", shift = "size" }
+caption = { shuffle = true, keep_tokens = 1, dropout = 0.2 }
+flip = true
+preserve = { kind = "differential", share = 0.5 }
+""",
+    "other": """
+algorithm = "lokr"
+rank = 2
+alpha = 1
+lokr.factor = 4
+lr = { unet = 1e-3, text_encoder = 1e-3 }
+optimizer = { name = "lion", weight_decay = 0.1 }
+schedule.name = "rex"
+timesteps = { min = 100, sampling = "logit_normal", mean = 0.5 }
+dropout.module = 0.2
+blocks.lr = { B00 = 0.5 }
+accumulate = 2
+average = { kind = "ema", decay = 0.5 }
+preserve.kind = "none"
+""",
+}
+
+
+def recipes_of(family: str) -> dict[str, str]:
+    """The recipes that are recorded on a family's base."""
+    return FLOW_RECIPES if family in FLOW else RECIPES
 
 
 def run(base: Base, recipe: str, folder: Path) -> dict[str, Any]:
     """The losses of a run, and the norm of its adapter."""
-    project = build_project(folder, _COMMON + RECIPES[recipe], base=str(base.folder))
+    recipes = recipes_of(base.family.name)
+    project = build_project(folder, _COMMON + recipes[recipe], base=str(base.folder))
     events: list[Event] = []
     done = finish(train(project, read_recipe(project), base=base), events.append)
     squares = [tensor.double().square().sum() for tensor in load_file(done.adapter).values() if tensor.ndim]
@@ -119,6 +170,8 @@ def golden_bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Base]:
 def open_base(family: str, folder: Path) -> Base:
     if family == "doodle":
         return load_base("doodle")
+    if family in FLOW:
+        return load_base({"anima": build_anima, "zimage": build_zimage}[family](folder / family))
     return load_base(build_tiny_base(folder / family, family))
 
 
@@ -164,8 +217,8 @@ def run_all(family: str) -> tuple[dict[str, str], dict[str, Any]]:
     """What the recording depends on, and all runs on a base."""
     with tempfile.TemporaryDirectory() as folder:
         base = open_base(family, Path(folder))
-        runs = {name: run(base, name, Path(folder) / name) for name in RECIPES}
-    made_of = base.content_hash if family == "doodle" else "tests.tiny, seed 0"
+        runs = {name: run(base, name, Path(folder) / name) for name in recipes_of(family)}
+    made_of = base.content_hash if family == "doodle" else f"tests.{'families' if family in FLOW else 'tiny'}, seed 0"
     return {"torch": torch.__version__, "base": made_of}, runs
 
 

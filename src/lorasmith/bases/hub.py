@@ -7,9 +7,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lorasmith.bases.families import FAMILIES
+from lorasmith.bases.families.evidence import Evidence
+from lorasmith.bases.families.foreign import foreign
 from lorasmith.errors import BaseError
 from lorasmith.hub import PATIENCE, is_hub_name, keeping_error, refusal_error, terms_error
 
+WEIGHTS = ".safetensors"
 _FILES = (".safetensors", ".ckpt", ".pt", ".bin")
 
 
@@ -64,7 +67,11 @@ def fetch_base(name: str) -> Path:
         wanted = [file] if file is not None else chosen_files(listed)
         if not wanted or (file is not None and file not in listed):
             raise _no_base(name, listed)
-        paths = [Path(hf_hub_download(repository, each)) for each in wanted]
+        paths: list[Path] = []
+        for each in wanted:
+            if paths and each.endswith(WEIGHTS) and not paths[-1].name.endswith(WEIGHTS):
+                _refuse_foreign(_root(paths[0]))
+            paths.append(Path(hf_hub_download(repository, each)))
     except errors.GatedRepoError:
         raise terms_error(BaseError, name) from None
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
@@ -89,7 +96,7 @@ def fetch_base(name: str) -> Path:
 
 
 def chosen_files(listed: Sequence[str]) -> list[str]:
-    """What of a repository's files a diffusers folder needs; empty when it is none."""
+    """What of a repository's files a diffusers folder needs, weights last; empty when it is none."""
     parts: dict[str, list[str]] = {}
     folders = {folder for family in FAMILIES.values() for folder in family.folders}
     for file in listed:
@@ -98,12 +105,22 @@ def chosen_files(listed: Sequence[str]) -> list[str]:
             parts.setdefault(folder, []).append(name)
     chosen: list[str] = []
     for folder, names in parts.items():
-        weights = [name for name in names if name.endswith((".safetensors", ".safetensors.index.json"))]
+        weights = [name for name in names if name.endswith((WEIGHTS, f"{WEIGHTS}.index.json"))]
         plain = [name for name in weights if not re.search(r"\.(fp16|non_ema|ema_only)\b", name)]
         half = [name for name in weights if ".fp16" in name]
         small = [name for name in names if name.endswith((".json", ".txt", ".model")) and name not in weights]
         chosen += [f"{folder}/{name}" for name in sorted({*small, *(plain or half)})]
+    chosen.sort(key=lambda name: name.endswith(WEIGHTS))
     return chosen if _is_whole(parts.keys()) else []
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raises BaseError where the configurations that lie there are another model's: its weights are not fetched."""
+    evidence = Evidence(folder)
+    if not any(family.claims(evidence) for family in FAMILIES.values()):
+        fault = foreign(evidence, f"Supported: {', '.join(family.title for family in FAMILIES.values())}.")
+        if fault is not None:
+            raise fault
 
 
 def _is_whole(folders: Collection[str]) -> bool:

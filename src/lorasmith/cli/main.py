@@ -43,11 +43,13 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "train": "Train the adapter; stop it any time, go on with --resume.",
         "queue": "Training runs in a line that outlives a restart.",
         "exam": "Measure an adapter against its base; choose a snapshot.",
+        "compare": "Compare two adapters blind: you look, and never see which is which.",
         "grid": "Draw snapshots by strengths, or anything by anything.",
         "showcase": "Draw varied pictures from a template; tell the hit rate.",
         "card": "Write a model card for the hubs: figures, limits, pictures.",
         "publish": "Pack an adapter with its card, or upload it to Hugging Face.",
         "generate": "Draw pictures from a prompt; <lora:NAME:0.8> works.",
+        "studio": "The whole road in the browser, for all your projects.",
         "serve": "A page to draw with, and an API that web UI clients know.",
         "picture": "Read a picture's recipe, and draw it again from it.",
         "prompt": "Read and expand prompts without drawing them.",
@@ -86,7 +88,7 @@ def _find_known_base(name: str) -> Path | None:
 
 def _run(arguments: Sequence[str]) -> int:
     wanted = next((word for word in arguments if not word.startswith("-")), "")
-    as_json = any(word in ("--json", "--jsonl") for word in arguments)
+    as_json = any(word in ("--json", "--jsonl", "--events") for word in arguments)
     _say_any_name()
     try:
         app = build_app({wanted} if wanted in VERBS else ())

@@ -51,7 +51,8 @@ class Crew:
         return next(self.draw_all([rows]))
 
     def develop(self, images: Sequence[Image]) -> list[Image]:
-        return self._artist.develop(images)
+        with _one_thread():
+            return self._artist.develop(images)
 
     def draw_all(self, batches: Sequence[Sequence[Row]]) -> Iterator[list[Image]]:
         """The pictures of each batch, in their order; this process draws, too. Raises what drawing raises."""

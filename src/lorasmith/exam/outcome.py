@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.adapters.catalogue import name_files
 from lorasmith.exam.advice import Evidence, advise, read_used_recipe
+from lorasmith.exam.answers import KINDS, write_answers
 from lorasmith.exam.contact import contact_sheet
 from lorasmith.exam.copying import Copying, find_copies, thumbnail
 from lorasmith.exam.folder import FIGURES, ExamFolder
@@ -84,28 +85,25 @@ def conclude(folder: ExamFolder, outcome: Outcome) -> Verdict:
         facts=_facts(outcome, copies),
     )
     _write_sheets(folder.path, outcome)
-    write_file(
-        verdict.report,
-        write_report(
-            Shown(
-                name=outcome.project.lora.name,
-                subject=outcome.standards.subject,
-                standards=outcome.standards,
-                verdict=verdict,
-                choice=outcome.choice,
-                window=outcome.window,
-                strip=outcome.strip,
-                stacks=outcome.stacks,
-                answers=outcome.answers,
-                grid=outcome.grid,
-                strengths=outcome.settings.strengths,
-                training=outcome.training,
-                copies=copies,
-                error_rates=outcome.judge.error_rates,
-                judge=outcome.judge.name,
-            )
-        ),
+    shown = Shown(
+        name=outcome.project.lora.name,
+        subject=outcome.standards.subject,
+        standards=outcome.standards,
+        verdict=verdict,
+        choice=outcome.choice,
+        window=outcome.window,
+        strip=outcome.strip,
+        stacks=outcome.stacks,
+        answers=outcome.answers,
+        grid=outcome.grid,
+        strengths=outcome.settings.strengths,
+        training=outcome.training,
+        copies=copies,
+        error_rates=outcome.judge.error_rates,
+        judge=outcome.judge.name,
     )
+    write_answers(folder.path, shown)
+    write_file(verdict.report, write_report(shown))
     write_file(folder.path / FIGURES, json.dumps(verdict.as_json(), indent=2, ensure_ascii=False) + "\n")
     folder.kept.drop()
     return verdict
@@ -122,7 +120,7 @@ def _settle(chosen: Path, project: Project, folder: Path) -> Path:
 
 
 def _write_sheets(folder: Path, outcome: Outcome) -> None:
-    for kind in ("hit", "flexibility", "override", "leakage", "untriggered"):
+    for kind in KINDS:
         rows = [
             (
                 a.look.picture,

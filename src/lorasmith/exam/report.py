@@ -175,7 +175,7 @@ def _plot(window: Window) -> _Plot | None:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class JudgedPicture:
     """A picture with the base's below it; `good`: as it should be, and `text` says what is wrong."""
 
     picture: Image
@@ -185,14 +185,21 @@ class _Pair:
     text: str
 
 
-def _strip(shown: Shown, kind: str) -> list[_Pair]:
-    answers = [answer for answer in shown.answers if answer.question.kind == kind][:STRIP]
+def _strip(shown: Shown, kind: str) -> list[JudgedPicture]:
+    return judged_pictures(shown, kind, STRIP)
+
+
+def judged_pictures(shown: Shown, kind: str, most: int) -> list[JudgedPicture]:
+    """The first pictures that answer questions of a kind, and what the judge said of each."""
+    answers = [answer for answer in shown.answers if answer.question.kind == kind][:most]
     return [_pair(answer, shown) for answer in answers]
 
 
-def _pair(answer: Answer, shown: Shown) -> _Pair:
+def _pair(answer: Answer, shown: Shown) -> JudgedPicture:
     good = shown.standards.right(answer.question, answer.look, answer.base)
-    return _Pair(answer.look.picture, answer.base_picture, answer.question.prompt, good, _caption(answer, good, shown))
+    return JudgedPicture(
+        answer.look.picture, answer.base_picture, answer.question.prompt, good, _caption(answer, good, shown)
+    )
 
 
 def _caption(answer: Answer, good: bool, shown: Shown) -> str:
@@ -216,7 +223,7 @@ def _caption(answer: Answer, good: bool, shown: Shown) -> str:
 
 
 #: figure -> (what it asks, in plain words; whether high is good)
-_WORDS: Mapping[str, tuple[str, str]] = {
+WORDS: Mapping[str, tuple[str, str]] = {
     "hit_rate": (
         "Does the subject appear when it is called?",
         "Share of whole pictures with every trait right and like the training images (hit rate). Worth publishing from"
@@ -277,7 +284,7 @@ class _Line:
 
 def _lines(shown: Shown) -> Iterator[_Line]:
     figures, base = shown.verdict.figures, shown.verdict.base
-    for name, (question, words) in _WORDS.items():
+    for name, (question, words) in WORDS.items():
         yield _Line(question, words, figures[name], base.get(name))
     for name, figure in figures.items():
         if name.startswith("identity."):

@@ -12,6 +12,19 @@ from lorasmith.errors import ExamError
 from lorasmith.project import Project
 from lorasmith.schema import TableModel, read_table
 
+QUICK: Mapping[str, Any] = {
+    "pictures": 48,
+    "flexibility_pictures": 12,
+    "leakage_pictures": 12,
+    "override_pictures": 0,
+    "window": (0.6, 0.8, 1.0, 1.2),
+    "window_pictures": 8,
+    "stacking_pictures": 0,
+    "candidates": 1,
+    "average": False,
+}
+"""A quick exam: under a minute on the embedded base, with wide intervals."""
+
 
 class ExamTable(TableModel):
     """[exam]: what is asked, how many pictures answer, and how they are drawn. Every key has a default."""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
-
 from lorasmith import project as projects
-from lorasmith.errors import ProjectError
 from lorasmith.events import Done, SweepDone, Work
 from lorasmith.face import stages
 from lorasmith.face.drawing import draw, find_adapters, open_pipelines
 from lorasmith.face.grids import DEFAULT_STRENGTHS, DrawnGrid, grid
 from lorasmith.face.watching import See, run
 from lorasmith.project import SubjectKind
+from lorasmith.recipe.edits import edit_project
 from lorasmith.recipe.overrides import write_value
-from lorasmith.storage.files import write_file
 
 if TYPE_CHECKING:
     from lorasmith.dataset.choices import Cure
@@ -132,13 +129,7 @@ class Project:
 
             project.configure({"lora.base": "/models/sdxl.safetensors", "recipe.epochs": 8})
         """
-        document = tomlkit.parse(self.opened.file.read_text("utf-8"))
-        for path, value in settings.items():
-            _set(document, path, value)
-        changed = projects.make_project(self.root, document.unwrap())
-        _read_recipe(changed)
-        write_file(changed.file, tomlkit.dumps(document))
-        self.opened = changed
+        self.opened = edit_project(self.opened, settings)
 
     def inspect(self, *, adapters: Sequence[Path | str] = (), see: See | None = None) -> Inspection:
         """Look at the images and say what is wrong and what to do; `passed` while no error stands.
@@ -313,21 +304,6 @@ class Project:
         """
         options.setdefault("out", self.root / "grids")
         return grid(prompt, self.adapters, strengths=strengths, x=x, y=y, z=z, see=see, **options)
-
-
-def _set(document: Any, path: str, value: object) -> None:
-    """Set a dotted key. Raises ProjectError for one inside a value, or outside a table."""
-    *tables, key = path.split(".")
-    place = document
-    for table in tables:
-        if table not in place:
-            place[table] = tomlkit.table()
-        place = place[table]
-        if not isinstance(place, MutableMapping):
-            raise ProjectError(f"{table} is a value, not a table.", where=path)
-    if place is document:
-        raise ProjectError("stands outside a table.", where=path, hint="Write recipe.rank, lora.base ...")
-    place[key] = value
 
 
 def _read_recipe(project: projects.Project) -> Any:

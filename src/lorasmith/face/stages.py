@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lorasmith.errors import LorasmithError, ProjectError, UsageError
 from lorasmith.events import Done, Note, SweepDone, Work
@@ -148,6 +148,16 @@ class PlannedRun:
     recipe: Recipe
     time_from: TimeSource
     probe: ProbeCost | None = None
+    preset: tuple[str, str, tuple[str, ...]] = ("", "", ())
+    """The kind of subject and the family that the recipe started from, and why its values are what they are."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable document."""
+        document = self.plan.as_json() | {"time_from": self.time_from}
+        if self.probe is not None:
+            document |= {"probe": self.probe.as_json()}
+        kind, family, reasons = self.preset
+        return document | {"preset": {"kind": kind, "family": family, "reasons": list(reasons)}}
 
 
 def plan_training(
@@ -165,11 +175,12 @@ def plan_training(
     `probe`: what probing the learning rates before the run costs, too.
     `begun` (of time.perf_counter) is when the program began, for the time until the first step.
     """
-    from lorasmith.bases.detection import base_name, family_of, structure_of
+    from lorasmith.bases.detection import base_name, family_of, preset_family, structure_of
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.library.lookup import misfit
     from lorasmith.recipe.estimates import read_opening, read_pace, write_pace
     from lorasmith.recipe.plan import check_drawn_sizes, make_plan
+    from lorasmith.recipe.presets import explain_preset
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.recipe.requirements import check_clip_skip, check_requirements
     from lorasmith.recipe.validation import hold_out
@@ -190,12 +201,14 @@ def plan_training(
     whole = yield from read_dataset(project)
     yield from warn_of_length(project, write_captions(project, whole).captions, recipe)
     dataset, held = yield from hold_out(project, recipe, whole)
+    kind, family = project.lora.subject, preset_family(recipe.base)
+    preset = (kind.value, family.name, explain_preset(kind, family))
     pace, opening = read_pace(project.cache, recipe), read_opening(project.cache, recipe)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     check_drawn_sizes(recipe, plan)
     if not rehearse:
         cost = (yield from _plan_probe(project, recipe, plan, settings, whole)) if probe else None
-        return PlannedRun(plan, recipe, "a guess" if pace is None else "a run", cost)
+        return PlannedRun(plan, recipe, "a guess" if pace is None else "a run", cost, preset)
     from lorasmith.training.loop import training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
     from lorasmith.training.unpacking import unpack
@@ -207,7 +220,7 @@ def plan_training(
     write_pace(project.cache, recipe, pace, opening)
     plan = make_plan(recipe, dataset, pace=pace, opening=opening, held=len(held.items))
     cost = (yield from _plan_probe(project, recipe, plan, settings, whole)) if probe else None
-    return PlannedRun(plan, recipe, "a rehearsal", cost)
+    return PlannedRun(plan, recipe, "a rehearsal", cost, preset)
 
 
 def _plan_probe(

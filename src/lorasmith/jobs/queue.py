@@ -94,8 +94,8 @@ class JobQueue:
         """What a job said, one event or message a line."""
         return self.folder / "logs" / f"{number}.log"
 
-    def add(self, project: Project, assignments: Sequence[str]) -> QueuedRun:
-        """Put a run of the project at the end of the line."""
+    def add(self, project: Project, assignments: Sequence[str], run: Path | None = None) -> QueuedRun:
+        """Put a run of the project at the end of the line; with `run` the one in that folder goes on."""
         with self._change() as db:
             cursor = db.execute(
                 "insert into jobs (project, assignments, state, created) values (?, ?, 'waiting', ?)",
@@ -103,7 +103,7 @@ class JobQueue:
             )
             number = int(cursor.lastrowid or 0)
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{safe_name(project.lora.name)}-job{number}"
-            db.execute("update jobs set run = ? where id = ?", (str(project.runs / name), number))
+            db.execute("update jobs set run = ? where id = ?", (str(run or project.runs / name), number))
         return self.job(number)
 
     def jobs(self) -> list[QueuedRun]:

@@ -32,6 +32,8 @@ from lorasmith.storage.locks import HeldError, hold
 _PYTHON = sys.executable
 _LOOK_SECONDS = 0.5
 """How often the queue is looked at while a job runs or none waits."""
+_LOOKED_AT = 0.2
+"""Seconds for which somebody may look whether a device is held."""
 _MARKS = ("recipe.toml", "sweep.json")
 """A run's folder with one of these can be gone on with."""
 
@@ -71,6 +73,11 @@ def default_device() -> str:
     return "0" if Path("/dev/nvidia0").exists() else "cpu"
 
 
+def device_lock(queue: JobQueue, device: str) -> Path:
+    """The file that a device's worker holds."""
+    return queue.folder / f"device-{safe_name(device)}.lock"
+
+
 def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tally]:
     """Run waiting jobs on `device` ("cpu", or a GPU's number) until none is left; with `watch` for ever.
 
@@ -80,7 +87,7 @@ def run_queue(queue: JobQueue, device: str, *, watch: bool = False) -> Work[Tall
     if device != "cpu" and not device.isdigit():
         raise UsageError(f'"{device}" is no device.', hint='Write "cpu", or the number of a GPU.')
     tally = Tally()
-    with _hold(queue.folder / f"device-{safe_name(device)}.lock", device) as lock:
+    with _hold(device_lock(queue, device), device) as lock:
         for job in queue.recover(device):
             yield Note(f"job {job.id} was left by a worker that ended: it goes on from its last state.")
         while True:
@@ -220,7 +227,7 @@ def _environment(device: str) -> Mapping[str, str]:
 def _hold(file: Path, device: str) -> Iterator[int]:
     """Hold the device's lock; its descriptor. Raises BusyError."""
     try:
-        lock = hold(file)
+        lock = hold(file, wait=_LOOKED_AT)
     except HeldError as fault:
         who = f" ({fault.whose})" if fault.process else ""
         raise BusyError(

@@ -176,6 +176,11 @@ class LibraryIndex:
         with self.reading() as db:
             return searching.search(db, filters or Filters(), offset, limit, order)
 
+    def facets(self) -> dict[str, dict[str, int]]:
+        """How many files that are here each value has: kind, family, algorithm, source, collection."""
+        with self.reading() as db:
+            return searching.facets(db)
+
     def duplicates(self) -> tuple[list[list[LibraryEntry]], list[list[LibraryEntry]]]:
         """Files that are here more than once, to the byte; and those with the same weights under other headers."""
         with self.reading() as db:

@@ -161,6 +161,21 @@ def _in_order(db: sqlite3.Connection, ids: Sequence[int]) -> list[LibraryEntry]:
     return read_entries(db, [rows[each] for each in ids if each in rows])
 
 
+def facets(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """How many files that are here each value has, by what a list can be filtered by; the most first."""
+    counted = {
+        "kind": "select kind, count(*) from files where {there} group by kind",
+        "family": "select family, count(*) from files where {there} and family is not null group by family",
+        "algorithm": "select value, count(*) from files, json_each(algorithms) where {there} group by value",
+        "source": "select source, count(*) from files where {there} and source <> '' group by source",
+        "collection": "select collection, count(*) from collected join files on files.id = collected.file "
+        "where {there} group by collection",
+    }
+    there = "state = 'here' and refused = 0"
+    found = {name: db.execute(query.format(there=there)).fetchall() for name, query in counted.items()}
+    return {name: dict(sorted(map(tuple, rows), key=lambda row: -row[1])) for name, rows in found.items()}
+
+
 def duplicates(db: sqlite3.Connection, column: str = "sha256") -> list[list[LibraryEntry]]:
     """Files that are here more than once, by a hash ("sha256", or "payload": the same weights), largest first."""
     query = (

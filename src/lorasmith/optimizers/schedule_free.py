@@ -53,7 +53,7 @@ OPTIMIZER = OptimizerEntry(
     remembers=8,
     options=BetasOptions,
     about="needs no schedule, and averages by itself",
-    preset={"schedule": {"name": "constant"}},
+    preset={"schedule": {"name": "constant"}, "average": {"kind": "none"}},
     package="schedulefree",
     averages=True,
     words=OptimizerWords(kohya="AdamWScheduleFree", also=("schedulefree.adamwschedulefree",), arguments=BETAS),

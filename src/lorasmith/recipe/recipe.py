@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from lorasmith.bases.detection import locate_base, preset_family
 from lorasmith.bases.families import UNKNOWN
+from lorasmith.bases.families.family import Family
 from lorasmith.errors import RecipeError
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
@@ -66,12 +67,30 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     name = chosen.get("name") if isinstance(chosen, Mapping) else None
     if isinstance(name, str) and name in OPTIMIZERS and name != start["optimizer"]["name"]:
         start = overlay(start, OPTIMIZERS[name].preset)
+    if times := _times_like(given.get("timesteps"), family):
+        start = overlay(start, {"timesteps": times})
     values = overlay(_within_bounds(start, given), given) | {"base": base}
     where = project.where("recipe") + (f" with {Give('set')}" if overrides else "")
     recipe = read_table(widen(Recipe), values, where=where, error=RecipeError)
     if recipe.family.objective == "flow":
         check_prediction(recipe, "flow", recipe.base, where=where)
     return recipe
+
+
+def _times_like(given: object, family: Family) -> Mapping[str, Any]:
+    """The times of the trainer that `timesteps.like` names. Raises RecipeError for one that is not known for the
+    family."""
+    like = given.get("like") if isinstance(given, Mapping) else None
+    if not isinstance(like, str) or not like:
+        return {}
+    if like not in family.times:
+        known = f"Known: {', '.join(family.times)}." if family.times else "It is for bases that learn a flow."
+        raise RecipeError(
+            f'timesteps.like = "{like}": no trainer whose times for {family.title} are known.',
+            hint=known,
+            field="timesteps.like",
+        )
+    return family.times[like].values
 
 
 def _within_bounds(start: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -215,6 +215,11 @@ class NoiseTable(StrictTable):
 class TimestepsTable(StrictTable):
     """[recipe.timesteps]: which timesteps rows are trained at."""
 
+    like: str = Field(
+        default="",
+        description="sampling, mean, std and shift of a trainer's own defaults for the base's family, "
+        '"musubi-tuner", "kohya", "OneTrainer" ...; what is given beside it wins',
+    )
     min: Annotated[int, Field(ge=0, le=999)] = Field(default=0, description="the first")
     max: Annotated[int, Field(ge=1, le=1000)] = Field(default=1000, description="the first that is not used any more")
     sampling: Sampling = Field(

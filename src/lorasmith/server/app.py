@@ -18,17 +18,20 @@ from lorasmith import __version__
 from lorasmith.errors import LorasmithError, StorageError
 from lorasmith.remedies import worded_by
 from lorasmith.server.errors import BusyError, MissingError, error_document, error_json
-from lorasmith.server.guard import Guard
+from lorasmith.server.guard import HEADERS, Guard
 from lorasmith.server.interfaces import Loader
 from lorasmith.server.native import routes as native_routes
 from lorasmith.server.native.jobs import POLICY
+from lorasmith.server.road import routes as road_routes
+from lorasmith.server.road.tasks import RoadTasks
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.texts import check_texts
 from lorasmith.server.webui import internal
 from lorasmith.server.webui import routes as webui_routes
 from lorasmith.server.wording import request_words
-from lorasmith.web import read_page
+from lorasmith.server.workshop import Workshop
+from lorasmith.web import STUDIO, read_page, script_sources
 
 FAULTS_TOLD = 100
 """Of a wrong request at most."""
@@ -40,10 +43,11 @@ With a token every request needs `Authorization: Bearer TOKEN` (or basic auth wi
 answers `{"error": {"kind", "message", "where", "field", "hint", "status"}, "detail": ...}`."""
 
 
-def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAPI:
+def create_app(settings: ServerSettings, loader: Loader | None = None, workshop: Workshop | None = None) -> FastAPI:
     """The ASGI application. Its service starts and stops with its lifespan; `app.state.service` is it.
 
-    `loader` gives an engine on a base; left out, the real one. Raises StorageError when the data folder is unusable.
+    `loader` gives an engine on a base; left out, the real one. `workshop` has the projects of a studio. Raises
+    StorageError when the data folder is unusable.
     """
     service = Service(settings, [POLICY], loader)
 
@@ -67,23 +71,26 @@ def create_app(settings: ServerSettings, loader: Loader | None = None) -> FastAP
         dependencies=[Depends(check_texts)],
     )
     app.state.service = service
+    app.state.workshop = workshop
+    app.state.tasks = RoadTasks()
     app.include_router(native_routes.router)
+    app.include_router(road_routes.router)
     app.include_router(webui_routes.router)
     app.include_router(internal.router)
-    _add_pages(app, service)
+    _add_pages(app, service, workshop)
     _add_error_handlers(app)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["authorization", "content-type", "x-client"],
         )
     app.add_middleware(Guard, settings=settings, metrics=service.metrics)
     return app
 
 
-def _add_pages(app: FastAPI, service: Service) -> None:
+def _add_pages(app: FastAPI, service: Service, workshop: Workshop | None) -> None:
     @app.get("/health", tags=["server"])
     async def get_health(response: Response) -> dict[str, str]:
         """That the server lives; answered without a token. 503 when its records were removed while it runs."""
@@ -105,14 +112,24 @@ def _add_pages(app: FastAPI, service: Service) -> None:
         return Response(data, media_type=kind, headers={"cache-control": "no-cache"})
 
     @app.get("/", include_in_schema=False)
-    def get_studio() -> Response:
+    def get_first() -> Response:
+        if workshop is None:
+            return page("studio.html")
+        answer = page(STUDIO)
+        policy = dict(HEADERS)[b"content-security-policy"].decode()
+        sources = script_sources(bytes(answer.body))
+        answer.headers["content-security-policy"] = policy.replace("script-src", f"script-src {sources}")
+        return answer
+
+    @app.get("/draw", include_in_schema=False)
+    def get_draw() -> Response:
         return page("studio.html")
 
     @app.get("/docs", include_in_schema=False)
     def get_docs() -> Response:
         return page("docs.html")
 
-    @app.get("/web/{name}", include_in_schema=False)
+    @app.get("/web/{name:path}", include_in_schema=False)
     def get_file(name: str) -> Response:
         return page(name)
 

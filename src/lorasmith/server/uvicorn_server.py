@@ -13,6 +13,7 @@ from lorasmith.errors import UsageError
 from lorasmith.server.app import create_app
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.workshop import Workshop
 
 CONNECTIONS = 1024
 KEEP_ALIVE = 75
@@ -54,10 +55,13 @@ class UvicornServer(uvicorn.Server):
 
 
 def build_server(
-    settings: ServerSettings, ready: Callable[[str], None] | None = None, loader: Any = None
+    settings: ServerSettings,
+    ready: Callable[[str], None] | None = None,
+    loader: Any = None,
+    workshop: Workshop | None = None,
 ) -> UvicornServer:
     """A server that is not running yet; `ready` is called with its address when it listens. Raises StorageError."""
-    app = create_app(settings, loader)
+    app = create_app(settings, loader, workshop)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -74,9 +78,11 @@ def build_server(
     return UvicornServer(config, app.state.service, ready)
 
 
-def serve(settings: ServerSettings, ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: ServerSettings, ready: Callable[[str], None] | None = None, workshop: Workshop | None = None
+) -> None:
     """Serve until a signal. Raises UsageError when the address is taken, StorageError for an unusable data folder."""
-    server = build_server(settings, ready)
+    server = build_server(settings, ready, workshop=workshop)
     try:
         server.run()
     except KeyboardInterrupt:  # uvicorn hands the signal on once it has stopped

@@ -76,6 +76,19 @@ def hold(file: Path, wait: float = 0.0) -> BinaryIO:
     return held
 
 
+def is_held(file: Path) -> bool:
+    """Whether a process holds the file now. Whoever wants it in that very moment must wait a little."""
+    if not file.is_file():
+        return False
+    try:
+        hold(file).close()
+    except HeldError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextlib.contextmanager
 def alone(file: Path, work: str) -> Iterator[None]:
     """Inside, no other process does this `work` ("builds the dataset"); where nothing can be locked it goes on without.

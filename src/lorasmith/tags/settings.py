@@ -62,14 +62,15 @@ class TagsTable(TableModel):
     faithful: float | None = Field(
         None,
         description="dial of T4 from 0 (flexible) to 1 (faithful), or flexible, balanced, faithful, strict; "
-        "left out: 0.5 for a tagger's tags, 0 for your own captions",
+        "left out: for a tagger's tags 0.75 of people and 0.5 of all else, 0 for your own captions",
     )
     rare_images: int = Field(15, ge=0, description="inconsistent features in fewer images keep their tags (T8)")
     consistent: Share = Field(0.5, description="a feature in this share of the images is consistent (T8, T6)")
     fused: Share | None = Field(
         None,
         description="absorb tags that go with the trigger in this share of images (T4); 0 is off; "
-        "left out: 0.95 for a tagger's tags of eight images or more, off for your own captions",
+        "left out: for a tagger's tags of eight images or more 0.95, and 0.7 for the name of a style; off for your own "
+        "captions",
     )
     unify: TagList = Field((), description="features that get one tag of their own: hair, eyes (T6)")
 

@@ -114,6 +114,17 @@ def test_the_other_shape() -> None:
     assert [each.key for each in imported.left_out] == ["numRepeats"]
 
 
+@pytest.mark.parametrize(("ecosystem", "alpha"), [("sdxl", 16), ("anima", 32), ("ZImage", 32)])
+def test_the_other_shape_is_for_flows_too(ecosystem: str, alpha: float) -> None:
+    imported = from_hub(TOOLKIT | {"ecosystem": ecosystem, "trainTextEncoder": True, "textEncoderLr": 1e-5})
+    recipe = recipe_of(imported.values)
+    flow = ecosystem != "sdxl"
+    assert (recipe.alpha, recipe.lr.text_encoder) == (alpha, 0 if flow else 1e-5)
+    assert [each.key for each in imported.left_out] == ["trainTextEncoder"] * flow + ["numRepeats"]
+    other = from_hub(TOOLKIT | {"ecosystem": "flux1"})
+    assert [(each.key, each.value) for each in other.left_out] == [("ecosystem", "flux1"), ("numRepeats", 4)]
+
+
 def test_what_the_hub_says_and_we_cannot() -> None:
     imported = from_hub(HUB | {"optimizerType": "Automagic", "networkDim": "many", "newThing": 3, "loraType": "dora"})
     assert {each.key for each in imported.left_out} == {"optimizerType", "networkDim", "newThing", "loraType"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import tomlkit
 
 from lorasmith.recipe.exchange import OTHER_TRAINERS
@@ -66,18 +65,26 @@ def test_another_trainer_is_one_entry(tmp_path: Any) -> None:
         assert OTHER_TRAINERS["toy"].write(Recipe(epochs=1, rank=3), Surroundings("zbk")) == ("zbk 3", [])
     finally:
         OTHER_TRAINERS.remove(toy)
-    assert list(OTHER_TRAINERS) == ["hub", "kohya"]
-    assert all(OTHER_TRAINERS[name].read and OTHER_TRAINERS[name].write for name in OTHER_TRAINERS)
+    assert list(OTHER_TRAINERS) == ["ai-toolkit", "diffusion-pipe", "hub", "kohya", "onetrainer"]
+    assert all(trainer.read for trainer in OTHER_TRAINERS.values())
+    assert [name for name, trainer in OTHER_TRAINERS.items() if trainer.write] == ["ai-toolkit", "hub", "kohya"]
 
 
 def _imported(rank: int) -> Imported:
     return Imported("toy", {"rank": rank})
 
 
-@pytest.mark.parametrize("name", ["hub", "kohya"])
-def test_trainers_know_their_own_files_only(name: str) -> None:
-    documents = {"hub": {"unetLR": 1e-4, "networkDim": 4}, "kohya": {"network_dim": 4, "unet_lr": 1e-4}}
-    for other, document in documents.items():
-        recognises = OTHER_TRAINERS[name].recognises
-        assert recognises is not None
-        assert recognises(document) == (other == name)
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "hub": {"unetLR": 1e-4, "networkDim": 4},
+    "kohya": {"network_dim": 4, "unet_lr": 1e-4},
+    "ai-toolkit": {"job": "extension", "config": {"name": "x", "process": [{"type": "sd_trainer", "train": {}}]}},
+    "onetrainer": {"training_method": "LORA", "model_type": "ANIMA", "optimizer": {"optimizer": "ADAMW"}},
+    "diffusion-pipe": {"model": {"type": "sdxl", "unet_lr": 1e-4}, "optimizer": {"type": "adamw"}, "epochs": 3},
+}
+
+
+def test_trainers_know_their_own_files_only() -> None:
+    assert DOCUMENTS.keys() == set(OTHER_TRAINERS)
+    for name, trainer in OTHER_TRAINERS.items():
+        assert trainer.recognises is not None
+        assert [other for other, document in DOCUMENTS.items() if trainer.recognises(document)] == [name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from lorasmith.recipe.exchange.kohya.header import from_header, recipe_facts
 from lorasmith.recipe.exchange.kohya.reading import from_arguments
 from lorasmith.recipe.exchange.kohya.writing import to_kohya
 from lorasmith.recipe.recipe import Recipe
+from tests.recipe.exchange.bases import told_base
 
+FROZEN = {"unet": 1e-4, "text_encoder": 0.0}
 SAID: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     (
         {"timestep_sampling": "sigmoid", "sigmoid_scale": 1.5, "discrete_flow_shift": 1.0, "weighting_scheme": "none"},
@@ -68,3 +71,41 @@ def test_recipes_of_other_bases_say_nothing_of_it() -> None:
     assert "timestep_sampling" not in to_kohya(recipe, name="x")[0]
     assert recipe_facts(recipe)["ss_timestep_sampling"] is None
     assert not {"sampling", "shift"} & from_arguments({"learning_rate": 1e-4}, "x").values["timesteps"].keys()
+
+
+def test_on_a_flow_all_is_said_for_kohya_draws_sigmoid_otherwise(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"target_steps": 10, "base": told_base(tmp_path, "anima"), "lr": FROZEN})
+    assert (recipe.family.name, recipe.timesteps.sampling) == ("anima", "uniform")
+    text, left = to_kohya(recipe, name="x")
+    written = tomlkit.parse(text).unwrap()
+    assert (written["timestep_sampling"], written["weighting_scheme"]) == ("uniform", "none")
+    assert "discrete_flow_shift" not in written  # uniform knows none
+    assert recipe_facts(recipe)["ss_timestep_sampling"] == "uniform"
+    back = from_arguments(written, "x")
+    assert (back.values["timesteps"]["sampling"], back.left_out, left) == ("uniform", [], [])
+
+
+@pytest.mark.parametrize("marks", [{"network_module": "networks.lora_anima"}, {"qwen3": "qwen_3_06b_base.safetensors"}])
+def test_anima_without_a_word_about_times_is_sigmoid(marks: dict[str, Any]) -> None:
+    read = from_arguments({"learning_rate": 1e-4, "attn_mode": "torch", **marks}, "x")
+    assert read.values["timesteps"]["sampling"] == "sigmoid"
+    assert (read.values["algorithm"], read.values["lr"]["text_encoder"], read.left_out) == ("lora", 0.0, [])
+
+
+@pytest.mark.parametrize(("family", "learns"), [("anima", False), ("anima", True), ("zimage", False)])
+def test_flows_have_a_network_module_of_their_own(family: str, learns: bool, tmp_path: Path) -> None:
+    rates = {"unet": 1e-4, "text_encoder": 0.0, "text_encoder_2": 1e-4 if learns else 0.0}
+    recipe = Recipe.model_validate({"target_steps": 10, "base": told_base(tmp_path, family), "lr": rates})
+    text, left = to_kohya(recipe, name="x")
+    written = tomlkit.parse(text).unwrap()
+    assert written["network_module"] == f"networks.lora_{family}"
+    assert ("train_llm_adapter=True" in written.get("network_args", [])) == learns
+    assert [each.key for each in left] == ["base"] * (family == "zimage")
+    back = from_arguments(written, "x")
+    assert (back.values["algorithm"], back.values["lr"].get("text_encoder_2", 0.0)) == ("lora", rates["text_encoder_2"])
+    assert not back.left_out
+
+
+def test_a_text_encoder_that_learns_is_nothing_for_kohya_s_anima(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"target_steps": 10, "base": told_base(tmp_path, "anima")})
+    assert "lr.text_encoder" in {each.key for each in to_kohya(recipe, name="x")[1]}

@@ -1,4 +1,4 @@
-"""Layers that some tools keep in one, under each other: a file for the one becomes a file for each, and back.
+"""Layers that some tools keep in one, under each other: what a file has for the one becomes what each has.
 
 A row of the weight is an output: what speaks of outputs is cut into parts of equal size, what speaks of inputs is
 every part's. Shapes: o and i outputs and inputs of a part, n how many parts, r the rank.
@@ -81,7 +81,8 @@ def _cut_rows(name: str, tensors: Mapping[str, Tensor], count: int, where: objec
 
 
 def _own_ranks(tensors: Mapping[str, Tensor], rows: Mapping[str, Sequence[Tensor]], count: int) -> int:
-    """How many ranks each part has of its own, as where parts were joined (`join`): only they reach it. 0: all are
+    """How many ranks each part has of its own, as where parts were joined (musubi-tuner's
+    `convert_z_image_lora_to_comfy.py`): only they reach it. 0: all are
     every part's."""
     if tensors.keys() - {_DOWN, _UP, _ALPHA} or not tensors.keys() >= {_DOWN, _UP}:
         return 0
@@ -94,11 +95,3 @@ def _own_ranks(tensors: Mapping[str, Tensor], rows: Mapping[str, Sequence[Tensor
         if bool(others.any()):
             return 0
     return ranks
-
-
-def join(factors: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """The factors (r, i), (o, r) of parts as those of one layer (n r, i), (n o, n r), which acts as they do."""
-    import torch
-
-    downs, ups = zip(*factors, strict=True)
-    return torch.cat(downs), torch.block_diag(*ups)  # type: ignore[no-untyped-call]

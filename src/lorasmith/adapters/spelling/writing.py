@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.keys import PEFT_ROOT
 from lorasmith.bases.families.family import Family
@@ -36,6 +37,24 @@ def to_diffusers_keys(adapter: Adapter, family: Family, layers: Mapping[str, Tar
                 remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
             )
         tensors |= {f"{target.owner}.{target.path}.{_whole(suffix)}": tensor for suffix, tensor in spelt.items()}
+    return tensors
+
+
+def to_comfyui_keys(adapter: Adapter, family: Family, layers: Mapping[str, TargetLayer]) -> dict[str, Tensor]:
+    """Any adapter's tensors under ComfyUI's own names, fp32; of a plain LoRA as PEFT spells them, alpha / rank inside,
+    so that diffusers takes the file, too. Raises as `to_diffusers_keys`, and where ComfyUI reads kohya's names."""
+    tensors: dict[str, Tensor] = {}
+    for name, factors in fit_names(adapter, family, layers).items():
+        start = family.in_comfyui(layers[name])
+        if start is None:
+            raise AdapterError(
+                f"of {family.title} ComfyUI reads the names that kohya's trainer gives.",
+                where=adapter.name,
+                hint="Write it in kohya's spelling.",
+            )
+        plain = factors.as_peft() if isinstance(factors, LoraFactors) else None
+        spelt = factors.to_tensors() if plain is None else plain
+        tensors |= {f"{start}.{suffix}": tensor for suffix, tensor in spelt.items()}
     return tensors
 
 

@@ -1,4 +1,4 @@
-"""An adapter file under other names: as kohya's tools, diffusers or PEFT spell its layers."""
+"""An adapter file under other names: as kohya's tools, ComfyUI, diffusers or PEFT spell its layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.names import origin_of
 from lorasmith.adapters.spelling.origin import public_layers
 from lorasmith.adapters.spelling.peft import CONFIG, MODEL
-from lorasmith.adapters.spelling.writing import fit_names, split_for_peft, to_diffusers_keys
+from lorasmith.adapters.spelling.writing import fit_names, split_for_peft, to_comfyui_keys, to_diffusers_keys
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.stored import open_stored
 from lorasmith.bases.targets import TargetLayer
@@ -26,7 +26,7 @@ from lorasmith.errors import AdapterError
 from lorasmith.remedies import Give, Sentence
 from lorasmith.storage.files import refuse_existing, write_file
 
-Spelling = Literal["kohya", "diffusers", "peft"]
+Spelling = Literal["kohya", "comfyui", "diffusers", "peft"]
 
 
 def respell(
@@ -45,9 +45,10 @@ def respell(
     adapter = replace(adapter, skipped=(*adapter.skipped, *(_left_out(adapter, fitted))))
     if to == "kohya":
         return [save_adapter(out, replace(adapter, layers=fitted))], adapter.skipped
-    tensors = {key: each.half().contiguous() for key, each in to_diffusers_keys(adapter, family, layers).items()}
+    keys = to_comfyui_keys if to == "comfyui" else to_diffusers_keys
+    tensors = {key: each.half().contiguous() for key, each in keys(adapter, family, layers).items()}
     metadata = {"format": "pt"} | ({SKIPPED: json.dumps(sorted(adapter.skipped))} if adapter.skipped else {})
-    if to == "diffusers":
+    if to in ("comfyui", "diffusers"):
         embeddings = {key: each.half().contiguous() for key, each in adapter.embeddings.items()}
         return [_write(out, tensors | embeddings, metadata)], adapter.skipped
     written = []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lorasmith.bases.families.anima_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config, read_evidence
-from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
 from lorasmith.bases.targets import Group, TargetLayer, underscored
@@ -103,6 +103,14 @@ class AnimaFamily(Family):
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"num_layers": 28}, _PUBLIC_DEPTHS))
 
+    def in_comfyui(self, target: TargetLayer) -> str | None:
+        """By its own paths, which diffusers reads, too; kohya's names it reads as well, diffusers does not."""
+        if target.owner == CONDITIONER:
+            return f"diffusion_model.llm_adapter.{target.path}"
+        if target.part == "te":
+            return f"{self.text[0].others[0]}.{target.path}"
+        return f"diffusion_model.{target.aliases[0]}"
+
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Widths are the model's, but for the conditioner's: every one's cross attention reads 1024 numbers a token."""
         reads_text = target.path.endswith(("attn2.to_k", "attn2.to_v"))
@@ -190,6 +198,14 @@ _REASONS = (
     "go by",
     "times by the sigmoid of a normal number, shift 1: kohya's defaults for Anima",
 )
+_NORMAL = {"sampling": "logit_normal", "mean": 0.0, "std": 1.0, "shift": 1.0}
+_TIMES = {
+    "kohya": TrainerTimes({"sampling": "sigmoid", "std": 1.0, "shift": 1.0}, "docs/anima_train_network.md"),
+    # "weighted": its weights of the loss are not taken.
+    "ai-toolkit": TrainerTimes({"sampling": "uniform", "shift": 1.0}, "ui/src/app/jobs/new/options.tsx, anima"),
+    "OneTrainer": TrainerTimes(_NORMAL, "training_presets/Anima"),
+    "diffusion-pipe": TrainerTimes(_NORMAL, "models/cosmos_predict2.py, prepare_inputs"),
+}
 
 ANIMA = AnimaFamily(
     name="anima",
@@ -209,6 +225,14 @@ ANIMA = AnimaFamily(
     own_names=("lora_unet_llm_adapter_", "lora_unet_blocks_"),
     version_words=("anima",),
     hub_words=("anima",),
+    trainer_words={
+        "kohya": ("networks.lora_anima", "qwen3", "llm_adapter_path"),
+        "ai-toolkit": ("anima",),
+        "onetrainer": ("ANIMA",),
+        "diffusion-pipe": ("anima",),
+        "hub": ("anima",),
+    },
     kept_wide=frozenset({"patch_embed", "time_embed", "norm_out", "proj_out", "embed", "in_proj", "out_proj"}),
     pixel_step=16,
+    times=_TIMES,
 )

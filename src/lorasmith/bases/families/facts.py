@@ -19,6 +19,15 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class TrainerTimes:
+    """The times at which another trainer trains a family by its own defaults: values of `[recipe.timesteps]`, and where
+    they are read."""
+
+    values: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True)
 class HeaderFacts:
     """What adapter files say of the family of their base, in the words of other tools: kohya's `ss_base_model_version`
     and `ss_v2`, modelspec's architecture and implementation."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
-from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -154,12 +154,15 @@ class Family(ABC):
     folders of its parts.
 
     Of adapter files: `own_names` is how names in kohya's spelling begin that no other family has, `version_words` how
-    kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `clip_words`: its
-    words are cut as CLIP's vocabulary tells. `fused` are layers that files have in one, under each other: the end of
-    its name, and those of theirs. `block_layouts` are the blocks that a list of so many block weights is for.
+    kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `trainer_words`:
+    by trainer (`recipe.exchange`) what its recipes call such bases, first what is written; of kohya the network
+    module, where it has one of its own, and arguments that tell the family. `clip_words`: its words are cut as CLIP's
+    vocabulary tells. `fused` are layers that files have in one, under each other: the end of its name, and those of
+    theirs. `block_layouts` are the blocks that a list of so many block weights is for.
     `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
     through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
-    drawn so that they go on round their edges. `aligned_sigmas` are those of the schedule Align Your Steps.
+    drawn so that they go on round their edges. `times` are other trainers', by their names. `aligned_sigmas` are those
+    of the schedule Align Your Steps.
     """
 
     name: str
@@ -176,12 +179,14 @@ class Family(ABC):
     own_names: tuple[str, ...] = ()
     version_words: tuple[str, ...] = ()
     hub_words: tuple[str, ...] = ()
+    trainer_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
     pixel_step: int = 8
     tiles: bool = False
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    times: Mapping[str, TrainerTimes] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
     def __str__(self) -> str:
@@ -279,6 +284,10 @@ class Family(ABC):
                     for each in (path, path.removeprefix("text_model.")):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
+
+    def in_comfyui(self, target: TargetLayer) -> str | None:  # noqa: ARG002
+        """What ComfyUI calls a layer, where it does not read kohya's names; else None."""
+        return None
 
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""

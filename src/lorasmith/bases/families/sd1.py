@@ -34,6 +34,11 @@ SD1 = StableDiffusion1(
     text_width=768,
     version_words=("sd1",),
     hub_words=("sd 1",),
+    trainer_words={
+        "ai-toolkit": ("sd1", "sd15"),
+        "onetrainer": ("STABLE_DIFFUSION_15",),
+        "hub": ("sd1",),
+    },
     public=PLAIN_BLOCKS,
     public_depths=(12,),
     stored=(StoredText("text_encoder", "cond_stage_model.transformer.", "clip"),),

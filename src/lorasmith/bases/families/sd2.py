@@ -38,6 +38,15 @@ SD2 = StableDiffusion2(
     text_width=_WIDTH,
     version_words=("sd2",),
     hub_words=("sd 2",),
+    trainer_words={
+        "ai-toolkit": ("sd2", "is_v2"),
+        "onetrainer": (
+            "STABLE_DIFFUSION_21",
+            "STABLE_DIFFUSION_21_BASE",
+            "STABLE_DIFFUSION_20",
+            "STABLE_DIFFUSION_20_BASE",
+        ),
+    },
     public={**PLAIN_BLOCKS, "use_linear_projection": True},
     public_depths=(23,),
     # As in diffusers, the last layer, which is not used, is not loaded.

@@ -101,6 +101,12 @@ SDXL = StableDiffusionXL(
     own_names=("lora_te2_", "lora_unet_input_blocks_", "lora_unet_label_emb_"),
     version_words=("sdxl",),
     hub_words=("sdxl", "pony", "illustrious", "noobai"),
+    trainer_words={
+        "ai-toolkit": ("sdxl", "is_xl"),
+        "onetrainer": ("STABLE_DIFFUSION_XL_10_BASE",),
+        "diffusion-pipe": ("sdxl",),
+        "hub": ("sdxl",),
+    },
     block_layouts={12: layout((4, 5, 7, 8), range(6)), 20: layout(range(9), range(9))},
     public={
         "block_out_channels": (320, 640, 1280),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure, read_config, read_evidence
-from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
+from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
 from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
 from lorasmith.bases.families.zimage_file import examine_file, file_sources, start_of
@@ -93,6 +93,11 @@ class ZImageFamily(Family):
 
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"n_layers": 30, "n_refiner_layers": 2}, (_PUBLIC_DEPTH,)))
+
+    def in_comfyui(self, target: TargetLayer) -> str | None:
+        """As ai-toolkit writes it, with q, k and v apart: diffusers reads it, too."""
+        start = self.text[0].others[0] if target.part == "te" else "diffusion_model"
+        return f"{start}.{target.path}"
 
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         if target.group == "ends" or target.owner != self.denoiser_part:
@@ -214,6 +219,17 @@ _REASONS = (
     "times by the sigmoid of a normal number, shift 2: musubi-tuner's for Z-Image",
     "captions as they are: Qwen3 reads sentences, and the text encoder stays frozen, as in every trainer",
 )
+_NORMAL = {"sampling": "logit_normal", "mean": 0.0, "std": 1.0, "shift": 1.0}
+_TIMES = {
+    "musubi-tuner": TrainerTimes({"sampling": "sigmoid", "std": 1.0, "shift": 2.0}, "docs/zimage.md"),
+    # "weighted": its weights of the loss are not taken.
+    "ai-toolkit": TrainerTimes({"sampling": "uniform", "shift": 1.0}, "ui/src/app/jobs/new/options.tsx, zimage"),
+    "OneTrainer": TrainerTimes(_NORMAL, "training_presets/Z-Image"),
+    "diffusion-pipe": TrainerTimes(_NORMAL, "models/z_image.py, prepare_inputs"),
+    "diffusers": TrainerTimes(
+        {"sampling": "uniform", "shift": _BASE_SHIFT}, "examples/dreambooth/train_dreambooth_lora_z_image.py"
+    ),
+}
 
 ZIMAGE = ZImageFamily(
     name="zimage",
@@ -231,7 +247,15 @@ ZIMAGE = ZImageFamily(
     reads_clip_skip=False,
     version_words=("zimage",),
     hub_words=("zimage", "z-image", "z image"),
+    trainer_words={
+        "kohya": ("networks.lora_zimage",),
+        "ai-toolkit": ("zimage",),
+        "onetrainer": ("Z_IMAGE",),
+        "diffusion-pipe": ("z_image",),
+        "hub": ("zimage",),
+    },
     kept_wide=frozenset({"all_x_embedder", "all_final_layer", "t_embedder", "cap_embedder"}),
     pixel_step=16,
+    times=_TIMES,
     fused={"attention_qkv": ("attention_to_q", "attention_to_k", "attention_to_v")},
 )

@@ -28,7 +28,7 @@ KeepOption = Annotated[
 RatioOption = Annotated[
     float | None, typer.Option("--ratio", min=1.0, help="Singular values below the largest / RATIO go.")
 ]
-Spelling = Literal["lora", "kohya", "diffusers", "peft"]
+Spelling = Literal["lora", "kohya", "comfyui", "diffusers", "peft"]
 BaseOption = Annotated[
     str | None, typer.Option("--base", help="Its base; needed for DoRA, (IA)^3, OFT, BOFT and GLoRA.")
 ]
@@ -79,7 +79,7 @@ def convert(
     out: Out,
     to: Annotated[
         Spelling,
-        typer.Option("--to", help="lora: a plain LoRA; kohya, diffusers, peft: its layers' names as they spell them."),
+        typer.Option("--to", help="lora: a plain LoRA; kohya, comfyui, diffusers, peft: its names as they are there."),
     ] = "lora",
     rank: RankOption = None,
     keep: KeepOption = 1.0,
@@ -287,7 +287,7 @@ def _insert(files: list[str], out: Path, into: str, skip_unknown: bool, as_json:
 def _respell(
     file: Path,
     out: Path,
-    to: Literal["kohya", "diffusers", "peft"],
+    to: Literal["kohya", "comfyui", "diffusers", "peft"],
     base: str | None,
     skip_unknown: bool,
     as_json: bool,

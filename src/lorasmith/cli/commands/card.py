@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from lorasmith.library.cards.card import Card
 
 Target = Annotated[
     Path, typer.Argument(metavar="PROJECT|ADAPTER", help="A project, or an adapter file.", show_default=False)
@@ -45,10 +42,11 @@ def command(
     Example: lorasmith card my-lora --out my-lora/card
     """
     from lorasmith.cli.rendering import print_json, say
+    from lorasmith.face.cards import make_card
     from lorasmith.library.cards.telling import tell_warnings
     from lorasmith.library.cards.writing import write_card
 
-    card = make_card(target, showcase, licence, name)
+    card = make_card(target, showcase or (), licence, name)
     place = (target if target.is_dir() else target.parent) / "card" if out is None else out
     files = write_card(card, place)
     warnings = list(tell_warnings(card))
@@ -58,20 +56,3 @@ def command(
     say(f"card: {place / 'README.md'}, {len(card.pictures)} pictures", style="green")
     for warning in warnings:
         say(f"warning: {warning}", style="yellow")
-
-
-def make_card(target: Path, showcases: list[Path] | None, licence: str, name: str) -> Card:
-    """The card of a project or a file, with the pictures of its showcases. Raises UsageError for a name that cannot be
-    called."""
-    from lorasmith.errors import UsageError
-    from lorasmith.library.cards.gathering import find_target, gather_card
-    from lorasmith.library.cards.showing import choose_pictures, find_showcases, judge_by_eye, showcase_pictures
-    from lorasmith.project import safe_name
-
-    if name and name != safe_name(name):
-        raise UsageError(f'"{name}" cannot be called in a prompt.', field="name", hint=f'Such as "{safe_name(name)}".')
-    project, file = find_target(target)
-    called = name or (safe_name(project.lora.name) if project is not None else file.stem)
-    pictures = showcase_pictures(find_showcases(project, showcases or ()), file, called)
-    chosen = choose_pictures(pictures)
-    return gather_card(project, file, chosen, by_eye=judge_by_eye(pictures), name=called, licence=licence)

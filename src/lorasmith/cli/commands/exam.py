@@ -11,19 +11,6 @@ import typer
 if TYPE_CHECKING:
     from lorasmith.exam.verdict import Verdict
 
-#: A quick exam: under a minute on the embedded base, with wide intervals.
-QUICK: Mapping[str, Any] = {
-    "pictures": 48,
-    "flexibility_pictures": 12,
-    "leakage_pictures": 12,
-    "override_pictures": 0,
-    "window": (0.6, 0.8, 1.0, 1.2),
-    "window_pictures": 8,
-    "stacking_pictures": 0,
-    "candidates": 1,
-    "average": False,
-}
-
 
 def command(
     target: Annotated[
@@ -50,7 +37,14 @@ def command(
         Path | None,
         typer.Option("--write-questions", metavar="FILE", help="Write the questions to a file; draw nothing."),
     ] = None,
+    choose: Annotated[
+        Path | None,
+        typer.Option("--choose", metavar="FILE", help="Draw nothing: this adapter of the project is the one to use."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few pictures: the last adapter alone, roughly.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="One event a line on stdout, for programs; the last is the verdict.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One document on stdout.")] = False,
 ) -> None:
     """Measure an adapter against its base; choose a snapshot.
@@ -61,11 +55,21 @@ def command(
     """
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.exam.run import run_exam, write_questions_of
+    from lorasmith.exam.settings import QUICK
     from lorasmith.exam.sources import find_project
     from lorasmith.face.drawing import find_adapters
     from lorasmith.library.recommending import recommend
 
     project, adapter = find_project(target)
+    if choose is not None:
+        from lorasmith.exam.chosen import choose_adapter
+
+        file = choose_adapter(project, choose.resolve())
+        if as_json:
+            print_json({"chosen": file})
+        else:
+            say(f"adapter: {file}")
+        return
     chosen = snapshots or ([adapter] if adapter else None)
     overrides: dict[str, Any] = dict(QUICK) if quick else {}
     given = {"pictures": pictures, "strength": strength, "questions": _absolute(questions)}
@@ -76,9 +80,11 @@ def command(
         file = show(write_questions_of(project, write_questions, overrides), json=as_json)
         say(f"questions: {file}")
         return
-    verdict = show(run_exam(project, chosen, overrides), json=as_json)
+    verdict = show(run_exam(project, chosen, overrides), json=as_json, json_events=events)
     recommend(project, verdict.chosen, verdict.as_json())
-    if as_json:
+    if events:
+        print_json({"event": "verdict", **verdict.as_json()}, indent=None)
+    elif as_json:
         print_json(verdict.as_json())
     else:
         tell(verdict)

@@ -40,24 +40,17 @@ def command(
 
     Example: lorasmith plan my-lora --set resolution=768 --set epochs=10
     """
-    from lorasmith.bases.detection import preset_family
     from lorasmith.cli import BEGUN
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.face.stages import plan_training
     from lorasmith.project import open_project
     from lorasmith.recipe.overrides import split_overrides
-    from lorasmith.recipe.presets import explain_preset
 
     opened, settings = open_project(project), split_overrides(assignments or [])
     planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN, probe=probe), as_json)
     plan, recipe, source = planned.plan, planned.recipe, planned.time_from
-    kind, family = opened.lora.subject, preset_family(recipe.base)
-    reasons = explain_preset(kind, family)
     if as_json:
-        document = plan.as_json() | {"time_from": source}
-        if planned.probe is not None:
-            document |= {"probe": planned.probe.as_json()}
-        print_json(document | {"preset": {"kind": kind.value, "family": family.name, "reasons": list(reasons)}})
+        print_json(planned.as_json())
     else:
         _print(plan, recipe, source)
         if planned.probe is not None:
@@ -65,7 +58,8 @@ def command(
             say(
                 f"probe       about {_span(cost.seconds)} more: {cost.variants} learning rates, {cost.steps} steps each"
             )
-        _print_reasons(f"{kind.value} on {family}", reasons)
+        kind, family, reasons = planned.preset
+        _print_reasons(f"{kind} on {family}", reasons)
         say(f"\nnext: {program()} train {typed(project)}")
 
 

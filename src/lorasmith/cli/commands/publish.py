@@ -31,9 +31,9 @@ def command(
 
     Example: lorasmith publish my-lora --to hf:me/my-lora
     """
-    from lorasmith.cli.commands.card import make_card
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.errors import UsageError
+    from lorasmith.face.cards import make_card
     from lorasmith.library.cards.publishing import check_publication, tell_publication, upload
     from lorasmith.library.cards.writing import pack_card
     from lorasmith.library.hubs.references import HUGGING_FACE, read_reference
@@ -43,7 +43,7 @@ def command(
     reference = read_reference(to) if ":" in to and not Path(to).exists() else None
     if reference is not None and reference.hub != HUGGING_FACE:
         raise UsageError(f"{to}: nothing can be uploaded there.", hint="Pack it (--to DIR), then paste civitai.html.")
-    publication = check_publication(make_card(target, showcase, licence, name))
+    publication = check_publication(make_card(target, showcase or (), licence, name))
     if reference is None:
         files = pack_card(publication.card, Path(to))
         if as_json:

@@ -31,22 +31,11 @@ def add(
 
     Example: lorasmith queue add my-lora --set rank=8
     """
+    from lorasmith.face.runs import queue_run
     from lorasmith.project import open_project
     from lorasmith.recipe.overrides import split_overrides
-    from lorasmith.recipe.recipe import read_recipe
-    from lorasmith.recipe.requirements import check_requirements
 
-    opened = open_project(project)
-    overrides = split_overrides(assignments or [])
-    if opened.table("sweep"):
-        from lorasmith.recipe.sweep import read_sweep
-
-        recipes = [variant.recipe for variant in read_sweep(opened, overrides)]
-    else:
-        recipes = [read_recipe(opened, overrides)]
-    for recipe in recipes:
-        check_requirements(recipe, opened.root)
-    job = _queue().add(opened, assignments or [])
+    job = queue_run(open_project(project), _queue(), split_overrides(assignments or []))
     _tell(job, as_json, f"job {job.id} waits.", f"{program()} queue run")
 
 

@@ -15,7 +15,7 @@ from lorasmith.cli.rendering import print_json, say
 if TYPE_CHECKING:
     from lorasmith.project import Project
     from lorasmith.recipe.exchange.imported import LeftOut
-    from lorasmith.recipe.exchange.other_trainer import Surroundings
+    from lorasmith.recipe.exchange.other_trainer import OtherTrainer, Surroundings
     from lorasmith.recipe.recipe import Recipe
 
 app = typer.Typer(help="Take over recipes from other trainers, and write them for those.", no_args_is_help=True)
@@ -26,7 +26,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(help="The hub trainer's JSON, kohya's training TOML or JSON, or any adapter file.")
+        Path,
+        typer.Argument(
+            help="A recipe of kohya, ai-toolkit, OneTrainer, diffusion-pipe or the hub trainer, or any adapter file; "
+            "told by what it holds."
+        ),
     ],
     into: Annotated[Path | None, typer.Option("--into", help="Write it into this project's lora.toml.")] = None,
     as_json: AsJson = False,
@@ -44,15 +48,7 @@ def import_(
     if into is not None:
         into_project(imported, open_project(into))
     if as_json:
-        print_json(
-            {
-                "source": imported.source,
-                "recipe": imported.values,
-                "left_out": [each.as_json() for each in imported.left_out],
-                "notes": imported.notes,
-                "written": None if into is None else str(into / "lora.toml"),
-            }
-        )
+        print_json(imported.as_json() | {"written": None if into is None else str(into / "lora.toml")})
         return
     if into is None:
         say(tomlkit.dumps({"recipe": imported.values}).rstrip())
@@ -65,6 +61,9 @@ def import_(
 @app.command()
 def export(
     project: Annotated[Path, typer.Argument(help="Folder of the project.")],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="TRAINER", help="The trainer: kohya, hub or ai-toolkit.")
+    ] = None,
     kohya: Annotated[bool, typer.Option("--kohya", help="kohya's training TOML.")] = False,
     hub: Annotated[bool, typer.Option("--hub", help="The hub trainer's JSON.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The new file; without it, on the screen.")] = None,
@@ -75,20 +74,16 @@ def export(
 ) -> None:
     """Write the project's recipe for another trainer; what it cannot say is listed.
 
-    Example: lorasmith recipe export my-lora --kohya --out my-lora.toml
+    Example: lorasmith recipe export my-lora --to ai-toolkit --out my-lora.yaml
     """
-    from lorasmith.errors import UsageError
     from lorasmith.project import open_project
-    from lorasmith.recipe.exchange import OTHER_TRAINERS
     from lorasmith.recipe.overrides import split_overrides
     from lorasmith.recipe.recipe import read_recipe
     from lorasmith.storage.files import write_file
 
-    if kohya == hub:
-        raise UsageError("say for whom: --kohya or --hub.")
+    trainer = _writer([*([to] if to else []), *(["kohya"] if kohya else []), *(["hub"] if hub else [])])
     opened = open_project(project)
     recipe = read_recipe(opened, split_overrides(assignments or []))
-    trainer = OTHER_TRAINERS["kohya" if kohya else "hub"]
     assert trainer.write is not None
     text, lost = trainer.write(recipe, _surroundings(opened, recipe, as_json, counts=trainer.counts))
     if out is not None:
@@ -102,8 +97,22 @@ def export(
     _tell(lost, ())
     if out is not None:
         say(f"{out}: written")
-        if kohya and not (opened.built_dataset / "dataset.toml").is_file():
+        if trainer.name == "kohya" and not (opened.built_dataset / "dataset.toml").is_file():
             say(f"next: {program()} tag {typed(project)} --write, which builds the dataset that kohya needs")
+
+
+def _writer(asked: Sequence[str]) -> OtherTrainer:
+    """The one trainer that is asked for, which recipes can be written for."""
+    from lorasmith.errors import UsageError, did_you_mean
+    from lorasmith.recipe.exchange import OTHER_TRAINERS
+
+    known = [name for name, each in OTHER_TRAINERS.items() if each.write is not None]
+    if len(set(asked)) != 1:
+        raise UsageError(f"say for whom: --to with one of {', '.join(known)}.")
+    if asked[0] not in known:
+        told = did_you_mean(asked[0], known) or f"Known: {', '.join(known)}."
+        raise UsageError(f"--to {asked[0]}: recipes are not written for it. {told}")
+    return OTHER_TRAINERS[asked[0]]
 
 
 def _surroundings(project: Project, recipe: Recipe, as_json: bool, *, counts: bool) -> Surroundings:

@@ -52,10 +52,7 @@ def command(
 
     Example: lorasmith serve --adapters adapters --port 7860
     """
-    import importlib.util
-
-    if any(importlib.util.find_spec(name) is None for name in EXTRA):
-        raise UsageError("the server needs FastAPI and uvicorn.", hint="Install them with:", remedy=Install("server"))
+    check_installed()
     from lorasmith.cli.commands.generate import find_shelf
     from lorasmith.server.settings import Limits, ServerSettings
     from lorasmith.server.uvicorn_server import serve
@@ -94,3 +91,11 @@ def command(
     serve(settings, ready)
     if not as_json:
         say("stopped.")
+
+
+def check_installed() -> None:
+    """Raise UsageError, with what to install, where the server's libraries are missing."""
+    import importlib.util
+
+    if any(importlib.util.find_spec(name) is None for name in EXTRA):
+        raise UsageError("the server needs FastAPI and uvicorn.", hint="Install them with:", remedy=Install("server"))

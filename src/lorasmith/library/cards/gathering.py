@@ -18,6 +18,7 @@ from lorasmith.bases.hub import is_hub_id
 from lorasmith.container import read_container
 from lorasmith.dataset.provenance import read_provenance
 from lorasmith.errors import AdapterError, UsageError
+from lorasmith.exam.chosen import chosen_adapter
 from lorasmith.library.cards.card import Card, CardExam, CardFigure, CardPicture, CardSource
 from lorasmith.library.hashes import Hashes, hash_file
 from lorasmith.library.telling import Head, Teller
@@ -49,13 +50,15 @@ _NONE = (None, "", "None", "null")
 
 
 def find_target(target: Path) -> tuple[Project | None, Path]:
-    """The project and the adapter file that a card is wanted of: of a project what its newest exam chose, else the
-    newest run's last. Raises UsageError, ProjectError."""
+    """The project and the adapter file that a card is wanted of: of a project what a person chose, else what its newest
+    exam chose, else the newest run's last. Raises UsageError, ProjectError."""
     if target.is_file() and target.name != FILE_NAME:
         whole = target.absolute()
         root = next((folder for folder in whole.parents if (folder / FILE_NAME).is_file()), None)
         return (None if root is None else open_project(root)), whole
     project = open_project(target)
+    if (own := chosen_adapter(project)) is not None:
+        return project, own
     for figures in sorted(project.exams.glob("*/figures.json"), reverse=True):
         chosen = _chosen(project, _read_json(figures))
         if chosen is not None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.schedules import SCHEDULES
+from lorasmith.recipe.exchange.contradictions import one_rate
 from lorasmith.recipe.exchange.imported import Imported, LeftOut, at_least_one, flag, number, sides, whole
-from lorasmith.recipe.exchange.kohya.rates import one_rate
-from lorasmith.recipe.exchange.names import find_optimizer, find_schedule
+from lorasmith.recipe.exchange.names import find_family, find_optimizer, find_schedule
 from lorasmith.recipe.exchange.other_trainer import OtherTrainer, Surroundings
 from lorasmith.recipe.recipe import Recipe
 
@@ -141,6 +141,7 @@ def _from_toolkit(params: Mapping[str, Any]) -> Imported:
     _shared(result, value, batch="batchSize", shuffle="shuffleTokens")
     result.take("lr.unet", "lr", value["lr"], number)
     trains = bool(value.get("trainTextEncoder", value["textEncoderLr"] is not None))
+    trains = _read_ecosystem(result, params, trains) and trains
     text = value["textEncoderLr"] if value["textEncoderLr"] is not None else value["lr"]
     result.take("lr.text_encoder", "textEncoderLr", text if trains else 0.0, number)
     result.take("target_steps", "steps", value["steps"], at_least_one)
@@ -153,6 +154,26 @@ def _from_toolkit(params: Mapping[str, Any]) -> Imported:
         one_rate(result)
     _tell_unknown(result, params, {*_TOOLKIT_DEFAULTS, *_ABOUT, "saveEvery"})
     return result
+
+
+def _read_ecosystem(result: Imported, params: Mapping[str, Any], trains_text: bool) -> bool:
+    """The family that the other shape is for, and what ai-toolkit does on it; whether it trains text encoders."""
+    word = params.get("ecosystem")
+    if word is None:
+        return True
+    family = find_family("hub", str(word).lower())
+    if family is None:
+        result.drop("ecosystem", word, "that family of bases is not trained here")
+        return True
+    result.notes.append(f"ecosystem = {word}: the recipe is one for {family.title}.")
+    if family.objective != "flow":
+        return True
+    result.put("alpha", float(result.get("rank", 32)))
+    result.notes.append(f"networkAlpha: for {family.title} ai-toolkit takes alpha = rank.")
+    result.notes.append("The times at which the hub trains a flow are not published: the project's own stay.")
+    if trains_text:
+        result.drop("trainTextEncoder", True, f"ai-toolkit trains no text encoder of {family.title}")
+    return False
 
 
 def _shared(result: Imported, value: Mapping[str, Any], *, batch: str, shuffle: str) -> None:

@@ -28,6 +28,11 @@ class Imported:
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def as_json(self) -> dict[str, Any]:
+        """The stable document."""
+        left = [each.as_json() for each in self.left_out]
+        return {"source": self.source, "recipe": self.values, "left_out": left, "notes": self.notes}
+
     def put(self, path: str, value: Any) -> None:
         """Set the value of a dotted key of `[recipe]`."""
         table = self.values

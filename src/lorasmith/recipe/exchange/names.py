@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
 
 from lorasmith.adapters.algorithms import ALGORITHMS
+from lorasmith.bases.families import FAMILIES
+from lorasmith.bases.families.family import Family
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.recipe.chosen import trainable_algorithms
@@ -15,6 +17,16 @@ from lorasmith.schema import TableModel
 
 LYCORIS = "lycoris.kohya"
 """LyCORIS's network module, which makes whatever its `algo` says."""
+
+
+def find_family(trainer: str, word: str) -> Family | None:
+    """The family of bases that a trainer's recipes call so; None where it is not known here."""
+    return next((each for each in FAMILIES.values() if word in each.trainer_words.get(trainer, ())), None)
+
+
+def family_word(trainer: str, family: Family) -> str | None:
+    """What a trainer's recipes call bases of a family; None where it has no word for them."""
+    return next(iter(family.trainer_words.get(trainer, ())), None)
 
 
 def find_optimizer(word: str) -> str | None:

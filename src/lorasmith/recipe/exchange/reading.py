@@ -1,8 +1,9 @@
-"""A file that holds a recipe, recognised by its contents: the hub's JSON, kohya's TOML or JSON, an adapter's header."""
+"""A file that holds a recipe, recognised by its contents: another trainer's JSON, TOML or YAML, an adapter's header."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,11 +19,14 @@ from lorasmith.project import Project
 from lorasmith.recipe.exchange import OTHER_TRAINERS
 from lorasmith.recipe.exchange.imported import Imported
 from lorasmith.recipe.exchange.kohya.header import from_header
+from lorasmith.recipe.exchange.settings import checked_size
 from lorasmith.recipe.presets import superseded
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.storage.files import write_file
 
 MAX_BYTES = 10_000_000
+_YAML = re.compile(r"^\s*[\w-]+:(\s|$)", re.MULTILINE)
+"""A line that only YAML has."""
 
 
 def read_file(path: Path) -> Imported:
@@ -77,12 +81,34 @@ def _overlay(table: Any, values: Mapping[str, Any]) -> None:
 
 
 def _parse(text: str, path: Path) -> Mapping[str, Any]:
+    """JSON where it begins as such, else TOML, else YAML without tags."""
     try:
-        document = json.loads(text) if text.lstrip().startswith("{") else tomlkit.parse(text).unwrap()
+        if text.lstrip().startswith("{"):
+            document = json.loads(text)
+        else:
+            document = _parse_lines(text)
+        if isinstance(document, Mapping):
+            return checked_size(document)
     except (ValueError, RecursionError, TOMLKitError) as fault:
-        raise RecipeError(f"is neither JSON nor TOML: {fault}.", where=path) from None
+        raise RecipeError(f"is neither JSON nor TOML nor YAML: {fault}.", where=path) from None
+    raise RecipeError("is no table of settings.", where=path)
+
+
+def _parse_lines(text: str) -> Any:
+    """TOML, or YAML. Raises ValueError with what is wrong in the one that it is."""
+    try:
+        return tomlkit.parse(text).unwrap()
+    except TOMLKitError as fault:
+        wrong: Exception = fault
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as fault:
+        told = fault if _YAML.search(text) else wrong
+        raise ValueError(" ".join(str(told).split())) from None
     if not isinstance(document, Mapping):
-        raise RecipeError("is no table of settings.", where=path)
+        raise ValueError(str(wrong))
     return document
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lorasmith.project import SubjectKind
 from lorasmith.tags.knowledge import absorbed_features, feature_of, pattern
 from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, matcher, tag_by_tag
 from lorasmith.tags.words import tag_key
 
-_AUTOMATIC = 0.5
+_AUTOMATIC, _PEOPLE = 0.5, 0.75
+"""The dial for a tagger's tags where nothing is set: of a person the hair belongs to the trigger, too."""
 
 
 def prepare(scene: Scene) -> Work | None:
@@ -28,11 +30,13 @@ def prepare(scene: Scene) -> Work | None:
 
 
 def dial(scene: Scene) -> float:
-    """How faithful the trigger shall be, in 0..1: as set; else half way for a tagger's tags and not at all for
-    captions that somebody wrote."""
+    """How faithful the trigger shall be, in 0..1: as set; else for a tagger's tags half way, for people faithful, and
+    not at all for captions that somebody wrote."""
     if scene.settings.faithful is not None:
         return scene.settings.faithful
-    return _AUTOMATIC if scene.source == "tagger" else 0.0
+    if scene.source != "tagger":
+        return 0.0
+    return _PEOPLE if scene.subject in (SubjectKind.CHARACTER, SubjectKind.COUPLE) else _AUTOMATIC
 
 
 def is_featured(scene: Scene) -> Callable[[str], str | None] | None:

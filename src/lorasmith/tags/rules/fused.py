@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from lorasmith.project import SubjectKind
 from lorasmith.tags.knowledge import COUNTS, FRAMING
 from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, matcher, tag_by_tag
 from lorasmith.tags.words import tag_key
 
-FUSED, _ENOUGH = 0.95, 8
-"""The share, and the images that it takes, where nothing is set."""
+FUSED, LOOKS, _ENOUGH = 0.95, 0.7, 8
+"""The share, the share of what a look is called, and the images that it takes, where nothing is set."""
+_LOOK = ("* style", "* (style)", "* (medium)", "monochrome", "greyscale", "sketch", "lineart", "pixel art", "chibi")
 
 
 def prepare(scene: Scene) -> Work | None:
@@ -15,13 +17,14 @@ def prepare(scene: Scene) -> Work | None:
     least = share_of(scene)
     if not least or len(scene.keys) < 2:
         return None
-    spared = matcher(scene.settings.keep)
+    looks = LOOKS if scene.settings.fused is None and scene.subject is not SubjectKind.STYLE else least
+    spared, is_look = matcher(scene.settings.keep), matcher(_LOOK)
     own = frozenset(map(tag_key, scene.trigger))
 
     def judge(tag: str) -> Ruling | None:
         key = tag_key(tag)
         share = scene.share(key)
-        if share < least or key in COUNTS or key in FRAMING or key in own or spared(tag):
+        if share < (looks if is_look(tag) else least) or key in COUNTS or key in FRAMING or key in own or spared(tag):
             return None
         return Ruling(tag, "dropped", f"in {share:.0%} of the images: one with the trigger")
 

@@ -22,6 +22,8 @@ from lorasmith.storage.locks import HeldError, hold
 from lorasmith.training.runs.folder import RECIPE_FILE, Run, create_run, free_folder
 
 SWEEP_FILE = "sweep.json"
+_LOOKED_AT = 0.2
+"""Seconds for which somebody may look whether a run is held."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class RunSet:
         file = self.path / "state" / "lock"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            lock = hold(file)
+            lock = hold(file, wait=_LOOKED_AT)
         except HeldError as held:
             raise TrainingError(
                 f"process {held.process or 'unknown'} trains this {self.word} already.",

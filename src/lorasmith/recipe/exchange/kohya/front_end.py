@@ -19,6 +19,8 @@ _UNUSED_NOISE = {
     "original": ("multires_noise_iterations", "multires_noise_discount"),
     "multires": ("noise_offset", "noise_offset_random_strength", "adaptive_noise_scale"),
 }
+_NEVER = frozenset(("type", "training_method", "unetLR"))
+"""Keys that other trainers' files have and kohya's never."""
 _MARKS = frozenset(
     ("network_dim", "network_module", "unet_lr", "max_train_epochs", "max_train_steps", "optimizer_type")
 )
@@ -27,6 +29,8 @@ _MARKS = frozenset(
 def is_kohya(document: Mapping[str, Any]) -> bool:
     """Whether a document holds arguments of kohya's trainer."""
     arguments = flatten(document)
+    if _NEVER & arguments.keys():
+        return False
     return bool(_MARKS & (arguments.keys() | {_GUI_NAMES.get(key, key) for key in arguments}))
 
 

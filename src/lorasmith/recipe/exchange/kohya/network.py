@@ -9,6 +9,7 @@ from typing import Any
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import KohyaWords
 from lorasmith.recipe.exchange.imported import Imported, flag, number, whole
+from lorasmith.recipe.exchange.kohya.flows import CONDITIONER, flow_module, flow_of, read_flow, write_conditioner
 from lorasmith.recipe.exchange.kohya.pairs import read_pairs
 from lorasmith.recipe.exchange.kohya.rows import Row, stated
 from lorasmith.recipe.exchange.names import LYCORIS, find_algorithm, find_module, own_arguments
@@ -52,7 +53,8 @@ def read_network(given: Mapping[str, Any], result: Imported) -> None:
     """The network module and its arguments."""
     module = str(given.get("network_module", "networks.lora"))
     arguments = read_pairs(given.get("network_args"))
-    made = find_module(module)
+    flow = flow_of(given)
+    made = "lora" if flow is not None and module == flow_module(flow) else find_module(module)
     algo = str(arguments.pop("algo", "" if made else module)).lower()
     known = find_algorithm(algo) if algo else made
     if known is None:
@@ -74,6 +76,7 @@ def read_network(given: Mapping[str, Any], result: Imported) -> None:
     if any(flag(each) for each in tucker) and result.get("conv.rank"):
         result.put(TUCKER.path, True)
     _read_preset(str(arguments.pop("preset", "full")), result)
+    read_flow(given, result, arguments.pop(CONDITIONER, False))
     for key, value in arguments.items():
         if value not in (False, "False", None, "None"):
             result.drop(f"network_args: {key}", value, "has no counterpart here")
@@ -111,7 +114,10 @@ def kohya_words(recipe: Recipe) -> KohyaWords | None:
 def _write_module(recipe: Recipe) -> str:
     words = kohya_words(recipe) or ALGORITHMS["lora"].kohya
     switched = recipe.dora or recipe.norms or recipe.conv.tucker or recipe.rank_stabilised
-    return words.module if words.module and not switched else LYCORIS
+    if not words.module or switched:
+        return LYCORIS
+    flow = flow_module(recipe.family) if words is ALGORITHMS["lora"].kohya else None
+    return flow or words.module
 
 
 def _convolutions(recipe: Recipe) -> dict[str, str]:
@@ -132,7 +138,7 @@ def _write_arguments(recipe: Recipe) -> list[str] | None:
             arguments["preset"] = "attn-mlp"
     arguments |= _convolutions(recipe) | _texts(recipe, DORA, STABILISED, NORMS, TUCKER)
     arguments |= {name: str(value) for name, value in words.tell(recipe.options).items() if value is not False}
-    arguments |= _texts(recipe, PLUS, RANK_DROPOUT, MODULE_DROPOUT)
+    arguments |= _texts(recipe, PLUS, RANK_DROPOUT, MODULE_DROPOUT) | write_conditioner(recipe)
     return [f"{name}={text}" for name, text in arguments.items()] or None
 
 

@@ -66,15 +66,6 @@ def read_schedule(given: Mapping[str, Any], result: Imported) -> None:
         result.take("schedule.power", "lr_scheduler_power", given.get("lr_scheduler_power", 1), number)
 
 
-def one_rate(result: Imported) -> None:
-    """Prodigy finds one rate for all: the text encoder gets the UNet's, or none."""
-    unet, encoder = result.get("lr.unet", 1.0), result.get("lr.text_encoder", 0.0)
-    result.values.get("lr", {}).pop("text_encoder_2", None)
-    if encoder not in (0, unet):
-        result.drop("text_encoder_lr", encoder, f"prodigy has one rate for all; {unet:g} is taken")
-        result.put("lr.text_encoder", unet)
-
-
 def _write_text_rates(recipe: Recipe) -> float | list[float]:
     rates = recipe.lr
     return rates.text_encoder if rates.text_encoder_2 is None else [rates.text_encoder, rates.second]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lorasmith.optimizers import OPTIMIZERS
+from lorasmith.recipe.exchange.contradictions import settle
 from lorasmith.recipe.exchange.imported import Imported
 from lorasmith.recipe.exchange.kohya.length import BASE, LENGTH, SHOWN, read_length, read_rest
 from lorasmith.recipe.exchange.kohya.network import NETWORK, read_network
-from lorasmith.recipe.exchange.kohya.rates import RATES, one_rate, read_optimizer, read_rates, read_schedule
+from lorasmith.recipe.exchange.kohya.rates import RATES, read_optimizer, read_rates, read_schedule
 from lorasmith.recipe.exchange.kohya.terms import TERMS
 from lorasmith.recipe.exchange.kohya.times import TIMES, read_times
 from lorasmith.recipe.exchange.kohya.words import ELSEWHERE, TECHNICAL
@@ -50,20 +50,6 @@ def _settle(result: Imported) -> None:
         and result.get("caption.keep_tokens")
     ):
         result.notes.append("keep_tokens does nothing without shuffling; it is kept for when that is switched on.")
-    if result.get("loss.min_snr_gamma") and result.get("loss.debiased"):
-        result.drop("debiased_estimation_loss", True, "min_snr_gamma weighs the same thing already")
-        result.put("loss.debiased", False)
-    if not result.get("noise.offset"):
-        result.put("noise.offset_random", False)
-    if not result.get("noise.ip_gamma"):
-        result.put("noise.ip_random", False)
     if result.get("caption.max_tokens") not in (75, 150, 225):
         result.put("caption.max_tokens", 75)
-    if OPTIMIZERS[result.get("optimizer.name")].one_rate:
-        one_rate(result)
-    gated = ("dropout.network", "dropout.rank", "max_weight_norm")
-    if result.get("algorithm") != "lora" or result.get("dora") or result.get("conv.tucker"):
-        for path in gated:
-            if result.get(path):
-                result.drop(path, result.get(path), "is for plain lora only here")
-                result.put(path, 0)
+    settle(result, "debiased_estimation_loss")

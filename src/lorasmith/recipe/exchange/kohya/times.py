@@ -2,7 +2,7 @@
 
 As sd-scripts' `flux_train_utils.get_noisy_model_input_and_timesteps` takes them: uniform and sigmoid know no shift,
 shift and flux_shift shift sigmoid's times, sigma draws from its schedule, which is shifted. Recipes that say nothing of
-flows have none of these.
+flows have none of these; on a base that learns a flow all is said, for what is not said is sigmoid there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorasmith.recipe.exchange.imported import Imported, number
+from lorasmith.recipe.exchange.kohya.flows import flow_of
 from lorasmith.recipe.exchange.kohya.rows import Row
 from lorasmith.recipe.recipe import Recipe
 
@@ -20,7 +21,7 @@ _EVEN = ("none", "")
 
 def read_times(given: Mapping[str, Any], result: Imported) -> None:
     """The moments of a flow. What is given and acts on nothing there is listed."""
-    if not given.keys() & {row.argument for row in TIMES}:
+    if not given.keys() & {row.argument for row in TIMES} and flow_of(given) is None:
         return
     sampling = str(given.get("timestep_sampling", "sigmoid"))
     scheme = str(given.get("weighting_scheme", "none"))
@@ -54,7 +55,8 @@ def _our_sampling(sampling: str, normal: bool) -> str:
 def _sampling(recipe: Recipe) -> str | None:
     times = recipe.timesteps
     if times.sampling == "uniform":
-        return None if times.shift == 1 else "sigma"
+        told = "uniform" if recipe.family.objective == "flow" else None
+        return told if times.shift == 1 else "sigma"
     if times.sampling == "logit_normal" and times.mean:
         return "sigma"
     if times.shift == "size":
@@ -75,7 +77,7 @@ def _scale(recipe: Recipe) -> float | None:
 
 def _shift(recipe: Recipe) -> float | None:
     shift = recipe.timesteps.shift
-    return None if _sampling(recipe) is None or isinstance(shift, str) else shift
+    return None if _sampling(recipe) in (None, "uniform") or isinstance(shift, str) else shift
 
 
 def _of_normal(key: str) -> Row:

@@ -12,6 +12,7 @@ from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.project import EMBEDDED
 from lorasmith.recipe.exchange.imported import LeftOut, value_of
+from lorasmith.recipe.exchange.kohya.flows import MUSUBI, flow_module
 from lorasmith.recipe.exchange.kohya.network import kohya_words
 from lorasmith.recipe.exchange.kohya.reading import ROWS
 from lorasmith.recipe.recipe import Recipe, recipe_values
@@ -61,6 +62,8 @@ def _left_out(recipe: Recipe) -> Iterator[LeftOut]:
         yield LeftOut("timesteps.shift", "size", "kohya shifts by the picture's size with sigmoid alone")
     if recipe.preserve.kind in ("differential", "prior", "both"):
         yield LeftOut("preserve.kind", recipe.preserve.kind, "kohya has nothing of the kind")
+    if recipe.family.objective == "flow":
+        yield from _left_out_of_flows(recipe)
     if recipe.base == EMBEDDED:
         yield LeftOut("base", EMBEDDED, "the embedded base is ours alone: name another one in the file")
     if kohya_words(recipe) is None:
@@ -77,3 +80,12 @@ def _left_out(recipe: Recipe) -> Iterator[LeftOut]:
         yield LeftOut("weights", recipe.weights, "kohya keeps a base in fp8 or in full")
     if recipe.prediction not in ("auto", "v_prediction"):
         yield LeftOut("prediction", recipe.prediction, "kohya takes it for granted unless an argument says otherwise")
+
+
+def _left_out_of_flows(recipe: Recipe) -> Iterator[LeftOut]:
+    module, title = flow_module(recipe.family), recipe.family.title
+    if module is None or module in MUSUBI:
+        written = "" if module is None else "; what is written are musubi-tuner's words"
+        yield LeftOut("base", recipe.base, f"sd-scripts trains no {title}{written}")
+    if recipe.lr.text_encoder:
+        yield LeftOut("lr.text_encoder", recipe.lr.text_encoder, f"kohya keeps the text encoder of {title} frozen")

@@ -1,0 +1,12 @@
+"""All routes of the road."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from lorasmith.server.native.errors import WRONG
+from lorasmith.server.road import cards, events, exams, help, library, recipe, runs
+
+router = APIRouter(prefix="/api/v1", responses=WRONG)
+for _part in (events, recipe, runs, exams, cards, library, help):
+    router.include_router(_part.router)

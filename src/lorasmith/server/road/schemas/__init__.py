@@ -1,0 +1,1 @@
+"""The shapes of the road's requests and answers, a module a screen."""

@@ -1,0 +1,24 @@
+/** What went wrong, and what was done, where the eye is. */
+import { html } from "../html.js";
+import { toasts, dismiss } from "../state.js";
+import { WORDS } from "../strings.js";
+
+/** @param {{fault: any, retry?: () => void}} props */
+export function ErrorLine({ fault, retry }) {
+  if (!fault) return null;
+  return html`<div class="error-line" role="alert">
+    <p>${fault.where ? html`<code>${fault.where}</code>: ` : null}${fault.message || String(fault)}</p>
+    ${fault.hint ? html`<p class="soft">${fault.hint}</p>` : null}
+    ${retry ? html`<button onClick=${retry}>${WORDS.again}</button>` : null}
+  </div>`;
+}
+
+export function Toasts() {
+  return html`<div class="toasts" role="status" aria-live="polite">
+    ${toasts.value.map((each) => html`<div key=${each.id} class=${each.bad ? "toast bad" : "toast"}>
+      <span>${each.text}${each.hint ? html`<br /><span class="soft">${each.hint}</span>` : null}</span>
+      ${each.action ? html`<button onClick=${() => { each.action?.run(); dismiss(each.id); }}>${each.action.label}</button>` : null}
+      <button class="quiet" aria-label=${WORDS.close} onClick=${() => dismiss(each.id)}>×</button>
+    </div>`)}
+  </div>`;
+}

@@ -1,0 +1,24 @@
+/** How far work has come. */
+import { html } from "../html.js";
+
+/** Seconds as a person says them. @param {number} seconds */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** @param {{label: string, done?: number, total?: number, eta?: number | null}} props */
+export function Progress({ label, done, total, eta }) {
+  const known = total !== undefined && total > 0 && done !== undefined;
+  return html`<div class="progress" role="status">
+    <span>${label}${known ? ` ${done} of ${total}` : ""}${eta ? `, ${duration(eta)} left` : ""}</span>
+    <progress value=${known ? done : undefined} max=${known ? total : undefined} aria-label=${label}></progress>
+  </div>`;
+}
+
+/** A task of the server's. @param {{task: any}} props */
+export function TaskProgress({ task }) {
+  const last = task.last || {};
+  return html`<${Progress} label=${last.stage || task.kind} done=${last.done} total=${last.total} eta=${last.eta} />`;
+}

@@ -1,0 +1,16 @@
+/** Every text of the shell and of its screens, in one table. */
+
+/** @type {Record<string, string>} */
+export const STEPS = {
+  projects: "Projects", images: "Images", captions: "Captions", recipe: "Recipe", run: "Run", exam: "Exam",
+  draw: "Draw", library: "Library", help: "Help",
+};
+
+export const WORDS = {
+  keys: "Keys", close: "Close", theme: "Light or dark", skip: "Skip to the content", loading: "Reading",
+  choose: "Choose a project first.", gone: "There is no such project any more.", back: "All projects",
+  undo: "Undo", redo: "Redo", cancel: "Cancel", again: "Try again", all: "All",
+};
+
+/** "1 image", "2 images". @param {number} count @param {string} one @param {string} [many] */
+export const number = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
