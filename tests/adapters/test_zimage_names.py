@@ -232,3 +232,6 @@ def test_comfyui_s_names_are_for_families_of_which_it_reads_no_others(
     with safe_open(tmp_path / "c.safetensors", "pt") as written:
         keys = set(written.keys())
     assert "diffusion_model.layers.0.attention.to_q.hada_w1_a" in keys
+    ia3 = save_adapter(tmp_path / "i.safetensors", trained_adapter(base, algorithm="ia3", text_encoder=False))
+    with pytest.raises(AdapterError, match=r"is a ia3, which ComfyUI does not read"):
+        respell(ia3, tmp_path / "j.safetensors", "comfyui", str(base.folder))

@@ -115,11 +115,11 @@ class AdapterBank(nn.Module):
         rows cost.
 
         Nothing happens where those weights would take more than `room` bytes, or the base is not in fp32: in half
-        precision or compressed, a small change gets lost in the sum with its weight.
+        precision or compressed, a small change gets lost in the sum with its weight. Nor where blocks are swapped.
         """
         S = self._state.matrices["unet"]
         slots = [slot for slot in self._slots if slot.part == "unet" and is_product(slot.layer)]
-        exact = self.base.weights == "full" and self.base.dtype == torch.float32
+        exact = self.base.can_merge and self.base.dtype == torch.float32
         if not exact or S.shape[0] * sum(frozen_weight(slot.layer).nbytes for slot in slots) > room:
             return
         length = block_length(S)

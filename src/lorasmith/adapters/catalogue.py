@@ -88,7 +88,7 @@ class Elsewhere(Protocol):
 
 
 class Catalogue:
-    """The `.safetensors` files below `folders` (or a file itself), by name.
+    """The `.safetensors` files below `folders` (or a file itself; a path with stars is a pattern of files), by name.
 
     A name is a file's stem; where several files have it, with as many of its folders in front ("sub/zbk") as tell them
     apart. More folders than that may be said, and a file's `ss_output_name` when only one file has it (A1111's rule).
@@ -171,7 +171,7 @@ class Catalogue:
     def _files(self) -> dict[str, _File]:
         """By name, a file once."""
         found: dict[str, _File] = {}
-        for folder in self.folders:
+        for folder in _places(self.folders):
             for file in [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors")):
                 inside = Path(file.name) if folder.is_file() else file.relative_to(folder)
                 if not any(part.startswith(".") for part in inside.parts):  # a project's latents are no adapters
@@ -204,6 +204,17 @@ class Catalogue:
         entry = AdapterEntry(name, file.path, file.inside, stamp[0], metadata, problem)
         self._known[file.path] = (stamp, entry)
         return entry
+
+
+def _places(folders: Iterable[Path]) -> Iterable[Path]:
+    """The folders and files that are meant: a path with a star is a pattern, which leaves states of training out."""
+    for folder in folders:
+        if not any("*" in part for part in folder.parts):
+            yield folder
+            continue
+        first = next(number for number, part in enumerate(folder.parts) if "*" in part)
+        found = Path(*folder.parts[:first]).glob(str(Path(*folder.parts[first:])))
+        yield from sorted(file for file in found if file.is_file() and file.parent.name != "state")
 
 
 def name_files(files: Sequence[Path]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lorasmith.bases.block_swap import BlockSwap, place_denoiser
 from lorasmith.bases.detection import base_name, detect, find_base
 from lorasmith.bases.families.family import Family, Structure
 from lorasmith.bases.framing import Framing, frame_whole
@@ -32,7 +33,8 @@ class Base:
 
     `folder` is where it lies: a diffusers folder or a checkpoint file. `targets` maps kohya's layer names, from the
     family's fixed tables, to the layers that an adapter may touch. `weights` is how the denoiser's and the text
-    encoders' are kept in memory (`bases.compressed`); `structure` is what the base was recognised by.
+    encoders' are kept in memory (`bases.compressed`); `structure` is what the base was recognised by; `swap` moves some
+    of the denoiser's blocks between the host's memory and the device.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Base:
     targets: Mapping[str, TargetLayer]
     weights: Weights = "full"
     structure: Structure | None = None
+    swap: BlockSwap | None = None
     _modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -89,6 +92,11 @@ class Base:
         return next(self.denoiser.parameters()).dtype  # type: ignore[no-any-return]
 
     @property
+    def can_merge(self) -> bool:
+        """Whether other weights may stand in its layers' places: not where they are kept compressed, or travel."""
+        return self.weights == "full" and self.swap is None
+
+    @property
     def _vae_dtype(self) -> torch.dtype:
         return next(self.vae.parameters()).dtype  # type: ignore[no-any-return]
 
@@ -98,9 +106,20 @@ class Base:
 
     def to(self, device: torch.device | str) -> Base:
         """Move every part; gives itself."""
-        for part in (self.denoiser, self.vae, *(encoder.model for encoder in self.text_encoders)):
-            part.to(device)
+        self._move_rest(device)
+        self.denoiser.to(device)
         return self
+
+    def swap_blocks(self, count: int, device: torch.device) -> Base:
+        """Move every part but `count` blocks of the denoiser, which come in their turn (`bases.block_swap`); gives
+        itself. Raises BaseError where it has not so many."""
+        self._move_rest(device)
+        self.swap = place_denoiser(self.denoiser, self.family.blocks(self.denoiser), count, device, self.folder)
+        return self
+
+    def _move_rest(self, device: torch.device | str) -> None:
+        for part in (self.vae, *(encoder.model for encoder in self.text_encoders)):
+            part.to(device)
 
     @torch.no_grad()
     def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
@@ -192,11 +211,17 @@ def open_base(
     use: Use = "drawing",
     prediction: Prediction | None = None,
     weights: Weights = "full",
+    blocks_to_swap: int = 0,
 ) -> Base:
-    """`load_base`, on the GPU where there is one, in the numbers that suit the use (`hardware.choose_dtype`)."""
+    """`load_base`, on the GPU where there is one, in the numbers that suit the use (`hardware.choose_dtype`).
+
+    `blocks_to_swap` blocks of the denoiser stay in the host's memory until their turn; on a CPU there is no other."""
     device = choose_device()
     dtype = choose_dtype(precision, device, use)
-    base = load_base(name_or_path, dtype, prediction, weights).to(device)
+    base = load_base(name_or_path, dtype, prediction, weights)
+    if blocks_to_swap and device.type != "cpu":
+        return base.swap_blocks(blocks_to_swap, device)
+    base.to(device)
     if device.type == "cpu" and dtype != torch.float32:
         suit_to_cpu(base.denoiser)
     return base

@@ -17,6 +17,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
+from lorasmith.bases.block_swap import home_of
 from lorasmith.bases.pointwise import Pointwise
 from lorasmith.bases.precision import Weights
 
@@ -127,10 +128,10 @@ def weight_place(layer: nn.Module) -> nn.Parameter | Overlay:
 
 
 def weight_storage(layer: nn.Module) -> Tensor:
-    """The memory that the layer's weight is made of now; another one means another weight."""
+    """The memory that the layer's weight is made of now, where it lives; another one means another weight."""
     if not isinstance(layer, _Compressed):
-        return cast(nn.Parameter, layer.weight).data
-    return layer.codes if layer.overlay.data is None else layer.overlay.data
+        return home_of(cast(nn.Parameter, layer.weight)).data
+    return home_of(layer.codes) if layer.overlay.data is None else layer.overlay.data
 
 
 class _WidenedLinear(Function):

@@ -52,7 +52,14 @@ def run_exam(
         from lorasmith.bases.base import open_base
 
         hands = _more_hands(recipe.base)
-        base = open_base(recipe.base, settings.precision, "exam", recipe.stated_prediction, settings.weights)
+        base = open_base(
+            recipe.base,
+            settings.precision,
+            "exam",
+            recipe.stated_prediction,
+            settings.weights,
+            settings.blocks_to_swap,
+        )
     every = [*files, *(partner.file for partner in partners)]
     skip = settings.clip_skip or recipe.clip_skip
     artist = PipelineArtist(base, every, settings, skip)

@@ -89,6 +89,11 @@ class ExamTable(TableModel):
         "auto", description="numbers of the base: auto is bf16 where the hardware is fast with them; fp32, bf16, fp16"
     )
     weights: Weights = Field("full", description="the base's weights in memory: full, or fp8 or int8 with a byte each")
+    blocks_to_swap: int = Field(
+        0,
+        ge=0,
+        description="so many blocks of the denoiser wait in the host's memory until their turn",
+    )
     seed: int = Field(20_000, ge=0, lt=2**31, description="of the first picture; the same for every snapshot")
 
     @property

@@ -151,12 +151,12 @@ class Pipeline:
         """How a picture of this batch is drawn; None when that depends on its neighbours' adapters.
 
         `sets` says how many pictures of the call have the same adapters: many are worth merging, unless
-        the base is kept compressed, which merged weights are not.
+        the base is kept compressed or its blocks are swapped, which merged weights are not.
         """
         adapters = _adapters(batch[0])
         if any(_adapters(task) != adapters for task in batch):
             return None
-        merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM and self.base.weights == "full"
+        merged = bool(batch[0].steady) and sets[adapters] >= MERGE_FROM and self.base.can_merge
         return Drawing(
             rows=len(batch),
             merged=merged,

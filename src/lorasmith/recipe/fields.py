@@ -113,6 +113,11 @@ class RecipeFields(StrictTable):
     checkpointing: bool = Field(
         default=False, description="compute activations again instead of keeping them: less memory, a third slower"
     )
+    blocks_to_swap: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="so many blocks of the denoiser wait in the host's memory and come to the GPU in their turn; needs "
+        "checkpointing; at most two of them are there at once",
+    )
     validation: ValidationTable = ValidationTable()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")
     save_every: Interval = Field(default=Duration(1, "epochs"), description="a snapshot after each such time")

@@ -56,6 +56,11 @@ def _run_faults(recipe: RecipeFields) -> Iterator[str]:
         )
     if recipe.conv.alpha is not None and not recipe.conv.rank:
         yield "conv.alpha without conv.rank does nothing."
+    if recipe.blocks_to_swap and not recipe.checkpointing:
+        yield (
+            f"blocks_to_swap = {recipe.blocks_to_swap} needs checkpointing = true: without it the backward pass "
+            "holds on to the weights of every block."
+        )
 
 
 def _acting(recipe: RecipeFields) -> list[Algorithm]:

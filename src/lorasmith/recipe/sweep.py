@@ -18,7 +18,16 @@ from lorasmith.remedies import Give
 
 MOST_VARIANTS = 64
 MODES = ("grid", "zip")
-SHARED = ("base", "clip_skip", "caption.max_tokens", "caption.weighted", "checkpointing", "init", "tensorboard")
+SHARED = (
+    "base",
+    "clip_skip",
+    "caption.max_tokens",
+    "caption.weighted",
+    "checkpointing",
+    "blocks_to_swap",
+    "init",
+    "tensorboard",
+)
 """Keys that belong to the pass, not to one of its adapters."""
 
 

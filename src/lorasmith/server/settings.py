@@ -80,7 +80,7 @@ class ServerSettings:
         if not self.bases:
             raise UsageError("no base is given.", hint="Give --base doodle, or a diffusers folder.")
         for folder in self.adapters:
-            if not folder.exists():
+            if "*" not in str(folder) and not folder.exists():
                 raise UsageError("no such file or folder.", where=folder)
         if self.batch_size < 1:
             raise UsageError(f"batch size {self.batch_size} is less than 1.")

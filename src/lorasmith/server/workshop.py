@@ -13,6 +13,13 @@ from lorasmith.server.errors import FieldError, MissingError
 
 _WATCHED = ("lora.toml", "curation.jsonl", ".lorasmith/index.db", ".lorasmith/tags.db")
 _FOLDERS = ("images", "made", "runs", "exams", "build/dataset", ".lorasmith/page")
+PROJECT_ADAPTERS = (
+    "*/runs/*/*.safetensors",
+    "*/runs/*/snapshots/*.safetensors",
+    "*/runs/*/*/*.safetensors",
+    "*/exams/*/*.safetensors",
+)
+"""Where the adapters of projects lie, below their folder."""
 
 
 class Workshop:

@@ -96,7 +96,7 @@ def _train(
             check_prediction(recipe, base.parametrisation.prediction, base.name)
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
             check_layers(base, unpack_network(recipe), unpack_layers(recipe))
-        for caution in base.cautions if chosen is None and processes.writes else ():
+        for caution in _cautions(base, recipes[0]) if chosen is None and processes.writes else ():
             yield Note(caution, "warning")
         runs = chosen or place_runs(project, names, path)
         runs = place_runs(project, names, Path(processes.broadcast(str(runs.path))))
@@ -121,9 +121,18 @@ def _train(
 
 def training_base(recipe: Recipe) -> Base:
     """The base as the recipe trains on it. Raises BaseError, and RecipeError when it cannot learn what is asked."""
-    base = open_base(recipe.base, recipe.precision, "training", recipe.stated_prediction, recipe.weights)
+    base = open_base(
+        recipe.base, recipe.precision, "training", recipe.stated_prediction, recipe.weights, recipe.blocks_to_swap
+    )
     check_prediction(recipe, base.parametrisation.prediction, base.name)
     return base
+
+
+def _cautions(base: Base, recipe: Recipe) -> Iterator[str]:
+    """What whoever trains so should know before."""
+    yield from base.cautions
+    if recipe.blocks_to_swap and base.device.type == "cpu":
+        yield f"blocks_to_swap = {recipe.blocks_to_swap} does nothing on a CPU, which has one memory."
 
 
 def _choose_runs(project: Project, variants: Sequence[Variant], path: Path | None) -> RunSet | None:

@@ -222,6 +222,7 @@ class MemorySettings:
     batch_size: int
     accumulate: int
     checkpointing: bool
+    swaps: bool
     compressed: bool
     smallest_side: int
     trains_text: bool

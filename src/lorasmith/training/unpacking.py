@@ -184,6 +184,7 @@ def _memory(recipe: Recipe) -> MemorySettings:
         batch_size=recipe.batch_size,
         accumulate=recipe.accumulate,
         checkpointing=recipe.checkpointing,
+        swaps=bool(recipe.blocks_to_swap),
         compressed=recipe.weights != "full",
         smallest_side=min(recipe.resolution),
         trains_text=bool(recipe.lr.text_encoder),

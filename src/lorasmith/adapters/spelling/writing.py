@@ -54,6 +54,13 @@ def to_comfyui_keys(adapter: Adapter, family: Family, layers: Mapping[str, Targe
             )
         plain = factors.as_peft() if isinstance(factors, LoraFactors) else None
         spelt = factors.to_tensors() if plain is None else plain
+        if "weight" in spelt:
+            raise AdapterError(
+                f"{name} is a {' over '.join(factors.parts)}, which ComfyUI does not read.",
+                where=adapter.name,
+                hint="Make a plain LoRA of it first:",
+                remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
+            )
         tensors |= {f"{start}.{suffix}": tensor for suffix, tensor in spelt.items()}
     return tensors
 

@@ -44,7 +44,7 @@ def respell(
     fitted = fit_names(adapter, family, layers)
     adapter = replace(adapter, skipped=(*adapter.skipped, *(_left_out(adapter, fitted))))
     if to == "kohya":
-        return [save_adapter(out, replace(adapter, layers=fitted))], adapter.skipped
+        return [save_adapter(out, replace(adapter, layers=fitted), as_kohya=True)], adapter.skipped
     keys = to_comfyui_keys if to == "comfyui" else to_diffusers_keys
     tensors = {key: each.half().contiguous() for key, each in keys(adapter, family, layers).items()}
     metadata = {"format": "pt"} | ({SKIPPED: json.dumps(sorted(adapter.skipped))} if adapter.skipped else {})

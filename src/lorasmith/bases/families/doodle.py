@@ -30,7 +30,7 @@ _GENERAL = Preset(
         "resolution": 128,
         "bucket": {"min": 64, "max": 256, "step": 32},
         "batch_size": 4,
-        "target_steps": 480,
+        "target_steps": 960,
         "rank": 16,
         "alpha": 16,
         "conv": {"rank": 8, "alpha": 8},
@@ -42,10 +42,10 @@ _GENERAL = Preset(
         "loss": {"min_snr_gamma": 5},
         "caption": {"shuffle": True, "keep_tokens": 1},
         "preserve": {"kind": "both", "weight": 3.0, "share": 1.0, "pictures": 64, "steps": 8},
-        "save_every": "120 steps",
+        "save_every": "240 steps",
     },
     (
-        "rank 16, alpha 16, convolutions too (rank 8), 480 steps, lr 2.5e-3 and 3e-3 with adamw: measured on folders "
+        "rank 16, alpha 16, convolutions too (rank 8), 960 steps, lr 2.5e-3 and 3e-3 with adamw: measured on folders "
         "of strangers whose traits the base has no word for; higher rates burn faces, and linear layers alone draw no "
         "small marks",
         _RANGE,
@@ -56,7 +56,7 @@ _GENERAL = Preset(
 _STYLE = Preset(
     {"preserve": {"weight": 1.0}},
     (
-        "rank 16, alpha 16, convolutions too (rank 8), 480 steps, lr 2.5e-3 and 3e-3 with adamw: lines and shapes are "
+        "rank 16, alpha 16, convolutions too (rank 8), 960 steps, lr 2.5e-3 and 3e-3 with adamw: lines and shapes are "
         "what convolutions draw",
         _RANGE,
         "both kinds of preservation, weight 1: a style asks for more change than a person does (C6)",

@@ -157,12 +157,12 @@ class Family(ABC):
     kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `trainer_words`:
     by trainer (`recipe.exchange`) what its recipes call such bases, first what is written; of kohya the network
     module, where it has one of its own, and arguments that tell the family. `clip_words`: its words are cut as CLIP's
-    vocabulary tells. `fused` are layers that files have in one, under each other: the end of its name, and those of
-    theirs. `block_layouts` are the blocks that a list of so many block weights is for.
-    `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
-    through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
-    drawn so that they go on round their edges. `times` are other trainers', by their names. `aligned_sigmas` are those
-    of the schedule Align Your Steps.
+    vocabulary tells. `comfyui_names`: files are written under the names of `in_comfyui`. `fused` are layers that files
+    have in one, under each other: the end of its name, and those of theirs. `block_layouts` are the blocks that a list
+    of so many block weights is for. `kept_wide` are parts of a model that stay as they are where its other weights are
+    kept compressed: all else passes through them, and they are small. Sides of pictures are multiples of `pixel_step`;
+    `tiles` says whether they can be drawn so that they go on round their edges. `times` are other trainers', by their
+    names. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -186,6 +186,7 @@ class Family(ABC):
     tiles: bool = False
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    comfyui_names: bool = False
     times: Mapping[str, TrainerTimes] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
@@ -369,13 +370,16 @@ class Family(ABC):
         """While this lasts, the denoiser's stages are called by ``run(stage, *arguments)``, which computes their
         activations again in the backward pass."""
         stages: list[Any] = list(self.stages(denoiser))
+        before = [vars(stage).get("forward") for stage in stages]
         try:
             for stage in stages:
                 stage.forward = partial(run, stage.forward)
             yield
         finally:
-            for stage in stages:
+            for stage, own in zip(stages, before, strict=True):
                 vars(stage).pop("forward", None)  # that of its class again
+                if own is not None:
+                    stage.forward = own
 
     def sources(self, structure: Structure, owner: str, keys: Collection[str]) -> Mapping[str, Source]:
         """Where the weights of a part lie in its file, by their keys in the part's model."""
@@ -387,3 +391,8 @@ class Family(ABC):
     @abstractmethod
     def stages(self, denoiser: nn.Module) -> list[nn.Module]:
         """The denoiser's blocks in the order of its forward pass: between them a drawing may stop."""
+
+    def blocks(self, denoiser: nn.Module) -> list[nn.Module]:
+        """The parts that `recomputing` runs again one by one, in the order of the forward pass: each may be away from
+        the device while it is not its turn."""
+        return self.stages(denoiser)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -278,3 +279,24 @@ class StableDiffusion(Family):
             for name, block in denoiser.named_modules()
             if name.count(".") == _STAGE_DEPTHS.get(name.split(".")[0], 0) > 0
         ]
+
+    def blocks(self, denoiser: nn.Module) -> list[nn.Module]:
+        """diffusers' UNets compute residual blocks and transformer blocks again; not the middle's first residual
+        block, nor what stands around the transformer blocks."""
+        found = {path: module for path, module in denoiser.named_modules() if _BLOCK.fullmatch(path)}
+        return [found[path] for path in sorted(found, key=_place_in_pass)]
+
+
+_BLOCK = re.compile(
+    r"(?:down_blocks|up_blocks)\.\d+\.resnets\.\d+|mid_block\.resnets\.[1-9]\d*"
+    r"|(?:(?:down_blocks|up_blocks)\.\d+|mid_block)\.attentions\.\d+\.transformer_blocks\.\d+"
+)
+
+
+def _place_in_pass(path: str) -> tuple[int, ...]:
+    """Where a block of a UNet stands in a forward pass: down, middle, up; in each a residual block, then what attends
+    (the middle's first residual block comes before all)."""
+    side, *rest = path.split(".")
+    place, *inner = (int(part) for part in rest[-4 if "transformer_blocks" in rest else -2 :] if part.isdigit())
+    block = 0 if side == "mid_block" else int(rest[0])
+    return (("down_blocks", "mid_block", "up_blocks").index(side), block, place, "attentions" in rest, *inner)

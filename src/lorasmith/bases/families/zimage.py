@@ -256,6 +256,7 @@ ZIMAGE = ZImageFamily(
     },
     kept_wide=frozenset({"all_x_embedder", "all_final_layer", "t_embedder", "cap_embedder"}),
     pixel_step=16,
+    comfyui_names=True,
     times=_TIMES,
     fused={"attention_qkv": ("attention_to_q", "attention_to_k", "attention_to_v")},
 )

@@ -50,12 +50,12 @@ def command(
     from lorasmith.cli.commands.generate import find_shelf
     from lorasmith.server.settings import ServerSettings
     from lorasmith.server.uvicorn_server import serve
-    from lorasmith.server.workshop import Workshop
+    from lorasmith.server.workshop import PROJECT_ADAPTERS, Workshop
 
     place = projects.expanduser().resolve()
     settings = ServerSettings(
         data=place / _HIDDEN,
-        adapters=tuple(find_shelf(adapters)),
+        adapters=(*find_shelf(adapters), *(place / pattern for pattern in PROJECT_ADAPTERS)),
         bases=tuple(base or ["doodle"]),
         host=host,
         port=port,

@@ -35,6 +35,8 @@ def describe_lack(fault: BaseException, settings: MemorySettings, rows: int) -> 
             switches.append("fit_memory = true (fewer rows at once, same result)")
     if not settings.checkpointing:
         switches.append("checkpointing = true")
+    elif not settings.swaps and torch.cuda.is_available():
+        switches.append("blocks_to_swap = 20 (blocks of the denoiser wait in the host's memory)")
     if not settings.compressed:
         switches.append('weights = "int8" (the frozen base in a byte each)')
     if settings.smallest_side > 256:

@@ -14,7 +14,7 @@ const MODULES = {
   recipe: () => import("./screens/recipe/recipe.js"),
   run: () => import("./screens/run/run.js"),
   exam: () => import("./screens/exam/exam.js"),
-  draw: () => import("./screens/draw.js"),
+  draw: () => import("./screens/draw/draw.js"),
   library: () => import("./screens/library/library.js"),
   help: () => import("./screens/help/help.js"),
 };

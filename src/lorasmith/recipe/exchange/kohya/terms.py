@@ -104,6 +104,7 @@ TERMS = (
     _term("color_aug", "augment.colour", flag, False),
     _term("random_crop", "augment.random_crop", flag, False),
     _term("gradient_checkpointing", "checkpointing", flag, False),
+    _term("blocks_to_swap", "blocks_to_swap", whole, 0, in_header=None, written=_if_set),
     _term("network_dropout", "dropout.network", number, 0, in_header=_if_set),
     _term("scale_weight_norms", "max_weight_norm", number, 0, in_header=_if_set),
     _term("network_weights", "init", text, "", in_header=None, written=_if_set),

@@ -1,0 +1,139 @@
+"""Help while a prompt is written, and pictures that tell how they were drawn."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+
+from lorasmith.bases.vocabulary import read_tags
+from lorasmith.face.watching import run
+from lorasmith.server.dependencies import TheService
+from lorasmith.server.errors import FieldError
+from lorasmith.server.native.schemas import Told
+from lorasmith.server.road.dependencies import TheWorkshop
+from lorasmith.server.service import Service
+from lorasmith.server.workshop import Workshop
+
+router = APIRouter(tags=["drawing"])
+MOST = 20
+_MOST_BYTES = 64 * 2**20
+
+
+class Completion(Told):
+    """What could be meant: `text` takes the place of what was written, `kind` is adapter, trigger or tag."""
+
+    text: str
+    kind: str
+    note: str
+
+
+class CompletionsAnswer(Told):
+    """The best first."""
+
+    completions: list[Completion]
+
+
+class ReadAnswer(Told):
+    """What a picture says of itself: its text, and the request that draws it, as far as it can be told; `undone` is
+    what of another tool's text cannot be done here."""
+
+    infotext: str | None
+    request: dict[str, Any] | None
+    undone: list[str]
+
+
+class WordCounts:
+    """The tags of projects' captions with their counts, read again when the project has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, Counter[str]]] = {}
+
+    def of(self, workshop: Workshop, name: str) -> Counter[str]:
+        """The tags of a project. Raises MissingError, ProjectError, DatasetError."""
+        from lorasmith.dataset.reading import read_dataset
+        from lorasmith.tags.pipeline import write_captions
+        from lorasmith.tags.words import split_tags
+
+        project, version = workshop.open(name), workshop.version(name)
+        known = self._known.get(name)
+        if known is None or known[0] != version:
+            captions = write_captions(project, run(read_dataset(project), lambda _: None)).captions
+            known = (version, Counter(tag for text in captions.values() for tag in split_tags(text)))
+            self._known[name] = known
+        return known[1]
+
+
+_WORDS = WordCounts()
+
+
+@router.get("/complete", response_model=CompletionsAnswer)
+def get_completions(
+    service: TheService,
+    workshop: TheWorkshop,
+    text: Annotated[str, Query(min_length=1, max_length=100)],
+    project: Annotated[str, Query(max_length=200)] = "",
+) -> dict[str, Any]:
+    """Adapters, triggers and tags that begin so or hold the words: those of the project, and of the embedded base."""
+    words = text.strip().lower().replace("_", " ")
+    called = words.startswith("<")
+    words = words.removeprefix("<").removeprefix("lora:")
+    counts = _WORDS.of(workshop, project) if project else Counter()
+    found = list(_adapters(service, words))
+    if not called:
+        tags = {tag: str(counts[tag]) if counts[tag] else "" for tag in (*counts, *read_tags())}
+        found += [{"text": tag, "kind": "tag", "note": note} for tag, note in tags.items() if words in tag.lower()]
+    found.sort(key=lambda each: (not _begins(each["text"], words), -int(each["note"]) if each["note"].isdigit() else 0))
+    return {"completions": [each for each in found if each["text"].lower() != words][:MOST]}
+
+
+@router.post("/pictures/read", response_model=ReadAnswer)
+async def read_picture_file(request: Request, service: TheService) -> dict[str, Any]:
+    """What a picture file, the request's body, says of how it was drawn, by whatever tool."""
+    body = await request.body()
+    if len(body) > _MOST_BYTES:
+        raise FieldError("the picture is too large.", where="body")
+    return await run_in_threadpool(_read, body, service)
+
+
+def _read(data: bytes, service: Service) -> dict[str, Any]:
+    from lorasmith.face.redoing import list_undone
+    from lorasmith.generation.pictures import read_picture
+    from lorasmith.server.inputs import open_bytes
+
+    open_bytes(data, "body", service.limits.pixels)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "picture"
+        file.write_bytes(data)
+        found = read_picture(file)
+        undone = list_undone(found) if found.spec is not None else []
+    spec = None if found.spec is None else found.spec.as_json()
+    return {"infotext": found.infotext, "request": spec, "undone": undone}
+
+
+def _adapters(service: Service, words: str) -> list[dict[str, str]]:
+    found = []
+    for entry in service.catalogue.entries():
+        if entry.problem is not None:
+            continue
+        call = f"<lora:{entry.name}:{_strength(entry.metadata):g}>"
+        if words in entry.name.lower():
+            found.append({"text": call, "kind": "adapter", "note": "adapter"})
+        if entry.trigger and words in entry.trigger.lower():
+            found.append({"text": entry.trigger, "kind": "trigger", "note": f"trigger of {entry.name}"})
+    return list({each["text"]: each for each in found}.values())
+
+
+def _strength(metadata: Any) -> float:
+    from lorasmith.adapters.recommendation import Recommendation
+
+    recommended = Recommendation.read(metadata)
+    return 0.8 if recommended is None else recommended.strength
+
+
+def _begins(text: str, words: str) -> bool:
+    return text.lower().removeprefix("<lora:").startswith(words)

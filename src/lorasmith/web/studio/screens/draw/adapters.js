@@ -1,0 +1,51 @@
+/** Adapters of the form, with strengths that redraw. */
+import { html } from "../../html.js";
+import { change, form } from "./form.js";
+
+/** What its exam recommends; 0.8 where nobody told: many are too strong at 1. @param {any} adapter */
+const usual = (adapter) => adapter?.strength ?? 0.8;
+
+/** Names that the prompt or the list calls more than once: the strengths add up. */
+function doubles() {
+  const { prompt, rows, spread } = form.value;
+  const tags = [...prompt.matchAll(/<(?:lora|lyco):([^:>]+)/gi)].map((tag) => tag[1].trim());
+  const listed = rows.map((/** @type {any} */ row) => row.name);
+  const called = [...new Set(tags), ...(spread === "each" ? new Set(listed) : listed)];
+  return [...new Set(listed.filter((/** @type {string} */ name) => called.filter((one) => one === name).length > 1))];
+}
+
+/** @param {{adapters: any[], moved: () => void}} props */
+export function Adapters({ adapters, moved }) {
+  const { rows, spread, control, live } = form.value;
+  /** @param {number} place @param {any} values */
+  const set = (place, values) => { change({ rows: rows.map((/** @type {any} */ row, /** @type {number} */ number) => (number === place ? { ...row, ...values } : row)) }); moved(); };
+  const add = () => {
+    const free = adapters.find((each) => !rows.some((/** @type {any} */ row) => row.name === each.name)) || adapters[0];
+    change({ rows: [...rows, { name: free.name, strength: usual(free) }] });
+    moved();
+  };
+  /** @param {string} trigger */
+  const call = (trigger) => { if (!form.value.prompt.includes(trigger)) change({ prompt: [trigger, form.value.prompt].filter(Boolean).join(", ") }); moved(); };
+  const twice = doubles();
+  return html`<fieldset class="adapters"><legend>Adapters</legend>
+    ${rows.map((/** @type {any} */ row, /** @type {number} */ place) => {
+      const known = adapters.find((each) => each.name === row.name);
+      return html`<div class="adapter" key=${place}>
+        <select aria-label="Adapter" value=${row.name} onChange=${(/** @type {any} */ event) => { const next = adapters.find((each) => each.name === event.currentTarget.value); set(place, { name: next.name, strength: row.strength === usual(known) ? usual(next) : row.strength }); }}>
+          ${known ? null : html`<option value=${row.name}>${row.name} (gone)</option>`}${adapters.map((each) => html`<option value=${each.name}>${each.name}</option>`)}</select>
+        <button class="quiet" aria-label=${`Take ${row.name} out`} onClick=${() => { change({ rows: rows.filter((/** @type {any} */ _, /** @type {number} */ number) => number !== place) }); moved(); }}>×</button>
+        <input type="range" min="-1" max="2" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name}`} onInput=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
+        <input type="number" min="-10" max="10" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name} as a number`} onChange=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
+        ${known?.trigger ? html`<span class="adapter-trigger soft">trigger <button class="chip" title="Put it into the prompt" onClick=${() => call(known.trigger)}>${known.trigger}</button></span>` : null}
+      </div>`;
+    })}
+    ${twice.length ? html`<p class="warn-line">${twice.join(", ")}: called more than once, here or by a tag in the prompt; the strengths add up.</p>` : null}
+    <div class="row"><button onClick=${add} disabled=${!adapters.length}>Add an adapter</button>
+      <label class="check" title="One picture is drawn anew whenever a strength moves, always with the same seed"><input type="checkbox" checked=${live} onChange=${(/** @type {any} */ event) => { change({ live: event.currentTarget.checked }); moved(); }} />redraw as it moves</label>
+      ${adapters.length ? null : html`<span class="soft">There are none yet: train one, or install one in the library.</span>`}</div>
+    ${rows.length ? html`<div class="row spread">
+      <label class="check"><input type="radio" name="spread" checked=${spread === "together"} onChange=${() => change({ spread: "together", control: false })} />all in every picture</label>
+      <label class="check"><input type="radio" name="spread" checked=${spread === "each"} onChange=${() => change({ spread: "each", control: true })} />one picture each</label>
+      <label class="check"><input type="checkbox" checked=${control} onChange=${(/** @type {any} */ event) => change({ control: event.currentTarget.checked })} />and one without any</label></div>` : null}
+  </fieldset>`;
+}
