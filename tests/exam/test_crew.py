@@ -45,9 +45,11 @@ class Painter:
 
     drew: list[int] = field(default_factory=list)
     fails: int | None = None
+    pause: float = 0.0
 
     def draw(self, rows: Sequence[Row]) -> list[Image.Image]:
         self.drew.append(rows[0].seed)
+        time.sleep(self.pause)
         if rows[0].seed == self.fails:
             raise PromptError("nothing can be drawn.")
         return [Image.new("RGB", (2, 2), (row.seed, 0, 0)) for row in rows]
@@ -95,6 +97,15 @@ def test_pictures_come_in_order_from_all_processes() -> None:
         _wait_until_ready(crew, seeds)
         assert [_red(pictures) for pictures in crew.draw_all(_rows(seeds))] == [[seed, seed] for seed in seeds]
     assert crew._hands == []
+
+
+@pytest.mark.usefixtures("toy_hand")
+def test_a_hand_that_is_done_first_is_not_waited_for() -> None:
+    painter = Painter()
+    with Crew(painter, ORDER, 1) as crew:
+        _wait_until_ready(crew, range(40))
+        painter.pause = 1.0  # while this process draws the second batch, the hand gives the first one back
+        assert [_red(pictures) for pictures in crew.draw_all(_rows([1, 2]))] == [[1, 1], [2, 2]]
 
 
 @pytest.mark.usefixtures("toy_hand")

@@ -67,6 +67,8 @@ class Crew:
                 while not self._said.empty():
                     self._listen(todo, drawn)
                 self._hand_out(todo, batches)
+                if number in drawn:
+                    break
                 if todo:
                     mine = todo.popleft()
                     with _one_thread():
