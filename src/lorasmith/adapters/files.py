@@ -67,7 +67,7 @@ def _comfyui_names(adapter: Adapter) -> dict[str, str]:
     layers = public_layers(family)
     # NOTE: (IA)^3's key is told from a model's own weight by kohya's name alone; ComfyUI reads none.
     named = [name for name, each in adapter.layers.items() if name in layers and "weight" not in each.to_tensors()]
-    return {name: start for name in named if (start := family.in_comfyui(layers[name])) is not None}
+    return {name: family.in_comfyui(layers[name]) for name in named}
 
 
 def load_adapter(path: Path | str, skip_unknown: bool = False) -> Adapter:
