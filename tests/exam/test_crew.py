@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import torch
@@ -157,7 +158,7 @@ def test_a_hand_draws_to_the_bit_what_the_exam_draws(tiny_base_folder: Path) -> 
     finally:
         torch.set_num_threads(before)
 
-    said: crew.SimpleQueue[tuple[crew._Hand, object]] = crew.SimpleQueue()
+    said: SimpleQueue[tuple[crew._Hand, object]] = SimpleQueue()
     hand = crew._Hand(Order(str(tiny_base_folder), (), settings, 1), said)
     try:
         assert said.get(timeout=300) == (hand, "ready")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HAND = "lorasmith.exam.hand"
-#: Starting a hand costs as much as about two batches of the embedded base: so many at once are worth it.
-MANY = 8
+#: Starting a hand costs as much as about two batches of the embedded base: so many at once (the base's own of a whole exam) are worth it.
+MANY = 7
 #: More hands than this only share the memory's bandwidth.
 MOST = 8
 

@@ -181,8 +181,9 @@ class StepLoop:
                 yield done[number]
                 if session.validation is not None and session.is_validation_due(self._seconds):
                     ours, base = self._group.validate(number, session.validation)
-                    bands = [by_band(each.by_timestep) for each in (ours, base)]
-                    yield session.log(Validated(session.step, ours.mean, base.mean, *bands, variant=session.name))
+                    bands, base_bands = by_band(ours.by_timestep), by_band(base.by_timestep)
+                    told = Validated(session.step, ours.mean, base.mean, bands, base_bands, session.name)
+                    yield session.log(told)
                 if session.is_snapshot_due(self._seconds):
                     yield from session.save_snapshot(self._seconds, self._started_at)
                     due = 0.0
