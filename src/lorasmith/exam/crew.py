@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HAND = "lorasmith.exam.hand"
-#: Starting a hand costs as much as about two batches of the embedded base: so many at once (the base's own of a whole exam) are worth it.
+#: Starting a hand costs as much as about two batches of the embedded base: so many at once are worth it (a whole
+#: exam begins with so many of the base's own).
 MANY = 7
 #: More hands than this only share the memory's bandwidth.
 MOST = 8
