@@ -69,11 +69,11 @@ class Cost:
     traffic: int
 
 
-class _Traffic(TorchDispatchMode):
+class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the numbers that operations read and write; views are free."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.numbers = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -146,10 +146,10 @@ def count(shape: dict[str, Any]) -> Cost:
         with FlopCounterMode(display=False) as first:
             forward()
         with FlopCounterMode(display=False) as both, counted_saves(frozen) as saved:
-            forward().backward()
+            forward().backward()  # type: ignore[no-untyped-call]
         traffic = _Traffic()
         with traffic:
-            forward().backward()
+            forward().backward()  # type: ignore[no-untyped-call]
     weights = sum(parameter.numel() for parameter in unet.parameters())
     return Cost(
         first.get_total_flops(), both.get_total_flops(), BYTES * weights, BYTES * saved[0], BYTES * traffic.numbers

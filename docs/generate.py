@@ -1,5 +1,5 @@
-"""Write the generated pages: commands.md, recipe.md, exam.md and rules.md, and the drawing of the house. A test fails
-when they are stale.
+"""Write the generated pages (commands, recipe, exam, rules, performance) and the drawing of the house.
+A test fails when they are stale.
 
 .venv/bin/python docs/generate.py
 """
@@ -15,9 +15,12 @@ from typing import Any
 import typer
 
 from lorasmith.bases.families import FAMILIES
+from lorasmith.bases.families.family import Family
 from lorasmith.cli.main import VERBS, build_app
 from lorasmith.dataset.rules import RULES as DATASET_RULES
 from lorasmith.exam.settings import ExamTable
+from lorasmith.recipe.memory import memory_of, nearest_switches
+from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.reference import recipe_keys
 from lorasmith.schema import TableModel
 from lorasmith.tags.review import CHECKS
@@ -115,7 +118,65 @@ def exam_page() -> str:
     return before + _KEYS[0] + "\n" + "\n".join(lines) + "\n\n" + _KEYS[1] + rest.partition(_KEYS[1])[2]
 
 
-PAGES = {"commands.md": commands_page, "recipe.md": recipe_page, "exam.md": exam_page, "rules.md": rules_page}
+CARD_SIZES = (6, 8, 12, 16, 24)
+SIDE = 1024
+GB = 2**30
+RATES = {"unet": 1e-4, "text_encoder": 0}
+
+
+def counted_families() -> list[Family]:
+    """Those made for pictures of this side whose memory was counted."""
+    return [each for each in FAMILIES.values() if each.cost.counted is not None and each.resolution == SIDE]
+
+
+def recipe_on(family: Family, rows: int) -> Recipe:
+    """A LoRA of rank 16 on attention and MLP, text encoders frozen, the base in bf16."""
+    values = {"epochs": 1, "precision": "bf16", "rank": 16, "batch_size": rows, "resolution": SIDE}
+    recipe = Recipe.model_validate({**values, "preserve": {"kind": "none"}, "lr": RATES})
+    recipe.__dict__["cost"] = family.cost  # of the public model, which need not lie here
+    return recipe
+
+
+def cards_table() -> str:
+    """A row for each family and number of rows, a column for each card."""
+    lines = ["| base, rows | as it is | " + " | ".join(f"{card} GB" for card in CARD_SIZES) + " |"]
+    lines.append("| --- " * (len(CARD_SIZES) + 2) + "|")
+    for family in counted_families():
+        for rows in (1, 2):
+            recipe = recipe_on(family, rows)
+            cells = [_switches(nearest_switches(recipe, SIDE * SIDE, card * GB)) for card in CARD_SIZES]
+            held = memory_of(recipe, SIDE * SIDE).total / GB
+            lines.append(f"| {family.title}, {rows} | {held:.1f} GB | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _switches(switches: Mapping[str, Any] | None) -> str:
+    if switches is None:
+        return "no"
+    return ", ".join(f"`{key} = {_toml(value)}`" for key, value in switches.items()) or "yes"
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
+
+
+_CARDS = ("<!-- cards -->\n", "<!-- end of cards -->\n")
+
+
+def performance_page() -> str:
+    """The page as it is written by hand, with what fits which card between two marks."""
+    text = (HERE / "performance.md").read_text("utf-8")
+    before, _, rest = text.partition(_CARDS[0])
+    return before + _CARDS[0] + "\n" + cards_table() + "\n" + _CARDS[1] + rest.partition(_CARDS[1])[2]
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "recipe.md": recipe_page,
+    "exam.md": exam_page,
+    "rules.md": rules_page,
+    "performance.md": performance_page,
+}
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def test_the_road_leaves_its_four_files(tmp_path: Path) -> None:
     assert made.adapter.read_bytes() == b"factors"
     assert json.loads(made.figures.read_text())["figures"]["hit_rate"]["n"] == 16
     assert [note.split(":")[0] for note in notes[:3]] == ["inspect", "tag", "plan"]
-    assert any("<lora:adapter>" in str(step) for step in made.next_steps())
+    strength = json.loads(made.figures.read_text())["strength"]["recommended"]
+    assert any(f"<lora:adapter:{strength:g}>" in str(step) for step in made.next_steps())
 
 
 def test_a_second_call_goes_on_and_repeats_nothing(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["commands.md", "recipe.md", "exam.md", "rules.md"])
+@pytest.mark.parametrize("name", ["commands.md", "recipe.md", "exam.md", "rules.md", "performance.md"])
 def test_generated_pages_are_fresh(name: str) -> None:
     page: str = generator().PAGES[name]()
     assert (ROOT / "docs" / name).read_text("utf-8") == page, "run: python docs/generate.py"

@@ -20,9 +20,10 @@ from lorasmith.errors import RecipeError
 from lorasmith.events import StepDone, finish
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
-from lorasmith.recipe.estimates import adapter_parameters, estimate_memory, work_per_step
+from lorasmith.recipe.estimates import adapter_parameters, work_per_step
 from lorasmith.recipe.exchange.hub import to_hub
 from lorasmith.recipe.exchange.kohya.writing import to_kohya
+from lorasmith.recipe.memory import estimate_memory
 from lorasmith.recipe.plan import make_plan
 from lorasmith.recipe.recipe import parse_recipe, read_recipe, recipe_values, write_recipe
 from lorasmith.recipe.reference import recipe_keys

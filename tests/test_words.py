@@ -17,6 +17,7 @@ OTHERS = {
     "dataset/collecting.py": ("--write-metadata", "--destination="),
     "tags/building.py": ("--dataset_config",),
     "recipe/exchange/kohya/writing.py": ("--config_file",),
+    "recipe/memory.py": ("--query-gpu=", "--format="),
     "jobs/detached.py": ('"--device"', '"--json"'),
     "jobs/worker.py": ('"--resume"', '"--set"', '"--run"', '"--json"'),
 }

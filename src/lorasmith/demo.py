@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lorasmith.adapters.recommendation import Recommendation
 from lorasmith.errors import DatasetError
 from lorasmith.events import Note, Work
 from lorasmith.examples import copy_example
@@ -54,7 +55,9 @@ class Demo:
 
     def next_steps(self) -> tuple[Remedy, ...]:
         """What is worth trying now."""
-        call = f"{self.trigger}, 1person, portrait, open eyes, smile, purple background <lora:{self.adapter.stem}>"
+        recommended = Recommendation.of(self.document)
+        at = "" if recommended is None else f":{recommended.strength:g}"
+        call = f"{self.trigger}, 1person, portrait, open eyes, smile, purple background <lora:{self.adapter.stem}{at}>"
         new = {"subject": "character", "name": "my-lora", "trigger": "mylora"}
         return (
             Do(Action.GENERATE, prompt=call, n=4, adapters=self.folder, out=self.folder / "pictures"),

@@ -71,12 +71,15 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """The loss on the held-out images with the adapter, and of the base by itself; always on the same noise."""
+    """The loss on the held-out images with the adapter, and of the base by itself; always on the same noise. `bands`
+    and `base_bands`: the same by range of timesteps ("0-249")."""
 
     name: ClassVar[str] = "validation"
     step: int
     loss: float
     base: float
+    bands: dict[str, float] | None = None
+    base_bands: dict[str, float] | None = None
     variant: str = ""
 
 

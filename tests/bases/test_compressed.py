@@ -26,12 +26,13 @@ from lorasmith.bases.compressed import (
     weight_storage,
 )
 from lorasmith.bases.families import find_family
+from lorasmith.bases.families.cost import COMPRESSED_SHARE
 from lorasmith.bases.families.stable_diffusion import ENDS
 from lorasmith.bases.precision import Weights
 from lorasmith.events import StepDone, finish
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
-from lorasmith.recipe.estimates import COMPRESSED_SHARE, estimate_memory
+from lorasmith.recipe.memory import estimate_memory
 from lorasmith.recipe.recipe import Recipe, read_recipe
 from lorasmith.training.loop import train
 from tests.adapters import drawing

@@ -53,3 +53,10 @@ def test_the_field_of_an_error_is_said_as_an_option(tmp_path: Any, capsys: pytes
     call = ["add", str(tmp_path), "--images", str(tmp_path / "none")]
     assert run([*call, "--json"]) != 0
     assert "field" in json.loads(capsys.readouterr().err)["error"]
+
+
+def test_what_stands_without_an_option_is_called_as_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["library", "get", "nothing at all"]) == 2
+    said = capsys.readouterr().err
+    assert "REF: " in said
+    assert "--reference" not in said

@@ -22,6 +22,7 @@ from lorasmith.dataset.decisions import (
     fold,
     read_decisions,
     record,
+    redo,
     undo,
 )
 from lorasmith.errors import DatasetError
@@ -260,3 +261,22 @@ def test_who_holds_the_lock_for_long_is_told_of(tmp_path: Path, monkeypatch: pyt
             undo(project)
     assert len(read_decisions(project).steps) == 1
     assert undo(project)[0].image == SHAS[0]
+
+
+def test_what_was_undone_stands_again_in_its_order(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    shas = list(SHAS[:3])
+    for sha in shas:
+        record(project, [Decision(sha, "keep")])
+    before = read_decisions(project).by_image
+    undo(project, 2)
+    undo(project)
+    assert len(read_decisions(project).redoable) == 3
+    assert [decision.image for decision in redo(project)] == [shas[0]]
+    assert [decision.image for decision in redo(project, 2)] == shas[1:]
+    assert read_decisions(project).by_image == before
+    with pytest.raises(DatasetError, match="nothing to do again"):
+        redo(project)
+    undo(project)
+    record(project, [Decision(shas[0], "reject")])
+    assert read_decisions(project).redoable == ()

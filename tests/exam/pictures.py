@@ -36,3 +36,18 @@ def burnt(image: Image.Image, seed: int) -> Image.Image:
     cracks = random.random(pixels.shape[:2]) < 0.04
     hot[cracks] = 255 - hot[cracks]
     return Image.fromarray(hot.astype(np.uint8))
+
+
+def mottled(image: Image.Image, seed: int) -> Image.Image:
+    """Soft blots of another light all over it, no plain part left, as two adapters that are far too strong draw."""
+    random = np.random.default_rng(seed)
+    blots = Image.fromarray(np.clip(random.normal(128, 60, (16, 16, 3)), 0, 255).astype(np.uint8))
+    large = np.asarray(blots.resize(image.size, Image.Resampling.BICUBIC), np.float32)
+    return Image.fromarray(np.clip(np.asarray(image, np.float32) + large - 128, 0, 255).astype(np.uint8))
+
+
+def noisy(image: Image.Image, seed: int) -> Image.Image:
+    """With the grain of a picture whose noise was not taken away."""
+    random = np.random.default_rng(seed)
+    noise = random.normal(0, 25, (image.height, image.width, 3))
+    return Image.fromarray(np.clip(np.asarray(image, np.float32) + noise, 0, 255).astype(np.uint8))

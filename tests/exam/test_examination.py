@@ -94,12 +94,17 @@ def test_the_folder_holds_figures_sheets_and_a_self_contained_page(tmp_path: Pat
     assert document["figures"]["base"]["hit_rate"]["n"] == 10
     assert document["chosen"].endswith("a.safetensors")
     assert document["identity"] == IDENTITY
+    told = json.loads((verdict.folder / "answers" / "answers.json").read_text())["answers"]
+    single = {each[name] for each in told for name in ("picture", "base") if each[name] is not None}
+    assert len(single) >= len(told) > 40
     assert {file.name for file in (verdict.folder / "answers").iterdir()} == {
         "hit.png",
         "flexibility.png",
         "override.png",
         "leakage.png",
         "untriggered.png",
+        "answers.json",
+        *single,
     }
     page = _Page()
     page.feed(verdict.report.read_text())

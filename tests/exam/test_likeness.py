@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from lorasmith.exam.likeness.encoders import open_encoder, pool, tagger_encoder
 from lorasmith.exam.likeness.onnx_graph import feature_layer, read_nodes, with_output
 from lorasmith.exam.likeness.quality import MEASURES, STRANGE, find_range, measure
 from lorasmith.project import EMBEDDED
-from tests.exam.pictures import burnt, drawing
+from tests.exam.pictures import burnt, drawing, mottled, noisy
 
 
 def _cloud(count: int, shift: float, seed: int) -> NDArray[np.float32]:
@@ -166,6 +167,15 @@ def test_burnt_pictures_fall_out_of_range_and_whole_ones_stay_in() -> None:
     assert {name for found in faults for name in found} <= {*MEASURES, STRANGE}
     few = find_range([measure(image) for image in known[:4]], None)
     assert few.faults(measure(spoiled[0]), None) == ()
+
+
+@pytest.mark.parametrize("spoil", [mottled, noisy])
+def test_pictures_without_a_plain_part_fall_out(spoil: Callable[[Image.Image, int], Image.Image]) -> None:
+    whole = find_range([measure(drawing(seed)) for seed in range(60)], None)
+    fresh = [drawing(seed) for seed in range(100, 140)]
+    assert sum("grain" in whole.faults(measure(image), None) for image in fresh) == 0
+    found = [whole.faults(measure(spoil(image, seed)), None) for seed, image in enumerate(fresh)]
+    assert all("grain" in faults for faults in found)
 
 
 def test_a_flattening_far_from_the_head_is_no_feature_layer() -> None:

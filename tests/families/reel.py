@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.bases.families.cost import FamilyCost
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
-from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
+from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.targets import Group, TargetLayer, underscored
 from lorasmith.errors import BaseError
 

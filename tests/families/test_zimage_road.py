@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter, new_adapter
@@ -85,7 +86,25 @@ def test_its_preset_trains_attention_and_feed_forward(trained: Run) -> None:
     assert len(adapter.layers) == 2 * 7
     assert all(name.startswith("lora_unet_layers_") for name in adapter.layers)
     header = read_header(trained.done.adapter).metadata
+    with safe_open(trained.done.adapter, "pt") as written:
+        keys = list(written.keys())
+    # ComfyUI does not read kohya's names of it, diffusers reads both.
+    assert all(key.startswith("diffusion_model.layers.") for key in keys)
     assert (header["ss_base_model_version"], header["modelspec.architecture"]) == ("zimage", "Z-Image/lora")
+
+
+def test_diffusers_takes_the_file_as_it_is(trained: Run, base: Base) -> None:
+    pipeline = load_pipeline(base.folder)
+    pipeline.load_lora_weights(str(trained.done.adapter))
+    x_t, t, context = torch.randn(1, 16, 8, 8, generator=key_generator(0)), torch.tensor([0.4]), base.encode(["zbk"])
+    assert context.mask is not None
+    bank = AdapterBank(base, [load_adapter(trained.done.adapter)])
+    with torch.no_grad(), bank.attached():
+        bank.set_strengths(torch.ones(1, 1))
+        ours = base.denoise(x_t, t, context)
+        own = [context.hidden[0][context.mask[0]]]
+        theirs = pipeline.transformer([x_t[0].unsqueeze(1)], 1 - t, own, return_dict=False)[0]
+    torch.testing.assert_close(ours, -theirs[0].squeeze(1).unsqueeze(0), rtol=2e-3, atol=2e-3)
 
 
 def test_the_refiners_are_trained_where_they_are_asked_for(base: Base, tmp_path: Path) -> None:

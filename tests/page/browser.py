@@ -44,7 +44,7 @@ def browser_page(width: int = 1280, height: int = 860) -> Iterator[Page]:
             yield page
         finally:
             browser.close()
-    assert not faults
+    assert faults == []
 
 
 class Studio:

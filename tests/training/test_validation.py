@@ -10,6 +10,7 @@ import pytest
 from lorasmith.adapters.files import read_header
 from lorasmith.bases.base import Base
 from lorasmith.events import Event, Validated, finish
+from lorasmith.exam.nominees import held_out_losses
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from tests.projects import build_project, draw_apart
@@ -40,6 +41,17 @@ def test_held_out_images_are_not_trained_and_their_loss_is_told(tmp_path: Path, 
     assert told[0].base == pytest.approx(1, abs=0.5)
     assert told[0].loss != told[0].base
     assert len({event.loss for event in told}) == 3
+    for event in told:  # one timestep a band, so that the mean of the bands is the loss
+        assert event.bands is not None
+        assert event.base_bands is not None
+        assert list(event.bands) == list(event.base_bands) == ["0-249", "250-499", "500-749", "750-999"]
+        assert sum(event.bands.values()) / 4 == pytest.approx(event.loss, abs=1e-6)
+        assert sum(event.base_bands.values()) / 4 == pytest.approx(event.base, abs=1e-6)
+    assert told[0].base_bands == told[2].base_bands
+    assert told[0].bands != told[2].bands
+    bands, own = told[1].bands or {}, told[1].base_bands or {}
+    expected = sum(bands[name] / own[name] for name in bands) / 4
+    assert held_out_losses(done.adapter.parent)[4] == pytest.approx(expected)
     facts = read_header(done.adapter).metadata
     assert (facts["ss_num_train_images"], facts["ss_num_validation_images"]) == ("3", "1")
     assert json.loads(facts["ss_dataset_dirs"])["images"]["img_count"] == 3

@@ -20,7 +20,8 @@ from lorasmith.adapters.container import header_bytes, payload_bytes, read_heade
 from lorasmith.adapters.embeddings.layouts import find_parts
 from lorasmith.adapters.header import addnet_hash, check_finite, payload_hashes
 from lorasmith.adapters.layers.factors import LayerFactors
-from lorasmith.adapters.spelling.names import with_own_names
+from lorasmith.adapters.spelling.names import origin_of, with_own_names
+from lorasmith.adapters.spelling.origin import public_layers
 from lorasmith.adapters.spelling.peft import MODEL
 from lorasmith.adapters.spelling.reading import SpeltLayer, read_spelling, unknown_keys
 from lorasmith.errors import AdapterError
@@ -34,13 +35,18 @@ _SINGLE = ("alpha", "on_input", "oft_R.terms")
 _BYTE_WIDE = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
-def save_adapter(path: Path | str, adapter: Adapter, dtype: torch.dtype = torch.float16) -> Path:
+def save_adapter(
+    path: Path | str, adapter: Adapter, dtype: torch.dtype = torch.float16, *, as_kohya: bool = False
+) -> Path:
     """Write the adapter with `sshs_*` hashes added to its metadata; the same adapter gives the same bytes.
+
+    Layers have kohya's names; of a family of which ComfyUI does not read those, its own, unless it is `as_kohya`.
 
     Raises AdapterError when the factors are not finite in `dtype`, StorageError when the disk is full.
     """
+    names = {} if as_kohya else _comfyui_names(adapter)
     tensors = {
-        f"{name}.{suffix}": tensor.to(dtype)
+        f"{names.get(name, name)}.{suffix}": tensor.to(dtype)
         for name, factors in adapter.layers.items()
         for suffix, tensor in factors.to_tensors().items()
     }
@@ -51,6 +57,17 @@ def save_adapter(path: Path | str, adapter: Adapter, dtype: torch.dtype = torch.
         metadata[SKIPPED] = json.dumps(sorted(adapter.skipped))
     metadata |= payload_hashes(tensors, metadata)
     return write_file(Path(path), header_bytes(tensors, metadata) + payload_bytes(tensors))
+
+
+def _comfyui_names(adapter: Adapter) -> dict[str, str]:
+    """ComfyUI's names of the layers, where their family's files have them (`Family.comfyui_names`)."""
+    family = origin_of(adapter).family
+    if family is None or not family.comfyui_names:
+        return {}
+    layers = public_layers(family)
+    # NOTE: (IA)^3's key is told from a model's own weight by kohya's name alone; ComfyUI reads none.
+    named = [name for name, each in adapter.layers.items() if name in layers and "weight" not in each.to_tensors()]
+    return {name: family.in_comfyui(layers[name]) for name in named}
 
 
 def load_adapter(path: Path | str, skip_unknown: bool = False) -> Adapter:

@@ -18,6 +18,7 @@ from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.container import header_bytes, payload_bytes, read_header
 from lorasmith.bases.base import Base
+from lorasmith.bases.families.family import Family
 from lorasmith.errors import AdapterError
 
 LEGACY_BEGIN, LEGACY_LENGTH = 0x100000, 0x10000
@@ -44,7 +45,7 @@ def network_facts(adapter: Adapter, base: Base) -> dict[str, Any]:
     family = base.family.header_facts(base.parametrisation.prediction)
     conv = sorted({factors.rank for name, factors in adapter.layers.items() if base.layers[name].kind == "conv3"})
     args = {"conv_dim": str(conv[0])} if len(conv) == 1 else {}
-    module, algo = _network_module(adapter)
+    module, algo = network_module(adapter, base.family)
     return {
         "ss_v2": family.v2,
         "ss_base_model_version": family.version,
@@ -57,14 +58,16 @@ def network_facts(adapter: Adapter, base: Base) -> dict[str, Any]:
     }
 
 
-def _network_module(adapter: Adapter) -> tuple[str, dict[str, str]]:
-    """sd-scripts' module, and the arguments of lycoris that tell the algorithm."""
+def network_module(adapter: Adapter, family: Family) -> tuple[str, dict[str, str]]:
+    """sd-scripts' module, which some families have of their own for a plain LoRA, and the arguments of lycoris that
+    tell the algorithm."""
     layers = [factors for factors in adapter.layers.values() if not factors.on_norms] or list(adapter.layers.values())
     over = [factors for factors in layers if len(factors.parts) > 1]
     names = sorted({name for factors in over or layers for name in factors.parts})
     words = [ALGORITHMS[name].kohya for name in names]
     if all(each.module for each in words):
-        return min(each.module for each in words), {}
+        own = family.trainer_words.get("kohya", ()) if names == ["lora"] else ()
+        return next(iter(own), min(each.module for each in words)), {}
     algo = next((each.algo for each in words if each.algo), "")
     flags = {key: value for each in words for key, value in each.flags.items()}
     return ("lycoris.kohya", {"algo": algo} | flags) if algo else (f"lorasmith.{names[0]}", flags)

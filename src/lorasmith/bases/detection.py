@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.families import UNKNOWN, asked_families, find_family
+from lorasmith.bases.families.cost import FamilyCost
 from lorasmith.bases.families.evidence import Evidence, read_evidence
-from lorasmith.bases.families.family import Family, FamilyCost, Structure
+from lorasmith.bases.families.family import Family, Structure
 from lorasmith.bases.families.foreign import foreign, unknown
 from lorasmith.bases.hub import cached_evidence, fetch_base, is_hub_id
 from lorasmith.bases.known import known_base

@@ -43,7 +43,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "train": "Train the adapter; stop it any time, go on with --resume.",
         "queue": "Training runs in a line that outlives a restart.",
         "exam": "Measure an adapter against its base; choose a snapshot.",
-        "compare": "Compare two adapters blind: you look, and never see which is which.",
+        "compare": "Compare two adapters blind: which is which is told at the end.",
         "grid": "Draw snapshots by strengths, or anything by anything.",
         "showcase": "Draw varied pictures from a template; tell the hit rate.",
         "card": "Write a model card for the hubs: figures, limits, pictures.",

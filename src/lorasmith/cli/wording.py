@@ -67,6 +67,10 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
 )
 
 
+#: Fields of errors that commands take without an option before them, as their help calls them.
+POSITIONAL: _Patterns = MappingProxyType({"reference": "REF"})
+
+
 def command_words(remedy: Remedy) -> str:
     """``lorasmith inspect my-lora``, ``--base doodle``, ``--set rank=16``."""
     if isinstance(remedy, Do):
@@ -88,7 +92,7 @@ def command_words(remedy: Remedy) -> str:
 def _option(field: str) -> str:
     from lorasmith.cli.spec_options import options_of_fields
 
-    return options_of_fields().get(field) or f"--{field.replace('_', '-')}"
+    return POSITIONAL.get(field) or options_of_fields().get(field) or f"--{field.replace('_', '-')}"
 
 
 def _word(pattern: str, value: object) -> str:

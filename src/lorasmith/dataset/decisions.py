@@ -2,7 +2,7 @@
 
 A decision belongs to an image's content (its sha256), so it is remembered for an image that goes and comes back. What
 is recorded together is one step, which stands whole or not at all: each of its lines says how many are still to come.
-Undoing a step adds a line that takes it back.
+Undoing a step adds a line that takes it back; until something else is decided, another line lets it stand again.
 """
 
 from __future__ import annotations
@@ -71,12 +71,14 @@ class Standing:
 @dataclass(frozen=True)
 class Decisions:
     """All that stands. `by_image`: by sha256; `distinct`: pairs that are no duplicates; `withdrawn`: made pictures
-    whose making was undone; `steps`: what stands, the oldest first; `problems`: lines that could not be read."""
+    whose making was undone; `steps`: what stands, the oldest first; `redoable`: the numbers of undone steps that can
+    stand again, the one undone last at the end; `problems`: lines that could not be read."""
 
     by_image: Mapping[str, Standing] = field(default_factory=dict)
     distinct: frozenset[frozenset[str]] = frozenset()
     withdrawn: frozenset[str] = frozenset()
     steps: tuple[tuple[Decision, ...], ...] = ()
+    redoable: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
 
     def about(self, image: str) -> Standing:
@@ -86,11 +88,13 @@ class Decisions:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a line says: a decision, after which so many of its step are still `to_come`, or steps that are undone."""
+    """What a line says: a decision, after which so many of its step are still `to_come`, or steps that are undone, or
+    that stand again."""
 
     decision: Decision | None = None
     to_come: int = 0
     undone: tuple[int, ...] = ()
+    redone: tuple[int, ...] = ()
 
 
 _NOTHING = Standing()
@@ -102,7 +106,8 @@ def read_decisions(project: Project) -> Decisions:
     be opened."""
     steps: dict[int, list[Decision]] = {}
     to_come: dict[int, int] = {}
-    undone: set[int] = set()
+    undone: list[int] = []
+    redoable: list[int] = []
     problems: list[str] = []
     for number, line in enumerate(_lines(project), start=1):
         try:
@@ -110,15 +115,18 @@ def read_decisions(project: Project) -> Decisions:
         except ValueError as fault:
             problems.append(f"line {number} is left out: {fault}")
             continue
-        undone.update(entry.undone)
+        undone = [step for step in undone if step not in entry.redone] + list(entry.undone)
+        redoable = [step for step in redoable if step not in entry.redone] + list(reversed(entry.undone))
         if entry.decision is not None:
+            redoable = []
             steps.setdefault(entry.decision.step, []).append(entry.decision)
             to_come[entry.decision.step] = entry.to_come
     half = {step for step, count in to_come.items() if count}
     problems += [f"step {step} is left out: its last {to_come[step]} lines were not written." for step in sorted(half)]
-    standing = [tuple(steps[step]) for step in sorted(steps) if step not in undone | half]
+    standing = [tuple(steps[step]) for step in sorted(steps) if step not in half.union(undone)]
     made = {decision.image for step in steps.values() for decision in step if decision.verb == "made"}
-    return replace(fold(standing), withdrawn=frozenset(made - _made(standing)), problems=tuple(problems))
+    withdrawn = frozenset(made - _made(standing))
+    return replace(fold(standing), withdrawn=withdrawn, redoable=tuple(redoable), problems=tuple(problems))
 
 
 def fold(steps: Sequence[Sequence[Decision]]) -> Decisions:
@@ -166,6 +174,20 @@ def undo(project: Project, count: int = 1) -> tuple[Decision, ...]:
         numbers = [step[0].step for step in taken]  # in one line: all are undone, or none is
         append_lines(project.curation, [json.dumps({"undo": numbers if count > 1 else numbers[0], "at": at})])
     return tuple(decision for step in taken for decision in step)
+
+
+def redo(project: Project, count: int = 1) -> tuple[Decision, ...]:
+    """Let the last `count` undone steps stand again and give their decisions, the oldest first. Raises DatasetError
+    when there are not so many, as after any new decision; StorageError."""
+    with _alone(project):
+        redoable = read_decisions(project).redoable
+        if not 1 <= count <= len(redoable):
+            hint = "Only what was undone last can be done again, until something else is decided."
+            message = "there is nothing to do again." if not redoable else f"cannot do {count} steps again."
+            raise DatasetError(message, where=project.curation, hint=hint)
+        numbers = sorted(redoable[-count:])
+        append_lines(project.curation, [json.dumps({"redo": numbers if count > 1 else numbers[0], "at": now()})])
+        return tuple(one for step in read_decisions(project).steps if step[0].step in numbers for one in step)
 
 
 @contextmanager
@@ -277,8 +299,9 @@ def _parse(line: str) -> _Entry:
     if not isinstance(values, dict):
         raise ValueError("it holds no decision.")
     if "undo" in values:
-        undone = values["undo"]
-        return _Entry(undone=tuple(_whole(step, "undo") for step in (undone if isinstance(undone, list) else [undone])))
+        return _Entry(undone=_numbers(values, "undo"))
+    if "redo" in values:
+        return _Entry(redone=_numbers(values, "redo"))
     value = values.get("value")
     decision = Decision(
         image=str(values.get("image", "")),
@@ -291,6 +314,11 @@ def _parse(line: str) -> _Entry:
     )
     _check(decision)
     return _Entry(decision, _whole(values["to_come"], "to_come") if "to_come" in values else 0)
+
+
+def _numbers(values: Mapping[str, Any], key: str) -> tuple[int, ...]:
+    given = values[key]
+    return tuple(_whole(step, key) for step in (given if isinstance(given, list) else [given]))
 
 
 def _whole(value: object, what: str) -> int:

@@ -75,6 +75,17 @@ class Dataset:
     rejected: tuple[Item, ...] = ()
 
 
+@dataclass(frozen=True)
+class Scan:
+    """What lies in the folders of images, before any decision: items as their folders say, problems before and after
+    which those of decisions are told, and captions without an image."""
+
+    items: tuple[Item, ...]
+    first_problems: tuple[Problem, ...]
+    other_problems: tuple[Problem, ...]
+    orphans: tuple[Path, ...]
+
+
 def read_dataset(project: Project) -> Work[Dataset]:
     """Read the folders of [dataset] and the made pictures, with the decisions on them. Nothing is changed; what cannot
     be read is listed under `problems`.
@@ -95,6 +106,11 @@ def read_dataset(project: Project) -> Work[Dataset]:
 
 def read_all(project: Project) -> Work[Dataset]:
     """Like `read_dataset`, but all images may be rejected."""
+    return apply_decisions(project, (yield from scan_images(project)))
+
+
+def scan_images(project: Project) -> Work[Scan]:
+    """Look into the folders of images; what is decided does not matter. Raises DatasetError."""
     roots, settings = image_roots(project), read_settings(project)
     ours = {
         project.built_dataset.parent,
@@ -112,9 +128,8 @@ def read_all(project: Project) -> Work[Dataset]:
     made = _find_made(project, places)
     founds.append(made)
     captions = _caption_files(founds)
-    decisions = read_decisions(project)
-    problems = [problem for found in founds for problem in found.problems]
-    problems += [Problem("curation", project.curation.name, project.curation, text) for text in decisions.problems]
+    first_problems = tuple(problem for found in founds for problem in found.problems)
+    problems: list[Problem] = []
     items: list[Item] = []
     total = len(places) + len(made.images)
     with open_index(project.cache) as index:
@@ -131,13 +146,23 @@ def read_all(project: Project) -> Work[Dataset]:
     yield from _warn_of_captions(problems)
     yield from _note_frames(items)
     if not items:
-        listed = "\n".join(f"  {problem.name}: {problem.message}" for problem in problems[:5])
+        listed = "\n".join(f"  {problem.name}: {problem.message}" for problem in [*first_problems, *problems][:5])
         raise DatasetError(f"none of its {len(places)} images can be read:\n{listed}", where=roots[0])
-    present = [item for item in items if item.folder != MADE or item.facts.sha256 not in decisions.withdrawn]
+    return Scan(tuple(items), first_problems, tuple(problems), _orphans(founds))
+
+
+def apply_decisions(project: Project, scan: Scan) -> Dataset:
+    """The dataset of a scan as it is decided now: reads the decisions alone, no image. Raises DatasetError,
+    ProjectError."""
+    decisions = read_decisions(project)
+    problems = list(scan.first_problems)
+    problems += [Problem("curation", project.curation.name, project.curation, text) for text in decisions.problems]
+    problems += scan.other_problems
+    present = [item for item in scan.items if item.folder != MADE or item.facts.sha256 not in decisions.withdrawn]
     decided = _decide(_assign_members(project, present), decisions, read_lineage(project), problems)
     rejected = _rejected(decided, decisions)
     kept = tuple(item for item in decided if item.name not in rejected)
-    return Dataset(kept, tuple(problems), _orphans(founds), tuple(item for item in decided if item.name in rejected))
+    return Dataset(kept, tuple(problems), scan.orphans, tuple(item for item in decided if item.name in rejected))
 
 
 _PUT_IMAGES = "Put your images there, or name their folder in lora.toml: [dataset] images."

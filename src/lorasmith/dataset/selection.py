@@ -26,6 +26,15 @@ def select_images(dataset: Dataset, wanted: Iterable[str]) -> tuple[Item, ...]:
     return tuple(chosen.values())
 
 
+def take_images(dataset: Dataset, names: Sequence[str]) -> tuple[Item, ...]:
+    """The images of these very names, rejected ones too, each once. Raises UsageError for a name that none has."""
+    known = {item.name: item for item in (*dataset.items, *dataset.rejected)}
+    for name in names:
+        if name not in known:
+            raise UsageError(f'no image "{name}".', field="images", hint=_hint(list(known.values()), name))
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
 def _find(items: Sequence[Item], text: str) -> Sequence[Item]:
     named = [item for item in items if item.name == text] or [item for item in items if _name(item) == composed(text)]
     if named:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 #: Strengths at which snapshots race, where none is given.
 RACING = (0.8, 1.0)
+#: Questions of a batch in the race: a round of it makes an even number of batches, for two cores.
+RACE_BATCH = ROUNDS[0] // 2
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,14 @@ def choose_snapshot(examinee: Examinee, standards: Standards) -> Work[Choice[Arm
 
     def answer(arm: Arm, start: int, stop: int) -> Work[list[bool]]:
         verdicts: list[bool] = []
-        for numbers in chunks(range(start, stop)):
-            asked = [i for i in numbers if sheet[i].kind == "leakage" and i not in base_looks]
-            rows = [Row(sheet[i].prompt, sheet[i].seed, arm.snapshot, arm.strength) for i in numbers]
-            rows += [Row(sheet[i].base_prompt, sheet[i].seed, None) for i in asked]
-            looks = sitting.look(rows)
+        parts = list(chunks(range(start, stop), RACE_BATCH))
+        fresh = [[i for i in numbers if sheet[i].kind == "leakage" and i not in base_looks] for numbers in parts]
+        batches = [
+            [Row(sheet[i].prompt, sheet[i].seed, arm.snapshot, arm.strength) for i in numbers]
+            + [Row(sheet[i].base_prompt, sheet[i].seed, None) for i in asked]
+            for numbers, asked in zip(parts, fresh, strict=True)
+        ]
+        for numbers, asked, looks in zip(parts, fresh, sitting.look_through(batches), strict=True):
             base_looks.update(zip(asked, looks[len(numbers) :], strict=True))
             verdicts += [
                 standards.right(sheet[i], look, base_looks.get(i)) for i, look in zip(numbers, looks, strict=False)
@@ -208,15 +213,14 @@ def _find_strength(
     clock = Clock("strengths", len(strengths) * len(asked))
     points: list[Point] = []
     strip: list[StripCell] = []
-    waiting = list(strengths)
+    waiting = strengths
     while waiting:
-        strength = waiting.pop(0)
-        rows = [Row(question.prompt, question.seed, snapshot, strength) for question in asked]
+        rows = [Row(question.prompt, question.seed, snapshot, strength) for strength in waiting for question in asked]
         looks = yield from examinee.sitting.look_at_all(clock, rows)
-        points.append(_point(strength, asked, looks, standards))
-        strip.append(StripCell(strength, looks[0].picture, standards.hit(asked[0], looks[0]), asked[0].prompt))
-        if not waiting and still_rises(points):
-            waiting = [more for more in BEYOND if more > strength][:1]
+        for strength, part in zip(waiting, chunks(looks, len(asked)), strict=True):
+            points.append(_point(strength, asked, part, standards))
+            strip.append(StripCell(strength, part[0].picture, standards.hit(asked[0], part[0]), asked[0].prompt))
+        waiting = [more for more in BEYOND if more > waiting[-1]][:1] if still_rises(points) else []
     return find_window(points, given), strip
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from lorasmith.exam.contact import small
 from lorasmith.exam.judges import Attributes, Judge
 from lorasmith.exam.likeness.encoders import Encoder
-from lorasmith.exam.likeness.quality import Measured, measure
+from lorasmith.exam.likeness.quality import MEASURES, Measured, measure
 from lorasmith.storage.files import write_file
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ def _unpack(data: bytes) -> list[Look]:
         seen = json.loads(arrays["seen"].tobytes())
         vectors = arrays.get("vectors")
         measured = arrays["measured"]
+        if measured.shape[1:] != (len(MEASURES),):
+            raise ValueError("kept by a version that measured otherwise: to be drawn again")
         looks = []
         for number, attributes in enumerate(seen):
             picture = PIL.Image.open(io.BytesIO(arrays[f"picture{number}"].tobytes()))

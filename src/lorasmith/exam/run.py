@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import ExamError
 from lorasmith.events import Work
+from lorasmith.exam.crew import Crew
 from lorasmith.exam.drawing import PipelineArtist
 from lorasmith.exam.examination import examine
+from lorasmith.exam.hand import Order
 from lorasmith.exam.nominees import nominate, with_average
 from lorasmith.exam.questions import Paper
 from lorasmith.exam.settings import read_settings
@@ -17,7 +19,7 @@ from lorasmith.exam.sheets.file import read_sheet, write_sheet
 from lorasmith.exam.sources import caption_tags, find_encoder, find_judge, find_partners, newest_snapshots
 from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.exam.verdict import Verdict
-from lorasmith.project import Project
+from lorasmith.project import EMBEDDED, Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.storage.files import refuse_existing, write_file
 
@@ -45,9 +47,11 @@ def run_exam(
         most = settings.candidates
         files = with_average(files, most, project.cache) if settings.average else nominate(files, most)
     partners = yield from find_partners(project, settings, judge, world, recipe.base)
+    hands = 0
     if base is None:
         from lorasmith.bases.base import open_base
 
+        hands = _more_hands(recipe.base)
         base = open_base(
             recipe.base,
             settings.precision,
@@ -57,11 +61,21 @@ def run_exam(
             settings.blocks_to_swap,
         )
     every = [*files, *(partner.file for partner in partners)]
-    artist = PipelineArtist(base, every, settings, settings.clip_skip or recipe.clip_skip)
+    skip = settings.clip_skip or recipe.clip_skip
+    artist = PipelineArtist(base, every, settings, skip)
     sheet = None if settings.questions is None else project.root / Path(settings.questions).expanduser()
     given = {} if sheet is None else read_sheet(sheet, project.lora.trigger, judge.groups)
-    verdict = yield from examine(project, files, artist, settings, judge, world, encoder, partners, given)
+    with Crew(artist, Order(recipe.base, every, settings, skip), hands) as crew:
+        verdict = yield from examine(project, files, crew, settings, judge, world, encoder, partners, given)
     return verdict
+
+
+def _more_hands(name: str) -> int:
+    """How many processes can draw beside this one: for the embedded base, which is small, a core each, where there
+    is no GPU; as many cores as torch was given."""
+    import torch
+
+    return torch.get_num_threads() - 1 if name == EMBEDDED and not torch.cuda.is_available() else 0
 
 
 def write_questions_of(project: Project, file: Path, overrides: Mapping[str, Any] | None = None) -> Work[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lorasmith.events import Progress, Work, eta
+from lorasmith.exam.crew import Crew
 from lorasmith.exam.drawing import BATCH, Artist, Row
 from lorasmith.exam.grading import Answer
 from lorasmith.exam.looks import Kept, Look, Observer
@@ -37,25 +38,32 @@ class Sitting:
         self.artist, self.observer, self.kept = artist, observer, kept
         self.pictures, self.seconds, self.found = 0, 0.0, 0
 
-    def look(self, rows: Sequence[Row]) -> list[Look]:
-        """One batch of rows, in their order: from what was kept, or drawn."""
-        batch = [[str(part) for part in astuple(row)] for row in rows]
-        known = self.kept.get(batch)
-        if known is not None and len(known) == len(rows):
-            self.found += len(rows)
-            return known
-        began = time.monotonic()
-        looks = self.observer.look(self.artist.draw(rows))
-        self.kept.put(batch, looks)
-        self.pictures += len(rows)
-        self.seconds += time.monotonic() - began
-        return looks
+    def look_through(self, batches: Sequence[Sequence[Row]]) -> Iterator[list[Look]]:
+        """Batch by batch, in their order: from what was kept, or drawn, by all of a crew where there is one."""
+        known = [self._find(rows) for rows in batches]
+        missing = [rows for rows, looks in zip(batches, known, strict=True) if looks is None]
+        drawn = self.artist.draw_all(missing) if isinstance(self.artist, Crew) else map(self.artist.draw, missing)
+        for rows, found in zip(batches, known, strict=True):
+            if found is not None:
+                self.found += len(rows)
+                yield found
+                continue
+            began = time.monotonic()
+            looks = self.observer.look(next(drawn))
+            self.kept.put(_name(rows), looks)
+            self.pictures += len(rows)
+            self.seconds += time.monotonic() - began
+            yield looks
+
+    def _find(self, rows: Sequence[Row]) -> list[Look] | None:
+        looks = self.kept.get(_name(rows))
+        return looks if looks is not None and len(looks) == len(rows) else None
 
     def look_at_all(self, clock: Clock, rows: Sequence[Row]) -> Work[list[Look]]:
         """Any number of rows, in batches."""
         looks: list[Look] = []
-        for part in chunks(rows):
-            looks += self.look(part)
+        for part in self.look_through(list(chunks(rows))):
+            looks += part
             yield clock.tick(len(part))
         return looks
 
@@ -64,14 +72,17 @@ class Sitting:
     ) -> Work[list[Answer]]:
         """Each question by the adapter, and where the second says so by the bare base on the same seed."""
         answers: list[Answer] = []
-        for part in chunks(asked):
+        parts = list(chunks(asked))
+        batches = []
+        for part in parts:
             rows = [Row(question.prompt, question.seed, adapter, strength) for question, _ in part]
             rows += [Row(question.base_prompt, question.seed, None) for question, beside in part if beside]
-            looks = self.look(rows)
+            batches.append(rows)
+        for part, looks in zip(parts, self.look_through(batches), strict=True):
             base = iter(looks[len(part) :])
             for (question, beside), look in zip(part, looks, strict=False):
                 answers.append(Answer(question, look, next(base) if beside else None))
-            yield clock.tick(len(rows))
+            yield clock.tick(len(looks))
         return answers
 
     @property
@@ -80,7 +91,12 @@ class Sitting:
         return self.seconds / self.pictures if self.pictures else None
 
 
-def chunks(rows: Sequence[Thing]) -> Iterator[Sequence[Thing]]:
-    """BATCH at a time."""
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
+def chunks(rows: Sequence[Thing], size: int = BATCH) -> Iterator[Sequence[Thing]]:
+    """`size` at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _name(rows: Sequence[Row]) -> list[list[str]]:
+    """By what a batch is known again."""
+    return [[str(part) for part in astuple(row)] for row in rows]

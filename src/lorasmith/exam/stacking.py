@@ -21,7 +21,7 @@ from lorasmith.exam.looks import Look
 from lorasmith.exam.questions import STACKING, Paper, Question
 from lorasmith.exam.selection import Arm
 from lorasmith.exam.settings import ExamTable
-from lorasmith.exam.sitting import Clock, Sitting
+from lorasmith.exam.sitting import Clock, Sitting, chunks
 from lorasmith.exam.standards import Standards
 from lorasmith.tags.words import join_tags, split_tags
 
@@ -91,6 +91,16 @@ def stack_all(
     return stacks
 
 
+#: How they are combined: ours is called, theirs are called, our file is loaded.
+_WAYS = {
+    "ours": (True, False, True),
+    "theirs": (False, True, False),
+    "both": (True, True, True),
+    "ours beside": (True, False, True),
+    "theirs beside": (False, True, True),
+}
+
+
 def _stack(
     sitting: Sitting,
     paper: Paper,
@@ -107,20 +117,14 @@ def _stack(
         theirs.update(partner.identity)
     mine, other = _share_out(standards.subject.identity, theirs)
     calls = ", ".join(partner.trigger for partner in partners)
-    looks: dict[str, list[Look]] = {}
-    for way, called, uncalled, files in (
-        ("ours", True, False, True),
-        ("theirs", False, True, False),
-        ("both", True, True, True),
-        ("ours beside", True, False, True),
-        ("theirs beside", False, True, True),
-    ):
-        rows = []
+    rows: list[Row] = []
+    for way, (called, uncalled, files) in _WAYS.items():
         for question in asked:
             prompt = _call(question, paper.subject.trigger if called else "", calls if uncalled else "", other)
             loaded = () if way == "ours" else beside
             rows.append(Row(prompt, question.seed, chosen.snapshot if files else None, chosen.strength, beside=loaded))
-        looks[way] = yield from sitting.look_at_all(clock, rows)
+    drawn = yield from sitting.look_at_all(clock, rows)
+    looks = dict(zip(_WAYS, chunks(drawn, len(asked)), strict=True))
 
     def sees(way: str, wanted: Mapping[str, str]) -> list[bool]:
         return [_shows(look, wanted, question) for look, question in zip(looks[way], asked, strict=True)]

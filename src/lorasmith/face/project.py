@@ -175,6 +175,13 @@ class Project:
 
         return undo(self.opened, steps)
 
+    def redo(self, steps: int = 1) -> tuple[Decision, ...]:
+        """Let what was undone last stand again. Raises DatasetError where there is not so much, as after any new
+        decision."""
+        from lorasmith.dataset.decisions import redo
+
+        return redo(self.opened, steps)
+
     def _choose(self, images: Sequence[str], see: See | None) -> tuple[Dataset, tuple[Item, ...]]:
         from lorasmith.dataset.reading import read_all
         from lorasmith.dataset.selection import select_images

@@ -108,9 +108,11 @@ def gather_tags(
     captioner: str | None = None,
     again: bool = False,
     encoding: str = "",
+    consent: bool = False,
 ) -> Work[Gathered]:
-    """Let a tagger, an import of tags and a captioning program work, those that are given; `again` on images that have
-    been done before, too; `encoding` of an import that is not UTF-8."""
+    """Let a tagger, an import of tags and a captioner (a program, or an endpoint's address) work, those that are given;
+    `again` on images that have been done before, too; `encoding` of an import that is not UTF-8; `consent` to pictures
+    leaving this machine for an endpoint."""
     found = Gathered()
     if tagger is not None:
         from lorasmith.tags.tagger import open_tagger, tag_images
@@ -121,7 +123,14 @@ def gather_tags(
         from lorasmith.tags.imports import import_tags
 
         found = replace(found, imported=(yield from import_tags(project, dataset, imported, check_encoding(encoding))))
-    if captioner is not None:
+    if captioner is not None and captioner.startswith(("http://", "https://")):
+        from lorasmith.tags.endpoint import caption_by_endpoint
+        from lorasmith.tags.settings import read_settings
+
+        table = read_settings(project).captioner.model_copy(update={"url": captioner})
+        asking = caption_by_endpoint(project, dataset, table, again=again, consent=consent)
+        found = replace(found, captioned=(yield from asking))
+    elif captioner is not None:
         from lorasmith.tags.captioner import caption_images, read_command
 
         work = caption_images(project, dataset, read_command(captioner), again=again)

@@ -210,7 +210,8 @@ def _told_family(structure: Structure, metadata: Mapping[str, str]) -> tuple[str
     names = " or ".join(family.name for family in own or fitting)
     if own:
         return None, f"its layers may be of {names}, and nothing tells which"
-    return None, f"its layers are named as those of {names}, but are of other sizes"
+    looks = _looks(structure.first, "; they look like ")
+    return None, f"its layers are named as those of {names}, but are of other sizes{looks}"
 
 
 def _looks(keys: str, before: str = "it looks like ") -> str:

@@ -2,8 +2,8 @@
 
 Time is work times pace. Work is counted in row-pixels: what a pixel of a row costs that a plain LoRA of rank 8 learns,
 forward and backward; all else that a run does is worth so many of these. The pace comes from the last run or rehearsal
-on this machine; without one, from arithmetic per family and a cautious guess of the processor's speed. Memory and disk
-are arithmetic. Estimates, not promises.
+on this machine; without one, from arithmetic per family and a cautious guess of the processor's speed. Disk is
+arithmetic; memory: `recipe.memory`. Estimates, not promises.
 """
 
 from __future__ import annotations
@@ -39,14 +39,11 @@ READING = 4e8
 """Bytes of weights that are read in a second, with their content hash."""
 
 
-CHECKPOINTING_TIME, CHECKPOINTING_FIXED_TIME, CHECKPOINTING_MEMORY = 4 / 3, 2.5, 0.25
-"""One more forward pass; about what is left of the activations when only the blocks' inputs are kept."""
-CONV_MEMORY = 1.2
-COMPRESSED_SHARE = 0.9
-"""Of a base's weights, those that are kept in a byte each on request: all but embeddings, ends and the VAE."""
+CHECKPOINTING_TIME, CHECKPOINTING_FIXED_TIME = 4 / 3, 2.5
+"""One more forward pass."""
 
 
-def _preserved(recipe: Recipe, rows: int) -> int:
+def preserved_rows(recipe: Recipe, rows: int) -> int:
     """Rows that are added to `rows` to preserve the base."""
     table = recipe.preserve
     return 0 if table.kind == "none" or not table.weight else math.ceil(table.share * rows)
@@ -65,7 +62,7 @@ def work_per_step(recipe: Recipe, rows: int, pixels: float) -> float:
         time, fixed = time * over.time * family.dora, fixed * over.fixed_time
     if recipe.checkpointing:
         time, fixed = time * CHECKPOINTING_TIME, fixed * CHECKPOINTING_FIXED_TIME
-    preserved = _preserved(recipe, rows)
+    preserved = preserved_rows(recipe, rows)
     bare = 0 if recipe.preserve.kind == "images" or not preserved else preserved * pixels + family.fixed / 2
     text = family.text if recipe.trains_text else 0
     return time * (rows + preserved) * pixels + fixed + (rows + preserved) * text + FORWARD * bare
@@ -111,31 +108,14 @@ def adapter_parameters(recipe: Recipe) -> int:
     return int(widths * (algorithm.per_rank * recipe.rank + fixed))
 
 
-def estimate_memory(recipe: Recipe, pixels: float) -> int:
-    """Bytes of weights, activations of one micro-batch, and the adapter with gradients and optimizer state."""
-    cost = recipe.cost
-    rows = recipe.batch_size + _preserved(recipe, recipe.batch_size)
-    activations = rows * pixels * cost.activation_bytes_per_pixel
-    activations *= CONV_MEMORY if recipe.conv.rank else 1
-    activations *= CHECKPOINTING_MEMORY if recipe.checkpointing else 1
-    return int(_base_bytes(recipe) + activations + (8 + _remembered(recipe)) * adapter_parameters(recipe))
-
-
-def _base_bytes(recipe: Recipe) -> float:
-    """Bytes of the frozen base; where the machine will choose its precision, of fp32."""
-    share = 0.5 if recipe.precision in ("bf16", "fp16") else 1.0
-    if recipe.weights != "full":
-        share = COMPRESSED_SHARE * 0.25 + (1 - COMPRESSED_SHARE) * share
-    return recipe.cost.weight_bytes * share
-
-
 def estimate_disk(recipe: Recipe, snapshots: int) -> int:
     """Bytes a run writes: its snapshots in 16 bits and the state to resume from."""
     kept = min(snapshots, recipe.keep_last) if recipe.keep_last else snapshots
-    return adapter_parameters(recipe) * (2 * (kept + 1) + 4 + _remembered(recipe))
+    return adapter_parameters(recipe) * (2 * (kept + 1) + 4 + remembered_bytes(recipe))
 
 
-def _remembered(recipe: Recipe) -> int:
+def remembered_bytes(recipe: Recipe) -> int:
+    """Bytes that the optimizer, and a mean of the factors, keep for a parameter."""
     return OPTIMIZERS[recipe.optimizer.name].remembers + (0 if recipe.average.kind == "none" else 4)
 
 

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field
 from lorasmith.adapters.algorithms import ALGORITHMS
 from lorasmith.adapters.algorithms.algorithm import Options
 from lorasmith.bases.detection import cost_of, family_of
-from lorasmith.bases.families.family import Family, FamilyCost
+from lorasmith.bases.families.cost import FamilyCost
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.chosen import AlgorithmName, OptimizerTable, ScheduleTable

@@ -99,7 +99,7 @@ def recipe_form(project: Project) -> RecipeForm:
     try:
         now = flatten_table(recipe_values(read_recipe(project)))
     except RecipeError as fault:
-        problem, now = str(fault), start
+        problem, now = str(fault), {key.path: _plain(key.default) for key in recipe_keys()} | start
     schema = widen(Recipe).model_json_schema()
     own = flatten_table(given)
     start["resolution"] = _sides(start.get("resolution"))

@@ -17,12 +17,12 @@ from lorasmith.recipe.estimates import (
     drawing_work,
     encoding_work,
     estimate_disk,
-    estimate_memory,
     estimate_seconds,
     start_seconds,
     validation_work,
     work_per_step,
 )
+from lorasmith.recipe.memory import Memory, memory_of
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.recipe.steps import ceil_div, solve_length
 
@@ -64,8 +64,8 @@ class PlannedBucket:
 @dataclass(frozen=True)
 class Plan:
     """What a run does. `seconds` from its start to its adapter, `preparing` of them before the first step (with the
-    start of the program, and where nothing lies in the project's cache yet); `bytes` of memory, `disk` bytes written:
-    estimates all."""
+    start of the program, and where nothing lies in the project's cache yet); `memory` by what holds it, `disk` bytes
+    written: estimates all."""
 
     images: tuple[PlannedImage, ...]
     buckets: tuple[PlannedBucket, ...]
@@ -76,8 +76,18 @@ class Plan:
     snapshots: int
     seconds: float
     preparing: float
-    bytes: int
+    memory: Memory
     disk: int
+
+    @property
+    def bytes(self) -> int:
+        """Of memory on the device, in all."""
+        return self.memory.total
+
+    @property
+    def pixels(self) -> int:
+        """Of the largest bucket."""
+        return max(bucket.size[0] * bucket.size[1] for bucket in self.buckets)
 
     @property
     def cropped(self) -> float:
@@ -112,6 +122,7 @@ class Plan:
             "seconds": round(self.seconds, 1),
             "preparing": round(self.preparing, 1),
             "bytes": self.bytes,
+            "memory": self.memory.as_json(),
             "disk": self.disk,
         }
 
@@ -165,7 +176,7 @@ def make_plan(
         snapshots=snapshots,
         seconds=preparing + estimate_seconds(recipe, work + aside, pace),
         preparing=preparing,
-        bytes=estimate_memory(recipe, max(size[0] * size[1] for size in rows)),
+        memory=memory_of(recipe, max(size[0] * size[1] for size in rows)),
         disk=estimate_disk(recipe, snapshots),
     )
 

@@ -23,6 +23,7 @@ from lorasmith.server.interfaces import Loader
 from lorasmith.server.native import routes as native_routes
 from lorasmith.server.native.jobs import POLICY
 from lorasmith.server.road import routes as road_routes
+from lorasmith.server.road.readings import Readings
 from lorasmith.server.road.tasks import RoadTasks
 from lorasmith.server.service import Service
 from lorasmith.server.settings import ServerSettings
@@ -72,6 +73,7 @@ def create_app(settings: ServerSettings, loader: Loader | None = None, workshop:
     )
     app.state.service = service
     app.state.workshop = workshop
+    app.state.readings = Readings()
     app.state.tasks = RoadTasks()
     app.include_router(native_routes.router)
     app.include_router(road_routes.router)

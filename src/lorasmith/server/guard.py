@@ -23,6 +23,8 @@ from lorasmith.server.settings import ServerSettings, is_loopback
 OPEN_PATHS = frozenset({"/health"})
 """What may be asked without a token: it tells nothing but that the server lives."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+FILE_PATHS = "/api/v1/uploads/"
+"""Where files are sent to, by PUT."""
 STREAMS = ("/events",)
 """Ends of paths whose answer ends when a job does: no HEAD."""
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -103,7 +105,8 @@ class Guard:
             self._metrics.add("lorasmith_refused_total", reason=reason)
             await _answer(send, code, message)
             return
-        limit = self._settings.limits.body_bytes
+        is_file = _is_file(scope, headers)
+        limit = self._settings.limits.upload_bytes if is_file else self._settings.limits.body_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             self._metrics.add("lorasmith_refused_total", reason="size")
@@ -120,7 +123,7 @@ class Guard:
                 taken += len(body)
                 if taken > limit:
                     problem = f"the request has more than {limit} bytes."
-                elif counter.feed(body) > most:
+                elif not is_file and counter.feed(body) > most:
                     problem = f"the request holds more than {most} values."
                 if problem is not None:
                     raise _TooLarge
@@ -169,6 +172,12 @@ def knows_token(authorization: str, token: str) -> bool:
     elif scheme.lower() != "bearer":
         given = ""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode("ascii"))
+
+
+def _is_file(scope: Scope, headers: MutableMapping[str, str]) -> bool:
+    """Whether the body is a file that goes to the disk as it comes, and is never looked at as JSON."""
+    kind = headers.get("content-type", "")
+    return scope["method"] == "PUT" and scope["path"].startswith(FILE_PATHS) and kind == "application/octet-stream"
 
 
 def _method(scope: Scope) -> str:

@@ -19,10 +19,14 @@ MIB = 2**20
 @dataclass(frozen=True)
 class Limits:
     """The most of everything in one request, and in the queue. Sizes are pixels or characters; `body_values` are the
-    tables, lists, texts and commas of a request's JSON, `parts` those of a prompt that AND joins."""
+    tables, lists, texts and commas of a request's JSON, `parts` those of a prompt that AND joins. `upload_bytes` are
+    those of one file, `upload_total` those of all files of an upload."""
 
     body_bytes: int = 64 * MIB
     body_values: int = 100_000
+    upload_bytes: int = 1024 * MIB
+    upload_total: int = 8192 * MIB
+    upload_files: int = 30_000
     pixels: int = 2048 * 2048
     steps: int = 1000
     pictures: int = 64

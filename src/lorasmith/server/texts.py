@@ -18,6 +18,8 @@ async def check_texts(request: Request) -> None:
     """Raise FieldError, naming the field, when a text of the body holds half a character."""
     if request.method not in ("POST", "PUT", "PATCH"):
         return
+    if request.headers.get("content-type") == "application/octet-stream":
+        return  # a file, on its way to the disk
     body = await request.body()
     if not _SPELT.search(body):
         return

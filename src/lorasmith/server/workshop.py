@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lorasmith.project import FILE_NAME, Project, open_project, safe_name
 from lorasmith.server.errors import FieldError, MissingError
 
-_WATCHED = ("lora.toml", "curation.jsonl", ".lorasmith/index.db", ".lorasmith/tags.db")
-_FOLDERS = ("images", "made", "runs", "exams", "build/dataset", ".lorasmith/page")
+_OF_FILES = ("images", "made", "made/lineage.jsonl")
+_OF_IMAGES = ("lora.toml", "curation.jsonl", "sources.jsonl", ".lorasmith/tags.sqlite")
+_OF_THE_REST = ("runs", "exams", "build/dataset", ".lorasmith/page", ".lorasmith/page/inspection.json")
 PROJECT_ADAPTERS = (
     "*/runs/*/*.safetensors",
     "*/runs/*/snapshots/*.safetensors",
@@ -68,14 +70,39 @@ class Workshop:
     def version(self, name: str) -> str:
         """A text that is another one when something of the project has changed on disk; cheap."""
         root = self.projects / name
-        told = hashlib.blake2b(digest_size=8)
-        for path in (*(root / file for file in _WATCHED), *(root / folder for folder in _FOLDERS)):
-            told.update(_stamp(path))
+        told = hashlib.blake2b(self.images_version(name).encode(), digest_size=8)
+        for place in _OF_THE_REST:
+            told.update(_stamp(root / place))
         for folder in ("runs", "exams"):
             for inside in sorted((root / folder).glob("*")):
                 told.update(_stamp(inside))
                 told.update(_stamp(inside / "events.jsonl") + _stamp(inside / "figures.json"))
         return told.hexdigest()
+
+    def images_version(self, name: str) -> str:
+        """The same of its images, captions, tags and decisions, and of lora.toml."""
+        return self._told(name, _OF_IMAGES, self.files_version(name))
+
+    def files_version(self, name: str) -> str:
+        """The same of its images and caption files alone."""
+        folders = [
+            inside.relative_to(self.projects / name).as_posix() for inside in _folders(self.projects / name / "images")
+        ]
+        return self._told(name, (*_OF_FILES, *folders))
+
+    def _told(self, name: str, places: Iterable[str], before: str = "") -> str:
+        told = hashlib.blake2b(before.encode(), digest_size=8)
+        for place in places:
+            told.update(_stamp(self.projects / name / place))
+        return told.hexdigest()
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        with os.scandir(root) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    except OSError:
+        return []
 
 
 def _stamp(path: Path) -> bytes:

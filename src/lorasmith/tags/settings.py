@@ -36,6 +36,18 @@ class ImageTags(TableModel):
     remove: TagList = ()
 
 
+_PROMPT = "Describe this picture for training an image model, in one or two plain sentences. Say only what is seen."
+
+
+class CaptionerTable(TableModel):
+    """[tags.captioner]: an endpoint that says sentences of pictures (T12)."""
+
+    url: Annotated[str, Field(description="an endpoint of OpenAI's chat API, such as http://localhost:8080/v1")] = ""
+    model: Annotated[str, Field(description="its model's name, where it has several")] = ""
+    prompt: Annotated[str, Field(description="what it is asked about each picture")] = _PROMPT
+    concurrency: Annotated[int, Field(ge=1, le=64, description="how many pictures it is asked about at once")] = 4
+
+
 class TagsTable(TableModel):
     """Lists may be written as TOML lists or as one comma-separated text (T5); `*` stands for any letters."""
 
@@ -93,6 +105,7 @@ class TagsTable(TableModel):
     arrange: Literal["kept", "score", "groups", "name"] = Field(
         "kept", description="order of the tags: as they come, the likeliest first, subject to background, by name"
     )
+    captioner: Annotated[CaptionerTable, Field(description="who writes sentences (T12)")] = CaptionerTable()
     core: str = Field("", description='form of the core tag: "auto" for the kind\'s own, or a text with NAME (T3)')
     prefix: str = Field("", description='phrase that starts the caption in the trigger\'s place, "photo of NAME" (T3)')
 

@@ -27,7 +27,7 @@ from lorasmith.training.runs.metadata import current_time
 from lorasmith.training.runs.run_set import RunSet
 from lorasmith.training.runs.session import RunSession
 from lorasmith.training.runs.state import State, load_state, save_state
-from lorasmith.training.runs.watch import Pace
+from lorasmith.training.runs.watch import Pace, by_band
 from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.memory import (
     asked_memory,
@@ -180,8 +180,10 @@ class StepLoop:
                     continue
                 yield done[number]
                 if session.validation is not None and session.is_validation_due(self._seconds):
-                    loss, base_loss = self._group.validate(number, session.validation)
-                    yield session.log(Validated(session.step, loss, base_loss, variant=session.name))
+                    ours, base = self._group.validate(number, session.validation)
+                    bands, base_bands = by_band(ours.by_timestep), by_band(base.by_timestep)
+                    told = Validated(session.step, ours.mean, base.mean, bands, base_bands, session.name)
+                    yield session.log(told)
                 if session.is_snapshot_due(self._seconds):
                     yield from session.save_snapshot(self._seconds, self._started_at)
                     due = 0.0

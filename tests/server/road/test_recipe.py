@@ -67,6 +67,9 @@ def test_a_file_with_faults_still_has_a_form(client: httpx.Client, project: Proj
     form = client.get(P + "recipe/form").json()
     assert "rnak" in form["problem"]
     assert keys_of(form)["rank"]["value"] is not None
+    assert keys_of(form)["algorithm"]["value"] == "lora"
+    mended = client.patch(P + "recipe", json={"unset": ["recipe.rnak"]}).json()
+    assert mended["problem"] is None
 
 
 def test_epochs_take_the_steps_of_the_preset_out(client: httpx.Client, project: Project) -> None:

@@ -1,7 +1,8 @@
-"""An adapter's layers as diffusers and PEFT spell them."""
+"""An adapter's layers as diffusers, PEFT and ComfyUI spell them."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from torch import Tensor
 
 from lorasmith.adapters.adapter import Adapter
-from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.keys import PEFT_ROOT
 from lorasmith.bases.families.family import Family
@@ -41,21 +41,43 @@ def to_diffusers_keys(adapter: Adapter, family: Family, layers: Mapping[str, Tar
 
 
 def to_comfyui_keys(adapter: Adapter, family: Family, layers: Mapping[str, TargetLayer]) -> dict[str, Tensor]:
-    """Any adapter's tensors under ComfyUI's own names, fp32; of a plain LoRA as PEFT spells them, alpha / rank inside,
-    so that diffusers takes the file, too. Raises as `to_diffusers_keys`, and where ComfyUI reads kohya's names."""
+    """The tensors as ComfyUI, ai-toolkit and diffusion-pipe spell them: ``diffusion_model.<path>.lora_A.weight``, fp32,
+    factors as they are.
+
+    Without an alpha the scale is 1 there, and diffusers, too, takes files without. So a plain LoRA's alpha / rank is
+    multiplied in where it is a power of two, which changes no digits; else alpha stands beside the factors. Raises
+    AdapterError for a layer that is not among `layers`, and for what ComfyUI does not read.
+    """
     tensors: dict[str, Tensor] = {}
     for name, factors in fit_names(adapter, family, layers).items():
-        start = family.in_comfyui(layers[name])
-        if start is None:
+        if not set(factors.parts) <= _READ_BY_COMFYUI:
             raise AdapterError(
-                f"of {family.title} ComfyUI reads the names that kohya's trainer gives.",
+                f"{name} is a {' over '.join(factors.parts)}, which ComfyUI does not read.",
                 where=adapter.name,
-                hint="Write it in kohya's spelling.",
+                hint="Make a plain LoRA of it first:",
+                remedy=Do(Action.CONVERT, adapter="FILE", out="NEW"),
             )
-        plain = factors.as_peft() if isinstance(factors, LoraFactors) else None
-        spelt = factors.to_tensors() if plain is None else plain
-        tensors |= {f"{start}.{suffix}": tensor for suffix, tensor in spelt.items()}
+        start, own = family.in_comfyui(layers[name]), factors.to_tensors()
+        if "lora_mid.weight" not in own:  # a core stands beside kohya's words alone there
+            own = {_IN_COMFYUI.get(suffix, suffix): tensor for suffix, tensor in own.items()}
+        if own.keys() == {"lora_A.weight", "lora_B.weight", "alpha"}:
+            own = _without_alpha(own, factors.scale)
+        tensors |= {f"{start}.{suffix}": tensor for suffix, tensor in own.items()}
     return tensors
+
+
+def _without_alpha(own: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """A plain LoRA's tensors with the scale in lora_B, where it is a power of two."""
+    if math.frexp(scale)[0] != 0.5:
+        return own
+    return {"lora_A.weight": own["lora_A.weight"], "lora_B.weight": own["lora_B.weight"] * scale}
+
+
+_IN_COMFYUI = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}
+_READ_BY_COMFYUI = frozenset(
+    ("lora", "dylora", "tucker", "dora", "biased", "loha", "lokr", "glora", "full", "norm", "oft", "boft")
+)
+"""Algorithms that `comfy/weight_adapter` and `comfy/lora.py` know."""
 
 
 def _whole(suffix: str) -> str:

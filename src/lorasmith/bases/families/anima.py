@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.bases.families.anima_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.anima_layers import BLOCK, CONDITIONING, ENDS, MODULATION
+from lorasmith.bases.families.cost import Counts, FamilyCost, PerRow
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config, read_evidence
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
-from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
+from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
+from lorasmith.bases.families.readers import ANIMA_READERS
 from lorasmith.bases.targets import Group, TargetLayer, underscored
 from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
@@ -102,14 +104,6 @@ class AnimaFamily(Family):
 
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"num_layers": 28}, _PUBLIC_DEPTHS))
-
-    def in_comfyui(self, target: TargetLayer) -> str | None:
-        """By its own paths, which diffusers reads, too; kohya's names it reads as well, diffusers does not."""
-        if target.owner == CONDITIONER:
-            return f"diffusion_model.llm_adapter.{target.path}"
-        if target.part == "te":
-            return f"{self.text[0].others[0]}.{target.path}"
-        return f"diffusion_model.{target.aliases[0]}"
 
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Widths are the model's, but for the conditioner's: every one's cross attention reads 1024 numbers a token."""
@@ -211,7 +205,29 @@ ANIMA = AnimaFamily(
     name="anima",
     title="Anima",
     # Operations: two a weight and token of 16 x 16 pixels. Others: docs/performance.md.
-    cost=FamilyCost(1.55e7, 1.13e10, 2.4e4, 1_434_000, 1_100_000, 2_000, 20_000, 0.25, 0.0005),
+    cost=FamilyCost(
+        1.55e7,
+        1.13e10,
+        2.9e4,
+        1_434_000,
+        1_100_000,
+        2_000,
+        20_000,
+        0.25,
+        0.0005,
+        counted=Counts(
+            denoiser=1956.4e6,
+            text=730.7e6,
+            vae=126.9e6,
+            small_denoiser=1937.8e6,
+            small_text=541.1e6,
+            blocks=28,
+            block_weights=1937.8e6,
+            kept=PerRow(13958.6, 3.44e08),
+            inputs=PerRow(465.0, 1.07e06),
+            largest=PerRow(502.3, 1.33e07),
+        ),
+    ),
     presets={"*": Preset(_VALUES, _REASONS)},
     cfg=4.0,
     resolution=1024,
@@ -225,6 +241,7 @@ ANIMA = AnimaFamily(
     own_names=("lora_unet_llm_adapter_", "lora_unet_blocks_"),
     version_words=("anima",),
     hub_words=("anima",),
+    readers=ANIMA_READERS,
     trainer_words={
         "kohya": ("networks.lora_anima", "qwen3", "llm_adapter_path"),
         "ai-toolkit": ("anima",),

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lorasmith.bases.families.cost import FamilyCost
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart
-from lorasmith.bases.families.family import FamilyCost
 from lorasmith.bases.families.stable_diffusion import CLIP_L, StableDiffusion
 from lorasmith.project import EMBEDDED
 

@@ -6,7 +6,6 @@ by `FAMILIES.register`. Shapes: B rows, C channels, F frames, H and W of latents
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from lorasmith.bases.families.cost import FamilyCost
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
+from lorasmith.bases.families.readers import Takes
 from lorasmith.bases.targets import TargetLayer, text_prefix, underscored
 from lorasmith.diffusion.sigmas import ALIGNED
 
@@ -38,49 +39,6 @@ DENOISERS = ("lora_unet_", "lora_unet.", "lora_transformer_", "diffusion_model."
 with and without a checkpoint's prefix, LyCORIS's wrapper."""
 FIRST_TEXTS = ("lora_te_", "lora_te1_")
 """How kohya's names of the first text encoder's layers begin: of an only one, of one of several."""
-
-
-_SMALLER, _LARGER = 0.4, 1.6
-"""Of the family's own size: checkpoints without a text encoder or with a second VAE are no other models."""
-
-
-@dataclass(frozen=True)
-class FamilyCost:
-    """Per family: floating-point operations of a forward pass per pixel; bytes of the float32 weights; bytes of
-    saved activations per pixel and row; adapter parameters per rank of the denoiser and of the text encoders.
-
-    In row-pixels (`recipe.estimates`): `fixed` is what a micro-batch costs however small it is, `text` a row through
-    text encoders that learn, `encoding` a pixel through the VAE. `per_rank` is the share by which a rank more makes a
-    row dearer; `conv` and `dora` are how much dearer convolutions of low rank and DoRA make it than in a larger model.
-    """
-
-    flops_per_pixel: float
-    weight_bytes: float
-    activation_bytes_per_pixel: float
-    unet_per_rank: int
-    text_per_rank: int
-    fixed: float
-    text: float
-    encoding: float
-    per_rank: float
-    conv: float = 1.0
-    dora: float = 1.0
-
-    def of_size(self, weights: int) -> FamilyCost:
-        """The cost of a base of so many weights: of the family's shape, narrower or wider. Widths go with the square
-        root; what is about as large as the family's own costs the same."""
-        share = 4 * weights / self.weight_bytes
-        if _SMALLER <= share <= _LARGER:
-            return self
-        width = math.sqrt(share)
-        return replace(
-            self,
-            flops_per_pixel=self.flops_per_pixel * share,
-            weight_bytes=self.weight_bytes * share,
-            activation_bytes_per_pixel=self.activation_bytes_per_pixel * width,
-            unet_per_rank=math.ceil(self.unet_per_rank * width),
-            text_per_rank=math.ceil(self.text_per_rank * width),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,12 +115,12 @@ class Family(ABC):
     kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `trainer_words`:
     by trainer (`recipe.exchange`) what its recipes call such bases, first what is written; of kohya the network
     module, where it has one of its own, and arguments that tell the family. `clip_words`: its words are cut as CLIP's
-    vocabulary tells. `fused` are layers that files have in one, under each other: the end of its name, and those of
-    theirs. `block_layouts` are the blocks that a list of so many block weights is for.
-    `kept_wide` are parts of a model that stay as they are where its other weights are kept compressed: all else passes
-    through them, and they are small. Sides of pictures are multiples of `pixel_step`; `tiles` says whether they can be
-    drawn so that they go on round their edges. `times` are other trainers', by their names. `aligned_sigmas` are those
-    of the schedule Align Your Steps.
+    vocabulary tells. `comfyui_names`: files are written under the names of `in_comfyui`. `fused` are layers that files
+    have in one, under each other: the end of its name, and those of theirs. `block_layouts` are the blocks that a list
+    of so many block weights is for. `kept_wide` are parts of a model that stay as they are where its other weights are
+    kept compressed: all else passes through them, and they are small. Sides of pictures are multiples of `pixel_step`;
+    `tiles` says whether they can be drawn so that they go on round their edges. `times` are other trainers', by their
+    names. `aligned_sigmas` are those of the schedule Align Your Steps.
     """
 
     name: str
@@ -180,12 +138,14 @@ class Family(ABC):
     version_words: tuple[str, ...] = ()
     hub_words: tuple[str, ...] = ()
     trainer_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readers: Mapping[str, Takes] = field(default_factory=dict)
     block_layouts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     kept_wide: frozenset[str] = frozenset()
     pixel_step: int = 8
     tiles: bool = False
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    comfyui_names: bool = False
     times: Mapping[str, TrainerTimes] = field(default_factory=dict)
     aligned_sigmas: tuple[float, ...] = ALIGNED
 
@@ -285,9 +245,15 @@ class Family(ABC):
                         found.setdefault(f"{start}{underscored(each)}", target.name)
         return {**found, **{name: name for name in layers}}
 
-    def in_comfyui(self, target: TargetLayer) -> str | None:  # noqa: ARG002
-        """What ComfyUI calls a layer, where it does not read kohya's names; else None."""
-        return None
+    def in_comfyui(self, target: TargetLayer) -> str:
+        """A layer as ComfyUI and those who write for it call it (`comfy/lora.py`): by its path in a checkpoint, a text
+        encoder's by the path that it has there."""
+        part = next((each for each in self.text if each.owner == target.owner), None)
+        if part is None:
+            return f"diffusion_model.{next(iter(target.aliases), target.path)}"
+        # What has no file of its own lies in the denoiser's.
+        start = part.others[0] if part.others else f"diffusion_model.{part.prefix.removeprefix('lora_unet_')}"
+        return f"{start}.{target.path}"
 
     def public_size(self, target: TargetLayer) -> tuple[int, int]:
         """Outputs and inputs of a layer in the family's public models; 0 where they are not told."""

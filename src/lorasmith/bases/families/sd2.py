@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lorasmith.bases.families.cost import FamilyCost
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.facts import HeaderFacts, TextPart
-from lorasmith.bases.families.family import FamilyCost
 from lorasmith.bases.families.presets import public_presets
+from lorasmith.bases.families.readers import UNET_READERS
 from lorasmith.bases.families.single_file import StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_H, PLAIN_BLOCKS, StableDiffusion
 
@@ -38,6 +39,7 @@ SD2 = StableDiffusion2(
     text_width=_WIDTH,
     version_words=("sd2",),
     hub_words=("sd 2",),
+    readers=UNET_READERS,
     trainer_words={
         "ai-toolkit": ("sd2", "is_v2"),
         "onetrainer": (

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.bases.families.cost import Counts, FamilyCost, PerRow
 from lorasmith.bases.families.evidence import Evidence, Prediction
 from lorasmith.bases.families.facts import HeaderFacts, TextPart
-from lorasmith.bases.families.family import FamilyCost, Structure
+from lorasmith.bases.families.family import Structure
 from lorasmith.bases.families.original import UNET
 from lorasmith.bases.families.presets import public_presets
+from lorasmith.bases.families.readers import UNET_READERS
 from lorasmith.bases.families.single_file import SUPPORTED, StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_G, CLIP_L, StableDiffusion, layout
 from lorasmith.errors import BaseError
@@ -88,7 +90,29 @@ def time_ids(x_t: Tensor, framings: Sequence[Framing]) -> Tensor:
 SDXL = StableDiffusionXL(
     name="sdxl",
     title="SDXL",
-    cost=FamilyCost(5.7e6, 1.4e10, 1.8e4, 2_600_000, 903_000, 2_000, 20_000, 0.25, 0.0005),
+    cost=FamilyCost(
+        5.7e6,
+        1.4e10,
+        1.4e4,
+        2_600_000,
+        903_000,
+        2_000,
+        20_000,
+        0.25,
+        0.0005,
+        counted=Counts(
+            denoiser=2567.5e6,
+            text=817.7e6,
+            vae=83.7e6,
+            small_denoiser=2558.6e6,
+            small_text=714.1e6,
+            blocks=86,
+            block_weights=2482.2e6,
+            kept=PerRow(6814.2, 1.11e08),
+            inputs=PerRow(546.9, 1.71e06),
+            largest=PerRow(151.4, 1.22e06),
+        ),
+    ),
     presets=public_presets(),
     cfg=7.0,
     resolution=1024,
@@ -101,6 +125,7 @@ SDXL = StableDiffusionXL(
     own_names=("lora_te2_", "lora_unet_input_blocks_", "lora_unet_label_emb_"),
     version_words=("sdxl",),
     hub_words=("sdxl", "pony", "illustrious", "noobai"),
+    readers=UNET_READERS,
     trainer_words={
         "ai-toolkit": ("sdxl", "is_xl"),
         "onetrainer": ("STABLE_DIFFUSION_XL_10_BASE",),

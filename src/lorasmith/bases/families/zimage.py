@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lorasmith.bases.families.cost import Counts, FamilyCost, PerRow
 from lorasmith.bases.families.evidence import Evidence, Prediction, TextStructure, read_config, read_evidence
 from lorasmith.bases.families.facts import HeaderFacts, Preset, TextPart, TrainerTimes
-from lorasmith.bases.families.family import Family, FamilyCost, Models, Parts, Structure
+from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
+from lorasmith.bases.families.readers import ZIMAGE_READERS
 from lorasmith.bases.families.zimage_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.zimage_layers import BOTH, PICTURE, TEXT, block_layers, end_layers
 from lorasmith.bases.targets import TargetLayer
@@ -94,7 +96,7 @@ class ZImageFamily(Family):
     def public_layers(self) -> dict[str, TargetLayer]:
         return self.layers(self.targets({"n_layers": 30, "n_refiner_layers": 2}, (_PUBLIC_DEPTH,)))
 
-    def in_comfyui(self, target: TargetLayer) -> str | None:
+    def in_comfyui(self, target: TargetLayer) -> str:
         """As ai-toolkit writes it, with q, k and v apart: diffusers reads it, too."""
         start = self.text[0].others[0] if target.part == "te" else "diffusion_model"
         return f"{start}.{target.path}"
@@ -235,7 +237,29 @@ ZIMAGE = ZImageFamily(
     name="zimage",
     title="Z-Image",
     # Operations: two a weight and token of 16 x 16 pixels. Others: docs/performance.md.
-    cost=FamilyCost(4.8e7, 4.1e10, 5.5e4, 2_188_800, 2_064_384, 2_000, 20_000, 0.25, 0.0005),
+    cost=FamilyCost(
+        4.8e7,
+        4.1e10,
+        6.6e4,
+        2_188_800,
+        2_064_384,
+        2_000,
+        20_000,
+        0.25,
+        0.0005,
+        counted=Counts(
+            denoiser=6154.9e6,
+            text=4022.5e6,
+            vae=83.8e6,
+            small_denoiser=6142.0e6,
+            small_text=3633.3e6,
+            blocks=34,
+            block_weights=6143.1e6,
+            kept=PerRow(32113.3, 1.12e09),
+            inputs=PerRow(995.0, 3.26e07),
+            largest=PerRow(1074.3, 3.76e07),
+        ),
+    ),
     presets={"*": Preset(_VALUES, _REASONS)},
     cfg=5.0,
     resolution=1024,
@@ -247,6 +271,7 @@ ZIMAGE = ZImageFamily(
     reads_clip_skip=False,
     version_words=("zimage",),
     hub_words=("zimage", "z-image", "z image"),
+    readers=ZIMAGE_READERS,
     trainer_words={
         "kohya": ("networks.lora_zimage",),
         "ai-toolkit": ("zimage",),
@@ -256,6 +281,7 @@ ZIMAGE = ZImageFamily(
     },
     kept_wide=frozenset({"all_x_embedder", "all_final_layer", "t_embedder", "cap_embedder"}),
     pixel_step=16,
+    comfyui_names=True,
     times=_TIMES,
     fused={"attention_qkv": ("attention_to_q", "attention_to_k", "attention_to_v")},
 )

@@ -53,7 +53,8 @@ def show(files: Files, skip_unknown: SkipUnknown = False, as_json: AsJson = Fals
 
 @app.command()
 def verify(files: Files, as_json: AsJson = False) -> None:
-    """Verify that adapter files are whole, finite and truthful; exit status 1 when one is not.
+    """Verify that adapter files are whole, finite and truthful, and say which tools take how many of their layers; exit
+    status 1 when one is not in order.
 
     A hash in the header is checked; a file without one is in order, and so is one with LyCORIS's own, which is that of
     its tensors one by one and cannot be made again from a file.
@@ -69,6 +70,9 @@ def verify(files: Files, as_json: AsJson = False) -> None:
             say(f"{verdict['path']}: {'in order' if verdict['ok'] else 'not in order'}{hashed}")
             for problem in verdict["problems"]:
                 say(f"  {problem}")
+            for each in verdict["tools"]:
+                taken = f"{each['taken']} of {each['layers']} layers"
+                say(f"  {each['tool']}: " + (f"refuses it: {each['refused']}" if each["refused"] else taken))
     if not all(verdict["ok"] for verdict in verdicts):
         raise typer.Exit(1)
 
@@ -326,15 +330,25 @@ def _named(file: str) -> tuple[Path, float | dict[str, float]]:
 
 def _verify(file: Path) -> dict[str, Any]:
     from lorasmith.adapters.description import describe, problems_of
+    from lorasmith.adapters.files import adapter_files, read_header
+    from lorasmith.adapters.readers import tell_readers
+    from lorasmith.bases.families import FAMILIES
     from lorasmith.errors import AdapterError
 
     hashed: str | None = None
+    tools: list[dict[str, Any]] = []
     try:
         description = describe(file)
         problems, hashed = problems_of(description), description.hashes.kind
+        family = FAMILIES.get(description.family or "")
+        if family is not None and not file.is_dir():
+            shapes = {
+                key: entry.shape for each in adapter_files(file) for key, entry in read_header(each).tensors.items()
+            }
+            tools = [each.as_json() for each in tell_readers(shapes, family)]
     except AdapterError as fault:
         problems = [str(fault).removeprefix(f"{file}: ")]
-    return {"path": str(file), "ok": not problems, "hash": hashed, "problems": problems}
+    return {"path": str(file), "ok": not problems, "hash": hashed, "problems": problems, "tools": tools}
 
 
 def _show(description: Description) -> None:

@@ -19,7 +19,7 @@ def command(
         bool, typer.Option("--json", help="One document on stdout; which is which is not told.")
     ] = False,
 ) -> None:
-    """Compare two adapters blind: you look, and never see which is which.
+    """Compare two adapters blind: which is which is told at the end.
 
     The pairs are drawn here and answered in the studio's Exam screen. A comparison that was stopped goes on.
 

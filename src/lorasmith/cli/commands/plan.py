@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,12 @@ def command(
     probe: Annotated[
         bool, typer.Option("--probe", help="Tell what `train --probe` costs before the run, too.")
     ] = False,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            "--memory", min=1, help="GB (2^30 bytes) of the GPU that it shall fit; without, what is found here."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
 ) -> None:
     """Show what training will do: steps, buckets, time, memory.
@@ -44,15 +50,19 @@ def command(
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.face.stages import plan_training
     from lorasmith.project import open_project
+    from lorasmith.recipe.memory import detected_card, how_it_fits
     from lorasmith.recipe.overrides import split_overrides
 
     opened, settings = open_project(project), split_overrides(assignments or [])
     planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN, probe=probe), as_json)
     plan, recipe, source = planned.plan, planned.recipe, planned.time_from
+    fit = how_it_fits(recipe, plan.pixels, detected_card() if memory is None else int(memory * 2**30))
     if as_json:
-        print_json(planned.as_json())
+        print_json(planned.as_json() | {"card": None if fit is None else fit.as_json()})
     else:
         _print(plan, recipe, source)
+        if fit is not None and not fit.fits:
+            say(f"            more than a card of {fit.card / 2**30:.0f} GB has; {_help(fit.switches)}")
         if planned.probe is not None:
             cost = planned.probe
             say(
@@ -85,7 +95,21 @@ def _print(plan: Plan, recipe: Recipe, source: TimeSource) -> None:
     console.print(f"snapshots   {plan.snapshots}, one every {recipe.save_every}; {plan.disk / 1e6:.0f} MB on disk")
     console.print(f"time        about {_span(plan.seconds)}, {_span(plan.preparing)} of them until the first step")
     console.print(f"            {_TOLD[source]}")
-    console.print(f"memory      about {plan.bytes / 1e9:.1f} GB")
+    held = plan.memory
+    learned = held.adapter + held.gradients + held.optimizer
+    console.print(
+        f"memory      about {plan.bytes / 1e9:.1f} GB: weights {(held.denoiser + held.text + held.vae) / 1e9:.1f}, "
+        f"activations {held.activations / 1e9:.1f}, adapter and optimizer {learned / 1e9:.1f}"
+        + (f"; {held.host / 1e9:.1f} GB wait in the host's memory" if held.host else "")
+    )
+
+
+def _help(switches: Mapping[str, Any] | None) -> str:
+    from lorasmith.recipe.overrides import write_value
+
+    if switches is None:
+        return "no switch makes it fit: a smaller resolution would"
+    return "it fits with " + ", ".join(f"{key} = {write_value(value)}" for key, value in switches.items())
 
 
 _TOLD = {

@@ -12,7 +12,9 @@ from lorasmith.cli.program import program, typed
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from lorasmith.dataset.reading import Dataset
     from lorasmith.face.stages import Gathered
+    from lorasmith.project import Project
 
 
 def command(
@@ -37,11 +39,12 @@ def command(
     captioner: Annotated[
         str | None,
         typer.Option(
-            metavar="COMMAND",
-            help="Run a program first that prints a caption for the path of an image.",
+            metavar="COMMAND|URL",
+            help="Run a program first that prints a caption for a path, or ask an endpoint of OpenAI's chat API.",
             show_default=False,
         ),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Pictures may leave this machine for the captioner.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Tag and caption what was done before, too.")] = False,
     write: Annotated[
         bool, typer.Option("--write", "--build", help="Write build/dataset/ as a trainer reads it.")
@@ -98,8 +101,16 @@ def command(
         raise UsageError("--explain, --diff, --table and --write do not go together.", hint="Give one of them.")
     opened = open_project(project)
     dataset = show(read_dataset(opened), json)
+    consent = yes or _consents(opened, dataset, captioner, again, json)
     work = gather_tags(
-        opened, dataset, tagger=tagger, imported=imported, captioner=captioner, again=again, encoding=encoding
+        opened,
+        dataset,
+        tagger=tagger,
+        imported=imported,
+        captioner=captioner,
+        again=again,
+        encoding=encoding,
+        consent=consent,
     )
     found = show(work, json)
     done: dict[str, Any] = {name: value for name, value in vars(found).items() if value is not None}
@@ -134,6 +145,22 @@ def command(
         return
     _print(drawing.draw_captions(captioning))
     _say_next(project, done)
+
+
+def _consents(project: Project, dataset: Dataset, captioner: str | None, again: bool, as_json: bool) -> bool:
+    """Say what an endpoint would be sent, and ask where somebody is there to answer."""
+    import sys
+
+    from lorasmith.cli.rendering import count_images, say
+    from lorasmith.tags.endpoint import caption_cost, is_address
+    from lorasmith.tags.settings import read_settings
+
+    if captioner is None or not is_address(captioner) or as_json:
+        return False
+    table = read_settings(project).captioner.model_copy(update={"url": captioner})
+    cost = caption_cost(project, dataset, table, again)
+    say(f"{count_images(cost.images)} to caption, about {cost.bytes / 2**20:.1f} MiB to {cost.host}.")
+    return cost.is_local or (sys.stdin.isatty() and typer.confirm("They leave this machine. May they?"))
 
 
 def _say_gathered(found: Gathered) -> None:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: What is measured, in the order of the columns.
-MEASURES = ("sharpness", "contrast", "colour", "clipping")
+MEASURES = ("sharpness", "contrast", "colour", "clipping", "grain")
 STRANGE = "likeness"
 #: Fewer pictures make no range.
 LEAST = 8
 #: A range is the middle 96 % of what is known to be whole, and so much of its width beyond on both sides ...
 MARGIN = 0.3
 #: ... and at least so much, measure by measure.
-FLOOR = np.asarray([0.3, 5.0, 12.0, 0.02], np.float32)
+FLOOR = np.asarray([0.3, 5.0, 12.0, 0.02, 0.3], np.float32)
 #: Values of a channel that count as its ends, of 255.
 ENDS = (3, 252)
 #: Directions in which known pictures differ, and parts into which they are cut for judging each other.
@@ -72,13 +72,16 @@ class Range:
 
 def measure(image: Image) -> Measured:
     """Of a small RGB picture: log of the variance of the Laplacian; deviation of the light; saturation that 5 % of the
-    pixels exceed; share of pixels with one channel at 0 and another at 255 (0..255, share 0..1)."""
+    pixels exceed; share of pixels with one channel at 0 and another at 255; log of the median gradient of the light,
+    which is what its plain parts are like (0..255, share 0..1)."""
     pixels = np.asarray(image.convert("RGB"), np.float32)
     light = pixels @ np.asarray([0.299, 0.587, 0.114], np.float32)
     edges = light[:-2, 1:-1] + light[2:, 1:-1] + light[1:-1, :-2] + light[1:-1, 2:] - 4 * light[1:-1, 1:-1]
     saturation = pixels.max(2) - pixels.min(2)
     clipped = (pixels.min(2) <= ENDS[0]) & (pixels.max(2) >= ENDS[1])
-    values = [np.log1p(edges.var()), light.std(), np.quantile(saturation, 0.95), clipped.mean()]
+    slope = np.hypot(light[1:-1, 2:] - light[1:-1, :-2], light[2:, 1:-1] - light[:-2, 1:-1])
+    grain = np.log1p(np.median(slope))
+    values = [np.log1p(edges.var()), light.std(), np.quantile(saturation, 0.95), clipped.mean(), grain]
     return np.asarray(values, np.float32)
 
 

@@ -9,8 +9,10 @@ from fastapi import Depends, Path, Request
 
 from lorasmith.project import Project
 from lorasmith.server.errors import MissingError
+from lorasmith.server.road.readings import Readings
 from lorasmith.server.road.tasks import RoadTasks
 from lorasmith.server.service import Service
+from lorasmith.server.uploads import Uploads
 from lorasmith.server.workshop import Workshop
 
 ProjectName = Annotated[str, Path(min_length=1, max_length=200, description="A project's name.")]
@@ -45,5 +47,21 @@ def closing_of(request: Request) -> Callable[[], bool]:
 
 
 IsClosing = Annotated[Callable[[], bool], Depends(closing_of)]
+
+
+def readings_of(request: Request) -> Readings:
+    """What was read of projects last."""
+    readings: Readings = request.app.state.readings
+    return readings
+
+
+def uploads_of(request: Request, workshop: TheWorkshop) -> Uploads:
+    """The uploads that wait beside the projects."""
+    service: Service = request.app.state.service
+    return Uploads(workshop.projects, service.settings.limits)
+
+
+TheReadings = Annotated[Readings, Depends(readings_of)]
+TheUploads = Annotated[Uploads, Depends(uploads_of)]
 TheTasks = Annotated[RoadTasks, Depends(tasks_of)]
 TheProject = Annotated[Project, Depends(project_of)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from lorasmith.dataset.findings import Finding
 from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project
@@ -28,8 +31,9 @@ CHECKS: tuple[TagCheck, ...] = (
     person.PERSON,
 )
 RULE_IDS: tuple[str, ...] = tuple(check.id for check in CHECKS)
+RULE_TITLES: Mapping[str, str] = MappingProxyType({check.id: check.title for check in CHECKS})
 
-__all__ = ["CHECKS", "RULE_IDS", "TagCheck", "Vocabulary", "review_desk", "review_tags"]
+__all__ = ["CHECKS", "RULE_IDS", "RULE_TITLES", "TagCheck", "Vocabulary", "review_desk", "review_tags"]
 
 
 def review_tags(project: Project, dataset: Dataset, vocabulary: Vocabulary | None = None) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,16 @@ class LossBands:
     def state(self) -> tuple[tuple[float, ...], ...]:
         """What `LossBands` takes back."""
         return tuple(tuple(rows) for rows in self._rows)
+
+
+def by_band(losses: Mapping[int, float]) -> dict[str, float]:
+    """The means of losses by timestep, by band, ``"0-249"``; bands without any are left out."""
+    means = {}
+    for first, last in BANDS:
+        inside = [loss for t, loss in losses.items() if first <= t <= last]
+        if inside:
+            means[f"{first}-{last}"] = round(sum(inside) / len(inside), 6)
+    return means
 
 
 class Pace:

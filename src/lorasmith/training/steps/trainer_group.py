@@ -25,7 +25,7 @@ from lorasmith.training.steps.objective import Loss
 from lorasmith.training.steps.passes import Passes, answer_together
 from lorasmith.training.steps.process_group import ALONE, ProcessGroup
 from lorasmith.training.steps.trainer import Trainer
-from lorasmith.training.steps.validation import Validation
+from lorasmith.training.steps.validation import HeldOutLoss, Validation
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class TrainerGroup:
                     parts[number] = part
         return parts
 
-    def validate(self, number: int, validation: Validation) -> tuple[float, float]:
+    def validate(self, number: int, validation: Validation) -> tuple[HeldOutLoss, HeldOutLoss]:
         """The loss of a trainer's adapter on held-out images, and the base's."""
         with self._bank.attached():
             return answer_together({number: validation.ask()}, self._passes)[number]

@@ -6,7 +6,8 @@ means that it begins to learn its pictures by heart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,7 +21,16 @@ from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.passes import Asking, Pass
 
+#: Timesteps at which they are measured: one in each band.
 VALIDATED = (100, 350, 600, 850)
+
+
+@dataclass(frozen=True)
+class HeldOutLoss:
+    """The mean over all images and timesteps, and by timestep over all images."""
+
+    mean: float
+    by_timestep: Mapping[int, float]
 
 
 class Validation:
@@ -32,16 +42,17 @@ class Validation:
         self._base = base
         self._trains_text = settings.loss.trains_text
         self._batches = [_rows(image, latents.read(image), settings.seed) for image in images]
-        self._base_loss: float | None = None
+        self._base_loss: HeldOutLoss | None = None
 
-    def ask(self) -> Asking[tuple[float, float]]:
+    def ask(self) -> Asking[tuple[HeldOutLoss, HeldOutLoss]]:
         """The adapter's loss and the base's."""
         if self._base_loss is None:
             self._base_loss = yield from self._mean(adapted=False)
         return (yield from self._mean(adapted=True)), self._base_loss
 
-    def _mean(self, *, adapted: bool) -> Asking[float]:
+    def _mean(self, *, adapted: bool) -> Asking[HeldOutLoss]:
         losses: list[Tensor] = []
+        rowwise: list[Tensor] = []
         parametrisation = self._base.parametrisation
         for batch in self._batches:
             rows = batch.learned
@@ -56,8 +67,11 @@ class Validation:
                 adapted_text=self._trains_text,
                 framings=rows.framings,
             )
-            losses.append((output.detach() - target).square().mean())
-        return float(torch.stack(losses).mean())
+            errors = (output.detach() - target).square()
+            losses.append(errors.mean())
+            rowwise.append(errors.flatten(1).mean(1))
+        by_timestep = torch.stack(rowwise).mean(0).tolist()
+        return HeldOutLoss(float(torch.stack(losses).mean()), dict(zip(VALIDATED, by_timestep, strict=True)))
 
 
 def _rows(image: TrainingImage, x_0: Tensor, seed: int) -> MicroBatch:

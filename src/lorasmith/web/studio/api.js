@@ -69,6 +69,18 @@ export const patch = (path, body) => call("PATCH", path, body);
 /** @param {string} path */
 export const del = (path) => call("DELETE", path);
 
+/** Requests that are made one after the other, in the order in which they were asked for: an undo never overtakes what it undoes. */
+export function inOrder() {
+  /** @type {Promise<any>} */
+  let last = Promise.resolve();
+  /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+  return (work) => {
+    const mine = last.then(work, work);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+}
+
 /** Send a file as it is, from the disk to the disk. @param {string} path @param {Blob} file @param {AbortSignal} [signal] */
 export const sendFile = async (path, file, signal) =>
   read(await reach(path, { method: "PUT", body: file, headers: { "content-type": "application/octet-stream" }, signal }));

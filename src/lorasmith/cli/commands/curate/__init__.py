@@ -19,6 +19,7 @@ for _command in (
     deciding.unlabel,
     deciding.distinct,
     deciding.undo,
+    deciding.redo,
     deciding.log,
     deciding.auto,
     solving.solve,

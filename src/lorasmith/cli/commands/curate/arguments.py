@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,14 +48,6 @@ def choose(project: Path, images: Sequence[str], as_json: bool) -> tuple[Project
     return opened, dataset, select_images(dataset, images)
 
 
-def same_for_each(items: Iterable[Item], verb: Any, value: Any, reason: str = "") -> list[Decision]:
-    """The same decision on each image; identical copies have it once."""
-    from lorasmith.dataset.decisions import Decision
-
-    contents = {item.facts.sha256: item for item in reversed(list(items))}
-    return [Decision(sha, verb, value, reason, name=item.name) for sha, item in reversed(contents.items())]
-
-
 def record_decisions(
     opened: Project,
     project: Path,
@@ -85,27 +77,3 @@ def read_box(text: str) -> Box:
     if left < 0 or top < 0 or width < 1 or height < 1:
         raise UsageError(f'--box "{text}": nothing is there.', hint="Write --box X,Y,W,H in pixels.")
     return left, top, left + width, top + height
-
-
-def read_label(text: str) -> str:
-    words = " ".join(text.split())
-    if not words or "," in words:
-        raise UsageError(f'--as "{text}" is no label.', hint="Give one word or a few, without commas.")
-    return words
-
-
-def known_words(opened: Project, dataset: Dataset, chosen: Sequence[Item]) -> dict[str, tuple[str, ...]]:
-    """All that is known of each image in words, by name: raw tags, ratings, labels."""
-    from dataclasses import replace
-
-    from lorasmith.tags.raw import read_raw_tags
-
-    raw = read_raw_tags(opened, replace(dataset, items=tuple(chosen)))
-    return {item.name: (*raw[item.name].tags, *raw[item.name].ratings, *item.facets) for item in chosen}
-
-
-def refuse_labels(opened: Project, dataset: Dataset, chosen: Sequence[Item], words: str) -> None:
-    from lorasmith.tags.refusal import refuse
-
-    for name, said in known_words(opened, dataset, chosen).items():
-        refuse((words, *said), where=name)

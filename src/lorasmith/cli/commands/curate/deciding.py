@@ -18,10 +18,7 @@ from lorasmith.cli.commands.curate.arguments import (
     Reset,
     choose,
     read_box,
-    read_label,
     record_decisions,
-    refuse_labels,
-    same_for_each,
 )
 from lorasmith.cli.curation import decision_json, draw_decisions, draw_log, name_some, tell_decision
 from lorasmith.cli.program import program, typed
@@ -94,6 +91,7 @@ def repeats(
     Example: lorasmith curate repeats my-lora tattoo.png --times 3
     """
     from lorasmith.dataset.decisions import MOST_REPEATS
+    from lorasmith.face.deciding import repeat_images
 
     if (times is None) != reset:
         raise UsageError("say how often.", hint="Give --times N, or --reset for the folder's number.")
@@ -101,7 +99,7 @@ def repeats(
         raise UsageError(f"--times {times} is out of range.", hint=f"Give 1 to {MOST_REPEATS}; 0 is: curate reject.")
     opened, _, chosen = choose(project, images, as_json)
     done = "with their folder's repeats" if reset else f"shown {times} times an epoch"
-    record_decisions(opened, project, same_for_each(chosen, "repeats", times, reason), done, chosen, as_json)
+    record_decisions(opened, project, repeat_images(chosen, times, reason), done, chosen, as_json)
 
 
 def crop(
@@ -116,17 +114,15 @@ def crop(
 
     Example: lorasmith curate crop my-lora 12.jpg --box 40,0,600,800
     """
-    from lorasmith.dataset.derive import check_box
+    from lorasmith.face.deciding import crop_images
 
     if (box is None) != reset or (box is not None and len(box) != 1):
         raise UsageError("say which part.", hint="Give one --box X,Y,W,H, or --reset for the whole.")
     part = None if box is None else read_box(box[0])
     opened, _, chosen = choose(project, images, as_json)
-    for item in chosen:
-        if part is not None:
-            check_box(part, (item.facts.width, item.facts.height), item.name)
+    decisions = crop_images(chosen, part, reason)
     done = "whole again" if part is None else f"cropped to {part[2] - part[0]}x{part[3] - part[1]} pixels"
-    record_decisions(opened, project, same_for_each(chosen, "crop", part, reason), done, chosen, as_json)
+    record_decisions(opened, project, decisions, done, chosen, as_json)
 
 
 def label(
@@ -141,10 +137,12 @@ def label(
 
     Example: lorasmith curate label my-lora 03.png 04.png --as "from behind"
     """
+    from lorasmith.face.deciding import label_images, read_label
+
     words = read_label(name)
     opened, dataset, chosen = choose(project, images, as_json)
-    refuse_labels(opened, dataset, chosen, words)
-    record_decisions(opened, project, same_for_each(chosen, "label", words), f'labelled "{words}"', chosen, as_json)
+    decisions = label_images(opened, dataset, chosen, words)
+    record_decisions(opened, project, decisions, f'labelled "{words}"', chosen, as_json)
 
 
 def unlabel(
@@ -157,15 +155,12 @@ def unlabel(
 
     Example: lorasmith curate unlabel my-lora 03.png --as "from behind"
     """
+    from lorasmith.face.deciding import read_label, unlabel_images
+
     words = read_label(name)
     opened, _, chosen = choose(project, images, as_json)
-    having = [item for item in chosen if words in item.facets]
-    if not having:
-        known = sorted({facet for item in chosen for facet in item.facets})
-        hint = f"They have: {', '.join(known)}." if known else "They have no labels."
-        raise UsageError(f'none of these images has the label "{words}".', hint=hint)
-    done = f'no longer labelled "{words}"'
-    record_decisions(opened, project, same_for_each(having, "unlabel", words), done, having, as_json)
+    decisions, having = unlabel_images(chosen, words)
+    record_decisions(opened, project, decisions, f'no longer labelled "{words}"', having, as_json)
 
 
 def distinct(project: Folder, images: Images, reason: Reason = "", as_json: AsJson = False) -> None:
@@ -173,20 +168,10 @@ def distinct(project: Folder, images: Images, reason: Reason = "", as_json: AsJs
 
     Example: lorasmith curate distinct my-lora smile.png open-smile.png
     """
-    from itertools import combinations
-
-    from lorasmith.dataset.decisions import Decision
+    from lorasmith.face.deciding import tell_apart
 
     opened, _, chosen = choose(project, images, as_json)
-    contents = {item.facts.sha256: item for item in chosen}
-    if len(contents) < 2:
-        hint = "Name two or more different images." if len(chosen) < 2 else "Identical files cannot be told apart."
-        raise UsageError("that is one picture.", hint=hint)
-    decisions = [
-        Decision(one, "distinct", other, reason, name=contents[one].name)
-        for one, other in combinations(sorted(contents), 2)
-    ]
-    record_decisions(opened, project, decisions, "told apart", chosen, as_json)
+    record_decisions(opened, project, tell_apart(chosen, reason), "told apart", chosen, as_json)
 
 
 def undo(
@@ -209,6 +194,28 @@ def undo(
         print_json({"undone": [decision_json(decision) for decision in taken]})
         return
     say(f"Undone: {name_some([tell_decision(decision) for decision in taken])}", style="green")
+    say(f"What stands: {program()} curate log {typed(project)}")
+
+
+def redo(
+    project: Folder,
+    count: Annotated[int, typer.Argument(metavar="[STEPS]", help="How many steps; one undo is one step.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Do again what was undone last.
+
+    That works until something else is decided.
+
+    Example: lorasmith curate redo my-lora
+    """
+    from lorasmith.dataset.decisions import redo as do_again
+    from lorasmith.project import open_project
+
+    done = do_again(open_project(project), count)
+    if as_json:
+        print_json({"redone": [decision_json(decision) for decision in done]})
+        return
+    say(f"Done again: {name_some([tell_decision(decision) for decision in done])}", style="green")
     say(f"What stands: {program()} curate log {typed(project)}")
 
 
@@ -276,8 +283,10 @@ def auto(
 
 
 def _assign_role(project: Path, images: Sequence[str], role: Role | None, reason: str, as_json: bool) -> None:
+    from lorasmith.face.deciding import assign_role
+
     opened, _, chosen = choose(project, images, as_json)
     done = "without a role of their own" if role is None else f"now {role}"
     record_decisions(
-        opened, project, same_for_each(chosen, "role", role, reason), done, chosen, as_json, f"curate solve {project}"
+        opened, project, assign_role(chosen, role, reason), done, chosen, as_json, f"curate solve {project}"
     )

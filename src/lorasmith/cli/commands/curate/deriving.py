@@ -16,10 +16,7 @@ from lorasmith.cli.commands.curate.arguments import (
     Picture,
     Seed,
     choose,
-    known_words,
     read_box,
-    read_label,
-    refuse_labels,
 )
 from lorasmith.cli.curation import name_some, show_made
 from lorasmith.cli.rendering import say, show
@@ -86,6 +83,7 @@ def collage(
     Example: lorasmith curate collage my-lora anna.png ben.png --layout side
     """
     from lorasmith.dataset.derive import combine
+    from lorasmith.face.deciding import known_words
     from lorasmith.images.collage import LAYOUTS, Layout
     from lorasmith.tags.refusal import refuse
 
@@ -122,6 +120,7 @@ def cut(
     Example: lorasmith curate cut my-lora only.png --box 210,40,180,180 --as head --box 200,40,260,600 --as body
     """
     from lorasmith.dataset.derive import cut_up
+    from lorasmith.face.deciding import read_label, refuse_labels
     from lorasmith.images.crops import Part
 
     boxes, given = [read_box(text) for text in box or []], [read_label(name) for name in names or []]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorasmith.cli.commands.curate.arguments import AsJson, DryRun, Folder, same_for_each
+from lorasmith.cli.commands.curate.arguments import AsJson, DryRun, Folder
 from lorasmith.cli.curation import draw_solution, solution_json
 from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say, show
@@ -38,6 +38,7 @@ def solve(
     from lorasmith.dataset.decisions import record
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.dataset.repeats import solve_repeats
+    from lorasmith.face.deciding import decide_each
     from lorasmith.project import open_project
     from lorasmith.recipe.recipe import read_recipe
 
@@ -56,7 +57,7 @@ def solve(
     decisions = [
         one
         for item in changed
-        for one in same_for_each([item], "repeats", solution.repeats_of(item), "solved from roles")
+        for one in decide_each([item], "repeats", solution.repeats_of(item), "solved from roles")
     ]
     if not dry_run:
         record(opened, decisions)

@@ -5,9 +5,9 @@ let lists = 0;
 
 /**
  * @param {{label: string, complete: (text: string) => Promise<{tag: string, note?: string}[]>,
- *   take: (tag: string) => void, placeholder?: string}} props
+ *   take: (tag: string) => void, placeholder?: string, autofocus?: boolean}} props
  */
-export function TagInput({ label, complete, take, placeholder }) {
+export function TagInput({ label, complete, take, placeholder, autofocus }) {
   const [text, setText] = useState("");
   const [found, setFound] = useState(/** @type {{tag: string, note?: string}[]} */ ([]));
   const [at, setAt] = useState(-1);
@@ -49,7 +49,7 @@ export function TagInput({ label, complete, take, placeholder }) {
   };
   return html`<div class="tag-input">
     <input type="text" role="combobox" aria-label=${label} aria-expanded=${found.length > 0} aria-controls=${id.current}
-      aria-activedescendant=${at >= 0 && at < found.length ? `${id.current}-${at}` : undefined} autocomplete="off"
+      aria-activedescendant=${at >= 0 && at < found.length ? `${id.current}-${at}` : undefined} autocomplete="off" autofocus=${autofocus}
       placeholder=${placeholder || label} value=${text} onKeyDown=${key} onBlur=${() => setTimeout(() => setFound([]), 150)}
       onInput=${(/** @type {any} */ event) => type(event.currentTarget.value)} />
     <ul class="completion" id=${id.current} role="listbox" aria-label=${label} hidden=${!found.length}>

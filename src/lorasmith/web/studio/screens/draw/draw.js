@@ -67,6 +67,7 @@ export function Screen({ project }) {
       <${StartPicture} />
       <${Options} fields=${choices.fields} bases=${choices.bases} most=${choices.most} />
       <div class="draw-act"><div class="row"><button class="primary grow" onClick=${draw}>Draw <kbd>Ctrl+Enter</kbd></button><button onClick=${() => setGrid(true)}>Grid …</button>${busy ? html`<button onClick=${cancelAll}>Stop</button>` : null}</div>
+        <${Status} />
         <${ErrorLine} fault=${refused} />
         ${making.value.filter((each) => !each.live).map((each) => html`<${Job} key=${each.id} job=${each} />`)}</div>
     </div>
@@ -77,6 +78,20 @@ export function Screen({ project }) {
     ${grid ? html`<${GridDialog} adapters=${choices.adapters} close=${() => setGrid(false)} />` : null}
     ${dropped ? html`<${Dropped} file=${dropped.file} told=${dropped.told} close=${() => setDropped(null)} />` : null}
   </div>`;
+}
+
+/** The server at a glance. */
+function Status() {
+  const [now, setNow] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    const look = () => void (document.hidden || get("/status").then(setNow, () => setNow(null)));
+    look();
+    const timer = setInterval(look, 4000);
+    return () => clearInterval(timer);
+  }, []);
+  if (!now) return null;
+  const parts = [now.base ? `base ${now.base}` : "no base loaded yet", now.running && `${now.running} in the making`, now.queued && `${now.queued} waiting`, now.seconds_per_picture && `${now.seconds_per_picture.toFixed(1)} s a picture`];
+  return html`<p class="soft draw-status" role="status">${parts.filter(Boolean).join(" · ")}</p>`;
 }
 
 /** Give the form's pictures to the server; the job. */

@@ -44,7 +44,7 @@ export function Screen({ project }) {
   const unfinished = known.exams.some((/** @type {any} */ each) => !each.finished);
   return html`<div class="sheet exam-screen">
     <div class="row exam-head"><h1>Exam</h1>
-      <span class="row" role="tablist" aria-label="Parts of the exam">${Object.entries(TABS).map(([name, title]) => html`<button role="tab" aria-selected=${tab.value === name} aria-pressed=${tab.value === name} onClick=${() => (tab.value = name)}>${title}</button>`)}</span>
+      <span class="row" role="tablist" aria-label="Parts of the exam">${Object.entries(TABS).map(([name, title]) => html`<button role="tab" aria-selected=${tab.value === name} onClick=${() => (tab.value = name)}>${title}</button>`)}</span>
       <span class="grow"></span>
       ${tab.value === "report" && !running && known.adapters.length ? html`<button onClick=${() => start(true)} title="Few pictures, wide intervals: under a minute on the embedded base">Quick exam</button>
         <button class="primary" onClick=${() => start(false)}>${unfinished ? "Go on with the exam" : "Examine"}</button>` : null}

@@ -47,7 +47,7 @@ export function Report({ project, id, adapters, picked, choose }) {
     </section>
     <section class="card" aria-label="Pictures"><div class="row"><h2>Pictures</h2><span class="row" role="group" aria-label="Kind of question">
       ${kinds.map(([name, title]) => html`<button aria-pressed=${kind.value === name} onClick=${() => (kind.value = name)}>${title}</button>`)}</span></div>
-      ${kinds.length ? html`<div class="answers">${shown.map((/** @type {any} */ each) => html`<figure key=${each.picture} class=${each.good ? "answer" : "answer wrong"}>
+      ${kinds.length ? html`<div class="answers" tabindex="0" role="group" aria-label="Pictures of this kind">${shown.map((/** @type {any} */ each) => html`<figure key=${each.picture} class=${each.good ? "answer" : "answer wrong"}>
         <div class="answer-pair"><img src=${picture(each.picture)} alt=${each.prompt} loading="lazy" />${each.base ? html`<img class="beside" src=${picture(each.base)} alt="the base alone" loading="lazy" title="the base alone" />` : null}</div>
         <figcaption title=${`${each.said}\n${each.prompt}`}><span class=${each.good ? "mark good-text" : "mark bad-text"}>${each.good ? "✓" : "✗"}</span> ${kind.value === "strength" ? `strength ${each.said}` : told(each)}</figcaption></figure>`)}</div>`
       : html`<div class="answers">${exam.sheets.map((/** @type {string} */ file) => html`<img class="sheet-picture" src=${picture(file)} alt=${file} loading="lazy" />`)}</div>`}

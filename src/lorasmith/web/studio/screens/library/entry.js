@@ -15,7 +15,7 @@ export function Tile({ entry, chosen, open }) {
   const source = preview(entry);
   return html`<button class=${chosen ? "library-tile here" : "library-tile"} aria-pressed=${chosen} onClick=${open} title=${entry.path}>
     ${source ? html`<img src=${source} alt="" loading="lazy" />` : html`<span class="no-preview" aria-hidden="true">${(entry.title || entry.name).slice(0, 2)}</span>`}
-    <span class="tile-name">${entry.favourite ? "★ " : ""}${entry.title || entry.name}</span>
+    <span class="tile-name">${entry.favourite ? "★ " : ""}${entry.name}</span>
     <span class="soft tile-facts">${[entry.family || "unknown", entry.rank ? `rank ${entry.rank}` : "", entry.rating ? "★".repeat(entry.rating) : ""].filter(Boolean).join(" · ")}</span>
     ${entry.state === "here" && !entry.problem ? null : html`<span class="chip warn">${entry.problem ? "cannot be used" : entry.state}</span>`}
   </button>`;
@@ -30,7 +30,7 @@ export function Entry({ entry, close, changed, failed }) {
   const rows = [["family", entry.family || entry.reason], ["algorithm", entry.algorithms.join(", ")], ["rank", entry.rank], ["made on", entry.base], ["strength", entry.strength], ["exam", entry.exam?.verdict],
     ["from", entry.hub ? `${entry.hub.source} ${entry.hub.model_id}` : ""], ["licence", entry.hub?.licence], ["size", size(entry.bytes)], ["AutoV2", entry.hashes.AutoV2], ["AutoV3", entry.hashes.AutoV3], ["problem", entry.problem]];
   return html`<aside class="card library-entry" aria-label=${entry.name}>
-    <div class="row"><h2 class="grow">${entry.title || entry.name}</h2><button class="quiet" aria-label="Close" onClick=${close}>×</button></div>
+    <div class="row"><h2 class="grow">${entry.name}${entry.title && entry.title !== entry.name ? html` <span class="soft">${entry.title}</span>` : null}</h2><button class="quiet" aria-label="Close" onClick=${close}>×</button></div>
     ${preview(entry) ? html`<img class="entry-preview" src=${preview(entry)} alt="" />` : null}
     <div class="row">${[1, 2, 3, 4, 5].map((star) => html`<button class="quiet star" aria-label=${`Rate ${star}`} aria-pressed=${(entry.rating || 0) >= star} onClick=${() => note({ rating: entry.rating === star ? 0 : star })}>${(entry.rating || 0) >= star ? "★" : "☆"}</button>`)}
       <button aria-pressed=${entry.favourite} onClick=${() => note({ favourite: !entry.favourite })}>Favourite</button></div>

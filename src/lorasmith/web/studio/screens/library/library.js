@@ -25,7 +25,7 @@ export function Screen() {
   /** @param {number} [offset] */
   const load = (offset = 0) => {
     const mine = ++turn.current;
-    const asked = Object.entries({ ...query.value, offset: String(offset), limit: String(PAGE) }).filter(([, value]) => value !== "" && value !== false);
+    const asked = Object.entries({ ...query.value, offset: String(offset), limit: String(PAGE) }).filter(([, value]) => value !== "");
     return get(`/library?${new URLSearchParams(/** @type {any} */ (asked))}`).then((found) => {
       if (mine !== turn.current) return;
       setPage((/** @type {any} */ before) => (offset && before ? { ...found, entries: [...before.entries, ...found.entries] } : found));

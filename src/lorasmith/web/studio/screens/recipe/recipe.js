@@ -53,6 +53,7 @@ export function Screen({ project }) {
   ]);
   if (fault) return html`<${ErrorLine} fault=${fault} />`;
   if (!form) return null;
+  const unknown = [...(form.problem || "").matchAll(/\[recipe\] (\S+) = .*unknown key/g)].map((found) => found[1]);
   const words = search.value.trim().toLowerCase();
   /** @param {FormKey} key */
   const fits = (key) => (words ? `${key.path} ${key.meaning}`.toLowerCase().includes(words) : shown.value === "all" || (shown.value === "usual" ? key.usual || key.is_set : key.is_set));
@@ -67,7 +68,7 @@ export function Screen({ project }) {
       <input ref=${picker} type="file" hidden onChange=${(/** @type {any} */ event) => { take(event.currentTarget.files[0]); event.currentTarget.value = ""; }} />
       <button class="primary" onClick=${() => go("run")}>To the run →</button>
     </div>
-    ${form.problem ? html`<${ErrorLine} fault=${{ message: form.problem, hint: "The values below are the preset's until this is mended in lora.toml." }} />` : null}
+    ${form.problem ? html`<${ErrorLine} fault=${{ message: form.problem, hint: "The values below are the preset's until this is mended in lora.toml." }} />${unknown.map((key) => html`<p><button onClick=${() => change({}, [`recipe.${key}`]).catch(complain)}>Take ${key} out</button></p>`)}` : null}
     <div class="recipe-sides">
       <div class="column">
         ${groups.map((/** @type {any} */ group) => html`<section class="card key-group" key=${group.title}><h2>${group.title}</h2>

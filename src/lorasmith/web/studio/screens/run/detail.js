@@ -39,8 +39,9 @@ export function Detail({ project, head, resume, stop, changed }) {
       source.addEventListener("state", (event) => changed());
       source.addEventListener("end", () => { source?.close(); get(path).then((again) => !gone && setRun(again), () => {}); changed(); });
       // A stream that broke is begun anew from what the run has told by then, also by another server.
-      source.onerror = () => { source?.close(); if (!gone) setTimeout(() => !gone && begin().catch(() => setTimeout(begin, 3000)), 1500); };
+      source.onerror = () => { source?.close(); later(); };
     };
+    const later = () => { if (!gone) setTimeout(() => { if (!gone) begin().catch(later); }, 1500); };
     begin().catch(setFault);
     return () => { gone = true; source?.close(); };
   }, [path, variant, head.state === "waiting"]);

@@ -1,0 +1,160 @@
+"""The studio's page in Chromium: how soon the first image is there, an edit is shown, and whether scrolling stutters.
+
+    python -m benchmarks.page [--quick]
+
+A project of 1,000 (and of 10,000) small images is made in a temporary folder, and read once before it is measured. The
+browser is Debian's; without one this says so and measures nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+WEIGHT_GOAL, EDIT_GOAL, MANY_GOAL, FRAME_GOAL = 350_000, 50, 500, 100
+FIRST_GOALS = {100: 1000, 1000: 1000, 10_000: 1500}
+_MEASURE_FRAMES = """async () => {
+  const box = document.querySelector('.virtual-grid');
+  let worst = 0, last = performance.now();
+  const end = last + 3000;
+  while (performance.now() < end) {
+    await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    worst = Math.max(worst, now - last);
+    last = now;
+    box.scrollTop += 120;
+  }
+  return worst;
+}"""
+_AFTER_CHANGE = """(action) => new Promise((done) => {
+  const began = performance.now();
+  const box = document.querySelector('.virtual-grid');
+  const watcher = new MutationObserver(() => {
+    watcher.disconnect();
+    requestAnimationFrame(() => done(performance.now() - began));
+  });
+  watcher.observe(box, {subtree: true, childList: true, attributes: true, characterData: true});
+  if (action === 'tag') document.querySelector('.caption-row .tag:last-child').click();
+  else [...document.querySelectorAll('.actions button')].find((each) => each.textContent === action).click();
+})"""
+
+
+def main() -> int:
+    """Measure, and print a ratio for each goal."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="100 images only")
+    quick = parser.parse_args().quick
+    chromium = os.environ.get("LORASMITH_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        print("there is no Chromium; set LORASMITH_CHROMIUM")
+        print("ratio: nothing measured, no browser = 0 (goal <= 1)")
+        return 1 if os.environ.get("CI") else 0
+    with tempfile.TemporaryDirectory() as folder:
+        counts = [100] if quick else [1000, 10_000]
+        for count in counts:
+            make_project(Path(folder) / "projects" / f"of-{count}", count)
+        with serving(Path(folder)) as address:
+            for count in counts:  # what is measured once per image is measured before
+                httpx.get(f"{address}/api/v1/projects/of-{count}/captions", timeout=600).raise_for_status()
+            measure(address, chromium, counts)
+    return 0
+
+
+def make_project(root: Path, count: int) -> None:
+    """A project of small captioned pictures that look like nothing and unlike each other."""
+    chance, images = random.Random(count), root / "images"
+    images.mkdir(parents=True)
+    tags = [f"tag {number}" for number in range(300)]
+    for number in range(count):
+        noise = Image.frombytes("RGB", (4, 4), chance.randbytes(48)).resize((96, 128), Image.Resampling.BICUBIC)
+        noise.save(images / f"{number:05d}.jpg", quality=80)
+        (images / f"{number:05d}.txt").write_text("zbk, " + ", ".join(chance.sample(tags, 12)))
+    (root / "lora.toml").write_text('[lora]\nname = "many"\nsubject = "character"\ntrigger = "zbk"\n')
+
+
+class serving:  # noqa: N801
+    """A studio in a process of its own; gives its address."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> str:
+        command = [sys.executable, "-m", "lorasmith", "studio", "--projects", str(self._folder / "projects")]
+        environment = os.environ | {"LORASMITH_HOME": str(self._folder / "home")}
+        self._process = subprocess.Popen(
+            [*command, "--port", "0", "--no-browser", "--json"], stdout=subprocess.PIPE, env=environment, text=True
+        )
+        assert self._process.stdout is not None
+        address: str = json.loads(self._process.stdout.readline())["address"]
+        return address
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(60)
+
+
+def measure(address: str, chromium: str, counts: list[int]) -> None:
+    """Walk the page once for each count, and print what it took."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for count in counts:
+            context = browser.new_context(viewport={"width": 1440, "height": 900})
+            page = context.new_page()
+            weight = [0]
+            page.on("response", lambda answer, weight=weight: weight.__setitem__(0, weight[0] + _weight(answer)))
+            first = first_image(page, address, count)
+            again = first_image(page, address, count)
+            worst = page.evaluate(_MEASURE_FRAMES)
+            page.evaluate("() => (document.querySelector('.virtual-grid').scrollTop = 0)")
+            page.keyboard.press("Control+a")
+            many = page.evaluate(_AFTER_CHANGE, "Primary")
+            page.goto(f"{address}/#/of-{count}/captions")
+            page.locator(".caption-row .tag").first.wait_for()
+            page.wait_for_timeout(1500)
+            edit = page.evaluate(_AFTER_CHANGE, "tag")
+            print(f"{count} images: first one cold {first:.0f} ms, again {again:.0f} ms")
+            _say(f"first of {count} images, ms", again, FIRST_GOALS[count])
+            _say(f"slowest frame of scrolling {count}, ms", worst, FRAME_GOAL)
+            _say(f"a decision on {count} images, ms", many, MANY_GOAL)
+            _say(f"an edit of one tag of {count}, ms", edit, EDIT_GOAL)
+            if count == counts[0]:
+                _say("whole page without thumbnails and lists, bytes", weight[0], WEIGHT_GOAL)
+            context.close()
+        browser.close()
+
+
+def first_image(page: Any, address: str, count: int) -> float:
+    """Milliseconds from navigation to the first thumbnail that is drawn."""
+    page.goto("about:blank")
+    began = time.monotonic()
+    page.goto(f"{address}/#/of-{count}/images")
+    page.wait_for_function("() => [...document.querySelectorAll('.thumb img')].some((each) => each.naturalWidth > 0)")
+    return (time.monotonic() - began) * 1000
+
+
+def _weight(answer: Any) -> int:
+    if "/web/" not in answer.url and not answer.url.endswith("/"):
+        return 0
+    return int(answer.headers.get("content-length", 0))
+
+
+def _say(what: str, value: float, goal: float) -> None:
+    print(f"ratio: {what} ({value:.0f} of {goal:.0f}) = {value / goal:.2f} (goal <= 1)", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Datasets as they were read last: reading ten thousand images again for every request would be felt."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+
+from lorasmith.dataset.reading import Dataset, Item, Scan, apply_decisions, scan_images
+from lorasmith.events import finish
+from lorasmith.project import Project
+from lorasmith.server.workshop import Workshop
+from lorasmith.tags.inputs import CaptionInputs, read_inputs
+from lorasmith.tags.pipeline import Captioning, compute_captions
+from lorasmith.tags.statistics import TagTable, count_tags
+
+_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A project with its images at one `version` of what lies on the disk; `scan` stays true while `files` are so."""
+
+    project: Project
+    dataset: Dataset
+    version: str
+    scan: Scan
+    files: tuple[object, ...]
+
+    @cached_property
+    def inputs(self) -> CaptionInputs:
+        """What its captions are computed from. Raises DatasetError, ProjectError, RefusedError."""
+        return read_inputs(self.project, self.dataset)
+
+    @cached_property
+    def captioning(self) -> Captioning:
+        """Its captions."""
+        return compute_captions(self.inputs)
+
+    @cached_property
+    def tags(self) -> TagTable:
+        """How often each tag stands where."""
+        return count_tags(self.inputs, self.captioning)
+
+    def by_content(self, sha256: str) -> Item | None:
+        """An image with these bytes."""
+        return next((one for one in (*self.dataset.items, *self.dataset.rejected) if one.facts.sha256 == sha256), None)
+
+
+class Readings:
+    """The last few readings, each as long as nothing has changed on the disk."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Reading] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, workshop: Workshop, name: str) -> Reading:
+        """A project's images as they are now. Raises MissingError, ProjectError, DatasetError."""
+        opened, version = workshop.open(name), workshop.images_version(name)
+        with self._lock:
+            known = self._kept.get(name)
+        if known is not None and known.version == version:
+            return known
+        files = (workshop.files_version(name), repr(opened.table("dataset")))
+        scan = known.scan if known is not None and known.files == files else finish(scan_images(opened))
+        reading = Reading(opened, apply_decisions(opened, scan), version, scan, files)
+        with self._lock:
+            self._kept[name] = reading
+            self._kept.move_to_end(name)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return reading

@@ -1,0 +1,93 @@
+"""What a run holds in memory: the plan's formula beside counts at true size, and the switches that make a run fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.memory_counts import count, shares
+
+from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.families import find_family
+from lorasmith.recipe.memory import Memory, fits, how_it_fits, memory_of, nearest_switches
+from lorasmith.recipe.recipe import Recipe
+from tests.families.roads import build_project, command, told
+
+GB = 2**30
+PIXELS = 1024 * 1024
+
+
+def recipe_on(family: str, **values: Any) -> Recipe:
+    """A recipe for the family's public model."""
+    plain = {"epochs": 1, "precision": "bf16", "batch_size": 1, "lr": {"unet": 1e-4, "text_encoder": 0}}
+    recipe = Recipe.model_validate({**plain, "preserve": {"kind": "none"}, **values})
+    recipe.__dict__["cost"] = find_family(family).cost
+    return recipe
+
+
+def memory(family: str, **values: Any) -> Memory:
+    return memory_of(recipe_on(family, **values), PIXELS)
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl", "anima"])
+def test_the_formula_is_within_five_percent_of_what_is_counted(family: str) -> None:
+    """On the meta device in the public models' shapes; 768 is no side that the formula was made from."""
+    for what, share in shares(family, count(family, (768, 1024))).items():
+        assert 0.95 < share < 1.05, what
+
+
+def test_what_each_switch_saves() -> None:
+    plain, again = memory("anima"), memory("anima", checkpointing=True)
+    assert plain.activations > 10 * again.activations
+    assert (plain.denoiser, plain.host) == (again.denoiser, 0)
+    swapped = memory("anima", checkpointing=True, blocks_to_swap=16)
+    # 14 of 28 blocks are elsewhere: two of the 16 are there.
+    assert swapped.denoiser + swapped.host == again.denoiser
+    assert swapped.host == pytest.approx(2 * 1937.8e6 / 2, rel=0.01)
+    assert memory("anima", checkpointing=True, blocks_to_swap=2).host == 0
+    small = memory("anima", checkpointing=True, blocks_to_swap=16, weights="int8")
+    assert small.host == pytest.approx(swapped.host / 2, rel=0.01)
+    assert small.denoiser < 0.6 * swapped.denoiser
+    assert small.text < 0.65 * swapped.text
+    full = memory("anima", precision="fp32")
+    assert full.denoiser == 2 * plain.denoiser
+    assert full.activations == pytest.approx(2 * plain.activations, abs=2)
+    two = memory("anima", batch_size=2)
+    assert two.activations == pytest.approx(2 * plain.activations, abs=2)
+    more = memory("anima", rank=32)
+    assert more.optimizer == 2 * plain.optimizer
+    assert more.gradients == 2 * plain.gradients
+    assert plain.total == sum(value for name, value in plain.as_json().items() if name != "host")
+
+
+def test_the_nearest_switch() -> None:
+    roomy = recipe_on("sdxl")
+    assert nearest_switches(roomy, PIXELS, 24 * GB) == {}
+    assert nearest_switches(roomy, PIXELS, 12 * GB) == {"checkpointing": True}
+    assert nearest_switches(recipe_on("sdxl"), PIXELS, GB) is None
+    tight = nearest_switches(recipe_on("anima", precision="auto", batch_size=2), PIXELS, 6 * GB)
+    assert tight is not None
+    assert list(tight) == ["precision", "checkpointing", "blocks_to_swap"]
+    # The fewest blocks: one less does not fit.
+    made = recipe_on("anima", batch_size=2, checkpointing=True, blocks_to_swap=tight["blocks_to_swap"])
+    assert fits(made, PIXELS, 6 * GB)
+    assert not fits(made.model_copy(update={"blocks_to_swap": tight["blocks_to_swap"] - 1}), PIXELS, 6 * GB)
+
+
+def test_a_card_that_is_not_known() -> None:
+    assert how_it_fits(recipe_on("sd1"), PIXELS, None) is None
+    fit = how_it_fits(recipe_on("sd1", checkpointing=True), PIXELS, 8 * GB)
+    assert fit is not None
+    assert fit.as_json() == {"card": 8 * GB, "fits": True, "switches": {}}
+
+
+def test_the_command_tells_what_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = build_project(tmp_path / "p", doodle_folder())
+    told_of = told(capsys, "plan", project.root, "--memory", "8", "--set", "resolution=128")
+    assert told_of["card"] == {"card": 8 * GB, "fits": True, "switches": {}}
+    parts = told_of["memory"]
+    assert sum(value for name, value in parts.items() if name != "host") == told_of["bytes"]
+    command("plan", project.root, "--memory", "4")
+    words = " ".join(capsys.readouterr().out.split())
+    assert "more than a card of 4 GB has; it fits with precision = " in words

@@ -1,0 +1,51 @@
+"""Words that are completed, pictures that tell their recipe, and adapters of projects that prompts can call."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from lorasmith.adapters.catalogue import Catalogue
+from lorasmith.face.stages import train_project
+from lorasmith.face.watching import run
+from lorasmith.project import Project
+from lorasmith.server.workshop import PROJECT_ADAPTERS
+from tests.server.running import finished
+
+
+def test_words_are_completed_by_the_project_and_the_base(client: httpx.Client) -> None:
+    found = client.get("complete", params={"text": "smi", "project": "zbk"}).json()["completions"]
+    assert found[0] == {"text": "smile", "kind": "tag", "note": "3"}
+    assert client.get("complete", params={"text": "smi"}).json()["completions"][0]["note"] == ""
+    assert client.get("complete", params={"text": "qqqq", "project": "zbk"}).json()["completions"] == []
+    assert client.get("complete", params={"text": "smi", "project": "nobody"}).status_code == 404
+
+
+def test_a_dropped_picture_tells_its_recipe(client: httpx.Client) -> None:
+    job = client.post("jobs", json={"prompt": "red, smile", "steps": 3, "seed": 9}).json()
+    root = client.base_url.copy_with(path="/")
+    with httpx.Client(base_url=root) as plain:
+        picture = finished(plain, job["id"])["pictures"][0]["picture"]
+    data = client.get(f"pictures/{picture}/file").content
+    told = client.post("pictures/read", content=data).json()
+    assert (told["request"]["prompt"], told["request"]["seed"], told["request"]["steps"]) == ("red, smile", 9, 3)
+    assert told["undone"] == []
+    silent = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(silent, "PNG")
+    assert client.post("pictures/read", content=silent.getvalue()).json()["request"] is None
+    assert client.post("pictures/read", content=b"no picture").status_code == 422
+
+
+def test_adapters_of_projects_are_found_but_not_states_of_training(project: Project) -> None:
+    patterns = [project.root.parent / pattern for pattern in PROJECT_ADAPTERS]
+    catalogue = Catalogue(patterns)
+    assert catalogue.names() == []
+    done = run(train_project(project, {"target_steps": "4", "save_every": '"2 steps"'}), lambda _: None)
+    names = catalogue.names()
+    assert "zbk" in names
+    assert len(names) >= 2
+    assert not any("state" in Path(entry.file).name for entry in catalogue.entries())
+    assert catalogue.find("zbk") == [done.adapter]  # type: ignore[union-attr]
