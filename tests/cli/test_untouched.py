@@ -19,7 +19,7 @@ from tests.images.drawings import draw, save_drawings
 from tests.tags.models import make_tagger
 
 LONG_WORK = {"demo", "train", "exam", "grid", "showcase", "generate", "prompt", "adapter"} | {
-    *("base", "picture", "queue", "recipe", "serve", "library", "card", "publish")
+    *("base", "picture", "queue", "recipe", "serve", "library", "card", "publish", "compare", "studio")
 }
 """Verbs that have nothing to do with the images; all others must be called below."""
 
