@@ -42,7 +42,7 @@ WORDS = 1024
 
 def make_transformer() -> CosmosTransformer3DModel:
     """Anima's layers, 96 wide and 4 deep; the padding mask is given with the latents."""
-    made = CosmosTransformer3DModel(
+    return CosmosTransformer3DModel(
         in_channels=16,
         out_channels=16,
         num_attention_heads=3,
@@ -57,7 +57,6 @@ def make_transformer() -> CosmosTransformer3DModel:
         concat_padding_mask=True,
         extra_pos_embed_type=None,
     )
-    return made
 
 
 def make_conditioner(floor: int = FLOOR) -> AnimaTextConditioner:
@@ -142,8 +141,8 @@ class Model:
 
 @torch.no_grad()
 def find_latents() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standardised latents (n, 16, 8, 8) of each shard's first pictures, shard after shard, and their channels' means and deviations;
-    kept in work/flow_latents.npz."""
+    """Standardised latents (n, 16, 8, 8) of each shard's first pictures, shard after shard, and their channels' means
+    and deviations; kept in work/flow_latents.npz."""
     if not LATENTS.exists():
         vae, found = load_vae(), []
         for pictures in small_pictures(PICTURES).values():

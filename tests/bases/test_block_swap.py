@@ -270,9 +270,7 @@ RUN = {
 }
 
 
-def test_an_exam_on_swapped_blocks(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_exam_on_swapped_blocks(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same verdict and the same pictures, to the byte: of int8 weights, which are merged on neither side."""
     opened: list[PoisonedRoad | None] = []
 

@@ -40,8 +40,8 @@ class Artist(Protocol):
     def draw(self, rows: Sequence[Row]) -> list[Image]: ...
 
     def develop(self, images: Sequence[Image]) -> list[Image]:
-        """The images as the base could draw them at best, at the exam's size: so that nobody tells a training image from
-        a drawn one by its grain."""
+        """The images as the base could draw them at best, at the exam's size: so that nobody tells a training image
+        from a drawn one by its grain."""
         ...
 
 
