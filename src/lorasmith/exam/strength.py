@@ -75,8 +75,8 @@ class Window:
 
 def find_window(points: Sequence[Point], given: float | None = None) -> Window:
     """The weakest strength whose score is within a standard error of the best (what is called weaker leaks less and
-    stacks better), of those with USABLE hits where there are any; or the one that was `given`. Usable are the strengths next to it, without a gap, with
-    USABLE hits or more."""
+    stacks better), of those with USABLE hits where there are any; or the one that was `given`. Usable are the
+    strengths next to it, without a gap, with USABLE hits or more."""
     ordered = tuple(sorted(points, key=lambda point: point.strength))
     if given is None:
         best = max(ordered, key=lambda point: point.score)
