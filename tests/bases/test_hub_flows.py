@@ -113,8 +113,8 @@ def test_a_file_that_breaks_off_goes_on_where_it_broke(
     hubs: Hubs, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hubs.add_repository("maker/tiny", files)
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)  # as large files have many pieces
-    hubs.piece, hubs.cut_after, hubs.cuts = 4096, 20_000, 1
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 256)  # as large files have many pieces
+    hubs.piece, hubs.cut_after, hubs.cuts = 256, 768, 1
     load_base("maker/tiny")
     assert hubs.cuts == 0
     assert any(each.headers.get("range", "").startswith("bytes=") for each in hubs.log)
