@@ -19,7 +19,7 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.errors import UsageError
 from lorasmith.events import Note, Progress, Work, eta
-from lorasmith.generation.advice import advise_specs
+from lorasmith.generation.advice import advise_guidance, advise_specs
 from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Ticket
 from lorasmith.generation.pictures import Drawing, Picture
 from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
@@ -70,7 +70,8 @@ class Pipeline:
         if not self._advises:
             return
         known = self.adapters if isinstance(self.adapters, Adapters) else None
-        for advice in advise_specs(specs, known):
+        title = self.base.name
+        for advice in (*advise_specs(specs, known), *advise_guidance(specs, title, self.base.cfg)):
             if advice not in self._advised:
                 self._advised.add(advice)
                 yield Note(advice.message, level="warning", rule=advice.rule)
