@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -87,11 +88,11 @@ def test_what_was_broken_off_is_gone_on_with(
 
     kept, got = huggingface_hub.hf_hub_download, list[str]()
 
-    def until_second(repository: str, file: str, **how: object) -> str:
+    def until_second(repository: str, file: str, **how: Any) -> str:
         got.extend([file] * (not how.get("local_files_only")))
         if sum(name.endswith(".safetensors") for name in got) == 2:
             raise KeyboardInterrupt
-        return str(kept(repository, file, **how))  # type: ignore[arg-type]
+        return str(kept(repository, file, **how))
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", until_second)
     with pytest.raises(KeyboardInterrupt):
