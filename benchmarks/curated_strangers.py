@@ -1,6 +1,7 @@
 """What `curate auto` finds in twenty folders of strangers, what it misses, and which good pictures it loses.
 
-Run: python -m benchmarks.curated_strangers [--only NAME ...]. The sets are those of ``python doodle/strangers.py``.
+Run: python -m benchmarks.curated_strangers [--quick] [--only NAME ...]. The sets are those of
+``python doodle/strangers.py``; with --quick a small one of the tests.
 "Told" is what L1 or L2 names and a person decides; the rest of what is found is rejected, or cannot be read.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.choice_regret import SETS
+from benchmarks.choice_regret import SETS, SMALL
 from benchmarks.timing import ratio_line
 from lorasmith.bases.vocabulary import read_vocabulary
 from lorasmith.dataset.create import create_project
@@ -65,8 +66,10 @@ def look(file: Path, root: Path) -> Found:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.curated_strangers", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these sets alone")
+    parser.add_argument("--quick", action="store_true", help="one of the small sets of the tests")
     chosen = parser.parse_args(argv)
-    files = [file for file in sorted(SETS.glob("*.json")) if not chosen.only or file.stem in chosen.only]
+    files = [SMALL / "ravn.json"] if chosen.quick else sorted(SETS.glob("*.json"))
+    files = [file for file in files if not chosen.only or file.stem in chosen.only]
     if not files:
         parser.error(f"{SETS} has no such sets: node and python doodle/strangers.py make them")
     print("| set | good | rejected | told | missed | good ones lost |\n| --- | --- | --- | --- | --- | --- |")

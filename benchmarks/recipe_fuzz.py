@@ -82,6 +82,7 @@ CHEAP: Mapping[str, Sequence[object]] = {
     "filter.skip": (["*attn2*"], ["lora_te*"], ["lora_unet*"], ["*"]),
     "layers": (["attention"], ["mlp"], ["conv"], ["time"], ["attention", "mlp", "conv", "time"], []),
     "optimizer.betas": ([0.9, 0.99], [0.0, 0.5], [0.9, 0.999, 0.9999], [1.0, 1.0]),
+    "timesteps.like": ("", "kohya", "ai-toolkit", "nobody"),
     "save_every": ("1 epoch", "1 steps", "2 steps", "1 minutes", "0 steps"),
     "validation.every": ("1 epoch", "1 steps", "1 minutes"),
     "lokr.factor": (-1, 1, 2, 4, 1000, 0),

@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.adapter_step import adapters, base_of, inputs, small_unet
+from benchmarks.example_project import copy_with_recipe
 from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import load_base
@@ -83,12 +84,8 @@ def step_of(bank: AdapterBank, rows: int) -> Callable[[], None]:
 
 def runs_on_doodle(steps: int) -> dict[str, float]:
     """Seconds of a sweep of eight seeds, and of eight runs, with the embedded base loaded."""
-    from lorasmith.examples import copy_example
-
     with tempfile.TemporaryDirectory() as folder:
-        root = copy_example("character", Path(folder) / "project")
-        file = root / "lora.toml"
-        file.write_text(file.read_text("utf-8") + SETTINGS.format(steps=steps), "utf-8")
+        root = copy_with_recipe(Path(folder) / "project", SETTINGS.format(steps=steps))
         project, base = open_project(root), load_base("doodle")
         variants = read_sweep(project)
         finish(train(project, variants[0].recipe.model_copy(update={"epochs": 1, "target_steps": 1}), base=base))

@@ -26,7 +26,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.example_project import copy_with_recipe
 from benchmarks.timing import machine, ratio_line
+from lorasmith.examples import example_folder
 
 RANK, BATCH, RATE = 8, 4, 1e-4
 RECIPE = f"""
@@ -55,15 +57,10 @@ save_every = "100000 steps"
 
 def make_project(folder: Path, steps: int) -> Path:
     """The shipped character as a project whose run has about `steps` steps; its image count decides exactly."""
-    from lorasmith.examples import copy_example
-
-    root = copy_example("character", folder)
-    images = len(list((root / "images").glob("*.png")))
+    images = len(list((example_folder("character") / "images").glob("*.png")))
     batches = -(-images // BATCH)
     epochs = max(1, round(steps / batches))
-    file = root / "lora.toml"
-    file.write_text(file.read_text("utf-8") + RECIPE.format(epochs=epochs, steps=epochs * batches), "utf-8")
-    return root
+    return copy_with_recipe(folder, RECIPE.format(epochs=epochs, steps=epochs * batches))
 
 
 def run_ours(folder: Path, steps: int) -> dict[str, float]:

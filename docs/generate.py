@@ -132,7 +132,7 @@ def counted_families() -> list[Family]:
 def recipe_on(family: Family, rows: int) -> Recipe:
     """A LoRA of rank 16 on attention and MLP, text encoders frozen, the base in bf16."""
     values = {"epochs": 1, "precision": "bf16", "rank": 16, "batch_size": rows, "resolution": SIDE}
-    recipe = Recipe.model_validate({**values, "preserve": {"kind": "none"}, "lr": RATES})
+    recipe = Recipe.model_validate({**values, "preserve": {"kind": "none"}, "lr": RATES, "caption": {"shuffle": False}})
     recipe.__dict__["cost"] = family.cost  # of the public model, which need not lie here
     return recipe
 

@@ -23,6 +23,7 @@ from lorasmith.bases.precision import Weights
 from lorasmith.bases.text.options import PLAIN_TEXT
 from lorasmith.errors import BaseError
 from lorasmith.events import Note, SampleDrawn, StepDone, Validated, finish
+from lorasmith.exam.run import run_exam
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.recipe.recipe import Recipe, write_recipe
@@ -31,6 +32,7 @@ from lorasmith.training.steps.passes import Pass, Passes
 from tests.families.anima_models import build_anima
 from tests.families.roads import SHORT, build_project, run
 from tests.families.zimage_models import build_zimage
+from tests.tags.models import make_tagger
 from tests.tiny import build_tiny_base
 
 CPU = torch.device("cpu")
@@ -155,9 +157,9 @@ def new_factors(base: Base) -> Adapter:
     )
 
 
-def gradients(base: Base) -> list[Tensor]:
+def gradients(base: Base, adapter: Adapter | None = None) -> list[Tensor]:
     """Of a training step of an adapter with an effect; and the output of a pass without gradients."""
-    bank = AdapterBank(base, [new_factors(base)], trainable=True)
+    bank = AdapterBank(base, [adapter or new_factors(base)], trainable=True)
     with torch.no_grad():
         for factor in bank.factors("unet"):
             factor.add_(0.01 * torch.randn(factor.shape, generator=torch.Generator().manual_seed(1)))
@@ -200,7 +202,7 @@ def test_swapped_blocks_compute_the_same_bits(folders: dict[str, Path], family: 
 
 
 def test_a_whole_run_on_swapped_blocks(folders: dict[str, Path], tmp_path: Path) -> None:
-    """Preservation, validation and samples included: the same files, the same pictures, and the exam's too."""
+    """Preservation, validation and samples included: the same files, the same pictures."""
     made: list[tuple[bytes, list[float], list[bytes]]] = []
     for name in ("all there", "swapped"):
         base = load_base(folders["anima"])
@@ -227,6 +229,35 @@ def test_a_whole_run_on_swapped_blocks(folders: dict[str, Path], tmp_path: Path)
         assert apart.max() <= 1
 
 
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_dora_computes_the_same_bits_wherever_its_weights_lie(folders: dict[str, Path], family: str) -> None:
+    """Convolutions, too; swapped, and at each place beside a cache line's start."""
+    base = load_base(folders[family])
+    adapter = new_adapter(
+        base,
+        name="a",
+        rank=2,
+        alpha=2,
+        conv_rank=2,
+        text_encoder=False,
+        groups=("attention", "mlp", "conv"),
+        generator=torch.Generator().manual_seed(0),
+        dora=True,
+    )
+    want = gradients(base, adapter)
+    for place in (None, 0, 1, 2, 4):
+        other = load_base(folders[family])
+        if place is None:
+            blocks = other.family.blocks(other.denoiser)
+            other.swap = BlockSwap(blocks, len(blocks), PoisonedRoad())
+        else:
+            for weight in other.denoiser.parameters():
+                room = torch.empty(weight.numel() + place)[place:].view(weight.shape)
+                weight.data = room.copy_(weight.data)
+        got = gradients(other, adapter)
+        assert all(torch.equal(one, more) for one, more in zip(want, got, strict=True)), place
+
+
 RUN = {
     "resolution": "64",
     "checkpointing": "true",
@@ -237,6 +268,52 @@ RUN = {
     "validation.every": '"2 steps"',
     "save_every": '"2 steps"',
 }
+
+
+def test_an_exam_on_swapped_blocks(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same verdict and the same pictures, to the byte: of int8 weights, which are merged on neither side."""
+    opened: list[PoisonedRoad | None] = []
+
+    def open_here(name: str, *how: object) -> Base:
+        precision, use, prediction, weights, count = how
+        assert (precision, use, prediction) == ("fp32", "exam", None)
+        base = load_base(name, weights=weights)  # type: ignore[arg-type]
+        road = PoisonedRoad() if count else None
+        if road is not None:
+            base.swap = BlockSwap(base.family.blocks(base.denoiser), int(str(count)), road)
+        opened.append(road)
+        return base
+
+    monkeypatch.setattr("lorasmith.bases.base.open_base", open_here)
+    project = build_project(tmp_path / "p", folders["anima"], 'side = 64\nweights = "int8"\nstacking_pictures = 0\n')
+    make_tagger(project.root / "judge")
+    done, _ = run(project, load_base(folders["anima"]), SHORT | {"resolution": "64"})
+    verdicts = [finish(run_exam(project, [done.adapter], {"blocks_to_swap": count})) for count in (0, 3)]
+    there, swapped = verdicts
+    assert opened[0] is None
+    assert opened[1] is not None
+    assert opened[1].fetched > 0
+    assert there.figures == swapped.figures
+    assert there.base == swapped.base
+    sheets = [sorted(verdict.report.parent.glob("answers/*.png")) for verdict in verdicts]
+    assert len(sheets[0]) > 1
+    assert [file.read_bytes() for file in sheets[0]] == [file.read_bytes() for file in sheets[1]]
+    assert Image.open(there.report.with_name("grid.png")).tobytes() == (
+        Image.open(swapped.report.with_name("grid.png")).tobytes()
+    )
+
+
+def test_an_exam_on_a_cpu_says_that_it_swaps_nothing(folders: dict[str, Path], tmp_path: Path) -> None:
+    project = build_project(tmp_path / "p", folders["anima"], "side = 64\nblocks_to_swap = 2\n")
+    make_tagger(project.root / "judge")
+    base = load_base(folders["anima"])
+    done, _ = run(project, base, SHORT | {"resolution": "64"})
+    for event in run_exam(project, [done.adapter], base=base):
+        if isinstance(event, Note) and event.message == (
+            "[exam] blocks_to_swap = 2 does nothing on a CPU, which has one memory."
+        ):
+            return
+    pytest.fail("nothing was said")
 
 
 def test_a_recipe_asks_for_it() -> None:

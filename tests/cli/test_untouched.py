@@ -19,7 +19,7 @@ from tests.images.drawings import draw, save_drawings
 from tests.tags.models import make_tagger
 
 LONG_WORK = {"demo", "train", "exam", "grid", "showcase", "generate", "prompt", "adapter"} | {
-    *("base", "picture", "queue", "recipe", "serve", "library", "card", "publish")
+    *("base", "picture", "queue", "recipe", "serve", "library", "card", "publish", "compare", "studio")
 }
 """Verbs that have nothing to do with the images; all others must be called below."""
 
@@ -33,7 +33,7 @@ tag {p} --tagger {t}/tagger
 tag {p} --tagger {t}/tagger --again
 tag {p} --import {t}/captions
 tag {p} --import {t}/captions --encoding cp1252
-tag {p} --captioner {captioner}
+tag {p} --captioner {captioner} --yes
 tag {p} --table
 tag {p} --diff
 tag {p} --diff --kohya-compat
@@ -64,6 +64,7 @@ curate adopt {p} {t}/kept
 curate log {p}
 tag {p} --write
 curate undo {p}
+curate redo {p}
 curate reject {p} 003.png
 inspect {p}
 """

@@ -23,8 +23,9 @@ def find_chromium() -> str | None:
     return os.environ.get("LORASMITH_CHROMIUM") or shutil.which("chromium")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """A browser for the tests of one file: while it is open its event loop runs, and other tests need their own."""
     chromium = find_chromium()
     if chromium is None:
         if os.environ.get("CI"):

@@ -13,6 +13,7 @@ from lorasmith.dataset.decisions import read_decisions
 from lorasmith.examples import example_folder
 from lorasmith.project import open_project
 from lorasmith.tags.settings import read_settings
+from tests.server.running import wait_for
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_with_the_mouse(page: Any, dropped: Path, projects: Path) -> None:
     page.locator(f'.thumb.in[data-name="{second}"]').wait_for()
     page.get_by_role("toolbar").get_by_role("button", name="Redo").click()
     page.locator(f'.thumb.rejected[data-name="{second}"]').wait_for()
-    assert verbs(projects / "zbk-lora") == ["keep", "reject"]
+    wait_for(lambda: verbs(projects / "zbk-lora") == ["keep", "reject"], 30)
 
     page.get_by_role("button", name="Look what is wrong").click()
     page.get_by_role("heading", name="Findings").wait_for()
@@ -109,6 +110,7 @@ def test_by_keyboard_alone(page: Any, dropped: Path, projects: Path) -> None:
     for file in dropped.iterdir():
         (inside / file.name).write_bytes(file.read_bytes())
     page.keyboard.press("p")
+    page.get_by_role("dialog").get_by_role("textbox").first.wait_for()
     page.keyboard.type(str(inside))
     page.keyboard.press("Tab")
     page.keyboard.type("by-keys")
@@ -133,7 +135,7 @@ def test_by_keyboard_alone(page: Any, dropped: Path, projects: Path) -> None:
     page.keyboard.press("Shift+?")
     page.get_by_role("dialog", name="Keys").wait_for()
     page.keyboard.press("Escape")
-    assert verbs(projects / "by-keys") == ["keep", "reject", "label"]
+    wait_for(lambda: verbs(projects / "by-keys") == ["keep", "reject", "label"], 30)
     page.keyboard.press("3")
     page.locator(".caption-row.here").wait_for()
     page.locator(".one-image .tag-input").wait_for()

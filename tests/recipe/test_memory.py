@@ -61,6 +61,25 @@ def test_what_each_switch_saves() -> None:
     assert plain.total == sum(value for name, value in plain.as_json().items() if name != "host")
 
 
+def test_text_encoders_that_go_away_count_until_they_have_read() -> None:
+    kept = memory("zimage", checkpointing=True, caption={"shuffle": False}, cache_text_encoder_outputs=False)
+    away = memory("zimage", checkpointing=True, caption={"shuffle": False})
+    assert kept.text == pytest.approx(8.04e9, rel=0.01)
+    assert (away.text, away.host) == (0, kept.text)
+    assert away.reading == pytest.approx(kept.text + kept.vae, abs=2)
+    assert kept.total - away.total == kept.text, "learning takes more than reading"
+    # Reading is the larger phase once the denoiser is small: the plan is the larger of the two.
+    swapped = memory("zimage", checkpointing=True, caption={"shuffle": False}, blocks_to_swap=34, weights="int8")
+    assert swapped.total == max(swapped.reading, sum(swapped.as_json().values()) - swapped.host - swapped.reading)
+    drawn = memory("zimage", checkpointing=True, caption={"shuffle": False}, sample={"prompts": ["a"]})
+    grown = drawn.adapter + drawn.gradients + drawn.optimizer
+    assert drawn.reading == pytest.approx(away.reading + away.denoiser + grown, abs=4)
+    prior = memory("zimage", checkpointing=True, caption={"shuffle": False}, preserve={"kind": "prior"})
+    assert prior.reading == pytest.approx(away.reading + away.denoiser, abs=4)
+    shuffled = memory("zimage", checkpointing=True)
+    assert (shuffled.text, shuffled.reading) == (kept.text, 0)
+
+
 def test_the_nearest_switch() -> None:
     roomy = recipe_on("sdxl")
     assert nearest_switches(roomy, PIXELS, 24 * GB) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lorasmith.errors import UsageError
-from lorasmith.recipe.overrides import nest_overrides, split_overrides
+from lorasmith.recipe.overrides import nest_overrides, split_overrides, write_value
 
 
 def test_values_are_toml() -> None:
@@ -32,3 +32,9 @@ def test_refuses_what_is_no_assignment(text: str) -> None:
 def test_refuses_a_value_that_is_also_a_table() -> None:
     with pytest.raises(UsageError, match="value here and a table elsewhere"):
         nest_overrides({"lr": "1", "lr.unet": "2"})
+
+
+@pytest.mark.parametrize("value", [None, [None], {"a": [1, None]}])
+def test_what_toml_has_not_is_refused(value: object) -> None:
+    with pytest.raises(UsageError, match="no value of a recipe"):
+        write_value(value)

@@ -12,6 +12,7 @@ from lorasmith.bases.families import FAMILIES, find_family
 from lorasmith.errors import RecipeError
 from lorasmith.project import SubjectKind
 from lorasmith.recipe.durations import Duration
+from lorasmith.recipe.form import recipe_form
 from lorasmith.recipe.presets import explain_preset, preset
 from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, recipe_values, write_recipe
 from tests.projects import build_project
@@ -206,3 +207,9 @@ def test_a_resolution_beyond_the_presets_buckets_takes_bounds_of_its_own(tmp_pat
     assert (small.smallest, small.largest) == (16, 256)
     with pytest.raises(RecipeError, match=r"bucket\.max = 512 is below"):
         read_recipe(project, {"resolution": "768", "bucket.max": "512"})
+
+
+def test_a_switch_that_may_be_left_to_us_is_a_choice_in_the_form(tmp_path: Path) -> None:
+    keys = {key.path: key for key in recipe_form(build_project(tmp_path)).keys}
+    key = keys["cache_text_encoder_outputs"]
+    assert (key.kind, key.choices, key.value) == ("choice", ("auto", True, False), "auto")

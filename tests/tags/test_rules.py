@@ -70,6 +70,7 @@ EVERYTHING: dict[str, Any] = {
     "fused": 0.5,
     "unify": ["hair", "eyes"],
     "doubt": 0.1,
+    "sure": 0.5,
     "arrange": "groups",
     "images": {"*.png": {"add": ["hat", "cap"], "remove": "*smile*"}},
     "aliases": {"grin": "big smile"},
@@ -113,7 +114,12 @@ def test_rulings_lead_from_the_tags_before_to_those_after(rule: str, source: Sou
         if rule != "sentence":
             assert again is None or again.tags == outcome.tags, "a rule that has worked has nothing left to do"
     silent = {"thresholds": "tagger", "silent": ""}.get(rule, source)
-    works = {"underscores": ("tagger", "both"), "typos": ("caption", "both"), "doubtful": ("caption", "both")}
+    works = {
+        "underscores": ("tagger", "both"),
+        "typos": ("caption", "both"),
+        "doubtful": ("caption", "both"),
+        "unsure": ("tagger",),
+    }
     if silent == source and source in works.get(rule, (source,)):
         assert spoken, "the rule had something to do"
 
@@ -307,6 +313,28 @@ def test_rare_elements_keep_their_tags() -> None:
     outcome = rule_on("rare", odd, View("a.png"), others=usual, faithful=1)
     assert outcome is not None
     assert outcome.rulings == (Ruling("red hair", "kept", "in 1 of 31 images only: stays promptable"),)
+
+
+def test_rare_features_of_a_person_need_a_sure_tagger() -> None:
+    tags: Tags = ("mohawk", "sunglasses", "grin", "red shirt")
+    usual: list[Tags] = [("bob cut", "grin")] * 20
+    scores = dict.fromkeys(tags, 0.55)
+    doodle = View("a.png", {**scores, "sunglasses": 0.9}, tagger="doodle 0f0f")
+    assert work("unsure", tags, "tagger", doodle, others=usual) == ("sunglasses", "grin", "red shirt")
+    outcome = rule_on("unsure", tags, doodle, "tagger", others=usual)
+    assert outcome is not None
+    assert outcome.rulings == (Ruling("mohawk", "dropped", "in 1 of 21 images, and its score 0.55 is under 0.70"),), (
+        "moods and clothes are left alone"
+    )
+    assert work("unsure", tags, "tagger", doodle, others=[tags] * 20) == tags, "none of these is rare"
+    assert work("unsure", tags, "tagger", doodle, others=usual, rare_images=1) == tags
+    assert work("unsure", tags, "tagger", doodle, others=usual, keep="mohawk") == tags
+    assert work("unsure", tags, "tagger", doodle, others=usual, thresholds={"mohawk": 0.4}) == tags
+    assert work("unsure", tags, "tagger", doodle, others=usual, sure=0) == tags
+    assert work("unsure", tags, "caption", doodle, others=usual) == tags, "what somebody wrote is not doubted"
+    other = View("a.png", scores, tagger="some/tagger 0f0f")
+    assert work("unsure", tags, "tagger", other, others=usual) == tags, "their thresholds are their own"
+    assert work("unsure", tags, "tagger", other, others=usual, sure=0.6) == ("grin", "red shirt")
 
 
 def test_fused_tags_are_absorbed_but_not_counts_and_framing() -> None:

@@ -20,6 +20,7 @@ from lorasmith.bases.hashing import hash_base
 from lorasmith.bases.precision import Precision, Weights
 from lorasmith.bases.probe import probe_prediction
 from lorasmith.bases.targets import TargetLayer
+from lorasmith.bases.text.away import AwayPromptEncoder
 from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
 from lorasmith.bases.text.options import PLAIN_TEXT, TextOptions
@@ -49,6 +50,7 @@ class Base:
     weights: Weights = "full"
     structure: Structure | None = None
     swap: BlockSwap | None = None
+    _waiting: tuple[int, torch.device] | None = field(default=None, repr=False)
     _modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -102,6 +104,9 @@ class Base:
 
     @property
     def device(self) -> torch.device:
+        """Where it computes."""
+        if self._waiting is not None:
+            return self._waiting[1]
         return next(self.denoiser.parameters()).device  # type: ignore[no-any-return]
 
     def to(self, device: torch.device | str) -> Base:
@@ -116,6 +121,30 @@ class Base:
         self._move_rest(device)
         self.swap = place_denoiser(self.denoiser, self.family.blocks(self.denoiser), count, device, self.folder)
         return self
+
+    def hold_denoiser(self, count: int, device: torch.device) -> Base:
+        """Move every part but the denoiser, which `place_denoiser` sends after them, `count` of its blocks swapped;
+        gives itself. So texts and pictures are read before its weights are there."""
+        self._move_rest(device)
+        self._waiting = (count, device)
+        return self
+
+    def place_denoiser(self) -> None:
+        """Send the denoiser to the device where it waits for that. Raises BaseError where it has not so many blocks."""
+        if self._waiting is None:
+            return
+        count, device = self._waiting
+        self._waiting = None
+        if count:
+            self.swap = place_denoiser(self.denoiser, self.family.blocks(self.denoiser), count, device, self.folder)
+        else:
+            self.denoiser.to(device)
+
+    def send_text_away(self) -> None:
+        """The text encoders leave the device, and come back for as long as a text is encoded."""
+        if not isinstance(self.prompt_encoder, AwayPromptEncoder):
+            models = [encoder.model for encoder in self.text_encoders]
+            self.prompt_encoder = AwayPromptEncoder(self.prompt_encoder, models, self.device)
 
     def _move_rest(self, device: torch.device | str) -> None:
         for part in (self.vae, *(encoder.model for encoder in self.text_encoders)):
@@ -212,13 +241,17 @@ def open_base(
     prediction: Prediction | None = None,
     weights: Weights = "full",
     blocks_to_swap: int = 0,
+    hold_denoiser: bool = False,
 ) -> Base:
     """`load_base`, on the GPU where there is one, in the numbers that suit the use (`hardware.choose_dtype`).
 
-    `blocks_to_swap` blocks of the denoiser stay in the host's memory until their turn; on a CPU there is no other."""
+    `blocks_to_swap` blocks of the denoiser stay in the host's memory until their turn; on a CPU there is no other.
+    `hold_denoiser`: on a GPU it waits for `Base.place_denoiser`."""
     device = choose_device()
     dtype = choose_dtype(precision, device, use)
     base = load_base(name_or_path, dtype, prediction, weights)
+    if hold_denoiser and device.type != "cpu":
+        return base.hold_denoiser(blocks_to_swap, device)
     if blocks_to_swap and device.type != "cpu":
         return base.swap_blocks(blocks_to_swap, device)
     base.to(device)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lorasmith.errors import ExamError
 from lorasmith.events import Progress, Work, eta
-from lorasmith.exam.drawing import Artist, PipelineArtist, Row
+from lorasmith.exam.drawing import Artist, PipelineArtist, Row, exam_base
 from lorasmith.exam.figures import Figure, wilson
 from lorasmith.exam.settings import read_settings
 from lorasmith.project import Project
@@ -140,10 +140,8 @@ def compare(
     if comparison.drawn == len(comparison.pairs):
         return comparison
     if artist is None:
-        from lorasmith.bases.base import open_base
-
         recipe, settings = read_recipe(project), read_settings(project)
-        base = open_base(recipe.base, settings.precision, "exam", recipe.stated_prediction, settings.weights)
+        base = exam_base(recipe, settings)
         artist = PipelineArtist(base, comparison.adapters, settings, settings.clip_skip or recipe.clip_skip)
     began, already = time.monotonic(), comparison.drawn
     for first in range(already, len(comparison.pairs), _AT_ONCE):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lorasmith.bases.base import Base
     from lorasmith.exam.settings import ExamTable
+    from lorasmith.recipe.recipe import Recipe
 
 #: Pictures of one batch. Adapter rows and base rows share batches: the bank gives every row its own strengths.
 BATCH = 16
@@ -39,9 +40,18 @@ class Artist(Protocol):
     def draw(self, rows: Sequence[Row]) -> list[Image]: ...
 
     def develop(self, images: Sequence[Image]) -> list[Image]:
-        """The images as the base could draw them at best, at its own size: so that nobody tells a training image from
-        a drawn one by its grain."""
+        """The images as the base could draw them at best, at the exam's size: so that nobody tells a training image
+        from a drawn one by its grain."""
         ...
+
+
+def exam_base(recipe: Recipe, settings: ExamTable) -> Base:
+    """The base as the exam draws on it: in its precision and weights, so many blocks swapped. Raises BaseError."""
+    from lorasmith.bases.base import open_base
+
+    return open_base(
+        recipe.base, settings.precision, "exam", recipe.stated_prediction, settings.weights, settings.blocks_to_swap
+    )
 
 
 class PipelineArtist:
@@ -65,6 +75,8 @@ class PipelineArtist:
             PictureSpec(
                 prompt=self._with_networks(row),
                 seed=row.seed,
+                width=chosen.side,
+                height=chosen.side,
                 steps=row.steps or chosen.steps,
                 cfg=chosen.cfg,
                 sampler=chosen.sampler,
@@ -83,7 +95,7 @@ class PipelineArtist:
 
         from lorasmith.generation.pixels import to_image
 
-        size, by = (self._base.resolution,) * 2, PIL.Image.Resampling.LANCZOS
+        size, by = (self._settings.side or self._base.resolution,) * 2, PIL.Image.Resampling.LANCZOS
         developed: list[Image] = []
         for image in images:
             fitted = PIL.ImageOps.fit(image.convert("RGB"), size, by, centering=(0.5, 0.35))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import ExamError
-from lorasmith.events import Work
+from lorasmith.events import Note, Work
 from lorasmith.exam.crew import Crew
-from lorasmith.exam.drawing import PipelineArtist
+from lorasmith.exam.drawing import PipelineArtist, exam_base
 from lorasmith.exam.examination import examine
 from lorasmith.exam.hand import Order
 from lorasmith.exam.nominees import nominate, with_average
@@ -49,17 +49,10 @@ def run_exam(
     partners = yield from find_partners(project, settings, judge, world, recipe.base)
     hands = 0
     if base is None:
-        from lorasmith.bases.base import open_base
-
         hands = _more_hands(recipe.base)
-        base = open_base(
-            recipe.base,
-            settings.precision,
-            "exam",
-            recipe.stated_prediction,
-            settings.weights,
-            settings.blocks_to_swap,
-        )
+        base = exam_base(recipe, settings)
+    if settings.blocks_to_swap and base.device.type == "cpu" and base.swap is None:
+        yield Note(f"[exam] blocks_to_swap = {settings.blocks_to_swap} does nothing on a CPU, which has one memory.")
     every = [*files, *(partner.file for partner in partners)]
     skip = settings.clip_skip or recipe.clip_skip
     artist = PipelineArtist(base, every, settings, skip)

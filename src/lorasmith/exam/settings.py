@@ -85,6 +85,9 @@ class ExamTable(TableModel):
     sampler: str = Field("DPM++ 2M", description="by its A1111 name")
     cfg: float | None = Field(None, ge=0, le=100, description="guidance; None: the base's own")
     clip_skip: int | None = Field(None, ge=1, le=12, description="None: as the recipe trained it")
+    side: int | None = Field(
+        None, ge=64, le=4096, description="width and height of every picture in pixels; None: the base's own"
+    )
     precision: Precision = Field(
         "auto", description="numbers of the base: auto is bf16 where the hardware is fast with them; fp32, bf16, fp16"
     )

@@ -218,12 +218,12 @@ def plan_training(
     if not rehearse:
         cost = (yield from _plan_probe(project, recipe, plan, settings, whole)) if probe else None
         return PlannedRun(plan, recipe, "a guess" if pace is None else "a run", cost, preset)
-    from lorasmith.training.loop import training_base
+    from lorasmith.training.loop import reads_first, training_base
     from lorasmith.training.rehearsal import rehearse as time_steps
     from lorasmith.training.unpacking import unpack
 
     yield Note("timing a few steps on noise ...")
-    base = training_base(recipe)
+    base = training_base(recipe, hold_denoiser=reads_first(recipe))
     opening = time.perf_counter() - begun
     pace = time_steps(unpack(recipe), plan, base, project.root)
     write_pace(project.cache, recipe, pace, opening)

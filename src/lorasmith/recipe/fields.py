@@ -119,6 +119,11 @@ class RecipeFields(StrictTable):
         description="so many blocks of the denoiser wait in the host's memory and come to the GPU in their turn; needs "
         "checkpointing; at most two of them are there at once",
     )
+    cache_text_encoder_outputs: bool | Literal["auto"] = Field(
+        default="auto",
+        description="encode all captions before the first step; the text encoders then leave the GPU, and come back "
+        "for samples. auto: where they do not learn and captions are neither shuffled nor thinned out",
+    )
     validation: ValidationTable = ValidationTable()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")
     save_every: Interval = Field(default=Duration(1, "epochs"), description="a snapshot after each such time")
@@ -171,3 +176,13 @@ class RecipeFields(StrictTable):
     def trains_text(self) -> bool:
         """Whether any text encoder gets an adapter."""
         return bool(self.lr.text_encoder or self.lr.second)
+
+    @property
+    def text_is_fixed(self) -> bool:
+        """Whether each text means one thing all along, and all are known before the first step."""
+        return not (self.trains_text or self.caption.shuffle or self.caption.tag_dropout)
+
+    @property
+    def caches_text(self) -> bool:
+        """Whether all texts are encoded before the first step, and the text encoders leave the device then."""
+        return self.text_is_fixed and self.cache_text_encoder_outputs is not False

@@ -34,7 +34,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Loss and noise": ("loss", "noise", "timesteps", "prediction"),
     "Captions and images": ("caption", "flip", "augment", "clip_skip", "preserve"),
     "Watching": ("validation", "sample", "tensorboard", "private"),
-    "Base and memory": ("base", "precision", "weights", "checkpointing", "fit_memory"),
+    "Base and memory": (
+        "base", "precision", "weights", "checkpointing", "blocks_to_swap", "cache_text_encoder_outputs", "fit_memory",
+    ),
 }  # fmt: skip
 """Title -> first parts of the keys below it, in the form's order; algorithms' own options go with the adapter."""
 _FIRST = (
@@ -144,6 +146,9 @@ def _kind(
     if path in named:
         return "choice", None, None, tuple(named[path]())
     options = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
+    if {each.get("type") for each in options} == {"string", "boolean"}:
+        words = [word for each in options for word in each.get("enum", [each["const"]] if "const" in each else [])]
+        return "choice", None, None, (*words, True, False)
     for each in options:
         if each.get("enum"):
             return ("choice" if len(options) == 1 else "text"), None, None, tuple(each["enum"])

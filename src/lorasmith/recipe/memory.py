@@ -26,7 +26,9 @@ _HALF, _FULL = 2, 4
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes by what holds them; `host` are those of swapped blocks, which lie outside the device."""
+    """Bytes by what holds them while it learns; `host` are those of swapped blocks and of text encoders that went
+    away, which lie outside the device. `reading`: all that is there while text encoders read, before the first step and
+    for samples, where they are away in between; else 0."""
 
     denoiser: int
     text: int
@@ -36,12 +38,13 @@ class Memory:
     gradients: int
     optimizer: int
     host: int
+    reading: int = 0
 
     @property
     def total(self) -> int:
-        """On the device."""
+        """On the device, at the most."""
         parts = (self.denoiser, self.text, self.vae, self.activations, self.adapter, self.gradients, self.optimizer)
-        return sum(parts)
+        return max(sum(parts), self.reading)
 
     def as_json(self) -> dict[str, int]:
         return asdict(self)
@@ -55,16 +58,27 @@ def memory_of(recipe: Recipe, pixels: float) -> Memory:
     denoiser = _weights(counts.denoiser, counts.small_denoiser if small else 0, number)
     away = _away(recipe, counts, 1 if small else number)
     learned = adapter_parameters(recipe)
+    text, vae = _weights(counts.text, counts.small_text if small else 0, number), counts.vae * number
+    grown = (2 * _FULL + remembered_bytes(recipe)) * learned
     return Memory(
         denoiser=int(denoiser - away),
-        text=int(_weights(counts.text, counts.small_text if small else 0, number)),
-        vae=int(counts.vae * number),
+        text=0 if recipe.caches_text else int(text),
+        vae=int(vae),
         activations=int(_activations(recipe, counts, pixels) * number / _HALF),
         adapter=_FULL * learned,
         gradients=_FULL * learned,
         optimizer=remembered_bytes(recipe) * learned,
-        host=int(away),
+        host=int(away + (text if recipe.caches_text else 0)),
+        reading=int(text + vae + _besides(recipe, denoiser - away, grown)) if recipe.caches_text else 0,
     )
+
+
+def _besides(recipe: Recipe, denoiser: float, grown: float) -> float:
+    """Bytes beside text encoders that read, once they are cached: nothing but for what is drawn before, and for
+    samples."""
+    if recipe.sample.prompts:
+        return denoiser + grown
+    return denoiser if recipe.preserve.draws else 0
 
 
 def _weights(numbers: float, small: float, number: int) -> float:
@@ -135,6 +149,7 @@ def _switches(recipe: Recipe) -> Iterator[dict[str, Any]]:
     keys: dict[str, Any] = {}
     yield dict(keys)
     wanted: tuple[tuple[bool, dict[str, Any]], ...] = (
+        (recipe.text_is_fixed and not recipe.caches_text, {"cache_text_encoder_outputs": True}),
         (recipe.precision in ("auto", "fp32"), {"precision": "bf16"}),
         (not recipe.checkpointing, {"checkpointing": True}),
         (recipe.weights == "full", {"weights": "int8"}),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
+from tomlkit.exceptions import ConvertError, TOMLKitError
 
 from lorasmith.errors import UsageError
 from lorasmith.remedies import Sentence, Set
@@ -56,5 +56,8 @@ def read_value(text: str) -> Any:
 
 
 def write_value(value: object) -> str:
-    """The TOML that `read_value` reads again."""
-    return str(tomlkit.item(value).as_string())
+    """The TOML that `read_value` reads again. Raises UsageError for what TOML has not: null, alone or inside."""
+    try:
+        return str(tomlkit.item(value).as_string())
+    except ConvertError:
+        raise UsageError(f"no value of a recipe: {value!r:.100}", field="set") from None

@@ -23,7 +23,16 @@ GREATEST_ALPHA = 65504
 
 def find_faults(recipe: RecipeFields) -> list[str]:
     """Everything that is wrong, a sentence each."""
-    rules = (_run_faults, _algorithm_faults, _option_faults, _layer_faults, _alpha_faults, _rate_faults, _row_faults)
+    rules = (
+        _run_faults,
+        _text_faults,
+        _algorithm_faults,
+        _option_faults,
+        _layer_faults,
+        _alpha_faults,
+        _rate_faults,
+        _row_faults,
+    )
     return [fault for rule in rules for fault in rule(recipe)]
 
 
@@ -61,6 +70,24 @@ def _run_faults(recipe: RecipeFields) -> Iterator[str]:
             f"blocks_to_swap = {recipe.blocks_to_swap} needs checkpointing = true: without it the backward pass "
             "holds on to the weights of every block."
         )
+
+
+def _text_faults(recipe: RecipeFields) -> Iterator[str]:
+    """Why what text encoders give cannot be kept, where that is asked for."""
+    if recipe.cache_text_encoder_outputs is not True:
+        return
+    if recipe.trains_text:
+        yield (
+            "cache_text_encoder_outputs = true needs text encoders that do not learn: set lr.text_encoder = 0 "
+            "(and lr.text_encoder_2), or leave it away."
+        )
+    for key, varies in (("shuffle", recipe.caption.shuffle), ("tag_dropout", recipe.caption.tag_dropout)):
+        if varies:
+            off = "false" if key == "shuffle" else "0"
+            yield (
+                f"cache_text_encoder_outputs = true needs captions that are known before: caption.{key} makes new ones "
+                f"at every visit. Set caption.{key} = {off}, or leave it away."
+            )
 
 
 def _acting(recipe: RecipeFields) -> list[Algorithm]:

@@ -25,6 +25,7 @@ SHARED = (
     "caption.weighted",
     "checkpointing",
     "blocks_to_swap",
+    "cache_text_encoder_outputs",
     "init",
     "tensorboard",
 )

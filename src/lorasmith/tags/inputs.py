@@ -80,7 +80,7 @@ class CaptionInputs:
         """What the rules may see of an image."""
         raw = self.raw[item.name]
         poor = self.poor.get(item.name, "")
-        return View(item.name, raw.scores, raw.categories, raw.sentence, poor, is_collage(item))
+        return View(item.name, raw.scores, raw.categories, raw.sentence, poor, is_collage(item), raw.tagger)
 
     def start(self, item: Item) -> Tags:
         """The tags that the first rule sees: all that the tagger gave, or the caption's."""

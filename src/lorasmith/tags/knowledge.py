@@ -203,6 +203,9 @@ _PERSON = (
     ),
     _feature("beard", 0.9, "beard, mustache, * beard, * mustache, facial hair, stubble, sideburns, goatee"),
 )
+_WORN = _feature(
+    "worn", 1.0, "glasses, sunglasses, * glasses, * eyewear, eyepatch, mask, * mask, earrings, * earrings, tiara"
+)
 FEATURES: Mapping[SubjectKind, tuple[Feature, ...]] = {
     SubjectKind.CHARACTER: _PERSON,
     SubjectKind.COUPLE: _PERSON,
@@ -327,6 +330,12 @@ _LAST = (
     ("indoors", "outdoors", "day", "night", "evening", "sky", "* sky", "scenery", "simple background", "* background"),
     ("low quality", "worst quality", "blurry", *sorted(PRAISE)),
 )
+
+
+@lru_cache(maxsize=65536)
+def is_of_person(key: str) -> bool:
+    """Whether the tag says what a person is, or wears on head and face: no mood, no clothes, no surroundings."""
+    return feature_of(key, (*_PERSON, _WORN)) is not None
 
 
 @lru_cache(maxsize=65536)

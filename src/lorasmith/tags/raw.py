@@ -34,7 +34,7 @@ class RawTags:
     the thresholds and where the caption speaks; scores in 0..1. `ratings`: for the refusal only: every tagger's
     rating, and what was said of the image but is not in `tags`, so that no setting hides it. `imported`: the name of
     the import that stands in for the image's own caption, empty when it does not. `unsure`: whether `tags` are a
-    tagger's, who gave more of them under the thresholds.
+    tagger's, who gave more of them under the thresholds. `tagger`: whose scores they are.
     """
 
     tags: tuple[str, ...]
@@ -45,6 +45,7 @@ class RawTags:
     sentence: str | None = None
     imported: str = ""
     unsure: bool = False
+    tagger: str = ""
 
 
 def read_raw_tags(project: Project, dataset: Dataset, *, kohya_compat: bool = False) -> Mapping[str, RawTags]:
@@ -128,6 +129,7 @@ class _Sources:
             of_import or (None if in_words else sentence),
             said.imported.source if said.imported is not None and stands_in else "",
             source == "tagger" and row is not None and self._counts[row] > len(tags),
+            self._table.rows[row][1] if row is not None else "",
         )
 
     def _row_of(self, rows: tuple[int, ...]) -> int | None:

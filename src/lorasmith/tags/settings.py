@@ -65,6 +65,11 @@ class TagsTable(TableModel):
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="least score by category (`copyright = 0.6`) or by tag (`smile = 0.5`)"
     )
+    sure: Share | None = Field(
+        None,
+        description="least score of a tagger's rare tags (T8) of what a person is and wears (T9); 0 is off; left out: "
+        "0.7 for the embedded tagger, off for others",
+    )
     doubt: Share = Field(0.0, description="drop a caption's tag to which the tagger gives less; 0 only reports (T9)")
 
     aliases: dict[str, str] = Field(default_factory=dict, description="tag = what it shall be called instead (T9)")

@@ -90,7 +90,7 @@ def _train(
             return finished
         if chosen is not None:
             held.enter_context(_held_by_first(chosen, processes))
-        base = base or training_base(recipes[0])
+        base = base or training_base(recipes[0], hold_denoiser=all(map(reads_first, recipes)))
         for recipe in recipes:
             check_clip_skip(recipe, base.prompt_encoder.most_clip_skip, base.name)
             check_prediction(recipe, base.parametrisation.prediction, base.name)
@@ -119,10 +119,22 @@ def _train(
         return done
 
 
-def training_base(recipe: Recipe) -> Base:
-    """The base as the recipe trains on it. Raises BaseError, and RecipeError when it cannot learn what is asked."""
+def reads_first(recipe: Recipe) -> bool:
+    """Whether all that is read before the first step needs no denoiser."""
+    return recipe.caches_text and not recipe.preserve.draws
+
+
+def training_base(recipe: Recipe, *, hold_denoiser: bool = False) -> Base:
+    """The base as the recipe trains on it; `hold_denoiser`: it comes to the GPU with `Base.place_denoiser`. Raises
+    BaseError, and RecipeError when it cannot learn what is asked."""
     base = open_base(
-        recipe.base, recipe.precision, "training", recipe.stated_prediction, recipe.weights, recipe.blocks_to_swap
+        recipe.base,
+        recipe.precision,
+        "training",
+        recipe.stated_prediction,
+        recipe.weights,
+        recipe.blocks_to_swap,
+        hold_denoiser,
     )
     check_prediction(recipe, base.parametrisation.prediction, base.name)
     return base

@@ -34,6 +34,15 @@ def make_validation(project: Project, settings: RunSettings, inputs: Inputs, bas
     return Validation(base, settings, held_out, latents)
 
 
+def cache_texts(conditioner: Conditioner, inputs: Sequence[Inputs], rows: Sequence[RowSource]) -> Work[None]:
+    """Encode every text that steps and validation will ask for; the text encoders then leave the device."""
+    texts: list[str] = []
+    for each, source in zip(inputs, rows, strict=True):
+        texts += source.texts(each.trained)
+        texts += (image.caption for image in each.held_out)
+    yield from conditioner.cache(texts)
+
+
 def make_rows(
     project: Project, settings: RunSettings, inputs: Inputs, base: Base, conditioner: Conditioner
 ) -> Work[RowSource]:

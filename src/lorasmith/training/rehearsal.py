@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
+from lorasmith.events import finish
 from lorasmith.recipe.plan import Plan
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.inputs.images import TrainingImage
@@ -69,7 +70,10 @@ def rehearse(
     preserves = preserve.draws or preserve.folder is not None
     prior = PriorPictures({bucket: noise_latents(base, 1, bucket)}, {bucket: (_CAPTION,)}) if preserves else None
     rows = RowSource(settings.rows, _Noise(base), base.parametrisation, prior=prior)
-    conditioner = Conditioner(base, settings.text)
+    conditioner = Conditioner(base, settings.text, alone=settings.texts.frozen)
+    if settings.texts.cached:
+        finish(conditioner.cache(list(rows.texts(images))))
+    base.place_denoiser()
     group = TrainerGroup(base, [start_adapter(base, settings, root)], [settings], [rows], [plan.steps], conditioner)
     batches = StepBatches([Batch(bucket, tuple(visits))], 0)
     spent: list[float] = []

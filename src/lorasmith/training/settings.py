@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class TextsSettings:
+    """`frozen`: no text encoder learns, and captions do not vary, so that each text means one thing all along.
+    `cached`: all are encoded before the first step, and the encoders leave the device."""
+
+    frozen: bool
+    cached: bool
+
+
+@dataclass(frozen=True)
 class CaptionSettings:
     """What becomes of a caption at a visit; `dropout_every` so many epochs all are empty (0: never)."""
 
@@ -238,6 +247,7 @@ class RunSettings:
     batch_size: int
     accumulate: int
     text: TextOptions
+    texts: TextsSettings
     inputs: InputSettings
     rows: RowSettings
     network: NetworkSettings

@@ -20,7 +20,7 @@ from lorasmith.events import Done, Event, Note, SweepDone, Validated, Work, fini
 from lorasmith.project import Project
 from lorasmith.remedies import Action, Do, Give, Sentence
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.preparation import make_rows, make_validation
+from lorasmith.training.preparation import cache_texts, make_rows, make_validation
 from lorasmith.training.rows.source import RowSource
 from lorasmith.training.runs.interruption import StopWish, stoppable
 from lorasmith.training.runs.metadata import current_time
@@ -109,13 +109,17 @@ class StepLoop:
 
     def _build(self) -> Work[TrainerGroup]:
         settings = [session.settings for session in self._sessions]
-        conditioner = Conditioner(self._base, settings[0].text)
+        fixed = all(each.texts.frozen for each in settings)
+        conditioner = Conditioner(self._base, settings[0].text, alone=fixed)
         rows: list[RowSource] = []
         for session in self._sessions:
             each, inputs = session.settings, session.inputs
             rows.append((yield from make_rows(self._project, each, inputs, self._base, conditioner)))
             session.class_images = rows[-1].class_images
             session.validation = yield from make_validation(self._project, each, inputs, self._base)
+        if all(each.texts.cached for each in settings):
+            yield from cache_texts(conditioner, [session.inputs for session in self._sessions], rows)
+        self._base.place_denoiser()
         return TrainerGroup(
             self._base,
             [start_adapter(self._base, each, self._project.root) for each in settings],

@@ -26,6 +26,7 @@ from lorasmith.training.settings import (
     SaveSettings,
     ScheduleSettings,
     StrengthSettings,
+    TextsSettings,
 )
 
 
@@ -37,6 +38,7 @@ def unpack(recipe: Recipe) -> RunSettings:
         batch_size=recipe.batch_size,
         accumulate=recipe.accumulate,
         text=unpack_text(recipe),
+        texts=TextsSettings(recipe.text_is_fixed, recipe.caches_text),
         inputs=_inputs(recipe),
         rows=_rows(recipe),
         network=unpack_network(recipe),

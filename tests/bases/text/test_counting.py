@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from transformers import CLIPTokenizer
 from lorasmith.bases.base import load_base
 from lorasmith.bases.clip import clip_tokenizer
 from lorasmith.bases.doodle import doodle_folder
+from lorasmith.bases.shipped import plain_beside, qwen_tokenizer, t5_tokenizer
 from lorasmith.bases.text.counting import TokenCount, count_tokens, find_cut
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.bases.text.plain_words import PlainTokenizer
@@ -72,6 +75,32 @@ def test_other_families_words_are_those_of_their_files(tmp_path: Path) -> None:
     ours = PlainTokenizer(tmp_path, clip=False)
     for text in TEXTS:
         assert ours(text)["input_ids"] == theirs(text)["input_ids"]
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("tokenizer", qwen_tokenizer), ("t5_tokenizer", t5_tokenizer)])
+def test_shipped_words_are_counted_as_transformers_counts_them(
+    tmp_path: Path, name: str, theirs: Callable[[], Any]
+) -> None:
+    tokenizer = theirs()
+    ours = plain_beside(tmp_path / "base.safetensors", name, {"tokenizer": 151_936, "t5_tokenizer": 32_128}[name])
+    for text in (*TEXTS, "<|im_start|>user\na cat's 12 hats\r\n\n <think>  x<|im_end|>", "I'M we'LL   "):
+        assert ours(text)["input_ids"] == tokenizer(text)["input_ids"], text
+        plain = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert ours(text, add_special_tokens=False)["input_ids"] == plain, text
+
+
+def test_a_prompt_is_counted_without_torch_and_transformers(family_folders: Mapping[str, Path]) -> None:
+    """Either takes seconds to import."""
+    script = (
+        "import sys\nfrom lorasmith.bases.text.counting import count_tokens\n"
+        "for base in sys.argv[1:]: print(count_tokens(['a (red:1.2) hat'], base).chunks)\n"
+        "print(sorted({'torch', 'transformers', 'diffusers'} & sys.modules.keys()))"
+    )
+    folders = [str(folder) for folder in family_folders.values()]
+    done = subprocess.run([sys.executable, "-c", script, *folders], capture_output=True, text=True, check=True)
+    *counted, heavy = done.stdout.splitlines()
+    assert counted == ["(3,)"] * len(folders)
+    assert heavy == "[]"
 
 
 @pytest.mark.parametrize(("options", "cut"), [(TextOptions(), 3), (TextOptions(max_tokens=150), 2),

@@ -20,7 +20,7 @@ from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.qwen import qwen_targets
 from lorasmith.bases.families.readers import ANIMA_READERS
 from lorasmith.bases.targets import Group, TargetLayer, underscored
-from lorasmith.bases.tokenizers import load_tokenizer
+from lorasmith.bases.text.plain_words import open_tokenizer
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:
@@ -125,13 +125,11 @@ class AnimaFamily(Family):
 
     def tokenizer(self, path: Path) -> Any:
         if path.is_file():
-            from lorasmith.bases.shipped import tokenizer_beside
+            from lorasmith.bases.shipped import plain_beside
 
             conditioner = examine_file(self, read_evidence(path)).text[1].config
-            return tokenizer_beside(path, "t5_tokenizer", conditioner["target_vocab_size"])
-        from transformers import AutoTokenizer
-
-        return load_tokenizer(path, "t5_tokenizer", AutoTokenizer)
+            return plain_beside(path, "t5_tokenizer", conditioner["target_vocab_size"])
+        return open_tokenizer(path, "t5_tokenizer")
 
     def denoise(
         self,

@@ -289,7 +289,8 @@ class Family(ABC):
 
     @abstractmethod
     def tokenizer(self, path: Path) -> Any:
-        """The first tokenizer of a base that lies there, for counting a prompt's words. Raises BaseError."""
+        """What cuts a text as the first tokenizer of a base that lies there does, for counting a prompt's words:
+        without torch, and where its files allow it without transformers. Raises BaseError."""
 
     @abstractmethod
     def prompt_encoder(self, encoders: Sequence[TextEncoder]) -> PromptEncoder:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lorasmith.bases.clip import clip_tokenizer
 from lorasmith.bases.families.evidence import Evidence, TextStructure, read_config
 from lorasmith.bases.families.family import Family, Models, Parts, Structure
 from lorasmith.bases.families.original import UNET, Source, text_sources, unet_sources
@@ -24,7 +23,7 @@ from lorasmith.bases.families.single_file import (
 )
 from lorasmith.bases.families.unet_layers import end_targets, norm_targets, text_targets, unet_targets
 from lorasmith.bases.targets import TargetLayer
-from lorasmith.bases.tokenizers import load_tokenizer
+from lorasmith.bases.text.plain_words import PlainTokenizer, open_tokenizer
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:
@@ -199,10 +198,8 @@ class StableDiffusion(Family):
 
     def tokenizer(self, path: Path) -> Any:
         if path.is_file():
-            return clip_tokenizer()
-        from transformers import CLIPTokenizer
-
-        return load_tokenizer(path, self.text[0].tokenizer, CLIPTokenizer)
+            return PlainTokenizer(None, clip=True)
+        return open_tokenizer(path, self.text[0].tokenizer, clip=True)
 
     def find_module(self, model: nn.Module, target: TargetLayer) -> nn.Module:
         """transformers 5 leaves ``text_model.`` out of one class of text encoders only."""

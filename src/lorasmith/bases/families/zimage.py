@@ -21,7 +21,7 @@ from lorasmith.bases.families.readers import ZIMAGE_READERS
 from lorasmith.bases.families.zimage_file import examine_file, file_sources, start_of
 from lorasmith.bases.families.zimage_layers import BOTH, PICTURE, TEXT, block_layers, end_layers
 from lorasmith.bases.targets import TargetLayer
-from lorasmith.bases.tokenizers import load_tokenizer
+from lorasmith.bases.text.plain_words import open_tokenizer
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:
@@ -141,13 +141,11 @@ class ZImageFamily(Family):
     def tokenizer(self, path: Path) -> Any:
         name = self.text[0].tokenizer
         if path.is_file():
-            from lorasmith.bases.shipped import tokenizer_beside
+            from lorasmith.bases.shipped import plain_beside
 
             vocabulary = examine_file(self, read_evidence(path)).text[0].config["vocab_size"]
-            return tokenizer_beside(path, name, vocabulary)
-        from transformers import AutoTokenizer
-
-        return load_tokenizer(path, name, AutoTokenizer)
+            return plain_beside(path, name, vocabulary)
+        return open_tokenizer(path, name)
 
     def denoise(
         self,

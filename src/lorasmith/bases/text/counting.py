@@ -37,7 +37,7 @@ def count_tokens(
     another model; PromptError for an embedding that cannot be used."""
     family = family_of(base)
     try:
-        tokenizer = family.tokenizer(doodle_folder() if base == EMBEDDED else Path(base))
+        tokenizer = family.tokenizer(_path_of(base))
     except BaseError:
         if base != EMBEDDED:
             raise
@@ -53,11 +53,7 @@ def find_cut(texts: Mapping[str, str], base: str, options: TextOptions) -> tuple
     doubtful = {name: text for name, text in texts.items() if not text.isascii() or len(text) > options.max_tokens}
     if not doubtful:  # a token has a letter at least
         return ()
-    path, family = Path(base), family_of(base)
-    if base == EMBEDDED:
-        path = doodle_folder()
-    elif not path.exists() and is_hub_id(base):
-        path = cached_base(base) or path
+    path, family = _path_of(base), family_of(base)
     if not path.exists() or not family.text or (path.is_file() and not family.clip_words):
         return ()
     encoders = [
@@ -71,6 +67,16 @@ def find_cut(texts: Mapping[str, str], base: str, options: TextOptions) -> tuple
         return tuple(name for name, text in doubtful.items() if reader.is_cut(text, options))
     except BaseError:  # loading the base will say what is wrong with it
         return ()
+
+
+def _path_of(base: str) -> Path:
+    """Where a base lies; of a hub id, in the hub's cache if it is there."""
+    if base == EMBEDDED:
+        return doodle_folder()
+    path = Path(base)
+    if not path.exists() and is_hub_id(base):
+        return cached_base(base) or path
+    return path
 
 
 def warn_of_cut(names: Sequence[str], options: TextOptions, family: Family) -> Iterator[Note]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from lorasmith.bases.clip import END, START, byte_pairs, vocabulary
+from lorasmith.bases.tokenizers import load_tokenizer
 from lorasmith.errors import BaseError
 
 _SPACES = re.compile(r"[ \t\r\n]+")
@@ -18,13 +19,31 @@ _SPACES = re.compile(r"[ \t\r\n]+")
 
 class PlainTokenizer:
     """The tokenizer of a folder, or CLIP's own for None; `clip`: its words are cut as CLIP cuts them, whatever its
-    files say. Read when it is first asked for a text."""
+    files say; `make` gives the library's tokenizer where it is in no folder. Read when it is first asked for a text."""
 
-    eos_token_id = 0  # only numbers of tokens are asked for
-
-    def __init__(self, folder: Path | None, *, clip: bool) -> None:
-        self._folder, self._clip = folder, clip
+    def __init__(self, folder: Path | None, *, clip: bool, make: Callable[[], Any] | None = None) -> None:
+        self._folder, self._clip, self._make = folder, clip, make
         self._words: dict[str, list[int]] = {}
+
+    @property
+    def eos_token_id(self) -> int:
+        """CLIP's; others are asked for numbers of tokens alone."""
+        return int(self._tokenizer.token_to_id(END)) if self._clip else 0
+
+    @property
+    def bos_token_id(self) -> int:
+        """CLIP's."""
+        return int(self._tokenizer.token_to_id(START))
+
+    @property
+    def pad_token_id(self) -> int:
+        """A mark behind the end, where nothing is counted."""
+        return self.eos_token_id
+
+    def convert_tokens_to_ids(self, token: str) -> int:
+        """The number of a token; the end's for one that is not known."""
+        known = self._tokenizer.token_to_id(token)
+        return self.eos_token_id if known is None else int(known)
 
     def __call__(self, text: str, *, add_special_tokens: bool = True, **_: object) -> Mapping[str, list[int]]:
         """All `input_ids` of a text. Raises BaseError when the tokenizer cannot be read."""
@@ -49,6 +68,8 @@ class PlainTokenizer:
     def _read(self) -> Any:
         from tokenizers import Tokenizer
 
+        if self._make is not None:
+            return self._make()
         if self._folder is None:
             return cut_as_clip(vocabulary(), list(byte_pairs()))
         if not self._clip:
@@ -57,6 +78,19 @@ class PlainTokenizer:
             read.no_padding()
             return read
         return cut_as_clip(*_read_pairs(self._folder))
+
+
+def open_tokenizer(folder: Path, name: str, *, clip: bool = False) -> Any:
+    """What counts as the tokenizer in the folder `name` of a base does. Raises BaseError where there is none; what is
+    wrong with its files shows when it is asked."""
+    where = folder / name
+    if not where.is_dir():
+        raise BaseError(f"no {name} folder.", where=folder)
+    if clip or (where / "tokenizer.json").is_file():
+        return PlainTokenizer(where, clip=clip)
+    from transformers import AutoTokenizer  # other layouts of files: slow to import
+
+    return load_tokenizer(folder, name, AutoTokenizer)
 
 
 def cut_as_clip(tokens: Mapping[str, int], pairs: list[tuple[str, str]]) -> Any:

@@ -101,6 +101,7 @@ def _print(plan: Plan, recipe: Recipe, source: TimeSource) -> None:
         f"memory      about {plan.bytes / 1e9:.1f} GB: weights {(held.denoiser + held.text + held.vae) / 1e9:.1f}, "
         f"activations {held.activations / 1e9:.1f}, adapter and optimizer {learned / 1e9:.1f}"
         + (f"; {held.host / 1e9:.1f} GB wait in the host's memory" if held.host else "")
+        + (f"; {held.reading / 1e9:.1f} GB while texts are read" if held.reading else "")
     )
 
 

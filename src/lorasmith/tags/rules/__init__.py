@@ -23,11 +23,13 @@ from lorasmith.tags.rules import (
     underscores,
     undesired,
     unify,
+    unsure,
 )
 from lorasmith.tags.rules.rule import CaptionRule
 
 RULES: tuple[CaptionRule, ...] = (
     thresholds.RULE,
+    unsure.RULE,
     doubtful.RULE,
     underscores.RULE,
     aliases.RULE,

@@ -50,7 +50,8 @@ class View:
     """What a rule may look at of one image beside its tags.
 
     `scores` (0..1) and `categories` by the tagger's spelling; `sentence` a description in words; `poor` why the
-    image counts as of low quality, empty for a good one; `collage` whether it shows several pictures side by side.
+    image counts as of low quality, empty for a good one; `collage` whether it shows several pictures side by side;
+    `tagger` whose scores they are, its name and hash.
     """
 
     name: str
@@ -59,6 +60,7 @@ class View:
     sentence: str | None = None
     poor: str = ""
     collage: bool = False
+    tagger: str = ""
 
     @cached_property
     def likelihood(self) -> Mapping[str, float]:

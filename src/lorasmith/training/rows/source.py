@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from lorasmith.diffusion.parametrisation import Parametrisation
 from lorasmith.recipe.buckets import Size
 from lorasmith.training.inputs.augmentation import choose_corner
 from lorasmith.training.inputs.captions import vary_caption
+from lorasmith.training.inputs.images import TrainingImage
 from lorasmith.training.inputs.latents import Latents
 from lorasmith.training.inputs.masks import MaskSource
 from lorasmith.training.inputs.preservation import PriorPictures, choose_plain_caption, count_preserved, leave_blank
@@ -121,6 +122,24 @@ class RowSource:
     def class_images(self) -> Mapping[str, int]:
         """How many class images there are, by the name of their folder."""
         return {} if self._prior is None else self._prior.class_images
+
+    def texts(self, images: Sequence[TrainingImage]) -> Iterator[str]:
+        """Every text that rows of these images may have, where neither shuffling nor tag dropout makes new ones."""
+        table, preserved = self._settings.caption, bool(self._settings.preserved_share)
+        if table.dropout or table.dropout_every or (preserved and self._settings.blank):
+            yield ""
+        for image in images:
+            yield vary_caption(
+                image.caption, "every visit", keep_tokens=table.keep_tokens, keep_separator=table.keep_separator
+            )
+        if not preserved:
+            return
+        if self._prior is None or self._settings.preserves_own:
+            yield from (image.plain for image in images)
+            yield from self._pool
+        if self._prior is not None:
+            for prompts in self._prior.prompts.values():
+                yield from prompts
 
     def read(self, batch: Batch, epoch: int) -> MicroBatch:
         keys = [self._key(visit, epoch) for visit in batch.visits]

@@ -1,5 +1,5 @@
 /** Keys: each screen says what its keys do, `?` shows all of them. */
-import { signal, useEffect } from "./html.js";
+import { signal, useLayoutEffect } from "./html.js";
 
 /** @typedef {{key: string, does: string, run: (event: KeyboardEvent) => void, typing?: boolean}} Key */
 
@@ -40,7 +40,7 @@ addEventListener("keydown", (event) => {
 
 /** Keys that work while a component is there. @param {string} title @param {Key[]} keys */
 export function useKeys(title, keys) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const board = { title, keys };
     boards.value = [...boards.value, board];
     return () => void (boards.value = boards.value.filter((each) => each !== board));

@@ -202,7 +202,8 @@ class _SeenBy(Function):
     @staticmethod
     def forward(ctx: Any, A: Tensor, layer: nn.Linear) -> Tensor:
         ctx.layer = layer
-        return layer.weight.float().flatten(1) @ A.T
+        # NOTE: as (A W^T)^T: a CPU sums W A^T in an order that depends on where W lies in memory.
+        return (A @ layer.weight.float().flatten(1).T).T
 
     @staticmethod
     @once_differentiable

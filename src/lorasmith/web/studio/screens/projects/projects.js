@@ -64,7 +64,7 @@ export function Screen() {
   useKeys("Projects", [
     { key: "n", does: "New project from files", run: () => files.current?.click() },
     { key: "f", does: "New project from a folder", run: () => folder.current?.click() },
-    { key: "p", does: "New project from a path", run: () => known && setPieces([]) },
+    { key: "p", does: "New project from a path", run: () => setPieces([]) },
   ]);
   const over = useDrop(setPieces);
   const take = (/** @type {any} */ event) => { const found = piecesOfFiles([...event.currentTarget.files]); event.currentTarget.value = ""; if (found.length) setPieces(found); };
