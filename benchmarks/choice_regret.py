@@ -101,6 +101,7 @@ def train(project: Project, quick: bool) -> tuple[Path, float]:
         from lorasmith.recipe.recipe import read_recipe
 
         steps = read_recipe(project).target_steps
+        assert steps is not None, "the embedded base's presets count in steps"
         settings["save_every"] = f'"{max(1, steps // SNAPSHOTS)} steps"'
     before = _steps(run)
     began = time.process_time()
