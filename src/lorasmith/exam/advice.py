@@ -127,7 +127,7 @@ def _on_strength(evidence: Evidence) -> Iterator[str]:
     if window.low > USUAL:
         yield (
             f"It works from {window.low:g} on only, and people type {USUAL:g}: train with a range of strengths"
-            " (strength_range), or longer, so that it acts in proportion (C3)."
+            " (strength.min), or longer, so that it acts in proportion (C3)."
         )
     elif window.high < 1:
         yield f"It breaks above {window.high:g}: train fewer steps or at a lower rate, and say so where you share it."
