@@ -97,7 +97,7 @@ def calibrate(training: Vectors, base: Vectors) -> Likeness:
     line = float(sound.mean() - ONE_SIDED_95 * sound.std(ddof=1))
     line -= GRACE * max(0.0, line - middle)
     return Likeness(
-        auc=_auc(ours, theirs),
+        auc=tell_apart(ours, theirs),
         threshold=max(line, float(np.quantile(theirs, 0.95))),
         midway=middle,
         direction=rows.T @ alpha,
@@ -109,8 +109,8 @@ def calibrate(training: Vectors, base: Vectors) -> Likeness:
     )
 
 
-def _auc(ours: Sequence[float] | Scores, theirs: Sequence[float] | Scores) -> Figure:
-    """The chance that a training image scores above a picture of the base (ties count half), with the interval of
+def tell_apart(ours: Sequence[float] | Scores, theirs: Sequence[float] | Scores) -> Figure:
+    """The AUC: the chance that one of `ours` scores above one of `theirs` (ties count half), with the interval of
     Hanley & McNeil 1982 on the logit scale; one half of a pair is taken off, so that 1 is never certain."""
     a, b = np.asarray(ours), np.asarray(theirs)
     pairs = len(a) * len(b)
