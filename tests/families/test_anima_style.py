@@ -1,5 +1,5 @@
-"""A base of Anima's layout is made on the rendered world's pictures and a style learnt on it, in its shortest form: every
-stage runs and likeness is computed. Whether anything is learnt is measured by `python -m benchmarks.flow_style`."""
+"""A base of Anima's layout is made by its scripts and a style learnt on it, in the shortest form: every stage runs and
+likeness is computed. Whether anything is learnt is measured by `python -m benchmarks.flow_style`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks import flow_style
+
 from lorasmith.adapters.files import load_adapter, read_header
 from lorasmith.adapters.runs import newest_adapters
 from lorasmith.bases.families import find_family
