@@ -29,7 +29,7 @@ from lorasmith.bases.doodle import tagger_folder
 from lorasmith.cli.main import run as run_command
 from lorasmith.exam.drawing import PipelineArtist, Row
 from lorasmith.exam.figures import Figure
-from lorasmith.exam.likeness.calibration import calibrate, tell_apart
+from lorasmith.exam.likeness.calibration import calibrate, find_auc
 from lorasmith.exam.settings import read_settings
 from lorasmith.examples import example_folder
 from lorasmith.images.opening import open_rgb
@@ -129,7 +129,7 @@ def compare(project: Project, folder: Path, pictures: int) -> Told:
     scores = {name: likeness.scores(encoder.encode(drawn)) for name, drawn in (("base", bare), ("adapter", learnt))}
     show([training[:COLUMNS], bare[:COLUMNS], learnt[:COLUMNS]], folder / "sheet.png")
     passed = {name: float((each >= likeness.threshold).mean()) for name, each in scores.items()}
-    return Told(likeness.auc, tell_apart(scores["adapter"], scores["base"]), passed)
+    return Told(likeness.auc, find_auc(scores["adapter"], scores["base"]), passed)
 
 
 def show(rows: Sequence[Sequence[Image.Image]], file: Path) -> None:

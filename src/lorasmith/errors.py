@@ -84,6 +84,10 @@ class DatasetError(LorasmithError):
     http_status = 422
 
 
+class NoImagesError(DatasetError):
+    """There is no image yet."""
+
+
 class ImageError(DatasetError):
     """One image file cannot be read."""
 

@@ -25,7 +25,7 @@ from lorasmith.exam.settings import ExamTable
 TOY = """
 import os, sys
 from PIL import Image
-from lorasmith.exam.hand import receive, send
+from lorasmith.pools.pipes import receive, send
 order = receive(sys.stdin.buffer)
 send(sys.stdout.buffer, "ready")
 while True:

@@ -11,21 +11,27 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from lorasmith.dataset.evidence import Group
-from lorasmith.dataset.fingerprinting import remember
+from lorasmith.dataset.fingerprinting import remember, remember_ahead
 from lorasmith.dataset.index import Index
 from lorasmith.dataset.likeness import Distinct
 from lorasmith.dataset.reading import Item
 from lorasmith.events import Progress, Work, eta
+from lorasmith.images.crops import Box as PixelBox
 from lorasmith.images.crops import open_part
 from lorasmith.images.fingerprints import WHOLE, Box
 from lorasmith.images.keypoints import Keypoints, find_keypoints, place_within, unpack
 from lorasmith.images.similarity import Thumbnail, looks_same_inside, take_thumbnail
+from lorasmith.pools.choosing import are_many
+from lorasmith.pools.dealing import deal_out
+from lorasmith.pools.pool import Job
 
 _KEYPOINTS, _RESULT = "keypoints-1", "cuttings-1"  # up when the measure changes
 _TABLES, _KEY_BITS = 4, 20
@@ -69,13 +75,21 @@ def group_cropped_copies(
     key = hashlib.sha256(json.dumps([facts, apart]).encode("utf-8", "surrogateescape")).hexdigest()
     known = index.recall(_RESULT, key)
     if known is None:
-        copies = yield from find_cropped_copies([_compared(index, item) for item in items], distinct)
+        job, stage = Job(open_keypoints), "finding keypoints"
+        lost = yield from remember_ahead(index, _KEYPOINTS, items, job, stage)
+        compared = [_compared(index, item) for item in items if item.name not in lost]
+        copies = yield from find_cropped_copies(compared, distinct)
         parts: dict[str, list[str]] = {}
         for copy in copies:
             parts.setdefault(copy.whole, []).append(copy.part)
         known = sorted([whole, *cut] for whole, cut in parts.items())
         index.keep(_RESULT, key, known)
     return tuple(Group("cropped", tuple(names), "it shows more") for names in known)
+
+
+def open_keypoints() -> Callable[[tuple[Path, PixelBox | None]], bytes]:
+    """Of a file, or of a part of it, the keypoints as the index keeps them."""
+    return lambda place: find_keypoints(*place).pack()
 
 
 def _compared(index: Index, item: Item) -> ComparedImage:
@@ -103,10 +117,14 @@ def find_cropped_copies(
             yield _progress(done, total, started)
     found: dict[int, CroppedCopy] = {}
     pairs = find_candidates(keys)
+    lying = yield from _place_ahead(images, pairs)
     for done, (one, other) in enumerate(pairs, start=1):
         if frozenset((images[one].sha256, images[other].sha256)) not in distinct:
             for part, whole in ((one, other), (other, one)):
-                if part not in found and (box := _is_cut_out(images[part], images[whole])):
+                if part in found:
+                    continue
+                box = lying[part, whole] if (part, whole) in lying else _place(images[part], images[whole])
+                if box and _shows_the_same(images[part], images[whole], box):
                     found[part] = CroppedCopy(images[part].name, images[whole].name, box)
                     break
         if done % 100 == 0:
@@ -161,9 +179,46 @@ def _meet(keys: Sequence[npt.NDArray[np.uint32]]) -> Iterator[_Pairs]:
                 yield owners[heads + one] * count + owners[heads + other]
 
 
-def _is_cut_out(part: ComparedImage, whole: ComparedImage) -> Box | None:
-    """Where the part lies, when the pixels agree too."""
-    box = place_within(part.keypoints(), whole.keypoints())
-    if box is None or not looks_same_inside(part.thumbnail(WHOLE), whole.thumbnail(box)):
-        return None
-    return box
+def _place_ahead(
+    images: Sequence[ComparedImage], pairs: Sequence[tuple[int, int]]
+) -> Work[dict[tuple[int, int], Box | None]]:
+    """Where each picture of the pairs lies in the other, by its keypoints, found by a pool where the pairs are many."""
+    lying: dict[tuple[int, int], Box | None] = {}
+    if not are_many(len(pairs)):
+        return lying
+
+    def learn(place: int, boxes: tuple[Box | None, Box | None]) -> None:
+        one, other = pairs[place]
+        lying[one, other], lying[other, one] = boxes
+
+    both = _Keypoints(images, pairs)
+    yield from deal_out(Job(open_places), both, "comparing pairs", learn, chunk=32)
+    return lying
+
+
+class _Keypoints(Sequence[tuple[Keypoints, Keypoints]]):
+    """The keypoints of pairs of pictures, fetched when a pair's turn comes."""
+
+    def __init__(self, images: Sequence[ComparedImage], pairs: Sequence[tuple[int, int]]) -> None:
+        self._images, self._pairs = images, pairs
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, place: Any) -> Any:
+        one, other = self._pairs[place]
+        return self._images[one].keypoints(), self._images[other].keypoints()
+
+
+def open_places() -> Callable[[tuple[Keypoints, Keypoints]], tuple[Box | None, Box | None]]:
+    """Where the one lies in the other, and the other in the one."""
+    return lambda pair: (place_within(*pair), place_within(*reversed(pair)))
+
+
+def _place(part: ComparedImage, whole: ComparedImage) -> Box | None:
+    return place_within(part.keypoints(), whole.keypoints())
+
+
+def _shows_the_same(part: ComparedImage, whole: ComparedImage, box: Box) -> bool:
+    """Whether the pixels agree, too."""
+    return looks_same_inside(part.thumbnail(WHOLE), whole.thumbnail(box))

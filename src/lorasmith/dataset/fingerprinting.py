@@ -18,7 +18,8 @@ from lorasmith.dataset.index import Index
 from lorasmith.dataset.likeness import Distinct, Signature, group_images
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import DatasetError
-from lorasmith.events import Progress, Work, eta
+from lorasmith.events import Note, Progress, Work, eta
+from lorasmith.images.crops import Box as PixelBox
 from lorasmith.images.crops import open_part
 from lorasmith.images.exposure import Exposure
 from lorasmith.images.fingerprints import Fingerprint, fingerprint, take_fingerprint
@@ -31,6 +32,9 @@ from lorasmith.images.similarity import (
     take_inner_thumbnail,
     take_thumbnail,
 )
+from lorasmith.pools.choosing import are_many
+from lorasmith.pools.dealing import deal_out
+from lorasmith.pools.pool import Job
 
 _LOSSLESS = ("png", "bmp", "tiff")
 _PRINT, _THUMBNAIL, _INNER_THUMBNAIL, _UNFRAMED_THUMBNAIL = "fingerprint-8", "look-4", "inner-look-6", "unframed-look-2"
@@ -44,17 +48,49 @@ def take_signatures(index: Index, dataset: Dataset) -> Work[tuple[Signature, ...
     """A signature of every image, of its crop where one is decided; unchanged files are not decoded again. Use them
     while the index is open.
 
-    No picture and no thumbnail is held in memory.
+    No picture and no thumbnail is held in memory. An image that ends every process that reads it has none.
     """
+    lost = yield from _take_ahead(index, dataset.items)
     signatures: list[Signature] = []
     started = time.monotonic()
     total = len(dataset.items)
     step = max(1, total // 100)
     for done, item in enumerate(dataset.items, start=1):
+        if item.name in lost:
+            continue
         signatures.append(_signature(index, item))
         if done % step == 0 or done == total:
             yield Progress("comparing images", done, total, eta(started, done, total))
     return tuple(signatures)
+
+
+def _take_ahead(index: Index, items: Sequence[Item]) -> Work[frozenset[str]]:
+    """Have the fingerprints that the index lacks taken by a pool, where they are many. Gives the names of those that
+    end every process that reads them."""
+    todo = [item for item in items if index.known(topic_of(_PRINT, item), item.path, read_stat(item.path)) is None]
+    if not are_many(len(todo)):
+        return frozenset()
+    stats = [read_stat(item.path) for item in todo]
+
+    def learn(place: int, packed: list[object]) -> None:
+        index.learn(topic_of(_PRINT, todo[place]), todo[place].path, stats[place], packed)
+        index.save()
+
+    places = [(item.path, item.crop) for item in todo]
+    killed = yield from deal_out(Job(open_fingerprints), places, "fingerprinting images", learn)
+    names = [todo[place].name for place in killed]
+    for name in names:
+        yield Note(f"{name}: left out: it ends every process that reads it.", "warning")
+    return frozenset(names)
+
+
+def open_fingerprints() -> Callable[[tuple[Path, PixelBox | None]], list[object]]:
+    """Of a file, or of a part of it, the fingerprint as the index keeps it."""
+    return lambda place: _pack(_print_of(*place))
+
+
+def _print_of(path: Path, crop: PixelBox | None) -> Fingerprint:
+    return fingerprint(path) if crop is None else take_fingerprint(open_part(path, crop))
 
 
 def _signature(index: Index, item: Item) -> Signature:
@@ -62,7 +98,7 @@ def _signature(index: Index, item: Item) -> Signature:
     topic = topic_of(_PRINT, item)
     known = index.known(topic, item.path, stat)
     if known is None:
-        made = fingerprint(item.path) if item.crop is None else take_fingerprint(open_part(item.path, item.crop))
+        made = _print_of(item.path, item.crop)
         index.learn(topic, item.path, stat, _pack(made))
     else:
         made = _unpack(known)
@@ -184,6 +220,27 @@ def _remembered_thumbnail(
         return np.frombuffer(known, np.uint8).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
 
     return give
+
+
+def remember_ahead(index: Index, measure: str, items: Sequence[Item], job: Job, stage: str) -> Work[frozenset[str]]:
+    """Have a measure in bytes, of the (path, crop) of every item that the index lacks it of, taken by a pool, where
+    they are many. Gives the names of those that end every process that reads them."""
+    stats = [read_stat(item.path) for item in items]
+    todo = [
+        (item, stat)
+        for item, stat in zip(items, stats, strict=True)
+        if index.known_bytes(topic_of(measure, item), item.path, stat) is None
+    ]
+    if not are_many(len(todo)):
+        return frozenset()
+
+    def learn(place: int, made: bytes) -> None:
+        item, stat = todo[place]
+        index.learn_bytes(topic_of(measure, item), item.path, stat, made)
+        index.save()
+
+    killed = yield from deal_out(job, [(item.path, item.crop) for item, _ in todo], stage, learn)
+    return frozenset(todo[place][0].name for place in killed)
 
 
 def remember(index: Index, measure: str, item: Item, make: Callable[[], bytes]) -> bytes:

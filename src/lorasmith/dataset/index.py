@@ -6,9 +6,11 @@ folder, a full disk) an index in memory takes its place and the work goes on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,7 @@ _SCHEMA = Schema(
     disposable=True,
 )
 _Row = tuple[int, int, str]
+_SAVE_EVERY = 5.0  # seconds
 
 
 class Index:
@@ -43,6 +46,7 @@ class Index:
         self._connection = connection
         self._writable = True
         self._topics: dict[str, dict[bytes, _Row]] = {}
+        self._saved = time.monotonic()
 
     def known(self, topic: str, path: Path, stat: os.stat_result) -> Any | None:
         """What was stored for the file as it is now; None when nothing was, or the file has changed."""
@@ -71,6 +75,13 @@ class Index:
     def learn_bytes(self, topic: str, path: Path, stat: os.stat_result, facts: bytes) -> None:
         """Like `learn`; a topic holds either facts or bytes."""
         self._write(topic, path, stat, facts)
+
+    def save(self) -> None:
+        """Keep what was learnt so far, whatever happens next; costs little when called once in a while."""
+        if time.monotonic() - self._saved >= _SAVE_EVERY and self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.commit()
+            self._saved = time.monotonic()
 
     def recall(self, topic: str, key: str) -> Any | None:
         """What was kept by `keep` under this key."""

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lorasmith.exam.drawing import Artist, Row
-from lorasmith.exam.hand import READY, Order, receive, send
+from lorasmith.exam.hand import READY, Order
+from lorasmith.pools.pipes import receive, send
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -4,7 +4,6 @@ its pictures on stdout. It ends when its stdin does."""
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lorasmith.exam.settings import ExamTable
+from lorasmith.pools.pipes import receive, send
 
 #: What it says once it can draw.
 READY = "ready"
@@ -63,26 +63,6 @@ def _answer(answers: IO[bytes], thing: object) -> None:
         send(answers, thing)
     except BrokenPipeError:  # nobody is left who wants it
         os._exit(0)
-
-
-def send(pipe: IO[bytes], thing: object) -> None:
-    """Write one thing, its length first: a pickle read from a pipe as it stands waits for what comes after it."""
-    data = pickle.dumps(thing)
-    pipe.write(len(data).to_bytes(8, "little") + data)
-    pipe.flush()
-
-
-def receive(pipe: IO[bytes]) -> Any:
-    """Read what `send` wrote. Raises EOFError at the end."""
-    length = int.from_bytes(_exactly(pipe, 8), "little")
-    return pickle.loads(_exactly(pipe, length))
-
-
-def _exactly(pipe: IO[bytes], length: int) -> bytes:
-    data = pipe.read(length)
-    if len(data) < length:
-        raise EOFError
-    return data
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""Which workers a piece of work gets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from lorasmith.pools.local import LocalBody, usable_cores
+from lorasmith.pools.pool import Pool
+
+CLUSTER = "LORASMITH_CLUSTER"
+MANY = 64
+"""Starting a process costs as much as some thirty small images: with fewer items than this nobody is called."""
+_chosen: ContextVar[str | None] = ContextVar("cluster", default=None)
+
+
+@contextlib.contextmanager
+def dealt_out(cluster: str | None) -> Iterator[None]:
+    """Within it, pools that are opened have their workers on a cluster: its address, or "local" for one on this
+    machine. None leaves it as it is; the environment's LORASMITH_CLUSTER counts where nothing is said."""
+    token = _chosen.set(cluster if cluster is not None else _chosen.get())
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def chosen_cluster() -> str:
+    """The cluster's address, "local", or "" for the processes of this machine."""
+    said = _chosen.get()
+    return (os.environ.get(CLUSTER, "") if said is None else said).strip()
+
+
+def are_many(items: int, many: int = MANY) -> bool:
+    """Whether so many items get workers of their own."""
+    return items > 0 and (bool(chosen_cluster()) or (items >= many and usable_cores() > 1))
+
+
+def open_pool(items: int, many: int = MANY) -> Pool:
+    """Workers for so many items: none but this process where they are fewer than `many` or only one core is there."""
+    if not are_many(items, many):
+        return Pool()
+    return Pool(LocalBody(min(usable_cores(), items)))
