@@ -150,7 +150,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=48)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a recipe key, for train")
     options = parser.parse_args(argv)
-    torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     project = walk(options.out, options.base, options.steps, options.pictures, options.set)
     told = compare(project, options.out, options.pictures)
@@ -162,4 +161,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main()
