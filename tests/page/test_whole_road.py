@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.spoiling import make_spoiled
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.project import open_project
@@ -38,8 +38,8 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def page(studio: Studio) -> Iterator[Page]:
-    with browser_page() as page:
+def page(studio: Studio, browser: Browser) -> Iterator[Page]:
+    with browser_page(browser) as page:
         page.set_default_timeout(60_000)
         page.goto(studio.address)
         expect(page.get_by_role("button", name="From a path")).to_be_enabled()
