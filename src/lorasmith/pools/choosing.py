@@ -39,7 +39,12 @@ def are_many(items: int, many: int = MANY) -> bool:
 
 
 def open_pool(items: int, many: int = MANY) -> Pool:
-    """Workers for so many items: none but this process where they are fewer than `many` or only one core is there."""
+    """Workers for so many items: none but this process where they are fewer than `many` or only one core is there;
+    a cluster's where one is chosen. Raises ClusterError when it cannot be reached."""
     if not are_many(items, many):
         return Pool()
+    if cluster := chosen_cluster():
+        from lorasmith.pools.ray_pool import open_cluster
+
+        return Pool(open_cluster(cluster))
     return Pool(LocalBody(min(usable_cores(), items)))
