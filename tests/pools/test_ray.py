@@ -60,7 +60,7 @@ def test_a_full_store_of_objects_is_one_sentence() -> None:
     body = object.__new__(ray_pool.RayBody)
     body._ray, body._address = Full, "there:6379"
     with pytest.raises(
-        ClusterError, match=r"^there:6379: its store of objects is full\. Start its machines with a larger"
+        ClusterError, match=r"^there:6379: its store of objects is full\. Start Ray on its machines with a larger"
     ):
         body._take(object(), 1, None)
 
@@ -70,7 +70,7 @@ def test_an_address_that_does_not_answer_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(
-        ClusterError, match=rf"^127\.0\.0\.1:{port}: no cluster answers \(.+\)\. Is \"ray start --head\""
+        ClusterError, match=rf"^127\.0\.0\.1:{port}: no cluster answers \(.+\)\. Was Ray started there\?"
     ):
         ray_pool.open_cluster(f"127.0.0.1:{port}")
     with pytest.raises(ClusterError, match='"over:there" is no cluster'):

@@ -78,15 +78,13 @@ def _reach(address: str) -> str:
     host, _, port = address.rpartition(":") if ":" in address else (address, "", str(_PORT))
     if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ClusterError(
-            f'"{address}" is no cluster.', hint='HOST:PORT of the machine where "ray start --head" ran, or "local".'
+            f'"{address}" is no cluster.', hint='HOST:PORT of the machine where Ray was started first, or "local".'
         )
     try:
         socket.create_connection((host, int(port)), _ANSWERS_WITHIN).close()
     except OSError as fault:
         reason = fault.strerror or "no answer"
-        raise ClusterError(
-            f"no cluster answers ({reason}).", where=address, hint='Is "ray start --head" running there?'
-        ) from None
+        raise ClusterError(f"no cluster answers ({reason}).", where=address, hint="Was Ray started there?") from None
     return host
 
 
@@ -199,7 +197,7 @@ class RayBody:
             raise ClusterError(
                 "its store of objects is full.",
                 where=self._address,
-                hint="Start its machines with a larger one: ray start --object-store-memory BYTES.",
+                hint="Start Ray on its machines with a larger one (object-store-memory).",
             ) from None
 
     def _end(self, actor: Any) -> None:
