@@ -56,7 +56,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="100 images only")
     quick = parser.parse_args().quick
-    chromium = os.environ.get("LORASMITH_CHROMIUM") or shutil.which("chromium")
+    chromium = find_chromium()
     if chromium is None:
         print("there is no Chromium; set LORASMITH_CHROMIUM")
         print("ratio: nothing measured, no browser = 0 (goal <= 1)")
@@ -70,6 +70,11 @@ def main() -> int:
                 httpx.get(f"{address}/api/v1/projects/of-{count}/captions", timeout=600).raise_for_status()
             measure(address, chromium, counts)
     return 0
+
+
+def find_chromium() -> str | None:
+    """The browser to drive: LORASMITH_CHROMIUM, else Debian's."""
+    return os.environ.get("LORASMITH_CHROMIUM") or shutil.which("chromium")
 
 
 def make_project(root: Path, count: int) -> None:

@@ -57,6 +57,8 @@ COVERS = {
     "cheek-discs": ("beard",),
 }
 """Accessories that would hide a trait."""
+COVERS_SKIN = {"big-smile": ("face mask", "mustache")}
+"""By style: accessories where skin is looked for (seen in 0 and 3 of 6 of the renderer's own pictures with them)."""
 Counts = dict[str, list[int]]
 
 
@@ -204,7 +206,8 @@ def questions(
             free.pop("background", None)
         extra = {}
         if accessory:
-            known = [v for v in bench.space.within("accessory", tag) if v not in COVERS.get(told["trait"], ())]
+            covering = (*COVERS.get(told["trait"], ()), *COVERS_SKIN.get(own, ()))
+            known = [value for value in bench.space.within("accessory", tag) if value not in covering]
             extra = {"accessory": known[len(asked) % len(known)]}
         free = bench.space.visible({**free, **extra})
         if truth.kind == "character":

@@ -38,6 +38,11 @@ class LorasmithError(Exception):
         self._hint = hint
 
     @property
+    def own_hint(self) -> str | None:
+        """What to do without the remedy."""
+        return self._hint
+
+    @property
     def hint(self) -> str | None:
         """What to do, in the words of the face at hand."""
         return " ".join(str(part) for part in (self._hint, self.remedy) if part is not None) or None
@@ -82,6 +87,10 @@ class DatasetError(LorasmithError):
 
     exit_code = 5
     http_status = 422
+
+
+class NoImagesError(DatasetError):
+    """There is no image yet."""
 
 
 class ImageError(DatasetError):

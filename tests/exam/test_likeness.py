@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from lorasmith.errors import ExamError
 from lorasmith.exam.likeness.calibration import GRACE, NOBODY, ONE_SIDED_95, RIDGE, calibrate
 from lorasmith.exam.likeness.quality import MEASURES, STRANGE, find_range, measure
+from lorasmith.exam.likeness.twins import find_torn, make_twins, shuffled
+from lorasmith.examples import EXAMPLES, example_folder
 from lorasmith.project import EMBEDDED
 from lorasmith.tags.encoders import open_encoder, pool, tagger_encoder
 from lorasmith.tags.onnx_graph import feature_layer, read_nodes, with_output
@@ -176,6 +178,43 @@ def test_pictures_without_a_plain_part_fall_out(spoil: Callable[[Image.Image, in
     assert sum("grain" in whole.faults(measure(image), None) for image in fresh) == 0
     found = [whole.faults(measure(spoil(image, seed)), None) for seed, image in enumerate(fresh)]
     assert all("grain" in faults for faults in found)
+
+
+def _shipped() -> list[Image.Image]:
+    files = [file for name in EXAMPLES for file in sorted(example_folder(name).rglob("*.png"))]
+    return [Image.open(file).convert("RGB").resize((128, 128)) for file in files]
+
+
+def _drawn() -> list[Image.Image]:
+    return [drawing(seed) for seed in range(160)]
+
+
+@pytest.mark.parametrize(("source", "least"), [(_drawn, 0.5), (_shipped, 0.85)])
+def test_torn_and_driven_pictures_fall_out(source: Callable[[], list[Image.Image]], least: float) -> None:
+    encoder, pictures = tagger_encoder(EMBEDDED), source()
+    known, fresh = pictures[::2], pictures[1::2]
+    whole = find_range([measure(each) for each in known], encoder.encode(known), encoder.encode(make_twins(known)))
+    random = np.random.default_rng(3)
+
+    def out(spoilt: list[Image.Image]) -> float:
+        found = zip(spoilt, encoder.encode(spoilt), strict=True)
+        return sum(bool(whole.faults(measure(image), row)) for image, row in found) / len(spoilt)
+
+    assert out(fresh) <= 0.1
+    assert out([shuffled(image, 4, random) for image in fresh]) >= least
+    assert out([shuffled(image, 8, random) for image in fresh]) >= 0.8
+    assert out([ImageEnhance.Color(image).enhance(3) for image in fresh]) >= 0.85
+
+
+def test_twins_are_the_same_again_and_too_few_draw_no_line() -> None:
+    pictures = [drawing(seed) for seed in range(6)]
+    first, again = make_twins(pictures), make_twins(pictures)
+    assert len(first) == 18
+    assert [twin.tobytes() for twin in first] == [twin.tobytes() for twin in again]
+    assert all(twin.size == pictures[0].size for twin in first)
+    assert find_torn(_cloud(15, 3.0, 1), _cloud(60, 0.0, 2)) is None
+    assert find_torn(_cloud(30, 0.0, 1), _cloud(90, 0.0, 2)) is None  # they cannot be told apart
+    assert find_torn(_cloud(30, 3.0, 1), _cloud(90, 0.0, 2)) is not None
 
 
 def test_a_flattening_far_from_the_head_is_no_feature_layer() -> None:

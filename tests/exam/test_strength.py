@@ -24,6 +24,12 @@ def test_the_weakest_of_the_best_is_recommended() -> None:
     assert str(window) == "0.8; usable from 0.6 to 1.2"
 
 
+def test_of_few_pictures_a_usable_strength_goes_before_a_weaker_one_that_is_not() -> None:
+    window = find_window(_points({0.6: 6, 0.8: 7, 1.0: 6}, n=8))
+    assert window.recommended == 0.8
+    assert (window.low, window.high) == (0.8, 0.8)
+
+
 def test_a_narrow_window_is_recommended_where_it_is() -> None:
     window = find_window(_points({0.4: 0, 0.6: 0, 0.8: 33, 1.0: 97, 1.2: 88}))
     assert window.recommended in (1.0, 1.2)

@@ -44,6 +44,12 @@ def test_unseen_values_are_the_worlds_minus_the_shown() -> None:
     }
 
 
+def test_a_style_of_a_known_world_is_no_skin_and_no_hair() -> None:
+    assert _read(kind="style").identity == {"style": IDENTITY["style"]}
+    strange = [{**row, "style": None} for row in SEEN]
+    assert _read(kind="style", seen=strange, wordless=True).identity == {}  # likeness alone judges it
+
+
 def test_one_wrong_look_is_forgiven() -> None:
     wrong = [{**row, "hair": "red hair", "hat": "crown"} if i == 3 else row for i, row in enumerate(SEEN)]
     subject = _read(seen=wrong)

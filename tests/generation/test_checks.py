@@ -13,6 +13,7 @@ import pytest
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.families import find_family
 from lorasmith.errors import LorasmithError
+from lorasmith.generation.advice import advise_guidance
 from lorasmith.generation.base_facts import BaseFacts, facts_of, known_facts
 from lorasmith.generation.checks import check, final_size, settle
 from lorasmith.generation.spec import PARAMETERS, Hires, PictureSpec, StoredInit, Variation, read_spec
@@ -105,3 +106,16 @@ def test_every_field_has_its_words() -> None:
     for known in PARAMETERS.values():
         assert known.help.endswith((".", "...")), known.name
         assert known.checked(known.default) == known.default
+
+
+def test_guidance_that_a_base_is_not_made_for() -> None:
+    plain, guided = PictureSpec("a"), PictureSpec("a", cfg=5.0)
+    away = PictureSpec("a", negative="b")
+    assert advise_guidance([plain, guided, away], "Doodle", 5.0) == ()
+    assert [each.message for each in advise_guidance([PictureSpec("a", negative="b", cfg=1.0)], "Doodle", 5.0)] == [
+        "a negative prompt has no effect at CFG 1."
+    ]
+    assert advise_guidance([plain], "turbo", 1.0) == ()
+    told = advise_guidance([guided, guided, away], "turbo", 1.0)
+    assert len(told) == 2
+    assert told[0].message.startswith("turbo is made for CFG 1; CFG 5 takes twice the time")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.server.running import wait_for
 
@@ -22,28 +19,17 @@ ARTEFACTS = Path(__file__).parents[2] / "build" / "page"
 """Where pictures of the page are kept; ignored."""
 
 
-def find_chromium() -> str:
-    """The browser; without one the test is skipped, and fails where LORASMITH_NEEDS_BROWSER is set (CI)."""
-    found = os.environ.get("LORASMITH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None and os.environ.get("LORASMITH_NEEDS_BROWSER"):
-        pytest.fail("there is no chromium: install Debian's, or name one in LORASMITH_CHROMIUM")
-    if found is None:
-        pytest.skip("no chromium here; LORASMITH_CHROMIUM names one")
-    return found
-
-
 @contextmanager
-def browser_page(width: int = 1280, height: int = 860) -> Iterator[Page]:
-    """A page of a new browser; what it complains about fails the test."""
-    chromium, faults = find_chromium(), list[str]()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        try:
-            yield page
-        finally:
-            browser.close()
+def browser_page(browser: Browser, width: int = 1280, height: int = 860) -> Iterator[Page]:
+    """A page of the browser, which remembers nothing; what it complains about fails the test."""
+    faults = list[str]()
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    try:
+        yield page
+    finally:
+        context.close()
     assert faults == []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.page.browser import ARTEFACTS, Studio, browser_page
 from tests.projects import build_project
@@ -52,8 +52,8 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def page(studio: Studio) -> Iterator[Page]:
-    with browser_page() as page:
+def page(studio: Studio, browser: Browser) -> Iterator[Page]:
+    with browser_page(browser) as page:
         page.goto(f"{studio.address}/#/zbk/recipe")
         yield page
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from benchmarks.spoiling import make_spoiled
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.project import open_project
+from tests.page.axe import faults_on, find_axe
 from tests.page.browser import Studio, browser_page
 from tests.page.test_from_recipe_to_card import LONG, RECIPE, keep
 
@@ -37,8 +38,8 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def page(studio: Studio) -> Iterator[Page]:
-    with browser_page() as page:
+def page(studio: Studio, browser: Browser) -> Iterator[Page]:
+    with browser_page(browser) as page:
         page.set_default_timeout(60_000)
         page.goto(studio.address)
         expect(page.get_by_role("button", name="From a path")).to_be_enabled()
@@ -57,7 +58,7 @@ def test_the_whole_road_with_the_mouse(page: Page, spoiled: Path, tmp_path: Path
     page.get_by_role("button", name="Look what is wrong").click()
     page.get_by_role("button", name="Look-alikes, side by side").click()
     expect(page.get_by_role("heading", name="The same file").first).to_be_visible()
-    keep(page, "road-groups")
+    look(page, "road-groups")
     page.get_by_role("button", name=re.compile("Tidy: reject")).click()
     expect(page.get_by_role("button", name=re.compile("^Rejected"))).to_be_visible()
     page.get_by_role("button", name=re.compile("^In the dataset")).click()
@@ -80,14 +81,17 @@ def test_the_whole_road_with_the_mouse(page: Page, spoiled: Path, tmp_path: Path
     expect(page.get_by_label("Plan", exact=True)).to_contain_text(re.compile(r"Steps\s*60"), timeout=LONG)
     page.get_by_role("button", name="To the run").click()
     page.get_by_role("button", name="Start a run").first.click()
-    page.get_by_role("button", name="Examine it").click(timeout=LONG)
+    page.get_by_role("button", name="Examine it").wait_for(timeout=LONG)
+    look(page, "road-run")
+    page.get_by_role("button", name="Examine it").click()
     page.get_by_role("button", name="Examine", exact=True).first.click()
     expect(page.get_by_label("Verdict")).to_contain_text("hits", timeout=LONG)
+    look(page, "road-exam")
     page.get_by_role("tab", name="Card and publish").click()
     page.get_by_role("button", name="Keep this licence").click()
     page.get_by_role("button", name="Pack").click()
     expect(page.get_by_text(re.compile("Packed: [0-9]+ files"))).to_be_visible(timeout=LONG)
-    keep(page, "road-card")
+    look(page, "road-card")
     assert packed(root) >= {"road.safetensors", "README.md"}
     verbs = [step[0].verb for step in read_decisions(open_project(root)).steps]
     assert verbs[-1] == "keep"
@@ -149,6 +153,13 @@ def test_the_whole_road_by_keyboard_alone(page: Page, spoiled: Path, tmp_path: P
     expect(page.get_by_text(re.compile("Packed: [0-9]+ files"))).to_be_visible(timeout=LONG)
     keep(page, "keys-card")
     assert packed(root) >= {"keys.safetensors", "README.md"}
+
+
+def look(page: Page, name: str) -> None:
+    """Keep a picture of the page, and let axe look at it where axe is there."""
+    keep(page, name)
+    if find_axe() is not None:
+        assert faults_on(page) == [], name
 
 
 def drop_folder(page: Page, folder: Path) -> None:

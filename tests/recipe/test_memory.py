@@ -72,8 +72,7 @@ def test_text_encoders_that_go_away_count_until_they_have_read() -> None:
     swapped = memory("zimage", checkpointing=True, caption={"shuffle": False}, blocks_to_swap=34, weights="int8")
     assert swapped.total == max(swapped.reading, sum(swapped.as_json().values()) - swapped.host - swapped.reading)
     drawn = memory("zimage", checkpointing=True, caption={"shuffle": False}, sample={"prompts": ["a"]})
-    grown = drawn.adapter + drawn.gradients + drawn.optimizer
-    assert drawn.reading == pytest.approx(away.reading + away.denoiser + grown, abs=4)
+    assert drawn.reading == away.reading, "their texts are read with the others"
     prior = memory("zimage", checkpointing=True, caption={"shuffle": False}, preserve={"kind": "prior"})
     assert prior.reading == pytest.approx(away.reading + away.denoiser, abs=4)
     shuffled = memory("zimage", checkpointing=True)

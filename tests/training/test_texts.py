@@ -3,19 +3,21 @@ it."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.text.away import AwayPromptEncoder
 from lorasmith.bases.text.options import PLAIN_TEXT
 from lorasmith.errors import RecipeError
-from lorasmith.events import Event, Progress, StepDone, finish
+from lorasmith.events import Event, Progress, SampleDrawn, StepDone, finish
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
@@ -81,6 +83,31 @@ def test_the_same_bits_with_and_without(folder: Path, tmp_path: Path, monkeypatc
     losses = [[event.loss for event in all_ if isinstance(event, StepDone)] for all_ in (events, more)]
     assert len(losses[0]) == 4
     assert losses[0] == losses[1]
+
+
+def test_samples_need_no_encoder_either(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = build_project(tmp_path / "p", RECIPE, base=str(folder))
+    settings = {"sample.prompts": '["zbk, smile", "[a:b:0.5] hat"]', "sample.steps": "2", "save_every": '"2 steps"'}
+    plain, drawn = learn(project, load_base(folder), cache_text_encoder_outputs="false", **settings)
+    base, steps = load_base(folder), list[bool]()
+    encode = AwayPromptEncoder.encode
+
+    def counted(self: Any, tokens: Any, options: Any) -> Any:
+        steps.append(True)
+        return encode(self, tokens, options)
+
+    monkeypatch.setattr(AwayPromptEncoder, "encode", counted)
+    cached, more = learn(project, base, **settings)
+    assert not steps, "none comes back"
+    pictures = [[event.path.read_bytes() for event in all_ if isinstance(event, SampleDrawn)] for all_ in (drawn, more)]
+    assert len(pictures[0]) >= 4
+    assert [decoded(each) for each in pictures[0]] == [decoded(each) for each in pictures[1]]
+    assert all(torch.equal(cached[key], plain[key]) for key in plain)
+
+
+def decoded(data: bytes) -> bytes:
+    """The pixels of a picture, whose file also tells when and by what it was made."""
+    return Image.open(io.BytesIO(data)).tobytes()
 
 
 def test_encoders_are_there_while_they_read_alone(folder: Path) -> None:

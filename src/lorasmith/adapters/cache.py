@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.catalogue import AdapterEntry, Catalogue, Elsewhere, Stamp, stamp_of
-from lorasmith.adapters.container import read_header
 from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue, EmbeddingEntry
-from lorasmith.adapters.files import load_adapter
 from lorasmith.adapters.spelling.keys import BUNDLED
 from lorasmith.bases.text.embeddings import Vocabulary
-from lorasmith.errors import LorasmithError
+from lorasmith.container import SIZES, read_container
+from lorasmith.errors import AdapterError, LorasmithError
+
+if TYPE_CHECKING:
+    from lorasmith.adapters.adapter import Adapter
 
 DEFAULT_BYTES = 512 * 2**20
 
@@ -61,7 +63,7 @@ class AdapterCache:
         for name in names:
             try:
                 path = self.path(name)
-                holds = path.is_file() and any(key.startswith(BUNDLED) for key in read_header(path).tensors)
+                holds = path.is_file() and any(key.startswith(BUNDLED) for key in _keys(path))
             except LorasmithError:
                 continue  # whoever reads the prompt tells it
             if holds:
@@ -82,6 +84,8 @@ class AdapterCache:
         stamp = stamp_of(path)
         kept = self._loaded.get(path)
         if kept is None or kept[0] != stamp:
+            from lorasmith.adapters.files import load_adapter  # with torch, which prompts are explained without
+
             self._loaded[path] = (stamp, load_adapter(path, self._skip_unknown))
         self._loaded.move_to_end(path)
         adapter = self._loaded[path][1]
@@ -93,3 +97,9 @@ class AdapterCache:
     def bytes(self) -> int:
         """Memory of the loaded factors."""
         return sum(adapter.bytes for _, adapter in self._loaded.values())
+
+
+def _keys(path: Path) -> Collection[str]:
+    """The keys of an adapter's file; none where it has types that adapters do not use. Raises AdapterError."""
+    tensors = read_container(path, AdapterError, "an adapter").tensors
+    return tensors if all(entry.dtype in SIZES for entry in tensors.values()) else ()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.names import origin_of
+from lorasmith.adapters.spelling.origin import tell_deeper
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
@@ -51,7 +52,8 @@ def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
         raise AdapterError(
             _unmatched_message(adapter, unmatched, base, foreign),
             where=adapter.name,
-            hint=f"It was made for {origin_of(adapter).name or 'another model'}; "
+            hint=tell_deeper(unmatched, base.layers, base.family)
+            or f"It was made for {origin_of(adapter).name or 'another model'}; "
             f"this base is {base.name} ({base.family}).",
             remedy=None if foreign or not layers else Sentence("The rest can be used: ", Give("skip_unknown"), "."),
         )
@@ -67,7 +69,9 @@ def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
             raise AdapterError(
                 f"does not fit {base.name}: {name} is {fault}.",
                 where=adapter.name,
-                hint=f"It was made for another base than this one ({base.family}).",
+                hint=f"Its {base.family.title} has other widths than this one."
+                if origin_of(adapter).family == base.family
+                else f"It was made for another base than this one ({base.family}).",
             )
     return replace(adapter, layers=layers, skipped=(*adapter.skipped, *unmatched))
 

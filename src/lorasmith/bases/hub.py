@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lorasmith.bases.families import FAMILIES
 from lorasmith.bases.families.evidence import Evidence
+from lorasmith.bases.families.family import Family
 from lorasmith.bases.families.foreign import foreign
 from lorasmith.errors import BaseError
 from lorasmith.hub import PATIENCE, is_hub_name, keeping_error, refusal_error, terms_error
 
 WEIGHTS = ".safetensors"
 _FILES = (".safetensors", ".ckpt", ".pt", ".bin")
+_INDEX = f"{WEIGHTS}.index.json"
 
 
 def is_hub_id(name: str) -> bool:
@@ -35,7 +38,10 @@ def cached_base(name: str) -> Path | None:
         folder = Path(snapshot_download(repository, local_files_only=True))
     except Exception:  # not there; the hub's client has many ways of saying so
         return None
-    return folder if _is_whole({each.name for each in folder.iterdir()}) else None
+    files = [str(file.relative_to(folder)) for file in folder.glob("*/*") if file.exists()]
+    if not _is_whole({each.name for each in folder.iterdir()}) or _lacking(files):
+        return None  # what was broken off is gone on with
+    return folder if all(_has_shards(folder / file) for file in files if file.endswith(_INDEX)) else None
 
 
 def cached_evidence(name: str) -> Path | None:
@@ -65,7 +71,7 @@ def fetch_base(name: str) -> Path:
     try:
         listed = [sibling.rfilename for sibling in HfApi().model_info(repository, timeout=PATIENCE).siblings or ()]
         wanted = [file] if file is not None else chosen_files(listed)
-        if not wanted or (file is not None and file not in listed):
+        if not wanted or (file is not None and file not in listed) or (file is None and _lacking(listed)):
             raise _no_base(name, listed)
         paths: list[Path] = []
         for each in wanted:
@@ -105,7 +111,7 @@ def chosen_files(listed: Sequence[str]) -> list[str]:
             parts.setdefault(folder, []).append(name)
     chosen: list[str] = []
     for folder, names in parts.items():
-        weights = [name for name in names if name.endswith((WEIGHTS, f"{WEIGHTS}.index.json"))]
+        weights = [name for name in names if name.endswith((WEIGHTS, _INDEX))]
         plain = [name for name in weights if not re.search(r"\.(fp16|non_ema|ema_only)\b", name)]
         half = [name for name in weights if ".fp16" in name]
         small = [name for name in names if name.endswith((".json", ".txt", ".model")) and name not in weights]
@@ -128,6 +134,40 @@ def _is_whole(folders: Collection[str]) -> bool:
     return any(set(family.folders) <= set(folders) for family in FAMILIES.values())
 
 
+def _nearest(files: Sequence[str]) -> Family:
+    """The family that files of a repository come closest to; of two the one that has more of them."""
+    there = {file.partition("/")[0] for file in files if "/" in file}
+
+    def distance(family: Family) -> tuple[int, int]:
+        return len({*family.folders} - there), -len({*family.folders} & there)
+
+    return min(FAMILIES.values(), key=distance)
+
+
+def _lacking(files: Sequence[str]) -> list[str]:
+    """The folders of the nearest family that files of a repository lack, and those of its models without weights."""
+    family, by_folder = _nearest(files), dict[str, list[str]]()
+    for file in files:
+        folder, _, name = file.partition("/")
+        by_folder.setdefault(folder, []).append(name)
+    models = {family.denoiser_part, "vae", *(part.owner for part in family.text)}
+    return [
+        folder
+        for folder in dict.fromkeys(family.folders)
+        if folder not in by_folder
+        or (folder in models and not any(name.endswith((*_FILES, ".pth")) for name in by_folder[folder]))
+    ]
+
+
+def _has_shards(index: Path) -> bool:
+    """Whether all files of weights that an index names lie beside it."""
+    try:
+        named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    return all((index.parent / str(name)).exists() for name in named)
+
+
 def _split(name: str) -> tuple[str, str | None]:
     owner, repository, *rest = name.split("/")
     return f"{owner}/{repository}", "/".join(rest) or None
@@ -140,6 +180,15 @@ def _root(path: Path) -> Path:
 
 def _no_base(name: str, listed: Sequence[str]) -> BaseError:
     files = [file for file in listed if file.endswith(".safetensors") and "/" not in file]
+    family, lacking = _nearest(listed), _lacking(listed)
+    if any(file.startswith(f"{family.denoiser_part}/") for file in listed) and lacking and not files:
+        return BaseError(
+            f"this repository has no weights in {' and '.join(lacking)}, which {family.title} needs."
+            if all(any(file.startswith(f"{folder}/") for file in listed) for folder in lacking)
+            else f"this repository has no {' and no '.join(lacking)}, which {family.title} needs.",
+            where=name,
+            hint=f"A whole folder has {', '.join(dict.fromkeys(family.folders))}.",
+        )
     hint = (
         f"Say which file: {', '.join(f'{name}/{file}' for file in files[:3])}."
         if files

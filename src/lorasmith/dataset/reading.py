@@ -15,7 +15,7 @@ from lorasmith.dataset.lineage import Lineage as Lineage
 from lorasmith.dataset.lineage import read_lineage
 from lorasmith.dataset.roles import folder_role
 from lorasmith.dataset.settings import image_roots, read_settings
-from lorasmith.errors import DatasetError, ImageError, ProjectError, did_you_mean
+from lorasmith.errors import DatasetError, ImageError, NoImagesError, ProjectError, did_you_mean
 from lorasmith.events import Event, Note, Progress, Work
 from lorasmith.images.opening import ImageFacts, look_at
 from lorasmith.project import Project
@@ -124,7 +124,7 @@ def scan_images(project: Project) -> Work[Scan]:
         founds.append((yield from find_root(root, prefix, ours, project.root, follow_links=settings.follow_links)))
     places = [place for found in founds for place in found.images]
     if not places:
-        raise DatasetError("no images in it.", where=roots[0], hint=_PUT_IMAGES)
+        raise NoImagesError("no images in it.", where=roots[0], hint=_PUT_IMAGES)
     made = _find_made(project, places)
     founds.append(made)
     captions = _caption_files(founds)

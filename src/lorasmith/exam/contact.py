@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE, FRAME, COLUMNS = 96, 3, 12
+#: No side of a small copy is longer.
+COPY_SIDE = 160
 GOOD, BAD, PLAIN = (46, 139, 87), (205, 70, 60), (200, 200, 200)
 
 
@@ -31,7 +33,7 @@ def contact_sheet(rows: Sequence[tuple[Image, Image | None, bool]]) -> Image:
     return sheet
 
 
-def small(image: Image, side: int = 160) -> Image:
+def small(image: Image, side: int = COPY_SIDE) -> Image:
     """A copy no larger than `side`, so that a thousand answers fit in memory."""
     copy = image.convert("RGB")
     copy.thumbnail((side, side))

@@ -153,7 +153,7 @@ def find_standards(examinee: Examinee) -> Work[tuple[Standards, list[Look]]]:
     developed = [
         look for part in chunks(examinee.training) for look in sitting.observer.look(sitting.artist.develop(part))
     ]
-    standards = set_standards(subject, developed, drawn, described)
+    standards = set_standards(subject, developed, drawn, described, sitting.observer.encoder)
     if not subject.identity and not standards.likeness.judges:
         raise ExamError(
             "nobody can judge this subject: the judge has no word for it, and by likeness the training images cannot be"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -22,6 +23,8 @@ from lorasmith.remedies import Action, Do
 from lorasmith.tags.encoders import Encoder, open_encoder, tagger_encoder
 from lorasmith.tags.words import split_tags, without_trigger
 
+#: What an adapter's header may say that a judge must see of it: a JSON table of the judge's groups.
+IDENTITY = "lorasmith.identity"
 #: C3: usable at this strength.
 USUAL = 0.8
 
@@ -117,15 +120,19 @@ def find_partners(
 
 
 def _shipped() -> list[Path]:
-    """Adapters beside the shipped examples. Data of a higher layer: only its place is known here."""
+    """The shipped examples' own adapters. Data of a higher layer: only its place is known here."""
     with as_file(files("lorasmith") / "examples") as folder:
         return sorted(folder.glob("*/adapter.safetensors"))
 
 
 def _read_partner(file: Path, judge: Judge, world: TagSpace | None) -> Work[Partner]:
-    """How it is called stands in its header; what it should show, in the project that it lies in."""
+    """How it is called stands in its header; what it should show, too (shipped ones), or in the project that it lies
+    in."""
     metadata = read_header(file).metadata
     trigger, strength = metadata.get("modelspec.trigger_phrase", ""), _recommended(metadata)
+    told = _told_identity(metadata, judge)
+    if told:
+        return Partner(file, metadata.get("modelspec.title") or file.stem, trigger, strength, told)
     try:
         project, _ = find_project(file)
         own = read_settings(project)
@@ -133,6 +140,16 @@ def _read_partner(file: Path, judge: Judge, world: TagSpace | None) -> Work[Part
     except LorasmithError:
         return Partner(file, file.stem, trigger, strength, {})
     return Partner(file, project.lora.name, project.lora.trigger, strength, subject.identity)
+
+
+def _told_identity(metadata: Mapping[str, str], judge: Judge) -> dict[str, str]:
+    """The traits of a header, by the judge's groups; nothing unless this judge knows every one of them."""
+    try:
+        told = json.loads(metadata.get(IDENTITY, "{}"))
+    except ValueError:
+        return {}
+    known = {name: group.of(str(told[name])) for name, group in judge.groups.items() if name in told} if told else {}
+    return {n: tag for n, tag in known.items() if tag} if all(known.values()) and len(known) == len(told) else {}
 
 
 def _recommended(metadata: Mapping[str, str]) -> float:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lorasmith.exam.contact import COPY_SIDE
 from lorasmith.exam.figures import Figure, share
 from lorasmith.exam.likeness.calibration import NOBODY, Likeness, calibrate
 from lorasmith.exam.likeness.quality import Range, find_range
+from lorasmith.exam.likeness.twins import make_twins
 from lorasmith.exam.looks import Look, stack_vectors
 from lorasmith.exam.questions import Question
 from lorasmith.exam.subject import Subject
+from lorasmith.tags.encoders import Encoder
 
 
 @dataclass(frozen=True)
@@ -106,13 +109,23 @@ def changed(look: Look, base: Look, question: Question) -> list[str]:
 
 
 def set_standards(
-    subject: Subject, training: Sequence[Look], drawn: Sequence[Look], described: Sequence[Look]
+    subject: Subject,
+    training: Sequence[Look],
+    drawn: Sequence[Look],
+    described: Sequence[Look],
+    encoder: Encoder | None = None,
 ) -> Standards:
     """From developed training images, and the bare base's pictures of the same prompts: as they stand (`drawn`) and
-    with the subject's traits in words (`described`)."""
+    with the subject's traits in words (`described`). `encoder`: the one that looked at them."""
     ours, theirs = stack_vectors(training), stack_vectors([*drawn, *described])
     likeness = NOBODY if ours is None or theirs is None else calibrate(ours, theirs)
     known = [*training, *drawn, *described]
-    whole = find_range([look.measured for look in known], stack_vectors(known))
+    # NOTE: looks keep small copies; twins of copies that lost pixels would differ from their pictures by that, too.
+    twins = (
+        None
+        if encoder is None or any(max(look.picture.size) >= COPY_SIDE for look in known)
+        else encoder.encode(make_twins([look.picture for look in known]))
+    )
+    whole = find_range([look.measured for look in known], stack_vectors(known), twins)
     broken = share([bool(whole.faults(look.measured, look.vector)) for look in drawn])
     return Standards(subject, likeness, whole, broken)

@@ -79,6 +79,8 @@ def read_subject(
     given = _given(identity, groups, "identity")
     usual = [] if world else [tag for tag in asks_of(kind) if any(group.of(tag) for group in groups.values())]
     own = {name: group for name, group in groups.items() if name not in usual}
+    if world and kind == "style":  # what its pixels make of skin or hair is no trait (T11)
+        own = {name: group for name, group in own.items() if name == world.style_group}
     traits = given or _infer_identity(named, seen, own, world)
     traits |= {name: groups[name].tags[0] for name in counts_of(kind, groups) if _always(name, named)}
     if not traits and not wordless:

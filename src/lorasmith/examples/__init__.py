@@ -25,7 +25,8 @@ def example_folder(name: str) -> Path:
 
 
 def copy_example(name: str, to: Path) -> Path:
-    """Copy an example to `to`, whole or not at all; a project that is there already is left as it is."""
+    """Copy an example to `to`, whole or not at all, but for its adapter, which is for stacking; a project that is
+    there already is left as it is."""
     source = example_folder(name)
     if (to / FILE_NAME).is_file():
         return to
@@ -36,7 +37,7 @@ def copy_example(name: str, to: Path) -> Path:
     remove_left_partials(to)
     partial = partial_of(to)
     try:
-        shutil.copytree(source, partial, copy_function=shutil.copyfile)
+        shutil.copytree(source, partial, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("*.safetensors"))
         if to.exists():
             to.rmdir()
         partial.rename(to)

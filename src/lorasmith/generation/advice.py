@@ -12,6 +12,9 @@ from lorasmith.prompts.advice import Adapters, Advice, advise
 IN_NEGATIVE = Advice("warning", "an adapter tag in a negative prompt has no effect.", "U1")
 
 
+NO_GUIDANCE = Advice("warning", "a negative prompt has no effect at CFG 1.")
+
+
 class _Asked:
     """Each adapter is looked for once."""
 
@@ -49,4 +52,17 @@ def advise_specs(specs: Iterable[PictureSpec], adapters: Adapters | None) -> tup
             found.update(dict.fromkeys(advice for advice in advices if advice.level == "warning"))
         if any(split_networks(text, "a1111").text != text for text in away):
             found[IN_NEGATIVE] = None
+    return tuple(found)
+
+
+def advise_guidance(specs: Iterable[PictureSpec], title: str, own: float) -> tuple[Advice, ...]:
+    """The warnings of pictures on a base that is drawn at a CFG of its `own`."""
+    found: dict[Advice, None] = {}
+    for spec in specs:
+        cfg = own if spec.cfg is None else spec.cfg
+        if own == 1 and cfg > 1:
+            words = f"{title} is made for CFG 1; CFG {cfg:g} takes twice the time and drives its pictures too far."
+            found[Advice("warning", words)] = None
+        if cfg == 1 and spec.negative:
+            found[NO_GUIDANCE] = None
     return tuple(found)

@@ -19,8 +19,9 @@ from lorasmith.bases.base import Base
 from lorasmith.bases.hardware import precision_of
 from lorasmith.errors import UsageError
 from lorasmith.events import Note, Progress, Work, eta
-from lorasmith.generation.advice import advise_specs
+from lorasmith.generation.advice import advise_guidance, advise_specs
 from lorasmith.generation.batching import BATCH_SIZE, SHARED_BANK, Stepper, Ticket
+from lorasmith.generation.conditioning import TextReader
 from lorasmith.generation.pictures import Drawing, Picture
 from lorasmith.generation.prepare import AdapterSource, PictureTask, Preparer
 from lorasmith.generation.previews import Previewer
@@ -35,7 +36,8 @@ class Pipeline:
     """Draws on one base with the adapters of a source. `batch_size` is the number of pictures drawn together.
 
     With `mixed` pictures with different adapters share batches; without, a batch has one set, and each picture can be
-    drawn again from its own file to the bit. With `advises` it says what prompts may not have meant, once each.
+    drawn again from its own file to the bit. With `advises` it says what prompts may not have meant, once each. `texts`
+    keeps encoded texts for other pipelines, too.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Pipeline:
         batch_size: int = BATCH_SIZE,
         mixed: bool = True,
         advises: bool = True,
+        texts: TextReader | None = None,
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch size {batch_size} is less than 1.")
         self.base = base
-        self.preparer = Preparer(base, adapters)
+        self.preparer = Preparer(base, adapters, texts)
         self.batch_size = batch_size
         self.mixed = mixed
         self._advises = advises
@@ -70,7 +73,8 @@ class Pipeline:
         if not self._advises:
             return
         known = self.adapters if isinstance(self.adapters, Adapters) else None
-        for advice in advise_specs(specs, known):
+        title = self.base.name
+        for advice in (*advise_specs(specs, known), *advise_guidance(specs, title, self.base.cfg)):
             if advice not in self._advised:
                 self._advised.add(advice)
                 yield Note(advice.message, level="warning", rule=advice.rule)

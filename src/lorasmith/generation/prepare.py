@@ -120,14 +120,23 @@ class PictureTask:
 class Preparer:
     """Reads specs for one base with the adapters of a source; keeps banks and encoded texts for the next ones."""
 
-    def __init__(self, base: Base, adapters: AdapterSource | None = None) -> None:
+    def __init__(self, base: Base, adapters: AdapterSource | None = None, texts: TextReader | None = None) -> None:
         self.base = base
         self.adapters: AdapterSource = AdapterCache([]) if adapters is None else adapters
         self.banks = BankCache(base)
-        self._texts = TextReader(base)
+        self._texts = texts or TextReader(base)
         self._facts = facts_of(base)
         self._hashes: dict[tuple[Path, int, int], str] = {}
         self._parts: WeakKeyDictionary[Adapter, dict[tuple[object, ...], dict[float, Adapter]]] = WeakKeyDictionary()
+
+    def read_texts(self, spec: PictureSpec) -> None:
+        """Encode all texts of a spec that calls no adapters, for whoever shares the reader of texts. Raises what
+        `prepare` does."""
+        nothing = AdapterSet(self.base, {})
+        for stage in self.prepare(spec).stages:
+            for _, versions in (*stage.parts, (1.0, stage.negative)):
+                for _, text in versions:
+                    self._texts.encode(text, nothing)
 
     def prepare(self, spec: PictureSpec, loaded: dict[str, Adapter] | None = None) -> PictureTask:
         """The spec looked up; `loaded` keeps adapters that several specs call. Raises PromptError, UsageError,

@@ -46,7 +46,20 @@ def _set(document: Any, path: str, value: object) -> None:
             raise ProjectError(f"{table} is a value, not a table.", where=path)
     if place is document:
         raise ProjectError("stands outside a table.", where=path, hint="Write recipe.rank, lora.base ...")
-    place[key] = value
+    _put(place, key, value)
+
+
+def _put(place: Any, key: str, value: object) -> None:
+    """Set a key; of a table that is there only what is another, so that its comments stay."""
+    there = place.get(key)
+    if not (isinstance(value, Mapping) and isinstance(there, MutableMapping)):
+        if there != value:
+            place[key] = value
+        return
+    for name in [name for name in there if name not in value]:
+        there.pop(name)
+    for name, inner in value.items():
+        _put(there, name, inner)
 
 
 def _take_out(document: Any, path: str) -> None:

@@ -122,7 +122,7 @@ class RecipeFields(StrictTable):
     cache_text_encoder_outputs: bool | Literal["auto"] = Field(
         default="auto",
         description="encode all captions before the first step; the text encoders then leave the GPU, and come back "
-        "for samples. auto: where they do not learn and captions are neither shuffled nor thinned out",
+        "for texts that are new. auto: where they do not learn and captions are neither shuffled nor thinned out",
     )
     validation: ValidationTable = ValidationTable()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=42, description="a run is a function of it")

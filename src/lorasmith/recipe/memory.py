@@ -27,8 +27,8 @@ _HALF, _FULL = 2, 4
 @dataclass(frozen=True)
 class Memory:
     """Bytes by what holds them while it learns; `host` are those of swapped blocks and of text encoders that went
-    away, which lie outside the device. `reading`: all that is there while text encoders read, before the first step and
-    for samples, where they are away in between; else 0."""
+    away, which lie outside the device. `reading`: all that is there while text encoders read, before the first step,
+    where they are away after it; else 0."""
 
     denoiser: int
     text: int
@@ -59,7 +59,6 @@ def memory_of(recipe: Recipe, pixels: float) -> Memory:
     away = _away(recipe, counts, 1 if small else number)
     learned = adapter_parameters(recipe)
     text, vae = _weights(counts.text, counts.small_text if small else 0, number), counts.vae * number
-    grown = (2 * _FULL + remembered_bytes(recipe)) * learned
     return Memory(
         denoiser=int(denoiser - away),
         text=0 if recipe.caches_text else int(text),
@@ -69,16 +68,8 @@ def memory_of(recipe: Recipe, pixels: float) -> Memory:
         gradients=_FULL * learned,
         optimizer=remembered_bytes(recipe) * learned,
         host=int(away + (text if recipe.caches_text else 0)),
-        reading=int(text + vae + _besides(recipe, denoiser - away, grown)) if recipe.caches_text else 0,
+        reading=int(text + vae + (denoiser - away if recipe.preserve.draws else 0)) if recipe.caches_text else 0,
     )
-
-
-def _besides(recipe: Recipe, denoiser: float, grown: float) -> float:
-    """Bytes beside text encoders that read, once they are cached: nothing but for what is drawn before, and for
-    samples."""
-    if recipe.sample.prompts:
-        return denoiser + grown
-    return denoiser if recipe.preserve.draws else 0
 
 
 def _weights(numbers: float, small: float, number: int) -> float:

@@ -120,7 +120,7 @@ def parse_recipe(text: str, *, where: str) -> Recipe:
     try:
         values = tomlkit.parse(text).unwrap()
     except tomlkit.exceptions.TOMLKitError as fault:
-        raise RecipeError(f"not valid TOML: {fault}.", where=where) from None
+        raise RecipeError(f"not valid TOML: {str(fault).rstrip('.')}.", where=where) from None
     return read_table(widen(Recipe), values, where=where, error=RecipeError)
 
 

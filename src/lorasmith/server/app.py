@@ -30,7 +30,7 @@ from lorasmith.server.settings import ServerSettings
 from lorasmith.server.texts import check_texts
 from lorasmith.server.webui import internal
 from lorasmith.server.webui import routes as webui_routes
-from lorasmith.server.wording import request_words
+from lorasmith.server.wording import page_words, request_words
 from lorasmith.server.workshop import Workshop
 from lorasmith.web import STUDIO, read_page, script_sources
 
@@ -56,7 +56,7 @@ def create_app(settings: ServerSettings, loader: Loader | None = None, workshop:
     async def live(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(service.start)
         try:
-            with worded_by(request_words):
+            with worded_by(request_words if workshop is None else page_words):
                 yield
         finally:
             await run_in_threadpool(service.stop)

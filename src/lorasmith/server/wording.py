@@ -1,4 +1,5 @@
-"""How the server words a remedy: a request, a field of one. What it has no request for is said in plain words."""
+"""How the server words a remedy: a request, a field of one; in the studio, a button and its screen. What it has neither
+for is said in plain words."""
 
 from __future__ import annotations
 
@@ -27,6 +28,39 @@ def request_words(remedy: Remedy) -> str:
     if isinstance(remedy, Set):
         return f'"{remedy.key}": {_literal(remedy.value)}'
     return plain_words(remedy)
+
+
+#: The buttons of the studio's page that do what an action says, and their screens.
+BUTTONS: Mapping[Action, tuple[str, str]] = MappingProxyType(
+    {
+        Action.ADD: ("Add images", "Images"),
+        Action.CROP: ("Crop", "Images, one image"),
+        Action.EXAMINE: ("Examine", "Exam"),
+        Action.FETCH: ("Install", "Library"),
+        Action.GENERATE: ("Draw", "Draw"),
+        Action.GRID: ("Grid …", "Draw"),
+        Action.INSPECT: ("Look what is wrong", "Images"),
+        Action.KEEP: ("Keep", "Images"),
+        Action.LABEL: ("Label…", "Images"),
+        Action.NEW: ("From a path", "Projects"),
+        Action.PLAN: ("Plan", "Recipe"),
+        Action.REPEAT: ("Repeats…", "Images"),
+        Action.SCAN: ("Scan", "Library"),
+        Action.TAG: ("Tag the images", "Captions, Taggers"),
+        Action.TRAIN: ("Start a run", "Run"),
+        Action.UNDO: ("Undo", "Images"),
+    }
+)
+
+
+def page_words(remedy: Remedy) -> str:
+    """``"Start a run" (Run)``, ``set rank to 16 (Recipe)``."""
+    if isinstance(remedy, Do) and remedy.action in BUTTONS:
+        button, screen = BUTTONS[remedy.action]
+        return f'"{button}" ({screen})'
+    if isinstance(remedy, Set):
+        return f"set {remedy.key} to {_literal(remedy.value)} (Recipe)"
+    return request_words(remedy)
 
 
 def _literal(value: object) -> str:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lorasmith.dataset.folders import CAPTION_EXTENSIONS
+from lorasmith.dataset.settings import image_roots
+from lorasmith.errors import LorasmithError
 from lorasmith.project import FILE_NAME, Project, open_project, safe_name
 from lorasmith.server.errors import FieldError, MissingError
 
 _OF_FILES = ("images", "made", "made/lineage.jsonl")
 _OF_IMAGES = ("lora.toml", "curation.jsonl", "sources.jsonl", ".lorasmith/tags.sqlite")
 _OF_THE_REST = ("runs", "exams", "build/dataset", ".lorasmith/page", ".lorasmith/page/inspection.json")
+_OLD_SECONDS = 1.0
+"""Captions that are edited in place are looked at again after this long: ten thousand take a while."""
 PROJECT_ADAPTERS = (
     "*/runs/*/*.safetensors",
     "*/runs/*/snapshots/*.safetensors",
@@ -32,6 +38,9 @@ class Workshop:
         self.roots = tuple(root.resolve() for root in roots)
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
+        self._roots: dict[str, tuple[bytes, list[Path]]] = {}
+        self._captions: dict[str, tuple[float, bytes]] = {}
+        self._listed: dict[Path, tuple[int, list[str]]] = {}
 
     def names(self) -> list[str]:
         """The names of the projects, sorted."""
@@ -84,11 +93,48 @@ class Workshop:
         return self._told(name, _OF_IMAGES, self.files_version(name))
 
     def files_version(self, name: str) -> str:
-        """The same of its images and caption files alone."""
-        folders = [
-            inside.relative_to(self.projects / name).as_posix() for inside in _folders(self.projects / name / "images")
-        ]
-        return self._told(name, (*_OF_FILES, *folders))
+        """The same of its images and caption files alone, wherever [dataset] has them."""
+        folders = [folder for root in self._image_roots(name) for folder in (root, *_folders(root))]
+        told = hashlib.blake2b(self._told(name, (*_OF_FILES, *map(str, folders))).encode(), digest_size=8)
+        told.update(self._captions_told(name, folders))
+        return told.hexdigest()
+
+    def _image_roots(self, name: str) -> list[Path]:
+        """Where the project's images lie, by its lora.toml as it was read last."""
+        stamp = _stamp(self.projects / name / FILE_NAME)
+        known = self._roots.get(name)
+        if known is None or known[0] != stamp:
+            try:
+                roots = image_roots(open_project(self.projects / name))
+            except LorasmithError:
+                roots = [self.projects / name / "images"]
+            known = self._roots[name] = (stamp, roots)
+        return known[1]
+
+    def _captions_told(self, name: str, folders: Iterable[Path]) -> bytes:
+        """The stamps of the caption files in these folders, at most _OLD_SECONDS old."""
+        now = time.monotonic()
+        known = self._captions.get(name)
+        if known is None or now - known[0] > _OLD_SECONDS:
+            told = hashlib.blake2b(digest_size=8)
+            for folder in folders:
+                for path in self._caption_files(folder):
+                    told.update(_stamp_of(path))
+            known = self._captions[name] = (now, told.digest())
+        return known[1]
+
+    def _caption_files(self, folder: Path) -> list[str]:
+        """The caption files in a folder, listed anew when the folder has changed."""
+        try:
+            changed = folder.stat().st_mtime_ns
+        except OSError:
+            return []
+        known = self._listed.get(folder)
+        if known is None or known[0] != changed:
+            with os.scandir(folder) as entries:
+                found = sorted(entry.path for entry in entries if entry.name.lower().endswith(CAPTION_EXTENSIONS))
+            known = self._listed[folder] = (changed, found)
+        return known[1]
 
     def _told(self, name: str, places: Iterable[str], before: str = "") -> str:
         told = hashlib.blake2b(before.encode(), digest_size=8)
@@ -106,8 +152,13 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _stamp(path: Path) -> bytes:
+    told = _stamp_of(str(path))
+    return f"{path.name}:".encode() + told if told != b"-" else told
+
+
+def _stamp_of(path: str) -> bytes:
     try:
-        known = path.stat()
+        known = os.stat(path)
     except OSError:
         return b"-"
-    return f"{path.name}:{known.st_mtime_ns}:{known.st_size};".encode()
+    return f"{known.st_mtime_ns}:{known.st_size};".encode()

@@ -118,6 +118,8 @@ class StepLoop:
             session.class_images = rows[-1].class_images
             session.validation = yield from make_validation(self._project, each, inputs, self._base)
         if all(each.texts.cached for each in settings):
+            for session in self._sessions:
+                session.read_samples()
             yield from cache_texts(conditioner, [session.inputs for session in self._sessions], rows)
         self._base.place_denoiser()
         return TrainerGroup(

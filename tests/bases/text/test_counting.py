@@ -20,6 +20,7 @@ from lorasmith.bases.text.counting import TokenCount, count_tokens, find_cut
 from lorasmith.bases.text.options import TextOptions
 from lorasmith.bases.text.plain_words import PlainTokenizer
 from lorasmith.errors import BaseError
+from tests.library.hubs.mock import adapter_bytes
 from tests.tiny import tiny_tokenizer
 
 
@@ -125,3 +126,15 @@ def test_nothing_is_said_where_the_words_are_not_at_hand(tmp_path: Path) -> None
     assert find_cut(long, "somebody/some-base", TextOptions()) == ()
     (tmp_path / "base").mkdir()
     assert find_cut(long, str(tmp_path / "base"), TextOptions()) == ()
+
+
+def test_a_prompt_is_explained_without_torch(tmp_path: Path) -> None:
+    """With an adapter that it calls."""
+    (tmp_path / "zbk.safetensors").write_bytes(adapter_bytes(1))
+    script = (
+        "import sys\nfrom lorasmith.cli.main import run\n"
+        "code = run(['prompt', 'explain', 'a (red:1.2) hat <lora:zbk:1>', '--adapters', sys.argv[1], '--json'])\n"
+        "print(code, sorted({'torch', 'transformers', 'diffusers'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"

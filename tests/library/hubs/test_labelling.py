@@ -12,6 +12,7 @@ import pytest
 from lorasmith.errors import HubError
 from lorasmith.events import finish
 from lorasmith.library.entry import Filters
+from lorasmith.library.hubs import labelling
 from lorasmith.library.hubs.civitai import open_civitai
 from lorasmith.library.hubs.installing import install
 from lorasmith.library.hubs.labelling import Labelled, Labelling, label_files
@@ -64,6 +65,35 @@ def test_files_are_labelled_and_their_triggers_known(hubs: Hubs, folder: Path) -
         assert [each.path.name for each in index.find("trg34")] == ["a.safetensors"]
     assert json.loads((folder / "a.json").read_text())["activation text"] == "trg34"
     assert not (folder / "b.json").exists()
+
+
+def test_a_file_whose_header_was_edited_is_known_by_its_weights(hubs: Hubs, folder: Path) -> None:
+    hubs.add_model(12, "Teal hair", hubs.version(34, adapter_bytes(1)))
+    edited = adapter_bytes(1, metadata={"ss_training_comment": "mine"})
+    assert edited != adapter_bytes(1)
+    (folder / "a.safetensors").write_bytes(edited)
+    put(folder, "own", 2)
+    with open_with(folder) as index:
+        told = label()
+        assert [(path.name, version.reference) for path, version in told.found] == [("a.safetensors", "civitai:12@34")]
+        assert (told.asked, told.unknown) == (2, 1)
+        entry = index.entry(folder / "a.safetensors")
+        assert entry is not None
+        assert entry.hub is not None
+        assert entry.hub.model_id == "12"
+
+
+def test_many_that_are_unknown_are_not_asked_for_one_by_one(
+    hubs: Hubs, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelling, "MOST_PAYLOADS", 1)
+    put(folder, "a", 1)
+    put(folder, "b", 2)
+    with open_with(folder):
+        assert (label().unknown, len(hubs.seen("/by-hash/"))) == (2, 0)
+    (folder / "b.safetensors").unlink()
+    with open_with(folder):
+        assert (label(again=True).unknown, len(hubs.seen("/by-hash/"))) == (1, 1)
 
 
 def test_what_a_user_has_written_beside_a_file_stays(hubs: Hubs, folder: Path) -> None:

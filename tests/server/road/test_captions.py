@@ -102,6 +102,20 @@ def test_a_correction_and_its_way_back(client: httpx.Client, project: Project) -
     assert client.post("projects/zbk/rules/redo").status_code == 422
 
 
+def test_comments_beside_corrections_stay(client: httpx.Client, project: Project) -> None:
+    text = '\n# of single images\n[tags.images]\n# the first one\n"0.png" = { add = ["hat"] }  # it has one\n'
+    file = project.file
+    file.write_text(file.read_text("utf-8") + text, "utf-8")
+    for body in ({"images": ["1.png"], "add": ["wink"]}, {"images": ["0.png"], "add": ["scarf"]}):
+        assert client.post("projects/zbk/captions", json=body).status_code == 201
+    written = file.read_text("utf-8")
+    for comment in ("# of single images", "# the first one", "# it has one"):
+        assert comment in written
+    images = read_settings(open_project(project.root)).images
+    assert images["0.png"].add == ("hat", "scarf")
+    assert images["1.png"].add == ("wink",)
+
+
 def test_what_somebody_else_wrote_is_not_undone(client: httpx.Client, project: Project) -> None:
     client.post("projects/zbk/captions", json={"images": ["0.png"], "add": ["wink"]})
     project.file.write_text(project.file.read_text() + "# mine\n")

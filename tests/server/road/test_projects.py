@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from lorasmith.project import Project
+from lorasmith.server.road.readings import Readings
 from lorasmith.server.settings import Limits
 from lorasmith.server.uploads import Uploads
 from lorasmith.server.workshop import Workshop
@@ -50,6 +51,19 @@ def test_cards_and_examples(client: httpx.Client) -> None:
     task = ended(client, client.post("projects", json={"name": "try-it", "example": "concept"}).json())
     assert task["state"] == "done"
     assert client.get("projects/try-it").json()["subject"] == "concept"
+
+
+def test_a_card_is_read_once_for_all_servers(
+    client: httpx.Client, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = client.get("projects").json()["projects"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Readings, "of", lambda *_: pytest.fail("the images were read again"))
+        assert client.get("projects").json()["projects"] == first
+    (project.root / "images" / "0.png").unlink()
+    assert client.get("projects").json()["projects"][0]["images"] == first[0]["images"] - 1
+    (project.cache / "counts.json").write_text("[", "utf-8")
+    assert client.get("projects").json()["projects"][0]["images"] == first[0]["images"] - 1
 
 
 def test_a_dropped_folder_becomes_a_project(client: httpx.Client, project: Project) -> None:

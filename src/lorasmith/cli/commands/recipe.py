@@ -13,8 +13,9 @@ from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say
 
 if TYPE_CHECKING:
+    from lorasmith.library.hubs.references import Reference
     from lorasmith.project import Project
-    from lorasmith.recipe.exchange.imported import LeftOut
+    from lorasmith.recipe.exchange.imported import Imported, LeftOut
     from lorasmith.recipe.exchange.other_trainer import OtherTrainer, Surroundings
     from lorasmith.recipe.recipe import Recipe
 
@@ -25,14 +26,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 
 @app.command("import")
 def import_(
-    file: Annotated[
-        Path,
+    source: Annotated[
+        str,
         typer.Argument(
+            metavar="FILE|REF",
             help="A recipe of kohya, ai-toolkit, OneTrainer, diffusion-pipe or the hub trainer, or any adapter file; "
-            "told by what it holds."
+            "told by what it holds. Or an adapter on a hub: civitai:MODEL[@VERSION], hf:OWNER/NAME, a page's address, "
+            "a hash; its header alone is fetched.",
         ),
     ],
     into: Annotated[Path | None, typer.Option("--into", help="Write it into this project's lora.toml.")] = None,
+    mature: Annotated[bool, typer.Option("--mature", help="What the hub calls mature, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read another trainer's recipe, or the one in an adapter's header; what could not be taken over is listed.
@@ -44,7 +48,8 @@ def import_(
     from lorasmith.project import open_project
     from lorasmith.recipe.exchange.reading import into_project, read_file
 
-    imported = read_file(file)
+    reference = _reference(source)
+    imported = read_file(Path(source)) if reference is None else _from_hub(reference, mature, as_json)
     if into is not None:
         into_project(imported, open_project(into))
     if as_json:
@@ -54,8 +59,35 @@ def import_(
         say(tomlkit.dumps({"recipe": imported.values}).rstrip())
     _tell(imported.left_out, imported.notes)
     if into is not None:
-        say(f"{into / 'lora.toml'}: [recipe] is that of {file.name}")
+        say(f"{into / 'lora.toml'}: [recipe] is that of {Path(source).name if reference is None else reference}")
         say(f"next: {program()} plan {typed(into)}")
+
+
+def _reference(source: str) -> Reference | None:
+    """What a text names on a hub; None where it is a file, or no name of either kind."""
+    from lorasmith.errors import UsageError
+    from lorasmith.library.hubs.references import read_reference
+
+    if Path(source).exists():
+        return None
+    try:
+        return read_reference(source)
+    except UsageError:
+        if ":" in source:
+            raise
+        return None
+
+
+def _from_hub(reference: Reference, mature: bool, as_json: bool) -> Imported:
+    import tempfile
+
+    from lorasmith.cli.rendering import show
+    from lorasmith.library.hubs.fetching import fetch_start, open_hub
+    from lorasmith.recipe.exchange.reading import read_file
+
+    with tempfile.TemporaryDirectory() as folder, open_hub(reference) as hub:
+        start = show(fetch_start(hub, reference, Path(folder), mature=mature), json=as_json)
+        return read_file(start, f"{reference}, {start.name}")
 
 
 @app.command()

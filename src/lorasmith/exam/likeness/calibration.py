@@ -71,6 +71,19 @@ class Likeness:
         }
 
 
+@dataclass(frozen=True)
+class Line:
+    """A direction in standardised features: about 1 for what is like the first kind, about -1 for the second."""
+
+    direction: Scores
+    mean: Scores
+    scale: Scores
+
+    def scores(self, vectors: Vectors) -> Scores:
+        found: Scores = (vectors.astype(np.float64) - self.mean) / self.scale @ self.direction
+        return found
+
+
 NOBODY = Likeness(Figure(0.5, 0.0, 1.0, 0), math.inf, math.inf, np.zeros(0), np.zeros(0), np.ones(0), 0.0, 0, 0)
 """Without an encoder, or with too few pictures, nobody judges."""
 
@@ -80,36 +93,41 @@ def calibrate(training: Vectors, base: Vectors) -> Likeness:
     others, with some GRACE, and no more than 5 % of the base's pictures."""
     if min(len(training), len(base)) < LEAST:
         return NOBODY
-    stacked = np.concatenate([training, base]).astype(np.float64)
-    mean = stacked.mean(0)
-    spread = stacked.std(0)
-    scale = (spread + 1e-3 * float(spread.mean()) + 1e-12) * math.sqrt(stacked.shape[1])
-    rows = (stacked - mean) / scale
-    wanted = np.concatenate([np.ones(len(training)), -np.ones(len(base))])
-    # Both kinds count alike, however many there are of each.
-    weight = np.where(wanted > 0, len(wanted) / 2 / len(training), len(wanted) / 2 / len(base))
-    inverse = np.linalg.inv(rows @ rows.T + np.diag(RIDGE / weight))
-    alpha = inverse @ wanted
-    own = wanted - alpha / np.diag(inverse)
-    ours, theirs = own[: len(training)], own[len(training) :]
+    found, ours, theirs = fit_line(training, base)
     middle = float(ours.mean() + theirs.mean()) / 2
     sound = ours[ours > middle] if (ours > middle).mean() >= SOUND else ours
     line = float(sound.mean() - ONE_SIDED_95 * sound.std(ddof=1))
     line -= GRACE * max(0.0, line - middle)
     return Likeness(
-        auc=_auc(ours, theirs),
+        auc=find_auc(ours, theirs),
         threshold=max(line, float(np.quantile(theirs, 0.95))),
         midway=middle,
-        direction=rows.T @ alpha,
-        mean=mean,
-        scale=scale,
+        direction=found.direction,
+        mean=found.mean,
+        scale=found.scale,
         offset=0.0,
         training=len(training),
         base=len(base),
     )
 
 
-def _auc(ours: Sequence[float] | Scores, theirs: Sequence[float] | Scores) -> Figure:
+def fit_line(ours: Vectors, theirs: Vectors) -> tuple[Line, Scores, Scores]:
+    """The line between two kinds, and the scores of each, every row judged by a line that was found without it."""
+    stacked = np.concatenate([ours, theirs]).astype(np.float64)
+    mean = stacked.mean(0)
+    spread = stacked.std(0)
+    scale = (spread + 1e-3 * float(spread.mean()) + 1e-12) * math.sqrt(stacked.shape[1])
+    rows = (stacked - mean) / scale
+    wanted = np.concatenate([np.ones(len(ours)), -np.ones(len(theirs))])
+    # Both kinds count alike, however many there are of each.
+    weight = np.where(wanted > 0, len(wanted) / 2 / len(ours), len(wanted) / 2 / len(theirs))
+    inverse = np.linalg.inv(rows @ rows.T + np.diag(RIDGE / weight))
+    alpha = inverse @ wanted
+    own = wanted - alpha / np.diag(inverse)
+    return Line(rows.T @ alpha, mean, scale), own[: len(ours)], own[len(ours) :]
+
+
+def find_auc(ours: Sequence[float] | Scores, theirs: Sequence[float] | Scores) -> Figure:
     """The chance that a training image scores above a picture of the base (ties count half), with the interval of
     Hanley & McNeil 1982 on the logit scale; one half of a pair is taken off, so that 1 is never certain."""
     a, b = np.asarray(ours), np.asarray(theirs)

@@ -1,7 +1,8 @@
 """Is it a whole picture? Measures of a picture against the range of the base's own, and of the training images.
 
 A burnt picture (too strong an adapter, trained too long) has colours at both of their ends, edges that no picture of
-the base has, and features that no mixture of known pictures explains. One measure out of range is enough.
+the base has, and features that no mixture of known pictures explains; a torn one (not trained enough, or far too much)
+has the base's colours and edges, but its parts lie where they do not belong. One fault is enough.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lorasmith.exam.likeness.twins import Torn, find_torn
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: What is measured, in the order of the columns.
 MEASURES = ("sharpness", "contrast", "colour", "clipping", "grain")
-STRANGE = "likeness"
+STRANGE, TORN = "likeness", "torn"
 #: Fewer pictures make no range.
 LEAST = 8
 #: A range is the middle 96 % of what is known to be whole, and so much of its width beyond on both sides ...
@@ -59,6 +62,7 @@ class Range:
     low: Measured
     high: Measured
     explained: _Explained | None
+    torn: Torn | None = None
 
     def faults(self, measured: Measured, vector: NDArray[np.float32] | None) -> tuple[str, ...]:
         """What of a picture lies outside, by name; nothing for a whole picture."""
@@ -67,6 +71,8 @@ class Range:
         known = self.explained
         if known is not None and vector is not None and float(known.left(vector[None])[0]) > known.farthest:
             names.append(STRANGE)
+        if self.torn is not None and vector is not None and self.torn.tells(vector):
+            names.append(TORN)
         return tuple(names)
 
 
@@ -85,15 +91,19 @@ def measure(image: Image) -> Measured:
     return np.asarray(values, np.float32)
 
 
-def find_range(measures: Sequence[Measured], vectors: NDArray[np.float32] | None) -> Range:
-    """The range of pictures that are known to be whole; with too few of them everything is in it."""
+def find_range(
+    measures: Sequence[Measured], vectors: NDArray[np.float32] | None, twins: NDArray[np.float32] | None = None
+) -> Range:
+    """The range of pictures that are known to be whole; with too few of them everything is in it. `twins`: vectors of
+    the same pictures, spoilt (`lorasmith.exam.likeness.twins`)."""
     if len(measures) < LEAST:
         endless = np.full(len(MEASURES), np.inf, np.float32)
         return Range(-endless, endless, None)
     low, high = np.quantile(np.stack(measures), [0.02, 0.98], axis=0)
     beyond = np.maximum(MARGIN * (high - low), FLOOR)
     known = None if vectors is None or not vectors.size else _explain(vectors)
-    return Range((low - beyond).astype(np.float32), (high + beyond).astype(np.float32), known)
+    torn = None if known is None or vectors is None or twins is None else find_torn(vectors, twins)
+    return Range((low - beyond).astype(np.float32), (high + beyond).astype(np.float32), known, torn)
 
 
 def _explain(vectors: NDArray[np.float32]) -> _Explained:

@@ -106,6 +106,16 @@ class Civitai(Hub):
                     found.setdefault(file.sha256, version)
         return found
 
+    def find_payload(self, payload: str) -> Work[HubVersion | None]:
+        """The version with a file of these weights, whatever its header says now: by AutoV3. None where the hub has
+        none. Raises HubError."""
+        digits = payload[:AUTOV3_DIGITS]
+        answer = yield from self.connection.ask(f"{API}{BY_HASH}/{digits.upper()}")
+        if answer.status == 404:
+            return None
+        self._check(answer, digits)
+        return read_version(answer.table)
+
     def explain(self, answer: Answer, what: str) -> HubError:
         """A refusal in plain words, with what to do."""
         name, status = self.connection.name, answer.status

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from lorasmith.container import MAX_HEADER
 from lorasmith.errors import HubError, StorageError
 from lorasmith.events import Note, Progress, Work, eta
 from lorasmith.library.hubs.connection import CHUNK, LONGEST_BODY, Answer, Connection, Stream
@@ -237,6 +238,33 @@ def _cannot_write(place: Path, fault: OSError) -> StorageError:
         where=place,
         hint="Free some space or choose another folder; what has come is kept and gone on with.",
     )
+
+
+def fetch_header(connection: Connection, wanted: Wanted, explain: Callable[[Answer, str], HubError]) -> Work[None]:
+    """The header of a safetensors file alone, in a file of its full size whose weights are zeros that take no room.
+
+    Raises HubError for a refusal, or what is no such file; StorageError when it cannot be written.
+    """
+    stream = yield from connection.open(wanted.path, headers={"Content-Type": "application/json"})
+    try:
+        _check_answer(stream, wanted, explain)
+        total, body, length = _total(stream, 0), b"", 8
+        for chunk in stream.chunks():
+            body += chunk
+            if len(body) >= 8:
+                length = 8 + int.from_bytes(body[:8], "little")
+                if length > MAX_HEADER:
+                    raise HubError("is no safetensors file.", where=wanted.place.name)
+            if len(body) >= length:
+                break
+            yield Progress("fetching", len(body), length)
+    finally:
+        stream.close()
+    try:
+        wanted.place.write_bytes(body[:length])
+        os.truncate(wanted.place, max(length, total or len(body)))
+    except OSError as fault:
+        raise _cannot_write(wanted.place, fault) from fault
 
 
 def fetch_small(connection: Connection, address: str) -> Work[bytes | None]:

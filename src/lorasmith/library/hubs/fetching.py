@@ -16,7 +16,7 @@ from lorasmith.errors import AdapterError, HubError, ImageError, RefusedError, S
 from lorasmith.events import Note, Work
 from lorasmith.library.entry import HubFacts
 from lorasmith.library.hubs.civitai import open_civitai
-from lorasmith.library.hubs.downloading import Wanted, download, fetch_small
+from lorasmith.library.hubs.downloading import Wanted, download, fetch_header, fetch_small
 from lorasmith.library.hubs.hub import Hub, HubFile, HubVersion
 from lorasmith.library.hubs.huggingface import USUAL_NAME, open_hugging_face
 from lorasmith.library.hubs.references import CIVITAI, HUGGING_FACE, Reference
@@ -95,6 +95,18 @@ def fetch(hub: Hub, reference: Reference, into: Path, *, name: str = "", mature:
     preview = yield from fetch_preview(hub, version, place, mature)
     sidecars = write_sidecars(place, version, digest)
     return Fetched(place, digest, version, preview, sidecars, was_there)
+
+
+def fetch_start(hub: Hub, reference: Reference, into: Path, *, mature: bool = False) -> Work[Path]:
+    """Fetch the header alone of what is meant, which tells what it was trained with: a file in `into` with that header
+    and no weights. Raises what `fetch` does."""
+    version = yield from hub.read_version(reference)
+    check_version(version, str(reference), mature)
+    file = choose_file(version, reference)
+    place = into / place_name(version, file)
+    yield from fetch_header(hub.connection, Wanted(file.path, place, file.size, file.sha256), hub.explain)
+    check_file(place)
+    return place
 
 
 def check_version(version: HubVersion, where: str, mature: bool) -> None:

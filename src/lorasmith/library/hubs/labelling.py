@@ -24,6 +24,10 @@ ASK_AGAIN = 30 * 86400.0
 """Seconds after which a file that the hub did not know is asked for again."""
 
 
+MOST_PAYLOADS = 100
+"""Adapters that are asked for once more by their weights alone, a request each, where no more are left."""
+
+
 @dataclass(frozen=True)
 class Labelling:
     """What is done with what a hub knows: `sidecars` beside the files, `previews` too, mature ones if asked for."""
@@ -74,24 +78,44 @@ def label_files(
 ) -> Work[Labelled]:
     """Ask for all files without a label, or for `entries`; `again` asks for those that the hub did not know, too.
 
+    Adapters whose bytes it does not know are asked for by their weights, where they are few: a header that was edited
+    since changes a file's SHA256 and AutoV2, not its AutoV3.
+
     Every answer is kept at once: what is stopped goes on where it was. Files are hashed first where they are not.
     Raises HubError, StorageError.
     """
     chosen = options or Labelling()
     yield from hash_pending(index, PATIENCE)
     waiting = [entry for entry in _unlabelled(index, entries) if again or _is_due(entry)]
-    labelled = Labelled()
+    labelled, edited = Labelled(), list[LibraryEntry]()
     began = time.monotonic()
     for start in range(0, len(waiting), MOST_HASHES):
         part = waiting[start : start + MOST_HASHES]
         versions = yield from hub.find_hashes([entry.sha256 for entry in part])
         for entry in part:
             yield from _label(index, hub, entry, versions.get(entry.sha256), chosen, labelled)
+            if entry.sha256 not in versions and entry.kind == "adapter" and entry.payload:
+                edited.append(entry)
         done = start + len(part)
         yield Progress(STAGE, done, len(waiting), eta(began, done, len(waiting)))
+    yield from _label_by_weights(index, hub, edited if len(edited) <= MOST_PAYLOADS else [], chosen, labelled)
     if (labelled.found or labelled.mature) and (chosen.sidecars or chosen.previews):
         yield from index.scan(hashes=False)  # what stands beside the files now
     return labelled
+
+
+def _label_by_weights(
+    index: LibraryIndex, hub: Civitai, entries: Sequence[LibraryEntry], options: Labelling, labelled: Labelled
+) -> Work[None]:
+    """Ask for files that the hub did not know by what lies behind their headers."""
+    began = time.monotonic()
+    for done, entry in enumerate(entries, 1):
+        version = yield from hub.find_payload(entry.payload)
+        if version is not None:
+            labelled.asked -= 1
+            labelled.unknown -= 1
+            yield from _label(index, hub, entry, version, options, labelled)
+        yield Progress(STAGE, done, len(entries), eta(began, done, len(entries)))
 
 
 def _unlabelled(index: LibraryIndex, entries: Sequence[LibraryEntry] | None) -> list[LibraryEntry]:

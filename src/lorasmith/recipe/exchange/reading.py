@@ -29,11 +29,13 @@ _YAML = re.compile(r"^\s*[\w-]+:(\s|$)", re.MULTILINE)
 """A line that only YAML has."""
 
 
-def read_file(path: Path) -> Imported:
-    """The recipe that a file holds. Raises RecipeError when it is none that is known, or has senseless values."""
+def read_file(path: Path, called: str = "") -> Imported:
+    """The recipe that a file holds, which messages call `called` where it is a passing one. Raises RecipeError when it
+    is none that is known, or has senseless values."""
     if path.suffix.lower() == ".safetensors":
         header = read_container(path, RecipeError, "an adapter")
-        return _checked(path, lambda: from_header(header.metadata, path, header.tensors))
+        where = called or path
+        return _checked(where, lambda: from_header(header.metadata, where, header.tensors))
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RecipeError(f"{path.stat().st_size:,} bytes: too large for a recipe.", where=path)
@@ -112,7 +114,7 @@ def _parse_lines(text: str) -> Any:
     return document
 
 
-def _checked(path: Path, read: Any) -> Imported:
+def _checked(path: Path | str, read: Any) -> Imported:
     try:
         found: Imported = read()
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as fault:

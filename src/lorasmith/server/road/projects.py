@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -12,10 +13,10 @@ from fastapi import APIRouter, Path, Request
 from lorasmith.dataset.adding import add_images
 from lorasmith.dataset.create import create_project
 from lorasmith.dataset.ingest import Ingested
-from lorasmith.errors import DatasetError, LorasmithError
+from lorasmith.errors import DatasetError, LorasmithError, StorageError
 from lorasmith.events import Work
 from lorasmith.examples import EXAMPLES, copy_example
-from lorasmith.face.overview import describe_project
+from lorasmith.face.overview import count_images, describe_project, keep_counts, read_counts
 from lorasmith.project import SubjectKind, safe_name
 from lorasmith.server.errors import FieldError, error_json
 from lorasmith.server.native.errors import MISSING
@@ -137,13 +138,22 @@ def delete_upload(upload: UploadName, uploads: TheUploads) -> None:
 
 def _describe(workshop: Workshop, readings: Readings, name: str) -> dict[str, Any]:
     try:
-        try:
-            reading = readings.of(workshop, name)
-        except DatasetError:  # no images yet, or none that can be read: the images' screen says which
-            return describe_project(workshop.open(name), None)
-        return describe_project(reading.project, reading.dataset)
+        opened, version = workshop.open(name), workshop.images_version(name)
+        counts = read_counts(opened, version)
+        if counts is None:
+            counts = _count(workshop, readings, name)
+            with suppress(StorageError):  # a full disk; it is counted again next time
+                keep_counts(opened, version, counts)
+        return describe_project(opened, counts)
     except LorasmithError as error:
         return {"name": name, "fault": error_json(error)}
+
+
+def _count(workshop: Workshop, readings: Readings, name: str) -> dict[str, Any]:
+    try:
+        return count_images(readings.of(workshop, name).dataset)
+    except DatasetError:  # no images yet, or none that can be read: the images' screen says which
+        return count_images(None)
 
 
 def _sources(workshop: Workshop, uploads: Uploads, upload: str | None, paths: Sequence[str]) -> list[FilePath]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -26,6 +27,9 @@ from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.trainer import Trainer
 from lorasmith.training.steps.trainer_group import Outcome, StepBatches
 from lorasmith.training.steps.validation import Validation
+
+if TYPE_CHECKING:
+    from lorasmith.generation.conditioning import TextReader
 
 _LOSS_WINDOW = 100
 
@@ -49,6 +53,7 @@ class RunSession:
         self._sample: Path | None = None
         self.validation: Validation | None = None
         self.class_images: Mapping[str, int] = {}
+        self._sample_texts: TextReader | None = None
         self._log: EventLog | None = None
         self._log_size = 0
         self._board: TensorBoard | None = None
@@ -65,6 +70,13 @@ class RunSession:
     def is_learning(self) -> bool:
         """Has it neither ended nor failed?"""
         return self.fault is None and self.step < self.plan.steps
+
+    def read_samples(self) -> None:
+        """Encode the texts of its samples, while the text encoders are there."""
+        if self.settings.saving.samples.prompts:
+            from lorasmith.training.runs.samples import read_samples
+
+            self._sample_texts = read_samples(self._base, self.settings.saving.samples)
 
     def join(self, trainer: Trainer, *, writes: bool) -> None:
         """Take its trainer; `writes`: is this the process that writes files?"""
@@ -163,7 +175,9 @@ class RunSession:
             return
         from lorasmith.training.runs.samples import draw_samples
 
-        for event in draw_samples(self._base, path, self.run.samples, now.step, self.settings.saving.samples):
+        for event in draw_samples(
+            self._base, path, self.run.samples, now.step, self.settings.saving.samples, self._sample_texts
+        ):
             if isinstance(event, SampleDrawn):
                 self._sample = event.path
             yield self.log(event)

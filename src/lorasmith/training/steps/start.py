@@ -12,7 +12,7 @@ from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerFactors, spoken
 from lorasmith.adapters.surgery.merging import OPERATION
 from lorasmith.bases.base import Base
-from lorasmith.errors import RecipeError
+from lorasmith.errors import AdapterError, RecipeError
 from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.trainer import fresh_adapter
 
@@ -30,7 +30,10 @@ def start_adapter(base: Base, settings: RunSettings, root: Path) -> Adapter:
     file = root / Path(init).expanduser()
     if not file.is_file():
         raise RecipeError(f'init = "{init}": no such file.', hint="Give the path of an adapter file.")
-    given = fit_adapter(load_adapter(file), base)
+    try:
+        given = fit_adapter(load_adapter(file), base)
+    except AdapterError as fault:  # what could be left out of it elsewhere is wanted here
+        raise AdapterError(f"init: {fault.message}", where=file, hint=fault.own_hint) from None
     foreign = sorted(given.layers.keys() - fresh.layers.keys())
     if foreign:
         raise RecipeError(

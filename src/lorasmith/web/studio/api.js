@@ -3,11 +3,12 @@
 const ROOT = "/api/v1";
 
 export class ApiError extends Error {
-  /** @param {{message: string, where?: string | null, hint?: string | null, status?: number}} error */
+  /** @param {{message: string, kind?: string, where?: string | null, hint?: string | null, status?: number}} error */
   constructor(error) {
     super(error.message);
     this.where = error.where || "";
     this.hint = error.hint || "";
+    this.kind = error.kind || "";
     this.status = error.status || 0;
   }
 }

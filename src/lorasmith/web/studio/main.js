@@ -3,7 +3,7 @@ import { html, render, useEffect, useState } from "./html.js";
 import { SCREENS, OF_PROJECT, route, go, link, names, theme, turnTheme } from "./state.js";
 import { STEPS, WORDS } from "./strings.js";
 import { useKeys, shown } from "./keys.js";
-import { Toasts, ErrorLine } from "./parts/messages.js";
+import { Toasts, Unshown } from "./parts/messages.js";
 import { KeyBoard } from "./parts/key_board.js";
 
 /** The module of each screen; it exports `Screen`. @type {Record<string, () => Promise<{Screen: any}>>} */
@@ -35,7 +35,7 @@ function Body() {
   }, [screen]);
   if (OF_PROJECT.includes(screen) && !project) return html`<${Empty} text=${WORDS.choose} />`;
   if (project && names.value && !names.value.includes(project)) return html`<${Empty} text=${WORDS.gone} />`;
-  if (fault) return html`<${ErrorLine} fault=${fault} />`;
+  if (fault) return html`<${Unshown} title=${STEPS[screen]} fault=${fault} />`;
   const Screen = loaded[screen];
   return Screen ? html`<${Screen} key=${`${project}/${screen}`} project=${project} />` : null;
 }
@@ -60,6 +60,7 @@ function Shell() {
     })),
   ]);
   useEffect(() => {
+    document.querySelector(".step.here")?.scrollIntoView({ inline: "center", block: "nearest" });
     document.title = `${STEPS[screen]}${project ? ` · ${project}` : ""} · Lorasmith`;
   }, [screen, project]);
   return html`

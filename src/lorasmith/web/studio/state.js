@@ -48,7 +48,7 @@ let counted = 0;
 /** @param {string} text @param {{hint?: string, bad?: boolean, action?: {label: string, run: () => void}}} [more] */
 export function say(text, more = {}) {
   const id = ++counted;
-  toasts.value = [...toasts.value.slice(-3), { id, text, hint: more.hint || "", bad: !!more.bad, action: more.action }];
+  toasts.value = [...toasts.value.filter((each) => each.text !== text).slice(-3), { id, text, hint: more.hint || "", bad: !!more.bad, action: more.action }];
   setTimeout(() => dismiss(id), more.bad ? 12000 : 5000);
 }
 

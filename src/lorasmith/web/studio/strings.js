@@ -9,7 +9,7 @@ export const STEPS = {
 export const WORDS = {
   keys: "Keys", close: "Close", theme: "Light or dark", skip: "Skip to the content", loading: "Reading",
   choose: "Choose a project first.", gone: "There is no such project any more.", back: "All projects",
-  undo: "Undo", redo: "Redo", cancel: "Cancel", again: "Try again", all: "All",
+  undo: "Undo", redo: "Redo", cancel: "Cancel", again: "Try again", noImages: "No images yet.", addImages: "Add images", all: "All",
 };
 
 /** "1 image", "2 images". @param {number} count @param {string} one @param {string} [many] */

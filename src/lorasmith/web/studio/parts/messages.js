@@ -1,17 +1,21 @@
 /** What went wrong, and what was done, where the eye is. */
 import { html } from "../html.js";
-import { toasts, dismiss } from "../state.js";
+import { toasts, dismiss, link } from "../state.js";
 import { WORDS } from "../strings.js";
 
 /** @param {{fault: any, retry?: () => void}} props */
 export function ErrorLine({ fault, retry }) {
   if (!fault) return null;
+  if (fault.kind === "NoImagesError") return html`<div class="empty"><p>${WORDS.noImages}</p><a class="button" href=${link("images")}>${WORDS.addImages}</a></div>`;
   return html`<div class="error-line" role="alert">
     <p>${fault.where ? html`<code>${fault.where}</code>: ` : null}${fault.message || String(fault)}</p>
     ${fault.hint ? html`<p class="soft">${fault.hint}</p>` : null}
     ${retry ? html`<button onClick=${retry}>${WORDS.again}</button>` : null}
   </div>`;
 }
+
+/** A screen that cannot be shown. @param {{title: string, fault: any, retry?: () => void, children?: any}} props */
+export const Unshown = ({ title, fault, retry, children }) => html`<div class="sheet unshown"><h1>${title}</h1><${ErrorLine} fault=${fault} retry=${retry} />${children}</div>`;
 
 export function Toasts() {
   return html`<div class="toasts" role="status" aria-live="polite">

@@ -5,10 +5,10 @@ const SPARE = 2;
 
 /**
  * @param {{count: number, cell: number, height?: number, draw: (index: number) => any, cursor: number, label: string,
- *   top: import("@preact/signals").Signal<number>, columns?: (count: number) => void}} props
+ *   selected?: (index: number) => boolean, top: import("@preact/signals").Signal<number>, columns?: (count: number) => void}} props
  *   `cell` least width and `height` of a cell in pixels; `top` remembers the scroll; `cursor` is kept in view.
  */
-export function VirtualGrid({ count, cell, height = cell, draw, cursor, label, top, columns }) {
+export function VirtualGrid({ count, cell, height = cell, draw, cursor, label, top, columns, selected }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [size, setSize] = useState({ width: 0, height: 0 });
   const [from, setFrom] = useState(0);
@@ -45,7 +45,7 @@ export function VirtualGrid({ count, cell, height = cell, draw, cursor, label, t
   const width = size.width / across;
   for (let index = first; index < last; index += 1) {
     const place = `transform:translate(${(index % across) * width}px,${Math.floor(index / across) * height}px);width:${width}px;height:${height}px`;
-    cells.push(html`<div key=${index} class="cell" role="gridcell" style=${place}>${draw(index)}</div>`);
+    cells.push(html`<div key=${index} class="cell" role="gridcell" aria-selected=${selected?.(index)} style=${place}>${draw(index)}</div>`);
   }
   return html`<div class="virtual-grid" ref=${box} onScroll=${scroll} role="grid" tabindex="0" aria-label=${label} aria-rowcount=${rows}>
     <div class="virtual-sheet" role="row" style=${`height:${rows * height}px`}>${cells}</div>

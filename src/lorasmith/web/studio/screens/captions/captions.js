@@ -4,7 +4,7 @@ import { address, of } from "../../api.js";
 import { version } from "../../state.js";
 import { number, WORDS } from "../../strings.js";
 import { useKeys } from "../../keys.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { TagInput } from "../../parts/tag_input.js";
 import { VirtualGrid } from "../../parts/virtual_grid.js";
 import { openModel, tagsOf } from "./model.js";
@@ -41,7 +41,7 @@ export function Screen({ project }) {
     { key: "Escape", does: "Show all", run: () => { model.only.value = null; model.words.value = ""; } },
     { key: "u Ctrl+z", does: "Undo", run: () => void model.step("undo") }, { key: "Shift+u Ctrl+y Ctrl+Shift+z", does: "Redo", run: () => void model.step("redo") },
   ]);
-  if (model.fault.value && !model.listed.value) return html`<div class="sheet"><h1>Captions</h1><${ErrorLine} fault=${model.fault.value} retry=${model.load} /></div>`;
+  if (model.fault.value && !model.listed.value) return html`<${Unshown} title="Captions" fault=${model.fault.value} retry=${model.load} />`;
   const count = model.shown.value.length;
   const only = model.only.value;
   return html`<div class="captions">

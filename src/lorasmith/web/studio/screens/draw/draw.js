@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { address, get, post, ApiError } from "../../api.js";
 import { complain, say } from "../../state.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { useKeys } from "../../keys.js";
 import { change, form, request, start, take } from "./form.js";
 import { cancelAll, dismissJob, finished, follow, goOn, latest, making, redraw } from "./jobs.js";
@@ -53,7 +53,7 @@ export function Screen({ project }) {
     if (!answer.ok) complain(new ApiError(told.error));
     else setDropped({ file, told });
   };
-  if (fault) return html`<${ErrorLine} fault=${fault} retry=${() => { setFault(null); load(); }} />`;
+  if (fault) return html`<${Unshown} title="Draw" fault=${fault} retry=${() => { setFault(null); load(); }} />`;
   if (!choices) return null;
   const { prompt, negative, rows, values, live } = form.value;
   const tags = rows.map((/** @type {any} */ row) => `<lora:${row.name}:${row.strength}>`);

@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "../../html.js";
 import { get, of, post } from "../../api.js";
 import { complain, remembered, say, version } from "../../state.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { Progress } from "../../parts/progress.js";
 import { useKeys } from "../../keys.js";
 import { Report } from "./report.js";
@@ -36,7 +36,7 @@ export function Screen({ project }) {
     { key: "q", does: "a quick exam", run: () => start(true) },
     ...Object.keys(TABS).map((name, place) => ({ key: ["e", "b", "c"][place], does: /** @type {Record<string, string>} */ (TABS)[name], run: () => (tab.value = name) })),
   ]);
-  if (fault) return html`<${ErrorLine} fault=${fault} retry=${load} />`;
+  if (fault) return html`<${Unshown} title="Exam" fault=${fault} retry=${load} />`;
   if (!known) return null;
   const last = known.process.last;
   const finished = known.exams.filter((/** @type {any} */ each) => each.finished);

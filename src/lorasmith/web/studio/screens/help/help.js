@@ -3,16 +3,17 @@ import { html, useEffect, useState } from "../../html.js";
 import { get } from "../../api.js";
 import { remembered } from "../../state.js";
 import { shown } from "../../keys.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { Unshown } from "../../parts/messages.js";
 import { useKeys } from "../../keys.js";
 
 export function Screen() {
   const [sections, setSections] = useState(/** @type {any[] | null} */ (null));
   const [fault, setFault] = useState(/** @type {any} */ (null));
   const search = remembered("help-search", "");
-  useEffect(() => void get("/help").then((found) => setSections(found.sections), setFault), []);
+  const load = () => get("/help").then((found) => { setSections(found.sections); setFault(null); }, setFault);
+  useEffect(() => void load(), []);
   useKeys("Help", [{ key: "/", does: "search", run: () => document.getElementById("help-search")?.focus() }]);
-  if (fault) return html`<${ErrorLine} fault=${fault} />`;
+  if (fault) return html`<${Unshown} title="Help" fault=${fault} retry=${load} />`;
   if (!sections) return null;
   const words = search.value.trim().toLowerCase();
   const found = sections.map((section) => ({ ...section, entries: section.entries.filter((/** @type {any} */ each) => !words || `${each.name} ${each.text}`.toLowerCase().includes(words)) })).filter((section) => section.entries.length);

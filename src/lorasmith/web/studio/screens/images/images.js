@@ -4,7 +4,7 @@ import { get, post, address, of } from "../../api.js";
 import { complain, tasks, version } from "../../state.js";
 import { number, WORDS } from "../../strings.js";
 import { useKeys } from "../../keys.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { TaskProgress } from "../../parts/progress.js";
 import { VirtualGrid } from "../../parts/virtual_grid.js";
 import { openModel } from "./model.js";
@@ -29,7 +29,7 @@ function Cell({ model, index, open }) {
   const chosen = model.selected.value.has(picture.name);
   const here = model.cursor.value === index;
   const label = picture.name.slice(picture.name.lastIndexOf("/") + 1);
-  return html`<figure class=${`thumb ${picture.state}${chosen ? " chosen" : ""}${here ? " here" : ""}`} data-name=${picture.name} aria-selected=${chosen}
+  return html`<figure class=${`thumb ${picture.state}${chosen ? " chosen" : ""}${here ? " here" : ""}`} data-name=${picture.name}
     onClick=${(/** @type {MouseEvent} */ event) => model.select(picture.name, { shift: event.shiftKey, toggle: event.ctrlKey || event.metaKey }, index)}
     onDblClick=${() => open(picture.name)} title=${picture.name}>
     <img src=${address(of(model.project, `/images/${picture.id}/thumbnail?size=256`))} alt=${picture.name} decoding="async" draggable=${false} />
@@ -66,12 +66,10 @@ export function Screen({ project }) {
   const adding = pieces ? html`<${AddImages} project=${project} pieces=${pieces} close=${() => setPieces(null)} />` : null;
   const [wide, setWide] = useState(() => !matchMedia("(max-width: 760px)").matches);
   const across = useRef(1);
-  useEffect(() => void model.load(), [version.value]);
-  useEffect(() => void model.loadInspection(), [version.value]);
   const running = Object.values(tasks.value).find((task) => task.project === project && task.state === "running" && /inspect|tidy|add/.test(task.kind));
   const inspect = () => post(of(project, "/findings")).then((task) => (tasks.value = { ...tasks.value, [task.id]: task }), complain);
   const tidy = () => post(of(project, "/decisions/tidy")).then((task) => (tasks.value = { ...tasks.value, [task.id]: task }), complain);
-  useEffect(() => void (running || model.loadInspection()), [!!running]);
+  useEffect(() => void model.load().then(() => running || model.fault.value || model.loadInspection()), [version.value, !!running]);
   /** @param {number} step @param {boolean} shift */
   const move = (step, shift) => {
     const list = model.shown.value;
@@ -100,8 +98,9 @@ export function Screen({ project }) {
   ]);
   const filter = model.filter.value;
   const document = model.inspection.value?.document;
-  if (model.fault.value && !model.listed.value) return html`<div class="sheet"><h1>Images</h1><${ErrorLine} fault=${model.fault.value} retry=${model.load} />
-    <p class="soft">Drop images, a folder or a zip here, or <button onClick=${() => setPieces([])}>add from a path</button></p>${adding}</div>`;
+  if (model.fault.value && !model.listed.value) return model.fault.value.kind === "NoImagesError"
+    ? html`<div class=${`sheet unshown${over ? " over" : ""}`}><h1>Images</h1><div class="empty"><p>${WORDS.noImages}</p><p>Drop images, a folder or a zip here.</p><button onClick=${() => setPieces([])}>Add from a path</button></div>${adding}</div>`
+    : html`<${Unshown} title="Images" fault=${model.fault.value} retry=${model.load} />`;
   return html`<div class=${`images${look ? " looking" : ""}${over ? " over" : ""}`}>
     <div class="side" hidden=${!wide}>
       <div class="column inspect-box">${running ? html`<${TaskProgress} task=${running} />` : html`<button class=${document && !model.inspection.value.stale ? "" : "primary"} onClick=${inspect}>${document ? (model.inspection.value.stale ? "Look again" : "Looked at; again") : "Look what is wrong"}</button>`}
@@ -120,7 +119,7 @@ export function Screen({ project }) {
       <${ErrorLine} fault=${model.fault.value} retry=${model.load} />
       ${model.view.value === "groups" ? html`<${Groups} model=${model} open=${open} />`
         : !model.listed.value ? html`<p class="empty">${WORDS.loading} …</p>`
-        : model.shown.value.length ? html`<${VirtualGrid} count=${model.shown.value.length} cell=${model.side.value} height=${model.side.value + 20} cursor=${model.cursor.value} label="Images" top=${model.top}
+        : model.shown.value.length ? html`<${VirtualGrid} count=${model.shown.value.length} cell=${model.side.value} height=${model.side.value + 20} cursor=${model.cursor.value} label="Images" top=${model.top} selected=${(/** @type {number} */ index) => model.selected.value.has(model.shown.value[index]?.name)}
             columns=${(/** @type {number} */ count) => (across.current = count)} draw=${(/** @type {number} */ index) => html`<${Cell} model=${model} index=${index} open=${open} />`} />`
         : html`<p class="empty">${model.all.value.length ? "No image is like that." : "No images yet. Drop some on the Projects screen."}</p>`}
     </div>

@@ -8,7 +8,7 @@ import { number } from "../../strings.js";
  * @typedef {{name: string, id: string, width: number, height: number, repeats: number, state: string, folder?: string,
  *   role?: string, crop?: number[], facets?: string[], member?: string, made?: {by: string, of: string[]},
  *   caption?: boolean, reason?: string, source?: string, author?: string, licence?: string}} Picture
- * @typedef {{kind: string, value: string, names?: string[], title?: string}} Filter
+ * @typedef {{kind: string, value: string, names?: string[], title?: string, advice?: string, label?: string}} Filter
  */
 
 /** @param {string} project */

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { get, post } from "../../api.js";
 import { complain, remembered, say, tasks } from "../../state.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { TaskProgress } from "../../parts/progress.js";
 import { useKeys } from "../../keys.js";
 import { number } from "../../strings.js";
@@ -45,7 +45,7 @@ export function Screen() {
   const scan = () => begin(post("/library/scan", { folders: folder.trim() ? [folder.trim()] : [] }));
   const fetchOne = () => begin(post("/library/get", { reference: reference.trim() }));
   useKeys("Library", [{ key: "/", does: "search", run: () => document.getElementById("library-search")?.focus() }, { key: "Escape", does: "close the file", run: () => setChosen("") }]);
-  if (fault) return html`<${ErrorLine} fault=${fault} retry=${() => load()} />`;
+  if (fault) return html`<${Unshown} title="Library" fault=${fault} retry=${() => load()} />`;
   if (!page) return null;
   const entry = page.entries.find((/** @type {any} */ each) => each.path === chosen);
   const failed = [...work].reverse().find((each) => each.state === "failed");

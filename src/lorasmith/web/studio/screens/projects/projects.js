@@ -13,7 +13,11 @@ const ABOUT = { character: "A character", style: "A way of drawing", concept: "A
 /** @param {any} card */
 function stateOf(card) {
   if (!card.images) return ["No images yet", ""];
-  if (card.exam) return [card.exam.hit_rate == null ? "Examined" : `Examined: ${Math.round((card.exam.hit_rate.value ?? card.exam.hit_rate) * 100)} % hits`, "good"];
+  if (card.exam) {
+    if (card.exam.hit_rate == null) return ["Examined", "accent"];
+    const hits = card.exam.hit_rate.value ?? card.exam.hit_rate;
+    return [`Examined: ${Math.round(hits * 100)} % hits`, hits >= 0.8 ? "good" : hits >= 0.5 ? "warn" : "bad"];
+  }
   if (card.runs) return ["Trained", "accent"];
   if (card.captions) return ["Captioned", "accent"];
   return ["Images are there", ""];

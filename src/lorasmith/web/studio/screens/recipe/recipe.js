@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { get, of, patch, post } from "../../api.js";
 import { complain, go, remembered, say, version } from "../../state.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { useKeys } from "../../keys.js";
 import { Field } from "./field.js";
 import { Plan } from "./plan.js";
@@ -32,8 +32,9 @@ export function Screen({ project }) {
       (error) => mine === turn.current && setPlanFault(error),
     ).finally(() => mine === turn.current && setBusy(false));
   };
+  const load = () => get(of(project, "/recipe/form")).then((found) => { setForm(found); setFault(null); }, setFault);
   useEffect(() => {
-    get(of(project, "/recipe/form")).then((found) => { setForm(found); setFault(null); }, setFault);
+    load();
     const wait = setTimeout(ask, 200);
     return () => clearTimeout(wait);
   }, [project, version.value]);
@@ -51,7 +52,7 @@ export function Screen({ project }) {
     { key: "/", does: "search the keys", run: () => document.getElementById("recipe-search")?.focus() },
     { key: "t", does: "to the run", run: () => go("run") },
   ]);
-  if (fault) return html`<${ErrorLine} fault=${fault} />`;
+  if (fault) return html`<${Unshown} title="Recipe" fault=${fault} retry=${load} />`;
   if (!form) return null;
   const unknown = [...(form.problem || "").matchAll(/\[recipe\] (\S+) = .*unknown key/g)].map((found) => found[1]);
   const words = search.value.trim().toLowerCase();

@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "../../html.js";
 import { get, of, post } from "../../api.js";
 import { complain, go, remembered, version } from "../../state.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { useKeys } from "../../keys.js";
 import { Detail } from "./detail.js";
 
@@ -38,7 +38,7 @@ export function Screen({ project }) {
     { key: "s", does: "start a run", run: start },
     { key: "x", does: "to the exam", run: () => go("exam") },
   ]);
-  if (fault) return html`<${ErrorLine} fault=${fault} retry=${load} />`;
+  if (fault) return html`<${Unshown} title="Run" fault=${fault} retry=${load} />`;
   if (!runs) return null;
   const run = runs.find((each) => each.name === chosen.value) || runs[0];
   return html`<div class="sheet run-screen">
