@@ -1,4 +1,5 @@
-"""The studio's page in Chromium: how soon the first image is there, an edit is shown, and whether scrolling stutters.
+"""The studio's page in Chromium: how soon the first image is there, an edit is shown, whether scrolling stutters, and
+what the tab takes of memory.
 
     python -m benchmarks.page [--quick]
 
@@ -24,6 +25,8 @@ import httpx
 from PIL import Image
 
 WEIGHT_GOAL, EDIT_GOAL, MANY_GOAL, FRAME_GOAL = 350_000, 50, 500, 100
+MEMORY_GOAL = 300
+"""Megabytes."""
 FIRST_GOALS = {100: 1000, 1000: 1000, 10_000: 1500}
 _MEASURE_FRAMES = """async () => {
   const box = document.querySelector('.virtual-grid');
@@ -131,6 +134,7 @@ def measure(address: str, chromium: str, counts: list[int]) -> None:
             page.locator(".caption-row .tag").first.wait_for()
             page.wait_for_timeout(1500)
             edit = page.evaluate(_AFTER_CHANGE, "tag")
+            _say(f"memory of the tab with {count} images, MB", tab_memory(browser), MEMORY_GOAL)
             print(f"{count} images: first one cold {first:.0f} ms, again {again:.0f} ms")
             _say(f"first of {count} images, ms", again, FIRST_GOALS[count])
             _say(f"slowest frame of scrolling {count}, ms", worst, FRAME_GOAL)
@@ -140,6 +144,17 @@ def measure(address: str, chromium: str, counts: list[int]) -> None:
                 _say("whole page without thumbnails and lists, bytes", weight[0], WEIGHT_GOAL)
             context.close()
         browser.close()
+
+
+def tab_memory(browser: Any) -> float:
+    """Megabytes that the largest renderer holds alone or shares in parts (PSS)."""
+    known = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    found = [0.0]
+    for each in known:
+        if each["type"] == "renderer":
+            lines = Path(f"/proc/{each['id']}/smaps_rollup").read_text().splitlines()
+            found.append(sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024)
+    return max(found)
 
 
 def first_image(page: Any, address: str, count: int) -> float:

@@ -164,6 +164,13 @@ class HubError(LorasmithError):
         self.status = status
 
 
+class ClusterError(LorasmithError):
+    """A cluster cannot be joined, is of other versions, or has no room."""
+
+    exit_code = 14
+    http_status = 502
+
+
 class Stopped(LorasmithError):
     """The user stopped the work; what was finished is on disk and can be resumed."""
 

@@ -10,6 +10,7 @@ import torch
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import load_adapter, save_adapter
 from lorasmith.bases.base import Base, load_base
+from lorasmith.cli.main import run
 from lorasmith.errors import AdapterError
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.steps.start import start_adapter
@@ -57,3 +58,19 @@ def test_training_that_starts_from_a_deeper_model_s(base: Base, tmp_path: Path) 
         start_adapter(base, unpack(recipe), tmp_path)
     assert fault.value.remedy is None
     assert "deeper Anima" in str(fault.value)
+
+
+def test_plan_tells_of_a_start_from_a_deeper_model(
+    base: Base, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = load_base(build_anima(tmp_path / "deep", num_layers=3))
+    for name, of in (("deep", deep), ("same", base)):
+        save_adapter(tmp_path / f"{name}.safetensors", trained_adapter(of, text_encoder=False), torch.float32)
+    small = "resolution = 64\nbucket.min = 32\nbucket.step = 32\n"
+    build_project(tmp_path / "p", f'{small}init = "{tmp_path}/deep.safetensors"', base=str(base.folder))
+    assert run(["plan", str(tmp_path / "p")]) == 0
+    assert "deep.safetensors: 10 of its 30 layers are not on the base. It was made for a deeper Anima" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert run(["plan", str(tmp_path / "p"), "--set", f'init="{tmp_path}/same.safetensors"']) == 0
+    assert "init:" not in capsys.readouterr().err

@@ -99,6 +99,19 @@ def test_a_style_is_asked_for_its_style_even_of_a_character_that_has_one(tmp_pat
     assert stack["n"] == 20
 
 
+def test_no_scene_contradicts_what_the_partner_brings(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "p", "pictures = 24\nseed = 3\nstacking_pictures = 20")
+    project = open_project(root)
+    artist = TwoAdapters({"a": 0.9})
+    partner = Partner(root / "k.safetensors", "shouter", "kro", 0.7, {"mouth": "open mouth"})
+    settings = read_settings(project)
+    finish(examine(project, [root / "a.safetensors"], artist, settings, ToyJudge(), WORLD, partners=[partner]))
+    beside = [row.prompt.split(", ") for row in artist.drawn if row.beside]
+    assert len(beside) == 80
+    assert not any({"smile", "frown"}.intersection(tags) for tags in beside)
+    assert all(any(tag.endswith(" background") for tag in tags) for tags in beside)
+
+
 def test_the_same_group_is_asked_of_neither(tmp_path: Path) -> None:
     root = make_project(tmp_path / "p", "pictures = 24\nseed = 3\nstacking_pictures = 20")
     project = open_project(root)

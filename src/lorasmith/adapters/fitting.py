@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.layers.factors import LayerFactors
 from lorasmith.adapters.spelling.names import origin_of
+from lorasmith.adapters.spelling.origin import tell_deeper
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.targets import TargetLayer
 from lorasmith.errors import AdapterError
@@ -52,7 +52,7 @@ def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
         raise AdapterError(
             _unmatched_message(adapter, unmatched, base, foreign),
             where=adapter.name,
-            hint=_deeper(unmatched, base)
+            hint=tell_deeper(unmatched, base.layers, base.family)
             or f"It was made for {origin_of(adapter).name or 'another model'}; "
             f"this base is {base.name} ({base.family}).",
             remedy=None if foreign or not layers else Sentence("The rest can be used: ", Give("skip_unknown"), "."),
@@ -74,19 +74,6 @@ def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
                 else f"It was made for another base than this one ({base.family}).",
             )
     return replace(adapter, layers=layers, skipped=(*adapter.skipped, *unmatched))
-
-
-_BLOCK = re.compile(r"lora_unet_(?:blocks|layers)_(\d+)_")
-
-
-def _deeper(unmatched: list[str], base: Layered) -> str | None:
-    """What to say where all that is missing lies in blocks beyond the base's last; None elsewhere."""
-    theirs = [_BLOCK.match(name) for name in unmatched]
-    ours = max((int(found[1]) for name in base.layers if (found := _BLOCK.match(name))), default=None)
-    beyond = [int(found[1]) for found in theirs if found and ours is not None and int(found[1]) > ours]
-    if ours is None or len(beyond) < len(unmatched):
-        return None
-    return f"It was made for a deeper {base.family.title}: of {max(beyond) + 1} blocks, this base has {ours + 1}."
 
 
 def _unmatched_message(adapter: Adapter, unmatched: list[str], base: Layered, foreign: bool) -> str:

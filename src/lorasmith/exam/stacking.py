@@ -7,7 +7,7 @@ same group (two hair colours), neither is asked for it, but for one that has not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,11 +116,12 @@ def _stack(
     for partner in partners:
         theirs.update(partner.identity)
     mine, other = _share_out(standards.subject.identity, theirs)
+    taken = _taken(paper, other)
     calls = ", ".join(partner.trigger for partner in partners)
     rows: list[Row] = []
     for way, (called, uncalled, files) in _WAYS.items():
         for question in asked:
-            prompt = _call(question, paper.subject.trigger if called else "", calls if uncalled else "", other)
+            prompt = _call(question, paper.subject.trigger if called else "", calls if uncalled else "", taken)
             loaded = () if way == "ours" else beside
             rows.append(Row(prompt, question.seed, chosen.snapshot if files else None, chosen.strength, beside=loaded))
     drawn = yield from sitting.look_at_all(clock, rows)
@@ -159,9 +160,16 @@ def _share_out(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[dict
     return mine, other
 
 
-def _call(question: Question, trigger: str, calls: str, theirs: Mapping[str, str]) -> str:
-    """The question's scene, called by one or both triggers; what the partner brings is not named by the scene."""
-    taken = set(theirs.values())
+def _taken(paper: Paper, theirs: Mapping[str, str]) -> frozenset[str]:
+    """The tags that no scene may name beside the partner: what it brings, other values of the same groups, and what
+    its traits cover (a mask the eyes)."""
+    groups = {*theirs, *(paper.world.hidden(theirs) if paper.world else ())}
+    shown = (tag for group in groups for tag in paper.subject.shown.get(group, ()) if tag)
+    return frozenset({*theirs.values(), *shown})
+
+
+def _call(question: Question, trigger: str, calls: str, taken: Container[str]) -> str:
+    """The question's scene without what is `taken`, called by one or both triggers."""
     own = split_tags(trigger) if trigger else []
     first = set(split_tags(question.prompt)[:1])
     scene = [tag for tag in split_tags(question.prompt) if tag not in taken and tag not in first]

@@ -205,8 +205,9 @@ def plan_training(
         check_layers(structure, unpack_network(recipe), unpack_layers(recipe))
         for caution in structure.family.cautions(structure):
             yield Note(caution, "warning")
-    if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base))):
-        yield Note(f"init: {fault}: training cannot start from it.", "warning", "R3")
+    layers = None if structure is None else structure.layers
+    if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base), layers)):
+        yield Note(f"init: {fault.rstrip('.')}: training cannot start from it.", "warning", "R3")
     whole = yield from read_dataset(project)
     yield from warn_of_length(project, write_captions(project, whole).captions, recipe)
     dataset, held = yield from hold_out(project, recipe, whole)

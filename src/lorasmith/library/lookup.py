@@ -4,15 +4,16 @@ it cannot be read, it knows nothing."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lorasmith.errors import StorageError
+from lorasmith.errors import AdapterError, StorageError
 from lorasmith.storage.places import LIBRARY, data_folder
 
 if TYPE_CHECKING:
     from lorasmith.bases.families.family import Family
+    from lorasmith.bases.targets import TargetLayer
     from lorasmith.library.entry import LibraryEntry
     from lorasmith.library.index import LibraryIndex
 
@@ -91,8 +92,9 @@ def find_known_base(name: str) -> Path | None:
     return found[0].path if len(found) == 1 else None
 
 
-def misfit(file: Path, base: Family) -> str | None:
-    """Why an adapter's file does not fit bases of this family, by its header; None where it fits, or does not tell."""
+def misfit(file: Path, base: Family, layers: Mapping[str, TargetLayer] | None = None) -> str | None:
+    """Why an adapter's file does not fit bases of this family, or the base with these layers, by its header; None where
+    it fits, or does not tell."""
     from lorasmith.bases.families import FAMILIES
     from lorasmith.library.telling import Teller
     from lorasmith.library.walking import find_one
@@ -104,8 +106,24 @@ def misfit(file: Path, base: Family) -> str | None:
     family = FAMILIES.get(head.family)
     # Several families may be one in other tools' words.
     if family is not None and family.header_facts().version == base.header_facts().version:
-        return None
+        return None if layers is None or family is not base else _missing(file, base, layers)
     return f"{file.name} is for {head.family}, the base is {base}"
+
+
+def _missing(file: Path, family: Family, layers: Mapping[str, TargetLayer]) -> str | None:
+    """Which layers of a file a base of its family lacks."""
+    from lorasmith.adapters.spelling.origin import tell_deeper
+    from lorasmith.adapters.spelling.sketch import sketch_adapter
+    from lorasmith.container import read_container
+
+    header = read_container(file, AdapterError, "an adapter")
+    names = family.spellings(layers)
+    found = sketch_adapter({key: entry.shape for key, entry in header.tensors.items()}).layers
+    unmatched = [name for name in found if name not in names]
+    if not unmatched:
+        return None
+    told = tell_deeper(unmatched, layers, family)
+    return f"{file.name}: {len(unmatched)} of its {len(found)} layers are not on the base{f'. {told}' if told else ''}"
 
 
 def _there(entries: Iterable[LibraryEntry]) -> list[LibraryEntry]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 #: So often an item may be alone in a worker that ends before it is called the reason: a worker also ends because
 #: somebody ends it, or with its machine.
 DEATHS = 3
-_PATIENCE, _MANY_TIMES = 5.0, 4.0
+PATIENCE, MANY_TIMES = 5.0, 4.0
 """Seconds, and times the median, after which a chunk on a machine elsewhere is asked of another, too."""
 _LOOK = 0.5  # seconds
 
@@ -183,7 +183,7 @@ class _Deal:
         """A chunk that one worker has for long, where another may be quicker."""
         if not self._body.elsewhere or not self._took:
             return None
-        limit = time.monotonic() - max(_PATIENCE, _MANY_TIMES * median(self._took))
+        limit = time.monotonic() - max(PATIENCE, MANY_TIMES * median(self._took))
         return next((one for one in self._asked.values() if one.since < limit and len(one.tokens) == 1), None)
 
     def _bury(self, chunk: _Chunk) -> Iterator[Answer]:

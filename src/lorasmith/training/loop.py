@@ -25,6 +25,7 @@ from lorasmith.training.runs.session import RunSession
 from lorasmith.training.step_loop import StepLoop
 from lorasmith.training.steps.layers import check_layers
 from lorasmith.training.steps.process_group import ProcessGroup, first_alone, join_processes
+from lorasmith.training.steps.start import start_adapter
 from lorasmith.training.unpacking import unpack, unpack_layers, unpack_network
 
 
@@ -96,6 +97,8 @@ def _train(
             check_prediction(recipe, base.parametrisation.prediction, base.name)
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
             check_layers(base, unpack_network(recipe), unpack_layers(recipe))
+            if recipe.init and chosen is None:  # before latents and texts are read for nothing
+                start_adapter(base, unpack(recipe), project.root)
         for caution in _cautions(base, recipes[0]) if chosen is None and processes.writes else ():
             yield Note(caution, "warning")
         runs = chosen or place_runs(project, names, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +14,7 @@ from lorasmith.bases.targets import TargetLayer
 
 Extents = Mapping[str, tuple[int | None, ...]]
 """By a layer's name, the shape of the weight that its factors were made for (`LayerFactors.extent`)."""
+_BLOCK = re.compile(r"lora_unet_(?:blocks|layers)_(\d+)_")
 _NOTHING = ("", "none", "unknown", "null")
 
 
@@ -162,3 +163,12 @@ def _architecture(family: Family) -> str:
     one, other = (family.header_facts(each).architecture.split("/")[0] for each in (None, "v_prediction"))
     one, other = one.lower(), other.lower()
     return one[: next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))].rstrip("-")
+
+
+def tell_deeper(unmatched: Collection[str], layers: Collection[str], family: Family) -> str | None:
+    """What to say where all of a file that a base lacks lies in blocks beyond the base's last; None elsewhere."""
+    ours = max((int(found[1]) for name in layers if (found := _BLOCK.match(name))), default=None)
+    theirs = [int(found[1]) for name in unmatched if (found := _BLOCK.match(name))]
+    if ours is None or not theirs or len(theirs) < len(unmatched) or min(theirs) <= ours:
+        return None
+    return f"It was made for a deeper {family.title}: of {max(theirs) + 1} blocks, this base has {ours + 1}."

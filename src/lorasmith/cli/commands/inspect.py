@@ -38,6 +38,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|ADDRESS",
+            help="Let a Ray cluster look at the images: HOST:PORT, or one started here. [env: LORASMITH_CLUSTER]",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Look at the images and say what is wrong and what to do.
@@ -49,10 +57,12 @@ def command(
     from lorasmith.cli.rendering import draw, print_json, show
     from lorasmith.dataset.page import write_page
     from lorasmith.face.stages import inspect_images
+    from lorasmith.pools.choosing import dealt_out
     from lorasmith.project import open_project
 
     opened = open_project(project)
-    dataset, inspection = show(inspect_images(opened, _find_adapters(adapters)), json)
+    with dealt_out(cluster):
+        dataset, inspection = show(inspect_images(opened, _find_adapters(adapters)), json)
     page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))

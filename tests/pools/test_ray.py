@@ -1,0 +1,103 @@
+"""The pool on two Ray nodes on loopback: whatever is done to them the work completes, and nothing is answered twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from lorasmith.errors import ClusterError
+from lorasmith.pools import ray_pool
+
+ROOT = Path(__file__).parents[2]
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the [cluster] extra is not installed")
+
+
+@needs_ray
+def test_two_nodes(tmp_path: Path) -> None:
+    """One run of `tests.pools.two_nodes`, in a process of its own, so that no Ray thread stays here."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.pools.two_nodes", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=900,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"same"')))
+    assert told["same"] == [number * number for number in range(50)]
+    assert told["wrong"] == "a.png: cannot be read. Save it again."
+    assert told["poison"] == [2, 4, None, 8, 10]
+    for what in ("killed", "lost"):
+        assert told[what] == {"places": list(range(20)), "results": ["slow"], "disturbed": True}, what
+    assert told["stuck"]["results"] == [3 * number for number in range(8)]
+    assert told["stuck"]["begun"] == 9
+    assert told["stuck"]["took"] < 500
+    assert told["inspected"] == told["inspected here"], "to the byte"
+    assert "small.jpg" in told["inspected"]
+
+
+@needs_ray
+def test_a_full_store_of_objects_is_one_sentence() -> None:
+    import ray
+
+    class Full:
+        exceptions = ray.exceptions
+
+        @staticmethod
+        def get(_: object) -> None:
+            raise ray.exceptions.ObjectStoreFullError("The local object store is full")
+
+    body = object.__new__(ray_pool.RayBody)
+    body._ray, body._address = Full, "there:6379"
+    with pytest.raises(
+        ClusterError, match=r"^there:6379: its store of objects is full\. Start Ray on its machines with a larger"
+    ):
+        body._take(object(), 1, None)
+
+
+@needs_ray
+def test_an_address_that_does_not_answer_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(
+        ClusterError, match=rf"^127\.0\.0\.1:{port}: no cluster answers \(.+\)\. Was Ray started there\?"
+    ):
+        ray_pool.open_cluster(f"127.0.0.1:{port}")
+    with pytest.raises(ClusterError, match='"over:there" is no cluster'):
+        ray_pool.open_cluster("over:there")
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_pool, "find_spec", lambda _: None)
+    with pytest.raises(ClusterError, match=r'a cluster needs ray\. pip install "lorasmith\[cluster\]"'):
+        ray_pool.open_cluster("local")
+
+
+def test_versions_that_differ_are_one_sentence() -> None:
+    said = ray_pool._explain(
+        RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.40.0\n  here 2.60")
+    )
+    assert said.startswith("the versions of ray or Python there and here differ: Version mismatch:")
+    assert "\n" not in said
+
+
+def test_only_this_body_imports_ray() -> None:
+    code = (
+        "import sys\nfrom lorasmith.cli.main import main\nfrom lorasmith.pools.choosing import open_pool\n"
+        "import lorasmith.pools.ray_pool, lorasmith.dataset.inspection\n"
+        "with open_pool(10) as pool:\n    assert pool.workers == 1\n"
+        "assert 'ray' not in sys.modules\n"
+    )
+    env = {key: value for key, value in os.environ.items() if key != "LORASMITH_CLUSTER"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr

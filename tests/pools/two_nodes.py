@@ -1,0 +1,99 @@
+"""Two Ray nodes on loopback, each with one core, and what is done to them; one JSON document on stdout.
+
+Run: python -m tests.pools.two_nodes FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lorasmith.pools import pool
+from lorasmith.pools.choosing import dealt_out, open_pool
+from lorasmith.pools.pool import Answer, Job
+from tests.dataset.test_pooled import look, make
+from tests.pools.jobs import POISON, done_in, open_careful, open_square, open_stuck
+
+STORE = 100 << 20
+
+
+def main(folder: Path) -> None:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    pool.PATIENCE = 1.0
+    told: dict[str, Any] = {}
+    try:
+        with dealt_out(cluster.address):
+            told["same"] = [answer.get() for answer in _ask(Job(open_square), list(range(50)))]
+            poisoned = _ask(Job(open_careful, (_new(folder, "poison"),)), [1, 2, POISON, 4, 5])
+            told["poison"] = [None if answer.killed else answer.get() for answer in poisoned]
+            told["wrong"] = _wrong(_new(folder, "wrong"))
+            told["killed"] = _while_slow(_new(folder, "killed"), _kill_worker)
+            told["stuck"] = _stuck(_new(folder, "stuck"))
+            told["inspected"] = look(make(folder / "cluster"))
+            told["lost"] = _while_slow(_new(folder, "lost"), lambda _: cluster.remove_node(second, False))
+    finally:
+        import ray
+
+        ray.shutdown()
+        cluster.shutdown()
+    with dealt_out(""):
+        told["inspected here"] = look(make(folder / "here"))
+    print(json.dumps(told))
+
+
+def _ask(job: Job, items: list[Any], chunk: int = 4) -> list[Answer]:
+    with open_pool(len(items)) as workers:
+        return list(workers.in_order(job, items, chunk))
+
+
+def _new(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    return folder / name
+
+
+def _wrong(folder: Path) -> str:
+    one, _ = _ask(Job(open_careful, (folder,)), ["wrong", 2])
+    return str(one.fault)
+
+
+def _while_slow(folder: Path, disturb: Any) -> dict[str, Any]:
+    """Twenty items of 0.3 s each, disturbed once both workers have begun: places and results as they came."""
+    places, results = [], set()
+    with open_pool(20) as workers:
+        for answer in workers.each(Job(open_careful, (folder,)), ["slow"] * 20, 2):
+            places.append(answer.place)
+            results.add(answer.get())
+            if disturb is not None and len(list(folder.glob("*.txt"))) > 1:
+                disturb(folder)
+                disturb = None
+    return {"places": sorted(places), "results": sorted(results), "disturbed": disturb is None}
+
+
+def _kill_worker(folder: Path) -> None:
+    latest = max(folder.glob("*.txt"), key=lambda file: file.stat().st_mtime)
+    os.kill(int(latest.stem), signal.SIGKILL)
+
+
+def _stuck(folder: Path) -> dict[str, Any]:
+    """One worker sleeps for ten minutes over the first item that it takes; the other does that, too."""
+    began = time.monotonic()
+    answers = _ask(Job(open_stuck, (folder,)), list(range(8)), 1)
+    return {
+        "results": [answer.get() for answer in answers],
+        "begun": len(done_in(folder)),
+        "took": time.monotonic() - began,
+    }
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
