@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue
+from lorasmith.adapters.stored.lookup import StoredCatalogue
+from lorasmith.adapters.stored.store import AdapterStore
 from lorasmith.errors import StorageError
 from lorasmith.generation.advice import advise_specs
 from lorasmith.generation.spec import PictureSpec
@@ -33,6 +35,7 @@ from lorasmith.server.metrics import Metrics, resident_bytes
 from lorasmith.server.records import JobRecords
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import Store
+from lorasmith.server.stored import COUNTED, MEASURED, read_figures
 from lorasmith.server.tasks import TaskNames
 from lorasmith.server.worker import EngineWorker
 from lorasmith.storage.locks import HeldError, hold
@@ -61,7 +64,8 @@ class Service:
             raise
         self.inputs = InputFiles(self.store)
         self.options: dict[str, Any] = self.store.options()
-        self.catalogue = Catalogue(settings.adapters, LibraryLookup())
+        stores = [AdapterStore(url) for url in settings.stores]
+        self.catalogue = StoredCatalogue(settings.adapters, stores, LibraryLookup())
         self.bases = list_bases(settings.bases)
         self.embeddings = EmbeddingCatalogue(settings.adapters)
         self.admission = Admission(self.limits, self.bases, self.catalogue, self.embeddings)
@@ -163,6 +167,14 @@ class Service:
         gauge("lorasmith_base_loaded", "1 when a base is in memory.", lambda: float(self.worker.base is not None))
         gauge("lorasmith_uptime_seconds", "Since the start.", lambda: time.time() - self.started)
         gauge("process_resident_memory_bytes", "Memory in use.", resident_bytes)
+        if self.settings.stores:
+            for name, text in {**COUNTED, **MEASURED}.items():
+                kind = "counter" if name in COUNTED else "gauge"
+                gauge(name, text, partial(_figure, self.settings, name), kind)
+
+
+def _figure(settings: ServerSettings, name: str) -> float:
+    return read_figures(settings).get(name, 0.0)
 
 
 def _hold(folder: Path) -> BinaryIO:

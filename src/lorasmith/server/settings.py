@@ -14,6 +14,7 @@ from lorasmith.prompts.composition import MOST_SUBPROMPTS
 DEFAULT_PORT = 7860
 LEAST_TOKEN = 8
 MIB = 2**20
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class ServerSettings:
 
     Without a token it listens to this machine alone. `bases` are "doodle", folders or files; the first one is drawn
     with until a client chooses another of them. `grace` is how many seconds a stop waits for pictures in the making.
+
+    `stores` are URLs of adapters; each process that draws keeps files of theirs below `cache` (a place below the user's
+    data when None) up to `cache_bytes`, and factors up to `factor_bytes` of memory.
     """
 
     data: Path
@@ -59,6 +63,10 @@ class ServerSettings:
     skip_unknown: bool = False
     grace: float = 10.0
     preload: bool = False
+    stores: tuple[str, ...] = ()
+    cache: Path | None = None
+    cache_bytes: int = 4 * GIB
+    factor_bytes: int = 512 * MIB
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -86,6 +94,9 @@ class ServerSettings:
         for folder in self.adapters:
             if "*" not in str(folder) and not folder.exists():
                 raise UsageError("no such file or folder.", where=folder)
+        for name, size in (("cache_bytes", self.cache_bytes), ("factor_bytes", self.factor_bytes)):
+            if size < 1:
+                raise UsageError(f"{name} = {size} is less than 1.", field=name)
         if self.batch_size < 1:
             raise UsageError(f"batch size {self.batch_size} is less than 1.")
 
