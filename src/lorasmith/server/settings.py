@@ -15,6 +15,7 @@ DEFAULT_PORT = 7860
 LEAST_TOKEN = 8
 MIB = 2**20
 GIB = 2**30
+MOST_REPLICAS = 1024
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class ServerSettings:
 
     `stores` are URLs of adapters; each process that draws keeps files of theirs below `cache` (a place below the user's
     data when None) up to `cache_bytes`, and factors up to `factor_bytes` of memory.
+
+    `cluster` is the address of the one whose `replicas` draw ("local": one started here): as many as it has GPUs, or
+    machines where it has none, when None. Without it this process draws.
     """
 
     data: Path
@@ -67,6 +71,8 @@ class ServerSettings:
     cache: Path | None = None
     cache_bytes: int = 4 * GIB
     factor_bytes: int = 512 * MIB
+    cluster: str | None = None
+    replicas: int | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -97,6 +103,10 @@ class ServerSettings:
         for name, size in (("cache_bytes", self.cache_bytes), ("factor_bytes", self.factor_bytes)):
             if size < 1:
                 raise UsageError(f"{name} = {size} is less than 1.", field=name)
+        if self.replicas is not None and not 1 <= self.replicas <= MOST_REPLICAS:
+            raise UsageError(f"replicas = {self.replicas} is not between 1 and {MOST_REPLICAS}.", field="replicas")
+        if self.replicas is not None and self.cluster is None:
+            raise UsageError("replicas are of a cluster, and none is given.", field="replicas")
         if self.batch_size < 1:
             raise UsageError(f"batch size {self.batch_size} is less than 1.")
 

@@ -30,29 +30,37 @@ MEASURED = {
 
 def open_source(settings: ServerSettings) -> AdapterCache | StoredAdapters:
     """The adapters that a server draws with, by name. Raises StorageError where the place for files cannot be used."""
-    if settings.stores:
-        return _open_stored(settings)
-    return AdapterCache(settings.adapters, skip_unknown=settings.skip_unknown, elsewhere=LibraryLookup())
+    stored = open_stored(settings)
+    return _read_folders(settings) if stored is None else stored
 
 
 @cache
-def _open_stored(settings: ServerSettings) -> StoredAdapters:
-    other = AdapterCache(settings.adapters, skip_unknown=settings.skip_unknown, elsewhere=LibraryLookup())
-    files = open_file_cache(settings.cache or data_folder() / FILES, settings.cache_bytes)
-    stores = [AdapterStore(url) for url in settings.stores]
+def open_stored(settings: ServerSettings) -> StoredAdapters | None:
+    """Those with the stores' among them, the same in all of a process; None without stores. Raises StorageError."""
+    if not settings.stores:
+        return None
     return StoredAdapters(
-        settings.adapters, stores, files, settings.factor_bytes, other, skip_unknown=settings.skip_unknown
+        settings.adapters,
+        [AdapterStore(url) for url in settings.stores],
+        open_file_cache(settings.cache or data_folder() / FILES, settings.cache_bytes),
+        settings.factor_bytes,
+        _read_folders(settings),
+        skip_unknown=settings.skip_unknown,
     )
 
 
 def read_figures(settings: ServerSettings) -> Mapping[str, float]:
     """The figures of this process's caches by their names in `COUNTED` and `MEASURED`; none without stores."""
-    if not settings.stores:
+    source = open_stored(settings)
+    if source is None:
         return {}
-    source = _open_stored(settings)
     counts, files = source.counts, source.files
     values = (
         *(counts.hits, counts.misses, files.counts.hits, files.counts.misses, files.counts.fetched),
         *(source.bytes, files.bytes),
     )
     return dict(zip((*COUNTED, *MEASURED), map(float, values), strict=True))
+
+
+def _read_folders(settings: ServerSettings) -> AdapterCache:
+    return AdapterCache(settings.adapters, skip_unknown=settings.skip_unknown, elsewhere=LibraryLookup())

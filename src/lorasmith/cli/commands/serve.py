@@ -47,6 +47,14 @@ def command(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where jobs and pictures are kept.")] = Path(
         "lorasmith-data"
     ),
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="local|ADDRESS", help="Let a Ray cluster draw: HOST:PORT, or one started here."),
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="How many draw there; as many as it has GPUs, or else machines, if none."),
+    ] = None,
     precision: PrecisionOption = "auto",
     weights: WeightsOption = "full",
     skip_unknown: SkipUnknown = False,
@@ -81,6 +89,8 @@ def command(
         cache=cache,
         cache_bytes=int(cache_size * GIB),
         factor_bytes=int(factor_size * GIB),
+        cluster=cluster,
+        replicas=replicas,
         bases=tuple(base or ["doodle"]),
         host=host,
         port=port,
@@ -107,6 +117,8 @@ def command(
             say("A token is set: the page asks for a user name (any) and a password (the token).")
         say("Ctrl-C stops it; what waits goes on at the next start.")
 
+    if cluster is not None and not as_json:
+        say(f"starts the replicas on the cluster ({cluster}) ...")
     serve(settings, ready)
     if not as_json:
         say("stopped.")
