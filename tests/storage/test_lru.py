@@ -39,7 +39,11 @@ def test_another_value_of_a_key_takes_its_bytes() -> None:
 def test_bytes_are_those_of_what_is_there() -> None:
     chance = random.Random(3)
     sizes: dict[int, int] = {}
-    kept: ByteLru[int, None] = ByteLru(200, lambda key, _: sizes.pop(key) and None)
+
+    def drop(key: int, _: None) -> None:
+        del sizes[key]
+
+    kept: ByteLru[int, None] = ByteLru(200, drop)
     for _ in range(2000):
         key, size = chance.randrange(40), chance.randrange(1, 60)
         kept.put(key, None, size)

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,19 +77,26 @@ def draw_both_ways(client: httpx.Client) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for name in NAMES:
         body = {**SMALL, "prompt": f"hat <lora:{name}:0.8>", "seed": 5}
-        images = client.post("/sdapi/v1/txt2img", json=body).json()["images"]
+        images = ask(client, "txt2img", body)
         seen[name] = _hash(images[0].encode())
     begun = {**body, "init_images": images, "denoising_strength": 0.6}
-    seen["from a picture"] = _hash(client.post("/sdapi/v1/img2img", json=begun).json()["images"][0].encode())
+    seen["from a picture"] = _hash(ask(client, "img2img", begun)[0].encode())
     pictures = [{"adapters": [{"name": name, "strength": 0.8}]} for name in NAMES] + [{"adapters": []}]
     batch = {"shared": {"prompt": "hat", "seed": 1, **SMALL}, "pictures": pictures}
     job = client.post("/api/v1/batches", json=batch).json()["id"]
     done = finished(client, job)
-    seen["batch"] = [_hash(client.get(f"/api/v1/pictures/{each['picture']}/file").content) for each in done["images"]]
+    seen["batch"] = [_hash(client.get(f"/api/v1/pictures/{each['picture']}/file").content) for each in done["pictures"]]
     with client.stream("GET", f"/api/v1/jobs/{slow(client)}/events?previews=true") as lines:
         events = [json.loads(line[5:]) for line in lines.iter_lines() if line.startswith("data:")]
     seen["events"] = sorted({event["event"] for event in events})
     return seen
+
+
+def ask(client: httpx.Client, what: str, body: dict[str, Any]) -> list[str]:
+    answer = client.post(f"/sdapi/v1/{what}", json=body)
+    assert answer.status_code == 200, answer.text
+    images: list[str] = answer.json()["images"]
+    return images
 
 
 def slow(client: httpx.Client, count: int = 1, steps: int = 30) -> str:
@@ -123,7 +129,7 @@ def kill_one(client: httpx.Client, server: UvicornServer) -> dict[str, Any]:
     wait_for(lambda: min(worker.replicas.values()) > 1 and len(worker.replicas) == 2)
     victim, process = next(iter(worker.processes.items()))
     os.kill(process, signal.SIGKILL)
-    states = [image["state"] for job in jobs for image in finished(client, job)["images"]]
+    states = [image["state"] for job in jobs for image in finished(client, job)["pictures"]]
     wait_for(lambda: worker.processes.get(victim, process) != process)
     return {"states": states, "done": pictures_done(client) - done_before, "replicas": len(worker.replicas)}
 
@@ -136,12 +142,12 @@ def scale(client: httpx.Client, server: UvicornServer) -> dict[str, Any]:
     wait_for(lambda: min(worker.replicas.values()) > 1)
     changed = client.put("/api/v1/replicas", json={"count": 1}).json()
     wait_for(lambda: len(worker.replicas) == 1)
-    states = {image["state"] for image in finished(client, job)["images"]}
+    states = {image["state"] for image in finished(client, job)["pictures"]}
     client.put("/api/v1/replicas", json={"count": 2})
     wait_for(lambda: len(worker.replicas) == 2)
     job = slow(client, 8, 12)
     wait_for(lambda: min(worker.replicas.values()) > 1)
-    states |= {image["state"] for image in finished(client, job)["images"]}
+    states |= {image["state"] for image in finished(client, job)["pictures"]}
     more = server.service.metrics.total("lorasmith_pictures_drawn_again_total") - again
     return {"answer": changed, "states": sorted(states), "drawn again": more}
 
@@ -151,7 +157,7 @@ def cancel(client: httpx.Client, server: UvicornServer) -> dict[str, Any]:
     worker = worker_of(server)
     job = slow(client, 2, 400)
     wait_for(lambda: sum(worker.replicas.values()) > 0)
-    client.post(f"/api/v1/jobs/{job}/cancel")
+    client.delete(f"/api/v1/jobs/{job}")
     state = finished(client, job)["state"]
     began = time.monotonic()
     wait_for(lambda: sum(worker.replicas.values()) == 0)

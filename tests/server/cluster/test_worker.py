@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,10 @@ def specs(count: int, prompt: str = "hat", **more: Any) -> list[PictureSpec]:
     return [PictureSpec(f"{prompt} {number}", seed=number, steps=3, base="doodle", **more) for number in range(count)]
 
 
+def many_done(source: Source, count: int) -> bool:
+    return len(source.finished) > count
+
+
 def all_done(source: Source, items: Sequence[Item]) -> None:
     wait_for(lambda: all(item.state in ("done", "failed") for item in items), 30)
     time.sleep(0.1)  # what would be told twice has time to be
@@ -230,10 +235,9 @@ def test_what_cannot_be_drawn_fails_alone(tmp_path: Path) -> None:
 def test_pictures_of_a_killed_replica_are_drawn_again(tmp_path: Path) -> None:
     with working(tmp_path, delay=0.01) as (worker, fleet, source):
         items = source.put(*specs(60))
-        for number in range(3):
-            wait_for(
-                lambda number=number: len(source.finished) > 10 * number and worker.replicas.get("replica-1", 0) > 0
-            )
+        for least in (0, 10, 20):
+            wait_for(partial(many_done, source, least))
+            wait_for(lambda: worker.replicas.get("replica-1", 0) > 0)
             fleet.kill("replica-1")
         all_done(source, items)
         assert not source.failed

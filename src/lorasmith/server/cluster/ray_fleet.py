@@ -17,6 +17,7 @@ from typing import Any
 from lorasmith import __version__
 from lorasmith.errors import ClusterError, first_line
 from lorasmith.pools.ray_pool import join_cluster
+from lorasmith.project import EMBEDDED
 from lorasmith.server.cluster.fleet import Greeted, News
 from lorasmith.server.cluster.messages import Lost, Order
 from lorasmith.server.cluster.replica import Replica
@@ -30,6 +31,8 @@ WAITS = 0.5
 SILENT = 120.0
 """Seconds after which a replica that says nothing at all counts as ended."""
 STARTS_WITHIN = 600.0
+MOST_WORDS = 200
+"""Characters of what Ray says."""
 
 
 def open_fleet(settings: ServerSettings, preload: str | None = None, loader: Loader | None = None) -> RayFleet:
@@ -183,7 +186,7 @@ def portable_settings(settings: ServerSettings) -> ServerSettings:
     """What a replica is told: no token, and files by their whole paths, which must be the same on every machine."""
 
     def whole(source: str) -> str:
-        return os.path.abspath(source) if Path(source).exists() else source
+        return os.path.abspath(source) if source != EMBEDDED and Path(source).exists() else source
 
     return replace(
         settings,
@@ -199,6 +202,6 @@ def portable_settings(settings: ServerSettings) -> ServerSettings:
 
 
 def last_line(fault: Exception) -> str:
-    """What Ray says of a fault, without the trace above."""
+    """What Ray says of a fault, without the trace above and the advice behind."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
-    return lines[-1] if lines else first_line(fault)
+    return (lines[-1] if lines else first_line(fault))[:MOST_WORDS]

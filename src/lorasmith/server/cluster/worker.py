@@ -159,8 +159,8 @@ class ReplicaWorker:
             standings = self._standings()
             if not any(each.room for each in standings):
                 break
-            item = source.take(partial(self._can_begin, standings))
-            if item is None or not self._give(item, source, orders):
+            taken = source.take(partial(self._can_begin, standings))
+            if taken is None or not self._give(taken, source, orders):
                 break
         for name, each in orders.items():
             self._fleet.ask(name, each)
