@@ -10,13 +10,16 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lorasmith.dataset import facts
 from lorasmith.pools import pool
 from lorasmith.pools.choosing import dealt_out, open_pool
 from lorasmith.pools.pool import Answer, Job
-from tests.dataset.test_pooled import look, make
+from lorasmith.project import Project
+from tests.dataset.test_pooled import look, make, open_poisoned
 from tests.pools.jobs import POISON, done_in, open_careful, open_square, open_stuck
 
 STORE = 100 << 20
@@ -40,6 +43,7 @@ def main(folder: Path) -> None:
             told["killed"] = _while_slow(_new(folder, "killed"), _kill_worker)
             told["stuck"] = _stuck(_new(folder, "stuck"))
             told["inspected"] = look(make(folder / "cluster"))
+            told["poisoned image"] = _poisoned(make(folder / "poisoned"))
             told["lost"] = _while_slow(_new(folder, "lost"), lambda _: cluster.remove_node(second, False))
     finally:
         import ray
@@ -54,6 +58,16 @@ def main(folder: Path) -> None:
 def _ask(job: Job, items: list[Any], chunk: int = 4) -> list[Answer]:
     with open_pool(len(items)) as workers:
         return list(workers.in_order(job, items, chunk))
+
+
+def _poisoned(project: Project) -> list[str]:
+    """What is found where one image ends every process that reads it."""
+    whole, facts.FACTS = facts.FACTS, replace(facts.FACTS, job=Job(open_poisoned, ("facts",)))
+    try:
+        findings = json.loads(look(project))["findings"]
+    finally:
+        facts.FACTS = whole
+    return [finding["message"] for finding in findings if finding["rule"] == "L0"]
 
 
 def _new(folder: Path, name: str) -> Path:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import pickle
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import median
 from types import TracebackType
 from typing import Any, Protocol
@@ -22,6 +23,8 @@ DEATHS = 3
 PATIENCE, MANY_TIMES = 5.0, 4.0
 """Seconds, and times the median, after which a chunk on a machine elsewhere is asked of another, too."""
 _LOOK = 0.5  # seconds
+_tokens = count(1)
+"""Of chunks, whoever asks: calls that are given up must not answer others, also where they share workers."""
 
 
 @dataclass(frozen=True)
@@ -91,33 +94,37 @@ class _Chunk:
 
 
 class Pool:
-    """Workers of one body; without one, this process does all. Enter it, so that they end."""
+    """Workers of one body; without one, this process does all. Enter it, so that they end, unless they are `lent`."""
 
-    def __init__(self, body: Body | None = None) -> None:
-        self._body = body
-        self._token = 0
+    def __init__(self, body: Body | None = None, *, lent: bool = False) -> None:
+        self._body, self._lent = body, lent
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        if self._body is not None:
+        if self._body is not None and not self._lent:
             self._body.close()
+
+    @property
+    def helped(self) -> bool:
+        """Whether others than this process do the work."""
+        return self._body is not None
 
     @property
     def workers(self) -> int:
         """How many items are worked on at once."""
         return 1 if self._body is None else self._body.workers
 
-    def each(self, job: Job, items: Sequence[Any], chunk: int = 8) -> Iterator[Answer]:
+    def each(self, job: Job, items: Sequence[Any], chunk: int = 8) -> Generator[Answer, None, None]:
         """An answer for every item, once, as they come. Leave it at any time: what is still worked on is not heard."""
         if self._body is None:
             work = job.open(*job.given)
             yield from (answer_of(place, *say(work, item)) for place, item in enumerate(items))
             return
-        yield from _Deal(self._body, job, items, chunk, self._next_token).answers()
+        yield from _Deal(self._body, job, items, chunk).answers()
 
-    def in_order(self, job: Job, items: Sequence[Any], chunk: int = 8) -> Iterator[Answer]:
+    def in_order(self, job: Job, items: Sequence[Any], chunk: int = 8) -> Generator[Answer, None, None]:
         """Like `each`, in the order of the items."""
         waiting: dict[int, Answer] = {}
         following = 0
@@ -127,16 +134,12 @@ class Pool:
                 yield waiting.pop(following)
                 following += 1
 
-    def _next_token(self) -> int:
-        self._token += 1
-        return self._token
-
 
 class _Deal:
     """One call's chunks on their way."""
 
-    def __init__(self, body: Body, job: Job, items: Sequence[Any], size: int, next_token: Callable[[], int]) -> None:
-        self._body, self._items, self._next_token = body, items, next_token
+    def __init__(self, body: Body, job: Job, items: Sequence[Any], size: int) -> None:
+        self._body, self._items = body, items
         self._call, self._job = job, pickle.dumps(job)
         places = range(len(items))
         self._todo = deque(_Chunk(places[start : start + size]) for start in range(0, len(items), size))
@@ -173,7 +176,7 @@ class _Deal:
             chunk = self._todo.popleft() if self._todo else self._late()
             if chunk is None:
                 return
-            token = self._next_token()
+            token = next(_tokens)
             chunk.tokens.add(token)
             chunk.since = chunk.since or time.monotonic()
             self._asked[token] = chunk
