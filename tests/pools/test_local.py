@@ -117,8 +117,8 @@ def test_pools_of_one_deal_share_their_workers(monkeypatch: pytest.MonkeyPatch) 
     with dealt_out():
         for _ in range(2):
             with open_pool(40, 1) as pool, dealt_out(), open_pool(40, 1) as again:
-                pids |= {answer.get() for answer in (*pool.each(Job(open_pid), range(40), 4),)}
-                pids |= {answer.get() for answer in (*again.each(Job(open_pid), range(40), 4),)}
+                pids |= {answer.get() for answer in pool.each(Job(open_pid), range(40), 4)}
+                pids |= {answer.get() for answer in again.each(Job(open_pid), range(40), 4)}
     assert 1 <= len(pids) <= 2
     assert os.getpid() not in pids
     for pid in pids:

@@ -117,9 +117,11 @@ class RayBody:
     def workers(self) -> int:
         return self._cores
 
-    def free(self) -> int:
+    def free(self, job: bytes, wanted: int, ahead: int = 1) -> int:
+        del job, ahead  # an actor opens it with its first chunk, and holds one
         self._count()
-        for _ in range(self._cores - len(self._idle) - len(self._asked) - len(self._waking)):
+        there = len(self._idle) + len(self._asked) + len(self._waking)
+        for _ in range(min(self._cores, wanted) - there):
             actor = self._make.remote()
             self._waking[actor.who.remote()] = actor
         return len(self._idle)
@@ -129,11 +131,11 @@ class RayBody:
         with self._said_plainly():
             self._asked[actor.do.remote(job, list(items))] = token, actor
 
-    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]]:
+    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]] | None:
         waiting = [*self._asked, *self._waking]
         if not waiting:
             time.sleep(seconds)
-            return []
+            return None
         done, _ = self._ray.wait(waiting, num_returns=1, timeout=seconds)
         answers: list[tuple[int, list[Said] | None]] = []
         for ref in done:
@@ -141,7 +143,7 @@ class RayBody:
                 self._greet(ref, self._waking.pop(ref))
             else:
                 answers.append(self._take(ref, *self._asked.pop(ref)))
-        return answers
+        return answers if done else None
 
     def close(self) -> None:
         actors = [*self._idle, *self._waking.values(), *(actor for _, actor in self._asked.values())]
