@@ -26,6 +26,8 @@ PATIENCE, MANY_TIMES = 5.0, 4.0
 _LOOK = 0.5  # seconds
 _tokens = count(1)
 """Of chunks, whoever asks: calls that are given up must not answer others, also where they share workers."""
+_awaited: dict[int, list[list[Said] | None]] = {}
+"""By token what was said of chunks that are asked: another call that shares the workers may have heard it."""
 
 
 @dataclass(frozen=True)
@@ -187,26 +189,32 @@ class _Deal:
             left = [*self._asked.values(), *self._todo]
             for place in sorted({place for chunk in left for place in chunk.places}):
                 yield answer_of(place, *say(work, self._items[place]))
+        finally:
+            for token in self._asked:
+                _awaited.pop(token, None)
 
     def _hear_all(self) -> Iterator[Answer]:
         while self._todo or self._asked:
             self._hand_out()
             heard = self._body.hear(0.0 if self._works and self._todo else _LOOK)
             for token, said in heard or ():
-                yield from self._take(token, said)
+                if token in _awaited:  # else of a call that was given up
+                    _awaited[token].append(said)
+            for token in [token for token in self._asked if _awaited[token]]:
+                if token in self._asked:  # not answered by another worker meanwhile
+                    yield from self._take(token, _awaited.pop(token)[0])
             if heard is None and self._works and self._here is not None and self._todo:
                 chunk = self._todo.popleft()
                 for place in chunk.places:
                     yield answer_of(place, *say(self._here, self._items[place]))
 
     def _take(self, token: int, said: list[Said] | None) -> Iterator[Answer]:
-        chunk = self._asked.pop(token, None)
-        if chunk is None:  # of a call that was given up, or answered by another worker first
-            return
+        chunk = self._asked.pop(token)
         chunk.tokens.discard(token)
         if said:
             for other in chunk.tokens:
                 self._asked.pop(other, None)
+                _awaited.pop(other, None)
             self._took.append(time.monotonic() - chunk.since)
             yield from (answer_of(place, *one) for place, one in zip(chunk.places, said, strict=True))
         elif chunk.tokens:
@@ -227,7 +235,7 @@ class _Deal:
             token = next(_tokens)
             chunk.tokens.add(token)
             chunk.since = chunk.since or time.monotonic()
-            self._asked[token] = chunk
+            self._asked[token], _awaited[token] = chunk, []
             self._body.ask(token, self._job, [self._items[place] for place in chunk.places])
 
     def _free(self) -> int:

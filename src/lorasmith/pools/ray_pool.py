@@ -89,7 +89,12 @@ def _reach(address: str) -> str:
 
 
 class RemoteHand(Hand):
-    """A hand in an actor."""
+    """A hand in an actor. Paths that are relative mean `folder`, where the process that asks is, if it is there."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
 
     def who(self) -> tuple[str, str]:
         """The versions of lorasmith and of Python there."""
@@ -122,7 +127,7 @@ class RayBody:
         self._count()
         there = len(self._idle) + len(self._asked) + len(self._waking)
         for _ in range(min(self._cores, wanted) - there):
-            actor = self._make.remote()
+            actor = self._make.remote(os.getcwd())
             self._waking[actor.who.remote()] = actor
         return len(self._idle)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.cluster import ClusterOption
 from lorasmith.cli.program import program, typed
 
 if TYPE_CHECKING:
@@ -39,14 +40,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="local|ADDRESS",
-            help="Let a Ray cluster look at the images: HOST:PORT, or one started here. [env: LORASMITH_CLUSTER]",
-            show_default=False,
-        ),
-    ] = None,
+    cluster: ClusterOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Look at the images and say what is wrong and what to do.
