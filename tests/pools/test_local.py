@@ -70,7 +70,7 @@ def test_a_call_that_is_left_does_not_answer_the_next(tmp_path: Path) -> None:
     with Pool(LocalBody(2)) as pool:
         call = pool.each(Job(open_careful, (tmp_path,)), ["slow"] * 8, chunk=1)
         assert next(call).get() == "slow"
-        call.close()  # type: ignore[attr-defined]
+        call.close()
         assert [answer.get() for answer in pool.in_order(Job(open_square), range(5), 1)] == [0, 1, 4, 9, 16]
 
 

@@ -77,7 +77,7 @@ FINGERPRINT = Measure(_PRINT, Job(open_fingerprints), "fingerprinting images")
 
 
 def _signature(index: Index, item: Item, stat: os.stat_result) -> Signature:
-    made = _unpack(index.known(topic_of(_PRINT, item), item.path, stat))
+    made = _unpack(index.known(topic_of(_PRINT, item), item.path, stat) or [])
     width, height = item.size
     return Signature(
         name=item.name,

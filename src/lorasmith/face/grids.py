@@ -19,8 +19,9 @@ from lorasmith.remedies import Give, Sentence
 
 if TYPE_CHECKING:
     from lorasmith.bases.precision import Precision, Weights
-    from lorasmith.generation.grids.drawing import Cell, Grid, OpenPipeline, Order
+    from lorasmith.generation.grids.drawing import Cell, Grid, Order
     from lorasmith.generation.grids.publishing import Published
+    from lorasmith.generation.grids.workers import OpenPipeline
     from lorasmith.generation.spec import PictureSpec
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"

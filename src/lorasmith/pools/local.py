@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -80,6 +80,11 @@ class LocalBody:
             return []
         process.holds.remove(token)
         return [(token, answer)]
+
+    def drop(self, tokens: Collection[int]) -> None:
+        for process in [one for one in self._processes if not set(tokens).isdisjoint(one.holds)]:
+            self._processes.remove(process)
+            process.end()
 
     def close(self) -> None:
         for process in self._processes:

@@ -11,7 +11,7 @@ import contextlib
 import pickle
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from statistics import median
@@ -83,6 +83,9 @@ class Body(Protocol):
     def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]] | None:
         """What has been answered, waiting up to `seconds` for the first: None of a chunk whose worker died over it, []
         of one that a dead worker had not begun. None when nothing was heard, [] when a worker got ready."""
+
+    def drop(self, tokens: Collection[int]) -> None:
+        """End the workers that have these chunks, which nobody wants any more: they may be at them for long."""
 
     def close(self) -> None:
         """End the workers, whatever they are at."""
@@ -179,6 +182,7 @@ class _Deal:
         places = range(len(items))
         self._todo = deque(_Chunk(places[start : start + size]) for start in range(0, len(items), size))
         self._asked: dict[int, _Chunk] = {}
+        self._unheard: set[int] = set()
         self._took: deque[float] = deque(maxlen=64)
 
     def answers(self) -> Iterator[Answer]:
@@ -190,8 +194,9 @@ class _Deal:
             for place in sorted({place for chunk in left for place in chunk.places}):
                 yield answer_of(place, *say(work, self._items[place]))
         finally:
-            for token in self._asked:
-                _awaited.pop(token, None)
+            for token in self._unheard:
+                del _awaited[token]
+            self._body.drop(self._unheard)
 
     def _hear_all(self) -> Iterator[Answer]:
         while self._todo or self._asked:
@@ -200,9 +205,11 @@ class _Deal:
             for token, said in heard or ():
                 if token in _awaited:  # else of a call that was given up
                     _awaited[token].append(said)
-            for token in [token for token in self._asked if _awaited[token]]:
-                if token in self._asked:  # not answered by another worker meanwhile
-                    yield from self._take(token, _awaited.pop(token)[0])
+            for token in [token for token in self._unheard if _awaited[token]]:
+                self._unheard.discard(token)
+                (said,) = _awaited.pop(token)
+                if token in self._asked:  # else it was answered by another worker first
+                    yield from self._take(token, said)
             if heard is None and self._works and self._here is not None and self._todo:
                 chunk = self._todo.popleft()
                 for place in chunk.places:
@@ -214,7 +221,6 @@ class _Deal:
         if said:
             for other in chunk.tokens:
                 self._asked.pop(other, None)
-                _awaited.pop(other, None)
             self._took.append(time.monotonic() - chunk.since)
             yield from (answer_of(place, *one) for place, one in zip(chunk.places, said, strict=True))
         elif chunk.tokens:
@@ -236,6 +242,7 @@ class _Deal:
             chunk.tokens.add(token)
             chunk.since = chunk.since or time.monotonic()
             self._asked[token], _awaited[token] = chunk, []
+            self._unheard.add(token)
             self._body.ask(token, self._job, [self._items[place] for place in chunk.places])
 
     def _free(self) -> int:

@@ -12,7 +12,7 @@ import platform
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -149,6 +149,10 @@ class RayBody:
             else:
                 answers.append(self._take(ref, *self._asked.pop(ref)))
         return answers if done else None
+
+    def drop(self, tokens: Collection[int]) -> None:
+        for ref in [ref for ref, (token, _) in self._asked.items() if token in tokens]:
+            self._end(self._asked.pop(ref)[1])
 
     def close(self) -> None:
         actors = [*self._idle, *self._waking.values(), *(actor for _, actor in self._asked.values())]
