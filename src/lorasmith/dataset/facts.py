@@ -48,8 +48,7 @@ def read_facts(index: Index, paths: Sequence[Path]) -> Work[list[ImageFacts | st
         if number in ends:
             found[place] = ENDS_PROCESS
         elif place not in found:
-            width, height, kind, sha256, moves = index.known(FACTS.topic, paths[place], stats[number]) or ()
-            found[place] = ImageFacts(paths[place], width, height, kind, sha256, moves)
+            found[place] = ImageFacts(paths[place], *(index.known(FACTS.topic, paths[place], stats[number]) or ()))
     yield Progress(FACTS.stage, len(paths), len(paths))
     return [found[place] for place in range(len(paths))]
 
