@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import ProjectError, did_you_mean
@@ -15,13 +18,22 @@ from lorasmith.tags.categories import QUALITY, RATING
 from lorasmith.tags.measures import find_poor, is_collage
 from lorasmith.tags.raw import RawTags, read_raw_tags
 from lorasmith.tags.refusal import refuse_images
+from lorasmith.tags.rows import TagRows, Tags
 from lorasmith.tags.rules import RULES
-from lorasmith.tags.rules.rule import CaptionRule, Crowd, Scene, Source, Tags, View
+from lorasmith.tags.rules.rule import CaptionRule, Crowd, Scene, Source, View, Views
 from lorasmith.tags.settings import TagsTable, read_settings
 from lorasmith.tags.store import read_vocabulary
 from lorasmith.tags.words import split_tags, tag_key
 
 _NO_TAGS = frozenset((RATING, QUALITY))
+
+
+class SceneRows(NamedTuple):
+    """A scene with its images: their `places` in the dataset, and their `numbers` among the images of the subject."""
+
+    scene: Scene
+    places: list[int]
+    numbers: list[int]
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,46 @@ class CaptionInputs:
                 known=self.known,
             )
         return scene
+
+    @cached_property
+    def scenes(self) -> tuple[SceneRows, ...]:
+        """All scenes with their images."""
+        found: dict[tuple[str | None, Source], SceneRows] = {}
+        seen = dict.fromkeys(self.members, 0)
+        raw = self.raw
+        for place, item in enumerate(self.dataset.items):
+            member = item.member
+            number = seen[member]
+            seen[member] = number + 1
+            key = member, raw[item.name].source
+            part = found.get(key)
+            if part is None:
+                part = found[key] = SceneRows(self.scene(item), [], [])
+            part.places.append(place)
+            part.numbers.append(number)
+        return tuple(found.values())
+
+    def rows(self, part: SceneRows, *, sure: bool) -> TagRows:
+        """The tags that the first rule sees of a scene's images; where they are `sure`, only those from the thresholds
+        on."""
+        crowd = part.scene.crowd.rows
+        if sure:
+            whole = len(crowd) == len(part.numbers)
+            return crowd if whole else crowd.taken(np.array(part.numbers, np.int64))
+        return TagRows.of(crowd.numbers, [self.start(self.dataset.items[place]) for place in part.places])
+
+    def views(self, places: Sequence[int]) -> Views:
+        """What the rules may see of some images, by their places in the dataset."""
+        items = [self.dataset.items[place] for place in places]
+        raws, poor = [self.raw[item.name] for item in items], self.poor
+        return Views(
+            lambda row: self.view(items[row]),
+            names=[item.name for item in items],
+            taggers=[raw.tagger for raw in raws],
+            scored=[raw.tagger != "" and len(raw.scores) > 0 for raw in raws],
+            told=[bool(raw.sentence) for raw in raws],
+            poor=[item.name in poor for item in items],
+        )
 
     def view(self, item: Item) -> View:
         """What the rules may see of an image."""

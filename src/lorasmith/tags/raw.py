@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from lorasmith.project import Project
 from lorasmith.tags.categories import QUALITY, RATING
 from lorasmith.tags.imported import ImportedTags, read_imported
 from lorasmith.tags.rules.rule import Source
-from lorasmith.tags.settings import least_score, read_settings
+from lorasmith.tags.settings import least_scores, read_settings
 from lorasmith.tags.sidecars import read_as_kohya
 from lorasmith.tags.store import is_called, read_scores, read_sentences
 from lorasmith.tags.words import is_sentence, split_tags, tag_key
@@ -24,8 +24,10 @@ _SURE = 0.35
 """From here on a tag counts for the refusal, whatever the project's thresholds are."""
 
 
-@dataclass(frozen=True)
-class RawTags:
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class RawTags(NamedTuple):
     """An image's tags as they came.
 
     `tags`: of the chosen source; a tagger's from the project's thresholds on, the likeliest first. `sentence`: a
@@ -40,8 +42,8 @@ class RawTags:
     tags: tuple[str, ...]
     source: Source
     ratings: tuple[str, ...] = ()
-    scores: Mapping[str, float] = field(default_factory=dict)
-    categories: Mapping[str, int] = field(default_factory=dict)
+    scores: Mapping[str, float] = _NOTHING
+    categories: Mapping[str, int] = _NOTHING
     sentence: str | None = None
     imported: str = ""
     unsure: bool = False
@@ -70,7 +72,7 @@ class _Sources:
         self._table = table = read_scores(project)
         self._check_name(project)
         self._kinds = table.kinds()
-        least = np.array([least_score(settings, name, kind) for name, kind in table.words()])
+        least = np.array(least_scores(settings, table.words()))
         unsaid = np.isin(table.categories, (RATING, QUALITY))[table.numbers]
         rating = (table.categories == RATING)[table.numbers]
         likely = (table.scores >= least[table.numbers]) & ~unsaid
@@ -99,14 +101,14 @@ class _Sources:
     def of(self, item: Item, caption: str) -> RawTags:
         sha256, name = item.facts.sha256, self._settings.tagger
         rows, imported = self._table.of.get(sha256, ()), self._imported.get(sha256, ())
-        sentence = self._sentences.get(item.content, self._sentences.get(sha256))
+        sentence = self._sentences.get(item.content, self._sentences.get(sha256)) if self._sentences else None
         row = self._row_of(rows)
         if item.crop is not None:  # its own tags go before the whole's, which the refusal sees all the same
             of_crop = self._table.of.get(item.content, ())
             own_row = self._row_of(of_crop)
             row, rows = row if own_row is None else own_row, (*of_crop, *rows)
         named = next((tags for tags in imported if tags.is_called(name)), None) if name and imported else None
-        own, in_words = split_tags(caption), is_sentence(caption)
+        own, in_words = (split_tags(caption), is_sentence(caption)) if caption else ((), False)
         said = _Said(
             own,
             named or (imported[0] if imported else None),
@@ -118,14 +120,17 @@ class _Sources:
         if named is not None and instead:
             tags, source, of_import = split_tags(named.tags or ""), "caption", named.sentence
         stands_in = source in ("caption", "both") and (instead or not own)
-        unused = () if source in ("caption", "both") and own and not instead else (caption,)
-        seen = self._unchosen(rows, (*unused, *_texts(imported), sentence), frozenset(tags))
+        used = source in ("caption", "both") and own and not instead
+        texts = () if used else (caption,)
+        if imported or sentence:
+            texts = (*texts, *_texts(imported), sentence)
+        seen = self._unchosen(rows, texts, tags) if rows or any(texts) else ()
         return RawTags(
             tags,
             source,
-            (*seen, caption) if in_words and not unused else seen,
-            self._table.scored(row) if row is not None else {},
-            self._kinds[self._table.rows[row][1]] if row is not None else {},
+            (*seen, caption) if in_words and used else seen,
+            self._table.scored(row) if row is not None else _NOTHING,
+            self._kinds[self._table.rows[row][1]] if row is not None else _NOTHING,
             of_import or (None if in_words else sentence),
             said.imported.source if said.imported is not None and stands_in else "",
             source == "tagger" and row is not None and self._counts[row] > len(tags),
@@ -139,13 +144,14 @@ class _Sources:
             return rows[0] if rows else None
         return next((row for row in rows if is_called(self._table.rows[row][1], name)), None)
 
-    def _unchosen(self, rows: tuple[int, ...], texts: Iterable[str | None], chosen: frozenset[str]) -> tuple[str, ...]:
+    def _unchosen(self, rows: tuple[int, ...], texts: Iterable[str | None], tags: tuple[str, ...]) -> tuple[str, ...]:
         """What the refusal must see beside the chosen tags."""
         seen: dict[str, None] = {}
+        chosen = frozenset(tags)
         for row in rows:
             seen.update(dict.fromkeys(f"rating:{name}" for name in self._ratings[row][:1]))
             for names in (self._likely[row], self._hidden[row]):
-                if not chosen.issuperset(names):
+                if names is not tags and not chosen.issuperset(names):
                     seen.update(dict.fromkeys(name for name in names if name not in chosen))
         for text in texts:
             if text:

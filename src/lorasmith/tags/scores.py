@@ -100,12 +100,13 @@ class ScoreTable:
 
     def kinds(self) -> Mapping[str, Mapping[str, int]]:
         """By tagger, the category of every name in its rows."""
-        owners: dict[str, list[int]] = {}
-        for row, (_, tagger) in enumerate(self.rows):
-            owners.setdefault(tagger, []).append(row)
+        taggers = {tagger: number for number, tagger in enumerate(dict.fromkeys(tagger for _, tagger in self.rows))}
+        owners = np.repeat([taggers[tagger] for _, tagger in self.rows], np.diff(self._ends))
         kinds: dict[str, Mapping[str, int]] = {}
-        for tagger, rows in owners.items():
-            numbers = np.unique(np.concatenate([self.numbers[self._ends[row] : self._ends[row + 1]] for row in rows]))
+        for tagger, number in taggers.items():
+            there = np.zeros(len(self.names), bool)
+            there[self.numbers[owners == number]] = True
+            numbers = np.flatnonzero(there)
             names = (self.names[number] for number in numbers.tolist())
             kinds[tagger] = dict(zip(names, self.categories[numbers].tolist(), strict=True))
         return kinds

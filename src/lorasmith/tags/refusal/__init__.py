@@ -42,16 +42,20 @@ def refuse_images(texts: Mapping[str, Iterable[str]], also: Iterable[str], where
     text is looked at once, and nothing else happens when they are harmless taken all together.
     """
     always = tuple(also)
-    distinct = set(always).union(*texts.values())
-    flags = 0
-    for text in distinct:
-        flags |= speaks_of(text)
-    if settled(flags) != BOTH:
+    if are_harmless(set(always).union(*texts.values())):
         return
     refuse(always, where)
     for name, image in texts.items():
         refuse((*always, *image), name)
     _refuse(where)
+
+
+def are_harmless(texts: Iterable[str]) -> bool:
+    """Whether these texts may stand together, and so all images of which no more is said."""
+    flags = 0
+    for text in texts:
+        flags |= speaks_of(text)
+    return settled(flags) != BOTH
 
 
 def _refuse(where: object) -> NoReturn:
