@@ -9,7 +9,7 @@ from typing import Any
 from lorasmith.dataset.reading import Dataset
 from lorasmith.project import Project
 from lorasmith.tags.inputs import CaptionInputs, read_inputs, without_collecting
-from lorasmith.tags.refusal import are_harmless, refuse_images
+from lorasmith.tags.refusal import is_harmless, refuse_images, speak_of
 from lorasmith.tags.rules import thresholds
 from lorasmith.tags.words import join_tags
 
@@ -50,13 +50,14 @@ def compute_captions(inputs: CaptionInputs) -> Captioning:
     changed = dict.fromkeys((rule.name for rule in inputs.rules), 0)
     ahead = bool(inputs.rules) and inputs.rules[0] is thresholds.RULE  # the raw tags are from the thresholds on already
     if ahead:
-        changed[thresholds.RULE.name] = sum(raw.unsure for raw in inputs.raw.values())
+        changed[thresholds.RULE.name] = inputs.raw.unsure
     finished: list[Sequence[str]] = [()] * len(inputs.dataset.items)
     said: set[str] = set()
-    for part in inputs.scenes:
-        rows, views = inputs.rows(part, sure=ahead), inputs.views(part.places)
+    for part in inputs.raw.parts:
+        scene = inputs.scene_of(part.member, part.source)
+        rows, views = inputs.rows(part, sure=ahead), inputs.views(part)
         for rule in inputs.rules[ahead:]:
-            work = rule.prepare(part.scene)
+            work = rule.prepare(scene)
             if work is not None:
                 before, rows = rows, work.rows(rows, views)
                 changed[rule.name] += before.count_differing(rows)
@@ -64,7 +65,7 @@ def compute_captions(inputs: CaptionInputs) -> Captioning:
         for place, tags in zip(part.places, rows.all_tags(), strict=True):
             finished[place] = tags
     names = [item.name for item in inputs.dataset.items]
-    if not are_harmless(said):
+    if not is_harmless(speak_of(said)):
         refuse_images(dict(zip(names, finished, strict=True)), (), inputs.project.where("tags"))
     captions = dict(zip(names, map(join_tags, finished), strict=True))
     return Captioning(captions, tuple(RuleEffect(name, count) for name, count in changed.items()))

@@ -241,10 +241,12 @@ class TagRows:
         if other is self:
             return 0
         same = self.counts == other.counts
+        if same.all():
+            return int(np.count_nonzero(self.of_rows(self.owners[self.tags != other.tags])))
         here, there = same[self.owners], same[other.owners]
         differing = ~same
         differing[self.owners[here][self.tags[here] != other.tags[there]]] = True
-        return int(differing.sum())
+        return int(np.count_nonzero(differing))
 
     def row(self, number: int) -> Tags:
         """The tags of one row."""

@@ -55,6 +55,17 @@ class ScoreTable:
         for row, (sha256, _) in enumerate(self.rows):
             self.of[sha256] = (*self.of.get(sha256, ()), row)
 
+    def is_as(self, other: ScoreTable) -> bool:
+        """Whether the same is stored in both."""
+        return (
+            self.rows == other.rows
+            and self._ends == other._ends
+            and np.array_equal(self.numbers, other.numbers)
+            and np.array_equal(self.scores, other.scores)
+            and self.names == other.names
+            and np.array_equal(self.categories, other.categories)
+        )
+
     def sift(self, wanted: npt.NDArray[np.bool_]) -> list[tuple[str, ...]]:
         """By row the names of the tags for which `wanted`, as long as `numbers`, is true."""
         names = list(map(self.names.__getitem__, self.numbers[wanted].tolist()))

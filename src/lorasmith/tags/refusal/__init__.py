@@ -42,7 +42,7 @@ def refuse_images(texts: Mapping[str, Iterable[str]], also: Iterable[str], where
     text is looked at once, and nothing else happens when they are harmless taken all together.
     """
     always = tuple(also)
-    if are_harmless(set(always).union(*texts.values())):
+    if is_harmless(speak_of(set(always).union(*texts.values()))):
         return
     refuse(always, where)
     for name, image in texts.items():
@@ -50,12 +50,17 @@ def refuse_images(texts: Mapping[str, Iterable[str]], also: Iterable[str], where
     _refuse(where)
 
 
-def are_harmless(texts: Iterable[str]) -> bool:
-    """Whether these texts may stand together, and so all images of which no more is said."""
+def is_harmless(flags: int) -> bool:
+    """Whether texts that `speak_of` this may stand together, and so all images of which no more is said."""
+    return settled(flags) != BOTH
+
+
+def speak_of(texts: Iterable[str]) -> int:
+    """What texts speak of together, as flags."""
     flags = 0
     for text in texts:
         flags |= speaks_of(text)
-    return settled(flags) != BOTH
+    return flags
 
 
 def _refuse(where: object) -> NoReturn:
