@@ -306,7 +306,7 @@ def test_cancelled_pictures_make_room(tmp_path: Path) -> None:
     with working(tmp_path, replicas=1) as (worker, fleet, source):
         wait_for(lambda: len(worker.replicas) == 1)
         fleet.plains["replica-0"].gate.clear()
-        items = source.put(*specsMOST)
+        items = source.put(*specs(MOST))
         wait_for(lambda: worker.replicas["replica-0"] == MOST)
         for item in items[1:]:
             item.state = "cancelled"
