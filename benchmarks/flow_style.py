@@ -4,9 +4,10 @@ The base is the tiny one of Anima's layout that ``python doodle/flow_base.py`` m
 pixel art, which it never saw. What counts is whether the exam's likeness tells the adapter's pictures from the base's:
 both draw the captions on seeds that took no part in drawing the line.
 
-Run: python -m benchmarks.flow_style [--quick] [--base FOLDER] [--out DIR] [--steps N] [--pictures N] [--set KEY=VALUE ...].
-`--quick` takes an untrained base and a few steps, and shows only whether it runs. A run and an exam that were stopped go on. DIR holds project, figures.json and sheet.png: training images as the base could
-draw them, the base's pictures, the adapter's on the same seeds.
+Run: python -m benchmarks.flow_style [--quick] [--base FOLDER] [--out DIR] [--steps N] [--pictures N]
+[--set KEY=VALUE ...]. `--quick` takes an untrained base and a few steps, and shows only whether it runs. A run and an
+exam that were stopped go on. DIR holds project, figures.json and sheet.png: training images as the base could draw
+them, the base's pictures, the adapter's on the same seeds.
 """
 
 from __future__ import annotations
