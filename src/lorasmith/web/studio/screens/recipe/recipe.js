@@ -24,10 +24,11 @@ export function Screen({ project }) {
   const search = remembered("recipe-search", "");
   const picker = useRef(/** @type {HTMLInputElement | null} */ (null));
   const turn = useRef(0);
+  const probe = remembered("probe", false);
   const ask = (rehearse = false) => {
     const mine = ++turn.current;
     setBusy(true);
-    post(of(project, "/plan"), { rehearse }).then(
+    post(of(project, "/plan"), { rehearse, probe: probe.value }).then(
       (found) => mine === turn.current && (setPlan(found), setPlanFault(null)),
       (error) => mine === turn.current && setPlanFault(error),
     ).finally(() => mine === turn.current && setBusy(false));
@@ -37,9 +38,9 @@ export function Screen({ project }) {
   const load = () => read().then(() => setFault(null), setFault);
   useEffect(() => {
     load();
-    const wait = setTimeout(ask, 200);
+    const wait = setTimeout(() => ask(), 200);
     return () => clearTimeout(wait);
-  }, [project, version.value]);
+  }, [project, version.value, probe.value]);
   /** @param {Record<string, any>} set @param {string[]} unset */
   const change = async (set, unset) => setForm(await writes.run(() => patch(of(project, "/recipe"), { set, unset })));
   const edits = {
