@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import gradio
+
 
 def main(folder: Path) -> None:
     """Serve it, and print where."""
-    import gradio
-
     items = [(str(image), image.with_suffix(".txt").read_text("utf-8")) for image in sorted(folder.glob("*.jpg"))]
     with gradio.Blocks() as page:
         chosen = gradio.State(0)
