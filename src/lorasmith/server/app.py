@@ -79,6 +79,10 @@ def create_app(settings: ServerSettings, loader: Loader | None = None, workshop:
     app.include_router(road_routes.router)
     app.include_router(webui_routes.router)
     app.include_router(internal.router)
+    if settings.cluster is not None:
+        from lorasmith.server.cluster.routes import router as replica_routes
+
+        app.include_router(replica_routes)
     _add_pages(app, service, workshop)
     _add_error_handlers(app)
     if settings.origins:
