@@ -37,7 +37,7 @@ from lorasmith.training.steps.memory import (
     return_memory,
     used_memory,
 )
-from lorasmith.training.steps.process_group import ProcessGroup, first_alone
+from lorasmith.training.steps.process_group import LostProcessError, ProcessGroup, first_alone
 from lorasmith.training.steps.start import start_adapter
 from lorasmith.training.steps.trainer_group import Outcome, StepBatches, TrainerGroup
 
@@ -92,6 +92,9 @@ class StepLoop:
                 if isinstance(stop, GeneratorExit):
                     raise
                 raise self._stopped() from None
+            except LostProcessError:
+                self._save_state()  # the step that was under way has not changed the factors
+                raise
             finally:
                 for session in self._sessions:
                     session.close()
