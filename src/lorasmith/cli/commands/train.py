@@ -51,9 +51,8 @@ def command(
         ),
     ] = None,
     gpu: Annotated[
-        str | None,
-        typer.Option("--gpu", metavar="NAME[:COUNT]", help="With --remote: the GPU, e.g. L4 or A100-80GB:2."),
-    ] = None,
+        str, typer.Option("--gpu", metavar="NAME[:COUNT]", help="With --remote: the GPU, e.g. L4 or A100-80GB:2.")
+    ] = "",
     write: Annotated[
         Path | None,
         typer.Option("--write", metavar="FILE", help="With --remote: the task's file; by default in build/remote/."),

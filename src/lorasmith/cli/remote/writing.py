@@ -224,10 +224,10 @@ def _text(written: Written, launch: list[str], fetch: list[str]) -> str:
     about = [f"{MARK}. {' '.join(written.about)}", "#", f"# launch:  {shlex.join(launch)}"]
     about += [f"# fetch:   {line}" for line in fetch]
     body = yaml.dump(dict(written.document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
-    return "\n".join(about) + "\n" + body
+    return "\n".join(about) + f"\n{body}"
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
     """Several lines of text as a block."""
 
 
