@@ -10,22 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.base import Base
 from lorasmith.bases.text.counting import count_tokens
 from lorasmith.bases.text.options import TextOptions
-from tests.families.anima_models import build_anima, load_pipeline
+from tests.families.anima_models import load_pipeline
 
 TEXTS = ("a girl, smile, blue hair", "zbk", "")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_anima(tmp_path_factory.mktemp("anima") / "tiny")
+def folder(anima_folder: Path) -> Path:
+    return anima_folder
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Base:
-    return load_base(folder)
+def base(anima_base: Base) -> Base:
+    return anima_base
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ from lorasmith.bases.stored import open_stored
 from lorasmith.errors import AdapterError, BaseError
 from lorasmith.events import finish
 from tests.adapters.drawing import trained_adapter
-from tests.families.anima_models import build_anima
 from tests.families.roads import command, told
 
 # Paths in diffusers' transformer, and names in a checkpoint; the longer ones first.
@@ -87,13 +86,13 @@ def write_files(folder: Path, root: Path, start: str = "net.", near: bool = True
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_anima(tmp_path_factory.mktemp("anima") / "tiny")
+def folder(anima_folder: Path) -> Path:
+    return anima_folder
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Base:
-    return load_base(folder)
+def base(anima_base: Base) -> Base:
+    return anima_base
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import load_adapter, read_header
-from lorasmith.bases.base import Base, load_base, open_base
+from lorasmith.bases.base import Base, open_base
 from lorasmith.bases.families.anima import ANIMA
 from lorasmith.bases.precision import Weights
 from lorasmith.diffusion.noise import key_generator
@@ -32,7 +32,7 @@ from lorasmith.training.rows.source import MicroBatch, Rows, RowSource
 from lorasmith.training.steps.passes import Passes, answer_together
 from lorasmith.training.steps.trainer import Trainer
 from lorasmith.training.unpacking import unpack
-from tests.families.anima_models import build_anima, load_pipeline
+from tests.families.anima_models import load_pipeline
 from tests.families.roads import Run, apart, build_project, draw, run
 
 SMALL = {
@@ -50,13 +50,13 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_anima(tmp_path_factory.mktemp("anima") / "tiny")
+def folder(anima_folder: Path) -> Path:
+    return anima_folder
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Base:
-    return load_base(folder)
+def base(anima_base: Base) -> Base:
+    return anima_base
 
 
 @pytest.fixture(scope="module")

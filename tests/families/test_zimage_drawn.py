@@ -13,7 +13,7 @@ from PIL import Image
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.description import describe
 from lorasmith.adapters.files import load_adapter
-from lorasmith.bases.base import Base, load_base
+from lorasmith.bases.base import Base
 from lorasmith.events import finish
 from lorasmith.generation.grids.axes import adapter_axis, strength_axis
 from lorasmith.generation.grids.drawing import draw_order, take_order
@@ -23,18 +23,17 @@ from lorasmith.generation.spec import Hires, InitImage, PictureSpec
 from tests.families.roads import Run, apart, build_project, command, draw, run
 from tests.families.test_files import assert_same_effect
 from tests.families.test_zimage_road import SMALL
-from tests.families.zimage_models import build_zimage
 from tests.server.running import plain_settings, running
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_zimage(tmp_path_factory.mktemp("zimage") / "tiny")
+def folder(zimage_folder: Path) -> Path:
+    return zimage_folder
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Base:
-    return load_base(folder)
+def base(zimage_base: Base) -> Base:
+    return zimage_base
 
 
 @pytest.fixture(scope="module")

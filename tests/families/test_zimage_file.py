@@ -85,13 +85,13 @@ def write_files(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_zimage(tmp_path_factory.mktemp("zimage") / "tiny")
+def folder(zimage_folder: Path) -> Path:
+    return zimage_folder
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Base:
-    return load_base(folder)
+def base(zimage_base: Base) -> Base:
+    return zimage_base
 
 
 @pytest.fixture(scope="module")

@@ -55,13 +55,13 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_zimage(tmp_path_factory.mktemp("zimage") / "tiny")
+def folder(zimage_folder: Path) -> Path:
+    return zimage_folder
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Base:
-    return load_base(folder)
+def base(zimage_base: Base) -> Base:
+    return zimage_base
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +272,7 @@ def test_turbo_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "draws in eight steps" in " ".join(capsys.readouterr().err.split())
 
 
-def test_the_training_adapter_of_turbo_is_merged_in_first(tmp_path: Path, base: Base) -> None:
+def test_the_training_adapter_of_turbo_acts_while_it_learns_or_is_merged_in_first(tmp_path: Path, base: Base) -> None:
     """The way of ai-toolkit and musubi-tuner: what is learnt over Turbo and the adapter acts on Turbo without it."""
     file = write_files(base.folder, tmp_path).rename(tmp_path / "z_image_turbo.safetensors")
     assert load_base(file).cautions
@@ -282,9 +282,23 @@ def test_the_training_adapter_of_turbo_is_merged_in_first(tmp_path: Path, base: 
     command("adapter", "merge", saved, "--into", file, "--out", tmp_path / "z_image_de_turbo.safetensors")
     over = load_base(tmp_path / "z_image_de_turbo.safetensors")
     assert not over.cautions
-    done, _ = run(build_project(tmp_path / "p", over.folder), over, SMALL)
-    both = AdapterBank(load_base(file), [helper, load_adapter(done.adapter)])
-    alone = AdapterBank(over, [load_adapter(done.adapter)])
+    turbo = load_base(file)
+    before = {name: value.clone() for name, value in turbo.denoiser.state_dict().items()}
+    learnt = []
+    for kind, more in {"lora": {}, "lokr": {"checkpointing": "true", "algorithm": '"lokr"'}}.items():
+        settings = SMALL | more
+        done, events = run(build_project(tmp_path / f"{kind} merged", over.folder), over, settings)
+        merged = [event.loss for event in events if isinstance(event, StepDone)]
+        settings |= {"training_adapter": f'"{saved}"'}
+        beside, events = run(build_project(tmp_path / kind, file), turbo, settings)
+        assert not [event for event in events if isinstance(event, Note) and "Turbo" in event.message]
+        assert [event.loss for event in events if isinstance(event, StepDone)] == pytest.approx(merged, rel=1e-4)
+        ours, theirs = (load_adapter(each.adapter) for each in (beside, done))
+        for key, tensor in tensors(theirs).items():
+            torch.testing.assert_close(tensors(ours)[key], tensor, rtol=2e-2, atol=1e-4)
+        learnt.append(ours)
+    assert all(torch.equal(value, before[name]) for name, value in turbo.denoiser.state_dict().items())
+    both, alone = AdapterBank(turbo, [helper, learnt[0]]), AdapterBank(over, [learnt[0]])
     x_t, t = torch.randn(1, 16, 8, 8, generator=key_generator(0)), torch.tensor([0.5])
     found = []
     for bank, count in ((both, 2), (alone, 1)):

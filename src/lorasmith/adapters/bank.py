@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -93,6 +93,7 @@ class AdapterBank(nn.Module):
         self._columns = {part: {c for s in self._slots if s.part == part for c in s.columns} for part in PARTS}
         self._state = ActiveState({}, {})
         self._fixed: dict[str, Mapping[int, LayerFactors]] = {}
+        self._beneath: frozenset[nn.Module] = frozenset()
         self.set_strengths(torch.ones(1, len(adapters)))
 
     def set_strengths(self, strengths: Tensor, te_strengths: Tensor | None = None) -> None:
@@ -215,24 +216,30 @@ class AdapterBank(nn.Module):
             self._state = now
 
     @contextmanager
-    def attached(self) -> Iterator[None]:
+    def attached(self, over: AdapterBank | None = None) -> Iterator[None]:
         """Patch the base's layers, on exit take the patches out: the base is as before, bit for bit.
 
-        Raises AdapterError when a bank is attached already: adapters that act together belong in one bank.
+        `over`: a bank that acts in the meantime as a part of the base. Raises AdapterError when another one is attached
+        already: adapters that act together belong in one bank.
         """
-        for slot in self._slots:
-            if "forward" in vars(slot.layer):
-                raise AdapterError(
-                    f"layer {slot.name} is patched already.",
-                    hint="Put all adapters into one bank, or detach first.",
-                )
-        try:
+        with nullcontext() if over is None else over.attached():
+            self._beneath = frozenset(slot.layer for slot in over._slots) if over is not None else frozenset()
             for slot in self._slots:
-                slot.layer.forward = partial(self._run, slot, slot.layer.forward)
-            yield
-        finally:
-            for slot in self._slots:
-                vars(slot.layer).pop("forward", None)
+                if "forward" in vars(slot.layer) and slot.layer not in self._beneath:
+                    raise AdapterError(
+                        f"layer {slot.name} is patched already.",
+                        hint="Put all adapters into one bank, or detach first.",
+                    )
+            before = [vars(slot.layer).get("forward") for slot in self._slots]
+            try:
+                for slot in self._slots:
+                    slot.layer.forward = partial(self._run, slot, slot.layer.forward)
+                yield
+            finally:
+                for slot, patch in zip(self._slots, before, strict=True):
+                    vars(slot.layer).pop("forward", None)
+                    if patch is not None:
+                        slot.layer.forward = patch
 
     def _run(self, slot: _Slot, original: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         state = self._state
@@ -251,7 +258,10 @@ class AdapterBank(nn.Module):
                 acting = replace(acting, dropout=dropout, layer=slot.name)
             if acting.rows is not None and count != x.shape[0]:
                 raise self._wrong_rows(slot, x)
-            return slot.layer_adapters[0].run(original, x, acting)
+            if slot.layer not in self._beneath:
+                return slot.layer_adapters[0].run(original, x, acting)
+            y = original(x)  # not the layer's weights alone, which a faster form reads
+            return slot.layer_adapters[0].add(x, y, acting, y)
         y = frozen = original(x)
         for stack, columns in zip(slot.layer_adapters, slot.columns, strict=True):
             acting = strengths[columns]

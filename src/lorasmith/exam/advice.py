@@ -159,10 +159,11 @@ def _on_leakage(evidence: Evidence) -> Iterator[str]:
         preserve = [f"a preserve.weight above {weight:g}" if isinstance(weight, int | float) else "a higher weight"]
     told = f" (it was {rate:g})" if isinstance(rate, int | float) else ""
     if figures["leakage"].n and figures["leakage"].value > LEAKING:
-        ways = [*preserve, f"a lower text-encoder rate{told}", "fewer steps"]
+        ways = [*preserve, *([] if rate == 0 else [f"a lower text-encoder rate{told}"]), "fewer steps"]
         yield f"It changes pictures that do not call it: train with {_either(ways)} (C6)."
     if figures["untriggered"].n and figures["untriggered"].value > UNCALLED:
-        ways = [*preserve, f"a higher text-encoder rate{told}"]
+        learns = "a text encoder that learns, too" if rate == 0 else f"a higher text-encoder rate{told}"
+        ways = [*preserve, learns]
         yield (
             f"It comes without its trigger: train with {_either(ways)}, or name more of the scene in the captions"
             " (C6, T1)."

@@ -203,11 +203,12 @@ def plan_training(
     if (structure := structure_of(recipe.base)) is not None:
         check_clip_skip(recipe, structure.most_clip_skip, base_name(recipe.base, structure.evidence.path))
         check_layers(structure, unpack_network(recipe), unpack_layers(recipe))
-        for caution in structure.family.cautions(structure):
+        for caution in () if recipe.training_adapter else structure.family.cautions(structure):
             yield Note(caution, "warning")
     layers = None if structure is None else structure.layers
-    if recipe.init and (fault := misfit(project.root / Path(recipe.init).expanduser(), family_of(recipe.base), layers)):
-        yield Note(f"init: {fault.rstrip('.')}: training cannot start from it.", "warning", "R3")
+    for key, file, use in (("init", recipe.init, "start from"), ("training_adapter", recipe.training_adapter, "use")):
+        if file and (fault := misfit(project.root / Path(file).expanduser(), family_of(recipe.base), layers)):
+            yield Note(f"{key}: {fault.rstrip('.')}: training cannot {use} it.", "warning", "R3")
     whole = yield from read_dataset(project)
     yield from warn_of_length(project, write_captions(project, whole).captions, recipe)
     dataset, held = yield from hold_out(project, recipe, whole)

@@ -129,6 +129,11 @@ class RecipeFields(StrictTable):
     save_every: Interval = Field(default=Duration(1, "epochs"), description="a snapshot after each such time")
     keep_last: Annotated[int, Field(ge=0)] = Field(default=0, description="so many snapshots are kept; 0 keeps all")
     init: str = Field(default="", description="an adapter file of the same algorithm, whose weights are the start (R3)")
+    training_adapter: str = Field(
+        default="",
+        description="an adapter file, or OWNER/REPOSITORY/FILE.safetensors on a hub, that acts on the base while it is "
+        "trained on and is no part of what is learnt or drawn: Z-Image-Turbo's training adapter",
+    )
     fit_memory: bool = Field(
         default=False, description="where memory does not suffice, go on with fewer rows at once: slower, same result"
     )

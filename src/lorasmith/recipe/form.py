@@ -25,7 +25,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Adapter": (
         "algorithm", "rank", "alpha", "conv", "layers", "dora", "rank_stabilised", "norms", "rank_by_timestep",
-        "filter", "blocks", "init",
+        "filter", "blocks", "init", "training_adapter",
     ),
     "Learning": (
         "lr", "optimizer", "schedule", "max_grad_norm", "max_weight_norm", "delta_norm", "average", "dropout",

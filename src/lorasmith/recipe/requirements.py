@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from lorasmith.bases.hub import is_hub_id
 from lorasmith.errors import RecipeError
 from lorasmith.images.opening import is_image_name
 from lorasmith.optimizers import OPTIMIZERS
@@ -24,6 +25,12 @@ def check_requirements(recipe: Recipe, root: Path) -> None:
         )
     if recipe.init and not (root / Path(recipe.init).expanduser()).is_file():
         raise RecipeError(f'init = "{recipe.init}": no such file.', hint="Give the path of an adapter file.")
+    helper = recipe.training_adapter
+    if helper and not (root / Path(helper).expanduser()).is_file() and not is_hub_id(helper):
+        raise RecipeError(
+            f'training_adapter = "{helper}": no such file.',
+            hint="Give the path of an adapter file, or OWNER/REPOSITORY/FILE.safetensors.",
+        )
     table = recipe.preserve
     if table.kind == "images" and not _holds_images(root / Path(table.folder).expanduser()):
         raise RecipeError(

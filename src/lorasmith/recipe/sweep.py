@@ -27,6 +27,7 @@ SHARED = (
     "blocks_to_swap",
     "cache_text_encoder_outputs",
     "init",
+    "training_adapter",
     "tensorboard",
 )
 """Keys that belong to the pass, not to one of its adapters."""

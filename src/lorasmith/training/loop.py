@@ -25,7 +25,7 @@ from lorasmith.training.runs.session import RunSession
 from lorasmith.training.step_loop import StepLoop
 from lorasmith.training.steps.layers import check_layers
 from lorasmith.training.steps.process_group import ProcessGroup, first_alone, join_processes
-from lorasmith.training.steps.start import start_adapter
+from lorasmith.training.steps.start import read_training_adapter, start_adapter
 from lorasmith.training.unpacking import unpack, unpack_layers, unpack_network
 
 
@@ -97,8 +97,10 @@ def _train(
             check_prediction(recipe, base.parametrisation.prediction, base.name)
             OPTIMIZERS[recipe.optimizer.name].try_out(base.device)
             check_layers(base, unpack_network(recipe), unpack_layers(recipe))
-            if recipe.init and chosen is None:  # before latents and texts are read for nothing
-                start_adapter(base, unpack(recipe), project.root)
+            if chosen is None:  # before latents and texts are read for nothing
+                read_training_adapter(base, recipe.training_adapter, project.root)
+                if recipe.init:
+                    start_adapter(base, unpack(recipe), project.root)
         for caution in _cautions(base, recipes[0]) if chosen is None and processes.writes else ():
             yield Note(caution, "warning")
         runs = chosen or place_runs(project, names, path)
@@ -145,7 +147,7 @@ def training_base(recipe: Recipe, *, hold_denoiser: bool = False) -> Base:
 
 def _cautions(base: Base, recipe: Recipe) -> Iterator[str]:
     """What whoever trains so should know before."""
-    yield from base.cautions
+    yield from () if recipe.training_adapter else base.cautions
     if recipe.blocks_to_swap and base.device.type == "cpu":
         yield f"blocks_to_swap = {recipe.blocks_to_swap} does nothing on a CPU, which has one memory."
 

@@ -22,7 +22,7 @@ from lorasmith.training.rows.batches import Batch, Visit
 from lorasmith.training.rows.source import RowSource
 from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.memory import kept_blocks
-from lorasmith.training.steps.start import start_adapter
+from lorasmith.training.steps.start import read_training_adapter, start_adapter
 from lorasmith.training.steps.trainer_group import StepBatches, TrainerGroup
 
 _CAPTION = "a picture"
@@ -74,7 +74,8 @@ def rehearse(
     if settings.texts.cached:
         finish(conditioner.cache(list(rows.texts(images))))
     base.place_denoiser()
-    group = TrainerGroup(base, [start_adapter(base, settings, root)], [settings], [rows], [plan.steps], conditioner)
+    start, beneath = start_adapter(base, settings, root), read_training_adapter(base, settings.network.beneath, root)
+    group = TrainerGroup(base, [start], [settings], [rows], [plan.steps], conditioner, beneath=beneath)
     batches = StepBatches([Batch(bucket, tuple(visits))], 0)
     spent: list[float] = []
     with kept_blocks():  # as in a run

@@ -153,7 +153,8 @@ class LayerSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The adapter that is trained; `init` is the file that it starts from, "" for none."""
+    """The adapter that is trained; `init` is the file that it starts from, `beneath` one that acts on the base in the
+    meantime ("" for none)."""
 
     algorithm: str
     rank: int
@@ -168,6 +169,7 @@ class NetworkSettings:
     norms: bool
     trains_text: bool
     init: str
+    beneath: str
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from lorasmith.training.steps.memory import (
     used_memory,
 )
 from lorasmith.training.steps.process_group import LostProcessError, ProcessGroup, first_alone
-from lorasmith.training.steps.start import start_adapter
+from lorasmith.training.steps.start import read_training_adapter, start_adapter
 from lorasmith.training.steps.trainer_group import Outcome, StepBatches, TrainerGroup
 
 T = TypeVar("T")
@@ -132,6 +132,7 @@ class StepLoop:
             rows,
             [session.plan.steps for session in self._sessions],
             conditioner,
+            beneath=read_training_adapter(self._base, settings[0].network.beneath, self._project.root),
             processes=self._processes,
         )
 

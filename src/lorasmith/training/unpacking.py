@@ -123,6 +123,7 @@ def unpack_network(recipe: Recipe) -> NetworkSettings:
         norms=recipe.norms,
         trains_text=recipe.trains_text,
         init=recipe.init,
+        beneath=recipe.training_adapter,
     )
 
 

@@ -136,9 +136,14 @@ def test_times_are_named(kind: str, sampling: str, shift: float) -> None:
     assert left_out(unknown) == {"train.timestep_type": "lognorm_blend"}
 
 
-def test_a_training_adapter_of_turbo_is_told() -> None:
+def test_a_training_adapter_of_turbo_goes_both_ways() -> None:
     imported = from_job(job(model={"arch": "zimage:turbo", "assistant_lora_path": "a/b/c.safetensors"}))
-    assert left_out(imported) == {"model.assistant_lora_path": "a/b/c.safetensors"}
+    assert not imported.left_out
+    recipe = recipe_of(imported.values)
+    assert recipe.training_adapter == "a/b/c.safetensors"
+    written = yaml.safe_load(write_job(recipe, Surroundings("zbk"))[0])["config"]["process"][0]
+    assert written["model"]["assistant_lora_path"] == "a/b/c.safetensors"
+    assert "pretrained_lora_path" not in written["network"]
 
 
 def test_its_own_defaults_hold_where_nothing_is_said() -> None:

@@ -123,7 +123,10 @@ def test_z_image() -> None:
     imported = imported_of(COMMON + ZIMAGE)
     recipe = recipe_of(imported)
     assert (recipe.timesteps.sampling, recipe.timesteps.shift, recipe.weights) == ("uniform", 3, "fp8")
-    assert left_out(imported) == {"model.merge_adapters": ["/models/zimage_turbo_training_adapter_v1.safetensors"]}
+    assert recipe.training_adapter == "/models/zimage_turbo_training_adapter_v1.safetensors"
+    assert not imported.left_out
+    two = imported_of(COMMON + ZIMAGE.replace("merge_adapters = ['", "merge_adapters = ['/b.safetensors', '"))
+    assert list(left_out(two)) == ["model.merge_adapters"]
     assert recipe_of(imported_of(COMMON + ZIMAGE.replace("shift = 3\n", ""))).timesteps.shift == "size"
 
 

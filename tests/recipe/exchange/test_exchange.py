@@ -163,6 +163,32 @@ def test_kohya_s_own_defaults_hold_where_nothing_is_said() -> None:
     assert recipe.conv.rank == 0
 
 
+def test_kohya_s_cached_texts() -> None:
+    asked: dict[str, Any] = {"learning_rate": 1e-4, "network_train_unet_only": True, "cache_text_encoder_outputs": True}
+    read = from_arguments(asked, "kohya")
+    assert (read.values["cache_text_encoder_outputs"], read.left_out) == (True, [])
+    on_disk = {"learning_rate": 1e-4, "qwen3": "q.safetensors", "cache_text_encoder_outputs_to_disk": "true"}
+    assert recipe_of(from_arguments(on_disk, "kohya").values).cache_text_encoder_outputs is True
+    off = recipe_of(from_arguments({"cache_text_encoder_outputs": False}, "kohya").values)
+    assert off.cache_text_encoder_outputs == "auto"
+    for changing in ({"shuffle_caption": True}, {"caption_tag_dropout_rate": 0.1}, {"network_train_unet_only": False}):
+        left = from_arguments(asked | changing, "kohya")
+        assert [each.key for each in left.left_out] == ["cache_text_encoder_outputs"]
+        assert recipe_of(left.values).cache_text_encoder_outputs == "auto"
+    frozen = {"epochs": 2, "base": "m.safetensors", "lr": {"unet": 1e-4, "text_encoder": 0.0}}
+    for caption, kept in (({"shuffle": False}, True), ({"shuffle": False, "dropout": 0.1}, False), ({}, False)):
+        text = to_kohya(recipe_of(frozen | {"caption": caption}), name="x")[0]
+        assert ("cache_text_encoder_outputs = true" in text) is kept
+
+
+def test_kohya_s_merged_adapters() -> None:
+    read = from_arguments({"base_weights": ["a.safetensors"], "base_weights_multiplier": [1.0]}, "kohya")
+    assert (recipe_of(read.values).training_adapter, read.left_out) == ("a.safetensors", [])
+    for given in ({"base_weights": ["a", "b"]}, {"base_weights": "a", "base_weights_multiplier": 0.5}):
+        read = from_arguments(given, "kohya")
+        assert ([each.key for each in read.left_out], "training_adapter" in read.values) == (["base_weights"], False)
+
+
 def test_adafactor_without_arguments_ignores_the_rates() -> None:
     relative = from_arguments({"optimizer_type": "Adafactor"}, "kohya")
     fixed = from_arguments({"optimizer_type": "Adafactor", "optimizer_args": "relative_step=False"}, "kohya")
@@ -227,6 +253,10 @@ ROUND: dict[str, dict[str, Any]] = {
         "dropout": {"network": 0.1, "rank": 0.2, "module": 0.3}, "max_weight_norm": 1.0,
     },
     "base in fp8": {"epochs": 2, "weights": "fp8", "prediction": "v_prediction"},
+    "told before": {
+        "epochs": 2, "lr": {"unet": 1e-4, "text_encoder": 0.0}, "caption": {"shuffle": False},
+        "cache_text_encoder_outputs": True, "training_adapter": "helper.safetensors",
+    },
     "masked": {"epochs": 2, "loss": {"mask": "alpha"}, "preserve": {"kind": "images", "folder": "reg", "weight": 0.5}},
 }  # fmt: skip
 
@@ -254,6 +284,8 @@ def test_a_recipe_goes_through_kohya_s_toml_and_back(case: str) -> None:
         "seed",
         "save_every",
         "layers",
+        "training_adapter",
+        "caches_text",
     )
     for key in same:
         assert getattr(back, key) == getattr(recipe, key), key

@@ -196,7 +196,7 @@ def is_turbo(structure: Structure) -> bool:
 _SUPPORTED = "Supported: Z-Image and Z-Image-Turbo."
 _TURBO = (
     "this base is Z-Image-Turbo, which draws in eight steps: what is trained on it as it is unlearns that, the longer "
-    "the more. Train on Z-Image itself, or on Turbo with its training adapter merged in, and draw with Turbo."
+    "the more. Train on Z-Image itself, or on Turbo with its training adapter (training_adapter), and draw with Turbo."
 )
 _VALUES = {
     "resolution": 1024,

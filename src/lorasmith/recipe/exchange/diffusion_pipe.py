@@ -63,6 +63,7 @@ def from_config(document: Mapping[str, Any]) -> Imported:
         result.notes.append(f"model.type = {kind}: the recipe is one for {family.title}.")
     for key in ("checkpoint_path", "transformer_path", "diffusion_model"):
         model.note(key, "the base is the project's own")
+    _read_merged(model, result)
     config.note("dataset", "the images are the project's own; its sizes and shuffling are not read")
     _read_adapter(config, result, family)
     optimizer = config.within("optimizer")
@@ -105,6 +106,16 @@ def _read_adapter(config: Settings, result: Imported, family: Family | None) -> 
             f"diffusion-pipe adapts all linear layers in {family.title}'s blocks, modulation too; here attention, MLP."
         )
     adapter.tell_rest(("dtype", "alpha"))
+
+
+def _read_merged(model: Settings, result: Imported) -> None:
+    """Adapters that act on the base while it is trained on."""
+    files = model.table.get("merge_adapters")
+    if isinstance(files, list) and len(files) == 1 and isinstance(files[0], str):
+        model.taken.add("merge_adapters")
+        result.put("training_adapter", files[0])
+    else:
+        model.drop("merge_adapters", "one training adapter acts here")
 
 
 def _read_rates(model: Settings, shared: float, result: Imported, family: Family | None) -> None:

@@ -12,6 +12,7 @@ from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerFactors, spoken
 from lorasmith.adapters.surgery.merging import OPERATION
 from lorasmith.bases.base import Base
+from lorasmith.bases.hub import fetch_base
 from lorasmith.errors import AdapterError, RecipeError
 from lorasmith.training.settings import RunSettings
 from lorasmith.training.steps.trainer import fresh_adapter
@@ -44,6 +45,20 @@ def start_adapter(base: Base, settings: RunSettings, root: Path) -> Adapter:
     own_ranks = has_own_ranks(given)
     taken = {name: _take(name, fresh.layers[name], factors, file, own_ranks) for name, factors in given.layers.items()}
     return replace(fresh, layers={**fresh.layers, **taken})
+
+
+def read_training_adapter(base: Base, name: str, root: Path) -> Adapter | None:
+    """The adapter that acts on the base while it is trained on; "" for none. `name` is a file's, beside the project
+    file in `root`, or its address on the hub. Raises AdapterError, and BaseError where it cannot be fetched."""
+    if not name:
+        return None
+    file = root / Path(name).expanduser()
+    if not file.is_file():
+        file = fetch_base(name)
+    try:
+        return fit_adapter(load_adapter(file), base)
+    except AdapterError as fault:
+        raise AdapterError(f"training_adapter: {fault.message}", where=file, hint=fault.own_hint) from None
 
 
 def has_own_ranks(adapter: Adapter) -> bool:

@@ -50,7 +50,7 @@ class Outcome:
 
 
 class TrainerGroup:
-    """Trains `adapters` by their `settings`, one a column of a bank.
+    """Trains `adapters` by their `settings`, one a column of a bank; `beneath` acts on the base in the meantime.
 
     `most_rows` go through the base at once (None: all). What concerns factors alone, not rows, is no matter of a pass
     and belongs into `Trainer.finish`.
@@ -65,9 +65,11 @@ class TrainerGroup:
         steps: Sequence[int],
         conditioner: Conditioner,
         *,
+        beneath: Adapter | None = None,
         processes: ProcessGroup = ALONE,
     ) -> None:
         self._bank = AdapterBank(base, adapters, trainable=True)
+        self._beneath = None if beneath is None else AdapterBank(base, [beneath])
         self._passes = Passes(base, self._bank, conditioner)
         self._processes = processes
         self.most_rows: int | None = None
@@ -89,7 +91,7 @@ class TrainerGroup:
         tally = _Tally()
         self._bank.vary(*(trainer.variation() for trainer in self.trainers))
         try:
-            with self._bank.attached():
+            with self._bank.attached(self._beneath):
                 for turn in range(max(len(each.batches) for each in batches.values())):
                     self._learn(batches, turn, tally)
         except BaseException:
@@ -129,7 +131,7 @@ class TrainerGroup:
 
     def validate(self, number: int, validation: Validation) -> tuple[HeldOutLoss, HeldOutLoss]:
         """The loss of a trainer's adapter on held-out images, and the base's."""
-        with self._bank.attached():
+        with self._bank.attached(self._beneath):
             return answer_together({number: validation.ask()}, self._passes)[number]
 
     def _learn(self, batches: Mapping[int, StepBatches], turn: int, tally: _Tally) -> None:

@@ -76,7 +76,7 @@ def _read_model(model: Settings, result: Imported) -> Family | None:
             kept = "full"
     model.value("qtype", text, "")
     result.put("weights", kept)
-    model.drop("assistant_lora_path", "what a training adapter changes has to be merged into the base first")
+    model.take("assistant_lora_path", "training_adapter", text, "")
     model.tell_rest(words.MODEL)
     return found
 

@@ -197,6 +197,8 @@ def _model(recipe: Recipe) -> dict[str, Any]:
         model["arch"] = arch
     if recipe.prediction == "v_prediction":
         model["is_v_pred"] = True
+    if recipe.training_adapter:
+        model["assistant_lora_path"] = recipe.training_adapter
     kept = next((word for word, ours in words.QUANTISED.items() if ours == recipe.weights), None)
     model["quantize"] = kept is not None
     return model if kept is None else {**model, "qtype": kept}

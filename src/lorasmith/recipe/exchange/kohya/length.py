@@ -10,6 +10,8 @@ from lorasmith.recipe.exchange.kohya.rows import Row
 from lorasmith.recipe.recipe import Recipe
 
 DEFAULT_STEPS = 1600
+_CACHED_TEXTS = ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
+_CHANGING_TEXTS = ("lr.text_encoder", "lr.text_encoder_2", "caption.shuffle", "caption.tag_dropout")
 
 
 def read_length(given: Mapping[str, Any], result: Imported) -> None:
@@ -48,10 +50,35 @@ def read_rest(given: Mapping[str, Any], result: Imported) -> None:
         result.put("loss.mask", "alpha" if flag(given.get("alpha_mask", False)) else "files")
     if flag(given.get("fp8_base", False)):
         result.put("weights", "fp8")
+    _read_cached_texts(given, result)
+    _read_merged(given, result)
     if flag(given.get("v_parameterization", False)):
         result.put("prediction", "v_prediction")
     if given.get("v2"):
         result.notes.append("v2: the family of a base is read from the base itself.")
+
+
+def _read_cached_texts(given: Mapping[str, Any], result: Imported) -> None:
+    """Texts that are encoded before the first step. Where that is not asked for, memory alone decides here."""
+    asked = next((key for key in _CACHED_TEXTS if flag(given.get(key, False))), None)
+    if asked is None:
+        return
+    if any(result.get(key) for key in _CHANGING_TEXTS):
+        result.drop(asked, True, "texts that change from step to step cannot be encoded before the first one")
+    else:
+        result.put("cache_text_encoder_outputs", True)
+
+
+def _read_merged(given: Mapping[str, Any], result: Imported) -> None:
+    """Adapters that act on the base while it is trained on."""
+    files, strengths = (given.get(key) or [] for key in ("base_weights", "base_weights_multiplier"))
+    files, strengths = (each if isinstance(each, list | tuple) else [each] for each in (files, strengths))
+    if not files:
+        return
+    if len(files) > 1 or any(number(each) != 1 for each in strengths):
+        result.drop("base_weights", given["base_weights"], "one training adapter acts at strength 1 here")
+    else:
+        result.take("training_adapter", "base_weights", files[0], text)
 
 
 def _by_epochs(recipe: Recipe) -> bool:
@@ -102,7 +129,17 @@ def _write_precision(recipe: Recipe) -> str | None:
     return "no" if recipe.precision == "fp32" else recipe.precision
 
 
+def _write_cached_texts(recipe: Recipe) -> bool | None:
+    """Nothing beside what sd-scripts refuses with it, of any family, or leaves out then."""
+    caption = recipe.caption
+    kept = recipe.caches_text and not (caption.dropout or caption.dropout_every or caption.weighted)
+    return True if kept else None
+
+
 BASE = (
+    Row("cache_text_encoder_outputs", _write_cached_texts),
+    Row("base_weights", lambda recipe: [recipe.training_adapter] if recipe.training_adapter else None),
+    Row("base_weights_multiplier", lambda _: None),
     Row("mixed_precision", _write_precision),
     Row("fp8_base", lambda recipe: True if recipe.weights == "fp8" else None),
     Row("v_parameterization", lambda recipe: True if recipe.prediction == "v_prediction" else None),

@@ -18,7 +18,6 @@ TECHNICAL = frozenset(
         "cache_info",
         "cache_latents",
         "cache_latents_to_disk",
-        "cache_text_encoder_outputs",
         "cache_text_encoder_outputs_to_disk",
         "caption_extension",
         "config_file",
