@@ -94,7 +94,7 @@ def prepare_remote(project: Project, settings: Mapping[str, str], asked: Asked) 
     path = _place(project, tool, asked.write)
     package = path.with_name(f"{path.name.removesuffix(path.suffix)}.tar")
     packed = yield from pack_project(project, recipe, package, [path])
-    settings, mounts = _outside(project, recipe.base, recipe.init, settings)
+    settings, mounts = _outside(project, recipe, settings)
     told = f"{packed.sha256} {__version__} {sorted(settings.items())} {asked.sweep}"
     task = RemoteTask(
         name=name,
@@ -176,12 +176,11 @@ def _place(project: Project, tool: Tool, write: Path | None) -> Path:
     return path
 
 
-def _outside(
-    project: Project, base: str, init: str, settings: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, Path]]:
-    """The settings with the places that base and init have there, and what is sent for it."""
+def _outside(project: Project, recipe: Recipe, settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Path]]:
+    """The settings with the places that base and adapters have there, and what is sent for it."""
     given, mounts = dict(settings), dict[str, Path]()
-    for key, value in (("base", base), ("init", init)):
+    read = {"base": recipe.base, "init": recipe.init, "training_adapter": recipe.training_adapter}
+    for key, value in read.items():
         path = project.root / Path(value).expanduser()
         if not value or value == EMBEDDED or not path.exists():
             continue
