@@ -80,8 +80,9 @@ def command(
 ) -> None:
     """Train the adapter; stop it any time, go on with --resume.
 
-    Examples: lorasmith train my-lora --set rank=8 --set lr.unet=4e-4;
-    lorasmith train my-lora --remote sky --gpu L4
+    Example: lorasmith train my-lora --set rank=8 --set lr.unet=4e-4
+
+    Example: lorasmith train my-lora --remote sky --gpu L4
     """
     from lorasmith.cli.rendering import say, show
     from lorasmith.events import SweepDone
