@@ -115,7 +115,8 @@ def gather_tags(
     leaving this machine for an endpoint."""
     found = Gathered()
     if tagger is not None:
-        from lorasmith.tags.tagger import open_tagger, tag_images
+        from lorasmith.tags.tagger import open_tagger
+        from lorasmith.tags.tagging import tag_images
 
         found = replace(found, tagged=(yield from tag_images(project, dataset, open_tagger(tagger), again=again)))
     if imported is not None:

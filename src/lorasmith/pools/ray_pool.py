@@ -12,7 +12,7 @@ import platform
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -89,7 +89,12 @@ def _reach(address: str) -> str:
 
 
 class RemoteHand(Hand):
-    """A hand in an actor."""
+    """A hand in an actor. Paths that are relative mean `folder`, where the process that asks is, if it is there."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
 
     def who(self) -> tuple[str, str]:
         """The versions of lorasmith and of Python there."""
@@ -117,10 +122,12 @@ class RayBody:
     def workers(self) -> int:
         return self._cores
 
-    def free(self) -> int:
+    def free(self, job: bytes, wanted: int, ahead: int = 1) -> int:
+        del job, ahead  # an actor opens it with its first chunk, and holds one
         self._count()
-        for _ in range(self._cores - len(self._idle) - len(self._asked) - len(self._waking)):
-            actor = self._make.remote()
+        there = len(self._idle) + len(self._asked) + len(self._waking)
+        for _ in range(min(self._cores, wanted) - there):
+            actor = self._make.remote(os.getcwd())
             self._waking[actor.who.remote()] = actor
         return len(self._idle)
 
@@ -129,11 +136,11 @@ class RayBody:
         with self._said_plainly():
             self._asked[actor.do.remote(job, list(items))] = token, actor
 
-    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]]:
+    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]] | None:
         waiting = [*self._asked, *self._waking]
         if not waiting:
             time.sleep(seconds)
-            return []
+            return None
         done, _ = self._ray.wait(waiting, num_returns=1, timeout=seconds)
         answers: list[tuple[int, list[Said] | None]] = []
         for ref in done:
@@ -141,7 +148,11 @@ class RayBody:
                 self._greet(ref, self._waking.pop(ref))
             else:
                 answers.append(self._take(ref, *self._asked.pop(ref)))
-        return answers
+        return answers if done else None
+
+    def drop(self, tokens: Collection[int]) -> None:
+        for ref in [ref for ref, (token, _) in self._asked.items() if token in tokens]:
+            self._end(self._asked.pop(ref)[1])
 
     def close(self) -> None:
         actors = [*self._idle, *self._waking.values(), *(actor for _, actor in self._asked.values())]

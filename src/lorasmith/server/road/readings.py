@@ -64,7 +64,10 @@ class Readings:
             return known
         files = (workshop.files_version(name), repr(opened.table("dataset")))
         scan = known.scan if known is not None and known.files == files else finish(scan_images(opened))
-        reading = Reading(opened, apply_decisions(opened, scan), version, scan, files)
+        dataset = apply_decisions(opened, scan)
+        if known is not None and dataset == known.dataset:
+            dataset = known.dataset  # what follows from it alone is known already
+        reading = Reading(opened, dataset, version, scan, files)
         with self._lock:
             self._kept[name] = reading
             self._kept.move_to_end(name)
