@@ -273,7 +273,9 @@ def train_project(
         raise ProjectError("there is no [sweep] table.", where=project.file, hint="For example: [sweep] rank = [4, 8]")
     if sweep is not False and project.table("sweep"):
         if probe:
-            raise UsageError("a probe is for a run by itself, and [sweep] asks for several.", field="probe")
+            from lorasmith.recipe.probe import SWEPT
+
+            raise UsageError(SWEPT, field="probe")
         variants = read_sweep(project, settings)
         from lorasmith.training.loop import train_sweep
 

@@ -35,6 +35,12 @@ _joined: dict[str, str] = {}
 def open_cluster(address: str) -> RayBody:
     """Workers on the cluster at HOST:PORT, or on one started here for "local", which ends with this process. Raises
     ClusterError when ray is not installed, nobody answers, or the versions differ."""
+    join_cluster(address)
+    return RayBody(address)
+
+
+def join_cluster(address: str) -> None:
+    """Let this process be in that cluster, in which it stays. Raises ClusterError."""
     if find_spec("ray") is None:
         raise ClusterError("a cluster needs ray.", hint='pip install "lorasmith[cluster]"')
     import ray
@@ -44,7 +50,6 @@ def open_cluster(address: str) -> RayBody:
         ray.shutdown()
         _join(address, alone=not host, here=not host or host in _HERE)
         _joined["address"] = address
-    return RayBody(address)
 
 
 def _join(address: str, *, alone: bool, here: bool) -> None:

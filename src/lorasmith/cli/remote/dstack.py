@@ -76,7 +76,7 @@ class Dstack:
         ]
 
     def cautions(self, task: RemoteTask, store: str) -> list[str]:
-        told = [f"the volume {store} must be there before the task: docs/scale.md shows how one is made."]
+        told = [f"the volume {store} must be there before the task: docs/remote.md shows how one is made."]
         size = sum(_size(source) for source in task.files.values())
         if size > _UPLOADED:
             told.append(
