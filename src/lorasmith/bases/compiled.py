@@ -26,7 +26,7 @@ class CompiledDenoiser:
     @contextmanager
     def used(self) -> Iterator[None]:
         """Inside, the denoiser's passes are the compiled ones."""
-        config = cast(Any, torch._dynamo.config)  # type: ignore[attr-defined]
+        config = cast(Any, torch._dynamo.config)
         self._denoiser._compiled_call_impl = self._call
         try:
             with config.patch(recompile_limit=MOST_FORMS):
