@@ -8,6 +8,7 @@ from pathlib import Path
 CONFIGS = {
     "anima": {"transformer": "CosmosTransformer3DModel", "text_conditioner": "AnimaTextConditioner"},
     "zimage": {"transformer": "ZImageTransformer2DModel"},
+    "klein": {"transformer": "Flux2Transformer2DModel"},
 }
 
 
