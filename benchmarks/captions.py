@@ -1,5 +1,7 @@
 """What it costs to change a caption rule: 10,000 captions computed anew, in seconds of the processor.
 
+"After a rule was changed" is as on a page, which holds the images; a new command reads their tags again.
+
 Half of the images have a caption of twenty tags, half have fifty stored tags of a tagger; every rule that can be on is
 on. The pictures are real files (tiny ones) whose sharpness was measured before, as after a first `lorasmith inspect`.
 The limit beside it: reading the same captions' bytes, splitting and joining them, and nothing else.
@@ -15,6 +17,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -93,6 +96,11 @@ def change_a_rule(project: Project, dataset: Dataset, turn: list[int]) -> None:
     write_captions(open_project(project.root), dataset)
 
 
+def change_in_a_command(project: Project, dataset: Dataset, turn: list[int]) -> None:
+    """The same where nothing is known of the images yet."""
+    change_a_rule(project, replace(dataset), turn)
+
+
 def split_and_join(dataset: Dataset) -> None:
     """The least that anybody must do."""
     for item in dataset.items:
@@ -111,13 +119,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         turn = [0]
         first = measure(lambda: change_a_rule(project, dataset, turn), 1)
         again = measure(lambda: change_a_rule(project, dataset, turn), rounds)
+        command = measure(lambda: change_in_a_command(project, dataset, turn), rounds)
         review = measure(lambda: review_tags(open_project(project.root), dataset), 1)
         least = measure(lambda: split_and_join(dataset), rounds)
     print(f"first time, with measuring the sharpness: {first:.2f} s")
-    print(f"after a rule was changed: {again:.2f} s; all tag rules' findings: {review:.2f} s")
+    print(f"after a rule was changed: {again:.3f} s; in a new command: {command:.3f} s")
+    print(f"all tag rules' findings: {review:.2f} s")
     print(f"read, split and join alone: {least:.2f} s")
-    print(ratio_line("captions / read, split and join", again / least, at_most=10.0))
-    print(ratio_line(f"seconds to recompute {count} captions after a change / 1 s", again, at_most=1.0))
+    print(ratio_line("captions / read, split and join", command / least, at_most=10.0))
+    print(ratio_line(f"seconds to recompute {count} captions after a change / 0.5 s", again / 0.5, at_most=1.0))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from lorasmith.dataset.reading import Dataset
 from lorasmith.errors import DatasetError, ProjectError
 from lorasmith.project import Project
+from lorasmith.tags import raw as raw_module
 from lorasmith.tags.imported import ImportedTags, store_imported
 from lorasmith.tags.raw import RawTags, read_raw_tags
 from lorasmith.tags.scores import ScoredTag, StoredTags
@@ -171,3 +173,39 @@ def test_as_kohyas_trainer_reads(tmp_path: Path) -> None:
     dataset.items[0].path.with_suffix(".txt").write_bytes(b"")
     with pytest.raises(DatasetError, match="trainer stops here"):
         read_raw_tags(project, dataset, kohya_compat=True)
+
+
+def test_raw_tags_are_read_anew_only_where_they_changed(tmp_path: Path) -> None:
+    """A page changes one rule after the other while it holds the same images."""
+    project = make_project(tmp_path, "[tags]\nthreshold = 0.4\n")
+    save_drawings(project.root / "images", 2)
+    dataset = read(project)
+    item = dataset.items[0]
+    store(project, [StoredTags(item.facts.sha256, "test", (ScoredTag("hat", 0, 0.5),))])
+    first = read_raw_tags(project, dataset)
+    assert first[item.name].tags == ("hat",)
+    absorbing = make_project(tmp_path, '[tags]\nthreshold = 0.4\nabsorb = "hat"\n')
+    assert read_raw_tags(absorbing, dataset) is first
+    assert read_raw_tags(project, replace(dataset)) is not first, "these may be other images"
+    assert read_raw_tags(project, dataset, kohya_compat=True) is not first
+    strict = make_project(tmp_path, "[tags]\nthreshold = 0.6\n")
+    assert read_raw_tags(strict, dataset)[item.name].tags == ()
+    assert read_raw_tags(project, dataset)[item.name].tags == ("hat",)
+    store(project, [StoredTags(item.facts.sha256, "test", (ScoredTag("cap", 0, 0.5),))])
+    assert read_raw_tags(project, dataset)[item.name].tags == ("cap",)
+    store_imported(project, [ImportedTags(item.facts.sha256, "list.csv", "scarf", None)])
+    assert read_raw_tags(project, dataset)[item.name].tags == ("scarf",)
+    store_sentences(project, "program", {item.facts.sha256: "she waves"})
+    assert read_raw_tags(project, dataset)[item.name].sentence == "she waves"
+
+
+def test_raw_tags_are_forgotten_with_their_images(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    save_drawings(project.root / "images", 1)
+    before = len(raw_module._kept)
+    dataset = read(project)
+    read_raw_tags(project, dataset)
+    assert len(raw_module._kept) == before + 1
+    del dataset
+    gc.collect()
+    assert len(raw_module._kept) == before

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from lorasmith.project import SubjectKind
+from lorasmith.tags.rows import Tags
 from lorasmith.tags.rules import RULES
 from lorasmith.tags.rules.images import is_named
-from lorasmith.tags.rules.rule import Crowd, RuleResult, Ruling, Scene, Source, Tags, View, matcher
+from lorasmith.tags.rules.rule import Crowd, RuleResult, Ruling, Scene, Source, View, matcher
 from lorasmith.tags.settings import TagsTable
 from lorasmith.tags.words import split_tags, tag_key
 

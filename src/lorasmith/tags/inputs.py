@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+
+import numpy as np
 
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import ProjectError, did_you_mean
 from lorasmith.project import Project
 from lorasmith.tags.categories import QUALITY, RATING
 from lorasmith.tags.measures import find_poor, is_collage
-from lorasmith.tags.raw import RawTags, read_raw_tags
-from lorasmith.tags.refusal import refuse_images
+from lorasmith.tags.raw import Part, RawTable, read_raw_tags
+from lorasmith.tags.refusal import is_harmless, refuse_images, speak_of
+from lorasmith.tags.rows import TagRows, Tags
 from lorasmith.tags.rules import RULES
-from lorasmith.tags.rules.rule import CaptionRule, Crowd, Scene, Source, Tags, View
+from lorasmith.tags.rules.rule import CaptionRule, Scene, Source, View, Views
 from lorasmith.tags.settings import TagsTable, read_settings
 from lorasmith.tags.store import read_vocabulary
 from lorasmith.tags.words import split_tags, tag_key
@@ -31,7 +34,7 @@ class CaptionInputs:
     project: Project
     dataset: Dataset
     settings: TagsTable
-    raw: Mapping[str, RawTags]
+    raw: RawTable
     rules: tuple[CaptionRule, ...]
     _scenes: dict[tuple[str | None, Source], Scene] = field(default_factory=dict, repr=False)
 
@@ -53,16 +56,12 @@ class CaptionInputs:
             members.setdefault(item.member, []).append(item)
         return {name: tuple(items) for name, items in members.items()}
 
-    @cached_property
-    def _crowds(self) -> Mapping[str | None, Crowd]:
-        def crowd(items: Iterable[Item]) -> Crowd:
-            return Crowd(lambda: tuple([self.raw[item.name].tags for item in items]))
-
-        return {name: crowd(items) for name, items in self.members.items()}
-
     def scene(self, item: Item) -> Scene:
         """The scene of an image: its subject, and where its tags came from."""
-        member, source = item.member, self.raw[item.name].source
+        return self.scene_of(item.member, self.raw[item.name].source)
+
+    def scene_of(self, member: str | None, source: Source) -> Scene:
+        """The scene of a member's images whose tags have this source."""
         scene = self._scenes.get((member, source))
         if scene is None:
             trigger = self.project.bundle[member].trigger if member is not None else self.project.lora.trigger
@@ -71,10 +70,31 @@ class CaptionInputs:
                 subject=self.project.lora.subject,
                 trigger=split_tags(trigger),
                 source=source,
-                crowd=self._crowds[member],
+                crowd=self.raw.crowds[member],
                 known=self.known,
             )
         return scene
+
+    def rows(self, part: Part, *, sure: bool) -> TagRows:
+        """The tags that the first rule sees of a part of the images; where they are `sure`, only those from the
+        thresholds on."""
+        crowd = self.raw.crowds[part.member].rows
+        if sure:
+            whole = len(crowd) == len(part.numbers)
+            return crowd if whole else crowd.taken(np.array(part.numbers, np.int64))
+        return TagRows.of(crowd.numbers, [self.start(self.dataset.items[place]) for place in part.places])
+
+    def views(self, part: Part) -> Views:
+        """What the rules may see of a part of the images."""
+        poor = self.poor
+        return Views(
+            lambda row: self.view(self.dataset.items[part.places[row]]),
+            names=part.names,
+            taggers=part.taggers,
+            scored=part.scored,
+            told=part.told,
+            poor=[name in poor for name in part.names],
+        )
 
     def view(self, item: Item) -> View:
         """What the rules may see of an image."""
@@ -116,11 +136,9 @@ def read_inputs(project: Project, dataset: Dataset, *, kohya_compat: bool = Fals
     settings = read_settings(project)
     rules = order_rules(settings, project.where("tags"))
     raw = read_raw_tags(project, dataset, kohya_compat=kohya_compat)
-    texts = {
-        item.name: (*raw[item.name].tags, *raw[item.name].ratings, *item.facets, raw[item.name].sentence or "")
-        for item in dataset.items
-    }
-    refuse_images(texts, _own_words(project, settings), project.root)
+    own = _own_words(project, settings)
+    if not is_harmless(raw.flags | speak_of(own)):
+        refuse_images(raw.texts, own, project.root)
     return CaptionInputs(project, dataset, settings, raw, rules)
 
 

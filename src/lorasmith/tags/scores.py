@@ -55,6 +55,17 @@ class ScoreTable:
         for row, (sha256, _) in enumerate(self.rows):
             self.of[sha256] = (*self.of.get(sha256, ()), row)
 
+    def is_as(self, other: ScoreTable) -> bool:
+        """Whether the same is stored in both."""
+        return (
+            self.rows == other.rows
+            and self._ends == other._ends
+            and np.array_equal(self.numbers, other.numbers)
+            and np.array_equal(self.scores, other.scores)
+            and self.names == other.names
+            and np.array_equal(self.categories, other.categories)
+        )
+
     def sift(self, wanted: npt.NDArray[np.bool_]) -> list[tuple[str, ...]]:
         """By row the names of the tags for which `wanted`, as long as `numbers`, is true."""
         names = list(map(self.names.__getitem__, self.numbers[wanted].tolist()))
@@ -100,12 +111,13 @@ class ScoreTable:
 
     def kinds(self) -> Mapping[str, Mapping[str, int]]:
         """By tagger, the category of every name in its rows."""
-        owners: dict[str, list[int]] = {}
-        for row, (_, tagger) in enumerate(self.rows):
-            owners.setdefault(tagger, []).append(row)
+        taggers = {tagger: number for number, tagger in enumerate(dict.fromkeys(tagger for _, tagger in self.rows))}
+        owners = np.repeat([taggers[tagger] for _, tagger in self.rows], np.diff(self._ends))
         kinds: dict[str, Mapping[str, int]] = {}
-        for tagger, rows in owners.items():
-            numbers = np.unique(np.concatenate([self.numbers[self._ends[row] : self._ends[row + 1]] for row in rows]))
+        for tagger, number in taggers.items():
+            there = np.zeros(len(self.names), bool)
+            there[self.numbers[owners == number]] = True
+            numbers = np.flatnonzero(there)
             names = (self.names[number] for number in numbers.tolist())
             kinds[tagger] = dict(zip(names, self.categories[numbers].tolist(), strict=True))
         return kinds

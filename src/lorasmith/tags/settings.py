@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -155,11 +156,20 @@ class TagsTable(TableModel):
 def least_score(settings: TagsTable, tag: str, category: int) -> float:
     """The score in 0..1 from which on a tagger's tag of this category (a number of `CATEGORIES`) is said: its own, else
     its category's, else the general one."""
+    (least,) = least_scores(settings, [(tag, category)])
+    return least
+
+
+def least_scores(settings: TagsTable, words: Iterable[tuple[str, int]]) -> list[float]:
+    """What `least_score` says of many tags, each with its category."""
     own = {tag_key(name): least for name, least in settings.thresholds.items()}
-    least = own.get(tag_key(tag), own.get(_CATEGORY_NAMES.get(category, "")))
-    if least is not None:
-        return least
-    return settings.character_threshold if category == CHARACTER else settings.threshold
+    usual = {CHARACTER: settings.character_threshold} | {
+        number: own[name] for number, name in _CATEGORY_NAMES.items() if name in own
+    }
+    general = settings.threshold
+    if not own:
+        return [usual.get(kind, general) for _, kind in words]
+    return [own.get(tag_key(tag), usual.get(kind, general)) for tag, kind in words]
 
 
 def read_settings(project: Project) -> TagsTable:

@@ -36,19 +36,22 @@ def find_suspects(trigger: str, captions: Sequence[Collection[str]], known: Coll
     return {key: count for key, count in near.items() if key not in typos and not is_word(key)}
 
 
-def _find_near(trigger: str, captions: Sequence[Collection[str]], known: Collection[str]) -> Mapping[str, int]:
+def is_near(key: str, trigger: str) -> bool:
+    """Whether the key is spelt nearly as the trigger is, but not quite."""
     right = tag_key(trigger)
     most = 2 if len(right) >= _LONG else 1
+    return abs(len(key) - len(right)) <= most and key != right and edit_distance(key, right, most) <= most
+
+
+def _find_near(trigger: str, captions: Sequence[Collection[str]], known: Collection[str]) -> Mapping[str, int]:
+    right = tag_key(trigger)
     without = [keys for keys in captions if right not in keys]
     if len(right) < 3 or not without or len(captions) - len(without) < _WRITTEN * len(captions):
         return {}
     near = {
         key
         for key in frozenset[str]().union(*without)
-        if key not in known
-        and not is_common(key)
-        and abs(len(key) - len(right)) <= most
-        and edit_distance(key, right, most) <= most
+        if is_near(key, trigger) and key not in known and not is_common(key)
     }
     if near:
         near.difference_update(*(keys for keys in captions if right in keys))

@@ -57,14 +57,19 @@ class Readings:
 
     def of(self, workshop: Workshop, name: str) -> Reading:
         """A project's images as they are now. Raises MissingError, ProjectError, DatasetError."""
-        opened, version = workshop.open(name), workshop.images_version(name)
+        workshop.open(name)
+        version = workshop.images_version(name)
         with self._lock:
             known = self._kept.get(name)
         if known is not None and known.version == version:
             return known
+        opened = workshop.open(name)  # after its version was taken: what changes meanwhile is read again
         files = (workshop.files_version(name), repr(opened.table("dataset")))
         scan = known.scan if known is not None and known.files == files else finish(scan_images(opened))
-        reading = Reading(opened, apply_decisions(opened, scan), version, scan, files)
+        dataset = apply_decisions(opened, scan)
+        if known is not None and dataset == known.dataset:
+            dataset = known.dataset  # what follows from it alone is known already
+        reading = Reading(opened, dataset, version, scan, files)
         with self._lock:
             self._kept[name] = reading
             self._kept.move_to_end(name)

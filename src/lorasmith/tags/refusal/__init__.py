@@ -42,16 +42,25 @@ def refuse_images(texts: Mapping[str, Iterable[str]], also: Iterable[str], where
     text is looked at once, and nothing else happens when they are harmless taken all together.
     """
     always = tuple(also)
-    distinct = set(always).union(*texts.values())
-    flags = 0
-    for text in distinct:
-        flags |= speaks_of(text)
-    if settled(flags) != BOTH:
+    if is_harmless(speak_of(set(always).union(*texts.values()))):
         return
     refuse(always, where)
     for name, image in texts.items():
         refuse((*always, *image), name)
     _refuse(where)
+
+
+def is_harmless(flags: int) -> bool:
+    """Whether texts that `speak_of` this may stand together, and so all images of which no more is said."""
+    return settled(flags) != BOTH
+
+
+def speak_of(texts: Iterable[str]) -> int:
+    """What texts speak of together, as flags."""
+    flags = 0
+    for text in texts:
+        flags |= speaks_of(text)
+    return flags
 
 
 def _refuse(where: object) -> NoReturn:

@@ -10,7 +10,8 @@ from lorasmith.dataset.findings import Finding
 from lorasmith.dataset.reading import Item
 from lorasmith.tags.inputs import CaptionInputs
 from lorasmith.tags.pipeline import Captioning
-from lorasmith.tags.rules.rule import Scene, Tags
+from lorasmith.tags.rows import Tags
+from lorasmith.tags.rules.rule import Scene
 from lorasmith.tags.words import split_tags, tag_key
 
 

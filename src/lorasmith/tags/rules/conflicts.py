@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
-from lorasmith.tags.knowledge import EXCLUSIONS, SEVERAL, SIDES, find_conflicts
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
+from lorasmith.tags.knowledge import EXCLUSIONS, SIDES, find_conflicts
+from lorasmith.tags.rows import Mask, TagRows, Tags, distinct
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, View, Views, Work, drop, image_by_image
 from lorasmith.tags.words import tag_key
 
-_COMPANY = frozenset(SIDES) | SEVERAL | frozenset(chain.from_iterable(rule.unless for rule in EXCLUSIONS))
+_MOST = max(len(rule.sides) for rule in EXCLUSIONS)
+_SIDES = {key: [number * _MOST + side for number, side in places] for key, places in SIDES.items()}
 
 
 def prepare(scene: Scene) -> Work | None:
     """Of excluding tags the likelier side stays, by the tagger's scores; without scores all stay, and are reported.
     The parts of a collage may differ."""
-    peaceful: set[frozenset[str]] = set()
 
     def work(tags: Tags, view: View) -> RuleResult | None:
         if not view.scores or view.collage:
             return None
-        company = _COMPANY.intersection(map(tag_key, tags))
-        if not company or company in peaceful:
-            return None
-        conflicts = find_conflicts(tuple(map(tag_key, tags)))
-        if not conflicts:
-            peaceful.add(company)
-            return None
         dropped: dict[str, str] = {}
-        for _, rivals in conflicts:
+        for _, rivals in find_conflicts(tuple(map(tag_key, tags))):
             best, losers = weigh(rivals, view, scene.known)
             if best is not None:
                 why = f"excluded by {best}, which is likelier ({view.likelihood[best]:.2f})"
                 dropped |= {tag: why for tag in tags if tag_key(tag) in losers}
         return drop(tags, dropped)
 
-    return work
+    return image_by_image(work, _touched)
+
+
+def _touched(rows: TagRows, views: Views) -> Mask:
+    """By row whether its tags are on two sides of an exclusion."""
+    owners, sides = rows.linked(_SIDES)
+    taken = distinct(owners * len(EXCLUSIONS) * _MOST + sides) // _MOST
+    return views.scored & rows.of_rows(taken[1:][taken[1:] == taken[:-1]] // len(EXCLUSIONS))
 
 
 def weigh(rivals: Tags, view: View, known: frozenset[str]) -> tuple[str | None, Tags]:

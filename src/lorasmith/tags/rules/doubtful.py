@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
+from lorasmith.tags.rows import Mask, TagRows, Tags
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, View, Views, Work, drop, image_by_image
 from lorasmith.tags.words import tag_key
 
 
@@ -15,7 +16,10 @@ def prepare(scene: Scene) -> Work | None:
     def work(tags: Tags, view: View) -> RuleResult | None:
         return drop(tags, find_doubtful(tags, view, scene.known, doubt)) if view.scores else None
 
-    return work
+    def touched(rows: TagRows, views: Views) -> Mask:
+        return views.scored & rows.with_any(rows.find_keys(scene.known))
+
+    return image_by_image(work, touched)
 
 
 def find_doubtful(tags: Tags, view: View, known: frozenset[str], doubt: float) -> dict[str, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.rows import TagRows, Tags
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, View, Views, Work
 from lorasmith.tags.words import tag_key
 
 
 def prepare(scene: Scene) -> Work | None:
     """Of several spellings of one tag the first stays."""
     del scene
-    return _thin
+    return Work(_thin, _thin_all)
 
 
 def _thin(tags: Tags, view: View) -> RuleResult | None:
@@ -24,6 +25,12 @@ def _thin(tags: Tags, view: View) -> RuleResult | None:
         else:
             first[tag_key(tag)] = tag
     return RuleResult(tuple(first.values()), lambda: tuple(rulings))
+
+
+def _thin_all(rows: TagRows, views: Views) -> TagRows:
+    del views
+    thick = rows.repeating(rows.keys)[rows.owners]
+    return rows.kept(~thick | rows.firsts(thick, rows.keys))
 
 
 RULE = CaptionRule("duplicates", "T9", "a tag said twice is said once", prepare)

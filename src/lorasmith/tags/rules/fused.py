@@ -15,7 +15,7 @@ _LOOK = ("* style", "* (style)", "* (medium)", "monochrome", "greyscale", "sketc
 def prepare(scene: Scene) -> Work | None:
     """Drop tags that stand in at least the share [tags] fused of the subject's images; counts and framing stay."""
     least = share_of(scene)
-    if not least or len(scene.keys) < 2:
+    if not least or scene.images < 2:
         return None
     looks = LOOKS if scene.settings.fused is None and scene.subject is not SubjectKind.STYLE else least
     spared, is_look = matcher(scene.settings.keep), matcher(_LOOK)
@@ -35,7 +35,7 @@ def share_of(scene: Scene) -> float:
     """As set; else `FUSED` for a tagger's tags, who names what it sees, and off for captions that somebody wrote."""
     if scene.settings.fused is not None:
         return scene.settings.fused
-    return FUSED if scene.source == "tagger" and len(scene.keys) >= _ENOUGH else 0.0
+    return FUSED if scene.source == "tagger" and scene.images >= _ENOUGH else 0.0
 
 
 RULE = CaptionRule("fused", "T4", "nearly always there: one with the trigger", prepare)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lorasmith.tags.implications import implied_by
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
+from lorasmith.tags.rows import Mask, TagRows, Tags, common
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, View, Views, Work, drop, image_by_image
 from lorasmith.tags.words import tag_key
 
 
 def prepare(scene: Scene) -> Work | None:
     """Drop the implied parents: of `red shirt, shirt` the second."""
     spared = frozenset(map(tag_key, scene.trigger))
-    known: set[str] = set()
-    parents: set[str] = set()  # all that is implied by any of the known tags
 
     def work(tags: Tags, view: View) -> RuleResult | None:
         del view
         keys = set(map(tag_key, tags))
-        if not known.issuperset(keys):
-            for key in keys - known:
-                parents.update(implied_by(key))
-            known.update(keys)
-        if parents.isdisjoint(keys):
-            return None
         said = {
             parent: key
             for key in keys
@@ -30,7 +25,21 @@ def prepare(scene: Scene) -> Work | None:
         }
         return drop(tags, {tag: f"{said[tag_key(tag)]} says it" for tag in tags if tag_key(tag) in said})
 
-    return work
+    return image_by_image(work, _touched)
+
+
+def _touched(rows: TagRows, views: Views) -> Mask:
+    """By row whether a tag and one that it implies are there."""
+    del views
+    keys = rows.numbers.key_texts
+    numbers = {key: number for number, key in enumerate(keys)}
+    parents = {key: [numbers[parent] for parent in implied_by(key) if parent in numbers] for key in keys}
+    owners, implied = rows.linked(parents)
+    sought = np.zeros(len(keys), bool)
+    sought[implied] = True
+    there = sought[rows.keys]
+    said = rows.owners[there] * len(keys) + rows.keys[there]
+    return rows.of_rows(common(owners * len(keys) + implied, said) // max(1, len(keys)))
 
 
 RULE = CaptionRule("implied", "T9", "another tag says it", prepare)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, append
+from lorasmith.tags.rows import Tags
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, View, Work, append, append_all
 
 
 def prepare(scene: Scene) -> Work | None:
@@ -11,10 +12,10 @@ def prepare(scene: Scene) -> Work | None:
     if not words:
         return None
 
-    def work(tags: Tags, view: View) -> RuleResult | None:
+    def one(tags: Tags, view: View) -> RuleResult | None:
         return append(tags, words, view.poor) if view.poor else None
 
-    return work
+    return Work(one, lambda rows, views: append_all(rows, words, views.poor))
 
 
 RULE = CaptionRule("quality", "T7", "the image is of low quality, and the tag keeps that out of the adapter", prepare)

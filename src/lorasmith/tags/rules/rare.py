@@ -17,7 +17,7 @@ def prepare(scene: Scene) -> Work | None:
         key = tag_key(tag)
         if listed(tag) or not (featured(key) and scene.is_rare(key)):
             return None
-        return Ruling(tag, "kept", f"in {scene.counts[key]} of {len(scene.keys)} images only: stays promptable")
+        return Ruling(tag, "kept", f"in {scene.counts[key]} of {scene.images} images only: stays promptable")
 
     return tag_by_tag(judge)
 

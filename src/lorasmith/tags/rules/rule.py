@@ -1,24 +1,25 @@
 """What a caption rule is.
 
-A rule is prepared once for a scene (all images of one subject whose tags have one source) and then works on the tags
-of one image after the other. What it does it says tag by tag, in rulings: an explanation shows just those.
+A rule is prepared once for a scene (all images of one subject whose tags have one source) and then works on all its
+images at once, or on the tags of one. What it does to one it says tag by tag, in rulings: an explanation shows those.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import chain
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from lorasmith.project import SubjectKind
 from lorasmith.tags.knowledge import pattern
+from lorasmith.tags.rows import Mask, TagNumbers, TagRows, Tags
 from lorasmith.tags.settings import TagsTable
 from lorasmith.tags.words import tag_key
 
-Tags = tuple[str, ...]
 Source = Literal["caption", "tagger", "both", "folder", "none"]
 Fate = Literal["kept", "dropped", "changed", "added", "moved"]
 
@@ -73,7 +74,12 @@ class Crowd:
     """All images of one subject. `read_tags` gives the raw tags of each, from the thresholds on, whatever their
     source."""
 
-    read_tags: Callable[[], tuple[Tags, ...]] = tuple
+    read_tags: Callable[[], Sequence[Tags]] = tuple
+
+    @cached_property
+    def rows(self) -> TagRows:
+        """The raw tags of every image, a row each."""
+        return TagRows.of(TagNumbers(), self.read_tags())
 
     @cached_property
     def keys(self) -> tuple[frozenset[str], ...]:
@@ -82,8 +88,8 @@ class Crowd:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """In how many images each `tag_key` stands."""
-        return Counter(chain.from_iterable(self.keys))
+        """In how many images each `tag_key` stands; 0 for others."""
+        return Counter(self.rows.count_keys())
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,11 @@ class Scene:
         return self.crowd.keys
 
     @property
+    def images(self) -> int:
+        """How many images there are of the subject."""
+        return len(self.crowd.rows)
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """In how many images of the subject each `tag_key` stands."""
         return self.crowd.counts
@@ -117,7 +128,7 @@ class Scene:
 
     def share(self, key: str) -> float:
         """The share of the subject's images that have the tag."""
-        return self.counts.get(key, 0) / max(1, len(self.keys))
+        return self.counts.get(key, 0) / max(1, self.images)
 
     def is_rare(self, key: str) -> bool:
         """Whether the tag is an inconsistent element that keeps its tag (T8)."""
@@ -126,8 +137,42 @@ class Scene:
         return "rare" not in settings.off and few and self.share(key) < settings.consistent
 
 
-Work = Callable[[Tags, View], RuleResult | None]
-"""From an image's tags to what becomes of them; None when there is nothing to do."""
+class Views:
+    """What rules may look at of many images beside their tags, a row each: a view is made when one is asked for.
+
+    By row: `names`; `taggers` whose scores they are; `scored` whether there are any, `told` whether there is a
+    sentence, `poor` whether the image counts as of low quality.
+    """
+
+    def __init__(
+        self,
+        view: Callable[[int], View],
+        names: Sequence[str],
+        taggers: Sequence[str],
+        scored: Sequence[bool],
+        told: Sequence[bool],
+        poor: Sequence[bool],
+    ) -> None:
+        self._view = view
+        self.names, self.taggers = names, taggers
+        self.scored: Mask = np.array(scored, bool)
+        self.told: Mask = np.array(told, bool)
+        self.poor: Mask = np.array(poor, bool)
+
+    def __getitem__(self, row: int) -> View:
+        return self._view(row)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a prepared rule does, told twice: `one` gives what becomes of one image's tags, None when there is nothing
+    to do, and says why; `rows` does the same to all images at once."""
+
+    one: Callable[[Tags, View], RuleResult | None]
+    rows: Callable[[TagRows, Views], TagRows]
+
+    def __call__(self, tags: Tags, view: View) -> RuleResult | None:
+        return self.one(tags, view)
 
 
 @dataclass(frozen=True)
@@ -143,39 +188,45 @@ class CaptionRule:
     prepare: Callable[[Scene], Work | None]
 
 
-class _Memory(dict[str, Ruling | None]):
-    """What was said of each tag; `quiet` are those of which nothing was."""
+def image_by_image(one: Callable[[Tags, View], RuleResult | None], touched: Callable[[TagRows, Views], Mask]) -> Work:
+    """The work of a rule that looks at an image as a whole. `touched` gives by row whether it may have something to do
+    there: all others are left as they are."""
 
-    def __init__(self, judge: Callable[[str], Ruling | None]) -> None:
-        super().__init__()
-        self._judge = judge
-        self.quiet: set[str] = set()
+    def rows(before: TagRows, views: Views) -> TagRows:
+        after: dict[int, Tags] = {}
+        for row in np.flatnonzero(touched(before, views)).tolist():
+            outcome = one(before.row(row), views[row])
+            if outcome is not None:
+                after[row] = outcome.tags
+        return before.replaced(after)
 
-    def __missing__(self, tag: str) -> Ruling | None:
-        ruling = self[tag] = self._judge(tag)
-        if ruling is None:
-            self.quiet.add(tag)
-        return ruling
-
-
-class TagWork:
-    """The work of a rule that looks at each tag by itself: every distinct tag is judged once."""
-
-    def __init__(self, judge: Callable[[str], Ruling | None]) -> None:
-        self.memory = _Memory(judge)
-
-    def __call__(self, tags: Tags, view: View) -> RuleResult | None:
-        del view
-        memory = self.memory
-        if memory.quiet.issuperset(tags):
-            return None
-        rulings = tuple([ruling for tag in tags if (ruling := memory[tag]) is not None])
-        return RuleResult(carry_out(tags, memory), lambda: rulings) if rulings else None
+    return Work(one, rows)
 
 
 def tag_by_tag(judge: Callable[[str], Ruling | None]) -> Work:
-    """The work that judges tag by tag; None leaves a tag alone."""
-    return TagWork(judge)
+    """The work of a rule that looks at each tag by itself, each distinct one once; None leaves a tag alone."""
+    memory: dict[str, Ruling | None] = {}
+
+    def ruling_on(tag: str) -> Ruling | None:
+        if tag not in memory:
+            memory[tag] = judge(tag)
+        return memory[tag]
+
+    def one(tags: Tags, view: View) -> RuleResult | None:
+        del view
+        rulings = tuple([ruling for tag in tags if (ruling := ruling_on(tag)) is not None])
+        return RuleResult(carry_out(tags, memory), lambda: rulings) if rulings else None
+
+    def rows(before: TagRows, views: Views) -> TagRows:
+        del views
+        texts, became = before.numbers.texts, {}
+        for number in before.present:
+            ruling = ruling_on(texts[number])
+            if ruling is not None and ruling.fate != "kept":
+                became[number] = ruling.became
+        return before.renamed(became)
+
+    return Work(one, rows)
 
 
 def carry_out(tags: Tags, rulings: Mapping[str, Ruling | None]) -> Tags:
@@ -214,6 +265,23 @@ def put_first(tags: Tags, front: Tags, why: str = "") -> RuleResult | None:
         return RuleResult(front + tags, lambda: tuple([Ruling(tag, "added", why) for tag in front]))
     after = front + tuple([tag for tag, key in zip(tags, keys, strict=True) if key not in wanted])
     return None if after == tags else RuleResult(after, lambda: _tell_of_front(tags, front, wanted, why))
+
+
+def append_all(rows: TagRows, added: Tags, where: Mask | None = None) -> TagRows:
+    """What `append` does, to all rows or those of `where`."""
+    after = rows
+    for tag in added:
+        lacking = ~rows.with_any(rows.find_keys((tag_key(tag),)))
+        after = after.appended((tag,), lacking if where is None else lacking & where)
+    return after
+
+
+def put_all_first(rows: TagRows, front: Tags, where: Mask | None = None, but: Collection[str] = ()) -> TagRows:
+    """What `put_first` does, to all rows or those of `where`; tags with one of the keys `but` go, too."""
+    gone = rows.find_keys(_keys_of(front).union(but))
+    if where is None:
+        where = np.ones(len(rows), bool)
+    return rows.kept(~(gone & where[rows.owners])).joined(front, where)
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.rows import Tags
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, View, Work, image_by_image
 from lorasmith.tags.words import split_tags, tag_key
 
 
@@ -28,7 +29,7 @@ def prepare(scene: Scene) -> Work | None:
 
         return RuleResult(after, tell)
 
-    return work
+    return image_by_image(work, lambda _, views: views.told)
 
 
 RULE = CaptionRule("sentence", "T12", "part of the sentence that describes the image", prepare)

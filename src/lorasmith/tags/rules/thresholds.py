@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, Tags, View, Work, drop
+from lorasmith.tags.rows import Tags
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Scene, View, Work, drop, image_by_image
 from lorasmith.tags.settings import least_score
 
 
 def prepare(scene: Scene) -> Work | None:
-    """Drop a tagger's tags whose score is under the threshold of their category, or their own."""
-    if scene.source not in ("tagger", "both"):
+    """Drop a tagger's tags whose score is under the threshold of their category, or their own. Beside a caption's own
+    tags only those stand that are over it."""
+    if scene.source != "tagger":
         return None
     leasts: dict[str, float] = {}
 
@@ -25,7 +27,7 @@ def prepare(scene: Scene) -> Work | None:
                 dropped[tag] = f"its score {score:.2f} is under {least:.2f}"
         return drop(tags, dropped)
 
-    return work
+    return image_by_image(work, lambda _, views: views.scored)
 
 
 RULE = CaptionRule("thresholds", "T9", "its score is under the threshold", prepare)

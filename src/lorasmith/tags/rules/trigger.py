@@ -5,8 +5,21 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+import numpy as np
+
 from lorasmith.tags.knowledge import CORE
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work, put_first
+from lorasmith.tags.rows import TagRows, Tags
+from lorasmith.tags.rules.rule import (
+    CaptionRule,
+    RuleResult,
+    Ruling,
+    Scene,
+    View,
+    Views,
+    Work,
+    put_all_first,
+    put_first,
+)
 from lorasmith.tags.words import join_tags, split_tags, tag_key
 
 
@@ -20,9 +33,13 @@ def prepare(scene: Scene) -> Work | None:
     word = word_of(trigger[0]) if len(trigger) == 1 and front == trigger else None
     own = frozenset(map(tag_key, trigger))
 
+    def opens(tag: str) -> bool:
+        """Whether a phrase around the trigger."""
+        return word is not None and tag_key(tag) not in own and word.search(tag.casefold()) is not None
+
     def work(tags: Tags, view: View) -> RuleResult | None:
         del view
-        if word is not None and tags and tag_key(tags[0]) not in own and word.search(tags[0].casefold()):
+        if tags and opens(tags[0]):
             return None
         if not plain:
             return put_first(tags, front)
@@ -33,7 +50,13 @@ def prepare(scene: Scene) -> Work | None:
         outcome = put_first(rest, front) or RuleResult(rest, tuple)
         return RuleResult(outcome.tags, lambda: (*bare, *outcome.rulings))
 
-    return work
+    def all_rows(rows: TagRows, views: Views) -> TagRows:
+        del views
+        first = np.zeros(len(rows.tags), bool)
+        first[rows.ends[:-1][rows.counts > 0]] = True
+        return put_all_first(rows, front, ~rows.with_any(rows.find(opens) & first), plain)
+
+    return Work(work, all_rows)
 
 
 def opening(scene: Scene) -> Tags:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lorasmith.tags.rules.rule import CaptionRule, Ruling, Scene, Work, tag_by_tag
-from lorasmith.tags.typos import find_typos
+from lorasmith.tags.typos import find_typos, is_near
 from lorasmith.tags.words import tag_key
 
 
@@ -12,6 +12,8 @@ def prepare(scene: Scene) -> Work | None:
     if scene.source not in ("caption", "both") or not scene.trigger:
         return None
     trigger = scene.trigger[0]
+    if not any(is_near(key, trigger) for key in scene.counts):
+        return None
     typos = find_typos(trigger, scene.keys, scene.known)
     if not typos:
         return None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from lorasmith.tags.knowledge import COLOURS, UNIFIED, Feature, feature_of
-from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, Tags, View, Work
+from lorasmith.tags.rows import TagRows, Tags
+from lorasmith.tags.rules.rule import CaptionRule, RuleResult, Ruling, Scene, View, Views, Work
 from lorasmith.tags.words import tag_key
 
 
@@ -32,7 +35,22 @@ def prepare(scene: Scene) -> Work | None:
                 rulings.append(Ruling(tag, "changed", became=new))
         return RuleResult(tuple(after), lambda: tuple(rulings)) if rulings else None
 
-    return work
+    def all_rows(rows: TagRows, views: Views) -> TagRows:
+        del views
+        wanted = {number: new for number, key in enumerate(rows.numbers.key_texts) if (new := replaced.get(key))}
+        if not wanted:
+            return rows
+        own = rows.numbers.of(wanted.values())
+        became = np.full(len(rows.numbers.key_texts), -1)
+        became[list(wanted)] = own
+        here = became[rows.keys] >= 0
+        tags = np.where(here, became[rows.keys], rows.tags)
+        alike = np.zeros(len(rows.numbers.texts), bool)
+        alike[own] = True
+        first = rows.firsts(alike[tags], tags)
+        return rows.changed(np.where(here & ~first, -1, tags))
+
+    return Work(work, all_rows)
 
 
 def find_unified(scene: Scene, feature: Feature) -> Mapping[str, str]:
@@ -40,7 +58,7 @@ def find_unified(scene: Scene, feature: Feature) -> Mapping[str, str]:
 
     The own tag is made of the most frequent one, a coloured one if there is one.
     """
-    least = max(1, scene.settings.consistent * len(scene.keys))
+    least = max(1, scene.settings.consistent * scene.images)
     found = {key: n for key, n in scene.counts.items() if n >= least and feature_of(key, (feature,))}
     if not found:
         return {}
