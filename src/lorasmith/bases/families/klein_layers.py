@@ -8,7 +8,7 @@ from lorasmith.bases.targets import Group, TargetLayer, underscored
 DOUBLE, SINGLE = "transformer_blocks", "single_transformer_blocks"
 """The blocks that keep picture and text apart but for their attention, and those that read both in one stream."""
 _STORED_BLOCKS = {DOUBLE: "double_blocks", SINGLE: "single_blocks"}
-_LETTERS = {DOUBLE: "D", SINGLE: "S"}
+_LETTERS = {DOUBLE: "D", SINGLE: "B"}
 _BLOCK: dict[str, tuple[tuple[str, str, Group], ...]] = {
     # Path in diffusers' block, in a checkpoint's (q, k and v: as if they were apart), group.
     DOUBLE: (
