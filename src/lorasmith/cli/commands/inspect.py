@@ -55,7 +55,6 @@ def command(
     Example: lorasmith inspect my-lora --html look.html
     """
     from lorasmith.cli.rendering import draw, print_json, show
-    from lorasmith.dataset.page import write_page
     from lorasmith.face.stages import inspect_images
     from lorasmith.pools.choosing import dealt_out
     from lorasmith.project import open_project
@@ -63,7 +62,7 @@ def command(
     opened = open_project(project)
     with dealt_out(cluster):
         dataset, inspection = show(inspect_images(opened, _find_adapters(adapters)), json)
-    page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
+    page = _write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))
     else:
@@ -71,6 +70,12 @@ def command(
         _say_next(project, inspection, page)
     if not inspection.passed:
         raise typer.Exit(1)
+
+
+def _write_page(project: Project, dataset: Dataset, inspection: Inspection, target: Path) -> Path:
+    from lorasmith.dataset.page import write_page
+
+    return write_page(project, dataset, inspection, target)
 
 
 def _find_adapters(given: list[Path] | None) -> list[Path]:
