@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lorasmith.events import Event, Progress, SnapshotSaved, Work, eta, finish
+from lorasmith.events import Event, Note, Progress, SnapshotSaved, StageClock, Work, eta, finish
 
 
 def counted(total: int) -> Work[int]:
@@ -40,3 +40,29 @@ def test_what_is_left_takes_as_long_as_what_is_done(monkeypatch: pytest.MonkeyPa
     assert eta(100.0, 8, 8) == 0
     assert eta(100.0, 9, 8) == 0
     assert eta(100.0, 0, 8) is None
+
+
+def test_a_stages_time_is_what_passes_until_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+
+    def work() -> Work[str]:
+        nonlocal now
+        now += 3
+        yield Progress("reading", 1, 2)
+        now += 1
+        yield Note("half of it")
+        now += 1
+        yield Progress("reading", 2, 2)
+        now += 7
+        yield Progress("comparing", 1, 1)
+        now += 0.5
+        return "done"
+
+    clock = StageClock()
+    for _ in (watched := clock.watch(work())):
+        now += 100  # whoever looks on takes their time
+    assert clock.seconds == {"reading": 5, "comparing": 7, "the rest": 0.5}
+    assert clock.tell() == "12 s: comparing 7 s, reading 5 s"
+    assert finish(StageClock().watch(work())) == "done"
+    watched.close()

@@ -83,6 +83,8 @@ TORCH_FREE_FILES = (
     "bases/targets.py",
     "bases/tokenizers.py",
     "bases/vocabulary.py",
+    "adapters/cache.py",
+    *(f"adapters/stored/{name}.py" for name in ("__init__", "files", "lookup", "manifest", "source", "store")),
     *(
         f"bases/text/{name}.py"
         for name in ("chunks", "clip", "context", "counting", "emphasis", "encoder", "long", "options")

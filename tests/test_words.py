@@ -19,7 +19,7 @@ OTHERS = {
     "recipe/exchange/kohya/writing.py": ("--config_file",),
     "recipe/memory.py": ("--query-gpu=", "--format="),
     "jobs/detached.py": ('"--device"', '"--json"'),
-    "jobs/worker.py": ('"--resume"', '"--set"', '"--run"', '"--json"'),
+    "jobs/worker.py": ('"--probe"', '"--resume"', '"--set"', '"--run"', '"--json"'),
 }
 COMMAND = re.compile(rf"\blorasmith ({'|'.join(VERBS)})\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*=?")

@@ -151,6 +151,42 @@ def eta(began: float, done: float, total: float) -> float | None:
 Work = Generator[Event, None, T]
 
 
+class StageClock:
+    """How long each stage of a work takes, in `seconds`, the first one first: what passes until a Progress comes counts
+    for its stage, what passes after the last one for "the rest"."""
+
+    rest = "the rest"
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def watch(self, work: Work[T]) -> Work[T]:
+        """The work with its events."""
+        passed = 0.0
+        while True:
+            began = time.monotonic()
+            try:
+                event = next(work)
+            except StopIteration as stop:
+                self._add(self.rest, passed + time.monotonic() - began)
+                result: T = stop.value
+                return result
+            passed += time.monotonic() - began
+            if isinstance(event, Progress):
+                self._add(event.stage, passed)
+                passed = 0.0
+            yield event
+
+    def tell(self) -> str:
+        """``41 s: fingerprinting images 12 s, ...``, the longest first; what takes less than a second is not named."""
+        parts = sorted(self.seconds.items(), key=lambda part: -part[1])
+        named = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in parts if seconds >= 1)
+        return f"{sum(self.seconds.values()):.0f} s" + (f": {named}" if named else "")
+
+    def _add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
 def finish(work: Work[T], see: Callable[[Event], None] | None = None) -> T:
     """Run work to its end and give its result; `see` is called with every event."""
     while True:

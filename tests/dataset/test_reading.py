@@ -128,7 +128,7 @@ def test_a_second_reading_opens_no_unchanged_file(tmp_path: Path, monkeypatch: p
         opened.append(path)
         return look_at(path)
 
-    monkeypatch.setattr("lorasmith.dataset.reading.look_at", watched)
+    monkeypatch.setattr("lorasmith.dataset.facts.look_at", watched)
     assert read(project) == first
     assert opened == []
     draw(77, (32, 48)).save(files[1])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 
 import pytest
 import torch
@@ -16,28 +14,12 @@ from PIL import Image
 
 from lorasmith.errors import PromptError
 from lorasmith.exam import crew
-from lorasmith.exam.crew import MANY, Crew
+from lorasmith.exam.crew import MANY, Crew, Order, open_artist
 from lorasmith.exam.drawing import PipelineArtist, Row
-from lorasmith.exam.hand import Order
 from lorasmith.exam.settings import ExamTable
-
-#: A hand that paints a picture's seed in red. It dies at seed 99 and fails at 98; in green it says that it was it.
-TOY = """
-import os, sys
-from PIL import Image
-from lorasmith.pools.pipes import receive, send
-order = receive(sys.stdin.buffer)
-send(sys.stdout.buffer, "ready")
-while True:
-    try:
-        number, rows = receive(sys.stdin.buffer)
-    except EOFError:
-        break
-    if rows[0].seed == 99:
-        os._exit(1)
-    answer = None if rows[0].seed == 98 else [Image.new("RGB", (2, 2), (row.seed, 255, 0)) for row in rows]
-    send(sys.stdout.buffer, (number, answer))
-"""
+from lorasmith.pools.local import LocalBody
+from lorasmith.pools.pool import Job, Pool
+from tests.exam.painting import open_toy, paint
 
 
 @dataclass
@@ -53,20 +35,19 @@ class Painter:
         time.sleep(self.pause)
         if rows[0].seed == self.fails:
             raise PromptError("nothing can be drawn.")
-        return [Image.new("RGB", (2, 2), (row.seed, 0, 0)) for row in rows]
+        return paint(rows)
 
     def develop(self, images: Sequence[Image.Image]) -> list[Image.Image]:
         return list(images)
 
 
+TOY = Job(open_toy)
+
+
 @pytest.fixture
-def toy_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "toy_hand.py").write_text(TOY, "utf-8")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    monkeypatch.setattr(crew, "HAND", "toy_hand")
-
-
-ORDER = Order("doodle", (), ExamTable.model_validate({}), 1)
+def toy_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LORASMITH_CLUSTER", raising=False)
+    monkeypatch.setattr(crew, "open_pool", lambda *_: Pool(LocalBody(2)))
 
 
 def _rows(seeds: Sequence[int]) -> list[list[Row]]:
@@ -83,6 +64,12 @@ def _wait_until_ready(crew: Crew, seeds: Sequence[int]) -> None:
     raise AssertionError("no hand ever drew")
 
 
+def _pids(crew: Crew) -> list[int]:
+    assert crew._pool is not None
+    assert isinstance(crew._pool._body, LocalBody)
+    return crew._pool._body.pids
+
+
 def _green(pictures: Sequence[Image.Image]) -> bool:
     return all(picture.getpixel((0, 0))[1] == 255 for picture in pictures)  # type: ignore[index]
 
@@ -94,16 +81,20 @@ def _red(pictures: Sequence[Image.Image]) -> list[int]:
 @pytest.mark.usefixtures("toy_hand")
 def test_pictures_come_in_order_from_all_processes() -> None:
     seeds = range(40)
-    with Crew(Painter(), ORDER, 2) as crew:
+    with Crew(Painter(), TOY, 2) as crew:
         _wait_until_ready(crew, seeds)
         assert [_red(pictures) for pictures in crew.draw_all(_rows(seeds))] == [[seed, seed] for seed in seeds]
-    assert crew._hands == []
+        pids = _pids(crew)
+        assert pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 @pytest.mark.usefixtures("toy_hand")
 def test_a_hand_that_is_done_first_is_not_waited_for() -> None:
     painter = Painter()
-    with Crew(painter, ORDER, 1) as crew:
+    with Crew(painter, TOY, 1) as crew:
         _wait_until_ready(crew, range(40))
         painter.pause = 1.0  # while this process draws the second batch, the hand gives the first one back
         assert [_red(pictures) for pictures in crew.draw_all(_rows([1, 2]))] == [[1, 1], [2, 2]]
@@ -113,7 +104,7 @@ def test_a_hand_that_is_done_first_is_not_waited_for() -> None:
 def test_what_a_hand_loses_is_drawn_all_the_same() -> None:
     painter = Painter()
     seeds = [1, *[99] * MANY, 2, 3]
-    with Crew(painter, ORDER, 1) as crew:
+    with Crew(painter, TOY, 1) as crew:
         _wait_until_ready(crew, range(40))
         assert [_red(pictures) for pictures in crew.draw_all(_rows(seeds))] == [[seed, seed] for seed in seeds]
         assert painter.drew.count(99) == MANY  # those, too, with which the hand died
@@ -122,7 +113,7 @@ def test_what_a_hand_loses_is_drawn_all_the_same() -> None:
 
 @pytest.mark.usefixtures("toy_hand")
 def test_a_fault_is_told_by_the_exams_own_process() -> None:
-    with Crew(Painter(fails=98), ORDER, 1) as crew:
+    with Crew(Painter(fails=98), TOY, 1) as crew:
         _wait_until_ready(crew, range(40))
         with pytest.raises(PromptError, match="nothing can be drawn"):
             list(crew.draw_all(_rows([98] * MANY)))
@@ -130,15 +121,15 @@ def test_a_fault_is_told_by_the_exams_own_process() -> None:
 
 @pytest.mark.usefixtures("toy_hand")
 def test_a_call_that_is_given_up_leaves_nothing_in_the_next() -> None:
-    with Crew(Painter(), ORDER, 1) as crew:
+    with Crew(Painter(), TOY, 1) as crew:
         _wait_until_ready(crew, range(40))
         next(crew.draw_all(_rows(range(40))))
         assert [_red(pictures) for pictures in crew.draw_all(_rows(range(50, 90)))] == [[n, n] for n in range(50, 90)]
 
 
 def test_few_batches_start_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "_Hand", None)
-    with Crew(Painter(), ORDER, 3) as small:
+    monkeypatch.setattr(crew, "open_pool", None)
+    with Crew(Painter(), TOY, 3) as small:
         assert [_red(pictures) for pictures in small.draw_all(_rows(range(MANY - 1)))] == [
             [seed, seed] for seed in range(MANY - 1)
         ]
@@ -158,17 +149,7 @@ def test_a_hand_draws_to_the_bit_what_the_exam_draws(tiny_base_folder: Path) -> 
     finally:
         torch.set_num_threads(before)
 
-    said: SimpleQueue[tuple[crew._Hand, object]] = SimpleQueue()
-    hand = crew._Hand(Order(str(tiny_base_folder), (), settings, 1), said)
-    try:
-        assert said.get(timeout=300) == (hand, "ready")
-        for number, rows in enumerate(batches):
-            hand.ask((1, number), rows)
-        for number in range(MANY):
-            _, answer = said.get(timeout=300)
-            assert isinstance(answer, tuple)
-            assert answer[0] == (1, number)
-            assert [picture.tobytes() for picture in answer[1]] == expected[number]
-    finally:
-        hand.end()
-    assert said.get(timeout=60) == (hand, None)
+    with Pool(LocalBody(1)) as pool:
+        job = Job(open_artist, (Order(str(tiny_base_folder), (), settings, 1),))
+        drawn = [answer.get() for answer in pool.in_order(job, batches, 1)]
+    assert [[picture.tobytes() for picture in pictures] for pictures in drawn] == expected

@@ -144,4 +144,4 @@ def test_both_interfaces_and_the_page_s_linter_tell_it(folder: Path, tmp_path: P
         parsed = client.post("/api/v1/prompts/parse", json={"text": "<lora:qqq:1>"}).json()
         assert "GET /api/v1/adapters" in parsed["advice"][0]["message"]
         assert str(folder.parent) not in json.dumps(parsed)
-        assert "/prompts/parse" in client.get("/web/studio.js").text
+        assert "/prompts/parse" in client.get("/web/studio/screens/draw/prompt.js").text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,51 +17,35 @@ from tests.server.running import Plain, plain_settings, running
 
 
 def part(name: str) -> str:
-    return (files("lorasmith.web") / name).read_text("utf-8")
-
-
-class _Within(HTMLParser):
-    """The ids of what stands inside the element with an id."""
-
-    def __init__(self, outer: str) -> None:
-        super().__init__()
-        self.found: set[str] = set()
-        self._outer, self._depth = outer, 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        known = dict(attrs)
-        if self._depth and known.get("id"):
-            self.found.add(str(known["id"]))
-        if tag in ("section", "div", "form", "p", "button", "kbd") and (self._depth or known.get("id") == self._outer):
-            self._depth += 1
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._depth and tag in ("section", "div", "form", "p", "button", "kbd"):
-            self._depth -= 1
+    return (files("lorasmith.web.studio") / "screens" / "draw" / name).read_text("utf-8")
 
 
 def test_errors_and_progress_stand_where_the_button_is_and_that_stays_in_sight() -> None:
-    page = _Within("act")
-    page.feed(part("studio.html"))
-    assert page.found == {"draw", "cancel", "error", "jobs"}
-    (act,) = re.findall(r"#act \{([^}]*)\}", part("studio.css"))
-    assert "position: sticky" in act
-    assert "bottom: 0" in act
+    act = part("draw.js").partition('<div class="draw-act">')[2].partition('<div class="draw-side">')[0]
+    assert "Draw <kbd>" in act
+    assert "cancelAll}>Stop" in act
+    assert "<${ErrorLine} fault=${refused}" in act
+    assert "<${Job} key=${each.id} job=${each}" in act
+    (rule,) = re.findall(r"^\.draw-act \{([^}]*)\}", part("draw.css"), re.MULTILINE)
+    assert "position: sticky" in rule
+    assert "bottom: 0" in rule
 
 
 def test_nothing_is_sent_before_the_lists_are_there() -> None:
-    """The button is off until they are, and every way to draw goes through one function that looks at it."""
-    script = part("studio.js")
-    assert 'id="draw" disabled' in part("studio.html")
-    (body,) = re.findall(r"async function draw\(\) \{\n(.*)\n", script)
-    assert '$("draw").disabled) return' in body
-    assert script.count('ask("/jobs"') == 1
+    """Nothing is shown until they are, and every way to draw goes through one function that looks at it."""
+    script = part("draw.js")
+    shown = script.index("if (!choices) return null;")
+    assert script.count("onClick=${draw}") == 1
+    assert script.index("onClick=${draw}") > shown
+    (body,) = re.findall(r"const draw = async \(\) => \{\n(.*)\n", script)
+    assert body.strip() == "if (!choices) return;"
+    assert script.count('post("/jobs"') == 1
 
 
 def test_one_without_any_is_drawn_in_both_modes() -> None:
-    (body,) = re.findall(r"async function draw\(\) \{.*?\n\}", part("studio.js"), re.DOTALL)
-    assert "if (each || control)" in body
-    assert "each ? rows.map((row) => [row]) : [rows]" in body
+    (body,) = re.findall(r"async function send\(\) \{.*?\n\}", part("draw.js"), re.DOTALL)
+    assert "if (rows.length && control) sets.unshift([])" in body
+    assert "each ? rows.map((/** @type {any} */ row) => [row]) : [rows]" in body
 
 
 def test_what_no_prompt_can_call_is_not_offered_and_strengths_are_those_of_exams(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lorasmith.errors import StorageError
-from lorasmith.jobs.queue import JobQueue, NoSuchJobError
+from lorasmith.jobs.queue import SCHEMA, JobQueue, NoSuchJobError
 from lorasmith.project import Project
 from lorasmith.storage.places import data_folder
 from tests.projects import build_project
@@ -94,3 +96,16 @@ def test_a_damaged_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         JobQueue(tmp_path)
     monkeypatch.setenv("LORASMITH_HOME", str(tmp_path / "mine"))
     assert data_folder() == tmp_path / "mine"
+
+
+def test_a_queue_of_before_is_read_and_a_probe_is_kept(tmp_path: Path, project: Project) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "queue.db")) as db:
+        db.executescript(f"{SCHEMA.migrations[0]} pragma user_version = 1;")
+        db.execute("insert into jobs (project, assignments, state, created) values ('p', '[]', 'waiting', 1)")
+        db.commit()
+    queue = JobQueue(folder)
+    assert not queue.job(1).probe
+    assert queue.add(project, [], probe=True).probe
+    assert queue.jobs()[1].as_json()["probe"] is True

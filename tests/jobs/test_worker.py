@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -33,7 +34,7 @@ while step < 40:
     step += 1
     open(state, "w").write(str(step))
     try:
-        print(json.dumps({"event": "step", "step": step, "steps": 40}), flush=True)
+        print(json.dumps({"event": "step", "step": step, "steps": 40, "probe": "--probe" in sys.argv}), flush=True)
     except BrokenPipeError:
         os._exit(1)
     if ways.get("fail") == str(step):
@@ -80,6 +81,13 @@ def test_jobs_run_one_after_another(queue: JobQueue, project: Project) -> None:
     assert failed.message == "it broke. Mend it."
     assert "it broke" in queue.log_file(2).read_text()
     assert len([line for line in queue.log_file(1).read_text().splitlines() if '"step"' in line]) == 40
+
+
+def test_a_probe_is_asked_for(queue: JobQueue, project: Project) -> None:
+    jobs = [queue.add(project, [], probe=probe) for probe in (True, False)]
+    finish(run_queue(queue, "cpu"))
+    asked = [json.loads(queue.log_file(job.id).read_text().splitlines()[0])["probe"] for job in jobs]
+    assert asked == [True, False]
 
 
 def test_what_was_killed_is_told_and_goes_on(queue: JobQueue, project: Project) -> None:

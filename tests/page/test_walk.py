@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from lorasmith.cli.main import run
 from lorasmith.dataset.decisions import read_decisions
-from lorasmith.examples import example_folder
+from lorasmith.examples import copy_example, example_folder
 from lorasmith.project import open_project
 from lorasmith.tags.settings import read_settings
 from tests.server.running import wait_for
@@ -48,6 +49,11 @@ def drop(page: Any, image: Path) -> None:
 
 def verbs(root: Path) -> list[str]:
     return [step[0].verb for step in read_decisions(open_project(root)).steps]
+
+
+def corrected(root: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    entry = read_settings(open_project(root)).images.get(name)
+    return (entry.add, entry.remove) if entry else ((), ())
 
 
 def test_with_the_mouse(page: Any, dropped: Path, projects: Path) -> None:
@@ -91,8 +97,7 @@ def test_with_the_mouse(page: Any, dropped: Path, projects: Path) -> None:
     field.fill("wink")
     field.press("Enter")
     page.locator(".tag-row.stands", has_text="wink").wait_for()
-    entry = read_settings(open_project(projects / "zbk-lora")).images[first]
-    assert (entry.add, entry.remove) == (("wink",), (dropped_tag,))
+    wait_for(lambda: corrected(projects / "zbk-lora", first) == (("wink",), (dropped_tag,)), 30)
 
     page.get_by_role("tab", name="Rules").click()
     page.get_by_role("checkbox", name="trigger T1").uncheck()
@@ -146,15 +151,39 @@ def test_by_keyboard_alone(page: Any, dropped: Path, projects: Path) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("u")
     page.locator(".tag-row.stands", has_text="wink").wait_for(state="detached")
-    assert not read_settings(open_project(projects / "by-keys")).images
+    wait_for(lambda: not read_settings(open_project(projects / "by-keys")).images, 30)
+
+
+def test_an_undo_waits_for_what_it_undoes(page: Any, projects: Path) -> None:
+    """The server takes its time over a tag; an answer without it that comes meanwhile does not hide it, and the undo
+    that was pressed is sent when the tag is written."""
+    root, sent, held = copy_example("concept", projects / "concept"), list[str](), list[Any]()
+    page.goto(f"{page.url.split('#')[0]}#/concept/captions")
+    page.get_by_role("combobox", name="Add a tag").wait_for()
+    page.route("**/captions", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.keyboard.press("t")
+    page.keyboard.type("wink")
+    page.keyboard.press("Enter")
+    stands = page.locator(".tag-row.stands", has_text="wink")
+    stands.wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    with page.expect_response(lambda answer: answer.url.endswith("/concept/captions")):
+        assert run(["curate", "reject", str(root), max(file.name for file in root.rglob("images/**/*.png"))]) == 0
+    page.wait_for_timeout(200)
+    assert stands.count() == 1
+    assert [url.rpartition("/")[2] for url in sent] == ["captions"]
+    with page.expect_response("**/rules/undo"):
+        held.pop().continue_()
+    stands.wait_for(state="detached")
+    assert not read_settings(open_project(root)).images
 
 
 def test_a_change_elsewhere_is_shown(page: Any, projects: Path) -> None:
     page.get_by_role("button", name="concept").click()
     page.locator(".thumb").first.wait_for()
     name = page.locator(".thumb").first.get_attribute("data-name")
-    from lorasmith.cli.main import run
-
     assert run(["curate", "reject", str(projects / "concept"), name]) == 0
     page.locator(f'.thumb.rejected[data-name="{name}"]').wait_for(timeout=15_000)
 

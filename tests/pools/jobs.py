@@ -18,6 +18,10 @@ def open_square() -> Callable[[int], int]:
     return lambda number: number * number
 
 
+def open_pid() -> Callable[[int], int]:
+    return lambda _: os.getpid()
+
+
 def open_careful(folder: Path) -> Callable[[Any], Any]:
     """Doubles numbers; "poison" ends its process, "wrong" raises, "slow" takes its time. Each doing is written down."""
 

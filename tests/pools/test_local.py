@@ -15,7 +15,7 @@ from lorasmith.pools import local
 from lorasmith.pools.choosing import chosen_cluster, dealt_out, open_pool
 from lorasmith.pools.local import LocalBody
 from lorasmith.pools.pool import DEATHS, Answer, Job, Pool
-from tests.pools.jobs import POISON, done_in, open_careful, open_never, open_square, open_unlike
+from tests.pools.jobs import POISON, done_in, open_careful, open_never, open_pid, open_square, open_unlike
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -70,7 +70,7 @@ def test_a_call_that_is_left_does_not_answer_the_next(tmp_path: Path) -> None:
     with Pool(LocalBody(2)) as pool:
         call = pool.each(Job(open_careful, (tmp_path,)), ["slow"] * 8, chunk=1)
         assert next(call).get() == "slow"
-        call.close()  # type: ignore[attr-defined]
+        call.close()
         assert [answer.get() for answer in pool.in_order(Job(open_square), range(5), 1)] == [0, 1, 4, 9, 16]
 
 
@@ -108,6 +108,22 @@ def test_a_cluster_is_chosen_by_word_then_by_the_environment(monkeypatch: pytest
     with dealt_out("local"), dealt_out(None):
         assert chosen_cluster() == "local"
     assert chosen_cluster() == "ray.example:6379"
+
+
+def test_pools_of_one_deal_share_their_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LORASMITH_CLUSTER", raising=False)
+    monkeypatch.setattr("lorasmith.pools.choosing.usable_cores", lambda: 2)
+    pids = set()
+    with dealt_out():
+        for _ in range(2):
+            with open_pool(40, 1) as pool, dealt_out(), open_pool(40, 1) as again:
+                pids |= {answer.get() for answer in pool.each(Job(open_pid), range(40), 4)}
+                pids |= {answer.get() for answer in again.each(Job(open_pid), range(40), 4)}
+    assert 1 <= len(pids) <= 2
+    assert os.getpid() not in pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 def test_a_script_without_a_guard_starts_no_second_self(tmp_path: Path) -> None:

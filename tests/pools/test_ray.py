@@ -44,6 +44,9 @@ def test_two_nodes(tmp_path: Path) -> None:
     assert told["stuck"]["took"] < 500
     assert told["inspected"] == told["inspected here"], "to the byte"
     assert "small.jpg" in told["inspected"]
+    assert told["drawn"] == told["drawn here"], "to the byte"
+    assert len(told["drawn"]["files"]) == 3
+    assert told["poisoned image"] == ["03.png cannot be read: it ends every process that reads it."]
 
 
 @needs_ray

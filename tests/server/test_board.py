@@ -118,6 +118,7 @@ class Replica:
     def __init__(self) -> None:
         self.base: str | None = None
         self.hashes: dict[str, str] = {}
+        self.figures: dict[str, float] = {}
         self.sent: list[str] = []
         self._thread = threading.Thread(target=lambda: None)
 

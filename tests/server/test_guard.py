@@ -189,7 +189,7 @@ def test_a_wrong_request_is_not_answered_at_length(large_client: httpx.Client) -
 def test_head_is_answered_wherever_get_is(open_client: httpx.Client, closed_client: httpx.Client) -> None:
     assert closed_client.head("/health").status_code == 200
     assert closed_client.head("/metrics").status_code == 401
-    paths = ("/health", "/metrics", "/", "/web/studio.js", "/openapi.json", "/api/v1/status", "/sdapi/v1/loras")
+    paths = ("/health", "/metrics", "/", "/web/studio/main.js", "/openapi.json", "/api/v1/status", "/sdapi/v1/loras")
     for path in paths:
         told = open_client.head(path)
         assert (told.status_code, told.content) == (200, b""), path

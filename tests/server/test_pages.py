@@ -69,10 +69,16 @@ def test_the_studio_s_page_and_its_policy(tmp_path: Path) -> None:
         assert module.status_code == 200
         assert module.headers["content-type"].startswith("text/javascript")
         assert client.get("/web/studio/none.js").status_code == 404
-        assert "Draw" in client.get("/draw").text
+        assert '<body data-only="draw">' in client.get("/draw").text
+        assert "data-only" not in page.text
 
 
 def test_without_a_workshop_the_first_page_draws(tmp_path: Path) -> None:
     with running(plain_settings(tmp_path), Plain()) as (client, _):
-        assert client.get("/").text == client.get("/draw").text
+        page = client.get("/")
+        assert '<body data-only="draw">' in page.text
+        assert page.text == client.get("/draw").text
+        assert script_sources(page.content) in page.headers["content-security-policy"]
+        assert client.get("/api/v1/complete", params={"text": "smi"}).json()["completions"]
+        assert client.get("/api/v1/complete", params={"text": "smi", "project": "zbk"}).status_code == 404
         assert client.get("/api/v1/tasks").status_code == 200

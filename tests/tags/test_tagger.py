@@ -14,11 +14,13 @@ import lorasmith.tags.tagger as module
 from lorasmith.dataset.decisions import Decision, record
 from lorasmith.errors import BaseError, DatasetError
 from lorasmith.events import Note, Progress, finish
+from lorasmith.tags import tagging
 from lorasmith.tags.categories import CHARACTER, GENERAL, QUALITY, RATING
 from lorasmith.tags.pipeline import write_captions
 from lorasmith.tags.raw import read_raw_tags
 from lorasmith.tags.store import read_stored, read_vocabulary
-from lorasmith.tags.tagger import Tagger, open_tagger, prepare, tag_images
+from lorasmith.tags.tagger import Tagger, open_tagger, prepare
+from lorasmith.tags.tagging import tag_images
 from tests.dataset.projects import make_project, read
 from tests.images.drawings import save_drawings
 from tests.tags.models import CATEGORIES, MAPPING, NAMES, make_mapped_tagger, make_tagger
@@ -137,7 +139,7 @@ def test_of_a_cropped_image_the_part_is_tagged(tmp_path: Path) -> None:
 
 
 def test_what_was_done_is_kept_when_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BATCH", 2)
+    monkeypatch.setattr(tagging, "_BATCH", 2)
     project = make_project(tmp_path / "project")
     save_drawings(project.root / "images", 5)
     tagger = open_tagger(make_tagger(tmp_path / "colours"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from lorasmith.adapters.spelling.keys import BUNDLED
 from lorasmith.bases.text.embeddings import Vocabulary
 from lorasmith.container import SIZES, read_container
 from lorasmith.errors import AdapterError, LorasmithError
+from lorasmith.storage.lru import ByteLru
 
 if TYPE_CHECKING:
     from lorasmith.adapters.adapter import Adapter
@@ -35,11 +35,10 @@ class AdapterCache:
         skip_unknown: bool = False,
         elsewhere: Elsewhere | None = None,
     ) -> None:
-        self.capacity = capacity
         self._skip_unknown = skip_unknown
         self._catalogue = Catalogue(folders, elsewhere)
         self._embeddings = EmbeddingCatalogue(folders)
-        self._loaded: OrderedDict[Path, tuple[Stamp, Adapter]] = OrderedDict()
+        self._loaded: ByteLru[Path, tuple[Stamp, Adapter]] = ByteLru(capacity)
 
     def names(self) -> list[str]:
         """The names, sorted."""
@@ -86,17 +85,14 @@ class AdapterCache:
         if kept is None or kept[0] != stamp:
             from lorasmith.adapters.files import load_adapter  # with torch, which prompts are explained without
 
-            self._loaded[path] = (stamp, load_adapter(path, self._skip_unknown))
-        self._loaded.move_to_end(path)
-        adapter = self._loaded[path][1]
-        while len(self._loaded) > 1 and self.bytes > self.capacity:
-            self._loaded.popitem(last=False)
-        return adapter
+            kept = (stamp, load_adapter(path, self._skip_unknown))
+            self._loaded.put(path, kept, kept[1].bytes)
+        return kept[1]
 
     @property
     def bytes(self) -> int:
         """Memory of the loaded factors."""
-        return sum(adapter.bytes for _, adapter in self._loaded.values())
+        return self._loaded.bytes
 
 
 def _keys(path: Path) -> Collection[str]:

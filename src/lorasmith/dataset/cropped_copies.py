@@ -19,9 +19,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from lorasmith.dataset.evidence import Group
-from lorasmith.dataset.fingerprinting import remember, remember_ahead
+from lorasmith.dataset.fingerprinting import remember
 from lorasmith.dataset.index import Index
 from lorasmith.dataset.likeness import Distinct
+from lorasmith.dataset.measuring import Measure, read_stat, take_ahead, warn_of_lost
 from lorasmith.dataset.reading import Item
 from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import Box as PixelBox
@@ -29,7 +30,6 @@ from lorasmith.images.crops import open_part
 from lorasmith.images.fingerprints import WHOLE, Box
 from lorasmith.images.keypoints import Keypoints, find_keypoints, place_within, unpack
 from lorasmith.images.similarity import Thumbnail, looks_same_inside, take_thumbnail
-from lorasmith.pools.choosing import are_many
 from lorasmith.pools.dealing import deal_out
 from lorasmith.pools.pool import Job
 
@@ -75,9 +75,9 @@ def group_cropped_copies(
     key = hashlib.sha256(json.dumps([facts, apart]).encode("utf-8", "surrogateescape")).hexdigest()
     known = index.recall(_RESULT, key)
     if known is None:
-        job, stage = Job(open_keypoints), "finding keypoints"
-        lost = yield from remember_ahead(index, _KEYPOINTS, items, job, stage)
-        compared = [_compared(index, item) for item in items if item.name not in lost]
+        lost = yield from take_ahead(index, KEYPOINTS, items, [read_stat(item.path) for item in items])
+        yield from warn_of_lost([items[place].name for place in sorted(lost)], "looking for cropped copies")
+        compared = [_compared(index, item) for place, item in enumerate(items) if place not in lost]
         copies = yield from find_cropped_copies(compared, distinct)
         parts: dict[str, list[str]] = {}
         for copy in copies:
@@ -90,6 +90,9 @@ def group_cropped_copies(
 def open_keypoints() -> Callable[[tuple[Path, PixelBox | None]], bytes]:
     """Of a file, or of a part of it, the keypoints as the index keeps them."""
     return lambda place: find_keypoints(*place).pack()
+
+
+KEYPOINTS = Measure(_KEYPOINTS, Job(open_keypoints), "finding keypoints", packed=True)
 
 
 def _compared(index: Index, item: Item) -> ComparedImage:
@@ -123,7 +126,7 @@ def find_cropped_copies(
             for part, whole in ((one, other), (other, one)):
                 if part in found:
                     continue
-                box = lying[part, whole] if (part, whole) in lying else _place(images[part], images[whole])
+                box = lying[part, whole]
                 if box and _shows_the_same(images[part], images[whole], box):
                     found[part] = CroppedCopy(images[part].name, images[whole].name, box)
                     break
@@ -182,10 +185,8 @@ def _meet(keys: Sequence[npt.NDArray[np.uint32]]) -> Iterator[_Pairs]:
 def _place_ahead(
     images: Sequence[ComparedImage], pairs: Sequence[tuple[int, int]]
 ) -> Work[dict[tuple[int, int], Box | None]]:
-    """Where each picture of the pairs lies in the other, by its keypoints, found by a pool where the pairs are many."""
+    """Where each picture of the pairs lies in the other, by its keypoints."""
     lying: dict[tuple[int, int], Box | None] = {}
-    if not are_many(len(pairs)):
-        return lying
 
     def learn(place: int, boxes: tuple[Box | None, Box | None]) -> None:
         one, other = pairs[place]
@@ -213,10 +214,6 @@ class _Keypoints(Sequence[tuple[Keypoints, Keypoints]]):
 def open_places() -> Callable[[tuple[Keypoints, Keypoints]], tuple[Box | None, Box | None]]:
     """Where the one lies in the other, and the other in the one."""
     return lambda pair: (place_within(*pair), place_within(*reversed(pair)))
-
-
-def _place(part: ComparedImage, whole: ComparedImage) -> Box | None:
-    return place_within(part.keypoints(), whole.keypoints())
 
 
 def _shows_the_same(part: ComparedImage, whole: ComparedImage, box: Box) -> bool:

@@ -16,9 +16,9 @@ import numpy as np
 from lorasmith.dataset.evidence import Group
 from lorasmith.dataset.index import Index
 from lorasmith.dataset.likeness import Distinct, Signature, group_images
+from lorasmith.dataset.measuring import Measure, read_stat, take_ahead, topic_of, warn_of_lost
 from lorasmith.dataset.reading import Dataset, Item
-from lorasmith.errors import DatasetError
-from lorasmith.events import Note, Progress, Work, eta
+from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import Box as PixelBox
 from lorasmith.images.crops import open_part
 from lorasmith.images.exposure import Exposure
@@ -32,8 +32,6 @@ from lorasmith.images.similarity import (
     take_inner_thumbnail,
     take_thumbnail,
 )
-from lorasmith.pools.choosing import are_many
-from lorasmith.pools.dealing import deal_out
 from lorasmith.pools.pool import Job
 
 _LOSSLESS = ("png", "bmp", "tiff")
@@ -50,38 +48,20 @@ def take_signatures(index: Index, dataset: Dataset) -> Work[tuple[Signature, ...
 
     No picture and no thumbnail is held in memory. An image that ends every process that reads it has none.
     """
-    lost = yield from _take_ahead(index, dataset.items)
+    stats = [read_stat(item.path) for item in dataset.items]
+    lost = yield from take_ahead(index, FINGERPRINT, dataset.items, stats)
+    yield from warn_of_lost([dataset.items[place].name for place in sorted(lost)], "comparing images")
     signatures: list[Signature] = []
     started = time.monotonic()
     total = len(dataset.items)
     step = max(1, total // 100)
-    for done, item in enumerate(dataset.items, start=1):
-        if item.name in lost:
+    for done, (item, stat) in enumerate(zip(dataset.items, stats, strict=True), start=1):
+        if done - 1 in lost:
             continue
-        signatures.append(_signature(index, item))
+        signatures.append(_signature(index, item, stat))
         if done % step == 0 or done == total:
             yield Progress("comparing images", done, total, eta(started, done, total))
     return tuple(signatures)
-
-
-def _take_ahead(index: Index, items: Sequence[Item]) -> Work[frozenset[str]]:
-    """Have the fingerprints that the index lacks taken by a pool, where they are many. Gives the names of those that
-    end every process that reads them."""
-    todo = [item for item in items if index.known(topic_of(_PRINT, item), item.path, read_stat(item.path)) is None]
-    if not are_many(len(todo)):
-        return frozenset()
-    stats = [read_stat(item.path) for item in todo]
-
-    def learn(place: int, packed: list[object]) -> None:
-        index.learn(topic_of(_PRINT, todo[place]), todo[place].path, stats[place], packed)
-        index.save()
-
-    places = [(item.path, item.crop) for item in todo]
-    killed = yield from deal_out(Job(open_fingerprints), places, "fingerprinting images", learn)
-    names = [todo[place].name for place in killed]
-    for name in names:
-        yield Note(f"{name}: left out: it ends every process that reads it.", "warning")
-    return frozenset(names)
 
 
 def open_fingerprints() -> Callable[[tuple[Path, PixelBox | None]], list[object]]:
@@ -93,15 +73,11 @@ def _print_of(path: Path, crop: PixelBox | None) -> Fingerprint:
     return fingerprint(path) if crop is None else take_fingerprint(open_part(path, crop))
 
 
-def _signature(index: Index, item: Item) -> Signature:
-    stat = read_stat(item.path)
-    topic = topic_of(_PRINT, item)
-    known = index.known(topic, item.path, stat)
-    if known is None:
-        made = _print_of(item.path, item.crop)
-        index.learn(topic, item.path, stat, _pack(made))
-    else:
-        made = _unpack(known)
+FINGERPRINT = Measure(_PRINT, Job(open_fingerprints), "fingerprinting images")
+
+
+def _signature(index: Index, item: Item, stat: os.stat_result) -> Signature:
+    made = _unpack(index.known(topic_of(_PRINT, item), item.path, stat) or [])
     width, height = item.size
     return Signature(
         name=item.name,
@@ -160,11 +136,6 @@ def measure_blur(index: Index, dataset: Dataset) -> Work[Mapping[str, float]]:
     return {item.name: blur for item, blur in zip(dataset.items, known, strict=True)}
 
 
-def topic_of(measure: str, item: Item) -> str:
-    """Under which topic of the index a measure of an image is kept: of its crop apart from that of the whole."""
-    return measure if item.crop is None else f"{measure} {','.join(map(str, item.crop))}"
-
-
 def _thumbnail(item: Item) -> Thumbnail:
     return open_thumbnail(item.path) if item.crop is None else take_thumbnail(open_part(item.path, item.crop))
 
@@ -176,16 +147,6 @@ def _fine_thumbnail(item: Item) -> Thumbnail:
 
 def _inner_thumbnail(item: Item, borders: int) -> Thumbnail:
     return take_inner_thumbnail(open_part(item.path, item.crop), borders)
-
-
-def read_stat(path: Path) -> os.stat_result:
-    """Size and time of a file. Raises DatasetError when it went away."""
-    try:
-        return path.stat()
-    except OSError as fault:
-        raise DatasetError(
-            f"went away while it was being looked at ({fault.strerror}).", where=path, hint="Try again."
-        ) from None
 
 
 def _pack(made: Fingerprint) -> list[object]:
@@ -220,27 +181,6 @@ def _remembered_thumbnail(
         return np.frombuffer(known, np.uint8).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
 
     return give
-
-
-def remember_ahead(index: Index, measure: str, items: Sequence[Item], job: Job, stage: str) -> Work[frozenset[str]]:
-    """Have a measure in bytes, of the (path, crop) of every item that the index lacks it of, taken by a pool, where
-    they are many. Gives the names of those that end every process that reads them."""
-    stats = [read_stat(item.path) for item in items]
-    todo = [
-        (item, stat)
-        for item, stat in zip(items, stats, strict=True)
-        if index.known_bytes(topic_of(measure, item), item.path, stat) is None
-    ]
-    if not are_many(len(todo)):
-        return frozenset()
-
-    def learn(place: int, made: bytes) -> None:
-        item, stat = todo[place]
-        index.learn_bytes(topic_of(measure, item), item.path, stat, made)
-        index.save()
-
-    killed = yield from deal_out(job, [(item.path, item.crop) for item, _ in todo], stage, learn)
-    return frozenset(todo[place][0].name for place in killed)
 
 
 def remember(index: Index, measure: str, item: Item, make: Callable[[], bytes]) -> bytes:

@@ -18,9 +18,13 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NameOf = Callable[[Path], str]
 
 
+DEADLY = "deadly"
+
+
 @dataclass(frozen=True)
 class Problem:
-    """Something in a folder that could not be used; `kind` is "unreadable", "caption", "link" or "folder"."""
+    """Something in a folder that could not be used; `kind` is "unreadable", "caption", "link" or "folder", or DEADLY
+    for an image that ends processes."""
 
     kind: str
     name: str

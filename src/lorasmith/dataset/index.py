@@ -39,10 +39,12 @@ _SAVE_EVERY = 5.0  # seconds
 class Index:
     """Facts by (topic, file), valid while the file's size and modification time stay as they were.
 
-    Small facts (`known`, `learn`) are read a topic at a time; bytes (`known_bytes`, `learn_bytes`) one by one.
+    Small facts (`known`, `learn`) are read a topic at a time; bytes (`known_bytes`, `learn_bytes`) one by one. `folder`
+    is where it lies, or would.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+        self.folder = folder
         self._connection = connection
         self._writable = True
         self._topics: dict[str, dict[bytes, _Row]] = {}
@@ -126,7 +128,7 @@ def open_index(folder: Path) -> Iterator[Index]:
     """The index in `folder`, saved when the block is left, in whatever way."""
     connection = _connect(folder)
     try:
-        yield Index(connection)
+        yield Index(connection, folder)
     finally:
         try:
             connection.commit()

@@ -8,22 +8,25 @@ from typing import Any
 
 from lorasmith.dataset.built import read_built_captions
 from lorasmith.dataset.coverage import Subset, cover, divide
-from lorasmith.dataset.cropped_copies import group_cropped_copies
+from lorasmith.dataset.cropped_copies import KEYPOINTS, group_cropped_copies
 from lorasmith.dataset.decisions import read_decisions
 from lorasmith.dataset.evidence import Evidence, Group
 from lorasmith.dataset.findings import LEVELS, Finding
-from lorasmith.dataset.fingerprinting import remember_groups, take_signatures
-from lorasmith.dataset.index import open_index
+from lorasmith.dataset.fingerprinting import FINGERPRINT, remember_groups, take_signatures
+from lorasmith.dataset.folders import DEADLY, Problem
+from lorasmith.dataset.index import Index, open_index
+from lorasmith.dataset.measuring import ENDS_PROCESS, read_stat
 from lorasmith.dataset.provenance import read_provenance
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.dataset.rules import RULES
 from lorasmith.dataset.settings import read_settings
 from lorasmith.errors import ProjectError, did_you_mean
-from lorasmith.events import Work
+from lorasmith.events import Progress, Work
 from lorasmith.images.keypoints import can_see
 from lorasmith.project import Project
 
 _ADOPTED = "adopt"
+_GROUPING = "comparing look-alikes"
 
 
 @dataclass(frozen=True)
@@ -86,15 +89,18 @@ def inspect(
         signatures = yield from take_signatures(index, dataset)
         altered = {item.name for item in dataset.items if _is_altered(item)}
         own = [signature for signature in signatures if signature.name not in altered]
+        yield Progress(_GROUPING, 0, 1)
         groups = remember_groups(index, own, decisions.distinct)
+        yield Progress(_GROUPING, 1, 1)
         if can_see():
             lesser = {name for group in groups for name in group.images[1:]}
             left = [item for item in dataset.items if item.name not in altered | lesser]
             groups += yield from group_cropped_copies(index, left, decisions.distinct)
+        deadly = tuple(_deadly(index, dataset))
     evidence = Evidence(
         subject=project.lora.subject,
         items=dataset.items,
-        problems=dataset.problems,
+        problems=(*dataset.problems, *deadly),
         orphans=dataset.orphans,
         tags=captions,
         blur={signature.name: signature.fingerprint.blur for signature in own},
@@ -112,6 +118,14 @@ def inspect(
     found = [*_findings(evidence), *also]
     waived = [replace(finding, waived=waive.get(finding.rule)) for finding in found]
     return Inspection(len(dataset.items), groups, tuple(sorted(waived, key=_urgency)), evidence)
+
+
+def _deadly(index: Index, dataset: Dataset) -> Iterator[Problem]:
+    """Images that were read, and then ended every process that measured them."""
+    for item in dataset.items:
+        stat = read_stat(item.path)
+        if any(measure.is_lost(index, item, stat) for measure in (FINGERPRINT, KEYPOINTS)):
+            yield Problem(DEADLY, item.name, item.path, ENDS_PROCESS)
 
 
 def _is_altered(item: Item) -> bool:

@@ -8,21 +8,21 @@ from pathlib import Path
 
 from lorasmith.dataset.decisions import ROLES, Box, Decisions, Role, Standing, read_decisions
 from lorasmith.dataset.encodings import NotTextError, decode
+from lorasmith.dataset.facts import read_facts
 from lorasmith.dataset.folders import CAPTION_EXTENSION, Found, Place, Problem, composed, find_files
-from lorasmith.dataset.index import Index, open_index
+from lorasmith.dataset.index import open_index
 from lorasmith.dataset.kohya_layout import find_root
 from lorasmith.dataset.lineage import Lineage as Lineage
 from lorasmith.dataset.lineage import read_lineage
 from lorasmith.dataset.roles import folder_role
 from lorasmith.dataset.settings import image_roots, read_settings
-from lorasmith.errors import DatasetError, ImageError, NoImagesError, ProjectError, did_you_mean
-from lorasmith.events import Event, Note, Progress, Work
-from lorasmith.images.opening import ImageFacts, look_at
+from lorasmith.errors import DatasetError, NoImagesError, ProjectError, did_you_mean
+from lorasmith.events import Note, Work
+from lorasmith.images.opening import ImageFacts
 from lorasmith.project import Project
 from lorasmith.remedies import Action, Do, Sentence, Write
 
 MADE = "made"
-_TOPIC = "facts 2"
 
 
 @dataclass(frozen=True)
@@ -131,18 +131,15 @@ def scan_images(project: Project) -> Work[Scan]:
     first_problems = tuple(problem for found in founds for problem in found.problems)
     problems: list[Problem] = []
     items: list[Item] = []
-    total = len(places) + len(made.images)
     with open_index(project.cache) as index:
-        for done, place in enumerate((*places, *made.images), start=1):
-            try:
-                facts = _facts(index, place.path)
-                caption = _caption(_find_caption(captions, place.path), place, problems, settings.encoding)
-                items.append(Item(place.path, place.name, facts, caption, place.folder, place.repeats))
-            except ImageError as fault:
-                message = f"{fault.message} {fault.hint or ''}".strip()
-                problems.append(Problem("unreadable", place.name, place.path, message))
-            if event := _due(done, total):
-                yield event
+        everywhere = (*places, *made.images)
+        read = yield from read_facts(index, [place.path for place in everywhere])
+    for place, facts in zip(everywhere, read, strict=True):
+        if isinstance(facts, str):
+            problems.append(Problem("unreadable", place.name, place.path, facts))
+            continue
+        caption = _caption(_find_caption(captions, place.path), place, problems, settings.encoding)
+        items.append(Item(place.path, place.name, facts, caption, place.folder, place.repeats))
     yield from _warn_of_captions(problems)
     yield from _note_frames(items)
     if not items:
@@ -199,20 +196,6 @@ def _find_made(project: Project, places: Sequence[Place]) -> Found:
         prefix, number = f"{MADE}-{number}", number + 1
     found = find_files(project.made, f"{prefix}/")
     return replace(found, images=tuple(replace(place, folder=MADE, repeats=1) for place in found.images))
-
-
-def _facts(index: Index, path: Path) -> ImageFacts:
-    try:
-        stat = path.stat()
-    except OSError as fault:
-        raise ImageError(f"cannot be opened: {fault.strerror}.", where=path) from None
-    known = index.known(_TOPIC, path, stat)
-    if known is None:
-        facts = look_at(path)
-        index.learn(_TOPIC, path, stat, [facts.width, facts.height, facts.format, facts.sha256, facts.moves])
-        return facts
-    width, height, kind, sha256, moves = known
-    return ImageFacts(path, width, height, kind, sha256, moves)
 
 
 def _caption_files(founds: Sequence[Found]) -> dict[str, Path]:
@@ -369,9 +352,3 @@ def _rejected(items: Sequence[Item], decisions: Decisions) -> frozenset[str]:
         spared = set(stays) & set(same) or (set(same[:1]) if stays else set())
         names |= set(same) - spared
     return frozenset(names)
-
-
-def _due(done: int, total: int) -> Event | None:
-    """A progress event, about a hundred in all."""
-    step = max(1, total // 100)
-    return Progress("reading images", done, total) if done % step == 0 or done == total else None

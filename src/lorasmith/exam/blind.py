@@ -141,7 +141,7 @@ def compare(
         return comparison
     if artist is None:
         recipe, settings = read_recipe(project), read_settings(project)
-        base = exam_base(recipe, settings)
+        base = exam_base(recipe.base, settings, recipe.stated_prediction)
         artist = PipelineArtist(base, comparison.adapters, settings, settings.clip_skip or recipe.clip_skip)
     began, already = time.monotonic(), comparison.drawn
     for first in range(already, len(comparison.pairs), _AT_ONCE):

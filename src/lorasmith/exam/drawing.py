@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from lorasmith.bases.base import Base
+    from lorasmith.diffusion.parametrisation import Prediction
     from lorasmith.exam.settings import ExamTable
-    from lorasmith.recipe.recipe import Recipe
 
 #: Pictures of one batch. Adapter rows and base rows share batches: the bank gives every row its own strengths.
 BATCH = 16
@@ -45,13 +45,11 @@ class Artist(Protocol):
         ...
 
 
-def exam_base(recipe: Recipe, settings: ExamTable) -> Base:
+def exam_base(name: str, settings: ExamTable, prediction: Prediction | None = None) -> Base:
     """The base as the exam draws on it: in its precision and weights, so many blocks swapped. Raises BaseError."""
     from lorasmith.bases.base import open_base
 
-    return open_base(
-        recipe.base, settings.precision, "exam", recipe.stated_prediction, settings.weights, settings.blocks_to_swap
-    )
+    return open_base(name, settings.precision, "exam", prediction, settings.weights, settings.blocks_to_swap)
 
 
 class PipelineArtist:

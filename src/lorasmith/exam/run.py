@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Work
-from lorasmith.exam.crew import Crew
+from lorasmith.exam.crew import Crew, Order, open_artist
 from lorasmith.exam.drawing import PipelineArtist, exam_base
 from lorasmith.exam.examination import examine
-from lorasmith.exam.hand import Order
 from lorasmith.exam.nominees import nominate, with_average
 from lorasmith.exam.questions import Paper
 from lorasmith.exam.settings import read_settings
@@ -19,6 +18,7 @@ from lorasmith.exam.sheets.file import read_sheet, write_sheet
 from lorasmith.exam.sources import caption_tags, find_encoder, find_judge, find_partners, newest_snapshots
 from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.exam.verdict import Verdict
+from lorasmith.pools.pool import Job
 from lorasmith.project import EMBEDDED, Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.storage.files import refuse_existing, write_file
@@ -47,18 +47,17 @@ def run_exam(
         most = settings.candidates
         files = with_average(files, most, project.cache) if settings.average else nominate(files, most)
     partners = yield from find_partners(project, settings, judge, world, recipe.base)
-    hands = 0
-    if base is None:
-        hands = _more_hands(recipe.base)
-        base = exam_base(recipe, settings)
-    if settings.blocks_to_swap and base.device.type == "cpu" and base.swap is None:
+    opened = exam_base(recipe.base, settings, recipe.stated_prediction) if base is None else base
+    if settings.blocks_to_swap and opened.device.type == "cpu" and opened.swap is None:
         yield Note(f"[exam] blocks_to_swap = {settings.blocks_to_swap} does nothing on a CPU, which has one memory.")
     every = [*files, *(partner.file for partner in partners)]
     skip = settings.clip_skip or recipe.clip_skip
-    artist = PipelineArtist(base, every, settings, skip)
+    artist = PipelineArtist(opened, every, settings, skip)
     sheet = None if settings.questions is None else project.root / Path(settings.questions).expanduser()
     given = {} if sheet is None else read_sheet(sheet, project.lora.trigger, judge.groups)
-    with Crew(artist, Order(recipe.base, every, settings, skip), hands) as crew:
+    order = Order(recipe.base, every, settings, skip, recipe.stated_prediction)
+    job = Job(open_artist, (order,)) if base is None else None
+    with Crew(artist, job, _more_hands(recipe.base)) as crew:
         verdict = yield from examine(project, files, crew, settings, judge, world, encoder, partners, given)
     return verdict
 

@@ -22,11 +22,12 @@ from lorasmith.events import Work
 from lorasmith.exam.contact import BAD, GOOD, PLAIN, small
 from lorasmith.exam.figures import Figure, wilson
 from lorasmith.generation.grids.axes import CONTROL, STILL, Axis, Draft, label_base
-from lorasmith.generation.grids.drawing import Cell, OpenPipeline, Order, Wanted, check_drafts, draw_order
+from lorasmith.generation.grids.drawing import Cell, Order, Wanted, check_drafts, draw_order
 from lorasmith.generation.grids.folders import VERSION, claim_folder, working_in
 from lorasmith.generation.grids.marks import KIND, read_record
 from lorasmith.generation.grids.page import PageAxis, Shown, address, draw_page
 from lorasmith.generation.grids.publishing import infotext_of, tell_settings
+from lorasmith.generation.grids.workers import OpenPipeline
 from lorasmith.generation.pictures import save_image
 from lorasmith.generation.sheets import contact_sheet
 from lorasmith.generation.spec import PictureSpec

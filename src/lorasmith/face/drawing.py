@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,27 +21,41 @@ if TYPE_CHECKING:
     from lorasmith.generation.pipeline import Pipeline
 
 
-def open_pipelines(
-    adapters: Sequence[Path], precision: Precision = "auto", weights: Weights = "full", skip_unknown: bool = False
-) -> Callable[[str], Pipeline]:
-    """Pipelines with these adapters by base. The last one is kept; it goes before another base is loaded, so that two
-    bases need not fit into memory together. With `skip_unknown` adapters act without what of them cannot be used."""
-    from lorasmith.adapters.cache import AdapterCache
-    from lorasmith.bases.base import open_base
-    from lorasmith.generation.pipeline import Pipeline
-    from lorasmith.library.lookup import LibraryLookup
+class Pipelines:
+    """Pipelines with adapters, by base. The last one is kept; it goes before another base is loaded, so that two bases
+    need not fit into memory together. Sent to a worker it opens them again there.
 
-    source = AdapterCache(list(adapters), skip_unknown=skip_unknown, elsewhere=LibraryLookup())
-    kept: dict[str, Pipeline] = {}
+    With `skip_unknown` adapters act without what of them cannot be used.
+    """
 
-    def open_one(base: str) -> Pipeline:
-        if base not in kept:
-            kept.clear()
+    def __init__(
+        self,
+        adapters: Sequence[Path],
+        precision: Precision = "auto",
+        weights: Weights = "full",
+        skip_unknown: bool = False,
+    ) -> None:
+        from lorasmith.adapters.cache import AdapterCache
+        from lorasmith.library.lookup import LibraryLookup
+
+        self._given = tuple(adapters), precision, weights, skip_unknown
+        self._source = AdapterCache(list(adapters), skip_unknown=skip_unknown, elsewhere=LibraryLookup())
+        self._kept: dict[str, Pipeline] = {}
+
+    def __reduce__(self) -> tuple[type[Pipelines], tuple[object, ...]]:
+        return Pipelines, self._given
+
+    def __call__(self, base: str) -> Pipeline:
+        """Raises BaseError."""
+        from lorasmith.bases.base import open_base
+        from lorasmith.generation.pipeline import Pipeline
+
+        if base not in self._kept:
+            _, precision, weights, _ = self._given
+            self._kept.clear()
             gc.collect()
-            kept[base] = Pipeline(open_base(base, precision, weights=weights), source)
-        return kept[base]
-
-    return open_one
+            self._kept[base] = Pipeline(open_base(base, precision, weights=weights), self._source)
+        return self._kept[base]
 
 
 def open_pipeline(
@@ -53,7 +67,7 @@ def open_pipeline(
         pipeline = lorasmith.open_pipeline("doodle", ["adapters"])
     """
     files = [Path(each).expanduser() for each in adapters]
-    return open_pipelines(files, skip_unknown=skip_unknown)(str(base))
+    return Pipelines(files, skip_unknown=skip_unknown)(str(base))
 
 
 def draw(

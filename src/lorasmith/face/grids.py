@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from lorasmith.adapters.catalogue import name_files
 from lorasmith.errors import AdapterError, UsageError
 from lorasmith.events import Work
-from lorasmith.face.drawing import base_of, find_adapters, make_spec, open_pipelines
+from lorasmith.face.drawing import Pipelines, base_of, find_adapters, make_spec
 from lorasmith.face.watching import See, run
 from lorasmith.project import EMBEDDED, safe_name
 from lorasmith.remedies import Give, Sentence
 
 if TYPE_CHECKING:
     from lorasmith.bases.precision import Precision, Weights
-    from lorasmith.generation.grids.drawing import Cell, Grid, OpenPipeline, Order
+    from lorasmith.generation.grids.drawing import Cell, Grid, Order
     from lorasmith.generation.grids.publishing import Published
+    from lorasmith.generation.grids.workers import OpenPipeline
     from lorasmith.generation.spec import PictureSpec
 
 DEFAULT_STRENGTHS = "0.6,0.8,1.0"
@@ -89,7 +90,7 @@ def order_grid(
     check_folder_name(name)
     folder = out / (name or name_folder(spec.prompt, facts, "grid"))
     find_identity(folder, RECORD)
-    open_pipeline = open_pipelines(files, precision, weights, skip_unknown)
+    open_pipeline = Pipelines(files, precision, weights, skip_unknown)
     last = names[-1] if names else None
     order = yield from take_order(spec, columns, rows, open_pipeline, folder, z=pages, adapter=last, base=where)
     return OrderedGrid(order, open_pipeline, len(pages) > 1 or axes.z is not None)

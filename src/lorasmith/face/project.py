@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lorasmith import project as projects
 from lorasmith.events import Done, SweepDone, Work
 from lorasmith.face import stages
-from lorasmith.face.drawing import draw, find_adapters, open_pipelines
+from lorasmith.face.drawing import Pipelines, draw, find_adapters
 from lorasmith.face.grids import DEFAULT_STRENGTHS, DrawnGrid, grid
 from lorasmith.face.watching import See, run
 from lorasmith.project import SubjectKind
@@ -290,7 +290,7 @@ class Project:
         file = self.adapter if adapter is None else Path(adapter).expanduser()
         base = _read_recipe(self.opened).base
         if self._open_pipeline is None or self._open_pipeline[0] != (file,):
-            self._open_pipeline = ((file,), open_pipelines([file]))
+            self._open_pipeline = ((file,), Pipelines([file]))
         text = prompt if "<lora:" in prompt or not strength else f"{prompt} <lora:{file.stem}:{strength:g}>"
         return draw(text, base=self._open_pipeline[1](base), n=n, seed=seed, out=out, see=see, **fields)
 

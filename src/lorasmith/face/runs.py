@@ -11,6 +11,7 @@ from lorasmith.adapters.runs import run_adapters
 from lorasmith.errors import UsageError
 from lorasmith.jobs.queue import JobQueue, QueuedRun
 from lorasmith.project import Project
+from lorasmith.recipe.probe import SWEPT, check_probed
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.recipe.requirements import check_requirements
 from lorasmith.recipe.sweep import read_sweep
@@ -79,6 +80,7 @@ class KnownRun:
             "settings": [] if self.job is None else list(self.job.assignments),
             "created": self.job.created if self.job is not None else _made(self.folder),
             "is_sweep": self.is_sweep,
+            "probe": self.job is not None and self.job.probe,
             "loss": last[0]["loss"] if last else None,
             "adapter": str(adapters[-1]) if ended else None,
             "adapters": len(adapters),
@@ -105,16 +107,21 @@ def find_run(project: Project, queue: JobQueue, name: str) -> KnownRun:
     raise UsageError(f'there is no run "{name}".', where=project.runs)
 
 
-def queue_run(project: Project, queue: JobQueue, assignments: Mapping[str, str]) -> QueuedRun:
+def queue_run(project: Project, queue: JobQueue, assignments: Mapping[str, str], *, probe: bool = False) -> QueuedRun:
     """Put a new run (or the project's sweep) at the end of the line; `assignments` go over [recipe], dotted keys with
-    values as TOML. Raises RecipeError for what it cannot have."""
+    values as TOML; with `probe` its learning rates are found first. Raises RecipeError for what it cannot have,
+    UsageError for a probe of a sweep."""
     if project.table("sweep"):
+        if probe:
+            raise UsageError(SWEPT, field="probe")
         recipes = [variant.recipe for variant in read_sweep(project, assignments)]
     else:
         recipes = [read_recipe(project, assignments)]
     for recipe in recipes:
         check_requirements(recipe, project.root)
-    return queue.add(project, [f"{key}={value}" for key, value in assignments.items()])
+        if probe:
+            check_probed(recipe)
+    return queue.add(project, [f"{key}={value}" for key, value in assignments.items()], probe=probe)
 
 
 def resume_run(project: Project, queue: JobQueue, name: str) -> QueuedRun:

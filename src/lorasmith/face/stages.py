@@ -122,7 +122,8 @@ def gather_tags(
     leaving this machine for an endpoint."""
     found = Gathered()
     if tagger is not None:
-        from lorasmith.tags.tagger import open_tagger, tag_images
+        from lorasmith.tags.tagger import open_tagger
+        from lorasmith.tags.tagging import tag_images
 
         found = replace(found, tagged=(yield from tag_images(project, dataset, open_tagger(tagger), again=again)))
     if imported is not None:
@@ -279,7 +280,9 @@ def train_project(
         raise ProjectError("there is no [sweep] table.", where=project.file, hint="For example: [sweep] rank = [4, 8]")
     if sweep is not False and project.table("sweep"):
         if probe:
-            raise UsageError("a probe is for a run by itself, and [sweep] asks for several.", field="probe")
+            from lorasmith.recipe.probe import SWEPT
+
+            raise UsageError(SWEPT, field="probe")
         variants = read_sweep(project, settings)
         from lorasmith.training.loop import train_sweep
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lorasmith.events import Event, Note, Work, finish
+from lorasmith.pools.choosing import dealt_out
 
 T = TypeVar("T")
 See = Callable[[Event], None]
@@ -14,7 +15,8 @@ See = Callable[[Event], None]
 
 def run(work: Work[T], see: See | None) -> T:
     """Run work to its end and give its result; `see` gets every event. Without it warnings become Python's."""
-    return finish(work, see or _warn)
+    with dealt_out():
+        return finish(work, see or _warn)
 
 
 def _warn(event: Event) -> None:

@@ -48,6 +48,13 @@ class WordSource(Protocol):
     def words(self, adapters: Sequence[Adapter]) -> Vocabulary: ...
 
 
+@runtime_checkable
+class HashSource(Protocol):
+    """Who knows the hashes of adapters without their files; None of those that it does not know."""
+
+    def hash(self, name: str) -> str | None: ...
+
+
 @dataclass(frozen=True)
 class _Call:
     """An adapter that a prompt calls, and the members that it is in a bank: more than one only for block weights."""
@@ -264,6 +271,8 @@ class Preparer:
         )
 
     def _hash(self, name: str) -> str | None:
+        if isinstance(self.adapters, HashSource) and (known := self.adapters.hash(name)) is not None:
+            return known
         path = self.adapters.path(name)
         if not path.is_file():
             return None

@@ -21,7 +21,7 @@ from lorasmith.remedies import Action, Do
 from lorasmith.storage.database import Schema, changing, open_database
 from lorasmith.storage.places import HOME_VARIABLE
 
-_SCHEMA = Schema(
+SCHEMA = Schema(
     title="the queue",
     migrations=(
         """
@@ -40,6 +40,7 @@ _SCHEMA = Schema(
           message text not null default ''
         );
         """,
+        "alter table jobs add column probe integer not null default 0;",
     ),
     hint=f"{HOME_VARIABLE} names another folder.",
     shared=True,
@@ -51,7 +52,8 @@ _SCHEMA = Schema(
 class QueuedRun:
     """A job as it stands. `assignments` are the recipe values that it sets; times in seconds since the epoch.
 
-    `state` is waiting, running, stopping, done, failed or cancelled.
+    `state` is waiting, running, stopping, done, failed or cancelled; `probe` whether the run finds its learning rates
+    first.
     """
 
     id: int
@@ -66,6 +68,7 @@ class QueuedRun:
     step: int
     steps: int
     message: str
+    probe: bool
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"assignments": list(self.assignments)}
@@ -86,20 +89,23 @@ class JobQueue:
         self._file = folder / "queue.db"
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-            open_database(self._file, _SCHEMA).close()
+            open_database(self._file, SCHEMA).close()
         except (OSError, sqlite3.Error) as fault:
-            raise _SCHEMA.error(fault, self._file, "opened") from fault
+            raise SCHEMA.error(fault, self._file, "opened") from fault
 
     def log_file(self, number: int) -> Path:
         """What a job said, one event or message a line."""
         return self.folder / "logs" / f"{number}.log"
 
-    def add(self, project: Project, assignments: Sequence[str], run: Path | None = None) -> QueuedRun:
-        """Put a run of the project at the end of the line; with `run` the one in that folder goes on."""
+    def add(
+        self, project: Project, assignments: Sequence[str], run: Path | None = None, *, probe: bool = False
+    ) -> QueuedRun:
+        """Put a run of the project at the end of the line; with `run` the one in that folder goes on, with `probe` its
+        learning rates are found first."""
         with self._change() as db:
             cursor = db.execute(
-                "insert into jobs (project, assignments, state, created) values (?, ?, 'waiting', ?)",
-                (str(project.root), json.dumps(list(assignments)), time.time()),
+                "insert into jobs (project, assignments, state, created, probe) values (?, ?, 'waiting', ?, ?)",
+                (str(project.root), json.dumps(list(assignments)), time.time(), probe),
             )
             number = int(cursor.lastrowid or 0)
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{safe_name(project.lora.name)}-job{number}"
@@ -195,20 +201,22 @@ class JobQueue:
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         """A transaction that sees and changes the queue alone. Raises StorageError."""
-        with changing(self._file, _SCHEMA) as db:
+        with changing(self._file, SCHEMA) as db:
             db.row_factory = sqlite3.Row
             yield db
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(open_database(self._file, _SCHEMA)) as db:
+            with closing(open_database(self._file, SCHEMA)) as db:
                 db.row_factory = sqlite3.Row
                 yield db
         except (OSError, sqlite3.Error) as fault:
-            raise _SCHEMA.error(fault, self._file, "opened") from fault
+            raise SCHEMA.error(fault, self._file, "opened") from fault
 
 
 def _job(row: sqlite3.Row) -> QueuedRun:
     values = dict(row)
-    return QueuedRun(**values | {"assignments": tuple(json.loads(values["assignments"]))})
+    return QueuedRun(
+        **values | {"assignments": tuple(json.loads(values["assignments"])), "probe": bool(values["probe"])}
+    )

@@ -118,11 +118,12 @@ def _run(queue: JobQueue, job: QueuedRun, device: str, lock: int) -> Work[str]:
     yield Note(f"job {job.id}: {job.project}")
     run = Path(job.run)
     resume = ["--resume"] if any((run / mark).is_file() for mark in _MARKS) else []
+    probe = ["--probe"] if job.probe else []
     settings = [word for assignment in job.assignments for word in ("--set", assignment)]
     command = [_PYTHON, "-m", "lorasmith.cli.main", "train", job.project, "--run", job.run, "--json"]
     with queue.log_file(job.id).open("ab") as log, tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
-            [*command, *resume, *settings],
+            [*command, *resume, *probe, *settings],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lorasmith.events import Progress, Work, eta
 from lorasmith.pools.choosing import MANY, open_pool
-from lorasmith.pools.pool import Answer, Job
+from lorasmith.pools.local import LocalBody
+from lorasmith.pools.pool import Answer, Job, Pool, answer_of, say
 
 
 def deal_out(
@@ -19,27 +23,68 @@ def deal_out(
     *,
     chunk: int = 8,
     many: int = MANY,
+    at_work: Path | None = None,
+    complain: Callable[[int, Exception], None] | None = None,
 ) -> Work[tuple[int, ...]]:
     """Have the job done on every item; `learn` is called with each one's place and result, once, as they come, so that
     what is kept there is not done again after an interruption. Gives the places of those that end every process that
     takes them.
 
-    Raises what the job raised of the first item in their order, once all are done.
+    What the job raises of an item goes to `complain`; without it that of the first item in their order is raised, once
+    all are done. Where this process does the work itself, the item that it is at stands in the file `at_work`: should
+    it end there, the next call gives that item to a process of its own.
     """
     killed: list[int] = []
     faults: list[Answer] = []
     total, started = len(items), time.monotonic()
     step = max(1, total // 100)
     with open_pool(total, many) as pool:
-        for done, answer in enumerate(pool.each(job, items, chunk), start=1):
-            if answer.killed:
-                killed.append(answer.place)
-            elif answer.fault is not None:
-                faults.append(answer)
-            else:
-                learn(answer.place, answer.result)
-            if done % step == 0 or done == total:
-                yield Progress(stage, done, total, eta(started, done, total))
+        answers = pool.each(job, items, chunk) if pool.helped else _answer_here(job, items, at_work)
+        with contextlib.closing(answers):
+            for done, answer in enumerate(answers, start=1):
+                if answer.killed:
+                    killed.append(answer.place)
+                elif answer.fault is not None and complain is not None:
+                    complain(answer.place, answer.fault)
+                elif answer.fault is not None:
+                    faults.append(answer)
+                else:
+                    learn(answer.place, answer.result)
+                if done % step == 0 or done == total:
+                    yield Progress(stage, done, total, eta(started, done, total))
     if faults:
         min(faults, key=lambda answer: answer.place).get()
     return tuple(sorted(killed))
+
+
+def _answer_here(job: Job, items: Sequence[Any], at_work: Path | None) -> Generator[Answer, None, None]:
+    """What this process says of each item, but of the one over which the last one ended."""
+    suspect = _read(at_work)
+    work = job.open(*job.given)
+    try:
+        for place, item in enumerate(items):
+            if repr(item) == suspect:
+                with Pool(LocalBody(1)) as apart:
+                    (answer,) = apart.each(job, [item])
+                yield replace(answer, place=place)
+            else:
+                _write(at_work, repr(item))
+                yield answer_of(place, *say(work, item))
+    finally:
+        if at_work is not None:
+            with contextlib.suppress(OSError):
+                at_work.unlink(missing_ok=True)
+
+
+def _read(at_work: Path | None) -> str:
+    if at_work is not None:
+        with contextlib.suppress(OSError, ValueError):
+            return at_work.read_text("utf-8", "surrogateescape")
+    return ""
+
+
+def _write(at_work: Path | None, item: str) -> None:
+    """A folder that cannot be written to is no fault."""
+    if at_work is not None:
+        with contextlib.suppress(OSError):
+            at_work.write_text(item, "utf-8", "surrogateescape")

@@ -8,8 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,7 +18,9 @@ from lorasmith.pools.pool import NoWorkers, Said
 
 HAND = "lorasmith.pools.hand"
 _BORN_DEAD = 3
-"""So many processes in a row that end before they are ready: none is going to be."""
+"""So many processes in a row that end before they can do the job: none is going to."""
+_OPENING = 0
+"""The token of no chunk: a job is opened."""
 
 
 def usable_cores() -> int:
@@ -47,36 +48,43 @@ class LocalBody:
         """Of the processes that are there now."""
         return [process.pid for process in self._processes]
 
-    def free(self) -> int:
-        return self.workers - sum(process.token is not None for process in self._processes)
+    def free(self, job: bytes, wanted: int, ahead: int = 1) -> int:
+        while len(self._processes) < min(self.workers, wanted):
+            try:
+                self._processes.append(_Process(self._heard))
+            except OSError:
+                if not self._processes:
+                    raise NoWorkers from None
+                break
+        for process in self._processes:
+            process.prepare(job)
+        return sum(ahead - len(process.holds) for process in self._processes if process.is_open(job))
 
     def ask(self, token: int, job: bytes, items: Sequence[Any]) -> None:
-        process = next((one for one in self._processes if one.token is None), None)
-        if process is None:
-            try:
-                process = _Process(self._heard)
-            except OSError:
-                raise NoWorkers from None
-            self._processes.append(process)
-        process.ask(token, job, items)
+        ready = [process for process in self._processes if process.is_open(job)]
+        min(ready, key=lambda process: len(process.holds)).ask(token, job, items)
 
-    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]]:
-        answers: list[tuple[int, list[Said] | None]] = []
-        ends = time.monotonic() + seconds
-        while not answers:
-            try:
-                process, said = self._heard.get(timeout=max(0.0, ends - time.monotonic()))
-            except Empty:
-                return answers
-            if said == READY:
-                process.ready, self._born_dead = True, 0
-            elif said is None:
-                answers += self._mourn(process)
-            else:
-                token, answer = said
-                process.token = None
-                answers.append((token, answer))
-        return answers
+    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]] | None:
+        try:
+            process, said = self._heard.get(timeout=seconds)
+        except Empty:
+            return None
+        if said is None:
+            return self._mourn(process)
+        if said == READY:
+            process.ready = True
+            return []
+        token, answer = said
+        if token == _OPENING:
+            process.opening, self._born_dead = False, 0
+            return []
+        process.holds.remove(token)
+        return [(token, answer)]
+
+    def drop(self, tokens: Collection[int]) -> None:
+        for process in [one for one in self._processes if not set(tokens).isdisjoint(one.holds)]:
+            self._processes.remove(process)
+            process.end()
 
     def close(self) -> None:
         for process in self._processes:
@@ -84,23 +92,28 @@ class LocalBody:
         self._processes.clear()
 
     def _mourn(self, process: _Process) -> list[tuple[int, list[Said] | None]]:
+        """What a process that ended had: it was at the first of it."""
         if process not in self._processes:
             return []
         self._processes.remove(process)
         process.end()
-        if not process.ready:
+        if process.opening or not process.ready:
             self._born_dead += 1
             if self._born_dead >= _BORN_DEAD:
-                raise NoWorkers
-        return [] if process.token is None else [(process.token, None)]
+                if not self._processes:
+                    raise NoWorkers
+                self.workers = len(self._processes)  # memory may not last for more
+        return [(token, [] if number else None) for number, token in enumerate(process.holds)]
 
 
 class _Process:
-    """One process: `token` is of the chunk that it has; a thread reads what it says into `heard`, None at its end."""
+    """One process: `holds` are the tokens of the chunks that it has, the first of which it is at; a thread reads what
+    it says into `heard`, None at its end. `opening` while it opens its job."""
 
     def __init__(self, heard: SimpleQueue[tuple[_Process, Any]]) -> None:
-        self.ready = False
-        self.token: int | None = None
+        self.ready, self.opening = False, False
+        self.holds: list[int] = []
+        self._job: bytes | None = None
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = subprocess.Popen(
             [sys.executable, "-m", HAND],
@@ -116,9 +129,19 @@ class _Process:
     def pid(self) -> int:
         return self._process.pid
 
+    def prepare(self, job: bytes) -> None:
+        """Have it open the job once it has nothing else to do."""
+        if self.ready and not self.opening and not self.holds and self._job != job:
+            self._job, self.opening = job, True
+            self._send((_OPENING, job, []))
+
+    def is_open(self, job: bytes) -> bool:
+        """Whether it can do the job at once."""
+        return self.ready and not self.opening and self._job == job
+
     def ask(self, token: int, job: bytes, items: Sequence[Any]) -> None:
         """Give it a chunk. Should it be dead, its reader says so."""
-        self.token = token
+        self.holds.append(token)
         self._send((token, job, list(items)))
 
     def end(self) -> None:

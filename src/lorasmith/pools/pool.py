@@ -7,11 +7,13 @@ heard, so that every item is answered once.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import median
 from types import TracebackType
 from typing import Any, Protocol
@@ -22,6 +24,10 @@ DEATHS = 3
 PATIENCE, MANY_TIMES = 5.0, 4.0
 """Seconds, and times the median, after which a chunk on a machine elsewhere is asked of another, too."""
 _LOOK = 0.5  # seconds
+_tokens = count(1)
+"""Of chunks, whoever asks: calls that are given up must not answer others, also where they share workers."""
+_awaited: dict[int, list[list[Said] | None]] = {}
+"""By token what was said of chunks that are asked: another call that shares the workers may have heard it."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,19 @@ class Body(Protocol):
     def workers(self) -> int:
         """How many chunks are worked on at once; may change as workers come and go."""
 
-    def free(self) -> int:
-        """How many chunks can be asked now."""
+    def free(self, job: bytes, wanted: int, ahead: int = 1) -> int:
+        """How many chunks of a pickled Job can be asked now, when each worker may hold `ahead` of them; workers are
+        started for as many as are `wanted`."""
 
     def ask(self, token: int, job: bytes, items: Sequence[Any]) -> None:
-        """Give a chunk to a free worker; `job` is a pickled Job."""
+        """Give a chunk to a free worker."""
 
-    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]]:
-        """What has been answered, waiting up to `seconds` for the first; None of a chunk whose worker died."""
+    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]] | None:
+        """What has been answered, waiting up to `seconds` for the first: None of a chunk whose worker died over it, []
+        of one that a dead worker had not begun. None when nothing was heard, [] when a worker got ready."""
+
+    def drop(self, tokens: Collection[int]) -> None:
+        """End the workers that have these chunks, which nobody wants any more: they may be at them for long."""
 
     def close(self) -> None:
         """End the workers, whatever they are at."""
@@ -91,93 +102,156 @@ class _Chunk:
 
 
 class Pool:
-    """Workers of one body; without one, this process does all. Enter it, so that they end."""
+    """Workers of one body; without one, this process does all. Enter it, so that they end, unless they are `lent`."""
 
-    def __init__(self, body: Body | None = None) -> None:
-        self._body = body
-        self._token = 0
+    def __init__(self, body: Body | None = None, *, lent: bool = False) -> None:
+        self._body, self._lent = body, lent
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        if self._body is not None:
+        if self._body is not None and not self._lent:
             self._body.close()
+
+    @property
+    def helped(self) -> bool:
+        """Whether others than this process do the work."""
+        return self._body is not None
 
     @property
     def workers(self) -> int:
         """How many items are worked on at once."""
         return 1 if self._body is None else self._body.workers
 
-    def each(self, job: Job, items: Sequence[Any], chunk: int = 8) -> Iterator[Answer]:
-        """An answer for every item, once, as they come. Leave it at any time: what is still worked on is not heard."""
+    def each(
+        self,
+        job: Job,
+        items: Sequence[Any],
+        chunk: int = 8,
+        *,
+        here: Callable[[Any], Any] | None = None,
+        most: int | None = None,
+    ) -> Generator[Answer, None, None]:
+        """An answer for every item, once, as they come. Leave it at any time: what is still worked on is not heard.
+
+        `here` is the function of one item as this process has it open: then it works, too, beside workers of its own
+        machine. `most` workers help.
+        """
         if self._body is None:
-            work = job.open(*job.given)
+            work = here or job.open(*job.given)
             yield from (answer_of(place, *say(work, item)) for place, item in enumerate(items))
             return
-        yield from _Deal(self._body, job, items, chunk, self._next_token).answers()
+        yield from _Deal(self._body, job, items, chunk, here, most).answers()
 
-    def in_order(self, job: Job, items: Sequence[Any], chunk: int = 8) -> Iterator[Answer]:
+    def in_order(
+        self,
+        job: Job,
+        items: Sequence[Any],
+        chunk: int = 8,
+        *,
+        here: Callable[[Any], Any] | None = None,
+        most: int | None = None,
+    ) -> Generator[Answer, None, None]:
         """Like `each`, in the order of the items."""
         waiting: dict[int, Answer] = {}
         following = 0
-        for answer in self.each(job, items, chunk):
-            waiting[answer.place] = answer
-            while following in waiting:
-                yield waiting.pop(following)
-                following += 1
-
-    def _next_token(self) -> int:
-        self._token += 1
-        return self._token
+        with contextlib.closing(self.each(job, items, chunk, here=here, most=most)) as answers:
+            for answer in answers:
+                waiting[answer.place] = answer
+                while following in waiting:
+                    yield waiting.pop(following)
+                    following += 1
 
 
 class _Deal:
     """One call's chunks on their way."""
 
-    def __init__(self, body: Body, job: Job, items: Sequence[Any], size: int, next_token: Callable[[], int]) -> None:
-        self._body, self._items, self._next_token = body, items, next_token
+    def __init__(
+        self,
+        body: Body,
+        job: Job,
+        items: Sequence[Any],
+        size: int,
+        here: Callable[[Any], Any] | None,
+        most: int | None,
+    ) -> None:
+        self._body, self._items, self._here, self._most = body, items, here, most
+        self._works = here is not None and not body.elsewhere
         self._call, self._job = job, pickle.dumps(job)
         places = range(len(items))
         self._todo = deque(_Chunk(places[start : start + size]) for start in range(0, len(items), size))
         self._asked: dict[int, _Chunk] = {}
+        self._unheard: set[int] = set()
         self._took: deque[float] = deque(maxlen=64)
 
     def answers(self) -> Iterator[Answer]:
         try:
             yield from self._hear_all()
         except NoWorkers:
-            work = self._call.open(*self._call.given)
+            work = self._here or self._call.open(*self._call.given)
             left = [*self._asked.values(), *self._todo]
             for place in sorted({place for chunk in left for place in chunk.places}):
                 yield answer_of(place, *say(work, self._items[place]))
+        finally:
+            for token in self._unheard:
+                del _awaited[token]
+            self._body.drop(self._unheard)
 
     def _hear_all(self) -> Iterator[Answer]:
         while self._todo or self._asked:
             self._hand_out()
-            for token, said in self._body.hear(_LOOK):
-                chunk = self._asked.pop(token, None)
-                if chunk is None:  # of a call that was given up, or answered by another worker first
-                    continue
-                chunk.tokens.discard(token)
-                if said is not None:
-                    for other in chunk.tokens:
-                        self._asked.pop(other, None)
-                    self._took.append(time.monotonic() - chunk.since)
-                    yield from (answer_of(place, *one) for place, one in zip(chunk.places, said, strict=True))
-                elif not chunk.tokens:
-                    yield from self._bury(chunk)
+            heard = self._body.hear(0.0 if self._works and self._todo else _LOOK)
+            for token, said in heard or ():
+                if token in _awaited:  # else of a call that was given up
+                    _awaited[token].append(said)
+            for token in [token for token in self._unheard if _awaited[token]]:
+                self._unheard.discard(token)
+                (said,) = _awaited.pop(token)
+                if token in self._asked:  # else it was answered by another worker first
+                    yield from self._take(token, said)
+            if heard is None and self._works and self._here is not None and self._todo:
+                chunk = self._todo.popleft()
+                for place in chunk.places:
+                    yield answer_of(place, *say(self._here, self._items[place]))
+
+    def _take(self, token: int, said: list[Said] | None) -> Iterator[Answer]:
+        chunk = self._asked.pop(token)
+        chunk.tokens.discard(token)
+        if said:
+            for other in chunk.tokens:
+                self._asked.pop(other, None)
+            self._took.append(time.monotonic() - chunk.since)
+            yield from (answer_of(place, *one) for place, one in zip(chunk.places, said, strict=True))
+        elif chunk.tokens:
+            return
+        elif said is None:
+            yield from self._bury(chunk)
+        else:
+            chunk.since = 0.0
+            self._todo.appendleft(chunk)
 
     def _hand_out(self) -> None:
-        while self._body.free() > 0:
-            chunk = self._todo.popleft() if self._todo else self._late()
-            if chunk is None:
+        while True:
+            chunk = self._todo[0] if self._todo else self._late()
+            if chunk is None or self._free() <= 0:
                 return
-            token = self._next_token()
+            if self._todo:
+                self._todo.popleft()
+            token = next(_tokens)
             chunk.tokens.add(token)
             chunk.since = chunk.since or time.monotonic()
-            self._asked[token] = chunk
+            self._asked[token], _awaited[token] = chunk, []
+            self._unheard.add(token)
             self._body.ask(token, self._job, [self._items[place] for place in chunk.places])
+
+    def _free(self) -> int:
+        """How many chunks can be asked now. Where this process works, too, it is not there all the time: each worker
+        gets one more to go on with, while there are many."""
+        wanted = len(self._todo) + len(self._asked) + (not self._todo)  # one more than asked for what is late
+        workers = min(self._body.workers, wanted if self._most is None else self._most)
+        ahead = 2 if self._works and len(self._todo) > 2 * workers else 1
+        return min(self._body.free(self._job, workers, ahead), workers * ahead - len(self._asked))
 
     def _late(self) -> _Chunk | None:
         """A chunk that one worker has for long, where another may be quicker."""

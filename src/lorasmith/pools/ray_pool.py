@@ -12,7 +12,7 @@ import platform
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -35,6 +35,12 @@ _joined: dict[str, str] = {}
 def open_cluster(address: str) -> RayBody:
     """Workers on the cluster at HOST:PORT, or on one started here for "local", which ends with this process. Raises
     ClusterError when ray is not installed, nobody answers, or the versions differ."""
+    join_cluster(address)
+    return RayBody(address)
+
+
+def join_cluster(address: str) -> None:
+    """Let this process be in that cluster, in which it stays. Raises ClusterError."""
     if find_spec("ray") is None:
         raise ClusterError("a cluster needs ray.", hint='pip install "lorasmith[cluster]"')
     import ray
@@ -44,7 +50,6 @@ def open_cluster(address: str) -> RayBody:
         ray.shutdown()
         _join(address, alone=not host, here=not host or host in _HERE)
         _joined["address"] = address
-    return RayBody(address)
 
 
 def _join(address: str, *, alone: bool, here: bool) -> None:
@@ -89,7 +94,12 @@ def _reach(address: str) -> str:
 
 
 class RemoteHand(Hand):
-    """A hand in an actor."""
+    """A hand in an actor. Paths that are relative mean `folder`, where the process that asks is, if it is there."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
 
     def who(self) -> tuple[str, str]:
         """The versions of lorasmith and of Python there."""
@@ -117,10 +127,12 @@ class RayBody:
     def workers(self) -> int:
         return self._cores
 
-    def free(self) -> int:
+    def free(self, job: bytes, wanted: int, ahead: int = 1) -> int:
+        del job, ahead  # an actor opens it with its first chunk, and holds one
         self._count()
-        for _ in range(self._cores - len(self._idle) - len(self._asked) - len(self._waking)):
-            actor = self._make.remote()
+        there = len(self._idle) + len(self._asked) + len(self._waking)
+        for _ in range(min(self._cores, wanted) - there):
+            actor = self._make.remote(os.getcwd())
             self._waking[actor.who.remote()] = actor
         return len(self._idle)
 
@@ -129,11 +141,11 @@ class RayBody:
         with self._said_plainly():
             self._asked[actor.do.remote(job, list(items))] = token, actor
 
-    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]]:
+    def hear(self, seconds: float) -> list[tuple[int, list[Said] | None]] | None:
         waiting = [*self._asked, *self._waking]
         if not waiting:
             time.sleep(seconds)
-            return []
+            return None
         done, _ = self._ray.wait(waiting, num_returns=1, timeout=seconds)
         answers: list[tuple[int, list[Said] | None]] = []
         for ref in done:
@@ -141,7 +153,11 @@ class RayBody:
                 self._greet(ref, self._waking.pop(ref))
             else:
                 answers.append(self._take(ref, *self._asked.pop(ref)))
-        return answers
+        return answers if done else None
+
+    def drop(self, tokens: Collection[int]) -> None:
+        for ref in [ref for ref, (token, _) in self._asked.items() if token in tokens]:
+            self._end(self._asked.pop(ref)[1])
 
     def close(self) -> None:
         actors = [*self._idle, *self._waking.values(), *(actor for _, actor in self._asked.values())]

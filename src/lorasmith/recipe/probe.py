@@ -27,6 +27,7 @@ FACTORS: Mapping[str, float] = {"half": 0.5, "preset": 1.0, "double": 2.0}
 SHARE = 0.25
 """The part of the run's steps that each variant takes."""
 HELD_OUT = 0.15
+SWEPT = "a probe is for a run by itself, and [sweep] asks for several."
 LEAST_STEPS = 20
 
 
@@ -47,8 +48,7 @@ def probe_variants(project: Project, recipe: Recipe, steps: int, overrides: Mapp
 
     Raises RecipeError for an optimizer that finds its rate itself.
     """
-    if OPTIMIZERS[recipe.optimizer.name].one_rate:
-        raise RecipeError(f"{recipe.optimizer.name} finds its rate itself: there is nothing to probe.")
+    check_probed(recipe)
     count = max(LEAST_STEPS, round(SHARE * steps))
     overrides = {key: value for key, value in overrides.items() if key != "epochs"}
     fixed: dict[str, Any] = {
@@ -62,6 +62,12 @@ def probe_variants(project: Project, recipe: Recipe, steps: int, overrides: Mapp
         Variant(name, read_recipe(project, {**overrides, **_written(fixed | scaled_rates(recipe, factor))}))
         for name, factor in FACTORS.items()
     ]
+
+
+def check_probed(recipe: Recipe) -> None:
+    """Raise RecipeError for an optimizer that finds its rate itself."""
+    if OPTIMIZERS[recipe.optimizer.name].one_rate:
+        raise RecipeError(f"{recipe.optimizer.name} finds its rate itself: there is nothing to probe.")
 
 
 def scaled_rates(recipe: Recipe, factor: float) -> dict[str, float]:

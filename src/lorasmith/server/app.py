@@ -32,7 +32,7 @@ from lorasmith.server.webui import internal
 from lorasmith.server.webui import routes as webui_routes
 from lorasmith.server.wording import page_words, request_words
 from lorasmith.server.workshop import Workshop
-from lorasmith.web import STUDIO, read_page, script_sources
+from lorasmith.web import DRAW_ONLY, STUDIO, read_page, script_sources
 
 FAULTS_TOLD = 100
 """Of a wrong request at most."""
@@ -79,6 +79,10 @@ def create_app(settings: ServerSettings, loader: Loader | None = None, workshop:
     app.include_router(road_routes.router)
     app.include_router(webui_routes.router)
     app.include_router(internal.router)
+    if settings.cluster is not None:
+        from lorasmith.server.cluster.routes import router as replica_routes
+
+        app.include_router(replica_routes)
     _add_pages(app, service, workshop)
     _add_error_handlers(app)
     if settings.origins:
@@ -115,17 +119,22 @@ def _add_pages(app: FastAPI, service: Service, workshop: Workshop | None) -> Non
 
     @app.get("/", include_in_schema=False)
     def get_first() -> Response:
-        if workshop is None:
-            return page("studio.html")
+        return studio(only_drawing=workshop is None)
+
+    def studio(only_drawing: bool) -> Response:
         answer = page(STUDIO)
+        body = bytes(answer.body)
+        if only_drawing:
+            body = body.replace(b"<body>", DRAW_ONLY)
+        answer = Response(body, media_type=answer.media_type, headers={"cache-control": "no-cache"})
         policy = dict(HEADERS)[b"content-security-policy"].decode()
-        sources = script_sources(bytes(answer.body))
+        sources = script_sources(body)
         answer.headers["content-security-policy"] = policy.replace("script-src", f"script-src {sources}")
         return answer
 
     @app.get("/draw", include_in_schema=False)
     def get_draw() -> Response:
-        return page("studio.html")
+        return studio(only_drawing=True)
 
     @app.get("/docs", include_in_schema=False)
     def get_docs() -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-from lorasmith.adapters.cache import AdapterCache
 from lorasmith.bases.base import open_base
 from lorasmith.errors import LorasmithError, Stopped
 from lorasmith.generation.base_facts import facts_of
@@ -13,10 +12,10 @@ from lorasmith.generation.batching import Stepper
 from lorasmith.generation.checks import settle
 from lorasmith.generation.spec import InitImage, PictureSpec, StoredInit
 from lorasmith.images.opening import open_rgb
-from lorasmith.library.lookup import LibraryLookup
 from lorasmith.server.bases import BaseEntry
 from lorasmith.server.interfaces import Engine, InputPath, Moved, Round
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.stored import open_source
 
 
 def open_start(spec: PictureSpec, input_path: InputPath) -> PictureSpec:
@@ -85,6 +84,5 @@ class StepperEngine:
 def load_engine(entry: BaseEntry, settings: ServerSettings, input_path: InputPath) -> tuple[Engine, str]:
     """An engine on a base, and the base's hash. Raises BaseError."""
     base = open_base(entry.source, settings.precision, weights=settings.weights)
-    adapters = AdapterCache(settings.adapters, skip_unknown=settings.skip_unknown, elsewhere=LibraryLookup())
-    stepper = Stepper(base, adapters, settings.batch_size)
+    stepper = Stepper(base, open_source(settings), settings.batch_size)
     return StepperEngine(stepper, input_path), base.content_hash

@@ -66,6 +66,10 @@ class Worker(Protocol):
     def hashes(self) -> Mapping[str, str]:
         """The content hashes of the bases that were loaded so far, by name."""
 
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """How the caches of stores' adapters do, by the names in `lorasmith.server.stored`; none without stores."""
+
     def start(self, source: WorkSource, preload: str | None = None) -> None:
         """Begin, with a base in memory if one is named."""
 

@@ -23,9 +23,9 @@ class Metrics:
         self._help[name] = ("counter", text)
         self._counts[name] = {}
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Declare a figure that `read` gives."""
-        self._help[name] = ("gauge", text)
+    def gauge(self, name: str, text: str, read: Callable[[], float], kind: str = "gauge") -> None:
+        """Declare a figure that `read` gives; one that only grows is of the kind "counter"."""
+        self._help[name] = (kind, text)
         self._gauges[name] = read
 
     def add(self, name: str, amount: float = 1.0, **labels: str) -> None:

@@ -55,6 +55,7 @@ class PictureRow:
     bytes: int
     kind: str
     spec: PictureSpec | None
+    board: str = ""
 
 
 def job_row(head: tuple[Any, ...], items: tuple[ItemRow, ...]) -> JobRow:
@@ -65,7 +66,9 @@ def job_row(head: tuple[Any, ...], items: tuple[ItemRow, ...]) -> JobRow:
 
 def picture_row(row: tuple[Any, ...]) -> PictureRow:
     """A picture from its columns."""
-    name, job, number, created, width, height, seed, prompt, base, document, infotext, size, kind, wanted = row
+    name, job, number, created, width, height, seed, prompt, base, document, infotext, size, kind, wanted, board = row
     spec = read_stored(wanted) if wanted else None
     known = json.loads(document)
-    return PictureRow(name, job, number, created, width, height, seed, prompt, base, known, infotext, size, kind, spec)
+    return PictureRow(
+        name, job, number, created, width, height, seed, prompt, base, known, infotext, size, kind, spec, board
+    )

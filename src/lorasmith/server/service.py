@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lorasmith.adapters.catalogue import Catalogue
 from lorasmith.adapters.embeddings.catalogue import EmbeddingCatalogue
+from lorasmith.adapters.stored.lookup import StoredCatalogue
+from lorasmith.adapters.stored.store import AdapterStore
 from lorasmith.errors import StorageError
 from lorasmith.generation.advice import advise_specs
 from lorasmith.generation.spec import PictureSpec
@@ -22,6 +24,7 @@ from lorasmith.library.lookup import LibraryLookup
 from lorasmith.server.admission import Admission
 from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
+from lorasmith.server.cluster.worker import ReplicaWorker
 from lorasmith.server.errors import MissingError
 from lorasmith.server.fair_queue import FairQueue
 from lorasmith.server.input_files import InputFiles
@@ -33,8 +36,9 @@ from lorasmith.server.metrics import Metrics, resident_bytes
 from lorasmith.server.records import JobRecords
 from lorasmith.server.settings import ServerSettings
 from lorasmith.server.store import Store
+from lorasmith.server.stored import COUNTED, MEASURED
 from lorasmith.server.tasks import TaskNames
-from lorasmith.server.worker import EngineWorker
+from lorasmith.server.worker import DRAWN, EngineWorker
 from lorasmith.storage.locks import HeldError, hold
 
 LOCK_NAME = "server.lock"
@@ -53,26 +57,37 @@ class Service:
         self.limits = settings.limits
         self.started = time.time()
         self.metrics = Metrics()
+        self.bases = list_bases(settings.bases)
         self._held = _hold(settings.data)
         try:
             self.store = Store(settings.data)
+            self.worker: Worker = self._open_worker(loader)
         except BaseException:
             self._held.close()
             raise
         self.inputs = InputFiles(self.store)
         self.options: dict[str, Any] = self.store.options()
-        self.catalogue = Catalogue(settings.adapters, LibraryLookup())
-        self.bases = list_bases(settings.bases)
+        stores = [AdapterStore(url) for url in settings.stores]
+        self.catalogue = StoredCatalogue(settings.adapters, stores, LibraryLookup())
         self.embeddings = EmbeddingCatalogue(settings.adapters)
         self.admission = Admission(self.limits, self.bases, self.catalogue, self.embeddings)
         self.keeper = PictureKeeper(self.store)
         queue: FairQueue[Item] = FairQueue(self.limits.queue, self.limits.queue_per_client)
         self.records = JobRecords(self.store, self.inputs, self.metrics)
         self.board = JobBoard(queue, self.keeper, self.records, self.metrics)
-        self.worker: Worker = EngineWorker(self.bases, settings, self.store.input_path, self.metrics, loader)
         self.tasks = TaskNames()
         self._faces = {policy.face: policy for policy in faces}
         self._declare_metrics()
+
+    def _open_worker(self, loader: Loader | None) -> Worker:
+        """What draws: a thread of this process, or replicas on a cluster. Raises ClusterError."""
+        given = (self.bases, self.settings, self.store.input_path, self.metrics)
+        if self.settings.cluster is None:
+            return EngineWorker(*given, loader)
+        from lorasmith.server.cluster.ray_fleet import open_fleet
+
+        fleet = open_fleet(self.settings, self.bases[0].name if self.settings.preload else None, loader)
+        return ReplicaWorker(fleet, *given)
 
     # Life
 
@@ -151,11 +166,9 @@ class Service:
         count("lorasmith_jobs_total", "Jobs accepted by face.")
         count("lorasmith_pictures_total", "Pictures by outcome.")
         count("lorasmith_refused_total", "Requests refused by reason.")
-        count("lorasmith_steps_total", "Steps of pictures drawn.")
-        count("lorasmith_rounds_total", "Steps of the engine; steps over rounds is the mean number drawn together.")
-        count("lorasmith_drawing_seconds_total", "Time in which something was being drawn.")
         count("lorasmith_records_lost_total", "What could not be written to the records at once.")
-        count("lorasmith_base_loads_total", "How often a base was loaded.")
+        for name, text in DRAWN.items():
+            count(name, text)
         gauge("lorasmith_queue_length", "Pictures that wait.", lambda: float(len(board.queue)))
         gauge("lorasmith_pictures_running", "Pictures in the making.", lambda: float(len(board.running)))
         gauge("lorasmith_pictures_kept", "Pictures in the records.", lambda: float(self.store.count_pictures()))
@@ -163,6 +176,13 @@ class Service:
         gauge("lorasmith_base_loaded", "1 when a base is in memory.", lambda: float(self.worker.base is not None))
         gauge("lorasmith_uptime_seconds", "Since the start.", lambda: time.time() - self.started)
         gauge("process_resident_memory_bytes", "Memory in use.", resident_bytes)
+        if self.settings.stores:
+            for name, text in {**COUNTED, **MEASURED}.items():
+                kind = "counter" if name in COUNTED else "gauge"
+                gauge(name, text, partial(self._figure, name), kind)
+
+    def _figure(self, name: str) -> float:
+        return self.worker.figures.get(name, 0.0)
 
 
 def _hold(folder: Path) -> BinaryIO:

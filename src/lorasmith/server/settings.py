@@ -14,6 +14,8 @@ from lorasmith.prompts.composition import MOST_SUBPROMPTS
 DEFAULT_PORT = 7860
 LEAST_TOKEN = 8
 MIB = 2**20
+GIB = 2**30
+MOST_REPLICAS = 1024
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class ServerSettings:
 
     Without a token it listens to this machine alone. `bases` are "doodle", folders or files; the first one is drawn
     with until a client chooses another of them. `grace` is how many seconds a stop waits for pictures in the making.
+
+    `stores` are URLs of adapters; each process that draws keeps files of theirs below `cache` (a place below the user's
+    data when None) up to `cache_bytes`, and factors up to `factor_bytes` of memory.
+
+    `cluster` is the address of the one whose `replicas` draw ("local": one started here): as many as it has GPUs, or
+    machines where it has none, when None. Without it this process draws.
     """
 
     data: Path
@@ -59,6 +67,12 @@ class ServerSettings:
     skip_unknown: bool = False
     grace: float = 10.0
     preload: bool = False
+    stores: tuple[str, ...] = ()
+    cache: Path | None = None
+    cache_bytes: int = 4 * GIB
+    factor_bytes: int = 512 * MIB
+    cluster: str | None = None
+    replicas: int | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -86,6 +100,13 @@ class ServerSettings:
         for folder in self.adapters:
             if "*" not in str(folder) and not folder.exists():
                 raise UsageError("no such file or folder.", where=folder)
+        for name, size in (("cache_bytes", self.cache_bytes), ("factor_bytes", self.factor_bytes)):
+            if size < 1:
+                raise UsageError(f"{name} = {size} is less than 1.", field=name)
+        if self.replicas is not None and not 1 <= self.replicas <= MOST_REPLICAS:
+            raise UsageError(f"replicas = {self.replicas} is not between 1 and {MOST_REPLICAS}.", field="replicas")
+        if self.replicas is not None and self.cluster is None:
+            raise UsageError("replicas are of a cluster, and none is given.", field="replicas")
         if self.batch_size < 1:
             raise UsageError(f"batch size {self.batch_size} is less than 1.")
 

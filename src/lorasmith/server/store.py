@@ -68,6 +68,11 @@ MIGRATIONS: tuple[str, ...] = (
     create index picture_by_image on picture (json_extract(wanted, '$.start.image'));
     create index picture_by_mask on picture (json_extract(wanted, '$.start.mask'));
     """,
+    # Boards: what a person puts pictures together under; "" is none.
+    """
+    alter table picture add column board text not null default '';
+    create index picture_by_board on picture (board, created desc, id desc);
+    """,
 )
 _SCHEMA = Schema(
     title="the server's records",
@@ -240,9 +245,19 @@ class Store:
         found = self._pictures("where id = ?", (picture,))
         return found[0] if found else None
 
-    def pictures(self, limit: int = 100, before: tuple[float, str] | None = None, search: str = "") -> list[PictureRow]:
-        """The newest first; `before` is (created, id) of the last known one; `search` a part of the prompt."""
+    def pictures(
+        self,
+        limit: int = 100,
+        before: tuple[float, str] | None = None,
+        search: str = "",
+        board: str | None = None,
+    ) -> list[PictureRow]:
+        """The newest first; `before` is (created, id) of the last known one; `search` a part of the prompt; of one
+        `board`, "" of none."""
         clauses, values = [], list[object]()
+        if board is not None:
+            clauses.append("board = ?")
+            values.append(board)
         if before is not None:
             clauses.append("(created, id) < (?, ?)")
             values += before
@@ -258,6 +273,15 @@ class Store:
 
     def count_pictures(self) -> int:
         return int(self._rows("select count(*) from picture")[0][0])
+
+    def boards(self) -> dict[str, int]:
+        """How many pictures each board has, by name."""
+        return dict(self._rows("select board, count(*) from picture where board <> '' group by board order by board"))
+
+    def set_board(self, pictures: Sequence[str], board: str) -> None:
+        """Put pictures on a board, "" takes them off; a board without pictures is gone."""
+        with self._writing() as db:
+            db.executemany("update picture set board = ? where id = ?", [(board, picture) for picture in pictures])
 
     def thumbnail(self, picture: str) -> bytes | None:
         rows = self._rows("select thumbnail from picture where id = ?", (picture,))
@@ -278,7 +302,7 @@ class Store:
     def _pictures(self, where: str, values: Sequence[object]) -> list[PictureRow]:
         rows = self._rows(
             "select id, job, number, created, width, height, seed, prompt, base, document, infotext, bytes, kind,"
-            f" wanted from picture {where}",
+            f" wanted, board from picture {where}",
             values,
         )
         return [picture_row(row) for row in rows]

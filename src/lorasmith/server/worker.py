@@ -7,7 +7,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from lorasmith.errors import LorasmithError
@@ -16,6 +16,7 @@ from lorasmith.server.interfaces import Engine, InputPath, Loader, WorkSource
 from lorasmith.server.jobs import Item
 from lorasmith.server.metrics import Metrics
 from lorasmith.server.settings import ServerSettings
+from lorasmith.server.stored import read_figures
 
 _LOG = logging.getLogger("lorasmith.server")
 PREVIEW_EVERY = 0.4
@@ -26,6 +27,14 @@ UNLOAD_SECONDS = 1.0
 
 STEP_SECONDS = 1.0
 """What a step may take without being given up for one of its pictures."""
+
+DRAWN = {
+    "lorasmith_steps_total": "Steps of pictures drawn.",
+    "lorasmith_rounds_total": "Steps of the engine; steps over rounds is the mean number drawn together.",
+    "lorasmith_drawing_seconds_total": "Time in which something was being drawn.",
+    "lorasmith_base_loads_total": "How often a base was loaded.",
+}
+"""What a worker counts."""
 
 
 class EngineWorker:
@@ -64,6 +73,10 @@ class EngineWorker:
     def join(self) -> None:
         if self._thread is not None:
             self._thread.join()
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        return read_figures(self._settings)
 
     def unload(self) -> None:
         self._unwanted = True

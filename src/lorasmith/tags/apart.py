@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lorasmith.dataset.fingerprinting import read_stat, topic_of
 from lorasmith.dataset.index import Index, open_index
+from lorasmith.dataset.measuring import read_stat, topic_of
 from lorasmith.dataset.reading import Dataset, Item
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Note, Work

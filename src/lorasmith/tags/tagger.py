@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lorasmith.dataset.reading import Dataset, Item
-from lorasmith.errors import BaseError, DatasetError, ImageError, first_line
-from lorasmith.events import Note, Progress, Work, eta
+from lorasmith.errors import BaseError, DatasetError, first_line
 from lorasmith.hub import is_hub_name
-from lorasmith.images.crops import cut, find_squares, open_part
-from lorasmith.project import EMBEDDED, Project
-from lorasmith.tags.categories import RATING
+from lorasmith.images.crops import cut, find_squares
+from lorasmith.project import EMBEDDED
 from lorasmith.tags.hub import fetch_tagger
 from lorasmith.tags.layouts import find_layout
 from lorasmith.tags.layouts.layout import EDGE, STRETCHED, Layout, TagList
 from lorasmith.tags.onnx_sessions import open_session
-from lorasmith.tags.scores import ScoredTag, StoredTags
-from lorasmith.tags.store import read_stored, store, store_tagger
 
 _USUAL_SIDE = 448
-_LEAST_STORED = 0.02
-_BATCH = 8
-_SAVE_EVERY = 5.0  # seconds
 _ROUNDING = 0.001
 _LARGE = 16
 _ZOOMS = (1.0, 1.3)
@@ -42,10 +33,12 @@ Scores = npt.NDArray[np.float32]
 
 class Tagger:
     """Gives every picture a score for every tag. `names` and `categories` (`CATEGORIES`) are in
-    the order of the scores; `identity` is the tagger's name and the start of its model's sha256."""
+    the order of the scores; `identity` is the tagger's name and the start of its model's sha256; `source` what it was
+    opened by, as a worker opens it again."""
 
-    def __init__(self, session: Any, layout: Layout, tags: TagList, identity: str) -> None:
+    def __init__(self, session: Any, layout: Layout, tags: TagList, identity: str, source: str | Path = "") -> None:
         self.names = tags.names
+        self.source = source
         self.categories = tags.categories
         self.identity = identity
         self._session = session
@@ -153,87 +146,16 @@ def open_tagger(name: str | Path) -> Tagger:
     installed.
     """
     folder = Path(name).expanduser()
-    if name == EMBEDDED:
-        return _load(_embedded_folder(), EMBEDDED, EDGE, _ZOOMS)  # it has seen squares without margins only
+    if name == EMBEDDED:  # it has seen squares without margins only
+        return _load(_embedded_folder(), EMBEDDED, EMBEDDED, EDGE, _ZOOMS)
     if isinstance(name, Path) or folder.is_dir():
-        return _load(folder, folder.resolve().name)
+        return _load(folder, folder.resolve().name, folder.resolve())
     if is_hub_name(name):
-        return _load(fetch_tagger(name), name)
-    return _load(folder, folder.name)
+        return _load(fetch_tagger(name), name, name)
+    return _load(folder, folder.name, folder)
 
 
-def tag_images(project: Project, dataset: Dataset, tagger: Tagger, again: bool = False) -> Work[int]:
-    """Tag the images that this tagger has not seen yet (`again`: all of them) and store what it said, with scores.
-
-    Of an image with a decided crop that part is tagged, which is what the trainer sees; another crop is another image.
-    Gives the number of images tagged. What is done is stored along the way, so that it can be interrupted. An image
-    that cannot be opened, or for which the model gives no numbers, is named by a note and passed over.
-    """
-    vocabulary = tuple(zip(tagger.names, tagger.categories, strict=True))
-    store_tagger(project, tagger.identity, vocabulary)
-    todo = list({item.content: item for item in dataset.items}.values())
-    if not again:
-        known = read_stored(project)
-        todo = [item for item in todo if not _done(known.get(item.content, ()), tagger)]
-    fresh: list[StoredTags] = []
-    tagged, started = 0, time.monotonic()
-    saved = started
-    try:
-        for start in range(0, len(todo), _BATCH):
-            looks = [_look(item, tagger) for item in todo[start : start + _BATCH]]
-            good = [look for look in looks if look.views]
-            scores = tagger.scores_of([look.views for look in good])
-            for look, row in zip(good, scores, strict=True):
-                if np.isfinite(row).all():
-                    fresh.append(StoredTags(look.item.content, tagger.identity, _likely(vocabulary, row)))
-                    tagged += 1
-                else:
-                    looks.append(replace(look, fault="the tagger gives no numbers for it."))
-            for look in looks:
-                if look.fault:
-                    yield Note(f"{look.item.name}: not tagged: {look.fault}", "warning")
-            if time.monotonic() - saved >= _SAVE_EVERY:
-                store(project, fresh)
-                fresh, saved = [], time.monotonic()
-            done = min(start + _BATCH, len(todo))
-            yield Progress("tagging", done, len(todo), eta(started, done, len(todo)))
-    finally:
-        if fresh:
-            store(project, fresh)
-    return tagged
-
-
-@dataclass(frozen=True)
-class _Look:
-    """A picture ready for the tagger, or the reason why there is none."""
-
-    item: Item
-    views: Sequence[Scores]
-    fault: str = ""
-
-
-def _look(item: Item, tagger: Tagger) -> _Look:
-    try:
-        return _Look(item, tagger.views(open_part(item.path, item.crop)))
-    except ImageError as fault:
-        return _Look(item, (), fault.message)
-
-
-def _done(stored: Sequence[StoredTags], tagger: Tagger) -> bool:
-    return any(tags.tagger == tagger.identity for tags in stored)
-
-
-def _likely(vocabulary: Sequence[tuple[str, int]], row: Scores) -> tuple[ScoredTag, ...]:
-    """The tags worth keeping: down to far below any threshold that somebody may set; all the ratings; best first."""
-    kept = [
-        ScoredTag(name, category, score)
-        for (name, category), score in zip(vocabulary, row.tolist(), strict=True)
-        if score >= _LEAST_STORED or category == RATING
-    ]
-    return tuple(sorted(kept, key=lambda tag: -tag.score))
-
-
-def _load(folder: Path, name: str, margin: str = "", zooms: tuple[float, ...] = ()) -> Tagger:
+def _load(folder: Path, name: str, source: str | Path, margin: str = "", zooms: tuple[float, ...] = ()) -> Tagger:
     layout = find_layout(folder)
     layout = replace(layout, margin=margin or layout.margin, zooms=zooms)
     tags = layout.read_list(folder)
@@ -247,7 +169,7 @@ def _load(folder: Path, name: str, margin: str = "", zooms: tuple[float, ...] = 
         raise DatasetError(f"{count} tags for {given[-1]} scores.", where=tags.tags)
     with tags.model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Tagger(session, layout, tags, f"{name} {digest[:12]}")
+    return Tagger(session, layout, tags, f"{name} {digest[:12]}", source)
 
 
 def _embedded_folder() -> Path:

@@ -10,6 +10,8 @@ from importlib.resources import files
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 STUDIO = "studio/index.html"
 """The page of the whole road."""
+DRAW_ONLY = b'<body data-only="draw">'
+"""What that page's body is where there are no projects: it is its Draw screen alone then."""
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _INLINE = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 

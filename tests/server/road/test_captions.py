@@ -15,7 +15,10 @@ from lorasmith.cli.main import run
 from lorasmith.dataset.reading import read_dataset
 from lorasmith.errors import DatasetError, UsageError
 from lorasmith.events import finish
+from lorasmith.face.tagging import change_settings
 from lorasmith.project import Project, open_project
+from lorasmith.server.road.readings import Readings
+from lorasmith.server.workshop import Workshop
 from lorasmith.tags.endpoint import KEY_VARIABLE, caption_by_endpoint, caption_cost
 from lorasmith.tags.settings import CaptionerTable, read_settings
 from lorasmith.tags.store import read_sentences
@@ -232,3 +235,18 @@ def test_the_captioner_in_the_page_and_by_the_command(
     assert mock.sentence.rstrip(".") in captions(client)["0.png"]
     assert run(["tag", str(project.root), "--captioner", mock.url]) == 0
     assert "0 images to caption" in capsys.readouterr().out
+
+
+def test_what_changes_while_it_is_read_is_read_again(project: Project) -> None:
+    workshop, readings = Workshop(project.root.parent), Readings()
+    before = workshop.open
+
+    def change_meanwhile(name: str) -> Project:
+        opened = before(name)
+        change_settings(opened, {"undesired": ["smile"]})
+        return opened
+
+    workshop.open = change_meanwhile  # type: ignore[method-assign]
+    readings.of(workshop, "zbk")
+    workshop.open = before  # type: ignore[method-assign]
+    assert readings.of(workshop, "zbk").inputs.settings.undesired == ("smile",)

@@ -49,3 +49,19 @@ def test_adapters_of_projects_are_found_but_not_states_of_training(project: Proj
     assert len(names) >= 2
     assert not any("state" in Path(entry.file).name for entry in catalogue.entries())
     assert catalogue.find("zbk") == [done.adapter]  # type: ignore[union-attr]
+
+
+def test_pictures_are_put_on_boards(client: httpx.Client) -> None:
+    job = client.post("jobs", json={"prompt": "red", "steps": 2, "count": 3}).json()
+    with httpx.Client(base_url=client.base_url.copy_with(path="/")) as plain:
+        first, second, third = (each["picture"] for each in finished(plain, job["id"])["pictures"])
+    assert client.get("boards").json() == {"boards": []}
+    told = client.post("boards", json={"board": " round  one ", "pictures": [first, second]}).json()
+    assert told == {"boards": [{"name": "round one", "pictures": 2}]}
+    on = client.get("pictures", params={"board": "round one"}).json()["pictures"]
+    assert {each["id"] for each in on} == {first, second}
+    assert {each["board"] for each in on} == {"round one"}
+    assert [each["id"] for each in client.get("pictures", params={"board": ""}).json()["pictures"]] == [third]
+    client.post("boards", json={"board": "", "pictures": [first, second]})
+    assert client.get("boards").json() == {"boards": []}
+    assert client.get("pictures").json()["total"] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -123,3 +124,27 @@ def test_an_inspection_is_kept_for_the_page(client: httpx.Client) -> None:
     assert (behind["images"], behind["names"], behind["wanted"] > 0) == (0, [], True)
     client.post("projects/zbk/decisions", json={"images": ["0.png"], "verb": "label", "value": "from behind"})
     assert client.get("projects/zbk/findings").json()["stale"]
+
+
+def test_pictures_are_made_from_images(client: httpx.Client) -> None:
+    def make(**asked: Any) -> Any:
+        task = ended(client, client.post("projects/zbk/made", json=asked).json())
+        assert task["state"] == "done", task["error"]
+        return task["result"]
+
+    names = [each["name"] for each in client.get("projects/zbk/images").json()["images"]]
+    copies = make(way="alter", images=names[:2], operations=["grayscale"])["made"]
+    assert [each["operation"] for each in copies] == ["grayscale", "grayscale"]
+    (collage,) = make(way="collage", images=names)["made"]
+    assert collage["sources"] == names
+    parts = [{"box": [0, 0, 40, 40], "name": "head"}]
+    cut = make(way="cut", images=names[:1], parts=parts, count=15)["made"]
+    assert len(cut) == 15
+    made = [each for each in client.get("projects/zbk/images").json()["images"] if each.get("made")]
+    assert {each["made"]["by"] for each in made} >= {"grayscale", "collage", "cut"}
+    client.post("projects/zbk/decisions/undo", json={"steps": 3})
+    left = client.get("projects/zbk/images").json()["images"]
+    assert not [each for each in left if each.get("made") and each["state"] != "rejected"]
+    assert client.post("projects/zbk/made", json={"way": "alter"}).json()["error"]["where"] == "images"
+    unknown = {"way": "alter", "images": names, "operations": ["x"]}
+    assert client.post("projects/zbk/made", json=unknown).status_code == 422

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from lorasmith.project import Project
 from lorasmith.server.workshop import Workshop
@@ -93,3 +94,16 @@ def test_the_stream_of_changes_tells_what_the_command_line_did(client: httpx.Cli
                 break
     assert time.monotonic() - began < 2.5
     assert seen[0] == {"event": "projects", "names": ["zbk"]}
+
+
+def test_a_run_that_finds_its_rates_first(
+    client: httpx.Client, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lorasmith.server.road.runs.start_worker", lambda _: None)
+    assert client.post(P + "plan", json={"probe": True}).json()["probe"]["variants"] == 3
+    head = client.post(P + "runs", json={"probe": True}).json()
+    assert (head["probe"], head["state"]) == (True, "waiting")
+    assert client.post(P + "runs", json={}).json()["probe"] is False
+    project.file.write_text(project.file.read_text("utf-8") + "[sweep]\nrank = [2, 4]\n", "utf-8")
+    refused = client.post(P + "runs", json={"probe": True})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (422, "probe")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.cluster import ClusterOption
+
 if TYPE_CHECKING:
     from lorasmith.exam.verdict import Verdict
 
@@ -42,6 +44,7 @@ def command(
         typer.Option("--choose", metavar="FILE", help="Draw nothing: this adapter of the project is the one to use."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few pictures: the last adapter alone, roughly.")] = False,
+    cluster: ClusterOption = None,
     events: Annotated[
         bool, typer.Option("--events", help="One event a line on stdout, for programs; the last is the verdict.")
     ] = False,
@@ -59,6 +62,7 @@ def command(
     from lorasmith.exam.sources import find_project
     from lorasmith.face.drawing import find_adapters
     from lorasmith.library.recommending import recommend
+    from lorasmith.pools.choosing import dealt_out
 
     project, adapter = find_project(target)
     if choose is not None:
@@ -80,7 +84,8 @@ def command(
         file = show(write_questions_of(project, write_questions, overrides), json=as_json)
         say(f"questions: {file}")
         return
-    verdict = show(run_exam(project, chosen, overrides), json=as_json, json_events=events)
+    with dealt_out(cluster):
+        verdict = show(run_exam(project, chosen, overrides), json=as_json, json_events=events)
     recommend(project, verdict.chosen, verdict.as_json())
     if events:
         print_json({"event": "verdict", **verdict.as_json()}, indent=None)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lorasmith.cli.cluster import ClusterOption
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.precision import PrecisionOption, WeightsOption, read_precision, read_weights
@@ -68,6 +69,7 @@ def draw(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the grid's folder goes.")] = GRIDS,
     full_size: Annotated[bool, typer.Option("--full-size", help="Never scale the sheet down.")] = False,
     embed: Annotated[bool, typer.Option("--embed", help="Put the pictures into the page itself.")] = False,
+    cluster: ClusterOption = None,
     cost: Annotated[bool, typer.Option("--cost", help="Only say what it would cost.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before long work.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -86,6 +88,7 @@ def draw(
     from lorasmith.face.grids import Axes, draw_grid, order_grid, set_fields
     from lorasmith.generation.grids.cost import count_cost, measure_cost
     from lorasmith.generation.spec import PictureSpec
+    from lorasmith.pools.choosing import dealt_out
 
     spec = set_fields(PictureSpec(prompt, negative, seed, steps, cfg, sampler, width, height), settings or [])
     ordered = show(
@@ -121,7 +124,8 @@ def draw(
             and not typer.confirm("Draw it?", True)
         ):
             return
-    grid, published = show(draw_grid(ordered, title=title, full_size=full_size, embed=embed), as_json)
+    with dealt_out(cluster):
+        grid, published = show(draw_grid(ordered, title=title, full_size=full_size, embed=embed), as_json)
     cells = [_cell(cell, ordered.paged) for cell in grid.cells]
     if as_json:
         print_json({**published.as_json(), "cells": cells})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lorasmith.cli.cluster import ClusterOption
 from lorasmith.cli.program import program, typed
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lorasmith.project import Project
 
 _SHOWN_PER_RULE = 6
+_WORTH_TELLING = 5.0  # seconds
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -38,14 +40,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="local|ADDRESS",
-            help="Let a Ray cluster look at the images: HOST:PORT, or one started here. [env: LORASMITH_CLUSTER]",
-            show_default=False,
-        ),
-    ] = None,
+    cluster: ClusterOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Look at the images and say what is wrong and what to do.
@@ -54,19 +49,22 @@ def command(
 
     Example: lorasmith inspect my-lora --html look.html
     """
-    from lorasmith.cli.rendering import draw, print_json, show
+    from lorasmith.cli.rendering import draw, print_json, say, show
+    from lorasmith.events import StageClock
     from lorasmith.face.stages import inspect_images
     from lorasmith.pools.choosing import dealt_out
     from lorasmith.project import open_project
 
-    opened = open_project(project)
+    opened, clock = open_project(project), StageClock()
     with dealt_out(cluster):
-        dataset, inspection = show(inspect_images(opened, _find_adapters(adapters)), json)
+        dataset, inspection = show(clock.watch(inspect_images(opened, _find_adapters(adapters))), json)
     page = _write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))
     else:
         draw(draw_inspection(opened, dataset, inspection, project))
+        if sum(clock.seconds.values()) >= _WORTH_TELLING:
+            say(f"It took {clock.tell()}.\n", style="dim")
         _say_next(project, inspection, page)
     if not inspection.passed:
         raise typer.Exit(1)

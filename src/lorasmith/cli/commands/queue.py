@@ -25,6 +25,7 @@ def add(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A recipe value for this run. Can be repeated."),
     ] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Find the learning rates first, as `train --probe`.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put a training run (or a project's sweep) at the end of the line.
@@ -35,7 +36,7 @@ def add(
     from lorasmith.project import open_project
     from lorasmith.recipe.overrides import split_overrides
 
-    job = queue_run(open_project(project), _queue(), split_overrides(assignments or []))
+    job = queue_run(open_project(project), _queue(), split_overrides(assignments or []), probe=probe)
     _tell(job, as_json, f"job {job.id} waits.", f"{program()} queue run")
 
 

@@ -27,14 +27,34 @@ def command(
         typer.Option(envvar="LORASMITH_TOKEN", show_envvar=True, help="What clients must know, 8 characters or more."),
     ] = None,
     adapters: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="Where adapters are; ./adapters if none. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="DIR|URL", help="Where adapters are: a folder, or a store (s3://BUCKET/PATH). Repeatable."
+        ),
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where files of stores are kept on the machines that draw.")
+    ] = None,
+    cache_size: Annotated[
+        float, typer.Option(metavar="GIB", help="How much of the disk such files take in each process that draws.")
+    ] = 4.0,
+    factor_size: Annotated[
+        float, typer.Option(metavar="GIB", help="How much memory the factors of stores' adapters take there.")
+    ] = 0.5,
     base: Annotated[
         list[str] | None, typer.Option(help='"doodle", a checkpoint file, a diffusers folder or a hub id; repeatable.')
     ] = None,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where jobs and pictures are kept.")] = Path(
         "lorasmith-data"
     ),
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="local|ADDRESS", help="Let a Ray cluster draw: HOST:PORT, or one started here."),
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="How many draw there; as many as it has GPUs, or else machines, if none."),
+    ] = None,
     precision: PrecisionOption = "auto",
     weights: WeightsOption = "full",
     skip_unknown: SkipUnknown = False,
@@ -53,15 +73,24 @@ def command(
     Example: lorasmith serve --adapters adapters --port 7860
     """
     check_installed()
+    from lorasmith.adapters.stored.store import is_url
     from lorasmith.cli.commands.generate import find_shelf
-    from lorasmith.server.settings import Limits, ServerSettings
+    from lorasmith.server.settings import GIB, Limits, ServerSettings
     from lorasmith.server.uvicorn_server import serve
 
     if queue < 1:
         raise UsageError(f"--queue {queue}: at least one picture.")
+    stores = tuple(place for place in adapters or () if is_url(place))
+    folders = [Path(place) for place in adapters or () if not is_url(place)]
     settings = ServerSettings(
         data=data,
-        adapters=tuple(find_shelf(adapters)),
+        adapters=tuple(find_shelf(folders) if folders or not stores else ()),
+        stores=stores,
+        cache=cache,
+        cache_bytes=int(cache_size * GIB),
+        factor_bytes=int(factor_size * GIB),
+        cluster=cluster,
+        replicas=replicas,
         bases=tuple(base or ["doodle"]),
         host=host,
         port=port,
@@ -82,12 +111,14 @@ def command(
             return
         say(f"draw      {address}/", style="bold green")
         say(f"API       {address}/docs   (web UI clients: {address}/sdapi/v1)")
-        say(f"adapters  {', '.join(map(str, settings.adapters)) or 'none; give --adapters DIR'}")
+        say(f"adapters  {', '.join(map(str, (*settings.adapters, *settings.stores))) or 'none; give --adapters DIR'}")
         say(f"keeps     {settings.data}")
         if token is not None:
             say("A token is set: the page asks for a user name (any) and a password (the token).")
         say("Ctrl-C stops it; what waits goes on at the next start.")
 
+    if cluster is not None and not as_json:
+        say(f"starts the replicas on the cluster ({cluster}) ...")
     serve(settings, ready)
     if not as_json:
         say("stopped.")

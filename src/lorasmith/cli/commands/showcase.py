@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.cluster import ClusterOption
 from lorasmith.cli.commands.generate import read_size
 from lorasmith.cli.groups import group_around
 from lorasmith.cli.program import program, typed
 from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.cli.spec_options import spec_option
 from lorasmith.errors import UsageError
-from lorasmith.face.drawing import base_of, find_adapters, open_pipelines
+from lorasmith.face.drawing import Pipelines, base_of, find_adapters
 from lorasmith.face.grids import check_folder_name, name_folder
 from lorasmith.generation.defaults import default_of
 
@@ -57,6 +58,7 @@ def draw(
     negative: Annotated[str, spec_option("negative")] = default_of("negative"),
     name: Annotated[str | None, typer.Option(help="Of the showcase's folder.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the showcase's folder goes.")] = Path("showcases"),
+    cluster: ClusterOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw a showcase: varied prompts from one template, on several bases and with several adapters (C2, C7).
@@ -75,6 +77,7 @@ def draw(
     from lorasmith.adapters.catalogue import name_files
     from lorasmith.exam.showcase import Column, ShowcaseSpec, draw_showcase, judge, publish_showcase
     from lorasmith.generation.spec import PictureSpec
+    from lorasmith.pools.choosing import dealt_out
     from lorasmith.prompts.dynamic import Wildcards, read_template
 
     names: list[str | None] = [*name_files(files)]
@@ -93,7 +96,8 @@ def draw(
     )
     facts = [template, (columns, seed, strength, mode, vary, plan.spec.as_json())]
     folder = out / (name or name_folder(template, facts, "showcase"))
-    showcase = show(draw_showcase(plan, open_pipelines(files), folder), as_json)
+    with dealt_out(cluster):
+        showcase = show(draw_showcase(plan, Pipelines(files), folder), as_json)
     sheet, page = publish_showcase(folder)
     cells = [cell for row in showcase.cells for cell in row]
     if as_json:

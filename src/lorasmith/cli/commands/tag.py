@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lorasmith.cli.cluster import ClusterOption
 from lorasmith.cli.program import program, typed
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def command(
     encoding: Annotated[
         str, typer.Option(metavar="NAME", help="The encoding of what --import names, where it is not UTF-8.")
     ] = "",
+    cluster: ClusterOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write the captions by the project's tag rules.
@@ -89,6 +91,7 @@ def command(
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.errors import UsageError
     from lorasmith.face.stages import build_files, gather_tags, warn_of_length
+    from lorasmith.pools.choosing import dealt_out
     from lorasmith.project import open_project
     from lorasmith.tags.building import compare_captions, pack_zip
     from lorasmith.tags.explanation import explain as explain_image
@@ -100,19 +103,20 @@ def command(
     if (explain is not None) + diff + table + (write or archive is not None or metadata is not None) > 1:
         raise UsageError("--explain, --diff, --table and --write do not go together.", hint="Give one of them.")
     opened = open_project(project)
-    dataset = show(read_dataset(opened), json)
-    consent = yes or _consents(opened, dataset, captioner, again, json)
-    work = gather_tags(
-        opened,
-        dataset,
-        tagger=tagger,
-        imported=imported,
-        captioner=captioner,
-        again=again,
-        encoding=encoding,
-        consent=consent,
-    )
-    found = show(work, json)
+    with dealt_out(cluster):
+        dataset = show(read_dataset(opened), json)
+        consent = yes or _consents(opened, dataset, captioner, again, json)
+        work = gather_tags(
+            opened,
+            dataset,
+            tagger=tagger,
+            imported=imported,
+            captioner=captioner,
+            again=again,
+            encoding=encoding,
+            consent=consent,
+        )
+        found = show(work, json)
     done: dict[str, Any] = {name: value for name, value in vars(found).items() if value is not None}
     if not json:
         _say_gathered(found)

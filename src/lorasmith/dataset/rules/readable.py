@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lorasmith.dataset.evidence import Evidence
 from lorasmith.dataset.findings import Finding, Rule
+from lorasmith.dataset.folders import DEADLY
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
@@ -19,6 +20,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
                 "Training leaves it out.",
                 (problem.name,),
             )
+        elif problem.kind == DEADLY:
+            advice = "Reject it, or get the file again: training reads it, too."
+            yield Finding("L0", "error", f"{problem.name}: {problem.message}", advice, (problem.name,))
         elif problem.kind in ("link", "folder"):
             advice = "Copy the files into the folder if they are meant to be trained."
             yield Finding("L0", "warning", f"{problem.name}: {problem.message}", advice, (problem.name,))

@@ -11,7 +11,8 @@ from typing import Any
 
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Progress, Work
-from lorasmith.generation.grids.drawing import OpenPipeline, Order, batches_of
+from lorasmith.generation.grids.drawing import Order, batches_of
+from lorasmith.generation.grids.workers import OpenPipeline
 
 #: From so many steps of single pictures on, the time is worth measuring: about half a minute on the embedded base.
 WORTH_MEASURING = 600

@@ -22,9 +22,12 @@ from lorasmith.events import Event, Note, Progress, Work, eta
 from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.checks import settle
 from lorasmith.generation.grids.axes import STILL, Axis, Draft
+from lorasmith.generation.grids.workers import KILLED, OpenPipeline, open_drawing, tell_fault
 from lorasmith.generation.pictures import Picture, read_picture, save_picture
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
+from lorasmith.pools.choosing import open_pool
+from lorasmith.pools.pool import Job, Pool
 from lorasmith.project import EMBEDDED, safe_name
 from lorasmith.prompts import split_networks
 from lorasmith.prompts.dynamic import Expansion
@@ -32,7 +35,8 @@ from lorasmith.prompts.dynamic import Expansion
 CELLS = "cells"
 KEY_DIGITS = 16
 LONGEST_NAME = 60
-OpenPipeline = Callable[[str], Pipeline]
+_NEVER = 1 << 62
+"""Pictures from which on the processes of this machine draw them: one draws with all cores."""
 T = TypeVar("T")
 
 
@@ -171,21 +175,27 @@ def check_drafts(
 def draw_order(order: Order, open_pipeline: OpenPipeline) -> Work[Grid]:
     """Draw what is missing, each batch saved as soon as it is drawn: stopping keeps what is finished.
 
-    A picture that fails while it is drawn says why; the others are drawn. Raises StorageError, RefusedError.
+    A picture that fails while it is drawn says why; the others are drawn. On a cluster each worker has a pipeline of
+    its own, for which `open_pipeline` is sent. Raises StorageError, RefusedError.
     """
     errors: dict[str, str] = {}
     missing = order.missing
     progress = _Progress(sum(wanted.spec.steps for wanted in missing))
-    for name in dict.fromkeys(wanted.base for wanted in missing):
-        mine = [wanted for wanted in missing if wanted.base == name]
-        try:
-            pipeline = open_pipeline(name)
-        except LorasmithError as fault:
-            errors.update(dict.fromkeys((wanted.key for wanted in mine), str(fault)))
-            continue
-        for batch in batches_of(mine, pipeline):
-            yield from _draw_batch(pipeline, batch, progress, errors)
-        del pipeline  # before the next base is loaded
+    with open_pool(len(missing), _NEVER) as pool:
+        for name in dict.fromkeys(wanted.base for wanted in missing):
+            mine = [wanted for wanted in missing if wanted.base == name]
+            try:
+                pipeline = open_pipeline(name)
+            except LorasmithError as fault:
+                errors.update(dict.fromkeys((wanted.key for wanted in mine), str(fault)))
+                continue
+            batches = list(batches_of(mine, pipeline))
+            if pool.helped:
+                yield from _deal_batches(pool, open_pipeline, name, batches, progress, errors)
+            else:
+                for batch in batches:
+                    yield from _draw_batch(pipeline, batch, progress, errors)
+            del pipeline  # before the next base is loaded
     return Grid(order.spec, order.x, order.y, order.z, order.folder, tuple(_cells(order, errors)))
 
 
@@ -292,11 +302,45 @@ def _draw_batch(pipeline: Pipeline, batch: list[Wanted], progress: _Progress, er
             for wanted in batch:
                 yield from _draw_batch(pipeline, [wanted], progress, errors)
             return
-        errors[batch[0].key] = " ".join(str(fault).split())[:300] or type(fault).__name__
+        errors[batch[0].key] = tell_fault(fault)
     else:
         for wanted, picture in zip(batch, pictures, strict=True):
-            save_picture(picture if wanted.origin is None else sign(picture, wanted.origin), wanted.path)
+            _save(wanted, picture)
     progress.done += steps
+
+
+def _deal_batches(
+    pool: Pool,
+    open_pipeline: OpenPipeline,
+    base: str,
+    batches: Sequence[Sequence[Wanted]],
+    progress: _Progress,
+    errors: dict[str, str],
+) -> Work[None]:
+    """Have the workers draw; each picture rounds as it would here, on as many threads."""
+    import torch
+
+    job = Job(open_drawing, (open_pipeline, base, torch.get_num_threads()))
+    deadly: list[list[Wanted]] = []
+    with contextlib.closing(pool.each(job, [[wanted.spec for wanted in batch] for batch in batches], 1)) as answers:
+        for answer in answers:
+            batch = batches[answer.place]
+            if answer.killed and len(batch) > 1:
+                deadly += [[wanted] for wanted in batch]
+                continue
+            for wanted, picture in zip(batch, [KILLED] if answer.killed else answer.get(), strict=True):
+                if isinstance(picture, str):
+                    errors[wanted.key] = picture
+                else:
+                    _save(wanted, picture)
+            progress.done += sum(wanted.spec.steps for wanted in batch)
+            yield progress.tell(0)
+    if deadly:
+        yield from _deal_batches(pool, open_pipeline, base, deadly, progress, errors)
+
+
+def _save(wanted: Wanted, picture: Picture) -> None:
+    save_picture(picture if wanted.origin is None else sign(picture, wanted.origin), wanted.path)
 
 
 def _follow(

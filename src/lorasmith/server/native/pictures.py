@@ -28,9 +28,10 @@ def get_pictures(
     limit: Annotated[int, Query(ge=1, le=MOST_PICTURES)] = 100,
     after: Annotated[str | None, Query(max_length=80, description="`next` of the answer before.")] = None,
     search: Annotated[str, Query(max_length=200, description="A part of the prompt.")] = "",
+    board: Annotated[str | None, Query(max_length=100, description="Of this board; empty: of none.")] = None,
 ) -> dict[str, Any]:
     """The kept pictures, the newest first."""
-    rows = service.store.pictures(limit, None if after is None else _read_cursor(after), search)
+    rows = service.store.pictures(limit, None if after is None else _read_cursor(after), search, board)
     last = rows[-1] if len(rows) == limit else None
     return {
         "pictures": [
@@ -42,6 +43,7 @@ def get_pictures(
                 "seed": row.seed,
                 "prompt": row.prompt,
                 "kind": row.kind,
+                "board": row.board,
             }
             for row in rows
         ],
@@ -56,6 +58,19 @@ def _read_cursor(text: str) -> tuple[float, str]:
         return float(created), picture
     except ValueError:
         raise FieldError(f'"{text}" is no place in the list.', where="after") from None
+
+
+@router.get("/boards", response_model=schemas.BoardsAnswer, tags=["pictures"])
+def get_boards(service: TheService) -> dict[str, Any]:
+    """What pictures were put together under."""
+    return {"boards": [{"name": name, "pictures": count} for name, count in service.store.boards().items()]}
+
+
+@router.post("/boards", response_model=schemas.BoardsAnswer, tags=["pictures"])
+def post_board(body: schemas.BoardRequest, service: TheService) -> dict[str, Any]:
+    """Put pictures on a board, or take them off. A board comes with its first picture and goes with its last."""
+    service.store.set_board(body.pictures, " ".join(body.board.split()))
+    return get_boards(service)
 
 
 @router.get("/pictures/{picture}", response_model=schemas.PictureAnswer, responses=MISSING, tags=["pictures"])

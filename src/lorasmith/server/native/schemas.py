@@ -138,6 +138,7 @@ class PictureAnswer(Told):
     base: str
     bytes: int
     infotext: str
+    board: str
     document: dict[str, Any]
 
 
@@ -151,6 +152,7 @@ class PictureHead(Told):
     seed: int
     prompt: str
     kind: str
+    board: str
 
 
 class PicturesAnswer(Told):
@@ -159,6 +161,26 @@ class PicturesAnswer(Told):
     pictures: list[PictureHead]
     total: int
     next: str | None
+
+
+class BoardAnswer(Told):
+    """A board, and how many pictures lie on it."""
+
+    name: str
+    pictures: int
+
+
+class BoardsAnswer(Told):
+    """All boards by name."""
+
+    boards: list[BoardAnswer]
+
+
+class BoardRequest(Asked):
+    """Pictures that are put on a board; "" takes them off."""
+
+    board: str = Field(max_length=100)
+    pictures: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]] = Field(min_length=1, max_length=5000)
 
 
 class AdapterAnswer(Told):

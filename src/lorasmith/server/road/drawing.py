@@ -15,7 +15,7 @@ from lorasmith.face.watching import run
 from lorasmith.server.dependencies import TheService
 from lorasmith.server.errors import FieldError
 from lorasmith.server.native.schemas import Told
-from lorasmith.server.road.dependencies import TheWorkshop
+from lorasmith.server.road.dependencies import workshop_of
 from lorasmith.server.service import Service
 from lorasmith.server.workshop import Workshop
 
@@ -73,16 +73,17 @@ _WORDS = WordCounts()
 
 @router.get("/complete", response_model=CompletionsAnswer)
 def get_completions(
+    request: Request,
     service: TheService,
-    workshop: TheWorkshop,
     text: Annotated[str, Query(min_length=1, max_length=100)],
     project: Annotated[str, Query(max_length=200)] = "",
 ) -> dict[str, Any]:
-    """Adapters, triggers and tags that begin so or hold the words: those of the project, and of the embedded base."""
+    """Adapters, triggers and tags that begin so or hold the words: those of the project, if one is named, and of the
+    embedded base."""
     words = text.strip().lower().replace("_", " ")
     called = words.startswith("<")
     words = words.removeprefix("<").removeprefix("lora:")
-    counts = _WORDS.of(workshop, project) if project else Counter()
+    counts = _WORDS.of(workshop_of(request), project) if project else Counter()
     found = list(_adapters(service, words))
     if not called:
         tags = {tag: str(counts[tag]) if counts[tag] else "" for tag in (*counts, *read_tags())}

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 
 from lorasmith.dataset.coverage import cover, divide
 from lorasmith.dataset.decisions import Decision, read_decisions, record, redo, undo
+from lorasmith.dataset.derive import CUTS, alter_images, check_operations, replace_clones
 from lorasmith.dataset.inspection import Inspection
 from lorasmith.dataset.listing import list_images
 from lorasmith.dataset.rules import RULES
@@ -20,9 +21,10 @@ from lorasmith.dataset.selection import take_images
 from lorasmith.dataset.thumbnails import make_thumbnail, nearest_side, thumbnail_place
 from lorasmith.events import Work
 from lorasmith.face.deciding import decide
+from lorasmith.face.deriving import make_collage_of, make_dataset_of_one
 from lorasmith.face.stages import inspect_images, tidy_images
 from lorasmith.project import Project
-from lorasmith.server.errors import MissingError
+from lorasmith.server.errors import FieldError, MissingError
 from lorasmith.server.native.errors import MISSING
 from lorasmith.server.road.dependencies import ProjectName, TheProject, TheReadings, TheTasks, TheWorkshop
 from lorasmith.server.road.schemas import images as schemas
@@ -126,6 +128,39 @@ def post_tidy(project: ProjectName, workshop: TheWorkshop, tasks: TheTasks) -> d
         return {"decisions": [asdict(one) for one in cured.decisions], "spared": list(cured.spared)}
 
     return tasks.start(workshop.open(project).root.name, "tidy", tidy).as_json()
+
+
+@router.post("/made", response_model=TaskAnswer, status_code=202)
+def post_made(
+    project: ProjectName, body: schemas.MakeRequest, workshop: TheWorkshop, readings: TheReadings, tasks: TheTasks
+) -> dict[str, Any]:
+    """Make pictures from images, as a task: altered copies, a collage, a dataset of one. One step for undo."""
+    reading = readings.of(workshop, project)
+    chosen = take_images(reading.dataset, body.images)
+    operations = check_operations(body.operations)
+    if body.way != "clones" and not chosen:
+        raise FieldError("no image is named.", where="images", hint="Select images first.")
+
+    def make() -> Work[dict[str, Any]]:
+        opened, dataset = reading.project, reading.dataset
+        with workshop.lock(project):
+            if body.way == "alter":
+                made = yield from alter_images(opened, chosen, operations, count=body.count or 1, seed=body.seed)
+            elif body.way == "clones":
+                made = yield from replace_clones(opened, dataset, operations, seed=body.seed)
+            elif body.way == "collage":
+                made = yield from make_collage_of(opened, dataset, chosen, body.layout)
+            else:
+                boxes, names = [part.box for part in body.parts], [part.name for part in body.parts if part.name]
+                made = yield from make_dataset_of_one(
+                    *(opened, dataset, chosen, boxes, names),
+                    mirrored=body.mirrored,
+                    count=body.count or CUTS,
+                    seed=body.seed,
+                )
+        return {"made": [picture.as_json() | {"name": picture.name} for picture in made]}
+
+    return tasks.start(reading.project.root.name, "make", make).as_json()
 
 
 @router.post("/findings", response_model=TaskAnswer, status_code=202)

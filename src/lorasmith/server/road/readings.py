@@ -57,11 +57,13 @@ class Readings:
 
     def of(self, workshop: Workshop, name: str) -> Reading:
         """A project's images as they are now. Raises MissingError, ProjectError, DatasetError."""
-        opened, version = workshop.open(name), workshop.images_version(name)
+        workshop.open(name)
+        version = workshop.images_version(name)
         with self._lock:
             known = self._kept.get(name)
         if known is not None and known.version == version:
             return known
+        opened = workshop.open(name)  # after its version was taken: what changes meanwhile is read again
         files = (workshop.files_version(name), repr(opened.table("dataset")))
         scan = known.scan if known is not None and known.files == files else finish(scan_images(opened))
         dataset = apply_decisions(opened, scan)

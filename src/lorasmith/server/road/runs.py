@@ -55,7 +55,8 @@ def post_run(project: ProjectName, body: schemas.RunRequest, workshop: TheWorksh
             _find(opened, queue, body.resume)
             job = resume_run(opened, queue, body.resume)
         else:
-            job = queue_run(opened, queue, {key: write_value(value) for key, value in body.settings.items()})
+            settings = {key: write_value(value) for key, value in body.settings.items()}
+            job = queue_run(opened, queue, settings, probe=body.probe)
     start_worker(queue)
     return _find(opened, queue, FilePath(job.run).name).as_json()
 

@@ -70,16 +70,51 @@ export const patch = (path, body) => call("PATCH", path, body);
 /** @param {string} path */
 export const del = (path) => call("DELETE", path);
 
-/** Requests that are made one after the other, in the order in which they were asked for: an undo never overtakes what it undoes. */
-export function inOrder() {
+/**
+ * @typedef {{run: <T>(work: () => Promise<T>) => Promise<T>, busy: () => boolean, turn: () => number}} Writes
+ * `turn` is another number once a write was asked for or has ended: what was read meanwhile may lack it.
+ */
+/** @type {Map<string, Writes>} */
+const writes = new Map();
+
+/**
+ * The writes to one project, from whatever screen: they are made one after the other, in the order in which they were asked
+ * for, so that an undo never overtakes what it undoes. @param {string} project @returns {Writes}
+ */
+export function writesOf(project) {
+  const known = writes.get(project);
+  if (known) return known;
   /** @type {Promise<any>} */
   let last = Promise.resolve();
-  /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
-  return (work) => {
-    const mine = last.then(work, work);
+  let waiting = 0, turn = 0;
+  /** @type {Writes["run"]} */
+  const run = (work) => {
+    waiting += 1;
+    turn += 1;
+    const mine = last.then(work).finally(() => { waiting -= 1; turn += 1; });
     last = mine.catch(() => undefined);
     return mine;
   };
+  const made = { run, busy: () => waiting > 0, turn: () => turn };
+  writes.set(project, made);
+  return made;
+}
+
+/**
+ * What a function of the server's says, without what is older than a write of this page: such an answer is asked for anew,
+ * and while writes wait it is let go, for whoever writes reads afterwards. @template T
+ * @param {Writes} about @param {() => Promise<T>} ask @param {(found: T) => void} take
+ */
+export function reader(about, ask, take) {
+  let newest = 0;
+  const read = async () => {
+    const mine = ++newest, asked = about.turn();
+    const found = await ask();
+    if (mine !== newest || about.busy()) return;
+    if (about.turn() === asked) take(found);
+    else await read();
+  };
+  return read;
 }
 
 /** Send a file as it is, from the disk to the disk. @param {string} path @param {Blob} file @param {AbortSignal} [signal] */

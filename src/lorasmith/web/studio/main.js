@@ -1,6 +1,6 @@
 /** The shell: the road as a stepper, one screen at a time, and what stands above all of them. */
 import { html, render, useEffect, useState } from "./html.js";
-import { SCREENS, OF_PROJECT, route, go, link, names, theme, turnTheme } from "./state.js";
+import { ONLY, SCREENS, OF_PROJECT, route, go, link, names, theme, turnTheme } from "./state.js";
 import { STEPS, WORDS } from "./strings.js";
 import { useKeys, shown } from "./keys.js";
 import { Toasts, Unshown } from "./parts/messages.js";
@@ -55,7 +55,7 @@ function Step({ screen, number }) {
 function Shell() {
   const { project, screen } = route.value;
   useKeys("Everywhere", [
-    ...SCREENS.map((each, place) => ({
+    ...(ONLY ? [] : SCREENS).map((each, place) => ({
       key: `${place + 1}`, does: STEPS[each], run: () => (OF_PROJECT.includes(each) && !project ? undefined : go(each)),
     })),
   ]);
@@ -68,10 +68,10 @@ function Shell() {
     <header class="top">
       <a class="brand" href=${link("projects", "")}><img src="/web/mark.svg" alt="" width="22" height="22" /><span>Lorasmith</span></a>
       ${project ? html`<span class="project-name" title=${project}>${project}</span>` : null}
-      <nav aria-label="The road"><ol class="steps">
+      ${ONLY ? html`<span class="grow"></span>` : html`<nav aria-label="The road"><ol class="steps">
         ${SCREENS.map((each, place) => html`<${Step} screen=${each} number=${place + 1} />`)}
-      </ol></nav>
-      <span class="top-tools">
+      </ol></nav>`}
+      <span class="top-tools">${ONLY ? html`<a class="button quiet" href="/docs">API</a>` : null}
         <button class="quiet" onClick=${() => (shown.value = true)} title="${WORDS.keys} (?)" aria-label=${WORDS.keys}>?</button>
         <button class="quiet" onClick=${turnTheme} title=${WORDS.theme} aria-label=${WORDS.theme}>${theme.value === "dark" ? "☀" : "◐"}</button>
       </span>

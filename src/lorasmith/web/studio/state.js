@@ -2,7 +2,9 @@
 import { signal, computed, effect } from "./html.js";
 import { hear, ApiError } from "./api.js";
 
-export const SCREENS = ["projects", "images", "captions", "recipe", "run", "exam", "draw", "library", "help"];
+/** The one screen of a server without projects; "" in the studio. */
+export const ONLY = document.body.dataset.only || "";
+export const SCREENS = ONLY ? [ONLY] : ["projects", "images", "captions", "recipe", "run", "exam", "draw", "library", "help"];
 /** Screens that show a project. */
 export const OF_PROJECT = ["images", "captions", "recipe", "run", "exam"];
 
@@ -10,7 +12,7 @@ export const OF_PROJECT = ["images", "captions", "recipe", "run", "exam"];
 function readRoute() {
   const [, first = "", second = ""] = location.hash.split("/").map(decodeURIComponent);
   if (SCREENS.includes(second)) return { project: first === "-" ? "" : first, screen: second };
-  return { project: "", screen: "projects" };
+  return { project: "", screen: SCREENS[0] };
 }
 
 export const route = signal(readRoute());
@@ -34,6 +36,7 @@ export const tasks = signal({});
 const project = computed(() => route.value.project);
 effect(() => {
   const name = project.value;
+  if (ONLY) return undefined;
   return hear(name, (event) => {
     if (event.event === "projects") names.value = event.names;
     else if (event.event === "project" && event.project === name) version.value = event.version;

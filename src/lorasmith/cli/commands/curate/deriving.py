@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +22,6 @@ from lorasmith.cli.rendering import say, show
 from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
-    from lorasmith.dataset.reading import Item
     from lorasmith.project import Project
 
 
@@ -82,19 +80,15 @@ def collage(
 
     Example: lorasmith curate collage my-lora anna.png ben.png --layout side
     """
-    from lorasmith.dataset.derive import combine
-    from lorasmith.face.deciding import known_words
+    from lorasmith.face.deriving import make_collage_of
     from lorasmith.images.collage import LAYOUTS, Layout
-    from lorasmith.tags.refusal import refuse
 
     opened, dataset, chosen = choose(project, images, as_json)
     known: dict[str, Layout] = {name: name for name in LAYOUTS}
     if layout is not None and layout not in known:
         raise UsageError(f'--layout "{layout}" is not known.', hint=f"Layouts: {', '.join(LAYOUTS)}.")
-    said = known_words(opened, dataset, chosen)
-    refuse((word for words in said.values() for word in words), where=", ".join(said))
-    wanted = known[layout] if layout else _fitting_layout(chosen)
-    show_made(show(combine(opened, chosen, wanted), as_json), project, as_json)
+    wanted = known[layout] if layout else None
+    show_made(show(make_collage_of(opened, dataset, chosen, wanted), as_json), project, as_json)
 
 
 def cut(
@@ -119,22 +113,17 @@ def cut(
 
     Example: lorasmith curate cut my-lora only.png --box 210,40,180,180 --as head --box 200,40,260,600 --as body
     """
-    from lorasmith.dataset.derive import cut_up
-    from lorasmith.face.deciding import read_label, refuse_labels
-    from lorasmith.images.crops import Part
+    from lorasmith.face.deriving import make_dataset_of_one
 
-    boxes, given = [read_box(text) for text in box or []], [read_label(name) for name in names or []]
-    if given and len(given) != len(boxes):
-        raise UsageError(f"{len(boxes)} boxes, {len(given)} names.", hint="Give each --box its --as, or none at all.")
+    boxes = [read_box(text) for text in box or []]
+    if names and len(names) != len(boxes):
+        raise UsageError(f"{len(boxes)} boxes, {len(names)} names.", hint="Give each --box its --as, or none at all.")
     opened, dataset, chosen = choose(project, [image], as_json)
     if len(chosen) != 1:
         raise UsageError(f"{len(chosen)} images match; one is cut at a time.", hint="Write its name.")
-    for name in given:
-        refuse_labels(opened, dataset, chosen, name)
-    parts = [Part(given[number] if given else f"part {number + 1}", place) for number, place in enumerate(boxes)]
-    made = show(cut_up(opened, chosen[0], parts, named=bool(given), mirrored=mirrored, count=count, seed=seed), as_json)
-    show_made(made, project, as_json)
-    if not as_json and not parts:
+    work = make_dataset_of_one(opened, dataset, chosen, boxes, names or [], mirrored=mirrored, count=count, seed=seed)
+    show_made(show(work, as_json), project, as_json)
+    if not as_json and not boxes:
         say("The cuts are regular: nothing here knows where head or hair are. Look at them; reject what shows nothing.")
 
 
@@ -182,11 +171,3 @@ def _say_round(opened: Project, round_number: int) -> None:
     if round_number == 2:
         advice = "that is right" if fewest <= count <= most else f"{fewest} to {most} are advised (D15)"
         say(f"The dataset of round 2 has {count} images; {advice}.")
-
-
-def _fitting_layout(chosen: Sequence[Item]) -> Any:
-    """Four and more in a grid; wide pictures above each other, others side by side."""
-    if len(chosen) > 3:
-        return "grid"
-    wide = sum(1 for item in chosen if item.size[0] > 1.2 * item.size[1])
-    return "stack" if 2 * wide > len(chosen) else "side"

@@ -24,6 +24,28 @@ class DecisionRequest(Asked):
     reason: str = Field("", max_length=500)
 
 
+class DrawnPart(Asked):
+    """A part of an image: `box` left, top, right, bottom in pixels, and what it shows."""
+
+    box: tuple[int, int, int, int]
+    name: str = Field("", max_length=100)
+
+
+class MakeRequest(Asked):
+    """Pictures made from images: `count` altered copies of each, by `operations` in turn (all if none is named), or in
+    place of identical files; one collage of them, in this order; or a dataset of one of them, by its `parts` if any are
+    drawn. A `count` of null is 1 copy, or 18 pictures of one."""
+
+    way: Literal["alter", "clones", "collage", "cut"]
+    images: list[ImageName] = Field(default_factory=list, max_length=2000)
+    operations: list[str] = Field(default_factory=list, max_length=20)
+    layout: Literal["side", "stack", "grid", "inset"] | None = None
+    parts: list[DrawnPart] = Field(default_factory=list, max_length=20)
+    count: int | None = Field(None, ge=1, le=50)
+    mirrored: bool = True
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
 class Steps(Asked):
     """How many steps."""
 

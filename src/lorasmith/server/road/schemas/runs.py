@@ -13,9 +13,11 @@ RunState = Literal["waiting", "running", "stopping", "done", "failed", "cancelle
 
 
 class RunRequest(Asked):
-    """A new run with these values over the recipe, dotted; or with `resume` the run of that name goes on."""
+    """A new run with these values over the recipe, dotted; with `probe` its learning rates are found first. Or with
+    `resume` the run of that name goes on."""
 
     settings: dict[str, Any] = Field(default_factory=dict, max_length=500)
+    probe: bool = False
     resume: str | None = Field(default=None, max_length=200)
 
 
@@ -33,6 +35,7 @@ class RunHead(Told):
     settings: list[str]
     created: float
     is_sweep: bool
+    probe: bool
     loss: float | None
     adapter: str | None
     adapters: int

@@ -1,5 +1,5 @@
 /** A grid of which only what is seen exists, so that ten thousand cells cost what a hundred do. */
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 
 const SPARE = 2;
 
@@ -41,11 +41,16 @@ export function VirtualGrid({ count, cell, height = cell, draw, cursor, label, t
   };
   const first = Math.max(0, Math.min(from, rows) - SPARE) * across;
   const last = Math.min(count, (from + Math.ceil(size.height / height) + SPARE) * across);
-  const cells = [];
   const width = size.width / across;
+  // A cell that was drawn before is the same object again, which costs nothing: scrolling draws only what is new.
+  const known = useMemo(() => /** @type {Map<number, {chosen: boolean | undefined, made: any}>} */ (new Map()), [draw, across, width, height]);
+  const cells = [];
   for (let index = first; index < last; index += 1) {
     const place = `transform:translate(${(index % across) * width}px,${Math.floor(index / across) * height}px);width:${width}px;height:${height}px`;
-    cells.push(html`<div key=${index} class="cell" role="gridcell" aria-selected=${selected?.(index)} style=${place}>${draw(index)}</div>`);
+    const chosen = selected?.(index), before = known.get(index);
+    const made = before?.chosen === chosen && before?.made || html`<div key=${index} class="cell" role="gridcell" aria-selected=${chosen} style=${place}>${draw(index)}</div>`;
+    known.set(index, { chosen, made });
+    cells.push(made);
   }
   return html`<div class="virtual-grid" ref=${box} onScroll=${scroll} role="grid" tabindex="0" aria-label=${label} aria-rowcount=${rows}>
     <div class="virtual-sheet" role="row" style=${`height:${rows * height}px`}>${cells}</div>

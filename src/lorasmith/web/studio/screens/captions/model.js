@@ -1,6 +1,6 @@
 /** What the captions' screen knows: captions by image, tags, rules; and what it changes. */
 import { signal, computed } from "../../html.js";
-import { get, post, patch, of, part, inOrder } from "../../api.js";
+import { get, post, patch, of, part, reader, writesOf } from "../../api.js";
 import { complain, remembered, say } from "../../state.js";
 import { number } from "../../strings.js";
 
@@ -30,10 +30,11 @@ export function openModel(project) {
   });
   const here = computed(() => shown.value[Math.min(cursor.value, shown.value.length - 1)] || "");
 
-  const next = inOrder();
+  const writes = writesOf(project);
+  const read = reader(writes, () => get(of(project, "/captions")), (found) => (listed.value = found));
   const load = async () => {
     try {
-      listed.value = await get(of(project, "/captions"));
+      await read();
       fault.value = null;
     } catch (error) {
       fault.value = error;
@@ -67,7 +68,7 @@ export function openModel(project) {
     }));
     listed.value = { ...before, captions };
     try {
-      rules.value = await next(() => post(of(project, "/captions"), { images: names, add, remove }));
+      rules.value = await writes.run(() => post(of(project, "/captions"), { images: names, add, remove }));
       listed.value = { ...listed.value, undo: rules.value.undo, redo: rules.value.redo };
       if (names.length > 1) say(`${add.length ? `Added “${add.join(", ")}”` : `Taken “${remove.join(", ")}”`}: ${number(names.length, "image")}.`, { action: { label: "Undo", run: () => void step("undo") } });
       await load();
@@ -75,12 +76,13 @@ export function openModel(project) {
     } catch (error) {
       listed.value = before;
       complain(error);
+      void load();
     }
   };
   /** @param {Record<string, any>} settings */
   const change = async (settings) => {
     try {
-      rules.value = await next(() => patch(of(project, "/rules"), { set: settings }));
+      rules.value = await writes.run(() => patch(of(project, "/rules"), { set: settings }));
       say("Written to lora.toml.", { action: { label: "Undo", run: () => void step("undo") } });
       await load();
       await explain();
@@ -95,7 +97,7 @@ export function openModel(project) {
   /** @param {"undo" | "redo"} way */
   const step = async (way) => {
     try {
-      rules.value = await next(() => post(of(project, `/rules/${way}`)));
+      rules.value = await writes.run(() => post(of(project, `/rules/${way}`)));
       say(way === "undo" ? "Undone." : "Done again.");
       await load();
       await explain();

@@ -27,7 +27,8 @@ export function OneImage({ model }) {
   const caption = model.listed.value.captions[name];
   const keys = new Set(tagsOf(caption).map(keyOf));
   const scores = new Map(Object.entries(found?.scores || {}).map(([tag, score]) => [keyOf(tag), Number(score)]));
-  const tags = (found?.tags || tagsOf(caption).map((tag) => ({ tag, fate: "kept", steps: [] })));
+  const told = new Set((found?.tags || []).map((/** @type {any} */ each) => keyOf(each.became || each.tag)));
+  const tags = [...(found?.tags || []), ...tagsOf(caption).filter((tag) => !told.has(keyOf(tag))).map((tag) => ({ tag, fate: "kept", steps: [] }))];
   const stands = (/** @type {any} */ each) => keys.has(keyOf(each.became || each.tag));
   const gone = tags.filter((/** @type {any} */ each) => !stands(each)).sort((/** @type {any} */ a, /** @type {any} */ b) => (scores.get(keyOf(b.tag)) || 0) - (scores.get(keyOf(a.tag)) || 0));
   return html`<section class="one-image" aria-label=${name}>

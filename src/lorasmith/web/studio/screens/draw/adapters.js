@@ -1,5 +1,6 @@
 /** Adapters of the form, with strengths that redraw. */
 import { html } from "../../html.js";
+import { ONLY } from "../../state.js";
 import { change, form } from "./form.js";
 
 /** What its exam recommends; 0.8 where nobody told: many are too strong at 1. @param {any} adapter */
@@ -42,7 +43,7 @@ export function Adapters({ adapters, moved }) {
     ${twice.length ? html`<p class="warn-line">${twice.join(", ")}: called more than once, here or by a tag in the prompt; the strengths add up.</p>` : null}
     <div class="row"><button onClick=${add} disabled=${!adapters.length}>Add an adapter</button>
       <label class="check" title="One picture is drawn anew whenever a strength moves, always with the same seed"><input type="checkbox" checked=${live} onChange=${(/** @type {any} */ event) => { change({ live: event.currentTarget.checked }); moved(); }} />redraw as it moves</label>
-      ${adapters.length ? null : html`<span class="soft">There are none yet: train one, or install one in the library.</span>`}</div>
+      ${adapters.length ? null : html`<span class="soft">${ONLY ? "None are in the server's folders." : "There are none yet: train one, or install one in the library."}</span>`}</div>
     ${rows.length ? html`<div class="row spread">
       <label class="check"><input type="radio" name="spread" checked=${spread === "together"} onChange=${() => change({ spread: "together", control: false })} />all in every picture</label>
       <label class="check"><input type="radio" name="spread" checked=${spread === "each"} onChange=${() => change({ spread: "each", control: true })} />one picture each</label>

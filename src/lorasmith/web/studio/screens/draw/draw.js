@@ -31,6 +31,7 @@ export function Screen({ project }) {
     if (form.value.live) wait.current = setTimeout(() => redraw({ ...request(), seed: form.value.values.seed ?? LIVE_SEED, adapters: form.value.rows, attached: true }), 120);
   };
   const draw = async () => {
+    if (!choices) return;
     try {
       follow(await send(), form.value.prompt || "(no prompt)");
       setRefused(null);

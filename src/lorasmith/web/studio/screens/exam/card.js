@@ -1,6 +1,6 @@
 /** The end of the road: the card of the adapter, and where it goes. */
 import { html, useEffect, useState } from "../../html.js";
-import { get, of, patch, post } from "../../api.js";
+import { get, of, patch, post, writesOf } from "../../api.js";
 import { complain, say, tasks, version } from "../../state.js";
 import { ErrorLine } from "../../parts/messages.js";
 import { TaskProgress } from "../../parts/progress.js";
@@ -15,7 +15,7 @@ export function Card({ project, adapters, choose }) {
   const [licence, setLicence] = useState("CC BY 4.0");
   const load = () => get(of(project, "/card")).then((found) => { setKnown(found); setFault(null); }, setFault);
   useEffect(() => void load(), [project, version.value]);
-  const keepLicence = () => patch(of(project, "/recipe"), { set: { "provenance.licence": licence.trim() } }).then(load, complain);
+  const keepLicence = () => writesOf(project).run(() => patch(of(project, "/recipe"), { set: { "provenance.licence": licence.trim() } })).then(load, complain);
   const write = () => post(of(project, "/card")).then((made) => say(`Written: ${made.files.length} files in card/.`), complain);
   const remote = to.includes(":");
   const publish = () => post(of(project, "/publish"), { to: to.trim(), yes: sure }).then((told) => { setTask(told.id); setFault(null); }, complain);

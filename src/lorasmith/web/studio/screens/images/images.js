@@ -11,6 +11,7 @@ import { openModel } from "./model.js";
 import { Filters } from "./filters.js";
 import { Groups } from "./groups.js";
 import { Look } from "./look.js";
+import { MakeDialog } from "./make.js";
 import { AskRepeats, AskLabel } from "./asking.js";
 import { NewProject } from "../projects/new_project.js";
 import { useDrop } from "../projects/intake.js";
@@ -50,6 +51,7 @@ function Actions({ model, ask }) {
     <button onClick=${act("role", null)} disabled=${off} title="o">No role</button>
     <button onClick=${() => ask("repeats")} disabled=${off} title="r">Repeats…</button><button onClick=${() => ask("label")} disabled=${off} title="l">Label…</button>
     <button onClick=${act("distinct")} disabled=${count < 2} title="d">Not the same</button>
+    <button onClick=${() => ask("make")} title="Altered copies, a collage, a dataset of one image (m)">Make…</button>
     <span class="grow"></span>
     <button onClick=${() => model.step("undo")} disabled=${!model.listed.value?.undo} title="u">${WORDS.undo}</button>
     <button onClick=${() => model.step("redo")} disabled=${!model.listed.value?.redo} title="Shift+u">${WORDS.redo}</button>
@@ -66,7 +68,7 @@ export function Screen({ project }) {
   const adding = pieces ? html`<${AddImages} project=${project} pieces=${pieces} close=${() => setPieces(null)} />` : null;
   const [wide, setWide] = useState(() => !matchMedia("(max-width: 760px)").matches);
   const across = useRef(1);
-  const running = Object.values(tasks.value).find((task) => task.project === project && task.state === "running" && /inspect|tidy|add/.test(task.kind));
+  const running = Object.values(tasks.value).find((task) => task.project === project && task.state === "running" && /inspect|tidy|add|make/.test(task.kind));
   const inspect = () => post(of(project, "/findings")).then((task) => (tasks.value = { ...tasks.value, [task.id]: task }), complain);
   const tidy = () => post(of(project, "/decisions/tidy")).then((task) => (tasks.value = { ...tasks.value, [task.id]: task }), complain);
   useEffect(() => void model.load().then(() => running || model.fault.value || model.loadInspection()), [version.value, !!running]);
@@ -92,6 +94,7 @@ export function Screen({ project }) {
     { key: "k", does: "Keep", run: () => void model.decide("keep") }, { key: "x Delete", does: "Reject", run: () => void model.decide("reject") },
     { key: "p", does: "Primary", run: () => void model.decide("role", "primary") }, { key: "s", does: "Supporting", run: () => void model.decide("role", "supporting") },
     { key: "o", does: "No role", run: () => void model.decide("role", null) }, { key: "r", does: "Repeats", run: () => setAsked("repeats") },
+    { key: "m", does: "Make pictures from them: copies, a collage, parts", run: () => setAsked("make") },
     { key: "l", does: "Label", run: () => setAsked("label") }, { key: "d", does: "Not the same", run: () => void model.decide("distinct") },
     { key: "u Ctrl+z", does: "Undo", run: () => void model.step("undo") }, { key: "Shift+u Ctrl+y Ctrl+Shift+z", does: "Redo", run: () => void model.step("redo") },
     { key: "i", does: "Look what is wrong", run: () => void inspect() },
@@ -126,6 +129,7 @@ export function Screen({ project }) {
     ${look ? html`<${Look} model=${model} name=${look} close=${() => setLook("")} turn=${(/** @type {number} */ step) => move(step, false)} />` : null}
     ${adding}
     ${asked === "repeats" ? html`<${AskRepeats} model=${model} close=${() => setAsked("")} />` : null}
+    ${asked === "make" ? html`<${MakeDialog} model=${model} names=${model.chosen()} close=${() => setAsked("")} />` : null}
     ${asked === "label" ? html`<${AskLabel} model=${model} close=${() => setAsked("")} />` : null}
   </div>`;
 }

@@ -1,30 +1,16 @@
 /** One image, large: what is known of it, its findings, and a box drawn for its crop. */
-import { html, useEffect, useRef, useState } from "../../html.js";
+import { html, useEffect } from "../../html.js";
 import { address, of } from "../../api.js";
 import { useKeys } from "../../keys.js";
+import { useBox } from "./box.js";
 
 /** @param {{model: any, picture: any}} props */
 function CropBox({ model, picture }) {
-  const frame = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [drawn, setDrawn] = useState(/** @type {number[] | null} */ (null));
-  const start = useRef([0, 0]);
+  const { frame, drawn, forget, hands } = useBox(picture);
   const box = drawn || picture.crop;
-  useEffect(() => setDrawn(null), [picture.name, picture.crop]);
-  /** @param {PointerEvent} event */
-  const at = (event) => {
-    const edge = /** @type {HTMLDivElement} */ (frame.current).getBoundingClientRect();
-    const x = Math.round(Math.min(1, Math.max(0, (event.clientX - edge.left) / edge.width)) * picture.width);
-    const y = Math.round(Math.min(1, Math.max(0, (event.clientY - edge.top) / edge.height)) * picture.height);
-    return [x, y];
-  };
-  const down = (/** @type {PointerEvent} */ event) => { start.current = at(event); /** @type {HTMLElement} */ (event.currentTarget).setPointerCapture(event.pointerId); };
-  const move = (/** @type {PointerEvent} */ event) => {
-    if (!event.buttons) return;
-    const [x, y] = at(event), [a, b] = start.current;
-    if (Math.abs(x - a) > 4 && Math.abs(y - b) > 4) setDrawn([Math.min(a, x), Math.min(b, y), Math.max(a, x), Math.max(b, y)]);
-  };
+  useEffect(forget, [picture.name, picture.crop]);
   const percent = (/** @type {number} */ value, /** @type {number} */ whole) => `${(100 * value) / whole}%`;
-  return html`<div class="look-frame" ref=${frame} onPointerDown=${down} onPointerMove=${move} style=${`aspect-ratio:${picture.width}/${picture.height}`}>
+  return html`<div class="look-frame" ref=${frame} ...${hands.events} style=${`aspect-ratio:${picture.width}/${picture.height}`}>
       <img src=${address(of(model.project, `/images/${picture.id}/thumbnail?size=1024`))} alt=${picture.name} draggable=${false} />
       ${box ? html`<div class="crop-box" style=${`left:${percent(box[0], picture.width)};top:${percent(box[1], picture.height)};width:${percent(box[2] - box[0], picture.width)};height:${percent(box[3] - box[1], picture.height)}`}></div>` : null}
     </div>

@@ -1,6 +1,6 @@
 /** What the images' screen knows, and what it asks the server to decide. */
 import { signal, computed } from "../../html.js";
-import { get, post, of, inOrder } from "../../api.js";
+import { get, post, of, reader, writesOf } from "../../api.js";
 import { complain, remembered, say } from "../../state.js";
 import { number } from "../../strings.js";
 
@@ -38,10 +38,11 @@ export function openModel(project) {
     });
   });
 
-  const next = inOrder();
+  const writes = writesOf(project);
+  const read = reader(writes, () => get(of(project, "/images")), (found) => (listed.value = found));
   const load = async () => {
     try {
-      listed.value = await get(of(project, "/images"));
+      await read();
       fault.value = null;
       const names = byName.value;
       if ([...selected.value].some((name) => !names.has(name))) selected.value = new Set([...selected.value].filter((name) => names.has(name)));
@@ -66,18 +67,19 @@ export function openModel(project) {
     const about = new Set(names);
     listed.value = { ...before, images: before.images.map((/** @type {Picture} */ each) => (about.has(each.name) ? expect(each, verb, value) : each)) };
     try {
-      const answer = await next(() => post(of(project, "/decisions"), { images: names, verb, value, reason: more.reason || "" }));
+      const answer = await writes.run(() => post(of(project, "/decisions"), { images: names, verb, value, reason: more.reason || "" }));
       listed.value = { ...listed.value, undo: answer.undo, redo: answer.redo };
       if (!more.quiet) say(`${TOLD[verb](value)}: ${number(names.length, "image")}.`, { action: { label: "Undo", run: () => void step("undo") } });
     } catch (error) {
       listed.value = before;
       complain(error);
+      void load();
     }
   };
   /** @param {"undo" | "redo"} way */
   const step = async (way) => {
     try {
-      const answer = await next(() => post(of(project, `/decisions/${way}`)));
+      const answer = await writes.run(() => post(of(project, `/decisions/${way}`)));
       const verb = answer.decisions[0]?.verb || "";
       say(`${way === "undo" ? "Undone" : "Done again"}: ${verb}, ${number(answer.names.length, "image")}.`);
       await load();

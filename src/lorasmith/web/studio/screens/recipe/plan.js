@@ -2,6 +2,7 @@
 import { html } from "../../html.js";
 import { duration } from "../../parts/progress.js";
 import { ErrorLine } from "../../parts/messages.js";
+import { ProbeBox } from "../run/probe.js";
 
 /** @param {number} bytes */
 export const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`);
@@ -10,7 +11,7 @@ const TOLD = { "a run": "by the last run's pace", "a rehearsal": "by steps timed
 
 /** @param {{plan: any, fault: any, busy: boolean, rehearse: () => void}} props */
 export function Plan({ plan, fault, busy, rehearse }) {
-  if (fault) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><${ErrorLine} fault=${fault} /></section>`;
+  if (fault) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><${ErrorLine} fault=${fault} /><p><${ProbeBox} /></p></section>`;
   if (!plan) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><p class="soft">Reading the images …</p></section>`;
   const most = Math.max(1, ...plan.buckets.map((/** @type {any} */ each) => each.images));
   const rows = plan.images.reduce((/** @type {number} */ sum, /** @type {any} */ each) => sum + each.repeats, 0);
@@ -19,6 +20,7 @@ export function Plan({ plan, fault, busy, rehearse }) {
     <dl class="facts">
       <div><dt>Steps</dt><dd><b>${plan.steps.toLocaleString("en")}</b> <span class="soft">${plan.epochs ? `${plan.epochs} epochs of ${plan.steps_per_epoch}` : `${plan.steps_per_epoch} an epoch`}</span></dd></div>
       <div><dt>Time</dt><dd><b>${duration(plan.seconds)}</b> <span class="soft">${TOLD[plan.time_from]}</span></dd></div>
+      ${plan.probe ? html`<div><dt>Before it</dt><dd><b>${duration(plan.probe.seconds)}</b> <span class="soft">for ${plan.probe.variants} rates, ${plan.probe.steps} steps each</span></dd></div>` : null}
       <div><dt>Memory</dt><dd><b>${size(plan.bytes)}</b></dd></div>
       <div><dt>Images</dt><dd><b>${plan.images.length}</b> <span class="soft">seen ${rows} times an epoch</span></dd></div>
     </dl>
@@ -26,6 +28,7 @@ export function Plan({ plan, fault, busy, rehearse }) {
     <h3>Buckets</h3>
     <ul class="buckets">${plan.buckets.map((/** @type {any} */ each) => html`<li><span>${each.size[0]} × ${each.size[1]}</span>
       <meter min="0" max=${most} value=${each.images} aria-label="${each.size[0]} by ${each.size[1]}"></meter><span class="number">${each.images}</span></li>`)}</ul>
+    <p><${ProbeBox} /></p>
     <p class="row"><button onClick=${rehearse} disabled=${busy} title="Time a few real steps on noise, about ten seconds of them">Time a few steps</button></p>
     <details><summary>Why this preset (${plan.preset.kind} on ${plan.preset.family})</summary>
       <ul>${plan.preset.reasons.map((/** @type {string} */ text) => html`<li>${text}</li>`)}</ul></details>

@@ -1,6 +1,6 @@
 /** Recipe and plan: every key of the recipe in a form, and beside it what training would do. */
-import { html, useEffect, useRef, useState } from "../../html.js";
-import { get, of, patch, post } from "../../api.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../html.js";
+import { get, of, patch, post, reader, writesOf } from "../../api.js";
 import { complain, go, remembered, say, version } from "../../state.js";
 import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { useKeys } from "../../keys.js";
@@ -24,22 +24,25 @@ export function Screen({ project }) {
   const search = remembered("recipe-search", "");
   const picker = useRef(/** @type {HTMLInputElement | null} */ (null));
   const turn = useRef(0);
+  const probe = remembered("probe", false);
   const ask = (rehearse = false) => {
     const mine = ++turn.current;
     setBusy(true);
-    post(of(project, "/plan"), { rehearse }).then(
+    post(of(project, "/plan"), { rehearse, probe: probe.value }).then(
       (found) => mine === turn.current && (setPlan(found), setPlanFault(null)),
       (error) => mine === turn.current && setPlanFault(error),
     ).finally(() => mine === turn.current && setBusy(false));
   };
-  const load = () => get(of(project, "/recipe/form")).then((found) => { setForm(found); setFault(null); }, setFault);
+  const writes = writesOf(project);
+  const read = useMemo(() => reader(writes, () => get(of(project, "/recipe/form")), setForm), [project]);
+  const load = () => read().then(() => setFault(null), setFault);
   useEffect(() => {
     load();
-    const wait = setTimeout(ask, 200);
+    const wait = setTimeout(() => ask(), 200);
     return () => clearTimeout(wait);
-  }, [project, version.value]);
+  }, [project, version.value, probe.value]);
   /** @param {Record<string, any>} set @param {string[]} unset */
-  const change = async (set, unset) => setForm(await patch(of(project, "/recipe"), { set, unset }));
+  const change = async (set, unset) => setForm(await writes.run(() => patch(of(project, "/recipe"), { set, unset })));
   const edits = {
     set: (/** @type {FormKey} */ key, /** @type {any} */ value) => change({ [`recipe.${key.path}`]: value }, []),
     unset: (/** @type {FormKey} */ key) => change({}, [`recipe.${key.path}`]),

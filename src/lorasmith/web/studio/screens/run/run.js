@@ -5,6 +5,7 @@ import { complain, go, remembered, version } from "../../state.js";
 import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { useKeys } from "../../keys.js";
 import { Detail } from "./detail.js";
+import { ProbeBox } from "./probe.js";
 
 /** @type {Record<string, string>} */
 export const TONES = { done: "good", failed: "bad", running: "accent", stopping: "warn", cancelled: "warn", stopped: "warn", waiting: "" };
@@ -18,6 +19,7 @@ export function Screen({ project }) {
   const [refused, setRefused] = useState(/** @type {any} */ (null));
   const [busy, setBusy] = useState(false);
   const chosen = remembered("run-chosen", "");
+  const probe = remembered("probe", false);
   const load = () => get(of(project, "/runs")).then((found) => { setRuns(found.runs); setFault(null); return found.runs; }, setFault);
   useEffect(() => void load(), [project, version.value]);
   const active = (runs || []).some((run) => ["waiting", "running", "stopping"].includes(run.state));
@@ -28,7 +30,7 @@ export function Screen({ project }) {
   }, [active, project]);
   const start = () => {
     setBusy(true);
-    post(of(project, "/runs"), {}).then((head) => { chosen.value = head.name; setRefused(null); return load(); }, setRefused).finally(() => setBusy(false));
+    post(of(project, "/runs"), { probe: probe.value }).then((head) => { chosen.value = head.name; setRefused(null); return load(); }, setRefused).finally(() => setBusy(false));
   };
   /** @param {string} name */
   const resume = (name) => post(of(project, "/runs"), { resume: name }).then(load, complain);
@@ -43,13 +45,14 @@ export function Screen({ project }) {
   const run = runs.find((each) => each.name === chosen.value) || runs[0];
   return html`<div class="sheet run-screen">
     <div class="row run-head"><h1>Run</h1><span class="grow"></span>
+      <${ProbeBox} />
       <button onClick=${() => go("recipe")}>Recipe</button>
       <button class="primary" onClick=${start} disabled=${busy}>${active ? "Queue another run" : "Start a run"}</button></div>
     <${ErrorLine} fault=${refused} />
     ${runs.length === 0 ? html`<div class="empty"><p>Nothing has been trained yet.</p><p>The recipe says how; a run goes on when this page is closed, and when the server ends.</p>
       <button class="primary" onClick=${start} disabled=${busy}>Start a run</button></div>` : html`<div class="run-sides">
       <ul class="run-list" aria-label="Runs">${runs.map((each) => html`<li key=${each.name}><button class=${each === run ? "run-item here" : "run-item"} aria-current=${each === run ? "true" : undefined} onClick=${() => (chosen.value = each.name)}>
-        <span class="row"><span class=${`chip ${TONES[each.state]}`}>${STATES[each.state] || each.state}</span>${each.is_sweep ? html`<span class="chip">sweep</span>` : null}
+        <span class="row"><span class=${`chip ${TONES[each.state]}`}>${STATES[each.state] || each.state}</span>${each.is_sweep ? html`<span class="chip">sweep</span>` : null}${each.probe ? html`<span class="chip" title="It finds its learning rates first">probe</span>` : null}
           ${each.place !== null ? html`<span class="soft">${each.place + 1}. in the line</span>` : null}</span>
         <span class="run-name">${each.name}</span>
         <span class="soft">${when(each.created)}${each.settings.length ? ` · ${each.settings.join(", ")}` : ""}</span>
