@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lorasmith.errors import ImageError
+from lorasmith.errors import ImageError, StorageError
 from lorasmith.images.profiles import to_srgb
 from lorasmith.remedies import Install, Sentence
+from lorasmith.storage.remote import bring
 
 EXTENSIONS = frozenset(
     {
@@ -124,7 +125,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             _allow_large()
             with Image.open(path, formats=_readable_formats()) as image:
                 yield image
-    except ImageError:
+    except (ImageError, StorageError):
         raise
     except FileNotFoundError:
         raise ImageError("no such file.", where=path) from None
@@ -143,7 +144,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 def _check_regular(path: Path) -> None:
     """Refuse what blocks when it is opened (a pipe, a socket) or never ends (a device)."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        bring(path)  # in a worker on another machine
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
         raise ImageError("not a file that can be read from its start.", where=path, hint="Remove it.")
 
 
