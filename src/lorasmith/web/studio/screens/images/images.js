@@ -5,7 +5,7 @@ import { complain, tasks, version } from "../../state.js";
 import { number, WORDS } from "../../strings.js";
 import { useKeys } from "../../keys.js";
 import { ErrorLine, Unshown } from "../../parts/messages.js";
-import { TaskProgress } from "../../parts/progress.js";
+import { Reading, TaskProgress } from "../../parts/progress.js";
 import { VirtualGrid } from "../../parts/virtual_grid.js";
 import { openModel } from "./model.js";
 import { Filters } from "./filters.js";
@@ -121,7 +121,7 @@ export function Screen({ project }) {
         <button class="quiet" onClick=${() => { model.filter.value = { kind: "state", value: "all" }; model.view.value = "grid"; }}>Show all</button></p>` : null}
       <${ErrorLine} fault=${model.fault.value} retry=${model.load} />
       ${model.view.value === "groups" ? html`<${Groups} model=${model} open=${open} />`
-        : !model.listed.value ? html`<p class="empty">${WORDS.loading} …</p>`
+        : !model.listed.value ? html`<${Reading} project=${project} />`
         : model.shown.value.length ? html`<${VirtualGrid} count=${model.shown.value.length} cell=${model.side.value} height=${model.side.value + 20} cursor=${model.cursor.value} label="Images" top=${model.top} selected=${(/** @type {number} */ index) => model.selected.value.has(model.shown.value[index]?.name)}
             columns=${(/** @type {number} */ count) => (across.current = count)} draw=${(/** @type {number} */ index) => html`<${Cell} model=${model} index=${index} open=${open} />`} />`
         : html`<p class="empty">${model.all.value.length ? "No image is like that." : "No images yet. Drop some on the Projects screen."}</p>`}
