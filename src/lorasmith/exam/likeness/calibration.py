@@ -28,8 +28,9 @@ RIDGE = 1.0
 #: Training images on the base's side of the middle (another person, a spoiled one) do not draw the line, as long as so
 #: many others are left.
 SOUND = 0.7
-#: How far the line gives way towards the middle: a drawn picture has a grain that a training image has not.
-GRACE = 0.15
+#: How far the line gives way towards the middle: a drawn picture has a grain that a training image has not, and a view
+#: of which few images are (a close-up) scores lower (docs/exam.md, Against truth).
+GRACE = 0.3
 
 Vectors = NDArray[np.float32]
 Scores = NDArray[np.float64]
