@@ -164,7 +164,7 @@ def _read_part(part: Any) -> str | Remedy:
         case str():
             return part
         case {"do": action, "with": {**arguments}}:
-            return Do(Action(action), **{name: _read_value(value) for name, value in arguments.items()})
+            return Do(Action(action), **{str(name): _read_value(value) for name, value in arguments.items()})
         case {"give": str(field), "value": value}:
             return Give(field, _read_value(value))
         case {"set": str(key), "value": value}:
