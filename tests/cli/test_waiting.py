@@ -66,4 +66,4 @@ def test_the_library_of_threads_is_told_in_time() -> None:
     )
     environment = {name: value for name, value in os.environ.items() if name not in waiting._STATED}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.split() == [waiting._ROUNDS, "False"]
+    assert done.stdout.split() == [waiting.ROUNDS, "False"]

@@ -18,7 +18,7 @@ COMPUTING = frozenset(
 )
 """Verbs that may train or draw."""
 _STATED = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-_ROUNDS = "107"
+ROUNDS = "107"
 """So many turns of the loop take some microseconds. The number is one that nobody else writes: a program that was
 started by ours decides anew."""
 _LOOKS, _BETWEEN = 3, 0.005
@@ -28,11 +28,11 @@ _STAT = Path("/proc/stat")
 def wait_softly(verb: str, environment: MutableMapping[str, str] = os.environ) -> None:
     """Let threads sleep soon when a command that computes starts on cores that others use. What the user states of it
     is left alone. Torch must not be imported yet: its library reads the environment once."""
-    if environment.get(_STATED[1]) == _ROUNDS:
+    if environment.get(_STATED[1]) == ROUNDS:
         del environment[_STATED[1]]
     told = any(name in environment for name in _STATED) or "torch" in sys.modules
     if verb in COMPUTING and not told and _is_crowded(environment):
-        environment[_STATED[1]] = _ROUNDS
+        environment[_STATED[1]] = ROUNDS
 
 
 def _is_crowded(environment: MutableMapping[str, str]) -> bool:
