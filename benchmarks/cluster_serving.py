@@ -284,13 +284,15 @@ def _body(number: int, steps: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Served:
-    """What became of a run: pictures a second after a sixth of it to warm up, seconds of answers, hit rates."""
+    """What became of a run: pictures a second after a sixth of it to warm up, seconds of answers, hit rates, bytes
+    fetched a picture, and the processor seconds a picture of this process, which has the queue and the clients."""
 
     rate: float
     latencies: tuple[float, float, float]
     factors: float
     files: float
     fetched: float
+    here: float
     errors: tuple[str, ...]
     pictures: int
 
@@ -316,9 +318,10 @@ def serve(settings: ServerSettings, sizes: Sizes, seconds: float, loader: StubLo
         crowd.start()
         begun = time.monotonic()
         time.sleep(seconds / 6)
-        before, warm = dict(server.service.worker.figures), time.monotonic()
+        before, warm, spent = dict(server.service.worker.figures), time.monotonic(), time.process_time()
         time.sleep(max(0.0, seconds - (warm - begun)))
         after, end = dict(server.service.worker.figures), time.monotonic()
+        spent = time.process_time() - spent
         answers = [taken for at, taken in crowd.answers if warm <= at <= end]
         crowd.stop()
     change = {name.split("_", 2)[2]: value - before.get(name, 0.0) for name, value in after.items()}
@@ -329,6 +332,7 @@ def serve(settings: ServerSettings, sizes: Sizes, seconds: float, loader: StubLo
         factors=_share(change["factors_hits_total"], change["factors_misses_total"]),
         files=_share(change["files_hits_total"], change["files_misses_total"]),
         fetched=change["fetched_bytes_total"] / max(1, len(answers)),
+        here=spent / max(1, len(answers)),
         errors=tuple(crowd.errors),
         pictures=len(crowd.answers),
     )
@@ -401,7 +405,8 @@ def tell(what: str, served: Served) -> None:
     print(
         f"{what}: {served.rate:.2f} pictures/s, p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; factors in memory "
         f"{served.factors:.1%}, files on disk {served.files:.1%} of the rest, {served.fetched / 1024:.1f} KiB fetched "
-        f"a picture; {served.pictures} pictures, {len(served.errors)} errors; load {os.getloadavg()[0]:.1f}",
+        f"a picture; {1000 * served.here:.1f} ms of the process with queue and clients a picture; {served.pictures} "
+        f"pictures, {len(served.errors)} errors; load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
     for problem in served.errors[:3]:

@@ -20,8 +20,10 @@ import torch
 from diffusers import (
     AnimaTextConditioner,
     AutoencoderKL,
+    AutoencoderKLFlux2,
     AutoencoderKLQwenImage,
     CosmosTransformer3DModel,
+    Flux2Transformer2DModel,
     UNet2DConditionModel,
     ZImageTransformer2DModel,
 )
@@ -45,9 +47,9 @@ from lorasmith.recipe.memory import Memory, memory_of
 from lorasmith.recipe.recipe import Recipe
 
 RANK = 16
-FAMILIES = ("sd1", "sdxl", "anima", "zimage")
+FAMILIES = ("sd1", "sdxl", "anima", "zimage", "klein")
 SIDES = (512, 768, 1024)
-_TEXT = {"sd1": (77, 768), "sdxl": (77, 2048), "anima": (512, 1024), "zimage": (128, 2560)}
+_TEXT = {"sd1": (77, 768), "sdxl": (77, 2048), "anima": (512, 1024), "zimage": (128, 2560), "klein": (512, 7680)}
 """Tokens that the denoiser reads of a caption, and their width."""
 KL: dict[str, Any] = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
 KL |= {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2}
@@ -150,6 +152,15 @@ def _parts(family: str) -> tuple[Any, list[Any], Any]:
             return denoiser, [Qwen3Model(config), AnimaTextConditioner()], AutoencoderKLQwenImage()
         qwen |= {"num_attention_heads": 32}
         config = Qwen3Config(**qwen, hidden_size=2560, intermediate_size=9728, num_hidden_layers=36)
+        if family == "klein":
+            denoiser = Flux2Transformer2DModel(
+                num_layers=5,
+                num_single_layers=20,
+                num_attention_heads=24,
+                joint_attention_dim=7680,
+                guidance_embeds=False,
+            )
+            return denoiser, [Qwen3Model(config)], AutoencoderKLFlux2()
         return ZImageTransformer2DModel(), [Qwen3Model(config)], AutoencoderKL(latent_channels=16, **KL)
 
 

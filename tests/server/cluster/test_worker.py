@@ -24,6 +24,7 @@ from lorasmith.server.cluster.messages import Lost, Order, Report
 from lorasmith.server.cluster.replica import Replica
 from lorasmith.server.cluster.worker import AGAIN, DEATHS, LOST, ReplicaWorker, ahead_of
 from lorasmith.server.fair_queue import FairQueue
+from lorasmith.server.finished import FinishedPicture
 from lorasmith.server.jobs import Item, JobPolicy, new_job
 from lorasmith.server.metrics import Metrics
 from lorasmith.server.service import Service
@@ -145,8 +146,9 @@ class Source:
         self.failed[item] = error.message
         item.state = "failed"
 
-    def finish(self, item: Item, picture: Picture) -> None:
-        assert picture.spec.prompt == item.spec.prompt
+    def finish(self, item: Item, picture: Picture | FinishedPicture) -> None:
+        assert isinstance(picture, FinishedPicture), "it is encoded where it is drawn"
+        assert picture.prompt == item.spec.prompt
         self.finished[item] += 1
         item.state = "done"
 
