@@ -146,7 +146,7 @@ def test_by_keyboard_alone(page: Any, dropped: Path, projects: Path) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("u")
     page.locator(".tag-row.stands", has_text="wink").wait_for(state="detached")
-    assert not read_settings(open_project(projects / "by-keys")).images
+    wait_for(lambda: not read_settings(open_project(projects / "by-keys")).images, 30)
 
 
 def test_a_change_elsewhere_is_shown(page: Any, projects: Path) -> None:
