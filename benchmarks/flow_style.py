@@ -4,9 +4,10 @@ The base is the tiny one of Anima's layout that ``python doodle/flow_base.py`` m
 pixel art, which it never saw. What counts is whether the exam's likeness tells the adapter's pictures from the base's:
 both draw the captions on seeds that took no part in drawing the line.
 
-Run: python -m benchmarks.flow_style [--base FOLDER] [--out DIR] [--steps N] [--pictures N] [--set KEY=VALUE ...]. A run
-and an exam that were stopped go on. DIR holds project, figures.json and sheet.png: training images as the base could
-draw them, the base's pictures, the adapter's on the same seeds.
+Run: python -m benchmarks.flow_style [--quick] [--base FOLDER] [--out DIR] [--steps N] [--pictures N]
+[--set KEY=VALUE ...]. `--quick` takes an untrained base and a few steps, and shows only whether it runs. A run and an
+exam that were stopped go on. DIR holds project, figures.json and sheet.png: training images as the base could draw
+them, the base's pictures, the adapter's on the same seeds.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -47,6 +52,17 @@ COLUMNS, ROOM = 12, 4
 """Of the sheet: pictures in a row, pixels between them."""
 
 
+NOISE = 60
+"""Pictures of noise that an untrained base is made of."""
+NOISE_SEEN = {
+    "style": "big-smile",
+    "shot": "portrait",
+    "hair": "short hair",
+    "hair colour": "blue",
+    "background": "red",
+}
+
+
 @dataclass(frozen=True)
 class Told:
     """How likeness tells pictures apart. `standing`: training images from the base's, as the exam has it; `learnt`: the
@@ -58,6 +74,20 @@ class Told:
 
     def as_json(self) -> dict[str, Any]:
         return {"standing": self.standing.as_json(), "learnt": self.learnt.as_json(), "like": self.like}
+
+
+def make_untrained_base(work: Path) -> Path:
+    """Two steps of each training on pictures of noise, as a user runs the scripts; `work` is their folder."""
+    (work / "renders").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (NOISE, 128, 128, 3), np.uint8)
+    (work / "renders" / "big-smile.0.bin").write_bytes(pixels.tobytes())
+    line = json.dumps({"seen": NOISE_SEEN, "frame": [0, 0, 1]})
+    (work / "renders" / "big-smile.0.jsonl").write_text(f"{line}\n" * NOISE)
+    environment = {**os.environ, "DOODLE_WORK": str(work)}
+    for script in ("flow_vae.py", "flow_base.py"):
+        command = [sys.executable, f"doodle/{script}", "--steps", "2"]
+        subprocess.run(command, cwd=HERE, env=environment, check=True, capture_output=True, timeout=600)
+    return work / "flow-base"
 
 
 def walk(folder: Path, base: Path, steps: int, pictures: int, settings: Sequence[str]) -> Project:
@@ -144,12 +174,24 @@ def show(rows: Sequence[Sequence[Image.Image]], file: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="an untrained base, few steps: only whether it runs")
     parser.add_argument("--base", type=Path, default=BASE)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--pictures", type=int, default=48)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a recipe key, for train")
     options = parser.parse_args(argv)
+    if options.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            options.base, options.out = make_untrained_base(Path(folder) / "work"), Path(folder) / "out"
+            options.steps, options.pictures = 3, 8
+            measure(options)
+    else:
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Walks the road as far as it was not walked, and tells what was learnt."""
     options.out.mkdir(parents=True, exist_ok=True)
     project = walk(options.out, options.base, options.steps, options.pictures, options.set)
     told = compare(project, options.out, options.pictures)
