@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PARTS = ("drawings", "example_project", "killed_commands", "photographs", "stranger_truth", "timing", "wholeness")
+PARTS = (
+    *("drawings", "example_project", "gpu_bases", "killed_commands", "photographs", "stranger_truth", "timing"),
+    "wholeness",
+)
 """Modules that benchmarks use."""
 
 

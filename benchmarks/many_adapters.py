@@ -25,9 +25,10 @@ from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import load_adapter, save_adapter
-from lorasmith.bases.base import Base, TextEncoder, load_base
+from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.families.unet_layers import text_targets, unet_targets
 from lorasmith.bases.library_logs import quiet_libraries
+from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.events import finish
 from lorasmith.generation.adapter_sets import AdapterSet, Member, identify
 from lorasmith.generation.pipeline import Pipeline

@@ -20,8 +20,10 @@ import torch
 from diffusers import (
     AnimaTextConditioner,
     AutoencoderKL,
+    AutoencoderKLFlux2,
     AutoencoderKLQwenImage,
     CosmosTransformer3DModel,
+    Flux2Transformer2DModel,
     UNet2DConditionModel,
     ZImageTransformer2DModel,
 )
@@ -45,12 +47,28 @@ from lorasmith.recipe.memory import Memory, memory_of
 from lorasmith.recipe.recipe import Recipe
 
 RANK = 16
-FAMILIES = ("sd1", "sdxl", "anima", "zimage")
+FAMILIES = ("sd1", "sdxl", "anima", "zimage", "klein")
 SIDES = (512, 768, 1024)
-_TEXT = {"sd1": (77, 768), "sdxl": (77, 2048), "anima": (512, 1024), "zimage": (128, 2560)}
+_TEXT = {"sd1": (77, 768), "sdxl": (77, 2048), "anima": (512, 1024), "zimage": (128, 2560), "klein": (512, 7680)}
 """Tokens that the denoiser reads of a caption, and their width."""
-_KL: dict[str, Any] = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-_KL |= {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2}
+KL: dict[str, Any] = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+KL |= {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2}
+ANIMA: dict[str, Any] = {
+    "in_channels": 16,
+    "out_channels": 16,
+    "num_attention_heads": 16,
+    "attention_head_dim": 128,
+    "num_layers": 28,
+    "mlp_ratio": 4.0,
+    "text_embed_dim": 1024,
+    "adaln_lora_dim": 256,
+    "max_size": (128, 240, 240),
+    "patch_size": (1, 2, 2),
+    "rope_scale": (1.0, 4.0, 4.0),
+    "concat_padding_mask": True,
+    "extra_pos_embed_type": None,
+}
+"""The transformer of the public model."""
 
 
 @dataclass(frozen=True)
@@ -126,29 +144,24 @@ def _parts(family: str) -> tuple[Any, list[Any], Any]:
                 projection_dim=1280,
             )
             texts = [clip, CLIPTextModelWithProjection(big)] if family == "sdxl" else [clip]
-            return denoiser, texts, AutoencoderKL(latent_channels=4, **_KL)
+            return denoiser, texts, AutoencoderKL(latent_channels=4, **KL)
         qwen = {"vocab_size": 151936, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128}
         if family == "anima":
-            denoiser = CosmosTransformer3DModel(
-                in_channels=16,
-                out_channels=16,
-                num_attention_heads=16,
-                attention_head_dim=128,
-                num_layers=28,
-                mlp_ratio=4.0,
-                text_embed_dim=1024,
-                adaln_lora_dim=256,
-                max_size=(128, 240, 240),
-                patch_size=(1, 2, 2),
-                rope_scale=(1.0, 4.0, 4.0),
-                concat_padding_mask=True,
-                extra_pos_embed_type=None,
-            )
+            denoiser = CosmosTransformer3DModel(**ANIMA)
             config = Qwen3Config(**qwen, hidden_size=1024, intermediate_size=3072, num_hidden_layers=28)
             return denoiser, [Qwen3Model(config), AnimaTextConditioner()], AutoencoderKLQwenImage()
         qwen |= {"num_attention_heads": 32}
         config = Qwen3Config(**qwen, hidden_size=2560, intermediate_size=9728, num_hidden_layers=36)
-        return ZImageTransformer2DModel(), [Qwen3Model(config)], AutoencoderKL(latent_channels=16, **_KL)
+        if family == "klein":
+            denoiser = Flux2Transformer2DModel(
+                num_layers=5,
+                num_single_layers=20,
+                num_attention_heads=24,
+                joint_attention_dim=7680,
+                guidance_embeds=False,
+            )
+            return denoiser, [Qwen3Model(config)], AutoencoderKLFlux2()
+        return ZImageTransformer2DModel(), [Qwen3Model(config)], AutoencoderKL(latent_channels=16, **KL)
 
 
 def count(family: str, sides: Sequence[int] = SIDES) -> Counted:

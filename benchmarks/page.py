@@ -97,11 +97,12 @@ def main() -> int:
         adapters = Path(folder) / "adapters"
         adapters.mkdir()
         shutil.copy(example_folder("character") / "adapter.safetensors", adapters / "zbk.safetensors")
-        with serving(Path(folder), "--adapters", str(adapters)) as address:
+        server = serving(Path(folder), "--adapters", str(adapters))
+        with server as address:
             for count in counts:  # what is measured once per image is measured before
                 httpx.get(f"{address}/api/v1/projects/of-{count}/captions", timeout=600).raise_for_status()
             ours = measure(address, chromium, counts)
-            measure_strength(address, chromium)
+            measure_strength(address, chromium, server)
         if given.peer is None:
             print("no peer: --peer names a Python that has gradio; see the head of benchmarks/page.py")
         else:
@@ -144,6 +145,11 @@ class serving:  # noqa: N801
         assert self._process.stdout is not None
         address: str = json.loads(self._process.stdout.readline())["address"]
         return address
+
+    def processor_seconds(self) -> float:
+        """What it has taken of all cores so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -189,8 +195,8 @@ def measure(address: str, chromium: str, counts: list[int]) -> dict[str, float]:
     return figures
 
 
-def measure_strength(address: str, chromium: str) -> None:
-    """Move a strength in Draw, and print how long its picture took."""
+def measure_strength(address: str, chromium: str, server: serving) -> None:
+    """Move a strength in Draw, and print how long its picture took, and what of it the server drew."""
     from playwright.sync_api import sync_playwright
 
     kept = _FORM | {"values": {"width": 128, "height": 128}}
@@ -202,9 +208,14 @@ def measure_strength(address: str, chromium: str) -> None:
         page.goto(f"{address}/?#/-/draw")
         page.locator(".adapter").wait_for()
         page.evaluate(_AFTER_MOVE, 0.75)  # the base is read
+        before = server.processor_seconds()
         took = [page.evaluate(_AFTER_MOVE, 0.1 * move) for move in range(1, 1 + _MOVES)]
+        worked = (server.processor_seconds() - before) / _MOVES
         browser.close()
     print(f"a strength was moved {_MOVES} times: {', '.join(f'{each:.0f}' for each in took)} ms")
+    print(
+        f"of the server's processor time that is {worked:.2f} s a picture; {os.getloadavg()[0]:.1f} others want to run"
+    )
     _say("a picture of 128 pixels after a strength was moved, ms", statistics.median(took), STRENGTH_GOAL)
 
 
@@ -215,19 +226,23 @@ def measure_peer(python: str, chromium: str, project: Path, ours: dict[str, floa
     script = Path(__file__).with_name("page_peer.py")
     command = [python, str(script), str(project / "images")]
     environment = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+    try:
         assert process.stdout is not None
         address = next(line.split()[-1] for line in process.stdout if line.startswith("peer at "))
         with sync_playwright() as started:
             browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.set_default_timeout(120_000)
             first_of_peer(page, address)
             theirs = {"first image, ms": first_of_peer(page, address)}
             theirs["slowest frame, ms"] = page.evaluate(_MEASURE_FRAMES, ".grid-wrap")
             theirs["an edit of one tag, ms"] = edit_in_peer(page)
             theirs["memory of the tab, MB"] = tab_memory(browser)
             browser.close()
+    finally:
         process.terminate()
+        process.wait(60)
     for name, value in theirs.items():
         _say(f"{name}, against the same in Gradio", ours[name], value)
 
@@ -236,7 +251,7 @@ def first_of_peer(page: Any, address: str) -> float:
     """Milliseconds from navigation to its first image."""
     page.goto("about:blank")
     began = time.monotonic()
-    page.goto(address)
+    page.goto(address, wait_until="commit")
     page.wait_for_function(
         "() => [...document.querySelectorAll('.grid-wrap img')].some((each) => each.naturalWidth > 0)", timeout=120_000
     )
@@ -245,7 +260,7 @@ def first_of_peer(page: Any, address: str) -> float:
 
 def edit_in_peer(page: Any) -> float:
     """Milliseconds from leaving the field with an image's tags to the gallery that shows them."""
-    page.locator(".grid-wrap button").first.click()
+    page.locator(".grid-wrap .thumbnail-item").first.click()
     page.wait_for_function("() => document.querySelector('.tags textarea').value.length > 0")
     page.locator(".tags textarea").fill("edited")
     began = time.monotonic()

@@ -18,7 +18,7 @@ def main(folder: Path) -> None:
     items = [(str(image), image.with_suffix(".txt").read_text("utf-8")) for image in sorted(folder.glob("*.jpg"))]
     with gradio.Blocks() as page:
         chosen = gradio.State(0)
-        gallery = gradio.Gallery(items, columns=8, height=800, preview=False)
+        gallery = gradio.Gallery(items, columns=8, height=800, allow_preview=False)
         tags = gradio.Textbox(label="Tags", elem_classes="tags")
         button = gradio.Button("Set tags")
 

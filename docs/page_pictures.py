@@ -5,7 +5,8 @@
 
 The project is that of `lorasmith demo`, or any that has a run and an exam; it is copied, not touched. `--walk` writes
 sheets instead: all screens at 1440, 1024 and 360 pixels, light and dark, of an empty project, of this one, of one with
-10,000 images (Projects, Images, Captions), and with an error on each. Chromium is Debian's, or LORASMITH_CHROMIUM.
+10,000 images (Projects, Images, Captions), and with an error on each: a broken lora.toml, a server that answers 500 or
+404 to everything, and one that has gone. Chromium is Debian's, or LORASMITH_CHROMIUM.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ SHOWN = ("images", "captions", "exam", "draw")
 MANY = 10_000
 SETTLE = 900
 """Milliseconds until what a screen asks for has come."""
+_EMPTY, _FULL, _BROKEN = "nothing", "zbk", "broken"
+STATES = {
+    "empty": _EMPTY,
+    "full": _FULL,
+    "many": f"of-{MANY}",
+    "error": _BROKEN,
+    "fault": _FULL,
+    "missing": _FULL,
+    "gone": _FULL,
+}
+"""What is looked at, and the project that shows it."""
 HEAVY = ("projects", "images", "captions")
 """The screens that are looked at with MANY images."""
 
@@ -41,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("project", type=Path, help="a project with a run and an exam, such as the demo's")
     parser.add_argument("--walk", type=Path, help="look at every screen: write sheets into this folder")
-    parser.add_argument("--only", nargs="*", default=[], help="states of --walk: empty, full, many, error")
+    parser.add_argument("--only", nargs="*", default=[], help=f"states of --walk: {', '.join(STATES)}")
     given = parser.parse_args(argv)
     chromium = find_chromium()
     if chromium is None:
@@ -55,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if given.walk is None:
                 take_pictures(browser, address)
             else:
-                walk(browser, address, projects, given.walk, given.only or ["empty", "full", "many", "error"])
+                walk(browser, address, projects, given.walk, given.only or tuple(STATES))
     return 0
 
 
@@ -103,15 +115,13 @@ def walk(browser: Any, address: str, projects: Path, into: Path, states: Sequenc
     into.mkdir(parents=True, exist_ok=True)
     for state in states:
         names = HEAVY if state == "many" else SCREENS
-        project = {"full": "zbk", "many": f"of-{MANY}", "empty": "nothing", "error": "broken"}[state]
+        project = STATES[state]
         prepare(address, projects, state, project)
         for width, height in SIZES:
             for theme in ("light", "dark"):
                 context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
                 page = context.new_page()
-                if state == "error":  # what is of no project cannot be reached
-                    for what in ("library", "help", "form", "status"):
-                        page.route(f"**/api/v1/{what}*", lambda route: route.fulfill(status=500, body=_FAULT))
+                spoil(page, state)
                 pictures = []
                 for screen in names:
                     show(page, address, project, screen)
@@ -119,6 +129,18 @@ def walk(browser: Any, address: str, projects: Path, into: Path, states: Sequenc
                     tell_sideways(page, f"{state} {screen} {width} {theme}")
                 context.close()
                 sheet(pictures, 3).save(into / f"{state}-{width}-{theme}.png")
+
+
+def spoil(page: Any, state: str) -> None:
+    """Let the server fail as a state says, once the page itself is there."""
+    if state == "error":  # what is of no project cannot be reached
+        for what in ("library", "help", "form", "status"):
+            page.route(f"**/api/v1/{what}*", lambda route: route.fulfill(status=500, body=_FAULT))
+    elif state in ("fault", "missing"):
+        status = 500 if state == "fault" else 404
+        page.route("**/api/v1/**", lambda route: route.fulfill(status=status, body=_FAULT))
+    elif state == "gone":
+        page.route("**/api/v1/**", lambda route: route.abort())
 
 
 def prepare(address: str, projects: Path, state: str, project: str) -> None:

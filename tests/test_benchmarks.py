@@ -3,6 +3,7 @@ of speed is not asserted."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -66,3 +67,43 @@ def test_regret_is_a_lead_on_the_same_questions_and_a_lucky_best_shows_on_the_ot
     assert found["low"] < 0 < found["high"]
     assert found["fresh"] < 0  # each half's best loses on the other
     assert find_regret(answers, second)["value"] == 0
+
+
+def test_what_a_gpu_lacks_memory_for_is_told_and_the_rest_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+    from benchmarks import gpu
+
+    def fails(_: gpu.Bench) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore words")
+
+    monkeypatch.setitem(gpu.PARTS, "sweep", fails)
+    chosen = ["--part", "sweep", "--part", "mixed", "--true-shape", "anima"]
+    gpu.main([*chosen, "--json", str(tmp_path / "found.json"), "--quick"])
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["shapes"]["anima"]["sweep"] == {"out of memory": "CUDA out of memory. Tried to allocate 9 GiB"}
+    assert len(found["shapes"]["anima"]["mixed"]) == 3
+    assert (found["failed"], found["tiny"]) == ([], True)
+    assert "sweep: out of memory" in capsys.readouterr().out
+    monkeypatch.setitem(gpu.PARTS, "sweep", lambda _: 1 / 0)
+    with pytest.raises(SystemExit, match="failed: anima: sweep"):
+        gpu.main([*chosen, "--quick"])
+
+
+def test_true_shapes_are_those_of_the_public_models() -> None:
+    """Without memory: what is random there is as large as what is trained elsewhere, and a step can be counted."""
+    import torch
+    from benchmarks.gpu_bases import make_base, shapes
+
+    meta = torch.device("meta")
+    found = {name: make_base(name, meta, tiny=False) for name in shapes()}
+    parameters = {name: sum(each.numel() for each in own.base.denoiser.parameters()) for name, own in found.items()}
+    assert {name: count // 100_000 for name, count in parameters.items()} == {
+        "sd1": 8595,
+        "sdxl": 25674,
+        "anima": 19564,
+    }
+    for own in found.values():
+        assert own.decode(own.inputs(1)[0]).shape == (1, 3, own.shape.side, own.shape.side)
+    assert found["sd1"].denoise(*found["sd1"].inputs(2)).shape == (2, 4, 64, 64)

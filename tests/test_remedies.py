@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from lorasmith.errors import UsageError
-from lorasmith.remedies import Action, Do, Give, Install, Remedy, Sentence, Set, worded_by
+from lorasmith.remedies import (
+    Action,
+    Do,
+    Give,
+    Install,
+    Remedy,
+    Sentence,
+    Set,
+    read_parts,
+    worded_by,
+    write_parts,
+)
 
 
 def _loud(remedy: Remedy) -> str:
@@ -60,3 +74,18 @@ def test_what_stands_for_a_value_is_filled_in_and_nothing_else_is() -> None:
 )
 def test_an_error_says_what_is_wrong_where_and_the_way_out(error: UsageError, text: str) -> None:
     assert str(error) == text
+
+
+def test_advice_is_written_so_that_another_face_words_it_again() -> None:
+    more = Do(Action.EXAMINE, project="PROJECT", pictures=800, files=(Path("a"), "b"), quick=True)
+    others = Set("rank", 16), ", or ", Give("base", "doodle"), ". ", Install("server")
+    advice = Sentence("Be sure: ", more, ", or ", *others)
+    parts = json.loads(json.dumps(write_parts(advice)))
+    again = read_parts(parts)
+    assert isinstance(again, Sentence)
+    assert again.parts[1] == Do(Action.EXAMINE, project="PROJECT", pictures=800, files=("a", "b"), quick=True)
+    assert (str(again), again.parts[3:]) == (str(advice), advice.parts[3:])
+    assert str(read_parts(write_parts("Train longer."))) == "Train longer."
+    for wrong in ({"do": "fly", "with": {}}, {"x": 1}, 3):
+        with pytest.raises(ValueError, match=r"fly|no part of advice"):
+            read_parts([wrong])

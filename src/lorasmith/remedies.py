@@ -6,10 +6,11 @@ it, the library calls, the server requests. Without a face the words are plain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Action(Enum):
@@ -136,6 +137,51 @@ class Sentence(Remedy):
 
 Words = Callable[[Remedy], str]
 """How a face words a `Do`, `Give`, `Set` or `Install`."""
+
+
+def write_parts(advice: str | Remedy) -> list[Any]:
+    """Advice as JSON that another face can word again: texts, and remedies as objects."""
+    if isinstance(advice, Sentence):
+        return [one for part in advice.parts for one in write_parts(part)]
+    if isinstance(advice, Do):
+        return [{"do": advice.action.value, "with": {name: _written(value) for name, value in advice.arguments}}]
+    if isinstance(advice, Give):
+        return [{"give": advice.field, "value": _written(advice.value)}]
+    if isinstance(advice, Set):
+        return [{"set": advice.key, "value": _written(advice.value)}]
+    if isinstance(advice, Install):
+        return [{"install": advice.extra}]
+    return [str(advice)]
+
+
+def read_parts(parts: Sequence[Any]) -> Remedy:
+    """What `write_parts` wrote. Raises ValueError for anything else."""
+    return Sentence(*map(_read_part, parts))
+
+
+def _read_part(part: Any) -> str | Remedy:
+    match part:
+        case str():
+            return part
+        case {"do": action, "with": {**arguments}}:
+            return Do(Action(action), **{str(name): _read_value(value) for name, value in arguments.items()})
+        case {"give": str(field), "value": value}:
+            return Give(field, _read_value(value))
+        case {"set": str(key), "value": value}:
+            return Set(key, _read_value(value))
+        case {"install": str(extra)}:
+            return Install(extra)
+    raise ValueError(f"{part!r} is no part of advice")
+
+
+def _written(value: object) -> Any:
+    if isinstance(value, tuple):
+        return [_written(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _read_value(value: Any) -> object:
+    return tuple(map(_read_value, value)) if isinstance(value, list) else value
 
 
 def plain_words(remedy: Remedy) -> str:

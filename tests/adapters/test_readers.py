@@ -17,13 +17,14 @@ from lorasmith.cli.main import run
 from tests.adapters.test_diffusers import pipeline_of
 from tests.adapters.test_respelling import BUILT, file_of, there
 from tests.families.anima_models import load_pipeline
+from tests.families.klein_models import load_pipeline as load_klein
 from tests.families.zimage_models import load_pipeline as load_zimage
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Base]]:
     folder = tmp_path_factory.mktemp("bases")
-    paths = {name: BUILT[name](folder) for name in ("sd1", "anima", "zimage")}
+    paths = {name: BUILT[name](folder) for name in ("sd1", "anima", "zimage", "klein")}
     return {
         name: (path, load_base(path, prediction="epsilon" if path.is_file() else None)) for name, path in paths.items()
     }
@@ -45,7 +46,7 @@ def counted(pipeline: Any, file: Path) -> int | None:
     return sum(str(name).endswith("lora_A") for each in models for name, _ in each.named_modules())
 
 
-@pytest.mark.parametrize("family", ["sd1", "anima", "zimage"])
+@pytest.mark.parametrize("family", ["sd1", "anima", "zimage", "klein"])
 @pytest.mark.parametrize("alpha", [3.0, 4.0])
 @pytest.mark.parametrize("to", ["kohya", "comfyui", "diffusers"])
 def test_what_is_said_of_diffusers_is_what_it_does(
@@ -61,8 +62,8 @@ def test_what_is_said_of_diffusers_is_what_it_does(
     pipeline = (
         load_pipeline(base.folder, monkeypatch)
         if family == "anima"
-        else load_zimage(base.folder)
-        if family == "zimage"
+        else {"zimage": load_zimage, "klein": load_klein}[family](base.folder)
+        if family in ("zimage", "klein")
         else pipeline_of(load_base(path, prediction="epsilon"))
     )
     says = told(file, base)["diffusers"]

@@ -23,6 +23,7 @@ from tests.adapters.drawing import trained_adapter
 from tests.adapters.test_diffusers import pipeline_of
 from tests.checkpoints import write_checkpoint
 from tests.families.anima_models import build_anima, load_pipeline
+from tests.families.klein_models import build_klein
 from tests.families.zimage_models import build_zimage
 from tests.families.zimage_models import load_pipeline as load_zimage
 
@@ -31,12 +32,14 @@ BUILT: dict[str, Callable[[Path], Path]] = {
     "sdxl": lambda folder: write_checkpoint(folder / "sdxl.safetensors", "sdxl"),
     "anima": lambda folder: build_anima(folder / "anima"),
     "zimage": lambda folder: build_zimage(folder / "zimage"),
+    "klein": lambda folder: build_klein(folder / "klein"),
 }
 COMFYUI = {
     "sd1": ("diffusion_model.input_blocks.1.1.", "text_encoders.clip_l.transformer.text_model.encoder.layers.0."),
     "sdxl": ("diffusion_model.input_blocks.4.1.", "text_encoders.clip_g.transformer.text_model.encoder.layers.0."),
     "anima": ("diffusion_model.blocks.0.self_attn.q_proj.", "text_encoders.qwen3_06b.transformer.model.layers.0."),
     "zimage": ("diffusion_model.layers.0.attention.to_q.", "text_encoders.qwen3_4b.transformer.model.layers.0."),
+    "klein": ("transformer.transformer_blocks.0.attn.to_q.", "text_encoders.qwen3_4b.transformer.model.layers.0."),
 }
 
 
@@ -76,7 +79,7 @@ def test_comfyui_s_spelling_and_back_to_the_bit(
     keys = load_file(spelt).keys()
     for start in COMFYUI[family]:
         assert any(key.startswith(start) and key.endswith("lora_A.weight") for key in keys), start
-    assert all(key.startswith(("diffusion_model.", "text_encoders.")) for key in keys)
+    assert {key.split(".")[0] for key in keys} == {start.split(".")[0] for start in COMFYUI[family]}
     assert origin_of(load_adapter(spelt)).family is base.family
     again = there(spelt, tmp_path / "k.safetensors", "kohya", path)
     before, after = load_file(file), load_file(again)

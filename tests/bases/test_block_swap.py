@@ -30,6 +30,7 @@ from lorasmith.recipe.recipe import Recipe, write_recipe
 from lorasmith.training.conditioning import Conditioner
 from lorasmith.training.steps.passes import Pass, Passes
 from tests.families.anima_models import build_anima
+from tests.families.klein_models import build_klein
 from tests.families.roads import SHORT, build_project, run
 from tests.families.zimage_models import build_zimage
 from tests.tags.models import make_tagger
@@ -130,7 +131,7 @@ def test_the_schedule() -> None:
     assert recorder.most == 2
 
 
-FAMILIES = ("sd1", "sdxl", "doodle", "anima", "zimage")
+FAMILIES = ("sd1", "sdxl", "doodle", "anima", "zimage", "klein")
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "doodle": doodle_folder(),
         "anima": build_anima(root / "anima", num_layers=4),
         "zimage": build_zimage(root / "zimage"),
+        "klein": build_klein(root / "klein", num_single_layers=3),
     }
 
 

@@ -1,4 +1,4 @@
-"""Anima and Z-Image by their hub ids from the mock hub: whole, in part, broken off, and what is missing."""
+"""Bases that learn a flow by their hub ids from the mock hub: whole, in part, broken off, and what is missing."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from lorasmith.bases.base import load_base
 from lorasmith.bases.hub import cached_base, fetch_base
 from lorasmith.errors import BaseError
 from tests.families.anima_models import build_anima
+from tests.families.klein_models import build_klein
 from tests.families.zimage_models import build_zimage
 from tests.hub import hub_snapshot
 from tests.library.hubs.mock import Hubs, serve_hubs
 
-BUILDERS: dict[str, Callable[[Path], Path]] = {"anima": build_anima, "zimage": build_zimage}
+BUILDERS: dict[str, Callable[[Path], Path]] = {"anima": build_anima, "zimage": build_zimage, "klein": build_klein}
 
 
 @pytest.fixture(scope="module", params=BUILDERS)

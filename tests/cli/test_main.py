@@ -8,12 +8,15 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from lorasmith.cli import main as door
 from lorasmith.errors import RecipeError
+from tests.dataset.projects import make_project
+from tests.images.drawings import save_drawings
 
 HEAVY = ("torch", "pydantic", "diffusers", "transformers", "onnxruntime", "numpy", "PIL", "tomlkit", "rich")
 
@@ -33,6 +36,23 @@ def test_help_names_every_verb_and_imports_nothing_heavy() -> None:
     for verb, line in door.VERBS.items():
         assert f"{verb} " in done.stdout
         assert line in done.stdout, "the line is cut short in an 80-column terminal"
+
+
+def test_the_road_to_a_plan_imports_what_it_needs(tmp_path: Path) -> None:
+    """Thirty images are inspected, captioned and planned in the time that a few imports take."""
+    project = make_project(tmp_path)
+    save_drawings(project.root / "images", 3, caption="zbk, red hair, smile")
+    heavy = ("torch", "diffusers", "transformers", "scipy", "pandas", "sklearn", "onnxruntime", "jinja2", "yaml", "ray")
+    script = (
+        "import sys\n"
+        "from multiprocessing import active_children\n"
+        "from lorasmith.cli.main import run\n"
+        f"codes = [run([verb, {str(project.root)!r}, '--json']) for verb in ('inspect', 'tag', 'plan')]\n"
+        f"loaded = [name for name in {heavy!r} if name in sys.modules]\n"
+        "print('LOADED', loaded, active_children(), codes, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1].startswith("LOADED [] [] [")
 
 
 @pytest.mark.parametrize("verb", door.VERBS)

@@ -96,3 +96,11 @@ def test_wrong_values_are_named(
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""
+
+
+def test_a_card_is_known_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = build_project(tmp_path / "p").root
+    assert run(["plan", str(root), "--gpu", "l4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["card"]["card"] == 24 * 2**30
+    assert run(["plan", str(root), "--gpu", "L5"]) == 2
+    assert "Known: T4, V100, L4" in " ".join(capsys.readouterr().err.split())

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.diffusion.timesteps import SizeShift, TimestepSampling, shift_at, shift_time
+from lorasmith.diffusion.timesteps import SizeShift, StepShift, TimestepSampling, shift_at, shift_time
 
 SQUARE = (1024, 1024)
 
@@ -81,6 +81,15 @@ def test_a_shift_multiplies_the_noise_level() -> None:
     assert shift_time(0, 3) == 0
     assert shift_time(1, 3) == 1
     assert statistics.median(draws(TimestepSampling(shift=3))) == pytest.approx(750, abs=20)
+
+
+def test_flux_2_s_shift_knows_size_and_steps() -> None:
+    from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
+
+    for size in ((512, 512), (1024, 768), (1024, 1024), (1536, 1024)):
+        for steps in (4, 10, 50, 200):
+            mu = compute_empirical_mu(size[0] * size[1] // 256, steps)
+            assert shift_at(StepShift(), size, steps) == pytest.approx(math.exp(mu))
 
 
 def test_a_shift_may_know_the_picture_s_size() -> None:

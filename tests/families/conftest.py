@@ -11,6 +11,7 @@ from lorasmith.bases.base import Base, load_base
 from lorasmith.bases.families import FAMILIES
 from lorasmith.events import StepDone
 from tests.families.anima_models import build_anima
+from tests.families.klein_models import build_klein
 from tests.families.reel import REEL
 from tests.families.reel_models import build_reel
 from tests.families.roads import Run, build_project, run
@@ -62,3 +63,13 @@ def zimage_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def zimage_base(zimage_folder: Path) -> Base:
     return load_base(zimage_folder)
+
+
+@pytest.fixture(scope="package")
+def klein_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_klein(tmp_path_factory.mktemp("klein") / "tiny")
+
+
+@pytest.fixture(scope="package")
+def klein_base(klein_folder: Path) -> Base:
+    return load_base(klein_folder)

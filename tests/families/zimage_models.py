@@ -69,12 +69,12 @@ def build_zimage(folder: Path, shift: float = 6.0, **transformer: Any) -> Path:
                 elif parameter.ndim == 2 and name == "transformer":
                     torch.nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
             part.save_pretrained(folder / name)
-    _tokenizer().save_pretrained(folder / "tokenizer")
+    make_tokenizer().save_pretrained(folder / "tokenizer")
     FlowMatchEulerDiscreteScheduler(shift=shift).save_pretrained(folder / "scheduler")
     return folder
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def make_tokenizer() -> PreTrainedTokenizerFast:
     """Pieces of bytes, and Qwen's marks."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -30,7 +30,7 @@ def memory(family: str, **values: Any) -> Memory:
     return memory_of(recipe_on(family, **values), PIXELS)
 
 
-@pytest.mark.parametrize("family", ["sd1", "sdxl", "anima"])
+@pytest.mark.parametrize("family", ["sd1", "sdxl", "anima", "klein"])
 def test_the_formula_is_within_five_percent_of_what_is_counted(family: str) -> None:
     """On the meta device in the public models' shapes; 768 is no side that the formula was made from."""
     for what, share in shares(family, count(family, (768, 1024))).items():

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,10 +19,13 @@ import torch
 from lorasmith.adapters.files import load_adapter
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.events import finish
+from lorasmith.events import StepDone, finish
+from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from lorasmith.training.rows.source import MicroBatch, Rows
+from lorasmith.training.runs.resuming import find_runs
+from lorasmith.training.runs.state import load_state
 from lorasmith.training.steps.trainer_group import pack_rows
 from tests.projects import build_project
 
@@ -68,15 +76,49 @@ def test_passes_are_packed_to_what_memory_allows() -> None:
     assert all(sum(part.rows for part in each.values()) == 1 for each in pack_rows(shown, 1))
 
 
-def test_torchrun_with_two_processes(tmp_path: Path, tiny_base_folder: Path, tiny_base: Base) -> None:
+def start(project: Project, *nodes: Sequence[str], resume: bool = False) -> list[subprocess.Popen[str]]:
+    """A torchrun for each node, with these arguments of its own."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    started = []
+    for own in nodes:
+        command = [sys.executable, "-m", "torch.distributed.run", *own, "--rdzv-backend=c10d"]
+        command += [f"--rdzv-endpoint=127.0.0.1:{port}", "-m", "lorasmith.cli.main", "train", str(project.root)]
+        command += ["--json", *(["--resume"] if resume else [])]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment))
+    return started
+
+
+ONE_NODE = (["--nproc-per-node=2"],)
+TWO_NODES = tuple(["--nnodes=2", f"--node-rank={rank}", "--nproc-per-node=1"] for rank in range(2))
+
+
+def finished(started: Sequence[subprocess.Popen[str]]) -> list[dict[str, Any]]:
+    """What all of them told, once they have ended well."""
+    told = [process.communicate(timeout=240) for process in started]
+    assert [process.returncode for process in started] == [0] * len(started), told
+    return [json.loads(line) for out, _ in told for line in out.splitlines() if line.startswith("{")]
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    """The same factors, but for the rounding of sums in another order, and Adam's first steps make of it what they do
+    where a gradient is next to nothing."""
+    own, theirs = load_adapter(one), load_adapter(other)
+    largest = 0.0
+    for name, factors in own.layers.items():
+        for field, tensor in factors.trained().items():
+            torch.testing.assert_close(theirs.layers[name].trained()[field], tensor, rtol=2e-2, atol=2e-5)
+            largest = max(largest, float(tensor.abs().max()) if field == "up" else 0.0)
+    assert largest > 1e-3
+
+
+def test_torchrun_with_two_nodes(tmp_path: Path, tiny_base_folder: Path, tiny_base: Base) -> None:
     project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder), sizes=SIZES)
     alone = finish(train(project, read_recipe(project), base=tiny_base))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
-    command += ["--rdzv-endpoint=localhost:0", "-m", "lorasmith.cli.main", "train", str(project.root), "--json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    events = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    events = finished(start(project, *TWO_NODES))
     steps = [event["step"] for event in events if event["event"] == "step"]
     assert steps == [1, 2, 3, 4], "each step is told once"
     done = events[-1]
@@ -84,10 +126,50 @@ def test_torchrun_with_two_processes(tmp_path: Path, tiny_base_folder: Path, tin
     assert done["run"] != str(alone.run)
     assert len(list(project.runs.iterdir())) == 2
     assert done["loss"] == pytest.approx(alone.loss, rel=1e-4)
-    together, own = load_adapter(done["adapter"]), load_adapter(alone.adapter)
-    largest = 0.0
-    for name, factors in own.layers.items():
-        for field, tensor in factors.trained().items():
-            torch.testing.assert_close(together.layers[name].trained()[field], tensor, rtol=2e-2, atol=2e-5)
-            largest = max(largest, float(tensor.abs().max()) if field == "up" else 0.0)
-    assert largest > 1e-3
+    assert_alike(alone.adapter, Path(done["adapter"]))
+
+
+def test_what_one_process_began_two_go_on_with(tmp_path: Path, tiny_base_folder: Path, tiny_base: Base) -> None:
+    project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder), sizes=SIZES)
+    alone = finish(train(project, read_recipe(project), base=tiny_base))
+    work = train(project, read_recipe(project), base=tiny_base)
+    begun = next(event for event in work if isinstance(event, StepDone) and event.step == 2)
+    work.close()
+    events = finished(start(project, *ONE_NODE, resume=True))
+    assert [event["step"] for event in events if event["event"] == "step"] == [begun.step + 1, 4]
+    done = events[-1]
+    assert done["loss"] == pytest.approx(alone.loss, rel=1e-4)
+    assert_alike(alone.adapter, Path(done["adapter"]))
+
+
+def test_a_killed_process_ends_the_run_and_one_goes_on_with_it(
+    tmp_path: Path, tiny_base_folder: Path, tiny_base: Base
+) -> None:
+    longer = RECIPE.replace("epochs = 2", "epochs = 100")
+    project = build_project(tmp_path / "p", longer, base=str(tiny_base_folder), sizes=SIZES)
+    nodes = start(project, *TWO_NODES)
+    assert nodes[0].stdout is not None
+    steps = (event["step"] for line in nodes[0].stdout if (event := json.loads(line))["event"] == "step")
+    last = next(steps)
+    (victim,) = children(nodes[1].pid)
+    os.kill(victim, signal.SIGKILL)
+    told, complaint = nodes[0].communicate(timeout=120)
+    nodes[1].communicate(timeout=120)
+    assert [node.returncode == 0 for node in nodes] == [False, False]
+    assert "another of the 2 processes that train this run has ended" in complaint
+    assert "go on with --resume" in complaint
+    last += told.count('"event": "step"')
+    runs = find_runs(project)
+    assert runs is not None
+    state = load_state(runs.state_file)
+    reached = state.sessions[0].step
+    assert reached >= last, "not a step is lost"
+    work = train(project, read_recipe(project), base=tiny_base, resume=True)
+    more = [event.step for event in islice((each for each in work if isinstance(each, StepDone)), 2)]
+    assert more == [reached + 1, reached + 2]
+    work.close()
+
+
+def children(process: int) -> list[int]:
+    """The numbers of the processes that it has started."""
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]

@@ -29,6 +29,7 @@ from lorasmith.training import step_loop
 from lorasmith.training.loop import train
 from lorasmith.training.runs.folder import Run
 from lorasmith.training.runs.resuming import find_runs
+from lorasmith.training.runs.state import load_state
 from lorasmith.training.steps.trainer import Trainer
 from tests.projects import build_project
 
@@ -162,6 +163,30 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(project: Project, tiny_b
     signal.signal(signal.SIGINT, before)
     resumed, _ = run_all(project, tiny_base, resume=True)
     assert same_tensors(whole.adapter, resumed.adapter)
+
+
+def test_the_signal_that_ends_programs_saves_the_state_however_often_it_comes(
+    project: Project, tiny_base: Base
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(event: Event) -> None:
+        if isinstance(event, StepDone) and event.step == 3:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Stopped, match=r"stopped after step 3 of 8.*resume"):
+        finish(train(project, read_recipe(project), base=tiny_base), end)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert load_state(only_run(project).path / "state" / "state.safetensors").sessions[0].step == 3
+
+
+def test_what_was_trained_elsewhere_is_complete_here(project: Project, tiny_base: Base) -> None:
+    done, _ = run_all(project, tiny_base, epochs="1")
+    fetched = done.run.rename(done.run.with_name("fetched"))
+    again, _ = run_all(project, tiny_base, resume=True, epochs="1")
+    assert (again.run, again.adapter) == (fetched, fetched / done.adapter.name)
+    assert again.adapter.is_file()
 
 
 def test_a_complete_run_resumes_to_its_own_end(project: Project, tiny_base: Base) -> None:

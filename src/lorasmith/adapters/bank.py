@@ -93,6 +93,7 @@ class AdapterBank(nn.Module):
         self._columns = {part: {c for s in self._slots if s.part == part for c in s.columns} for part in PARTS}
         self._state = ActiveState({}, {})
         self._fixed: dict[str, Mapping[int, LayerFactors]] = {}
+        self._patches: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {}
         self._beneath: frozenset[nn.Module] = frozenset()
         self.set_strengths(torch.ones(1, len(adapters)))
 
@@ -233,13 +234,21 @@ class AdapterBank(nn.Module):
             before = [vars(slot.layer).get("forward") for slot in self._slots]
             try:
                 for slot in self._slots:
-                    slot.layer.forward = partial(self._run, slot, slot.layer.forward)
+                    slot.layer.forward = self._patch(slot)
                 yield
             finally:
                 for slot, patch in zip(self._slots, before, strict=True):
                     vars(slot.layer).pop("forward", None)
                     if patch is not None:
                         slot.layer.forward = patch
+
+    def _patch(self, slot: _Slot) -> Callable[[Tensor], Tensor]:
+        """What stands in for a layer's own forward; the same object every time, as compiled passes are bound to it."""
+        original = slot.layer.forward
+        kept = self._patches.get(slot.name)
+        if kept is None or kept[0] != original:
+            kept = self._patches[slot.name] = (original, partial(self._run, slot, original))
+        return kept[1]
 
     def _run(self, slot: _Slot, original: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         state = self._state

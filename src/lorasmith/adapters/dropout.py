@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lorasmith.bases.targets import Part
 from lorasmith.diffusion.noise import key_generator, key_number
+from lorasmith.diffusion.transfer import send
 
 TIMESTEPS = 1000
 
@@ -50,7 +51,7 @@ class Dropout:
         if self.least:
             least = min(self.least, r)
             live = (r - least) * (TIMESTEPS - self.t) // TIMESTEPS + least
-            factors = (torch.arange(r) < live.cpu().unsqueeze(1)).float()
+            factors = (torch.arange(r) < live.unsqueeze(1)).float()
         if self.rank:
             kept = self._kept(layer, (r,), self.rank, "rank")
             factors = kept if factors is None else factors * kept
@@ -60,7 +61,7 @@ class Dropout:
         """The inner values h (B, ...) with a share of them left out."""
         if not self.network:
             return h
-        return h * self._kept(layer, tuple(h.shape[1:]), self.network, "network").to(h.device, h.dtype)
+        return h * send(self._kept(layer, tuple(h.shape[1:]), self.network, "network"), h.device, h.dtype)
 
     def _kept(self, layer: str, shape: tuple[int, ...], share: float, word: str) -> Tensor:
         """(B, *shape) of 0 for what is left out, and of what keeps the mean for the rest."""

@@ -84,11 +84,16 @@ def _takes(takes: Takes, layer: _Layer) -> bool:
         return False
     if not takes.text and is_text_layer(layer.name) and "llm_adapter" not in layer.keys[0]:
         return layer.keys[0].startswith("text_conditioner.")
-    return not any(layer.spelling == spelling and word in layer.keys[0] for spelling, word in takes.but)
+    return not _passed_over(takes, layer)
+
+
+def _passed_over(takes: Takes, layer: _Layer) -> bool:
+    """Whether a tool finds nothing in the layer for a word in its keys."""
+    return any(layer.spelling == spelling and word in key for spelling, word in takes.but for key in layer.keys)
 
 
 def _refusal(takes: Takes, layer: _Layer) -> str:
-    if layer.spelling not in takes.strict:
+    if layer.spelling not in takes.strict or _passed_over(takes, layer):
         return ""
     if "others" in takes.refuses and layer.algorithm not in takes.spellings.get(layer.spelling, LORA):
         return f"it does not read {layer.algorithm} under these names"

@@ -25,6 +25,7 @@ from lorasmith.bases.text.context import Context
 from lorasmith.bases.text.encoder import PromptEncoder, TextEncoder
 from lorasmith.bases.text.options import PLAIN_TEXT, TextOptions
 from lorasmith.diffusion.parametrisation import Parametrisation, Prediction
+from lorasmith.diffusion.transfer import send
 from lorasmith.errors import BaseError
 
 
@@ -184,7 +185,7 @@ class Base:
         height), or at the latents' own.
         """
         own = (x_t.shape[-1] * self.vae_factor, x_t.shape[-2] * self.vae_factor)
-        moment = self.parametrisation.model_time(t).to(x_t.device)
+        moment = send(self.parametrisation.model_time(t), x_t.device)
         return self.family.denoise(self, x_t, moment, context, framings or [frame_whole(size or own)])
 
     @cached_property

@@ -73,6 +73,14 @@ def skip_divisions(denoiser: nn.Module) -> None:
                 setattr(module, name, _One())
 
 
+def take_back_divisions(denoiser: nn.Module) -> None:
+    """Let them divide by 1 again (`skip_divisions`): the same to the bit."""
+    for module in denoiser.modules():
+        for name in ("output_scale_factor", "rescale_output_factor"):
+            if isinstance(vars(module).get(name), _One):
+                setattr(module, name, 1.0)
+
+
 class WideGroupNorm(nn.GroupNorm):
     """A group norm that computes in fp32 whatever it is given, as the original latent diffusion code has it."""
 

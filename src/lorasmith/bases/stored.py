@@ -144,8 +144,8 @@ def _of_folder(structure: Structure, layers: Mapping[str, TargetLayer]) -> tuple
     for target in layers.values():
         for kind in KINDS:
             key = f"{target.path}.{kind}"
-            # transformers 5 leaves `text_model.` out.
-            for spelling in (key, key.removeprefix("text_model.")):
+            # transformers 5 leaves `text_model.` out; a language model with its head has `model.` before the rest.
+            for spelling in (key, key.removeprefix("text_model."), f"model.{key}"):
                 if (target.owner, spelling) in where:
                     places[target.name, kind] = Place(where[target.owner, spelling], Source(spelling))
     return places, headers

@@ -23,6 +23,7 @@ from lorasmith import __version__
 from lorasmith.bases.known import ask_for_bases
 from lorasmith.cli.program import program
 from lorasmith.cli.rendering import complain
+from lorasmith.cli.waiting import wait_softly
 from lorasmith.cli.wording import command_words
 from lorasmith.errors import LorasmithError, Stopped, StorageError, UsageError
 from lorasmith.remedies import worded_by
@@ -90,6 +91,7 @@ def _run(arguments: Sequence[str]) -> int:
     wanted = next((word for word in arguments if not word.startswith("-")), "")
     as_json = any(word in ("--json", "--jsonl", "--events") for word in arguments)
     _say_any_name()
+    wait_softly(wanted)
     try:
         app = build_app({wanted} if wanted in VERBS else ())
         code: object = app(list(arguments), prog_name="lorasmith", standalone_mode=False)

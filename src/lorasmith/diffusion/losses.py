@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lorasmith.diffusion.timesteps import TIMESTEPS, whole_timesteps
+from lorasmith.diffusion.transfer import send
 from lorasmith.registry import Registry
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class ErrorMeasure:
         loss = LOSSES[self.kind]
         if not loss.rounded:
             return loss.measure(difference, difference.new_zeros(()))
-        c = self.threshold(parametrisation, t).to(difference.device).view(-1, *(1,) * (difference.dim() - 1))
+        c = send(self.threshold(parametrisation, t), difference.device).view(-1, *(1,) * (difference.dim() - 1))
         return loss.measure(difference, c)
 
     def threshold(self, parametrisation: Parametrisation, t: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lorasmith.diffusion.levels import flow_time
 from lorasmith.diffusion.sigmas import ALIGNED, FlowTable, SigmaTable
-from lorasmith.diffusion.timesteps import TIMESTEPS, SizeShift, TimestepSampling, shift_at
+from lorasmith.diffusion.timesteps import TIMESTEPS, SizeShift, StepShift, TimestepSampling, shift_at
 from lorasmith.errors import BaseError
 
 Prediction = Literal["epsilon", "v_prediction"]
@@ -68,8 +68,8 @@ class Parametrisation(Protocol):
     def sample_t(self, sampling: TimestepSampling, generator: torch.Generator, size: tuple[int, int]) -> float:
         """A moment to train at, for a picture of (width, height) pixels."""
 
-    def sigma_table(self, size: tuple[int, int]) -> SigmaTable:
-        """The noise levels of a picture of (width, height) pixels."""
+    def sigma_table(self, size: tuple[int, int], steps: int = 50) -> SigmaTable:
+        """The noise levels of a picture of (width, height) pixels that is drawn in so many steps."""
 
     def to_zero_terminal(self) -> Parametrisation:
         """The same, ending in pure noise."""
@@ -151,7 +151,7 @@ class Discrete:
     def sample_t(self, sampling: TimestepSampling, generator: torch.Generator, size: tuple[int, int]) -> float:
         return sampling.draw_whole(generator, size) / TIMESTEPS
 
-    def sigma_table(self, size: tuple[int, int]) -> SigmaTable:  # noqa: ARG002 - the same for every size
+    def sigma_table(self, size: tuple[int, int], steps: int = 50) -> SigmaTable:  # noqa: ARG002 - always the same
         return self._table
 
     @cached_property
@@ -181,10 +181,10 @@ class Flow:
     """Rectified flow: x_t = (1 - t) x_0 + t n, and the denoiser says n - x_0 (Liu et al. 2022, eq. 1).
 
     `shift` is the sampler's: its times move to t' = s t / (1 + (s - 1) t) (Esser et al. 2024, eq. 23), by one s or by
-    one for each size of picture.
+    one for each size of picture, or for each number of steps, too.
     """
 
-    shift: float | SizeShift = 1.0
+    shift: float | SizeShift | StepShift = 1.0
 
     @property
     def prediction(self) -> Literal["flow"]:
@@ -224,8 +224,8 @@ class Flow:
     def sample_t(self, sampling: TimestepSampling, generator: torch.Generator, size: tuple[int, int]) -> float:
         return sampling.draw(generator, size)
 
-    def sigma_table(self, size: tuple[int, int]) -> SigmaTable:
-        return FlowTable.shifted(shift_at(self.shift, size))
+    def sigma_table(self, size: tuple[int, int], steps: int = 50) -> SigmaTable:
+        return FlowTable.shifted(shift_at(self.shift, size, steps))
 
     def to_zero_terminal(self) -> Flow:
         """A flow ends in pure noise as it is."""

@@ -46,8 +46,26 @@ class SizeShift:
         return math.exp(self.small + part * (self.large - self.small))
 
 
-def shift_at(shift: float | SizeShift, size: Size) -> float:
-    """The shift of a picture of (width, height) pixels."""
+@dataclass(frozen=True)
+class StepShift:
+    """FLUX.2's shift exp(mu) when drawing, which falls with the steps: mu lies on two lines over the number of tokens,
+    one a 16 x 16 pixels, for 10 and for 200 steps, and between them (diffusers' `compute_empirical_mu`)."""
+
+    def at(self, size: Size, steps: int) -> float:
+        """The shift of a picture of (width, height) pixels in so many steps."""
+        tokens = (size[0] // 16) * (size[1] // 16)
+        few, many = 8.73809524e-05 * tokens + 1.89833333, 0.00016927 * tokens + 0.45666666
+        return math.exp(many if tokens > _LARGE else many + (few - many) * (200 - steps) / 190)
+
+
+_LARGE = 4300
+"""Tokens beyond which steps do not count."""
+
+
+def shift_at(shift: float | SizeShift | StepShift, size: Size, steps: int = 50) -> float:
+    """The shift of a picture of (width, height) pixels in so many steps."""
+    if isinstance(shift, StepShift):
+        return shift.at(size, steps)
     return shift.at(size) if isinstance(shift, SizeShift) else shift
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.exam.figures import Figure
-from lorasmith.remedies import Remedy
+from lorasmith.remedies import Remedy, write_parts
 
 #: C2: an adapter worth publishing gives a usable picture in at least 80 % of generations.
 WORTHY = 0.8
@@ -43,6 +43,7 @@ class Verdict:
             "clear": self.clear,
             "verdict": self.summary,
             "advice": list(map(str, self.advice)),
+            "advice_parts": [write_parts(line) for line in self.advice],
             "report": str(self.report),
             **self.facts,
         }

@@ -32,6 +32,13 @@ def inspect_images(project: Project, adapters: Sequence[Path] = ()) -> Work[tupl
 
     Raises DatasetError, RefusedError, ProjectError.
     """
+    from lorasmith.images.decoded import kept_decoded
+
+    with kept_decoded():
+        return (yield from _inspect_images(project, adapters))
+
+
+def _inspect_images(project: Project, adapters: Sequence[Path]) -> Work[tuple[Dataset, Inspection]]:
     from lorasmith.bases.vocabulary import read_vocabulary
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.library.lookup import LibraryLookup

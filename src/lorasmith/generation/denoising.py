@@ -114,7 +114,7 @@ class _Passes:
         return noise.to(device), lambda: torch.randn((1, *shape), generator=more).to(device)
 
     def _sigmas(self, steps: int, size: tuple[int, int]) -> list[float]:
-        spec, table = self.task.spec, self.base.parametrisation.sigma_table(size)
+        spec, table = self.task.spec, self.base.parametrisation.sigma_table(size, steps)
         return get_sigmas(spec.schedule, spec.sampler, table, steps)
 
     def _walk(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lorasmith.images.exposure import Exposure, measure_exposure
-from lorasmith.images.opening import opened, to_rgb, upright
+from lorasmith.images.opening import reopened, to_rgb, upright
 from lorasmith.images.profiles import has_own_colours
 from lorasmith.images.sharpness import measure_blur
 
@@ -114,7 +114,7 @@ def content_box(grey_HW: Grey, borders: int | None = None) -> Box:
 
 
 def _open_grey(path: Path) -> Image.Image:
-    with opened(path) as image:
+    with reopened(path, drafted=True) as image:
         longest, own = max(image.size), has_own_colours(image)
         image.draft(
             "RGB" if own else "L", (max(1, image.width * _SIDE // longest), max(1, image.height * _SIDE // longest))

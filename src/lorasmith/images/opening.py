@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import os
 import stat
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lorasmith.errors import ImageError
+from lorasmith.images import decoded
 from lorasmith.images.profiles import to_srgb
 from lorasmith.remedies import Install, Sentence
 
@@ -81,7 +83,7 @@ def look_at(path: Path | str) -> ImageFacts:
 def open_rgb(path: Path | str) -> Image.Image:
     """The picture in sRGB, upright, transparency on white, the first frame of several. Raises ImageError."""
     path = Path(path)
-    with opened(path) as image:
+    with reopened(path, drafted=False) as image:
         image.load()
         return to_rgb(upright(image))
 
@@ -120,10 +122,13 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _check_regular(path)
+            file = _check_regular(path)
             _allow_large()
             with Image.open(path, formats=_readable_formats()) as image:
+                size, mode = image.size, image.mode
                 yield image
+                if (image.size, image.mode) == (size, mode) and not getattr(image, "tile", ()):
+                    decoded.keep(path, file, image)  # all of it was decoded, at its own size
     except ImageError:
         raise
     except FileNotFoundError:
@@ -141,10 +146,24 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ) from None
 
 
-def _check_regular(path: Path) -> None:
+@contextmanager
+def reopened(path: Path, *, drafted: bool) -> Iterator[Image.Image]:
+    """Like `opened`, but what is decoded already (`decoded.kept_decoded`) is not decoded again. `drafted`: a JPEG will
+    be decoded at less than its size."""
+    known = decoded.recall(path, drafted=drafted)
+    if known is not None:
+        yield known
+        return
+    with opened(path) as image:
+        yield image
+
+
+def _check_regular(path: Path) -> os.stat_result:
     """Refuse what blocks when it is opened (a pipe, a socket) or never ends (a device)."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
         raise ImageError("not a file that can be read from its start.", where=path, hint="Remove it.")
+    return found
 
 
 @functools.cache

@@ -63,12 +63,13 @@ def _answer_here(job: Job, items: Sequence[Any], at_work: Path | None) -> Genera
     work = job.open(*job.given)
     try:
         for place, item in enumerate(items):
-            if repr(item) == suspect:
+            text = repr(item) if at_work is not None else ""  # of arrays it takes longer than many a job
+            if text and text == suspect:
                 with Pool(LocalBody(1)) as apart:
                     (answer,) = apart.each(job, [item])
                 yield replace(answer, place=place)
             else:
-                _write(at_work, repr(item))
+                _write(at_work, text)
                 yield answer_of(place, *say(work, item))
     finally:
         if at_work is not None:

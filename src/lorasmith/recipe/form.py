@@ -35,7 +35,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Captions and images": ("caption", "flip", "augment", "clip_skip", "preserve"),
     "Watching": ("validation", "sample", "tensorboard", "private"),
     "Base and memory": (
-        "base", "precision", "weights", "checkpointing", "blocks_to_swap", "cache_text_encoder_outputs", "fit_memory",
+        "base", "precision", "weights", "checkpointing", "blocks_to_swap", "compile",
+        "cache_text_encoder_outputs", "fit_memory",
     ),
 }  # fmt: skip
 """Title -> first parts of the keys below it, in the form's order; algorithms' own options go with the adapter."""

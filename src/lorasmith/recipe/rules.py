@@ -65,6 +65,10 @@ def _run_faults(recipe: RecipeFields) -> Iterator[str]:
         )
     if recipe.conv.alpha is not None and not recipe.conv.rank:
         yield "conv.alpha without conv.rank does nothing."
+    if recipe.compile and recipe.checkpointing:
+        yield "compile = true does not go with checkpointing = true: leave one of them away."
+    if recipe.compile and not recipe.family.compiles:
+        yield f"compile = true: {recipe.family.title} cannot be compiled as a whole. Leave it away."
     if recipe.blocks_to_swap and not recipe.checkpointing:
         yield (
             f"blocks_to_swap = {recipe.blocks_to_swap} needs checkpointing = true: without it the backward pass "

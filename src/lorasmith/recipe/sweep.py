@@ -24,6 +24,7 @@ SHARED = (
     "caption.max_tokens",
     "caption.weighted",
     "checkpointing",
+    "compile",
     "blocks_to_swap",
     "cache_text_encoder_outputs",
     "init",

@@ -73,8 +73,8 @@ def create_app(settings: ServerSettings, loader: Loader | None = None, workshop:
     )
     app.state.service = service
     app.state.workshop = workshop
-    app.state.readings = Readings()
     app.state.tasks = RoadTasks()
+    app.state.readings = Readings(app.state.tasks)
     app.include_router(native_routes.router)
     app.include_router(road_routes.router)
     app.include_router(webui_routes.router)

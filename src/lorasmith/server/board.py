@@ -12,6 +12,7 @@ from lorasmith.errors import LorasmithError
 from lorasmith.server.encoding import jpeg_url
 from lorasmith.server.errors import BusyError, error_json
 from lorasmith.server.fair_queue import FairQueue
+from lorasmith.server.finished import FinishedPicture
 from lorasmith.server.jobs import Item, Job, JobPolicy, Result
 from lorasmith.server.keeper import PictureKeeper
 from lorasmith.server.metrics import Metrics
@@ -216,7 +217,7 @@ class JobBoard:
         with self.lock:
             self._end(item, "failed", error=error_json(error))
 
-    def finish(self, item: Item, picture: Picture) -> None:
+    def finish(self, item: Item, picture: Picture | FinishedPicture) -> None:
         """A picture is drawn: it is written and told about by the keeper's thread."""
         self._keeper.keep(item, picture, then=self._kept)
 

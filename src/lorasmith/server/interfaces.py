@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from lorasmith.errors import LorasmithError
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.server.bases import BaseEntry
+from lorasmith.server.finished import FinishedPicture
 from lorasmith.server.jobs import Item
 from lorasmith.server.settings import ServerSettings
 
@@ -45,7 +46,7 @@ class WorkSource(Protocol):
     def fail(self, item: Item, error: LorasmithError) -> None:
         """A picture cannot be drawn."""
 
-    def finish(self, item: Item, picture: Picture) -> None:
+    def finish(self, item: Item, picture: Picture | FinishedPicture) -> None:
         """A picture is drawn."""
 
     def wants_previews(self) -> bool:

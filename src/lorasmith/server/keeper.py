@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lorasmith.errors import LorasmithError
 from lorasmith.server.encoding import jpeg_bytes, png_bytes
+from lorasmith.server.finished import THUMBNAIL, FinishedPicture, finish_picture
 from lorasmith.server.jobs import Item, Job, Result
 from lorasmith.server.rows import PictureRow
 from lorasmith.server.sheets import draw_sheets
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from lorasmith.generation.pictures import Picture
 
-THUMBNAIL = 256
 GRID = "grid"
 """The kind of job whose pictures are put on sheets."""
 
@@ -33,8 +33,11 @@ class PictureKeeper:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lorasmith-keeper")
 
-    def keep(self, item: Item, picture: Picture, then: Callable[[Item, Result | LorasmithError], None]) -> None:
-        """Encode a picture, and keep it when its job's policy says so; `then` is told what came of it."""
+    def keep(
+        self, item: Item, picture: Picture | FinishedPicture, then: Callable[[Item, Result | LorasmithError], None]
+    ) -> None:
+        """Encode a picture where that is not done yet, and keep it when its job's policy says so; `then` is told what
+        came of it."""
         self._thread.submit(self._keep, item, picture, then)
 
     def completes(self, job: Job) -> bool:
@@ -53,23 +56,22 @@ class PictureKeeper:
         """Return when all that was given is kept."""
         self._thread.shutdown(wait=True)
 
-    def _keep(self, item: Item, picture: Picture, then: Callable[[Item, Result | LorasmithError], None]) -> None:
+    def _keep(
+        self, item: Item, picture: Picture | FinishedPicture, then: Callable[[Item, Result | LorasmithError], None]
+    ) -> None:
         if item.state != "running":
             return
         result: Result | LorasmithError
         try:
-            result = self._write(item, picture)
+            finished = picture if isinstance(picture, FinishedPicture) else finish_picture(picture)
+            result = self._write(item, finished)
         except LorasmithError as error:
             result = error
         except Exception as fault:  # the client must be told, whatever it was
             result = LorasmithError(f"the picture could not be written: {fault}.")
         then(item, result)
 
-    def _write(self, item: Item, picture: Picture) -> Result:
-        from lorasmith.generation.pictures import encode_picture
-
-        png = encode_picture(picture)
-        document = picture.as_json()
+    def _write(self, item: Item, picture: FinishedPicture) -> Result:
         policy = item.job.policy
         kept = None
         if policy.keeps_pictures:
@@ -78,20 +80,20 @@ class PictureKeeper:
                 job=item.job.id if policy.recorded else None,
                 number=item.number,
                 created=time.time(),
-                width=picture.image.width,
-                height=picture.image.height,
-                seed=picture.spec.seed,
-                prompt=picture.spec.prompt,
-                base=picture.base_name,
-                document=document,
+                width=picture.width,
+                height=picture.height,
+                seed=picture.seed,
+                prompt=picture.prompt,
+                base=picture.base,
+                document=dict(picture.document),
                 infotext=picture.infotext,
-                bytes=len(png),
+                bytes=len(picture.png),
                 kind="picture",
                 spec=item.spec,
             )
-            self._store.add_picture(row, png, jpeg_bytes(picture.image, THUMBNAIL))
+            self._store.add_picture(row, picture.png, picture.thumbnail)
             kept = row.id
-        return Result(png if policy.awaited else None, kept, picture.infotext, document)
+        return Result(picture.png if policy.awaited else None, kept, picture.infotext, picture.document)
 
     def _draw_sheets(self, job: Job, then: Callable[[Job], None]) -> None:
         """The sheets of a grid whose pictures are all there."""

@@ -34,7 +34,10 @@ def request_words(remedy: Remedy) -> str:
 BUTTONS: Mapping[Action, tuple[str, str]] = MappingProxyType(
     {
         Action.ADD: ("Add images", "Images"),
+        Action.ALTER: ("Make…", "Images"),
+        Action.COLLAGE: ("Make…", "Images"),
         Action.CROP: ("Crop", "Images, one image"),
+        Action.CUT: ("Make…", "Images"),
         Action.EXAMINE: ("Examine", "Exam"),
         Action.FETCH: ("Install", "Library"),
         Action.GENERATE: ("Draw", "Draw"),

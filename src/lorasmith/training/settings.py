@@ -243,7 +243,8 @@ class MemorySettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """A whole run's. `work` gives the row-pixels of a micro-batch by its rows and their pixels."""
+    """A whole run's. `compiles`: passes go through torch.compile. `work` gives the row-pixels of a micro-batch by its
+    rows and their pixels."""
 
     seed: int
     batch_size: int
@@ -260,4 +261,5 @@ class RunSettings:
     average: AverageSettings
     saving: SaveSettings
     memory: MemorySettings
+    compiles: bool
     work: Callable[[int, float], float]

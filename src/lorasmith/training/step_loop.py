@@ -37,7 +37,7 @@ from lorasmith.training.steps.memory import (
     return_memory,
     used_memory,
 )
-from lorasmith.training.steps.process_group import ProcessGroup, first_alone
+from lorasmith.training.steps.process_group import LostProcessError, ProcessGroup, first_alone
 from lorasmith.training.steps.start import read_training_adapter, start_adapter
 from lorasmith.training.steps.trainer_group import Outcome, StepBatches, TrainerGroup
 
@@ -92,6 +92,9 @@ class StepLoop:
                 if isinstance(stop, GeneratorExit):
                     raise
                 raise self._stopped() from None
+            except LostProcessError:
+                self._save_state()  # the step that was under way has not changed the factors
+                raise
             finally:
                 for session in self._sessions:
                     session.close()
@@ -166,7 +169,7 @@ class StepLoop:
             begun = time.monotonic()
             batches = {number: session.batches() for number, session in learning.items()}
             rates = {number: session.trainer.rates() for number, session in learning.items()}
-            outcomes = yield from self._advance(batches)
+            outcomes = yield from self._advance(batches, self._ahead(learning))
             spent = time.monotonic() - begun
             self._seconds += spent
             rows = sum(len(batch.visits) for each in batches.values() for batch in each.batches)
@@ -203,11 +206,23 @@ class StepLoop:
                 returned = time.monotonic()
                 return_memory()
 
-    def _advance(self, batches: Mapping[int, StepBatches]) -> Work[dict[int, Outcome]]:
+    def _ahead(self, learning: Mapping[int, RunSession]) -> dict[int, StepBatches]:
+        """What the step after the next one shows, where it can be read before."""
+        if not self._group.reads_ahead:
+            return {}
+        return {
+            number: session.batches(later=1)
+            for number, session in learning.items()
+            if session.step + 1 < session.plan.steps
+        }
+
+    def _advance(
+        self, batches: Mapping[int, StepBatches], ahead: Mapping[int, StepBatches]
+    ) -> Work[dict[int, Outcome]]:
         """A step; where memory does not suffice and the recipe allows it, with fewer rows at once."""
         while True:
             try:
-                return self._group.advance(batches)
+                return self._group.advance(batches, ahead)
             except (RuntimeError, MemoryError) as fault:
                 if not is_lack_of_memory(fault):
                     raise

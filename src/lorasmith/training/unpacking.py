@@ -49,6 +49,7 @@ def unpack(recipe: Recipe) -> RunSettings:
         average=AverageSettings(average.kind, average.decay, average.share),
         saving=_saving(recipe),
         memory=_memory(recipe),
+        compiles=recipe.compile,
         work=partial(work_per_step, recipe),
     )
 

@@ -286,7 +286,27 @@ def test_folders_come_before_stores(tiny_adapter: Adapter, tmp_path: Path) -> No
     source.fetch("a")
     assert source.counts.misses == files.counts.misses == 0
     source.fetch("b")
-    assert (source.counts.misses, files.counts.misses) == (0, 1)
+    assert (source.counts.misses, files.counts.misses) == (1, 1)
+
+
+def test_what_is_fetched_ahead_counts_once(tiny_adapter: Adapter, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    make(tmp_path / "store", "abc", tiny_adapter)
+    store, files = AdapterStore(f"file://{tmp_path}/store"), FileCache(tmp_path / "kept", 1 << 20)
+    source = StoredAdapters([], [store], files, 1 << 20, AdapterCache([]))
+    threads = [threading.Thread(target=source.fetch, args=(name,)) for name in "abcabc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (source.counts.misses, source.counts.hits) == (3, 0)
+    kept = [source.get(name) for name in "abc"]
+    assert (source.counts.misses, source.counts.hits) == (3, 0), "they were asked for once"
+    assert [source.get(name) for name in "abc"] == kept
+    source.fetch("a")
+    assert (source.counts.misses, source.counts.hits) == (3, 3)
+    assert source.get("a") is kept[0]
+    assert (source.counts.misses, source.counts.hits) == (3, 4)
 
 
 def test_two_processes_have_their_own_folders(tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_a_recipe_goes_there_and_back(case: str) -> None:
     assert back.model_dump(exclude={"seed"}) == same
 
 
-@pytest.mark.parametrize("family", ["anima", "zimage"])
+@pytest.mark.parametrize("family", ["anima", "zimage", "klein"])
 @pytest.mark.parametrize(
     "times", [{"sampling": "sigmoid"}, {"sampling": "uniform"}, {"sampling": "uniform", "shift": 3.0}]
 )
@@ -289,7 +289,9 @@ def test_flows_go_there_and_back(family: str, times: dict[str, Any], tmp_path: P
     assert not imported.left_out
     assert back.model_dump(exclude={"seed"}) == recipe.model_dump(exclude={"seed"})
     text, _ = write_job(recipe, Surroundings("zbk"))
-    assert yaml.safe_load(text)["config"]["process"][0]["model"]["arch"] == family
+    assert yaml.safe_load(text)["config"]["process"][0]["model"]["arch"] == (
+        "flux2_klein_4b" if family == "klein" else family
+    )
 
 
 def test_what_it_cannot_say_is_listed(tmp_path: Path) -> None:

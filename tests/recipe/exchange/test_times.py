@@ -92,15 +92,15 @@ def test_anima_without_a_word_about_times_is_sigmoid(marks: dict[str, Any]) -> N
     assert (read.values["algorithm"], read.values["lr"]["text_encoder"], read.left_out) == ("lora", 0.0, [])
 
 
-@pytest.mark.parametrize(("family", "learns"), [("anima", False), ("anima", True), ("zimage", False)])
+@pytest.mark.parametrize(("family", "learns"), [("anima", False), ("anima", True), ("zimage", False), ("klein", False)])
 def test_flows_have_a_network_module_of_their_own(family: str, learns: bool, tmp_path: Path) -> None:
     rates = {"unet": 1e-4, "text_encoder": 0.0, "text_encoder_2": 1e-4 if learns else 0.0}
     recipe = Recipe.model_validate({"target_steps": 10, "base": told_base(tmp_path, family), "lr": rates})
     text, left = to_kohya(recipe, name="x")
     written = tomlkit.parse(text).unwrap()
-    assert written["network_module"] == f"networks.lora_{family}"
+    assert written["network_module"] == f"networks.lora_{'flux_2' if family == 'klein' else family}"
     assert ("train_llm_adapter=True" in written.get("network_args", [])) == learns
-    assert [each.key for each in left] == ["base"] * (family == "zimage")
+    assert [each.key for each in left] == ["base"] * (family != "anima")
     back = from_arguments(written, "x")
     assert (back.values["algorithm"], back.values["lr"].get("text_encoder_2", 0.0)) == ("lora", rates["text_encoder_2"])
     assert not back.left_out

@@ -22,8 +22,9 @@ from lorasmith.server.bases import list_bases
 from lorasmith.server.cluster.fleet import Greeted, News
 from lorasmith.server.cluster.messages import Lost, Order, Report
 from lorasmith.server.cluster.replica import Replica
-from lorasmith.server.cluster.worker import AGAIN, AHEAD, DEATHS, LOST, ReplicaWorker
+from lorasmith.server.cluster.worker import AGAIN, DEATHS, LOST, ReplicaWorker, ahead_of
 from lorasmith.server.fair_queue import FairQueue
+from lorasmith.server.finished import FinishedPicture
 from lorasmith.server.jobs import Item, JobPolicy, new_job
 from lorasmith.server.metrics import Metrics
 from lorasmith.server.service import Service
@@ -33,6 +34,7 @@ from tests.server.running import Plain, plain_settings, wait_for
 
 POLICY = JobPolicy("test", recorded=False, keeps_pictures=False)
 BATCH = 2
+MOST = BATCH + ahead_of(BATCH)
 
 
 class HereFleet:
@@ -144,8 +146,9 @@ class Source:
         self.failed[item] = error.message
         item.state = "failed"
 
-    def finish(self, item: Item, picture: Picture) -> None:
-        assert picture.spec.prompt == item.spec.prompt
+    def finish(self, item: Item, picture: Picture | FinishedPicture) -> None:
+        assert isinstance(picture, FinishedPicture), "it is encoded where it is drawn"
+        assert picture.prompt == item.spec.prompt
         self.finished[item] += 1
         item.state = "done"
 
@@ -214,9 +217,9 @@ def test_no_more_is_given_than_there_is_room_for(tmp_path: Path) -> None:
         for plain in fleet.plains.values():
             plain.gate.clear()
         items = source.put(*specs(20))
-        wait_for(lambda: sum(worker.replicas.values()) == 2 * (BATCH + AHEAD))
+        wait_for(lambda: sum(worker.replicas.values()) == 2 * MOST)
         time.sleep(0.1)
-        assert len(source.queue) == 20 - 2 * (BATCH + AHEAD)
+        assert len(source.queue) == 20 - 2 * MOST
         for plain in fleet.plains.values():
             plain.gate.set()
         all_done(source, items)
@@ -305,8 +308,8 @@ def test_cancelled_pictures_make_room(tmp_path: Path) -> None:
     with working(tmp_path, replicas=1) as (worker, fleet, source):
         wait_for(lambda: len(worker.replicas) == 1)
         fleet.plains["replica-0"].gate.clear()
-        items = source.put(*specs(BATCH + AHEAD))
-        wait_for(lambda: worker.replicas["replica-0"] == BATCH + AHEAD)
+        items = source.put(*specs(MOST))
+        wait_for(lambda: worker.replicas["replica-0"] == MOST)
         for item in items[1:]:
             item.state = "cancelled"
         wait_for(lambda: worker.replicas["replica-0"] == 1)

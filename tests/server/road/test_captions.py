@@ -18,6 +18,7 @@ from lorasmith.events import finish
 from lorasmith.face.tagging import change_settings
 from lorasmith.project import Project, open_project
 from lorasmith.server.road.readings import Readings
+from lorasmith.server.road.tasks import RoadTasks
 from lorasmith.server.workshop import Workshop
 from lorasmith.tags.endpoint import KEY_VARIABLE, caption_by_endpoint, caption_cost
 from lorasmith.tags.settings import CaptionerTable, read_settings
@@ -238,7 +239,7 @@ def test_the_captioner_in_the_page_and_by_the_command(
 
 
 def test_what_changes_while_it_is_read_is_read_again(project: Project) -> None:
-    workshop, readings = Workshop(project.root.parent), Readings()
+    workshop, readings = Workshop(project.root.parent), Readings(RoadTasks())
     before = workshop.open
 
     def change_meanwhile(name: str) -> Project:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import httpx
 from PIL import Image
 
 from lorasmith.adapters.catalogue import Catalogue
+from lorasmith.examples import example_folder
 from lorasmith.face.stages import train_project
 from lorasmith.face.watching import run
 from lorasmith.project import Project
 from lorasmith.server.workshop import PROJECT_ADAPTERS
-from tests.server.running import finished
+from tests.server.running import Plain, finished, plain_settings, running
 
 
 def test_words_are_completed_by_the_project_and_the_base(client: httpx.Client) -> None:
@@ -65,3 +67,21 @@ def test_pictures_are_put_on_boards(client: httpx.Client) -> None:
     client.post("boards", json={"board": "", "pictures": [first, second]})
     assert client.get("boards").json() == {"boards": []}
     assert client.get("pictures").json()["total"] == 3
+
+
+def test_the_picture_beside_an_adapter(tmp_path: Path) -> None:
+    folder = tmp_path / "adapters"
+    folder.mkdir()
+    for name in ("zbk", "plain"):
+        shutil.copy(example_folder("character") / "adapter.safetensors", folder / f"{name}.safetensors")
+    Image.new("RGB", (8, 8), "red").save(folder / "zbk.preview.png")
+    with running(plain_settings(tmp_path / "data", adapters=(folder,)), Plain()) as (client, _):
+        told = {each["name"]: each["has_preview"] for each in client.get("/api/v1/adapters").json()["adapters"]}
+        assert told == {"plain": False, "zbk": True}
+        shown = client.get("/api/v1/adapters/preview", params={"name": "zbk"})
+        assert (shown.content, shown.headers["content-type"]) == (
+            (folder / "zbk.preview.png").read_bytes(),
+            "image/png",
+        )
+        for name in ("plain", "../zbk"):
+            assert client.get("/api/v1/adapters/preview", params={"name": name}).status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lorasmith.exam.drawing import Row
 from lorasmith.face.stages import train_project
 from lorasmith.face.watching import run
 from lorasmith.project import Project
+from lorasmith.remedies import Action, Do, Sentence, write_parts
 from lorasmith.server.workshop import Workshop
 from tests.server.running import Plain, plain_settings, running, wait_for
 
@@ -121,3 +123,14 @@ def test_a_card_is_written_and_packed(client: httpx.Client, trained: Project) ->
     error = client.get(f"tasks/{sent['id']}").json()["error"]  # no token
     assert "logged in" in error["message"]
     assert "HF_TOKEN" in error["hint"]
+
+
+def test_advice_is_told_in_the_page_s_words(client: httpx.Client, project: Project) -> None:
+    folder = project.exams / "20260101-000000"
+    folder.mkdir(parents=True)
+    more = Sentence("Draw more: ", Do(Action.EXAMINE, project="PROJECT", pictures=800), ".")
+    document = {"verdict": "x", "advice": ["Draw more: lorasmith exam"], "advice_parts": [write_parts(more)]}
+    newer = document | {"advice_parts": [3]}
+    for told, advice in ((document, 'Draw more: "Examine" (Exam).'), (newer, "Draw more: lorasmith exam")):
+        (folder / "figures.json").write_text(json.dumps(told))
+        assert client.get(f"{P}exams/{folder.name}").json()["figures"]["advice"] == [advice]

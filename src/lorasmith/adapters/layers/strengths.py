@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lorasmith.adapters.dropout import Dropout
+from lorasmith.diffusion.transfer import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,14 +17,16 @@ class Strengths:
     """How much of each adapter of a stack each sample gets: the columns of S that concern the stack.
 
     `active` are the stack positions with a nonzero weight anywhere. When all rows agree, `shared` holds a strength
-    for each of them and `rows` is None. Else `rows` is (B, active) and, when each row has few nonzero weights,
-    `index` (B, m) and `picked` (B, m) name and weigh only those. `blocks`: the active ones' rows are equally many,
-    stand together, in order, and are theirs alone (a sweep). `dropout` is what is left out on this `layer`.
+    for each of them and `rows` is None. Else `rows` is (B, active), on the device, and `host` the same in the host's
+    memory; when each row has few nonzero weights, `index` (B, m) and `picked` (B, m) name and weigh only those.
+    `blocks`: the active ones' rows are equally many, stand together, in order, and are theirs alone (a sweep).
+    `dropout` is what is left out on this `layer`.
     """
 
     active: tuple[int, ...]
     shared: tuple[float, ...] | None
     rows: Tensor | None = None
+    host: Tensor | None = None
     index: Tensor | None = None
     picked: Tensor | None = None
     blocks: bool = False
@@ -36,9 +39,11 @@ class Strengths:
         if self.shared is not None:
             return None, self.shared[j]
         assert self.rows is not None
-        column = self.rows[:, j]
-        rows = self.keep(("rows", j), lambda: column.nonzero().flatten())
-        return rows, self.keep(("weights", j), lambda: column[rows])
+        assert self.host is not None
+        column, device = self.host[:, j], self.rows.device
+        chosen = self.keep(("chosen", j), lambda: column.nonzero().flatten())
+        rows = self.keep(("rows", j), lambda: send(chosen, device))
+        return rows, self.keep(("weights", j), lambda: send(column[chosen], device))
 
     def keep(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
         """What was once derived from these strengths; most layers derive the same."""
@@ -58,15 +63,15 @@ def read_strengths(strengths: Tensor, device: torch.device) -> Strengths | None:
     chosen = S[:, list(active)]
     if bool((chosen == chosen[:1]).all()):
         return Strengths(active, tuple(float(value) for value in chosen[0]))
-    rows = chosen.to(device)
+    rows = send(chosen, device)
     most = int((chosen != 0).sum(dim=1).max())
     if most == 1 and len(active) > 1 and _are_blocks(chosen):
-        return Strengths(active, None, rows, blocks=True)
+        return Strengths(active, None, rows, chosen, blocks=True)
     if len(active) <= 2 * most + 1:
-        return Strengths(active, None, rows)
+        return Strengths(active, None, rows, chosen)
     picked, index = chosen.abs().topk(most, dim=1)
     picked = chosen.gather(1, index)
-    return Strengths(active, None, rows, index.to(device), picked.to(device))
+    return Strengths(active, None, rows, chosen, send(index, device), send(picked, device))
 
 
 def _are_blocks(chosen: Tensor) -> bool:

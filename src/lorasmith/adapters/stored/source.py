@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Version = tuple[str, str]
 """A store's URL with a file in it, and the file's version."""
 HASHES_KEPT = 1 << 16
+_LOCKS = 64
 
 
 @dataclass
@@ -36,7 +38,7 @@ class FactorCounts:
 
 class StoredAdapters:
     """Adapters of `folders`, and of stores through the cache of their files, whose factors are kept up to `capacity`
-    bytes; `other` reads the folders and knows the library. For one thread, but `fetch`.
+    bytes; `other` reads the folders and knows the library. For one thread, which finds ready what others `fetch`.
 
     Raises PromptError for a name that is nowhere, StorageError where a store cannot give its file, AdapterError.
     """
@@ -57,6 +59,9 @@ class StoredAdapters:
         self._stores = tuple(stores)
         self.files = files
         self._skip_unknown = skip_unknown
+        self._lock = threading.RLock()
+        self._alone = [threading.Lock() for _ in range(_LOCKS)]
+        self._fetched: set[Version] = set()
         self._loaded: ByteLru[Version, Adapter] = ByteLru(capacity, self._went)
         self._hashes: ByteLru[Version, str] = ByteLru(HASHES_KEPT)
 
@@ -70,13 +75,7 @@ class StoredAdapters:
         found = self._find(name)
         if found is None:
             return self._other.get(name)
-        version = _version(*found)
-        kept = self._loaded.get(version)
-        if kept is not None:
-            self.counts.hits += 1
-            return kept
-        self.counts.misses += 1
-        return self._load(name, version, *found)
+        return self._ready(name, *found, ahead=False)
 
     def path(self, name: str) -> Path:
         """The file of a name on this machine."""
@@ -90,19 +89,41 @@ class StoredAdapters:
         if found is None:
             return None
         version = _version(*found)
-        if self._hashes.get(version) is None:
-            self._load(name, version, *found)
-        return self._hashes.get(version)
+        with self._lock:
+            known = self._hashes.get(version)
+        if known is not None:
+            return known
+        self._load(name, version, *found)
+        return self.hash(name)
 
     def words(self, adapters: Sequence[Adapter] = ()) -> Vocabulary:
         """The embeddings of the folders, and those in the files of the adapters."""
         return self._other.words(adapters)
 
     def fetch(self, name: str) -> None:
-        """See that the file of a name is on this machine, unless its factors are in memory. From any thread."""
+        """Have the factors of a name in memory for whoever gets them next. From any thread."""
         found = self._find(name)
-        if found is not None and _version(*found) not in self._loaded:
-            self.files.get(*found)
+        if found is not None:
+            self._ready(name, *found, ahead=True)
+
+    def _ready(self, name: str, store: AdapterStore, stored: StoredFile, *, ahead: bool) -> Adapter:
+        """The adapter, loaded or kept; what is fetched ahead is counted then, not when it is got."""
+        version = _version(store, stored)
+        with self._alone[hash(version) % _LOCKS]:
+            with self._lock:
+                kept = self._loaded.get(version)
+                if kept is not None:
+                    counted = version in self._fetched
+                    if not ahead:
+                        self._fetched.discard(version)
+                    self.counts.hits += not ahead and not counted
+                    return kept
+                self.counts.misses += 1
+            adapter = self._load(name, version, store, stored)
+            with self._lock:
+                if ahead and version in self._loaded:
+                    self._fetched.add(version)
+            return adapter
 
     def _find(self, name: str) -> tuple[AdapterStore, StoredFile] | None:
         """Where a store has a name; None where this machine has it."""
@@ -138,11 +159,13 @@ class StoredAdapters:
                     raise
                 # another thread's fetch made room meanwhile
         adapter = replace(adapter, name=name)
-        self._hashes.put(version, digest, 1)
-        self._loaded.put(version, adapter, adapter.bytes)
+        with self._lock:
+            self._hashes.put(version, digest, 1)
+            self._loaded.put(version, adapter, adapter.bytes)
         return adapter
 
-    def _went(self, _: Version, adapter: Adapter) -> None:
+    def _went(self, version: Version, adapter: Adapter) -> None:
+        self._fetched.discard(version)
         self.counts.gone.append(adapter.name)
 
 

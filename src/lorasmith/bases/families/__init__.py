@@ -5,6 +5,7 @@ from __future__ import annotations
 from lorasmith.bases.families.anima import ANIMA
 from lorasmith.bases.families.doodle import DOODLE
 from lorasmith.bases.families.family import Family
+from lorasmith.bases.families.klein import KLEIN
 from lorasmith.bases.families.sd1 import SD1
 from lorasmith.bases.families.sd2 import SD2
 from lorasmith.bases.families.sdxl import SDXL
@@ -28,7 +29,7 @@ class Families(Registry[Family]):
         BLOCK_COUNTS.difference_update(set(entry.block_layouts).difference(*others))
 
 
-FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE, ANIMA, ZIMAGE))
+FAMILIES = Families("a family", entries=(SD1, SD2, SDXL, DOODLE, ANIMA, ZIMAGE, KLEIN))
 UNKNOWN: Family = SD1
 """The family that a recipe is read for where its base is not there, or cannot be read."""
 

@@ -119,8 +119,9 @@ class Family(ABC):
     have in one, under each other: the end of its name, and those of theirs. `block_layouts` are the blocks that a list
     of so many block weights is for. `kept_wide` are parts of a model that stay as they are where its other weights are
     kept compressed: all else passes through them, and they are small. Sides of pictures are multiples of `pixel_step`;
-    `tiles` says whether they can be drawn so that they go on round their edges. `times` are other trainers', by their
-    names. `aligned_sigmas` are those of the schedule Align Your Steps.
+    `tiles` says whether they can be drawn so that they go on round their edges, `compiles` whether a pass is one call
+    of the denoiser, which can be compiled. `times` are other trainers', by their names. `aligned_sigmas` are those of
+    the schedule Align Your Steps.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Family(ABC):
     kept_wide: frozenset[str] = frozenset()
     pixel_step: int = 8
     tiles: bool = False
+    compiles: bool = True
     clip_words: bool = False
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     comfyui_names: bool = False

@@ -24,22 +24,26 @@ UNET, VAE = "model.diffusion_model.", "first_stage_model."
 
 @dataclass(frozen=True)
 class Source:
-    """Where a weight lies in a file: `third` of the rows of `key` (q, k, v), or all of it; turned round, or flattened
-    from a 1x1 kernel to a matrix. `file` is where it lies if that is not the base's own file."""
+    """Where a weight lies in a file: `third` of the rows of `key` (q, k, v), or all of it; turned round, flattened from
+    a 1x1 kernel to a matrix, or `swapped`: its first half of rows behind the second. `file` is where it lies if that is
+    not the base's own file."""
 
     key: str
     third: int | None = None
     turned: bool = False
     flattened: bool = False
+    swapped: bool = False
     file: Path | None = None
 
     def take(self, stored: Tensor) -> Tensor:
-        """The weight, a view of the stored tensor."""
+        """The weight, a view of the stored tensor; a copy of what is swapped."""
         if self.third is not None:
             rows = stored.shape[0] // 3
             stored = stored[self.third * rows : (self.third + 1) * rows]
         if self.flattened:
             stored = stored.flatten(1)
+        if self.swapped:
+            stored = stored.roll(stored.shape[0] // 2, 0)
         return stored.T if self.turned else stored
 
 

@@ -59,6 +59,17 @@ ANIMA_READERS: Mapping[str, Takes] = {
     "sd-scripts": Takes({"kohya": frozenset(("lora",))}),
     "ai-toolkit": Takes({"comfyui": frozenset(("lora",)), "diffusers": frozenset(("lora",))}, text=False),
 }
+KLEIN_READERS: Mapping[str, Takes] = {
+    "A1111": NOTHING,
+    "ComfyUI": Takes({"diffusers": _LYCORIS, "lycoris": _LYCORIS}),
+    "diffusers": Takes(
+        {"diffusers": LORA},
+        but=(("diffusers", ".lora_down."),),  # it takes such a file for kohya's, which has other names
+        refuses=frozenset(("others", "alpha")),
+        strict=frozenset(("diffusers",)),
+        text=False,
+    ),
+}
 ZIMAGE_READERS: Mapping[str, Takes] = {
     "A1111": NOTHING,
     "ComfyUI": Takes(

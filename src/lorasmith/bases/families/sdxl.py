@@ -14,6 +14,7 @@ from lorasmith.bases.families.presets import public_presets
 from lorasmith.bases.families.readers import UNET_READERS
 from lorasmith.bases.families.single_file import SUPPORTED, StoredText
 from lorasmith.bases.families.stable_diffusion import CLIP_G, CLIP_L, StableDiffusion, layout
+from lorasmith.diffusion.transfer import send
 from lorasmith.errors import BaseError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def time_ids(x_t: Tensor, framings: Sequence[Framing]) -> Tensor:
     import torch
 
     rows = [each.time_ids for each in framings]
-    return torch.tensor(rows, dtype=x_t.dtype, device=x_t.device).expand(x_t.shape[0], 6)
+    return send(torch.tensor(rows, dtype=x_t.dtype), x_t.device).expand(x_t.shape[0], 6)
 
 
 SDXL = StableDiffusionXL(

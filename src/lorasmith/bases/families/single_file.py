@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from lorasmith.bases.families.evidence import Evidence, Prediction, Shapes, TextStructure
 from lorasmith.bases.families.foreign import foreign
 from lorasmith.bases.families.original import UNET, VAE
@@ -176,7 +174,12 @@ def _beside(where: Path) -> Prediction | None:
     """The ``parameterization`` in a configuration with the checkpoint's name, as web UIs read it."""
     try:
         text = where.with_suffix(".yaml").read_text("utf-8")[:100_000]
+    except (OSError, ValueError):
+        return None
+    import yaml
+
+    try:
         params = yaml.safe_load(text)["model"]["params"]
         return _PREDICTIONS.get(str(params.get("parameterization", "eps")))
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError):
         return None

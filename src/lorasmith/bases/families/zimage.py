@@ -234,6 +234,7 @@ _TIMES = {
 ZIMAGE = ZImageFamily(
     name="zimage",
     title="Z-Image",
+    compiles=False,
     # Operations: two a weight and token of 16 x 16 pixels. Others: docs/performance.md.
     cost=FamilyCost(
         4.8e7,

@@ -135,7 +135,8 @@ def _embed_text(
     text = torch.where(own.expand(rows, length).unsqueeze(2), text, denoiser.cap_pad_token)
     places = torch.stack([place + 1, torch.zeros_like(place), torch.zeros_like(place)], dim=1)
     turn = _turn(denoiser, places.unsqueeze(0)).expand(rows, -1, -1)
-    seen = None if bool((lengths == length).all()) else place < lengths.unsqueeze(1)
+    whole = context.mask is None or bool((lengths == length).all())
+    seen = None if whole else place < lengths.unsqueeze(1)
     return text, turn, seen
 
 

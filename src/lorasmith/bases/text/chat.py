@@ -1,4 +1,5 @@
-"""A language model's reading of a text as a user's message to it: Z-Image's way. Shapes: B rows, T tokens, D width."""
+"""A language model's reading of a text as a user's message to it: Z-Image's way, and FLUX.2-klein's. Shapes: B rows, T
+tokens, D width."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ STEP = 32
 """There are a multiple of so many vectors, so that prompts of about one length go through the denoiser together."""
 _BEFORE, _BEHIND = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
 """What Qwen3's chat template makes of one message of a user, thinking allowed."""
+_NO_THOUGHT = "<think>\n\n</think>\n\n"
+"""What it puts behind where thinking is not."""
 
 
 class ChatPromptEncoder(WholeTexts):
@@ -26,6 +29,8 @@ class ChatPromptEncoder(WholeTexts):
     Brackets are letters, as in ComfyUI (`comfy/text_encoders/z_image.py`): the denoiser brings each vector to one
     length, so that a weight on it would do nothing. In prompts ``\\(`` is a bracket, too, as everywhere.
     """
+
+    _behind = _BEHIND
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
@@ -37,7 +42,7 @@ class ChatPromptEncoder(WholeTexts):
 
     @cached_property
     def _marks(self) -> int:
-        return len(token_ids(f"{_BEFORE}{_BEHIND}", self._encoder.tokenizer))
+        return len(token_ids(f"{_BEFORE}{self._behind}", self._encoder.tokenizer))
 
     def tokenize(self, texts: Sequence[str], options: TextOptions, words: Vocabulary | None = None) -> list[Tokens]:
         """Each text as one chunk."""
@@ -48,12 +53,12 @@ class ChatPromptEncoder(WholeTexts):
     def _read(self, text: str, options: TextOptions) -> list[int]:
         if options.emphasis != "none":
             text = text.replace("\\(", "(").replace("\\)", ")")
-        return token_ids(f"{_BEFORE}{text}{_BEHIND}", self._encoder.tokenizer)
+        return token_ids(f"{_BEFORE}{text}{self._behind}", self._encoder.tokenizer)
 
     def is_cut(self, text: str, options: TextOptions) -> bool:
         """Whether the text is longer than the limit."""
         # A token is a character at least, and may be a byte.
-        return len(text.encode()) > LIMIT - len(_BEFORE + _BEHIND) and len(self._read(text, options)) > LIMIT
+        return len(text.encode()) > LIMIT - len(_BEFORE + self._behind) and len(self._read(text, options)) > LIMIT
 
     def count_words(self, tokens: Tokens) -> list[int]:
         """Without the marks."""
@@ -71,6 +76,33 @@ class ChatPromptEncoder(WholeTexts):
         ids, mask = pad_ids(rows, _rounded(max(len(row) for row in rows)), device)
         states = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True, use_cache=False)
         return Context({"hidden": states.hidden_states[-2] * mask.unsqueeze(-1)}, mask)
+
+
+class DeepChatPromptEncoder(ChatPromptEncoder):
+    """The states a quarter, a half and three quarters of the way up, side by side (B, 512, 3 D), of the message, an
+    answer without thinking begun; those of the padding behind it count, too (diffusers' Flux2KleinPipeline).
+
+    Brackets are letters, as in ComfyUI (`comfy/text_encoders/flux.py`).
+    """
+
+    _behind = f"{_BEHIND}{_NO_THOUGHT}"
+
+    def count_vectors(self, tokens: Tokens) -> int:  # noqa: ARG002 - of any text
+        """Always as many."""
+        return LIMIT
+
+    def encode(self, tokens: Sequence[Tokens], options: TextOptions) -> Context:  # noqa: ARG002 - nothing is weighed
+        """The states (B, 512, 3 D)."""
+        import torch
+
+        model = self._encoder.model
+        device = next(model.parameters()).device
+        ids, mask = pad_ids([chunk.ids for (chunk,) in tokens], LIMIT, device)
+        ids = ids.masked_fill(~mask, self._encoder.tokenizer.pad_token_id)
+        read = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True, use_cache=False)
+        states = read.hidden_states
+        taken = [states[(len(states) - 1) * quarter // 4] for quarter in (1, 2, 3)]
+        return Context({"hidden": torch.cat(taken, dim=2)})
 
 
 def _rounded(length: int) -> int:

@@ -11,6 +11,7 @@ from lorasmith.bases.text.embeddings import Embedding, PieceReader, Vocabulary, 
 from lorasmith.bases.text.emphasis import read_spans, weigh_chunk, weigh_texts
 from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.options import CHUNK_TOKENS, TextOptions
+from lorasmith.diffusion.transfer import send
 from lorasmith.prompts.attention import parse_attention
 
 if TYPE_CHECKING:
@@ -186,6 +187,6 @@ class ClipPromptEncoder:
         import torch
 
         device = next(self._encoders[0].model.parameters()).device
-        ids = torch.tensor([chunk.ids for chunk in chunks], device=device)
+        ids = send(torch.tensor([chunk.ids for chunk in chunks]), device)
         with placed(self._encoders, chunks):
             return self._encode_rows(self._encoders, ids, options.clip_skip)

@@ -15,6 +15,7 @@ from lorasmith.bases.text.emphasis import read_spans
 from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.long import WholeTexts, pad_ids
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.transfer import send
 
 if TYPE_CHECKING:
     import torch
@@ -95,10 +96,10 @@ class ConditionedPromptEncoder(WholeTexts):
         )[:, : max(FLOOR, ids.shape[1])]
         weights = [[*two.weights, *[1.0] * (ids.shape[1] - len(two.weights))] for _, two in tokens]
         if any(weight != 1.0 for row in weights for weight in row):
-            factors = torch.tensor(weights, dtype=out.dtype, device=device).unsqueeze(-1)
+            factors = send(torch.tensor(weights, dtype=out.dtype), device).unsqueeze(-1)
             out = torch.cat([out[:, : ids.shape[1]] * factors, out[:, ids.shape[1] :]], dim=1)
         hidden = functional.pad(out, (0, 0, 0, max(0, FLOOR - out.shape[1])))
-        lengths = torch.tensor([self.count_vectors(each) for each in tokens], device=device)
+        lengths = send(torch.tensor([self.count_vectors(each) for each in tokens]), device)
         return Context({"hidden": hidden}, torch.arange(hidden.shape[1], device=device) < lengths.unsqueeze(1))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lorasmith.diffusion.transfer import send
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -85,7 +87,9 @@ class Context:
 
     def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Context:
         """On a device, with the numbers that are no whole ones in `dtype`."""
-        return self._map(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
+        return self._map(
+            lambda tensor: send(tensor, device or tensor.device, dtype if tensor.is_floating_point() else None)
+        )
 
     def detach(self) -> Context:
         """The same numbers, without a gradient."""

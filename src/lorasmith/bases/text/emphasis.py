@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lorasmith.bases.text.options import Emphasis
+from lorasmith.diffusion.transfer import send
 from lorasmith.prompts.attention import Span, parse_attention
 from lorasmith.prompts.compatibility import Compat
 
@@ -24,7 +25,7 @@ def weigh_chunk(hidden_1TD: Tensor, weights: Sequence[float], emphasis: Emphasis
         return hidden_1TD
     import torch
 
-    weighted = hidden_1TD * torch.tensor(weights, dtype=hidden_1TD.dtype, device=hidden_1TD.device)[None, :, None]
+    weighted = hidden_1TD * send(torch.tensor(weights, dtype=hidden_1TD.dtype), hidden_1TD.device)[None, :, None]
     if emphasis == "original":
         # NOTE: over this chunk only, so that a picture does not depend on its neighbours in the batch. Where the mean
         # is 0 but for rounding, there is none to restore, and the ratio is none.
@@ -37,7 +38,7 @@ def weigh_texts(hidden_BTD: Tensor, weights: Sequence[Sequence[float]]) -> Tenso
     """The vectors times their token's weight, each text then scaled to the mean it had, as kohya's trainer does it."""
     import torch
 
-    factors = torch.tensor(weights, dtype=hidden_BTD.dtype, device=hidden_BTD.device)
+    factors = send(torch.tensor(weights, dtype=hidden_BTD.dtype), hidden_BTD.device)
     weighted = hidden_BTD * factors.unsqueeze(-1)
     return weighted * _mean_ratio(hidden_BTD, weighted).to(weighted.dtype)
 

@@ -11,6 +11,7 @@ from lorasmith.bases.text.embeddings import Vocabulary, refuse_called
 from lorasmith.bases.text.emphasis import read_spans, weigh_chunk
 from lorasmith.bases.text.encoder import TextEncoder
 from lorasmith.bases.text.options import TextOptions
+from lorasmith.diffusion.transfer import send
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +40,8 @@ def pad_ids(rows: Sequence[Sequence[int]], length: int, device: torch.device) ->
     """The ids (B, `length`) of rows of any length, 0 behind a row's own, and which are its own."""
     import torch
 
-    ids = torch.tensor([[*row, *[0] * (length - len(row))] for row in rows], device=device)
-    lengths = torch.tensor([len(row) for row in rows], device=device)
+    ids = send(torch.tensor([[*row, *[0] * (length - len(row))] for row in rows]), device)
+    lengths = send(torch.tensor([len(row) for row in rows]), device)
     return ids, torch.arange(length, device=device) < lengths.unsqueeze(1)
 
 

@@ -50,7 +50,6 @@ def command(
     Example: lorasmith inspect my-lora --html look.html
     """
     from lorasmith.cli.rendering import draw, print_json, say, show
-    from lorasmith.dataset.page import write_page
     from lorasmith.events import StageClock
     from lorasmith.face.stages import inspect_images
     from lorasmith.pools.choosing import dealt_out
@@ -59,7 +58,7 @@ def command(
     opened, clock = open_project(project), StageClock()
     with dealt_out(cluster):
         dataset, inspection = show(clock.watch(inspect_images(opened, _find_adapters(adapters))), json)
-    page = write_page(opened, dataset, inspection, html.expanduser()) if html else None
+    page = _write_page(opened, dataset, inspection, html.expanduser()) if html else None
     if json:
         print_json(inspection.as_json() | ({"page": page} if page else {}))
     else:
@@ -69,6 +68,12 @@ def command(
         _say_next(project, inspection, page)
     if not inspection.passed:
         raise typer.Exit(1)
+
+
+def _write_page(project: Project, dataset: Dataset, inspection: Inspection, target: Path) -> Path:
+    from lorasmith.dataset.page import write_page
+
+    return write_page(project, dataset, inspection, target)
 
 
 def _find_adapters(given: list[Path] | None) -> list[Path]:

@@ -40,6 +40,9 @@ def command(
             "--memory", min=1, help="GB (2^30 bytes) of the GPU that it shall fit; without, what is found here."
         ),
     ] = None,
+    gpu: Annotated[
+        str, typer.Option("--gpu", metavar="NAME", help="The GPU that it shall fit, e.g. L4; instead of --memory.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON document.")] = False,
 ) -> None:
     """Show what training will do: steps, buckets, time, memory.
@@ -50,13 +53,15 @@ def command(
     from lorasmith.cli.rendering import print_json, say, show
     from lorasmith.face.stages import plan_training
     from lorasmith.project import open_project
-    from lorasmith.recipe.memory import detected_card, how_it_fits
+    from lorasmith.recipe.cards import find_card
+    from lorasmith.recipe.memory import how_it_fits
     from lorasmith.recipe.overrides import split_overrides
 
+    named = find_card(gpu).memory if gpu else None
     opened, settings = open_project(project), split_overrides(assignments or [])
     planned = show(plan_training(opened, settings, rehearse=rehearse, begun=BEGUN, probe=probe), as_json)
     plan, recipe, source = planned.plan, planned.recipe, planned.time_from
-    fit = how_it_fits(recipe, plan.pixels, detected_card() if memory is None else int(memory * 2**30))
+    fit = how_it_fits(recipe, plan.pixels, _card(memory, named))
     if as_json:
         print_json(planned.as_json() | {"card": None if fit is None else fit.as_json()})
     else:
@@ -71,6 +76,15 @@ def command(
         kind, family, reasons = planned.preset
         _print_reasons(f"{kind} on {family}", reasons)
         say(f"\nnext: {program()} train {typed(project)}")
+
+
+def _card(gigabytes: float | None, named: int | None) -> int | None:
+    """Bytes of the card that is meant; None where that is not known."""
+    from lorasmith.recipe.memory import detected_card
+
+    if named is not None:
+        return named
+    return detected_card() if gigabytes is None else int(gigabytes * 2**30)
 
 
 def _print(plan: Plan, recipe: Recipe, source: TimeSource) -> None:

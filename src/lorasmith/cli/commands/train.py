@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lorasmith.cli.program import program, typed
+from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
+    from lorasmith.cli.remote.writing import Asked
     from lorasmith.events import SweepDone
+    from lorasmith.project import Project
 
 
 def command(
@@ -37,11 +42,47 @@ def command(
             "what held-out images like best. `plan --probe` tells what that costs.",
         ),
     ] = False,
+    remote: Annotated[
+        str | None,
+        typer.Option(
+            "--remote",
+            metavar="sky|dstack",
+            help="Do not train here: write the task for a rented GPU, and tell what to type. Nothing is rented.",
+        ),
+    ] = None,
+    gpu: Annotated[
+        str, typer.Option("--gpu", metavar="NAME[:COUNT]", help="With --remote: the GPU, e.g. L4 or A100-80GB:2.")
+    ] = "",
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="With --remote: the task's file; by default in build/remote/."),
+    ] = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store",
+            metavar="NAME",
+            help="With --remote: what keeps the run when its machine is taken away: for sky a bucket (s3://NAME, "
+            "gs://NAME), for dstack a volume.",
+        ),
+    ] = "",
+    wheel: Annotated[
+        Path | None,
+        typer.Option("--wheel", metavar="FILE", help="With --remote: a wheel of Lorasmith to install there."),
+    ] = None,
+    on_demand: Annotated[
+        bool, typer.Option("--on-demand", help="With --remote: no spot machine, which can be taken away any time.")
+    ] = False,
+    launch: Annotated[
+        bool, typer.Option("--launch", help="With --remote: call the tool, too. It asks before it rents anything.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One event a line on stdout; the last is done.")] = False,
 ) -> None:
     """Train the adapter; stop it any time, go on with --resume.
 
     Example: lorasmith train my-lora --set rank=8 --set lr.unet=4e-4
+
+    Example: lorasmith train my-lora --remote sky --gpu L4
     """
     from lorasmith.cli.rendering import say, show
     from lorasmith.events import SweepDone
@@ -52,6 +93,14 @@ def command(
     opened = open_project(project)
     folder = None if run is None else run.resolve()
     settings = split_overrides(assignments or [])
+    if remote is not None:
+        _refuse_here({"--resume": resume, "--run": run, "--probe": probe})
+        from lorasmith.cli.remote.writing import Asked
+
+        asked = Asked(remote, gpu, write, store, wheel, spot=not on_demand, sweep=sweep)
+        _train_elsewhere(opened, settings, asked, launch, as_json)
+        return
+    _refuse_without_remote({"--gpu": gpu, "--write": write, "--store": store, "--wheel": wheel, "--launch": launch})
     work = train_project(opened, settings, sweep=sweep, resume=resume, run=folder, probe=probe)
     done = show(work, json_events=as_json)
     from lorasmith.training.steps.process_group import is_first
@@ -63,6 +112,40 @@ def command(
         return
     say(f"adapter: {done.adapter}")
     say(f"next:    {program()} exam {typed(project)}")
+
+
+def _refuse_here(options: Mapping[str, object]) -> None:
+    """Raises UsageError for an option that is only for a run on this machine."""
+    if given := [option for option, value in options.items() if value]:
+        hint = "A task goes on by itself where its machine was taken away."
+        raise UsageError(f"{given[0]} does not go with --remote.", hint=hint)
+
+
+def _refuse_without_remote(options: Mapping[str, object]) -> None:
+    """Raises UsageError for an option that says something of a task elsewhere."""
+    if given := [option for option, value in options.items() if value]:
+        raise UsageError(f"{given[0]} goes with --remote.", hint="For example: --remote sky --gpu L4")
+
+
+def _train_elsewhere(
+    project: Project, settings: Mapping[str, str], asked: Asked, launches: bool, as_json: bool
+) -> None:
+    from lorasmith.cli.remote.writing import launch, prepare_remote
+    from lorasmith.cli.rendering import print_json, say, show
+
+    if not asked.gpu:
+        raise UsageError("--remote needs a GPU.", field="gpu", hint="For example --gpu L4.")
+    prepared = show(prepare_remote(project, settings, asked), as_json)
+    if as_json:
+        print_json(prepared.as_json())
+    else:
+        say(f"task:    {', '.join(map(str, prepared.files))}")
+        say(f"data:    {prepared.package}")
+        for word, line in zip(("fetch:   ", *[" " * 9] * len(prepared.fetch)), prepared.fetch, strict=False):
+            say(f"{word}{line}")
+        say(f"next:    {shlex.join(prepared.launch)}")
+    if launches and (code := launch(prepared)):
+        raise typer.Exit(code)
 
 
 def _say_sweep(done: SweepDone, root: Path) -> None:

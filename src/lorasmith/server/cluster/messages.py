@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lorasmith.errors import LorasmithError
+from lorasmith.server.finished import FinishedPicture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from lorasmith.generation.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Drawn:
     """A picture is drawn."""
 
     token: int
-    picture: Picture
+    picture: FinishedPicture
 
 
 Event = Begun | Moved | Failed | Drawn

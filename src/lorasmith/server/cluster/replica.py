@@ -17,6 +17,7 @@ from lorasmith import __version__
 from lorasmith.errors import LorasmithError
 from lorasmith.server.bases import list_bases
 from lorasmith.server.cluster.messages import Begun, Drawn, Event, Failed, Moved, Order, Report, portable
+from lorasmith.server.finished import FinishedPicture, finish_picture
 from lorasmith.server.interfaces import Loader
 from lorasmith.server.jobs import Item, JobPolicy, new_job
 from lorasmith.server.metrics import Metrics
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from lorasmith.generation.pictures import Picture
 
 POLICY = JobPolicy("replica", recorded=False, keeps_pictures=False)
-FETCHES = 4
-"""How many adapters are fetched at once while others draw."""
+FETCHES, ENCODES = 4, 2
+"""How many adapters are fetched, and pictures encoded, at once while others are drawn."""
 
 
 class Inbox:
@@ -48,6 +49,7 @@ class Inbox:
         self._waiting: deque[Item] = deque()
         self._items: dict[int, Item] = {}
         self._events: list[Event] = []
+        self._encoding = ThreadPoolExecutor(ENCODES)
 
     def announce(self, item: Item) -> None:
         """Know a picture that is on its way into the inbox."""
@@ -84,6 +86,10 @@ class Inbox:
             self.closing = True
             self.lock.notify_all()
 
+    def stop(self) -> None:
+        """Return when what is drawn is encoded."""
+        self._encoding.shutdown(wait=True)
+
     def hear(self, seconds: float) -> tuple[Event, ...]:
         """What there is to say, waiting up to `seconds` for it."""
         with self.lock:
@@ -116,14 +122,22 @@ class Inbox:
     def fail(self, item: Item, error: LorasmithError) -> None:
         self._end(item, Failed(item.number, portable(error)))
 
-    def finish(self, item: Item, picture: Picture) -> None:
-        self._end(item, Drawn(item.number, picture))
+    def finish(self, item: Item, picture: Picture | FinishedPicture) -> None:
+        self._encoding.submit(self._encode, item, picture)
 
     def wants_previews(self) -> bool:
         return self.previews
 
     def dismiss(self) -> None:
         self.close()
+
+    def _encode(self, item: Item, picture: Picture | FinishedPicture) -> None:
+        try:
+            finished = picture if isinstance(picture, FinishedPicture) else finish_picture(picture)
+        except Exception as fault:  # the client must be told, whatever it was
+            self.fail(item, LorasmithError(f"the picture could not be written: {fault}."))
+        else:
+            self._end(item, Drawn(item.number, finished))
 
     def _say(self, item: Item, event: Event) -> None:
         with self.lock:
@@ -209,6 +223,7 @@ class Replica:
         if self._fetching is not None:
             self._fetching.shutdown(wait=False, cancel_futures=True)
         self._worker.join()
+        self._inbox.stop()
         self._inputs.cleanup()
 
     def _fetch(self, item: Item, adapters: Sequence[str]) -> None:

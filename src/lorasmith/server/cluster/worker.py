@@ -30,8 +30,6 @@ from lorasmith.server.stored import COUNTED, MEASURED
 from lorasmith.server.stored_spec import write_stored
 
 _LOG = logging.getLogger("lorasmith.server")
-AHEAD = 2
-"""So many pictures more than it draws together a replica is given, whose adapters it fetches meanwhile."""
 DEATHS, ALONE = 3, 2
 """So often a picture may be with a replica that ends before it is called the reason; from so often on it is drawn
 alone, so that others do not end with it."""
@@ -41,6 +39,12 @@ AGAIN_AFTER = 5.0
 """Seconds after which a replica that could not be started is started again."""
 LOST = "lorasmith_replicas_lost_total"
 AGAIN = "lorasmith_pictures_drawn_again_total"
+
+
+def ahead_of(batch_size: int) -> int:
+    """How many pictures more than it draws together a replica is given: it fetches their adapters meanwhile, and begins
+    them when others of its batch end, before the next ones are on their way."""
+    return max(2, batch_size // 2)
 
 
 @dataclass
@@ -70,6 +74,7 @@ class ReplicaWorker:
         metrics: Metrics,
     ) -> None:
         self.hashes: dict[str, str] = {}
+        self.most_each = settings.batch_size + ahead_of(settings.batch_size)
         self._fleet = fleet
         self._bases = bases
         self._settings = settings
@@ -201,7 +206,7 @@ class ReplicaWorker:
 
     def _standing(self, place: _Place) -> Standing:
         able = place.process is not None and not place.draining
-        most = self._settings.batch_size + AHEAD if able else 0
+        most = self.most_each if able else 0
         first = next(iter(place.held.values()), None)
         return Standing(
             place.name,

@@ -195,6 +195,7 @@ class AdapterAnswer(Told):
     base: str
     problem: str | None
     strength: float | None
+    has_preview: bool
 
 
 class AdaptersAnswer(Told):

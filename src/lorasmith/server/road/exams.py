@@ -15,6 +15,7 @@ from lorasmith.exam.history import exam_folders, read_answers, read_figures
 from lorasmith.exam.report import WORDS
 from lorasmith.jobs.detached import DetachedCommand
 from lorasmith.project import Project
+from lorasmith.remedies import read_parts
 from lorasmith.server.errors import FieldError, MissingError
 from lorasmith.server.native.errors import MISSING
 from lorasmith.server.road.dependencies import ProjectName, TheProject, TheWorkshop
@@ -77,7 +78,7 @@ def get_exam(exam: ExamName, opened: TheProject) -> dict[str, Any]:
     sheets = sorted(file.name for file in (folder / "answers").glob("*.png"))
     return {
         "id": exam,
-        "figures": read_figures(folder),
+        "figures": _worded(read_figures(folder)),
         "answers": read_answers(folder),
         "sheets": sheets,
         "report": (folder / "report.html").is_file(),
@@ -170,6 +171,16 @@ def _folder(project: Project, name: str) -> FilePath:
         if folder.name == name:
             return folder
     raise MissingError(f'there is no exam "{name}".', where="exam")
+
+
+def _worded(document: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An exam's document with its advice in the words of this face; one of before keeps its own."""
+    if document is None or "advice_parts" not in document:
+        return document
+    try:
+        return document | {"advice": [str(read_parts(parts)) for parts in document["advice_parts"]]}
+    except (ValueError, TypeError):  # of a newer Lorasmith
+        return document
 
 
 def _head(folder: FilePath) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from lorasmith.library.hubs.newer import look_for_newer
 from lorasmith.library.hubs.references import read_reference
 from lorasmith.library.index import LibraryIndex
 from lorasmith.server.errors import FieldError, MissingError
+from lorasmith.server.native.choices import PICTURES
 from lorasmith.server.native.errors import MISSING
 from lorasmith.server.road.dependencies import TheTasks, TheWorkshop
 from lorasmith.server.road.schemas import library as schemas
@@ -25,7 +26,6 @@ from lorasmith.server.road.tasks import RoadTask
 
 router = APIRouter(prefix="/library", tags=["library"], responses=MISSING)
 Word = Annotated[str, Query(max_length=200)]
-_PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
 @router.get("", response_model=schemas.LibraryPage)
@@ -81,10 +81,10 @@ def get_preview(path: Annotated[str, Query(max_length=4000)], workshop: TheWorks
     """The preview of a file of the library."""
     del workshop
     preview = _find(path).preview
-    if preview is None or preview.suffix.lower() not in _PICTURES or not preview.is_file():
+    if preview is None or preview.suffix.lower() not in PICTURES or not preview.is_file():
         raise MissingError("there is no preview.", where="path")
     return FileResponse(
-        preview, media_type=_PICTURES[preview.suffix.lower()], headers={"cache-control": "private, max-age=300"}
+        preview, media_type=PICTURES[preview.suffix.lower()], headers={"cache-control": "private, max-age=300"}
     )
 
 

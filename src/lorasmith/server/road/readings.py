@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lorasmith.dataset.reading import Dataset, Item, Scan, apply_decisions, scan_images
-from lorasmith.events import finish
 from lorasmith.project import Project
+from lorasmith.server.road.tasks import RoadTasks
 from lorasmith.server.workshop import Workshop
 from lorasmith.tags.inputs import CaptionInputs, read_inputs
 from lorasmith.tags.pipeline import Captioning, compute_captions
@@ -49,15 +49,24 @@ class Reading:
 
 
 class Readings:
-    """The last few readings, each as long as nothing has changed on the disk."""
+    """The last few readings, each as long as nothing has changed on the disk; one that takes a while is told of among
+    the tasks, and whoever asks meanwhile waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: RoadTasks) -> None:
+        self._tasks = tasks
+        self._reading: dict[str, threading.Lock] = {}
         self._kept: OrderedDict[str, Reading] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, workshop: Workshop, name: str) -> Reading:
         """A project's images as they are now. Raises MissingError, ProjectError, DatasetError."""
         workshop.open(name)
+        with self._lock:
+            alone = self._reading.setdefault(name, threading.Lock())
+        with alone:
+            return self._of(workshop, name)
+
+    def _of(self, workshop: Workshop, name: str) -> Reading:
         version = workshop.images_version(name)
         with self._lock:
             known = self._kept.get(name)
@@ -65,7 +74,7 @@ class Readings:
             return known
         opened = workshop.open(name)  # after its version was taken: what changes meanwhile is read again
         files = (workshop.files_version(name), repr(opened.table("dataset")))
-        scan = known.scan if known is not None and known.files == files else finish(scan_images(opened))
+        scan = known.scan if known is not None and known.files == files else self._scan(name, opened)
         dataset = apply_decisions(opened, scan)
         if known is not None and dataset == known.dataset:
             dataset = known.dataset  # what follows from it alone is known already
@@ -76,3 +85,6 @@ class Readings:
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return reading
+
+    def _scan(self, name: str, project: Project) -> Scan:
+        return self._tasks.follow(name, "read", scan_images(project))

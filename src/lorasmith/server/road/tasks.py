@@ -7,13 +7,16 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from lorasmith.errors import LorasmithError
 from lorasmith.events import Event, Work, finish
 from lorasmith.server.errors import FieldError, MissingError, error_json
 
+T = TypeVar("T")
 _KEPT = 200
+_SOON = 0.5
+"""Seconds after which a request that takes longer is told of."""
 _NOTES = 20
 
 
@@ -55,6 +58,21 @@ class RoadTasks:
                     del self._tasks[old]
         threading.Thread(target=self._run, args=(task, work), daemon=True, name=f"{kind} {project}").start()
         return task
+
+    def follow(self, project: str, kind: str, work: Work[T]) -> T:
+        """Do work for which a request waits, here and now; while it takes a while it is told of as a task."""
+        task, began = RoadTask(uuid.uuid4().hex, project, kind, time.time()), time.monotonic()
+
+        def see(event: Event) -> None:
+            if event.name != "note" and time.monotonic() - began > _SOON:
+                task.last = event.as_json()
+                with self._lock:
+                    self._tasks[task.id] = task
+
+        try:
+            return finish(work, see)
+        finally:
+            task.state = "done"
 
     def task(self, number: str) -> RoadTask:
         """One task. Raises MissingError."""

@@ -12,7 +12,7 @@ from typing import NoReturn
 from lorasmith.errors import RefusedError
 from lorasmith.tags.refusal.entries import read_list
 from lorasmith.tags.refusal.flags import BOTH, HARMLESS, letter_flags, settled
-from lorasmith.tags.refusal.signs import SignMatcher
+from lorasmith.tags.refusal.signs import SignMatcher, has_signs
 from lorasmith.tags.refusal.spelling import RUN, hidden_words, readings
 from lorasmith.tags.refusal.words import WordMatcher, split_words
 
@@ -82,16 +82,18 @@ def _remembered(text: str) -> int:
 
 
 def _look(text: str) -> int:
-    words, folded, signs = _matchers()
+    words = _words()
     found = letter_flags(text)
     for turn, reading in enumerate(readings(text)):
         said = split_words(reading)
-        found |= words.flags(said) | signs.flags(reading)
+        found |= words.flags(said)
+        if has_signs(reading):
+            found |= _signs().flags(reading)
         if turn:
-            found |= folded.flags(said)
+            found |= _folded_words().flags(said)
         if RUN in reading:
             for run in reading.split(RUN)[1::2]:
-                found |= words.run_flags(run) | folded.run_flags(run.replace("l", "i"))
+                found |= words.run_flags(run) | _folded_words().run_flags(run.replace("l", "i"))
         if "*" in reading:
             for word in hidden_words(reading):
                 found |= words.hidden_flags(word)
@@ -99,6 +101,16 @@ def _look(text: str) -> int:
 
 
 @lru_cache(maxsize=1)
-def _matchers() -> tuple[WordMatcher, WordMatcher, SignMatcher]:
-    entries = read_list()
-    return WordMatcher(entries), WordMatcher(entries, fold=True), SignMatcher(entries)
+def _words() -> WordMatcher:
+    return WordMatcher(read_list())
+
+
+@lru_cache(maxsize=1)
+def _folded_words() -> WordMatcher:
+    """Made when it is first asked for, as the signs are: most captions need neither."""
+    return WordMatcher(read_list(), fold=True)
+
+
+@lru_cache(maxsize=1)
+def _signs() -> SignMatcher:
+    return SignMatcher(read_list())

@@ -18,8 +18,13 @@ _SCRIPTS = ("\u30a1-\u30fa\u30fc", "\u3041-\u3096", "\u4e00-\u9fff", "\uac00-\ud
 _ADULT = 18
 
 
+def has_signs(text: str) -> bool:
+    """Whether any sign of these languages is in it: in no other text an entry is found."""
+    return not text.isascii() and _HAS.search(text) is not None
+
+
 class SignMatcher:
-    """Finds the entries in a reading."""
+    """Finds the entries in a reading that has signs."""
 
     def __init__(self, entries: RefusalList) -> None:
         languages = [each for each in entries.languages if not each.spaced]
@@ -49,8 +54,6 @@ class SignMatcher:
 
     def flags(self, text: str) -> int:
         """What the entries in a reading mean together; what a harmless phrase covers does not count."""
-        if text.isascii() or not _HAS.search(text):
-            return 0
         harmless = [found.span(1) for found in self._harmless.finditer(text)]
         spans = [(found.span(1), flags) for flags, side in self._sides for found in side.finditer(text)]
         spans += [(found.span(1), MINOR) for found in self._ages.finditer(text) if self._is_young(found[1])]

@@ -68,13 +68,14 @@ class Run:
             )
 
     def done(self) -> Done | None:
-        """The last event when the run is complete, else None."""
+        """The last event when the run is complete, else None. Its paths are of here, wherever it was trained."""
         try:
             lines = self.events_file.read_text("utf-8").splitlines()
             last = json.loads(lines[-1]) if lines else {}
             if last["event"] != "done":
                 return None
-            return Done(Path(last["adapter"]), Path(last["run"]), last["steps"], last["seconds"], last["loss"])
+            adapter = self.path / Path(last["adapter"]).name
+            return Done(adapter, self.path, last["steps"], last["seconds"], last["loss"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

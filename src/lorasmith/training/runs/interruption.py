@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish instead of an exception, so that training can finish its step and save its state."""
+"""Ctrl-C, and the signal by which systems end a program, as a wish: training finishes its step and saves its state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class StopWish:
 
 @contextmanager
 def heed_interrupts() -> Iterator[StopWish]:
-    """The first Ctrl-C within becomes a wish; a second one raises KeyboardInterrupt as ever.
+    """The first Ctrl-C within becomes a wish; a second one raises KeyboardInterrupt as ever. SIGTERM (a container or a
+    rented machine that is stopped, torchrun when another process has ended) is a wish, however often it comes.
 
     Outside the main thread nothing is changed, since only that one receives signals.
     """
@@ -33,19 +34,21 @@ def heed_interrupts() -> Iterator[StopWish]:
     if threading.current_thread() is not threading.main_thread():
         yield wish
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:
-        if wish.wished:
+        del frame
+        if wish.wished and number == signal.SIGINT:
             raise KeyboardInterrupt
-        del number, frame
         wish.wished = True
 
-    signal.signal(signal.SIGINT, note)
+    for number in before:
+        signal.signal(number, note)
     try:
         yield wish
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stoppable(work: Work[T], wish: StopWish) -> Work[T]:

@@ -117,9 +117,9 @@ class RunSession:
             fault=self.fault,
         )
 
-    def batches(self) -> StepBatches:
-        """What its next step shows."""
-        epoch, index = divmod(self.step, self.plan.steps_per_epoch)
+    def batches(self, later: int = 0) -> StepBatches:
+        """What its next step shows, or one so many steps later."""
+        epoch, index = divmod(self.step + later, self.plan.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             every = epoch_batches(self.inputs.trained, self.settings.batch_size, self.settings.seed, epoch)
             self._epoch = epoch, epoch_steps(every, self.settings.accumulate)

@@ -15,6 +15,7 @@ from torch import Tensor
 from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.timesteps import TIMESTEPS, whole_timesteps
+from lorasmith.diffusion.transfer import send
 from lorasmith.training.rows.source import MicroBatch, Rows
 from lorasmith.training.settings import LossSettings
 from lorasmith.training.steps.passes import Asking, Pass
@@ -123,7 +124,7 @@ class Objective:
         )
 
     def _send(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self._base.device)
+        return send(tensor, self._base.device)
 
 
 def _mean(losses: Tensor, rows: int | None) -> Tensor:

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.dropout import Dropout
 from lorasmith.bases.base import Base
+from lorasmith.bases.compiled import CompiledDenoiser
 from lorasmith.bases.framing import Framing, frame_whole
 from lorasmith.bases.text.context import Context
 from lorasmith.recipe.buckets import Size
@@ -53,10 +54,13 @@ Asking = Generator[Pass, Tensor, T]
 
 
 class Passes:
-    """Runs passes of the adapters of a bank, which must be attached."""
+    """Runs passes of the adapters of a bank, which must be attached; passes with a gradient by `compiled`, if given."""
 
-    def __init__(self, base: Base, bank: AdapterBank, conditioner: Conditioner) -> None:
+    def __init__(
+        self, base: Base, bank: AdapterBank, conditioner: Conditioner, compiled: CompiledDenoiser | None = None
+    ) -> None:
         self._base = base
+        self._compiled = compiled
         self._bank = bank
         self._conditioner = conditioner
 
@@ -90,7 +94,11 @@ class Passes:
             context = self._context(captions, first.adapted and first.adapted_text, S)
             self._bank.set_strengths(S if first.adapted else torch.zeros_like(S))
             again = first.adapted and any(each.checkpointing for each in passes)
-            with _checkpointed(self._base, self._bank) if again else nullcontext():
+            made_anew = self._compiled is not None and first.adapted
+            with (
+                _checkpointed(self._base, self._bank) if again else nullcontext(),
+                self._compiled.used() if self._compiled is not None and made_anew else nullcontext(),
+            ):
                 return self._base.denoise(x_t, t, context, first.size, framings).float()
 
     def _context(self, captions: Sequence[str], adapted: bool, S: Tensor) -> Context:

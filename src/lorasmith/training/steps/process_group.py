@@ -15,10 +15,17 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from lorasmith.errors import TrainingError
 from lorasmith.events import Work, finish
+from lorasmith.remedies import Give, Sentence
 from lorasmith.training.rows.source import MicroBatch
 
 T = TypeVar("T")
+
+
+class LostProcessError(TrainingError):
+    """Another process of this training has ended, or its machine cannot be reached. No factors have changed since the
+    last whole step."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +49,18 @@ class ProcessGroup:
         if self.count == 1:
             return
         on_gpu = torch.distributed.get_backend() == "nccl"
-        for tensor in tensors:
-            sent = tensor.cuda() if on_gpu else tensor.cpu()
-            torch.distributed.all_reduce(sent)
-            if sent is not tensor:
-                tensor.copy_(sent)
+        with self._asked():
+            for tensor in tensors:
+                sent = tensor.cuda() if on_gpu else tensor.cpu()
+                torch.distributed.all_reduce(sent)
+                if sent is not tensor:
+                    tensor.copy_(sent)
 
     def barrier(self) -> None:
         """Until all processes are here."""
         if self.count > 1:
-            torch.distributed.barrier()
+            with self._asked():
+                torch.distributed.barrier()
 
     def any(self, wish: bool) -> bool:
         """Whether any process wishes so."""
@@ -66,8 +75,23 @@ class ProcessGroup:
         if self.count == 1:
             return text
         box = [text]
-        torch.distributed.broadcast_object_list(box, src=0)
+        with self._asked():
+            torch.distributed.broadcast_object_list(box, src=0)
         return box[0]
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Inside, others are waited for. Raises LostProcessError where one does not answer."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as fault:  # of gloo and NCCL alike
+            raise LostProcessError(
+                f"another of the {self.count} processes that train this run has ended or cannot be reached.",
+                hint="What it says itself stands above, or on its machine.",
+                remedy=Sentence("The state is saved: go on with ", Give("resume"), ", with any number of processes."),
+            ) from fault
 
 
 ALONE = ProcessGroup(0, 1)

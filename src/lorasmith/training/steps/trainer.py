@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import cast
 
 import torch
@@ -13,7 +14,7 @@ from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
 from lorasmith.diffusion.noise import key_generator
-from lorasmith.errors import TrainingError
+from lorasmith.errors import LorasmithError, TrainingError
 from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.flat import FlatGroup, clip_gradients
 from lorasmith.optimizers.rates import RateSchedule
@@ -49,6 +50,7 @@ class Trainer:
         self._objective = Objective(bank.base, settings.loss)
         self._schedule = RateSchedule(shape.name, steps, shape.warmup, shape.options)
         self._first: float | None = None
+        self._ahead: dict[int, tuple[Batch, MicroBatch]] = {}
         self.step = 0
         self.is_whole = True
         """False while a step changes the factors: then nothing may be saved."""
@@ -64,7 +66,16 @@ class Trainer:
 
     def read(self, batch: Batch, epoch: int) -> MicroBatch:
         """The rows of a micro-batch of the next step."""
-        return self._rows.read(batch, epoch)
+        known = self._ahead.pop(id(batch), None)
+        return self._rows.read(batch, epoch) if known is None or known[0] is not batch else known[1]
+
+    def read_ahead(self, batches: Sequence[Batch], epoch: int) -> None:
+        """Read what a coming step is shown, while the device still works on this one. Rows are functions of what they
+        are of, so that it does not matter when. A fault shows when they are needed."""
+        self._ahead.clear()
+        with suppress(LorasmithError):
+            for batch in batches:
+                self._ahead[id(batch)] = batch, self._rows.read(batch, epoch)
 
     def ask(self, rows: MicroBatch) -> Asking[Loss]:
         """The loss of a micro-batch or of a part of it, to be run with `passes.answer_together`."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.bases.base import Base
+from lorasmith.bases.compiled import CompiledDenoiser
 from lorasmith.diffusion.timesteps import whole_timesteps
 from lorasmith.errors import TrainingError
 from lorasmith.training.conditioning import Conditioner
@@ -70,7 +71,8 @@ class TrainerGroup:
     ) -> None:
         self._bank = AdapterBank(base, adapters, trainable=True)
         self._beneath = None if beneath is None else AdapterBank(base, [beneath])
-        self._passes = Passes(base, self._bank, conditioner)
+        compiled = CompiledDenoiser(base.denoiser) if settings[0].compiles else None
+        self._passes = Passes(base, self._bank, conditioner, compiled)
         self._processes = processes
         self.most_rows: int | None = None
         self.trainers = [
@@ -83,8 +85,16 @@ class TrainerGroup:
         """False while a step changes factors: then nothing may be saved."""
         return all(trainer.is_whole for trainer in self.trainers)
 
-    def advance(self, batches: Mapping[int, StepBatches]) -> dict[int, Outcome]:
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the next step's rows can be read while the device works on this one's."""
+        return self._bank.base.device.type != "cpu"
+
+    def advance(
+        self, batches: Mapping[int, StepBatches], ahead: Mapping[int, StepBatches] | None = None
+    ) -> dict[int, Outcome]:
         """One step of the trainers that are shown batches, by their number. What explodes is named, and does not move.
+        `ahead` is what the next step shows, to be read meanwhile.
 
         Raises torch's error when memory does not suffice; no factors have changed then.
         """
@@ -94,6 +104,8 @@ class TrainerGroup:
             with self._bank.attached(self._beneath):
                 for turn in range(max(len(each.batches) for each in batches.values())):
                     self._learn(batches, turn, tally)
+                for number, each in (ahead or {}).items():
+                    self.trainers[number].read_ahead(each.batches, each.epoch)
         except BaseException:
             for trainer in self.trainers:
                 trainer.forget()

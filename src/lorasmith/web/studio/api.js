@@ -121,15 +121,28 @@ export function reader(about, ask, take) {
 export const sendFile = async (path, file, signal) =>
   read(await reach(path, { method: "PUT", body: file, headers: { "content-type": "application/octet-stream" }, signal }));
 
+const AGAIN = 2000;
+
 /**
- * Hear what changes, until the function that is given back is called.
+ * Hear what changes, until the function that is given back is called; a server that went away is waited for.
  * @param {string} project "" for none
- * @param {(event: any) => void} tell gets {event: "projects" | "project" | "task", ...}
+ * @param {(event: any) => void} tell gets {event: "projects" | "project" | "task", ...}, "away" and "here"
  */
 export function hear(project, tell) {
-  const source = new EventSource(`${ROOT}/events?project=${part(project)}`);
-  for (const name of ["projects", "project", "task"]) {
-    source.addEventListener(name, (event) => tell(JSON.parse(/** @type {MessageEvent} */ (event).data)));
-  }
-  return () => source.close();
+  /** @type {EventSource} */
+  let source;
+  let timer = 0;
+  const open = () => {
+    source = new EventSource(`${ROOT}/events?project=${part(project)}`);
+    for (const name of ["projects", "project", "task"]) {
+      source.addEventListener(name, (event) => tell(JSON.parse(/** @type {MessageEvent} */ (event).data)));
+    }
+    source.onopen = () => tell({ event: "here" });
+    source.onerror = () => {
+      tell({ event: "away" });
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, AGAIN);
+    };
+  };
+  open();
+  return () => { clearTimeout(timer); source.close(); };
 }

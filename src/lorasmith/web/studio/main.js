@@ -1,6 +1,6 @@
 /** The shell: the road as a stepper, one screen at a time, and what stands above all of them. */
 import { html, render, useEffect, useState } from "./html.js";
-import { ONLY, SCREENS, OF_PROJECT, route, go, link, names, theme, turnTheme } from "./state.js";
+import { ONLY, SCREENS, away, OF_PROJECT, route, go, link, names, theme, turnTheme } from "./state.js";
 import { STEPS, WORDS } from "./strings.js";
 import { useKeys, shown } from "./keys.js";
 import { Toasts, Unshown } from "./parts/messages.js";
@@ -76,6 +76,7 @@ function Shell() {
         <button class="quiet" onClick=${turnTheme} title=${WORDS.theme} aria-label=${WORDS.theme}>${theme.value === "dark" ? "☀" : "◐"}</button>
       </span>
     </header>
+    ${away.value ? html`<p class="away" role="status">${WORDS.away}</p>` : null}
     <main id="content" tabindex="-1"><${Body} /></main>
     <${Toasts} />
     <${KeyBoard} />`;

@@ -28,6 +28,9 @@ export const link = (screen, project = route.value.project) => `#/${encodeURICom
 
 /** Another text whenever the project at hand changed on disk, by whomever. */
 export const version = signal("");
+/** Whether the server does not answer. */
+export const away = signal(false);
+let returned = 0;
 /** The names of all projects; null until they are known. @type {import("@preact/signals").Signal<string[] | null>} */
 export const names = signal(null);
 /** Tasks by id, as the server tells them. @type {import("@preact/signals").Signal<Record<string, any>>} */
@@ -38,8 +41,10 @@ effect(() => {
   const name = project.value;
   if (ONLY) return undefined;
   return hear(name, (event) => {
-    if (event.event === "projects") names.value = event.names;
-    else if (event.event === "project" && event.project === name) version.value = event.version;
+    if (event.event === "away") away.value = true;
+    else if (event.event === "here") { if (away.value) returned += 1; away.value = false; }
+    else if (event.event === "projects") names.value = event.names;
+    else if (event.event === "project" && event.project === name) version.value = `${event.version} ${returned}`;
     else if (event.event === "task") tasks.value = { ...tasks.value, [event.task.id]: event.task };
   });
 });

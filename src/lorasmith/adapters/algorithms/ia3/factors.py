@@ -16,6 +16,7 @@ from lorasmith.adapters.layers.changes import add_changes
 from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors
 from lorasmith.adapters.layers.strengths import Strengths
 from lorasmith.adapters.layers.weights import apply_weight
+from lorasmith.diffusion.transfer import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class _Ia3Adapter(LayerAdapter):
     def _scales(self, strengths: Strengths, like: Tensor) -> Tensor:
         """The sum of strength * w over the active adapters, shaped to multiply `like`: (rows or 1, ..., channels)."""
         w = torch.stack([self.tensor(k, "weight").flatten() for k in strengths.active])
-        rows = torch.tensor([strengths.shared], device=w.device) if strengths.rows is None else strengths.rows
+        rows = send(torch.tensor([strengths.shared]), w.device) if strengths.rows is None else strengths.rows
         mixed = (rows @ w).to(like.dtype)
         if isinstance(self.layer, nn.Conv2d):
             return mixed[:, :, None, None]

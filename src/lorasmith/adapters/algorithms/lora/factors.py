@@ -25,6 +25,7 @@ from lorasmith.adapters.layers.changes import add_changes, convolve
 from lorasmith.adapters.layers.factors import Fresh, LayerAdapter, LayerFactors, read_alpha
 from lorasmith.adapters.layers.strengths import Strengths
 from lorasmith.bases.pointwise import is_pointwise, is_quicker
+from lorasmith.diffusion.transfer import send
 
 DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
 
@@ -173,18 +174,18 @@ class LoraAdapter(LayerAdapter):
         )
         if strengths.shared is not None and len(strengths.active) == 1:
             strength = strengths.shared[0] * self._scales[strengths.active[0]]
-            return strength if live is None else strength * live.to(like.device, like.dtype)
+            return strength if live is None else strength * send(live, like.device, like.dtype)
         scales = tuple(self._scales[k] for k in strengths.active)
         ranks = tuple(self._ranks[k] for k in strengths.active)
 
         def spread() -> Tensor:
             rows = torch.tensor([strengths.shared]) if strengths.rows is None else strengths.rows
-            scaled = rows * torch.tensor(scales, device=rows.device)
-            each = torch.tensor(ranks, device=rows.device)
-            return scaled.repeat_interleave(each, dim=1).to(like.device, like.dtype)
+            scaled = rows * send(torch.tensor(scales), rows.device)
+            each = send(torch.tensor(ranks), rows.device)
+            return send(scaled.repeat_interleave(each, dim=1, output_size=sum(ranks)), like.device, like.dtype)
 
         weights = strengths.keep(("spread", scales, ranks, like.dtype), spread)
-        return weights if live is None else weights * live.to(like.device, like.dtype)
+        return weights if live is None else weights * send(live, like.device, like.dtype)
 
 
 class LoraLinearAdapter(LoraAdapter):
@@ -230,7 +231,7 @@ class LoraLinearAdapter(LoraAdapter):
 
         def spread() -> Tensor:
             assert strengths.rows is not None
-            each = strengths.rows.sum(dim=1).view(n, -1) * torch.tensor(scales, device=x.device).unsqueeze(1)
+            each = strengths.rows.sum(dim=1).view(n, -1) * send(torch.tensor(scales), x.device).unsqueeze(1)
             tokens = x.numel() // (x.shape[0] * x.shape[-1])
             return each.repeat_interleave(tokens, dim=1).unsqueeze(2).to(x.dtype)
 
@@ -248,7 +249,7 @@ class LoraLinearAdapter(LoraAdapter):
 
         def spread() -> Tensor:
             assert strengths.picked is not None
-            scaled = strengths.picked * torch.tensor(scales, device=x.device)[strengths.index]
+            scaled = strengths.picked * send(torch.tensor(scales), x.device)[strengths.index]
             return scaled.repeat_interleave(r, dim=1).to(x.dtype).unsqueeze(1)
 
         weights = strengths.keep(("picked", scales, r, x.dtype), spread)

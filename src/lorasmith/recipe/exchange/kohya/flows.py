@@ -17,7 +17,7 @@ from lorasmith.recipe.recipe import Recipe
 KOHYA = "kohya"
 CONDITIONER = "train_llm_adapter"
 """A network argument: what stands between text encoder and denoiser learns, too."""
-MUSUBI = frozenset(("networks.lora_zimage",))
+MUSUBI = frozenset(("networks.lora_zimage", "networks.lora_flux_2"))
 """Modules that musubi-tuner has and sd-scripts has not."""
 
 

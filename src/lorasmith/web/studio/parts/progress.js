@@ -1,5 +1,7 @@
 /** How far work has come. */
 import { html } from "../html.js";
+import { tasks } from "../state.js";
+import { WORDS } from "../strings.js";
 
 /** Seconds as a person says them. @param {number} seconds */
 export function duration(seconds) {
@@ -15,6 +17,12 @@ export function Progress({ label, done, total, eta }) {
     <span>${label}${known ? ` ${done} of ${total}` : ""}${eta ? `, ${duration(eta)} left` : ""}</span>
     <progress value=${known ? done : undefined} max=${known ? total : undefined} aria-label=${label}></progress>
   </div>`;
+}
+
+/** What stands where images will, until they are read; how far that is, when it takes a while. @param {{project: string}} props */
+export function Reading({ project }) {
+  const task = Object.values(tasks.value).find((each) => each.project === project && each.kind === "read" && each.state === "running");
+  return html`<div class="empty">${task ? html`<div class="reading"><${TaskProgress} task=${task} /></div>` : html`<p>${WORDS.loading} …</p>`}</div>`;
 }
 
 /** A task of the server's. @param {{task: any}} props */

@@ -4,6 +4,7 @@ import { address, of } from "../../api.js";
 import { version } from "../../state.js";
 import { number, WORDS } from "../../strings.js";
 import { useKeys } from "../../keys.js";
+import { Reading } from "../../parts/progress.js";
 import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { TagInput } from "../../parts/tag_input.js";
 import { VirtualGrid } from "../../parts/virtual_grid.js";
@@ -53,7 +54,7 @@ export function Screen({ project }) {
       ${only ? html`<p class="filter-title"><span class="grow">${only.title}</span><button class="quiet" onClick=${() => (model.only.value = null)}>Show all</button></p>` : null}
       <div class="row head many"><span class="soft">${number(count, "image")}</span><span class="grow"></span>${(only || model.words.value) && count ? html`<${TagInput} label=${`Add to these ${count}`} complete=${model.complete} take=${(/** @type {string} */ tag) => model.correct([...model.shown.value], [tag], [])} />` : null}</div>
       <${ErrorLine} fault=${model.fault.value} retry=${model.load} />
-      ${!model.listed.value ? html`<p class="empty">${WORDS.loading} …</p>` : count ? html`<${VirtualGrid} count=${count} cell=${100000} height=${92} cursor=${Math.min(model.cursor.value, count - 1)} label="Captions" top=${model.top} draw=${(/** @type {number} */ index) => html`<${Row} model=${model} index=${index} />`} />` : html`<p class="empty">${model.all.value.length ? "No caption is like that." : "No images yet."}</p>`}
+      ${!model.listed.value ? html`<${Reading} project=${project} />` : count ? html`<${VirtualGrid} count=${count} cell=${100000} height=${92} cursor=${Math.min(model.cursor.value, count - 1)} label="Captions" top=${model.top} draw=${(/** @type {number} */ index) => html`<${Row} model=${model} index=${index} />`} />` : html`<p class="empty">${model.all.value.length ? "No caption is like that." : "No images yet."}</p>`}
     </div>
     ${model.listed.value ? html`<${OneImage} model=${model} />` : null}
   </div>`;

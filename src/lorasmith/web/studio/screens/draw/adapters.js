@@ -1,5 +1,6 @@
 /** Adapters of the form, with strengths that redraw. */
 import { html } from "../../html.js";
+import { address } from "../../api.js";
 import { ONLY } from "../../state.js";
 import { change, form } from "./form.js";
 
@@ -37,7 +38,7 @@ export function Adapters({ adapters, moved }) {
         <button class="quiet" aria-label=${`Take ${row.name} out`} onClick=${() => { change({ rows: rows.filter((/** @type {any} */ _, /** @type {number} */ number) => number !== place) }); moved(); }}>×</button>
         <input type="range" min="-1" max="2" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name}`} onInput=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
         <input type="number" min="-10" max="10" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name} as a number`} onChange=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
-        ${known?.trigger ? html`<span class="adapter-trigger soft">trigger <button class="chip" title="Put it into the prompt" onClick=${() => call(known.trigger)}>${known.trigger}</button></span>` : null}
+        ${known?.has_preview ? html`<img class="adapter-preview" src=${address(`/adapters/preview?${new URLSearchParams({ name: row.name })}`)} alt="" loading="lazy" />` : null}${known?.trigger ? html`<span class="adapter-trigger soft">trigger <button class="chip" title="Put it into the prompt" onClick=${() => call(known.trigger)}>${known.trigger}</button></span>` : null}
       </div>`;
     })}
     ${twice.length ? html`<p class="warn-line">${twice.join(", ")}: called more than once, here or by a tag in the prompt; the strengths add up.</p>` : null}

@@ -5,7 +5,7 @@ import { complain, tasks, version } from "../../state.js";
 import { number, WORDS } from "../../strings.js";
 import { useKeys } from "../../keys.js";
 import { ErrorLine, Unshown } from "../../parts/messages.js";
-import { TaskProgress } from "../../parts/progress.js";
+import { Reading, TaskProgress } from "../../parts/progress.js";
 import { VirtualGrid } from "../../parts/virtual_grid.js";
 import { openModel } from "./model.js";
 import { Filters } from "./filters.js";
@@ -14,7 +14,7 @@ import { Look } from "./look.js";
 import { MakeDialog } from "./make.js";
 import { AskRepeats, AskLabel } from "./asking.js";
 import { NewProject } from "../projects/new_project.js";
-import { useDrop } from "../projects/intake.js";
+import { piecesOfFiles, useDrop } from "../projects/intake.js";
 
 /** Images for the project at hand: whatever is dropped on the screen, or a path. @param {{project: string, pieces: any, close: () => void}} props */
 function AddImages({ project, pieces, close }) {
@@ -68,6 +68,7 @@ export function Screen({ project }) {
   const adding = pieces ? html`<${AddImages} project=${project} pieces=${pieces} close=${() => setPieces(null)} />` : null;
   const [wide, setWide] = useState(() => !matchMedia("(max-width: 760px)").matches);
   const across = useRef(1);
+  const files = useRef(/** @type {HTMLInputElement | null} */ (null));
   const running = Object.values(tasks.value).find((task) => task.project === project && task.state === "running" && /inspect|tidy|add|make/.test(task.kind));
   const inspect = () => post(of(project, "/findings")).then((task) => (tasks.value = { ...tasks.value, [task.id]: task }), complain);
   const tidy = () => post(of(project, "/decisions/tidy")).then((task) => (tasks.value = { ...tasks.value, [task.id]: task }), complain);
@@ -102,7 +103,8 @@ export function Screen({ project }) {
   const filter = model.filter.value;
   const document = model.inspection.value?.document;
   if (model.fault.value && !model.listed.value) return model.fault.value.kind === "NoImagesError"
-    ? html`<div class=${`sheet unshown${over ? " over" : ""}`}><h1>Images</h1><div class="empty"><p>${WORDS.noImages}</p><p>Drop images, a folder or a zip here.</p><button onClick=${() => setPieces([])}>Add from a path</button></div>${adding}</div>`
+    ? html`<div class=${`sheet unshown${over ? " over" : ""}`}><h1>Images</h1><div class="empty"><p>${WORDS.noImages}</p><p>Drop images, a folder or a zip here.</p><p class="row"><button class="primary" onClick=${() => files.current?.click()}>Choose files</button><button onClick=${() => setPieces([])}>Add from a path</button></p>
+        <input ref=${files} type="file" multiple accept="image/*,.zip,.txt,.caption" class="visually-hidden" tabindex="-1" aria-label="Files" onChange=${(/** @type {any} */ event) => { const found = piecesOfFiles([...event.currentTarget.files]); event.currentTarget.value = ""; if (found.length) setPieces(found); }} /></div>${adding}</div>`
     : html`<${Unshown} title="Images" fault=${model.fault.value} retry=${model.load} />`;
   return html`<div class=${`images${look ? " looking" : ""}${over ? " over" : ""}`}>
     <div class="side" hidden=${!wide}>
@@ -121,7 +123,7 @@ export function Screen({ project }) {
         <button class="quiet" onClick=${() => { model.filter.value = { kind: "state", value: "all" }; model.view.value = "grid"; }}>Show all</button></p>` : null}
       <${ErrorLine} fault=${model.fault.value} retry=${model.load} />
       ${model.view.value === "groups" ? html`<${Groups} model=${model} open=${open} />`
-        : !model.listed.value ? html`<p class="empty">${WORDS.loading} …</p>`
+        : !model.listed.value ? html`<${Reading} project=${project} />`
         : model.shown.value.length ? html`<${VirtualGrid} count=${model.shown.value.length} cell=${model.side.value} height=${model.side.value + 20} cursor=${model.cursor.value} label="Images" top=${model.top} selected=${(/** @type {number} */ index) => model.selected.value.has(model.shown.value[index]?.name)}
             columns=${(/** @type {number} */ count) => (across.current = count)} draw=${(/** @type {number} */ index) => html`<${Cell} model=${model} index=${index} open=${open} />`} />`
         : html`<p class="empty">${model.all.value.length ? "No image is like that." : "No images yet. Drop some on the Projects screen."}</p>`}

@@ -10,6 +10,8 @@ import { ended } from "../projects/new_project.js";
 import { useBox } from "./box.js";
 
 const OPERATIONS = ["grayscale", "flip", "crop", "aspect", "rotate", "overlay", "enhance", "quality"];
+/** The least side of a part in pixels. */
+const LEAST = 32;
 const LAYOUTS = [["", "what fits them"], ["side", "side by side"], ["stack", "above each other"], ["grid", "in a grid"], ["inset", "one set into the other"]];
 /** @type {[string, string, (count: number) => boolean][]} */
 const WAYS = [["alter", "Altered copies", (count) => count > 0], ["collage", "Collage", (count) => count > 1], ["cut", "Dataset of one", (count) => count === 1], ["clones", "In place of identical files", () => true]];
@@ -36,7 +38,11 @@ export function MakeDialog({ model, names, close }) {
       const fresh = made.filter((/** @type {any} */ each) => !each.existed).length;
       if (!made.length) say("There are no identical files.");
       else say(fresh ? `${number(fresh, "picture")} made; yours stay as they are.` : "They were there already.", fresh ? { action: { label: "Undo", run: () => void model.step("undo") } } : {});
-      if (made.length) model.filter.value = { kind: "state", value: "made" };
+      if (made.length) {
+        model.filter.value = { kind: "state", value: "made" };
+        model.selected.value = new Set();
+        model.cursor.value = -1;
+      }
       await model.load();
       close();
     } catch (error) {
@@ -57,7 +63,7 @@ export function MakeDialog({ model, names, close }) {
     ${way === "cut" ? html`<p class="soft">Its parts, and changed copies of them. Draw boxes around what matters, and say what each shows; without any it is cut regularly.</p>
       <${Parts} model=${model} picture=${model.byName.value.get(names[0])} parts=${parts} set=${setParts} />
       <div class="row"><label class="field"><span>Pictures</span><input type="number" min="15" max="20" value=${pictures} onInput=${(/** @type {any} */ event) => setPictures(Number(event.currentTarget.value))} /></label>
-        <label class="check"><input type="checkbox" checked=${mirrored} onChange=${() => setMirrored(!mirrored)} />mirror some; not when its two sides differ</label></div>` : null}
+        <label class="check"><input type="checkbox" checked=${mirrored} onChange=${() => setMirrored(!mirrored)} /><span title="Not when its two sides differ">mirror some</span></label></div>` : null}
     <${ErrorLine} fault=${fault} />
     ${task ? html`<${TaskProgress} task=${tasks.value[task.id] || task} />` : null}
     <div class="row"><span class="grow"></span><button type="button" onClick=${close}>Cancel</button><button class="primary" disabled=${!!task}>Make</button></div>
@@ -68,10 +74,13 @@ export function MakeDialog({ model, names, close }) {
 function Parts({ model, picture, parts, set }) {
   const [x, y, right, bottom] = picture.crop || [0, 0, picture.width, picture.height];
   const { frame, drawn, forget, hands } = useBox(picture);
+  const [small, setSmall] = useState(false);
   const add = () => {
     if (!drawn) return;
     const box = [Math.max(drawn[0], x) - x, Math.max(drawn[1], y) - y, Math.min(drawn[2], right) - x, Math.min(drawn[3], bottom) - y];
-    if (box[2] - box[0] >= 32 && box[3] - box[1] >= 32) set([...parts, { box, name: "" }]);
+    const fits = box[2] - box[0] >= LEAST && box[3] - box[1] >= LEAST;
+    setSmall(!fits);
+    if (fits) set([...parts, { box, name: "" }]);
     forget();
   };
   useEffect(() => { if (drawn && !hands.held()) add(); });
@@ -80,6 +89,6 @@ function Parts({ model, picture, parts, set }) {
   return html`<div class="parts"><div class="look-frame" ref=${frame} ...${hands.events} style=${`aspect-ratio:${picture.width}/${picture.height}`}>
       <img src=${address(of(model.project, `/images/${picture.id}/thumbnail?size=1024`))} alt=${picture.name} draggable=${false} />
       ${boxes.map((box, place) => html`<div class="part-box" style=${`left:${percent(box[0], picture.width)};top:${percent(box[1], picture.height)};width:${percent(box[2] - box[0], picture.width)};height:${percent(box[3] - box[1], picture.height)}`}>${place + 1}</div>`)}
-    </div><ol class="plain column">${parts.map((each, place) => html`<li class="row"><b>${place + 1}</b><input type="text" class="grow" aria-label=${`What part ${place + 1} shows`} placeholder="head" value=${each.name} onInput=${(/** @type {any} */ event) => set(parts.map((one, other) => (other === place ? { ...one, name: event.currentTarget.value } : one)))} />
-      <button type="button" class="quiet" aria-label=${`Take part ${place + 1} out`} onClick=${() => set(parts.filter((_, other) => other !== place))}>×</button></li>`)}</ol></div>`;
+    </div><div class="column">${small ? html`<p class="warn-text" role="status">That is too small: a part has ${LEAST} pixels of the picture or more on each side.</p>` : null}<ol class="plain column">${parts.map((each, place) => html`<li class="row"><b>${place + 1}</b><input type="text" class="grow" aria-label=${`What part ${place + 1} shows`} placeholder="head" value=${each.name} onInput=${(/** @type {any} */ event) => set(parts.map((one, other) => (other === place ? { ...one, name: event.currentTarget.value } : one)))} />
+      <button type="button" class="quiet" aria-label=${`Take part ${place + 1} out`} onClick=${() => set(parts.filter((_, other) => other !== place))}>×</button></li>`)}</ol></div></div>`;
 }

@@ -11,7 +11,7 @@ const TOLD = { "a run": "by the last run's pace", "a rehearsal": "by steps timed
 
 /** @param {{plan: any, fault: any, busy: boolean, rehearse: () => void}} props */
 export function Plan({ plan, fault, busy, rehearse }) {
-  if (fault) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><${ErrorLine} fault=${fault} /><p><${ProbeBox} /></p></section>`;
+  if (fault) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><${ErrorLine} fault=${fault} />${fault.kind === "NoImagesError" ? null : html`<p><${ProbeBox} /></p>`}</section>`;
   if (!plan) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><p class="soft">Reading the images …</p></section>`;
   const most = Math.max(1, ...plan.buckets.map((/** @type {any} */ each) => each.images));
   const rows = plan.images.reduce((/** @type {number} */ sum, /** @type {any} */ each) => sum + each.repeats, 0);

@@ -1,0 +1,1 @@
+"""Training on a rented GPU: the task files of the tools that rent them."""
