@@ -1,4 +1,4 @@
-"""The window: the weakest strength that serves as well as the best; usable around it without a gap."""
+"""The window: the middle of the strengths that serve as well as the best; usable around it without a gap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ def _points(hits: Mapping[float, int], n: int = 100, flexible: Mapping[float, in
     ]
 
 
-def test_the_weakest_of_the_best_is_recommended() -> None:
+def test_the_middle_of_the_best_is_recommended() -> None:
+    window = find_window(_points({0.4: 0, 0.6: 13, 0.8: 13, 1.0: 13, 1.2: 10}, n=16))
+    assert window.recommended == 0.8
+    assert (window.low, window.high) == (0.6, 1.0)
+    assert find_window(_points({0.4: 0, 0.6: 13, 0.8: 13, 1.0: 8}, n=16)).recommended == 0.6
+
+
+def test_of_two_the_weaker_one() -> None:
     window = find_window(_points({0.4: 5, 0.6: 86, 0.8: 96, 1.0: 97, 1.2: 88}))
     assert window.recommended == 0.8
     assert (window.low, window.high) == (0.6, 1.2)

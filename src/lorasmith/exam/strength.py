@@ -74,14 +74,16 @@ class Window:
 
 
 def find_window(points: Sequence[Point], given: float | None = None) -> Window:
-    """The weakest strength whose score is within a standard error of the best (what is called weaker leaks less and
-    stacks better), of those with USABLE hits where there are any; or the one that was `given`. Usable are the
+    """The middle one of the strengths whose score is within a standard error of the best, of those with USABLE hits
+    where there are any (of two in the middle the weaker one, which leaks less and stacks better); or the one that was
+    `given`. The ends of such a range are there by luck of a few pictures more often than its middle. Usable are the
     strengths next to it, without a gap, with USABLE hits or more."""
     ordered = tuple(sorted(points, key=lambda point: point.strength))
     if given is None:
         best = max(ordered, key=lambda point: point.score)
         near = [i for i, point in enumerate(ordered) if point.score >= best.score - best.error]
-        at = next((i for i in near if ordered[i].hits.value >= USABLE), near[0])
+        good = [i for i in near if ordered[i].hits.value >= USABLE] or near
+        at = good[(len(good) - 1) // 2]
     else:
         at = min(range(len(ordered)), key=lambda i: abs(ordered[i].strength - given))
     recommended = ordered[at].strength if given is None else given
