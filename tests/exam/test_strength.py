@@ -78,6 +78,6 @@ def test_the_whole_exams_hits_stand_for_the_windows_own() -> None:
     window = find_window(_points({0.8: 6, 1.0: 7, 1.2: 6}, n=10))
     assert window.low is None
     whole = with_hits(window, wilson(90, 100))
-    assert whole.recommended == window.recommended == 0.8
-    assert (whole.low, whole.high) == (0.8, 0.8)
+    assert whole.recommended == window.recommended == 1.0
+    assert (whole.low, whole.high) == (1.0, 1.0)
     assert with_hits(window, wilson(4, 4)) == window
