@@ -95,7 +95,7 @@ def test_versions_that_differ_are_one_sentence() -> None:
 
 
 @needs_ray
-def test_a_worker_of_another_version_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_of_another_version_is_one_sentence() -> None:
     import ray
 
     class There:
