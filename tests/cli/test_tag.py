@@ -109,6 +109,15 @@ def test_a_zip_for_hub_trainers(root: Path, tmp_path: Path, capsys: pytest.Captu
     assert target.is_file()
 
 
+def test_a_zip_behind_a_url(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="the [cluster] extra is not installed")
+    made = document(capsys, str(root), "--zip", "memory://bucket/hub.zip")
+    assert made["zip"] == "memory://bucket/hub.zip"
+    document(capsys, str(root), "--zip", str(tmp_path / "hub.zip"))
+    assert fsspec.filesystem("memory").cat_file("/bucket/hub.zip") == (tmp_path / "hub.zip").read_bytes()
+    fsspec.filesystem("memory").rm("/bucket", recursive=True)
+
+
 def test_tags_are_imported_and_captioning_programs_are_run(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

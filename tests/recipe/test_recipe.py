@@ -15,6 +15,7 @@ from lorasmith.recipe.durations import Duration
 from lorasmith.recipe.form import recipe_form
 from lorasmith.recipe.presets import explain_preset, preset
 from lorasmith.recipe.recipe import Recipe, differing_keys, parse_recipe, read_recipe, recipe_values, write_recipe
+from lorasmith.recipe.tables import ConvTable
 from tests.projects import build_project
 
 
@@ -58,6 +59,16 @@ def test_epochs_given_drop_the_preset_s_target(tmp_path: Path) -> None:
     assert (recipe.epochs, recipe.target_steps) == (4, None)
     both = read_recipe(project, {"epochs": "4", "target_steps": "100"})
     assert (both.epochs, both.target_steps) == (4, 100)
+
+
+def test_convolutions_of_the_preset_are_switched_off_by_their_rank(tmp_path: Path) -> None:
+    project = build_project(tmp_path, "")
+    assert read_recipe(project).conv.rank
+    assert read_recipe(project).conv.alpha
+    assert read_recipe(project, {"conv.rank": "0"}).conv == ConvTable()
+    assert read_recipe(build_project(tmp_path / "p", "conv.rank = 0"), {}).conv == ConvTable()
+    with pytest.raises(RecipeError, match=r"conv\.alpha without conv\.rank"):
+        read_recipe(project, {"conv.rank": "0", "conv.alpha": "2"})
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:

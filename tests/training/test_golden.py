@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ from lorasmith.events import Event, StepDone, finish
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from tests.families.anima_models import build_anima
+from tests.families.klein_models import build_klein
 from tests.families.zimage_models import build_zimage
 from tests.projects import build_project
 from tests.tiny import build_tiny_base
 
 GOLDEN = Path(__file__).parent / "golden"
-NOISE, FLOW = ("doodle", "sd1", "sd2", "sdxl"), ("anima", "zimage")
+NOISE, FLOW = ("doodle", "sd1", "sd2", "sdxl"), ("anima", "zimage", "klein")
 FAMILIES = (*NOISE, *FLOW)
 # NOTE: measured on one processor: runs with as many threads give the same bits; two threads instead of one move a loss
 # or a norm of the tiny bases by at most 1.7e-7 of it, of Doodle by 3.3e-7. Three hundred times that is room for other
@@ -171,7 +172,9 @@ def open_base(family: str, folder: Path) -> Base:
     if family == "doodle":
         return load_base("doodle")
     if family in FLOW:
-        return load_base({"anima": build_anima, "zimage": build_zimage}[family](folder / family))
+        builders: dict[str, Callable[[Path], Path]]
+        builders = {"anima": build_anima, "zimage": build_zimage, "klein": build_klein}
+        return load_base(builders[family](folder / family))
     return load_base(build_tiny_base(folder / family, family))
 
 

@@ -12,9 +12,9 @@ from lorasmith.dataset.ingest import Ingested, ingest_more, warn_of_links
 from lorasmith.dataset.mending import Mended, find_mended, write_mended
 from lorasmith.dataset.provenance import record_provenance
 from lorasmith.dataset.reading import Item, read_all
-from lorasmith.dataset.settings import image_roots
 from lorasmith.dataset.sources import open_source
 from lorasmith.dataset.sources.source import PLAIN, SourceOptions
+from lorasmith.dataset.stored import image_roots
 from lorasmith.errors import DatasetError, UsageError
 from lorasmith.events import Note, Work
 from lorasmith.project import Project
@@ -94,6 +94,8 @@ def _find_root(project: Project) -> Path:
     """The first folder of images that lies in the project; the others are the user's own."""
     for root in image_roots(project):
         resolved = root.resolve()
+        if resolved.is_relative_to(project.cache.resolve()):  # the mirror of a URL
+            continue
         if resolved.is_relative_to(project.root.resolve()) and resolved != project.root.resolve():
             return resolved
     raise UsageError(

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from lorasmith.events import Progress, Work, eta
 from lorasmith.images.crops import Box as PixelBox
 from lorasmith.images.crops import open_part
 from lorasmith.images.fingerprints import WHOLE, Box
-from lorasmith.images.keypoints import Keypoints, find_keypoints, place_within, unpack
+from lorasmith.images.keypoints import Keypoints, find_keypoints, place_both_ways, unpack
 from lorasmith.images.similarity import Thumbnail, looks_same_inside, take_thumbnail
 from lorasmith.pools.dealing import deal_out
 from lorasmith.pools.pool import Job
@@ -41,6 +42,8 @@ _CANDIDATES = 8
 """Pictures that one is looked at with, those that share most keys."""
 _CROWD = 12
 """A key that so many pictures have tells nothing."""
+_REMEMBERED = 256
+"""Pictures whose keypoints are held while pairs are compared."""
 _Keys = npt.NDArray[np.uint32]
 _Pairs = npt.NDArray[np.int64]
 
@@ -189,31 +192,34 @@ def _place_ahead(
     lying: dict[tuple[int, int], Box | None] = {}
 
     def learn(place: int, boxes: tuple[Box | None, Box | None]) -> None:
-        one, other = pairs[place]
+        one, other = ordered[place]
         lying[one, other], lying[other, one] = boxes
 
-    both = _Keypoints(images, pairs)
+    ordered = sorted(pairs)
+    both = _Keypoints(images, ordered)
     yield from deal_out(Job(open_places), both, "comparing pairs", learn, chunk=32)
     return lying
 
 
 class _Keypoints(Sequence[tuple[Keypoints, Keypoints]]):
-    """The keypoints of pairs of pictures, fetched when a pair's turn comes."""
+    """The keypoints of pairs of pictures, fetched when a pair's turn comes. Pairs of one picture that follow each other
+    have the same object of it, which is sent once with them."""
 
     def __init__(self, images: Sequence[ComparedImage], pairs: Sequence[tuple[int, int]]) -> None:
-        self._images, self._pairs = images, pairs
+        self._pairs = pairs
+        self._of = lru_cache(_REMEMBERED)(lambda number: images[number].keypoints())
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def __getitem__(self, place: Any) -> Any:
         one, other = self._pairs[place]
-        return self._images[one].keypoints(), self._images[other].keypoints()
+        return self._of(one), self._of(other)
 
 
 def open_places() -> Callable[[tuple[Keypoints, Keypoints]], tuple[Box | None, Box | None]]:
     """Where the one lies in the other, and the other in the one."""
-    return lambda pair: (place_within(*pair), place_within(*reversed(pair)))
+    return lambda pair: place_both_ways(*pair)
 
 
 def _shows_the_same(part: ComparedImage, whole: ComparedImage, box: Box) -> bool:

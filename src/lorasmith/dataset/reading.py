@@ -15,12 +15,14 @@ from lorasmith.dataset.kohya_layout import find_root
 from lorasmith.dataset.lineage import Lineage as Lineage
 from lorasmith.dataset.lineage import read_lineage
 from lorasmith.dataset.roles import folder_role
-from lorasmith.dataset.settings import image_roots, read_settings
+from lorasmith.dataset.settings import read_settings
+from lorasmith.dataset.stored import fetch_images, image_roots
 from lorasmith.errors import DatasetError, NoImagesError, ProjectError, did_you_mean
 from lorasmith.events import Note, Work
 from lorasmith.images.opening import ImageFacts
 from lorasmith.project import Project
 from lorasmith.remedies import Action, Do, Sentence, Write
+from lorasmith.storage.remote import url_of
 
 MADE = "made"
 
@@ -118,13 +120,15 @@ def scan_images(project: Project) -> Work[Scan]:
         project.exams,
         project.made,
     }  # images = ["."] must not find those
+    yield from fetch_images(project, settings.images)
     founds: list[Found] = []
     for root, prefix in zip(roots, _prefixes(roots), strict=True):
         _check(project, root)
         founds.append((yield from find_root(root, prefix, ours, project.root, follow_links=settings.follow_links)))
     places = [place for found in founds for place in found.images]
     if not places:
-        raise NoImagesError("no images in it.", where=roots[0], hint=_PUT_IMAGES)
+        where = settings.images[0] if url_of(settings.images[0]) else roots[0]
+        raise NoImagesError("no images in it.", where=where, hint=_PUT_IMAGES)
     made = _find_made(project, places)
     founds.append(made)
     captions = _caption_files(founds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field, field_validator
 
 from lorasmith.dataset.encodings import check_encoding
@@ -13,8 +11,9 @@ from lorasmith.schema import TableModel, read_table
 
 
 class DatasetTable(TableModel):
-    """`images`: folders, relative to the project or absolute. `waive`: rule id -> why its findings are accepted.
-    `encoding`: of captions that are not UTF-8. `follow_links`: whether links that lead out of a folder are read."""
+    """`images`: folders, relative to the project or absolute, or URLs of folders. `waive`: rule id -> why its findings
+    are accepted. `encoding`: of captions that are not UTF-8. `follow_links`: whether links that lead out of a folder
+    are read."""
 
     images: tuple[str, ...] = ("images",)
     waive: dict[str, str] = Field(default_factory=dict)
@@ -53,8 +52,3 @@ class DatasetTable(TableModel):
 def read_settings(project: Project) -> DatasetTable:
     """The checked [dataset] table of a project. Raises ProjectError naming every fault."""
     return read_table(DatasetTable, project.table("dataset"), where=project.where("dataset"))
-
-
-def image_roots(project: Project) -> list[Path]:
-    """The absolute image folders that [dataset] names, in order; they need not exist."""
-    return [project.root / Path(folder).expanduser() for folder in read_settings(project).images]

@@ -28,6 +28,7 @@ LEAST_INLIERS = 15
 
 _SIDE = 512
 _BITS = 32
+_FAR = 8 * _BITS + 1
 _EDGE = 31
 """Pixels at each edge where no place is looked for (ORB's own default); thinner pictures have none."""
 _LIKE = 0.8
@@ -95,16 +96,39 @@ def take_keypoints(image: Image.Image) -> Keypoints:
 def place_within(part: Keypoints, whole: Keypoints) -> Box | None:
     """Where `part` lies in `whole`, upright and smaller than it, as shares of its width and height; None when it does
     not. Different pictures with much in common may lie in each other, too: the pixels have to be compared."""
-    if min(len(part.places), len(whole.places)) < LEAST_INLIERS:
-        return None
-    cv2 = _opencv()
-    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(part.bits, whole.bits, k=2)
-    good = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < _LIKE * pair[1].distance]
+    return place_both_ways(part, whole)[0]
+
+
+def place_both_ways(one: Keypoints, other: Keypoints) -> tuple[Box | None, Box | None]:
+    """`place_within` of the one in the other, and of the other in the one."""
+    if min(len(one.places), len(other.places)) < LEAST_INLIERS:
+        return None, None
+    apart = _distances(one.bits, other.bits)
+    return _place(apart, one, other), _place(np.ascontiguousarray(apart.T), other, one)
+
+
+def _distances(bits_NB: _Bits, others_MB: _Bits) -> npt.NDArray[np.uint16]:
+    """How many bits differ, (N, M)."""
+    words, others = (np.ascontiguousarray(bits).view(np.uint64) for bits in (bits_NB, others_MB))
+    apart = np.zeros((len(words), len(others)), np.uint16)
+    for word in range(words.shape[1]):
+        apart += np.bitwise_count(words[:, word, None] ^ others[None, :, word])
+    return apart
+
+
+def _place(apart: npt.NDArray[np.uint16], part: Keypoints, whole: Keypoints) -> Box | None:
+    """By the bits that are `apart` (part, whole), which is written to."""
+    rows = np.arange(len(apart))
+    nearest = apart.argmin(1)
+    best = apart[rows, nearest]
+    apart[rows, nearest] = _FAR
+    good = np.flatnonzero(best < _LIKE * apart.min(1))
+    apart[rows, nearest] = best
     if len(good) < LEAST_INLIERS:
         return None
-    here = part.places[[match.queryIdx for match in good]]
-    there = whole.places[[match.trainIdx for match in good]]
+    cv2 = _opencv()
     cv2.setRNGSeed(0)
+    here, there = part.places[good], whole.places[nearest[good]]
     way, inliers = cv2.estimateAffinePartial2D(here, there, method=cv2.RANSAC, ransacReprojThreshold=_MISS)
     if way is None or int(inliers.sum()) < LEAST_INLIERS:
         return None

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lorasmith.errors import ImageError
+from lorasmith.errors import ImageError, StorageError
 from lorasmith.images import decoded
 from lorasmith.images.profiles import to_srgb
 from lorasmith.remedies import Install, Sentence
+from lorasmith.storage.remote import bring
 
 EXTENSIONS = frozenset(
     {
@@ -129,7 +130,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
                 yield image
                 if (image.size, image.mode) == (size, mode) and not getattr(image, "tile", ()):
                     decoded.keep(path, file, image)  # all of it was decoded, at its own size
-    except ImageError:
+    except (ImageError, StorageError):
         raise
     except FileNotFoundError:
         raise ImageError("no such file.", where=path) from None
@@ -160,7 +161,11 @@ def reopened(path: Path, *, drafted: bool) -> Iterator[Image.Image]:
 
 def _check_regular(path: Path) -> os.stat_result:
     """Refuse what blocks when it is opened (a pipe, a socket) or never ends (a device)."""
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        bring(path)  # in a worker on another machine
+        found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ImageError("not a file that can be read from its start.", where=path, hint="Remove it.")
     return found

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lorasmith.dataset.settings import image_roots, read_settings
+from lorasmith.dataset.settings import read_settings
+from lorasmith.dataset.stored import image_roots
 from lorasmith.errors import ProjectError
 from lorasmith.events import Progress, Work
 from lorasmith.project import Project

@@ -12,7 +12,8 @@ from lorasmith.pools.pool import Body, Pool
 
 CLUSTER = "LORASMITH_CLUSTER"
 MANY = 256
-"""Starting a process costs 0.3 s, as much as a hundred small images: with fewer items than this nobody is called."""
+"""A process is there after 0.35 s (0.15 to 0.3 s of a core), and a small image is measured in 10 ms: with fewer items
+than this nobody is called (`docs/scale.md`)."""
 
 
 class _Workers:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lorasmith.events import Progress, Work, eta
 from lorasmith.pools.choosing import MANY, open_pool
@@ -59,33 +59,50 @@ def deal_out(
 
 def _answer_here(job: Job, items: Sequence[Any], at_work: Path | None) -> Generator[Answer, None, None]:
     """What this process says of each item, but of the one over which the last one ended."""
-    suspect = _read(at_work)
     work = job.open(*job.given)
-    try:
+    with _Trace(at_work) as trace:
         for place, item in enumerate(items):
-            text = repr(item) if at_work is not None else ""  # of arrays it takes longer than many a job
-            if text and text == suspect:
+            if trace.begin(item):
+                yield answer_of(place, *say(work, item))
+            else:
                 with Pool(LocalBody(1)) as apart:
                     (answer,) = apart.each(job, [item])
                 yield replace(answer, place=place)
-            else:
-                _write(at_work, text)
-                yield answer_of(place, *say(work, item))
-    finally:
-        if at_work is not None:
+
+
+class _Trace:
+    """The item that this process is at, in a file that is there while the process is at any; what an earlier process
+    left there has ended it. A folder that cannot be written to is no fault."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._suspect = b""
+
+    def __enter__(self) -> _Trace:
+        if self._path is not None:
             with contextlib.suppress(OSError):
-                at_work.unlink(missing_ok=True)
+                self._suspect = self._path.read_bytes()
+            with contextlib.suppress(OSError):
+                self._file = self._path.open("wb", buffering=0)
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
-def _read(at_work: Path | None) -> str:
-    if at_work is not None:
-        with contextlib.suppress(OSError, ValueError):
-            return at_work.read_text("utf-8", "surrogateescape")
-    return ""
-
-
-def _write(at_work: Path | None, item: str) -> None:
-    """A folder that cannot be written to is no fault."""
-    if at_work is not None:
-        with contextlib.suppress(OSError):
-            at_work.write_text(item, "utf-8", "surrogateescape")
+    def begin(self, item: Any) -> bool:
+        """Whether this process may do it."""
+        if self._path is None:
+            return True
+        text = repr(item).encode("utf-8", "surrogateescape")
+        if text == self._suspect:
+            return False
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.seek(0)
+                self._file.write(text)
+                self._file.truncate()
+        return True

@@ -246,11 +246,11 @@ class _Deal:
             self._body.ask(token, self._job, [self._items[place] for place in chunk.places])
 
     def _free(self) -> int:
-        """How many chunks can be asked now. Where this process works, too, it is not there all the time: each worker
-        gets one more to go on with, while there are many."""
+        """How many chunks can be asked now. This process is not there all the time: while there are many, each worker
+        gets one more to go on with."""
         wanted = len(self._todo) + len(self._asked) + (not self._todo)  # one more than asked for what is late
         workers = min(self._body.workers, wanted if self._most is None else self._most)
-        ahead = 2 if self._works and len(self._todo) > 2 * workers else 1
+        ahead = 2 if len(self._todo) > 2 * workers else 1
         return min(self._body.free(self._job, workers, ahead), workers * ahead - len(self._asked))
 
     def _late(self) -> _Chunk | None:

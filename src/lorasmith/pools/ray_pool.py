@@ -12,7 +12,7 @@ import platform
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,6 +21,7 @@ from lorasmith.errors import ClusterError, first_line
 from lorasmith.pools.hand import Hand
 from lorasmith.pools.local import usable_cores
 from lorasmith.pools.pool import Said
+from lorasmith.storage import remote
 
 LOCAL = "local"
 _PORT = 6379
@@ -94,10 +95,12 @@ def _reach(address: str) -> str:
 
 
 class RemoteHand(Hand):
-    """A hand in an actor. Paths that are relative mean `folder`, where the process that asks is, if it is there."""
+    """A hand in an actor. Paths that are relative mean `folder`, where the process that asks is, if it is there;
+    `mirrors` are those of that process."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, mirrors: Mapping[str, str]) -> None:
         super().__init__()
+        remote.mirrors.update(mirrors)
         with contextlib.suppress(OSError):
             os.chdir(folder)
 
@@ -132,7 +135,7 @@ class RayBody:
         self._count()
         there = len(self._idle) + len(self._asked) + len(self._waking)
         for _ in range(min(self._cores, wanted) - there):
-            actor = self._make.remote(os.getcwd())
+            actor = self._make.remote(os.getcwd(), remote.mirrors)
             self._waking[actor.who.remote()] = actor
         return len(self._idle)
 

@@ -34,8 +34,10 @@ def superseded(above: Mapping[str, Any]) -> frozenset[str]:
     """The keys of lower layers that do not hold any more, though `above` does not give them.
 
     `epochs` and `target_steps` belong together: a layer that gives one of them drops the lower layer's other one,
-    so that setting epochs to 4 means four epochs whatever the preset aims at.
+    so that setting epochs to 4 means four epochs whatever the preset aims at. A rank of 0, as `conv` has it for no
+    adapter, drops its alpha.
     """
     lengths = frozenset(("epochs", "target_steps"))
     given = lengths.intersection(above)
-    return lengths - given if given else frozenset()
+    gone = lengths - given if given else frozenset()
+    return gone | {"alpha"} if above.get("rank") == 0 and "alpha" not in above else gone

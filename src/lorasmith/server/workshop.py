@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lorasmith.dataset.folders import CAPTION_EXTENSIONS
-from lorasmith.dataset.settings import image_roots
+from lorasmith.dataset.stored import image_roots
 from lorasmith.errors import LorasmithError
 from lorasmith.project import FILE_NAME, Project, open_project, safe_name
 from lorasmith.server.errors import FieldError, MissingError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lorasmith.dataset.fingerprinting import measure_blur
+from lorasmith.dataset.index import open_index
 from lorasmith.dataset.inspection import Inspection, inspect
 from lorasmith.dataset.reading import Dataset
 from lorasmith.events import Work
@@ -17,6 +19,8 @@ def inspect_project(project: Project, dataset: Dataset, vocabulary: Vocabulary |
 
     Raises RefusedError, before anything is said, for what must not be trained; ProjectError for a wrong `waive`.
     """
+    with open_index(project.cache) as index:  # what the rules ask for is measured where it can be seen
+        yield from measure_blur(index, dataset)
     inputs = read_inputs(project, dataset)
     also = review_inputs(inputs, vocabulary)
     tags = {name: image.tags for name, image in inputs.raw.items()}

@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from lorasmith.dataset.fingerprinting import measure_blur
 from lorasmith.dataset.index import open_index
 from lorasmith.dataset.reading import Dataset, Item
-from lorasmith.events import finish
+from lorasmith.events import Work, finish
 from lorasmith.project import Project
 from lorasmith.tags.settings import TagsTable
 
 
 def find_poor(project: Project, dataset: Dataset, settings: TagsTable) -> Mapping[str, str]:
+    """What `measure_poor` gives, without its progress."""
+    return finish(measure_poor(project, dataset, settings))
+
+
+def measure_poor(project: Project, dataset: Dataset, settings: TagsTable) -> Work[Mapping[str, str]]:
     """Item name -> why the image counts as of low quality; empty when nobody wants to know ([tags] quality, off).
 
     What was measured before is remembered in the project's index. Images that are gone are left out.
@@ -21,7 +26,7 @@ def find_poor(project: Project, dataset: Dataset, settings: TagsTable) -> Mappin
     if not settings.quality or "quality" in settings.off:
         return {}
     with open_index(project.cache) as index:
-        blurs = finish(measure_blur(index, dataset))
+        blurs = yield from measure_blur(index, dataset)
     poor = {
         name: f"blurred or enlarged: its sharpness measure is {blur:.2f}"
         for name, blur in blurs.items()

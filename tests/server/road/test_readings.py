@@ -40,3 +40,19 @@ def test_a_long_reading_is_told_of_and_done_once(project: Project, monkeypatch: 
     for thread in threads:
         thread.join(60)
     assert (len(found), len(scans), task.state) == (3, 1, "done")
+
+
+def test_what_is_measured_for_captions_is_told_of_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorasmith.server.road.tasks._SOON", 0.0)
+    tasks = RoadTasks()
+    reading = Readings(tasks).of(Workshop(project.root.parent), "zbk")
+    before, found = len(tasks.tasks("zbk")), list[object]()
+    threads = [threading.Thread(target=lambda: found.append(reading.captioning)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [reading.captioning] * 3
+    assert len({id(one) for one in found}) == 1
+    (task,) = tasks.tasks("zbk")[: len(tasks.tasks("zbk")) - before]
+    assert (task.kind, task.last and task.last["total"]) == ("read", 3)

@@ -29,7 +29,7 @@ def command(
         typer.Option(
             metavar="SRC...",
             help="Where the images are: a folder (also N_name folders, of gallery-dl, or with a metadata table), an "
-            "image, a training zip, kohya's dataset.toml, a video.",
+            "image, a training zip, kohya's dataset.toml, a video, a URL (s3://...).",
             show_default=False,
         ),
     ] = None,

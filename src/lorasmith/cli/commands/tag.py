@@ -52,7 +52,7 @@ def command(
     ] = False,
     archive: Annotated[
         Path | None,
-        typer.Option("--zip", metavar="FILE", help="Write it, and pack it for hub trainers.", show_default=False),
+        typer.Option("--zip", metavar="FILE|URL", help="Write it, and pack it for hub trainers.", show_default=False),
     ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and change nothing.")] = False,
     explain: Annotated[
@@ -93,7 +93,7 @@ def command(
     from lorasmith.face.stages import build_files, gather_tags, warn_of_length
     from lorasmith.pools.choosing import dealt_out
     from lorasmith.project import open_project
-    from lorasmith.tags.building import compare_captions, pack_zip
+    from lorasmith.tags.building import compare_captions
     from lorasmith.tags.explanation import explain as explain_image
     from lorasmith.tags.inputs import read_inputs
     from lorasmith.tags.kohya import compute_as_kohya, write_metadata
@@ -143,7 +143,7 @@ def command(
     if write or archive is not None:
         done["built"] = show(build_files(opened, dataset, captioning), json)
     if archive is not None:
-        done["zip"] = pack_zip(opened, archive.expanduser())
+        done["zip"] = _pack(opened, archive)
     if json:
         print_json(captioning.as_json() | done)
         return
@@ -151,15 +151,31 @@ def command(
     _say_next(project, done)
 
 
+def _pack(project: Project, archive: Path) -> str | Path:
+    """The built dataset as a zip; where a URL is named, made here and sent there."""
+    import tempfile
+
+    from lorasmith.storage.remote import send_file, url_of
+    from lorasmith.tags.building import pack_zip
+
+    url = url_of(archive)
+    if url is None:
+        return pack_zip(project, archive.expanduser())
+    with tempfile.TemporaryDirectory() as folder:
+        return send_file(pack_zip(project, Path(folder) / archive.name), url)
+
+
 def _consents(project: Project, dataset: Dataset, captioner: str | None, again: bool, as_json: bool) -> bool:
     """Say what an endpoint would be sent, and ask where somebody is there to answer."""
     import sys
 
+    if captioner is None or as_json:
+        return False
     from lorasmith.cli.rendering import count_images, say
     from lorasmith.tags.endpoint import caption_cost, is_address
     from lorasmith.tags.settings import read_settings
 
-    if captioner is None or not is_address(captioner) or as_json:
+    if not is_address(captioner):
         return False
     table = read_settings(project).captioner.model_copy(update={"url": captioner})
     cost = caption_cost(project, dataset, table, again)

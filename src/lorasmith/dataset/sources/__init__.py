@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lorasmith.dataset.folders import Problem, printable
-from lorasmith.dataset.sources import archive, folder, gallery, kohya, kohya_folders, picture, table, video
+from lorasmith.dataset.sources import archive, folder, gallery, kohya, kohya_folders, picture, stored, table, video
 from lorasmith.dataset.sources.source import PLAIN, Offer, Piece, SourceKind, SourceOptions, recoded
 from lorasmith.errors import DatasetError
 from lorasmith.remedies import Give, Sentence
+from lorasmith.storage.remote import url_of
 
 KINDS: tuple[SourceKind, ...] = (
     archive.KIND,
@@ -27,6 +28,8 @@ KINDS: tuple[SourceKind, ...] = (
 def open_source(path: Path, options: SourceOptions = PLAIN) -> Offer:
     """What lies at `path`, by the first kind that knows it. Raises DatasetError when it is missing or of no kind."""
     where = printable(str(path))
+    if url := url_of(path):
+        return _in_utf8(stored.offer_url(url), options.encoding)
     try:
         path.stat()
     except FileNotFoundError:
@@ -36,13 +39,15 @@ def open_source(path: Path, options: SourceOptions = PLAIN) -> Offer:
         raise DatasetError(f"cannot be opened: {getattr(fault, 'strerror', fault)}.", where=where) from None
     for kind in KINDS:
         if offer := kind.offer(path, options):
-            return _in_utf8(offer, options.encoding) if options.encoding else offer
+            return _in_utf8(offer, options.encoding)
     known = ", ".join(kind.name for kind in KINDS)
     raise DatasetError("neither a folder nor an image.", where=where, hint=f"Sources are: {known}.")
 
 
 def _in_utf8(offer: Offer, encoding: str) -> Offer:
-    """The offer with its captions recoded."""
+    """The offer with its captions recoded, where an encoding is told."""
+    if not encoding:
+        return offer
 
     def recode(pieces: Iterable[Piece | Problem]) -> Iterator[Piece | Problem]:
         for piece in pieces:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from lorasmith.dataset.reading import Dataset, Item, Scan, apply_decisions, scan_images
@@ -12,7 +13,9 @@ from lorasmith.project import Project
 from lorasmith.server.road.tasks import RoadTasks
 from lorasmith.server.workshop import Workshop
 from lorasmith.tags.inputs import CaptionInputs, read_inputs
+from lorasmith.tags.measures import measure_poor
 from lorasmith.tags.pipeline import Captioning, compute_captions
+from lorasmith.tags.settings import read_settings
 from lorasmith.tags.statistics import TagTable, count_tags
 
 _KEPT = 4
@@ -27,6 +30,9 @@ class Reading:
     version: str
     scan: Scan
     files: tuple[object, ...]
+    measure: Callable[[], object]
+    """Look at the images for what captions go by; done once, it costs nothing again."""
+    alone: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
     def inputs(self) -> CaptionInputs:
@@ -35,8 +41,13 @@ class Reading:
 
     @cached_property
     def captioning(self) -> Captioning:
-        """Its captions."""
-        return compute_captions(self.inputs)
+        """Its captions, computed once for all who ask."""
+        with self.alone:
+            known: Captioning | None = vars(self).get("captioning")
+            if known is None:
+                self.measure()
+                known = vars(self)["captioning"] = compute_captions(self.inputs)
+            return known
 
     @cached_property
     def tags(self) -> TagTable:
@@ -78,7 +89,11 @@ class Readings:
         dataset = apply_decisions(opened, scan)
         if known is not None and dataset == known.dataset:
             dataset = known.dataset  # what follows from it alone is known already
-        reading = Reading(opened, dataset, version, scan, files)
+
+        def measure() -> object:
+            return self._tasks.follow(name, "read", measure_poor(opened, dataset, read_settings(opened)))
+
+        reading = Reading(opened, dataset, version, scan, files, measure)
         with self._lock:
             self._kept[name] = reading
             self._kept.move_to_end(name)

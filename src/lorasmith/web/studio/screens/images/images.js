@@ -45,13 +45,13 @@ function Actions({ model, ask }) {
   const off = !count && model.cursor.value < 0;
   const act = (/** @type {string} */ verb, /** @type {any} */ value = null) => () => model.decide(verb, value);
   return html`<div class="row actions" role="toolbar" aria-label="Decide">
-    <span class="soft count">${count ? `${count.toLocaleString("en")} selected` : number(model.shown.value.length, "image")}</span>
+    <span class="soft count">${!model.listed.value ? "" : count ? `${count.toLocaleString("en")} selected` : number(model.shown.value.length, "image")}</span>
     <button onClick=${act("keep")} disabled=${off} title="k">Keep</button><button onClick=${act("reject")} disabled=${off} title="x">Reject</button>
     <button onClick=${act("role", "primary")} disabled=${off} title="p">Primary</button><button onClick=${act("role", "supporting")} disabled=${off} title="s">Supporting</button>
     <button onClick=${act("role", null)} disabled=${off} title="o">No role</button>
     <button onClick=${() => ask("repeats")} disabled=${off} title="r">Repeats…</button><button onClick=${() => ask("label")} disabled=${off} title="l">Label…</button>
     <button onClick=${act("distinct")} disabled=${count < 2} title="d">Not the same</button>
-    <button onClick=${() => ask("make")} title="Altered copies, a collage, a dataset of one image (m)">Make…</button>
+    <button onClick=${() => ask("make")} disabled=${!model.listed.value} title="Altered copies, a collage, a dataset of one image (m)">Make…</button>
     <span class="grow"></span>
     <button onClick=${() => model.step("undo")} disabled=${!model.listed.value?.undo} title="u">${WORDS.undo}</button>
     <button onClick=${() => model.step("redo")} disabled=${!model.listed.value?.redo} title="Shift+u">${WORDS.redo}</button>
