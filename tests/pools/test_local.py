@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from lorasmith.errors import ImageError
+from lorasmith.events import finish
 from lorasmith.pools import local
 from lorasmith.pools.choosing import chosen_cluster, dealt_out, open_pool
+from lorasmith.pools.dealing import deal_out
 from lorasmith.pools.local import LocalBody
 from lorasmith.pools.pool import DEATHS, Answer, Job, Pool
 from tests.pools.jobs import POISON, done_in, open_careful, open_never, open_pid, open_square, open_unlike
@@ -145,3 +147,18 @@ def test_a_script_without_a_guard_starts_no_second_self(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path},
     )
     assert (done.stdout, done.stderr) == ("285\n", "")
+
+
+def test_items_are_spelt_out_only_where_that_is_written_down(tmp_path: Path) -> None:
+    """Of arrays it takes longer than many a job."""
+    learnt: dict[int, int] = {}
+    items = [Unspeakable(number) for number in range(3)]
+    finish(deal_out(Job(open_square), items, "squaring", learnt.__setitem__))
+    assert learnt == {0: 0, 1: 1, 2: 4}
+    with pytest.raises(AssertionError, match="spelt out"):
+        finish(deal_out(Job(open_square), items, "squaring", learnt.__setitem__, at_work=tmp_path / "at_work"))
+
+
+class Unspeakable(int):
+    def __repr__(self) -> str:
+        raise AssertionError("spelt out")
