@@ -4,15 +4,17 @@ A random UNet of 25M parameters in the SD 1 shape, float32; rank 8 on all its li
 convolutions too), batch 1, 32x32 latents, forward and backward; the frozen base with a gradient to its input. Medians
 of alternating rounds, freed blocks kept for all sides as our training loop does. lycoris runs as it does by default, on
 the same layers. Saved activations: bytes of distinct tensors kept for the backward pass, parameters left out. A full
-run takes about two minutes on two cores.
+run takes about two minutes on two cores. `--processor` takes processor seconds of one thread in place of the clock's:
+for machines whose cores others want, too.
 
-Run: python -m benchmarks.adapter_algorithms [--quick] [--only lora,lokr,loha,dora]
+Run: python -m benchmarks.adapter_algorithms [--quick] [--processor] [--only lora,lokr,loha,dora]
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -134,8 +136,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--only", default="lora,lokr,loha,dora", help="algorithms, with commas")
+    parser.add_argument("--processor", action="store_true", help="processor seconds of one thread")
     chosen = parser.parse_args(argv)
-    print(machine(), f"{torch.get_num_threads()} threads")
+    if chosen.processor:
+        torch.set_num_threads(1)
+    clock = time.process_time if chosen.processor else time.perf_counter
+    print(machine(), f"{torch.get_num_threads()} threads", "processor seconds" if chosen.processor else "")
     unet = small_unet()
     frozen = step_of(unet, ())
     lines: list[str] = []
@@ -150,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "lycoris": lycoris_step(unet, algorithm),
         }
         with kept_blocks():
-            seconds = alternate(sides, 1 if chosen.quick else 15)
+            seconds = alternate(sides, 1 if chosen.quick else 15, clock=clock)
         print(f"{algorithm:>6}: " + ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items()))
         at_most, at_least = GOALS.get(algorithm, (1.5, 1.2))
         lines += [

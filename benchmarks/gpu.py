@@ -9,6 +9,7 @@ the attentions' linear layers; a step is forward, backward, clipping and AdamW, 
 - memory: the most of a step of one row as it is, with checkpointing, int8, fp8, half the blocks swapped;
 - mixed: a batch of eight rows with eight adapters, with one, with none;
 - switching: from one adapter's file to another, and a change of strength;
+- compiled: a step of one row through torch.compile, held against a plain one; on a GPU alone;
 - sweep: four and eight adapters in a pass, and one after another;
 - drawing: a picture's passes (guided) and its decoding, one, four and eight at once.
 
@@ -28,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -45,6 +47,7 @@ from benchmarks.timing import alternate, machine, ratio_line
 from lorasmith.adapters.adapter import Adapter, new_adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import load_adapter
+from lorasmith.bases.compiled import CompiledDenoiser
 from lorasmith.bases.compressed import compress_model
 from lorasmith.generation.adapter_sets import AdapterSet, Member, identify
 from lorasmith.optimizers import OPTIMIZERS
@@ -408,6 +411,31 @@ def sweep(bench: Bench) -> None:
         report.guarded(f"sweep of {count}", measure)
 
 
+def compiled(bench: Bench) -> None:
+    """A step of one row through torch.compile, and how far its gradients are from a plain one's."""
+    own, report = bench.own, bench.report
+    if own.device.type != "cuda":
+        print("  compiled: left out without a GPU (minutes of compiling)")
+        return
+    bank = bench.bank(1, trainable=True)
+    plain, made = bank_step(own, bank, 1), CompiledDenoiser(own.base.denoiser)
+
+    def compiled_step() -> None:
+        with made.used():
+            plain()
+
+    def gradients(context: AbstractContextManager[None]) -> list[Tensor]:
+        with bank.attached(), context:
+            loss = own.denoise(*own.inputs(1)).float().square().mean()
+        return list(torch.autograd.grad(loss, bank.factors("unet")))
+
+    right, found = gradients(nullcontext()), gradients(made.used())
+    apart = torch.stack([(a - b).norm() for a, b in zip(found, right, strict=True)]).norm()
+    report.note("compiled", "gradients apart", float(apart / torch.stack([a.norm() for a in right]).norm()), "")
+    seconds = bench.medians({"plain": plain, "compiled": compiled_step})
+    report.ratio(f"{bench.word}: compiled step / plain", seconds["compiled"] / seconds["plain"], at_most=1.0)
+
+
 @torch.inference_mode()
 def drawing(bench: Bench) -> None:
     """Seconds of a picture, so many at once: guided passes, and decoding one by one."""
@@ -441,6 +469,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "memory": memory,
     "mixed": mixed,
     "switching": switching,
+    "compiled": compiled,
     "sweep": sweep,
     "drawing": drawing,
 }

@@ -1,4 +1,4 @@
-"""The window: the weakest strength that serves as well as the best; usable around it without a gap."""
+"""The window: the weakest strength that serves as well as the best, among its neighbours, too; usable around it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def _points(hits: Mapping[float, int], n: int = 100, flexible: Mapping[float, in
         )
         for strength, count in hits.items()
     ]
+
+
+def test_the_foot_of_the_slope_is_not_recommended_for_a_few_pictures() -> None:
+    window = find_window(_points({0.4: 0, 0.6: 13, 0.8: 13, 1.0: 12, 1.2: 10}, n=16))
+    assert window.recommended == 0.8
+    assert (window.low, window.high) == (0.6, 0.8)
+    assert find_window(_points({0.6: 13, 0.8: 13, 1.0: 12, 1.2: 10}, n=16)).recommended == 0.6
 
 
 def test_the_weakest_of_the_best_is_recommended() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import save_adapter
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import PromptError, Stopped
 from lorasmith.events import finish
+from lorasmith.generation import adapter_sets
+from lorasmith.generation.adapter_sets import AdapterSet, Member
 from lorasmith.generation.batching import Stepper
 from lorasmith.generation.pictures import Picture
 from lorasmith.generation.pipeline import Pipeline
@@ -114,3 +118,29 @@ def test_stopping_within_a_pass_leaves_everything_as_it_was(tiny_base: Base, she
     ((_, picture),) = stepper.step().finished
     (alone,) = finish(Pipeline(tiny_base, shelf).draw([spec]))
     assert distance(alone, picture) <= 1
+
+
+def test_pictures_that_join_between_two_steps_share_one_new_bank(
+    tiny_base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(4):
+        adapter = trained_adapter(tiny_base, rank=2, seed=seed, text_encoder=seed == 3)
+        save_adapter(tmp_path / f"a{seed}.safetensors", adapter, torch.float32)
+    made: list[int] = []
+
+    class Counted(AdapterSet):
+        def __init__(self, base: Base, adapters: Mapping[Member, Adapter]) -> None:
+            made.append(len(adapters))
+            super().__init__(base, adapters)
+
+    monkeypatch.setattr(adapter_sets, "AdapterSet", Counted)
+    stepper = Stepper(tiny_base, AdapterCache([tmp_path]))
+    for seed in range(3):
+        stepper.add(PictureSpec(f"red <lora:a{seed}:0.5>", seed=seed, steps=2), seed)
+    assert made == []
+    stepper.step()
+    assert made == [3]
+    stepper.add(PictureSpec("red <lora:a3:0.5>", steps=2), 3)
+    assert made == [3, 4], "its text is encoded with it"
+    stepper.step()
+    assert made == [3, 4]

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from lorasmith.errors import ImageError
+from lorasmith.events import finish
 from lorasmith.pools import local
 from lorasmith.pools.choosing import chosen_cluster, dealt_out, open_pool
+from lorasmith.pools.dealing import deal_out
 from lorasmith.pools.local import LocalBody
 from lorasmith.pools.pool import DEATHS, Answer, Job, Pool
 from tests.pools.jobs import POISON, done_in, open_careful, open_never, open_pid, open_square, open_unlike
@@ -145,3 +147,49 @@ def test_a_script_without_a_guard_starts_no_second_self(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path},
     )
     assert (done.stdout, done.stderr) == ("285\n", "")
+
+
+def test_items_are_spelt_out_only_where_that_is_written_down(tmp_path: Path) -> None:
+    """Of arrays it takes longer than many a job."""
+    learnt: dict[int, int] = {}
+    items = [Unspeakable(number) for number in range(3)]
+    finish(deal_out(Job(open_square), items, "squaring", learnt.__setitem__))
+    assert learnt == {0: 0, 1: 1, 2: 4}
+    with pytest.raises(AssertionError, match="spelt out"):
+        finish(deal_out(Job(open_square), items, "squaring", learnt.__setitem__, at_work=tmp_path / "at_work"))
+
+
+class Unspeakable(int):
+    def __repr__(self) -> str:
+        raise AssertionError("spelt out")
+
+
+def test_an_interruption_ends_the_workers_and_keeps_what_was_learnt(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom lorasmith.events import finish\n"
+        "from lorasmith.pools import choosing\nfrom lorasmith.pools.dealing import deal_out\n"
+        "from lorasmith.pools.pool import Job\nfrom tests.pools.jobs import open_careful\n"
+        "choosing.usable_cores = lambda: 2\nfolder = Path(sys.argv[1])\n"
+        "job = Job(open_careful, (folder,))\n"
+        "with choosing.dealt_out(''):\n"
+        "    finish(deal_out(job, ['slow'] * 2000, 'x', lambda place, _: print(place, flush=True), chunk=1, many=1))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.readline().strip().isdecimal()
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=120)
+    assert asking.returncode != 0
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    workers = [int(file.stem) for file in tmp_path.glob("*.txt")]
+    assert workers
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

@@ -94,6 +94,27 @@ def test_versions_that_differ_are_one_sentence() -> None:
     assert "\n" not in said
 
 
+@needs_ray
+def test_a_worker_of_another_version_is_one_sentence() -> None:
+    import ray
+
+    class There:
+        exceptions = ray.exceptions
+
+        @staticmethod
+        def get(_: object) -> tuple[str, str]:
+            return "0.0.1", "3.10.2"
+
+    body = object.__new__(ray_pool.RayBody)
+    body._ray, body._address = There, "there:6379"
+    said = (
+        r"^there:6379: versions differ: lorasmith 0\.0\.1 on Python 3\.10\.2 there, .+ here\. "
+        r"Install the same on every machine\.$"
+    )
+    with pytest.raises(ClusterError, match=said):
+        body._greet(object(), None)
+
+
 def test_only_this_body_imports_ray() -> None:
     code = (
         "import sys\nfrom lorasmith.cli.main import main\nfrom lorasmith.pools.choosing import open_pool\n"

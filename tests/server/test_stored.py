@@ -10,6 +10,8 @@ import torch
 from lorasmith.adapters.files import save_adapter
 from lorasmith.adapters.stored.manifest import write_manifest
 from lorasmith.bases.base import load_base
+from lorasmith.errors import StorageError
+from lorasmith.server.service import Service
 from tests.adapters.drawing import trained_adapter
 from tests.server.running import plain_settings, running
 
@@ -41,6 +43,19 @@ def test_pictures_are_those_of_a_folder(tiny_base_folder: Path, tmp_path: Path, 
     assert "lorasmith_adapter_factors_hits_total 1\n" in figures
     assert "lorasmith_adapter_factors_misses_total 1\n" in figures
     assert "lorasmith_adapter_files_misses_total 1\n" in figures
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("nowhere://x", r"^nowhere://x: cannot be opened: Protocol not known: nowhere"),
+        ("http://127.0.0.1:9/x", r"^http://127\.0\.0\.1:9/x: (the store does not answer|cannot be opened): "),
+    ],
+)
+def test_a_store_that_cannot_be_asked_is_told_at_the_start(tmp_path: Path, url: str, wrong: str) -> None:
+    with pytest.raises(StorageError, match=wrong):
+        Service(plain_settings(tmp_path, stores=(url,)), [])
+    Service(plain_settings(tmp_path), []).stop()
 
 
 def test_a_cache_smaller_than_an_adapter_is_told_the_client(tiny_base_folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ here to the bit; the kernels that a backend makes of it round otherwise."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,10 @@ from torch._dynamo.utils import counters
 from lorasmith.bases import compiled
 from lorasmith.bases.base import Base, load_base
 from lorasmith.errors import RecipeError
-from lorasmith.events import finish
+from lorasmith.events import Event, Note, finish
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
+from lorasmith.training.steps import trainer_group
 from lorasmith.training.steps.trainer_group import TrainerGroup
 from tests.projects import build_project
 from tests.training.test_loop import same_tensors
@@ -51,6 +53,26 @@ def test_a_compiled_run_is_the_same_and_compiles_once(tmp_path: Path, tiny_base:
     assert counters["stats"]["unique_graphs"] == 1, "one form of a pass, whatever step it is"
     assert not counters["graph_break"]
     assert tiny_base.denoiser._compiled_call_impl is None
+
+
+@pytest.mark.usefixtures("traced")
+def test_what_compiles_wrongly_is_not_used(
+    tmp_path: Path, tiny_base: Base, tiny_base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wrong(compiled.CompiledDenoiser):
+        """Kernels that are not what was asked for."""
+
+        def __init__(self, denoiser: Any) -> None:
+            self._denoiser = denoiser
+            self._call = lambda *args, **kwargs: tuple(0.9 * each for each in denoiser._call_impl(*args, **kwargs))
+
+    monkeypatch.setattr(trainer_group, "CompiledDenoiser", Wrong)
+    project = build_project(tmp_path / "p", RECIPE, base=str(tiny_base_folder), sizes=SIZES)
+    plain = finish(train(project, read_recipe(project), base=tiny_base))
+    told: list[Event] = []
+    made = finish(train(project, read_recipe(project, {"compile": "true"}), base=tiny_base), told.append)
+    assert [each.message for each in told if isinstance(each, Note) and "other gradients" in each.message]
+    assert same_tensors(plain.adapter, made.adapter)
 
 
 def test_what_cannot_be_compiled_is_refused(tmp_path: Path, tiny_base_folder: Path) -> None:

@@ -4,7 +4,7 @@ ahead of it. Tried with a base without memory (torch's meta device), from which 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from lorasmith.training.steps.process_group import ProcessGroup
 from lorasmith.training.steps.start import start_adapter
 from lorasmith.training.steps.trainer_group import StepBatches, TrainerGroup
 from lorasmith.training.unpacking import unpack
+from tests.families.anima_models import build_anima
+from tests.families.zimage_models import build_zimage
 from tests.projects import build_project
 
 aten = torch.ops.aten
@@ -133,9 +135,12 @@ def waits_of_a_step(root: Path, base: Base, recipe: str, count: int = 1) -> list
     adapters = [on_meta(start_adapter(base, each, project.root)) for each in settings]
     group = TrainerGroup(base, adapters, settings, rows, [4] * count, conditioner, processes=Stops(0, 1))
     batches = epoch_batches(inputs[0].trained, 2, 0, 0)
+    shown = {number: StepBatches(batches[:1], 0) for number in range(count)}
+    with pytest.raises(Reached):  # once, tables of positions go to the device
+        group.advance(shown)
     waits = Waits()
     with pytest.raises(Reached), waits, Made(waits.found):
-        group.advance({number: StepBatches(batches[:1], 0) for number in range(count)})
+        group.advance(shown)
     return waits.found
 
 
@@ -152,6 +157,12 @@ def waits_of_a_step(root: Path, base: Base, recipe: str, count: int = 1) -> list
 )
 def test_nothing_is_waited_for(family: str, recipe: str, tmp_path: Path, family_folders: dict[str, Path]) -> None:
     assert waits_of_a_step(tmp_path / "p", load_base(family_folders[family]), recipe) == []
+
+
+@pytest.mark.parametrize("build", [build_anima, build_zimage])
+def test_transformers_wait_for_nothing_either(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    base = load_base(build(tmp_path / "base"))
+    assert waits_of_a_step(tmp_path / "p", base, "checkpointing = true\n" + CACHED) == []
 
 
 def test_a_sweep_waits_for_nothing(tmp_path: Path, tiny_base: Base) -> None:

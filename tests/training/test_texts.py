@@ -22,6 +22,7 @@ from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.training.loop import train
 from tests.families.anima_models import build_anima
+from tests.families.klein_models import build_klein
 from tests.families.zimage_models import build_zimage
 from tests.projects import build_project
 from tests.tiny import build_tiny_base
@@ -47,6 +48,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "sdxl": lambda folder: build_tiny_base(folder, "sdxl"),
     "anima": build_anima,
     "zimage": build_zimage,
+    "klein": build_klein,
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 COMPUTING = frozenset(
@@ -22,7 +22,7 @@ ROUNDS = "107"
 """So many turns of the loop take some microseconds. The number is one that nobody else writes: a program that was
 started by ours decides anew."""
 _LOOKS, _BETWEEN = 3, 0.005
-_STAT = Path("/proc/stat")
+_STAT, _TOPOLOGY = Path("/proc/stat"), Path("/sys/devices/system/cpu")
 
 
 def wait_softly(verb: str, environment: MutableMapping[str, str] = os.environ) -> None:
@@ -36,18 +36,28 @@ def wait_softly(verb: str, environment: MutableMapping[str, str] = os.environ) -
 
 
 def _is_crowded(environment: MutableMapping[str, str]) -> bool:
-    """Whether our threads and what runs beside them are more than the cores, at every look; no where nobody tells."""
+    """Whether others use half of the cores or more at every look, and too few are left for our threads; no where nobody
+    tells. One thread of many that is late is waited for best in the loop."""
     try:
-        cores = len(os.sched_getaffinity(0))
-        threads = min(cores, int(environment.get("OMP_NUM_THREADS") or cores))
+        cores = sorted(os.sched_getaffinity(0))
+        threads = min(len(cores), int(environment.get("OMP_NUM_THREADS") or _whole(cores)))
     except (AttributeError, ValueError):
         return False
     for look in range(_LOOKS if threads > 1 else 0):
         if look:
             time.sleep(_BETWEEN)
-        if threads + _others() <= cores:
+        others = _others()
+        if threads + others <= len(cores) or 2 * others < len(cores):
             return False
     return threads > 1
+
+
+def _whole(cores: Sequence[int]) -> int:
+    """How many of these are cores of their own, not the second half of one: so many threads torch starts."""
+    try:
+        return len({(_TOPOLOGY / f"cpu{core}" / "topology" / "thread_siblings_list").read_text() for core in cores})
+    except OSError:
+        return len(cores)
 
 
 def _others() -> int:

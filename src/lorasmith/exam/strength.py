@@ -11,6 +11,8 @@ from lorasmith.exam.figures import Figure
 
 #: A strength is usable where so large a share of pictures is right (C2).
 USABLE = 0.8
+#: The standard error of three scores weighted 1, 2, 1, over a single one's.
+SMOOTHED = math.sqrt(6) / 4
 #: Beyond the last strength, as long as it still rises.
 BEYOND = (1.4, 1.6, 2.0)
 
@@ -74,14 +76,21 @@ class Window:
 
 
 def find_window(points: Sequence[Point], given: float | None = None) -> Window:
-    """The weakest strength whose score is within a standard error of the best (what is called weaker leaks less and
-    stacks better), of those with USABLE hits where there are any; or the one that was `given`. Usable are the
-    strengths next to it, without a gap, with USABLE hits or more."""
+    """The strength to recommend, or the one that was `given`, and where it is usable.
+
+    Of the strengths whose score is within a standard error of the best, and of these those with USABLE hits where there
+    are any, it is the weakest (which leaks less and stacks better) that also stands well among its neighbours: scores
+    weighted 1, 2, 1 within their standard error of the best such one. So the foot of a slope is not taken for its top
+    by luck of a few pictures. Usable are the strengths next to it, without a gap, with USABLE hits or more.
+    """
     ordered = tuple(sorted(points, key=lambda point: point.strength))
     if given is None:
         best = max(ordered, key=lambda point: point.score)
         near = [i for i, point in enumerate(ordered) if point.score >= best.score - best.error]
-        at = next((i for i in near if ordered[i].hits.value >= USABLE), near[0])
+        good = [i for i in near if ordered[i].hits.value >= USABLE] or near
+        among = [_among_neighbours(ordered, i) for i in range(len(ordered))]
+        first = max(good, key=lambda i: among[i])
+        at = next(i for i in good if among[i] >= among[first] - SMOOTHED * ordered[first].error)
     else:
         at = min(range(len(ordered)), key=lambda i: abs(ordered[i].strength - given))
     recommended = ordered[at].strength if given is None else given
@@ -93,6 +102,12 @@ def find_window(points: Sequence[Point], given: float | None = None) -> Window:
     while high < len(ordered) - 1 and ordered[high + 1].hits.value >= USABLE:
         high += 1
     return Window(recommended, ordered[low].strength, ordered[high].strength, ordered)
+
+
+def _among_neighbours(ordered: Sequence[Point], at: int) -> float:
+    """The score with those beside it, weighted 1, 2, 1; an end is its own neighbour."""
+    before, after = ordered[max(0, at - 1)], ordered[min(len(ordered) - 1, at + 1)]
+    return (before.score + 2 * ordered[at].score + after.score) / 4
 
 
 def with_hits(window: Window, hits: Figure) -> Window:

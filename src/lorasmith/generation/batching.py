@@ -76,6 +76,7 @@ class Stepper:
         self._canvases: dict[Ticket, _Canvas] = {}
         self._ready: list[tuple[Ticket, Picture]] = []
         self._lately: OrderedDict[Member, Adapter] = OrderedDict()
+        self._without = AdapterSet(self.preparer.base, {})
         self._clock = count()
         self._numbers = count()
 
@@ -103,7 +104,7 @@ class Stepper:
         """Let a picture join whose spec was read already; `drawing` is what to record in it."""
         if ticket in self._canvases or any(ticket == other for other, _ in self._ready):
             raise ValueError(f"ticket {ticket!r} is in flight already")
-        adapter_set = self._adapter_set([*(canvas.task for canvas in self._canvases.values()), task], [task])
+        adapter_set = self._joining_set(task)
         denoising = denoise(self.preparer.base, task, self.preparer.guide(task, adapter_set))
         try:
             call = next(denoising)
@@ -158,6 +159,14 @@ class Stepper:
                 self._ready = ready
                 raise
         return Advanced(tuple(ready), tuple(previews), tuple(canvas.ticket for canvas in chosen))
+
+    def _joining_set(self, task: PictureTask) -> AdapterSet:
+        """What encodes the first texts of a picture that joins: no bank is made where no adapter acts on texts, and one
+        for all that join before the next step is made in that."""
+        schedules = (each for stage in task.stages for each in (*(part for _, part in stage.parts), stage.negative))
+        if not any(text.te for schedule in schedules for _, text in schedule):
+            return self._without
+        return self._adapter_set([*(canvas.task for canvas in self._canvases.values()), task], [task])
 
     def _adapter_set(self, everybody: list[PictureTask], wanted: list[PictureTask]) -> AdapterSet:
         """A bank for the wanted tasks; for everybody in flight when that is not too many, and then for those that were

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -58,16 +59,18 @@ class Service:
         self.started = time.time()
         self.metrics = Metrics()
         self.bases = list_bases(settings.bases)
+        stores = [AdapterStore(url) for url in settings.stores]
+        for store in stores:
+            store.check()
         self._held = _hold(settings.data)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._held.close)
             self.store = Store(settings.data)
+            undo.callback(self.store.close)
             self.worker: Worker = self._open_worker(loader)
-        except BaseException:
-            self._held.close()
-            raise
+            undo.pop_all()
         self.inputs = InputFiles(self.store)
         self.options: dict[str, Any] = self.store.options()
-        stores = [AdapterStore(url) for url in settings.stores]
         self.catalogue = StoredCatalogue(settings.adapters, stores, LibraryLookup())
         self.embeddings = EmbeddingCatalogue(settings.adapters)
         self.admission = Admission(self.limits, self.bases, self.catalogue, self.embeddings)

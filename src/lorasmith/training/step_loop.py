@@ -170,6 +170,9 @@ class StepLoop:
             batches = {number: session.batches() for number, session in learning.items()}
             rates = {number: session.trainer.rates() for number, session in learning.items()}
             outcomes = yield from self._advance(batches, self._ahead(learning))
+            if self._group.caution is not None:
+                yield Note(self._group.caution, "warning")
+                self._group.caution = None
             spent = time.monotonic() - begun
             self._seconds += spent
             rows = sum(len(batch.visits) for each in batches.values() for batch in each.batches)

@@ -64,3 +64,17 @@ def test_a_row_of_its_own_holds_no_batch_and_no_gradient() -> None:
     row = whole[:1].detach().clone()
     assert not row.hidden.requires_grad
     assert row.hidden.untyped_storage().nbytes() == 2 * 3 * 4
+
+
+def test_what_the_host_knows_of_the_rows_goes_with_them() -> None:
+    one = Context({"hidden": torch.zeros(1, 2, 3)}, torch.tensor([[True, False]]), (1,))
+    two = Context({"hidden": torch.zeros(2, 4, 3)}, torch.tensor([[True] * 4, [True] * 3 + [False]]), (4, 3))
+    joined = Context.join([one, two])
+    assert joined.counts == (1, 4, 3)
+    assert joined.mask is not None
+    assert tuple(joined.mask.sum(dim=1).tolist()) == joined.counts
+    assert joined[1:].counts == (4, 3)
+    assert joined[1:].to(torch.device("cpu"), torch.bfloat16).detach().clone().counts == (4, 3)
+    assert joined[torch.tensor([0])].counts is None
+    unknown = Context({"hidden": torch.zeros(1, 2, 3)}, torch.ones(1, 2, dtype=torch.bool))
+    assert Context.join([one, unknown]).counts is None

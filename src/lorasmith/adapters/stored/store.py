@@ -43,6 +43,10 @@ class AdapterStore:
         self._known: dict[str, tuple[float, StoredFile | None]] = {}
         self._listed: tuple[float, tuple[StoredFile, ...]] | None = None
 
+    def check(self) -> None:
+        """Raise StorageError where the store cannot be asked at all."""
+        self._look()
+
     def find(self, name: str) -> StoredFile | None:
         """The adapter of a name; None where there is none."""
         manifest = self._look()

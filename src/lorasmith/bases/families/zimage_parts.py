@@ -135,9 +135,18 @@ def _embed_text(
     text = torch.where(own.expand(rows, length).unsqueeze(2), text, denoiser.cap_pad_token)
     places = torch.stack([place + 1, torch.zeros_like(place), torch.zeros_like(place)], dim=1)
     turn = _turn(denoiser, places.unsqueeze(0)).expand(rows, -1, -1)
-    whole = context.mask is None or bool((lengths == length).all())
-    seen = None if whole else place < lengths.unsqueeze(1)
+    seen = None if _are_whole(context, lengths, length) else place < lengths.unsqueeze(1)
     return text, turn, seen
+
+
+def _are_whole(context: Context, lengths: Tensor, length: int) -> bool:
+    """Whether every row of the context has all of the `length` tokens, up to whole steps. The device is asked only
+    where the host does not know."""
+    if context.mask is None:
+        return True
+    if context.counts is not None:
+        return all(-(-count // MULTIPLE) * MULTIPLE == length for count in context.counts)
+    return bool((lengths == length).all())
 
 
 def _turn(denoiser: Any, places: Tensor) -> Tensor:

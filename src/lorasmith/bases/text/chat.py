@@ -75,7 +75,8 @@ class ChatPromptEncoder(WholeTexts):
         rows = [chunk.ids for (chunk,) in tokens]
         ids, mask = pad_ids(rows, _rounded(max(len(row) for row in rows)), device)
         states = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True, use_cache=False)
-        return Context({"hidden": states.hidden_states[-2] * mask.unsqueeze(-1)}, mask)
+        hidden = states.hidden_states[-2] * mask.unsqueeze(-1)
+        return Context({"hidden": hidden}, mask, tuple(len(row) for row in rows))
 
 
 class DeepChatPromptEncoder(ChatPromptEncoder):

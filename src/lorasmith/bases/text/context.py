@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lorasmith.diffusion.transfer import send
@@ -18,11 +18,13 @@ class Context:
     """Encoded texts by the names that their family gives them: `hidden` (B, T, D), `pooled` (B, P) ...
 
     A tensor with three axes has a vector for every token, one with two axes has a vector for the whole text. `mask`
-    (B, T) is true at the tokens that count; without one all do.
+    (B, T) is true at the tokens that count; without one all do. `counts`: how many these are in each row, where the
+    host knows it and need not ask the device.
     """
 
     tensors: Mapping[str, Tensor]
     mask: Tensor | None = None
+    counts: tuple[int, ...] | None = None
 
     @staticmethod
     def join(contexts: Sequence[Context]) -> Context:
@@ -35,7 +37,9 @@ class Context:
         stretched = [context.stretch(longest) for context in contexts]
         tensors = {name: torch.cat([each.tensors[name] for each in stretched]) for name in stretched[0].tensors}
         masks = [each.mask for each in stretched if each.mask is not None]
-        return Context(tensors, torch.cat(masks) if masks else None)
+        counts = [each.counts for each in contexts if each.counts is not None]
+        known = tuple(count for each in counts for count in each) if len(counts) == len(contexts) else None
+        return Context(tensors, torch.cat(masks) if masks else None, known)
 
     @property
     def hidden(self) -> Tensor:
@@ -63,7 +67,8 @@ class Context:
 
     def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> Context:
         """Some of the rows."""
-        return self._map(lambda tensor: tensor[rows])
+        known = self.counts[rows] if self.counts is not None and isinstance(rows, slice) else None
+        return replace(self._map(lambda tensor: tensor[rows]), counts=known)
 
     def stretch(self, length: int) -> Context:
         """Up to `length` tokens: by the last vector again, as A1111 aligns the parts of an AND; by zeros that do not
@@ -83,7 +88,7 @@ class Context:
         mask = None
         if self.mask is not None:
             mask = torch.cat([self.mask, self.mask.new_zeros(len(self), missing)], dim=1)
-        return Context({name: longer(tensor) for name, tensor in self.tensors.items()}, mask)
+        return Context({name: longer(tensor) for name, tensor in self.tensors.items()}, mask, self.counts)
 
     def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Context:
         """On a device, with the numbers that are no whole ones in `dtype`."""
@@ -104,4 +109,4 @@ class Context:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Context:
         tensors = {name: change(tensor) for name, tensor in self.tensors.items()}
-        return Context(tensors, None if self.mask is None else change(self.mask))
+        return Context(tensors, None if self.mask is None else change(self.mask), self.counts)

@@ -110,4 +110,4 @@ class LongPromptEncoder(WholeTexts):
                 for row, chunk in zip(torch.split(hidden, 1), chunks, strict=True)
             ]
             hidden = torch.cat(rows)
-        return Context({"hidden": hidden}, mask)
+        return Context({"hidden": hidden}, mask, tuple(len(chunk.ids) for chunk in chunks))

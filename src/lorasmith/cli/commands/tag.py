@@ -169,11 +169,13 @@ def _consents(project: Project, dataset: Dataset, captioner: str | None, again: 
     """Say what an endpoint would be sent, and ask where somebody is there to answer."""
     import sys
 
+    if captioner is None or as_json:
+        return False
     from lorasmith.cli.rendering import count_images, say
     from lorasmith.tags.endpoint import caption_cost, is_address
     from lorasmith.tags.settings import read_settings
 
-    if captioner is None or not is_address(captioner) or as_json:
+    if not is_address(captioner):
         return False
     table = read_settings(project).captioner.model_copy(update={"url": captioner})
     cost = caption_cost(project, dataset, table, again)

@@ -60,7 +60,7 @@ class Passes:
         self, base: Base, bank: AdapterBank, conditioner: Conditioner, compiled: CompiledDenoiser | None = None
     ) -> None:
         self._base = base
-        self._compiled = compiled
+        self.compiled = compiled
         self._bank = bank
         self._conditioner = conditioner
 
@@ -94,10 +94,9 @@ class Passes:
             context = self._context(captions, first.adapted and first.adapted_text, S)
             self._bank.set_strengths(S if first.adapted else torch.zeros_like(S))
             again = first.adapted and any(each.checkpointing for each in passes)
-            made_anew = self._compiled is not None and first.adapted
             with (
                 _checkpointed(self._base, self._bank) if again else nullcontext(),
-                self._compiled.used() if self._compiled is not None and made_anew else nullcontext(),
+                self.compiled.used() if self.compiled is not None and first.adapted else nullcontext(),
             ):
                 return self._base.denoise(x_t, t, context, first.size, framings).float()
 

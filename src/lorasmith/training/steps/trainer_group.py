@@ -28,6 +28,9 @@ from lorasmith.training.steps.process_group import ALONE, ProcessGroup
 from lorasmith.training.steps.trainer import Trainer
 from lorasmith.training.steps.validation import HeldOutLoss, Validation
 
+AGREES = 0.05
+"""So far apart may gradients be that only round otherwise: in bf16 some hundredths."""
+
 
 @dataclass(frozen=True)
 class StepBatches:
@@ -71,8 +74,10 @@ class TrainerGroup:
     ) -> None:
         self._bank = AdapterBank(base, adapters, trainable=True)
         self._beneath = None if beneath is None else AdapterBank(base, [beneath])
-        compiled = CompiledDenoiser(base.denoiser) if settings[0].compiles else None
-        self._passes = Passes(base, self._bank, conditioner, compiled)
+        self._passes = Passes(base, self._bank, conditioner)
+        self._untried = CompiledDenoiser(base.denoiser) if settings[0].compiles else None
+        self.caution: str | None = None
+        """Why what was asked for is not done."""
         self._processes = processes
         self.most_rows: int | None = None
         self.trainers = [
@@ -98,12 +103,13 @@ class TrainerGroup:
 
         Raises torch's error when memory does not suffice; no factors have changed then.
         """
-        tally = _Tally()
         self._bank.vary(*(trainer.variation() for trainer in self.trainers))
         try:
             with self._bank.attached(self._beneath):
-                for turn in range(max(len(each.batches) for each in batches.values())):
-                    self._learn(batches, turn, tally)
+                tally = self._learn_all(batches)
+                if self._untried is not None:
+                    tally = self._try_compiled(self._untried, batches, tally)
+                    self._untried = None
                 for number, each in (ahead or {}).items():
                     self.trainers[number].read_ahead(each.batches, each.epoch)
         except BaseException:
@@ -146,6 +152,38 @@ class TrainerGroup:
         with self._bank.attached(self._beneath):
             return answer_together({number: validation.ask()}, self._passes)[number]
 
+    def _learn_all(self, batches: Mapping[int, StepBatches]) -> _Tally:
+        """The gradients of a step."""
+        tally = _Tally()
+        for turn in range(max(len(each.batches) for each in batches.values())):
+            self._learn(batches, turn, tally)
+        return tally
+
+    def _try_compiled(self, compiled: CompiledDenoiser, batches: Mapping[int, StepBatches], plain: _Tally) -> _Tally:
+        """The first step again with compiled passes, which are kept if they give the gradients that plain ones gave:
+        compilers are wrong now and then, and a run that learns something else would not show it."""
+        groups = [group for number in batches for group in self.trainers[number].groups]
+        right = [group.grad.clone() for group in groups]
+        for group in groups:
+            group.grad.zero_()
+        self._passes.compiled = compiled
+        try:
+            tally = self._learn_all(batches)
+        except BaseException:
+            self._passes.compiled = None
+            raise
+        apart = max(_apart(group.grad, grad) for group, grad in zip(groups, right, strict=True))
+        if apart <= AGREES:
+            return tally
+        self._passes.compiled = None
+        for group, grad in zip(groups, right, strict=True):
+            group.grad.copy_(grad)
+        self.caution = (
+            f"compile = true: compiled passes give other gradients here ({apart:.0%} away), so that the run goes on "
+            "with plain ones."
+        )
+        return plain
+
     def _learn(self, batches: Mapping[int, StepBatches], turn: int, tally: _Tally) -> None:
         """The gradients of the `turn`-th micro-batch of each trainer."""
         for together in pack_rows(self._shown(batches, turn), self.most_rows):
@@ -157,6 +195,13 @@ class TrainerGroup:
                 whole.backward()  # type: ignore[no-untyped-call]
             for number, loss in losses.items():
                 tally.add(number, loss, whole_timesteps(together[number].learned.t))
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """How far apart two gradients are, as a share of the second one."""
+    size = float(torch.linalg.vector_norm(other))
+    far = float(torch.linalg.vector_norm(one - other))
+    return far / size if size else far
 
 
 class _Tally:
