@@ -213,9 +213,8 @@ def measure_strength(address: str, chromium: str, server: serving) -> None:
         worked = (server.processor_seconds() - before) / _MOVES
         browser.close()
     print(f"a strength was moved {_MOVES} times: {', '.join(f'{each:.0f}' for each in took)} ms")
-    print(
-        f"of the server's processor time that is {worked:.2f} s a picture; {os.getloadavg()[0]:.1f} others want to run"
-    )
+    load = os.getloadavg()[0]
+    print(f"the server worked {worked:.2f} processor seconds for each; {load:.1f} processes wanted to run")
     _say("a picture of 128 pixels after a strength was moved, ms", statistics.median(took), STRENGTH_GOAL)
 
 

@@ -162,3 +162,34 @@ def test_items_are_spelt_out_only_where_that_is_written_down(tmp_path: Path) -> 
 class Unspeakable(int):
     def __repr__(self) -> str:
         raise AssertionError("spelt out")
+
+
+def test_an_interruption_ends_the_workers_and_keeps_what_was_learnt(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom lorasmith.events import finish\n"
+        "from lorasmith.pools import choosing\nfrom lorasmith.pools.dealing import deal_out\n"
+        "from lorasmith.pools.pool import Job\nfrom tests.pools.jobs import open_careful\n"
+        "choosing.usable_cores = lambda: 2\nfolder = Path(sys.argv[1])\n"
+        "job = Job(open_careful, (folder,))\n"
+        "with choosing.dealt_out(''):\n"
+        "    finish(deal_out(job, ['slow'] * 2000, 'x', lambda place, _: print(place, flush=True), chunk=1, many=1))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.readline().strip().isdecimal()
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=120)
+    assert asking.returncode != 0
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    workers = [int(file.stem) for file in tmp_path.glob("*.txt")]
+    assert workers
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

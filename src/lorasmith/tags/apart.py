@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from lorasmith.dataset.index import Index, open_index
 from lorasmith.dataset.measuring import read_stat, topic_of
 from lorasmith.dataset.reading import Dataset, Item
-from lorasmith.errors import LorasmithError
+from lorasmith.errors import DatasetError, LorasmithError
 from lorasmith.events import Note, Work
-from lorasmith.images.crops import open_part
+from lorasmith.images.crops import Box, open_part
+from lorasmith.pools.dealing import deal_out
+from lorasmith.pools.pool import Job
 from lorasmith.project import EMBEDDED, Project, SubjectKind
-from lorasmith.tags.encoders import OnnxEncoder, Vectors, tagger_encoder
+from lorasmith.tags.encoders import Vectors, tagger_encoder
 
 NEIGHBOURS = 5
 """So many of the images that an image is most like are asked; a copy of it is one of them, not all."""
@@ -27,6 +30,8 @@ VARIED = 0.2
 """A median over this is of images that the encoder cannot bring together. Characters and styles, the world's own and
 strangers': 0.03 to 0.195; concepts 0.24 to 0.29."""
 _BATCH = 16
+_NEVER = 1 << 62
+"""Batches from which on the processes of this machine look: the encoder has the threads of all cores."""
 _UNKNOWN = "Whether every image looks like the others is not known"
 _VECTOR, _APART = "look of the tagger-1", "apart-1"
 """Names of measures; up when the measure changes."""
@@ -50,7 +55,7 @@ def measure_apart(project: Project, dataset: Dataset) -> Work[Mapping[str, float
         known = index.recall(_APART, key)
         if known is None:
             try:
-                known = _apart(_look_at_all(index, items)).tolist()
+                known = _apart((yield from _look_at_all(index, items))).tolist()
             except LorasmithError as fault:
                 yield Note(f"{_UNKNOWN}: {fault}", "warning")
                 return {}
@@ -61,23 +66,36 @@ def measure_apart(project: Project, dataset: Dataset) -> Work[Mapping[str, float
     return {item.name: float(value) for item, value in zip(items, known, strict=True)}
 
 
-def _look_at_all(index: Index, items: Sequence[Item]) -> Vectors:
-    """(images, numbers). Raises ExamError, TagError, ImageError."""
-    encoder: OnnxEncoder | None = None
-    found: list[Vectors] = []
-    for start in range(0, len(items), _BATCH):
-        part = items[start : start + _BATCH]
-        topics = [(topic_of(_VECTOR, item), item.path, read_stat(item.path)) for item in part]
-        known = [index.known_bytes(*topic) for topic in topics]
-        fresh = [number for number, value in enumerate(known) if value is None]
-        if fresh:
-            encoder = encoder or tagger_encoder(EMBEDDED)
-            vectors = encoder.encode([open_part(part[number].path, part[number].crop) for number in fresh])
-            for number, vector in zip(fresh, vectors, strict=True):
-                known[number] = vector.astype("<f2").tobytes()
-                index.learn_bytes(*topics[number], known[number] or b"")
-        found += [np.frombuffer(value or b"", "<f2").astype(np.float32) for value in known]
-    return np.stack(found)
+def _look_at_all(index: Index, items: Sequence[Item]) -> Work[Vectors]:
+    """(images, numbers). Raises ExamError, TagError, ImageError, and DatasetError for images that end every process."""
+    stats = [read_stat(item.path) for item in items]
+    topics = [topic_of(_VECTOR, item) for item in items]
+    known = [index.known_bytes(topics[place], item.path, stats[place]) for place, item in enumerate(items)]
+    parts = (range(start, min(start + _BATCH, len(items))) for start in range(0, len(items), _BATCH))
+    todo = [fresh for fresh in ([place for place in part if known[place] is None] for part in parts) if fresh]
+
+    def learn(number: int, vectors: Sequence[bytes]) -> None:
+        for place, vector in zip(todo[number], vectors, strict=True):
+            known[place] = vector
+            index.learn_bytes(topics[place], items[place].path, stats[place], vector)
+        index.save()
+
+    batches = [[(items[place].path, items[place].crop) for place in part] for part in todo]
+    killed = yield from deal_out(Job(open_vectors), batches, "looking at images", learn, chunk=1, many=_NEVER)
+    if killed:
+        names = ", ".join(items[place].name for place in todo[killed[0]])
+        raise DatasetError(f"one of these images ends every process that reads it: {names}.")
+    return np.stack([np.frombuffer(vector or b"", "<f2").astype(np.float32) for vector in known])
+
+
+def open_vectors() -> Callable[[Sequence[tuple[Path, Box | None]]], list[bytes]]:
+    """What the embedded tagger's inside says of a batch of files, as the index keeps it."""
+    encoder = tagger_encoder(EMBEDDED)
+
+    def look(places: Sequence[tuple[Path, Box | None]]) -> list[bytes]:
+        return [vector.astype("<f2").tobytes() for vector in encoder.encode([open_part(*place) for place in places])]
+
+    return look
 
 
 def _apart(vectors: Vectors) -> Vectors:
