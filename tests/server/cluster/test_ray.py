@@ -1,4 +1,4 @@
-"""A server on replicas of a Ray cluster: the same pictures to the byte, whatever is done to the replicas; and what it
+"""A server on replicas of a Ray cluster: the same pictures, whatever is done to the replicas; and what it
 says when there is no such cluster."""
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def test_two_replicas(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"here"')))
     assert told["there"] == told["here"], "the same pictures to the byte, the same events"
+    assert len(told["batch"]) == 4
+    assert max(told["batch"]) <= 1, "what is drawn in company is the same up to rounding"
     assert told["here"]["events"] == ["done", "finished", "preview", "progress", "state"]
 
     clients = told["clients"]

@@ -2,7 +2,7 @@
 board what replicas say.
 
 A picture is a replica's under a token. With a replica its tokens end: what it says too late is not heard, and its
-pictures are given to others, the same pictures to the byte. So none is lost and none is told twice.
+pictures are given to others, with the same seeds. So none is lost and none is told twice.
 """
 
 from __future__ import annotations
