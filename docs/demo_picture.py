@@ -2,7 +2,7 @@
 
     .venv/bin/python -m docs.demo_picture lorasmith-demo
 
-The adapter is drawn at the strength that its exam recommends; what the prompts ask for beside it is in no training image.
+The adapter is drawn at the strength that its exam recommends; no training image shows what the prompts add.
 """
 
 from __future__ import annotations
