@@ -23,5 +23,15 @@ def open_toy() -> Callable[[Sequence[Row]], list[Image.Image]]:
     return draw
 
 
+class Red:
+    """An exam's own artist: nothing in green."""
+
+    def draw(self, rows: Sequence[Row]) -> list[Image.Image]:
+        return paint(rows)
+
+    def develop(self, images: Sequence[Image.Image]) -> list[Image.Image]:
+        return list(images)
+
+
 def paint(rows: Sequence[Row], green: int = 0) -> list[Image.Image]:
     return [Image.new("RGB", (2, 2), (row.seed, green, 0)) for row in rows]

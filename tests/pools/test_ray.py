@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lorasmith.errors import ClusterError
+from lorasmith.exam.crew import MANY
 from lorasmith.pools import ray_pool
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,7 @@ def test_two_nodes(tmp_path: Path) -> None:
     assert "small.jpg" in told["inspected"]
     assert told["drawn"] == told["drawn here"], "to the byte"
     assert len(told["drawn"]["files"]) == 3
+    assert told["examined"] == [[seed, 255] for seed in range(MANY)]
     assert told["poisoned image"] == ["03.png cannot be read: it ends every process that reads it."]
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from lorasmith.dataset import facts
 from lorasmith.events import finish
+from lorasmith.exam.crew import MANY, Crew
+from lorasmith.exam.drawing import Row
 from lorasmith.face.drawing import Pipelines
 from lorasmith.generation.grids.axes import STILL, field_axis
 from lorasmith.generation.grids.drawing import draw_order, take_order
@@ -30,6 +32,7 @@ from lorasmith.tags.tagger import open_tagger
 from lorasmith.tags.tagging import tag_images
 from tests.dataset.projects import make_project, read
 from tests.dataset.test_pooled import look, make, open_poisoned
+from tests.exam.painting import Red, open_toy
 from tests.images.drawings import save_drawings
 from tests.pools.jobs import POISON, done_in, open_careful, open_square, open_stuck
 from tests.tags.models import make_tagger
@@ -59,6 +62,7 @@ def main(folder: Path) -> None:
             told["stuck"] = _stuck(_new(folder, "stuck"))
             told["inspected"] = look(make(folder / "cluster"))
             told["drawn"] = _tag_and_draw(_new(folder, "drawn"), base)
+            told["examined"] = _examine()
             told["lost"] = _while_slow(_new(folder, "lost"), lambda _: cluster.remove_node(second, False))
     finally:
         import ray
@@ -87,6 +91,13 @@ def _tag_and_draw(folder: Path, base: Path) -> dict[str, Any]:
     files = {file.name: sha256(file.read_bytes()).hexdigest() for file in (folder / "grid").rglob("*.png")}
     tags = {key: [[*one.tags] for one in stored] for key, stored in read_stored(project).items()}
     return {"tags": tags, "files": files}
+
+
+def _examine() -> list[list[int]]:
+    """The colours of an exam's pictures: green ones are a worker's."""
+    with Crew(Red(), Job(open_toy), 0) as crew:
+        drawn = crew.draw_all([[Row("a", seed, None)] for seed in range(MANY)])
+        return [list(picture.tobytes()[:2]) for pictures in drawn for picture in pictures]
 
 
 def _poisoned(project: Project) -> list[str]:
