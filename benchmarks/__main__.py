@@ -13,7 +13,16 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PARTS = (
-    *("drawings", "example_project", "gpu_bases", "killed_commands", "photographs", "stranger_truth", "timing"),
+    *(
+        "drawings",
+        "example_project",
+        "gpu_bases",
+        "killed_commands",
+        "page_peer",
+        "photographs",
+        "stranger_truth",
+        "timing",
+    ),
     "wholeness",
 )
 """Modules that benchmarks use."""

@@ -24,7 +24,8 @@ from lorasmith.exam.run import run_exam
 from lorasmith.project import Project, open_project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.tags.inspection import inspect_project
-from lorasmith.tags.tagger import open_tagger, tag_images
+from lorasmith.tags.tagger import open_tagger
+from lorasmith.tags.tagging import tag_images
 from lorasmith.training.loop import train
 
 IDENTITY = ("personas style", "side-swept hair", "turquoise hair", "tan skin")

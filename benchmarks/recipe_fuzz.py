@@ -72,6 +72,8 @@ CHEAP: Mapping[str, Sequence[object]] = {
     "epochs": (1, 2),
     "target_steps": (1, 2, 3),
     "rank": (1, 2, 3, 8, 70),
+    "training_adapter": ("", "no-such.safetensors"),
+    "compile": (False,),  # half a minute each; tests/training/test_compiled.py has it
     "rank_by_timestep": (0, 1, 2, 4),
     "conv.rank": (0, 1, 2, 40),
     "blocks.lr": ("cosine", "sine", "linear", "reverse_linear", "flat", {"IN": 0.5}, {"M00": 0}, {"OUT": 0, "IN": 0},
