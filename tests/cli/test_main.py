@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -152,3 +153,21 @@ def test_a_commands_own_exit_code_is_kept(monkeypatch: pytest.MonkeyPatch) -> No
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert door.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("lorasmith ")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_ctrl_c_is_heard_again_in_a_session_of_its_own(alone: bool) -> None:
+    """As under a shell's `&`, which has both processes ignore it."""
+    script = (
+        "import signal\n"
+        "from lorasmith.cli.main import hear_interruptions\n"
+        "hear_interruptions()\n"
+        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=alone)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.stdout.strip() == str(alone)

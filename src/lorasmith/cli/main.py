@@ -11,6 +11,7 @@ import gc
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
@@ -69,9 +70,18 @@ INTERRUPTED = Stopped.exit_code
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, the error's own, 2 for a wrong call, 130 after Ctrl-C."""
+    hear_interruptions()
     code = run(sys.argv[1:] if arguments is None else arguments)
     gc.freeze()  # else leaving takes two seconds, to look for cycles in all libraries before they go
     sys.exit(code)
+
+
+def hear_interruptions() -> None:
+    """A shell's ``&`` has a program ignore Ctrl-C, and all that it starts; what leads a session of its own (a run or an
+    exam of the studio) is stopped by that signal and by nothing else, so it hears it again."""
+    leads = os.name == "posix" and os.getsid(0) == os.getpid()
+    if leads and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(arguments: Sequence[str]) -> int:
