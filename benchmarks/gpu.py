@@ -42,9 +42,9 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu_bases import GpuBase, make_base, shapes
-from benchmarks.many_adapters import make_adapters
+from benchmarks.many_adapters import adapter_of, make_adapters
 from benchmarks.timing import alternate, machine, ratio_line
-from lorasmith.adapters.adapter import Adapter, new_adapter
+from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.bank import AdapterBank
 from lorasmith.adapters.files import load_adapter
 from lorasmith.bases.compiled import CompiledDenoiser
@@ -134,7 +134,7 @@ class Bench:
 
     def bank(self, count: int, *, trainable: bool, base: Any = None) -> AdapterBank:
         base = self.own.base if base is None else base
-        return AdapterBank(base, [adapter_of(self.own, k) for k in range(count)], trainable=trainable)
+        return AdapterBank(base, [adapter_of(self.own.base, k, RANK) for k in range(count)], trainable=trainable)
 
 
 def clock() -> float:
@@ -142,27 +142,6 @@ def clock() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def adapter_of(own: GpuBase, seed: int) -> Adapter:
-    """With effect, so that nothing is skipped."""
-    generator = torch.Generator().manual_seed(seed)
-    fresh = new_adapter(
-        own.base,
-        name=f"a{seed}",
-        rank=RANK,
-        alpha=RANK,
-        text_encoder=False,
-        generator=generator,
-        groups=("attention",),
-    )
-    layers = {
-        name: factors.with_trained(
-            {**factors.trained(), "up": 0.01 * torch.randn(factors.trained()["up"].shape, generator=generator)}
-        )
-        for name, factors in fresh.layers.items()
-    }
-    return replace(fresh, layers=layers)
 
 
 def bank_step(own: GpuBase, bank: AdapterBank, rows: int, *, again: bool = False) -> Callable[[], None]:
@@ -223,7 +202,7 @@ def peft_step(own: GpuBase, denoiser: Any, rows: int) -> Callable[[], None]:
 def with_peft(own: GpuBase) -> Any:
     """A copy of the denoiser with PEFT's layers at the same places."""
     denoiser = copy.deepcopy(own.base.denoiser)
-    adapted = adapter_of(own, 0).layers
+    adapted = adapter_of(own.base, 0, RANK).layers
     paths = [own.base.targets[name].path for name in adapted]
     inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=paths), denoiser)
     for each in denoiser.parameters():

@@ -73,25 +73,23 @@ def make_adapters(base: Base, folder: Path) -> list[Path]:
     """Eight files, with effect."""
     paths = []
     for number in range(COUNT):
-        generator = torch.Generator().manual_seed(number)
-        adapter = new_adapter(
-            base,
-            name=f"a{number}",
-            rank=RANK,
-            alpha=RANK,
-            text_encoder=False,
-            generator=generator,
-            groups=("attention",),
-        )
-        layers = {
-            name: factors.with_trained(
-                {**factors.trained(), "up": 0.01 * torch.randn(factors.trained()["up"].shape, generator=generator)}
-            )
-            for name, factors in adapter.layers.items()
-        }
-        trained = Adapter(adapter.name, layers, adapter.metadata)
-        paths.append(save_adapter(folder / f"a{number}.safetensors", trained, torch.float32))
+        paths.append(save_adapter(folder / f"a{number}.safetensors", adapter_of(base, number, RANK), torch.float32))
     return paths
+
+
+def adapter_of(base: Base, seed: int, rank: int) -> Adapter:
+    """On the attention of the denoiser, with effect, so that nothing is skipped."""
+    generator = torch.Generator().manual_seed(seed)
+    fresh = new_adapter(
+        base, name=f"a{seed}", rank=rank, alpha=rank, text_encoder=False, generator=generator, groups=("attention",)
+    )
+    layers = {
+        name: factors.with_trained(
+            {**factors.trained(), "up": 0.01 * torch.randn(factors.trained()["up"].shape, generator=generator)}
+        )
+        for name, factors in fresh.layers.items()
+    }
+    return dataclasses.replace(fresh, layers=layers)
 
 
 def pipeline_of(base: Base) -> Any:

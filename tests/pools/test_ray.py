@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,26 +13,13 @@ import pytest
 from lorasmith.errors import ClusterError
 from lorasmith.exam.crew import MANY
 from lorasmith.pools import ray_pool
-
-ROOT = Path(__file__).parents[2]
-needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the [cluster] extra is not installed")
+from tests.pools.alone import needs_ray, run_alone
 
 
 @needs_ray
 def test_two_nodes(tmp_path: Path) -> None:
     """One run of `tests.pools.two_nodes`, in a process of its own, so that no Ray thread stays here."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.pools.two_nodes", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=900,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"same"')))
+    told = run_alone("tests.pools.two_nodes", tmp_path, "same")
     assert told["same"] == [number * number for number in range(50)]
     assert told["wrong"] == "a.png: cannot be read. Save it again."
     assert told["poison"] == [2, 4, None, 8, 10]

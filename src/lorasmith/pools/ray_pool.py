@@ -177,18 +177,12 @@ class RayBody:
             self._born_dead += 1
             if self._born_dead >= _BORN_DEAD:
                 raise ClusterError(
-                    f"its workers end before they are ready: {_last_line(fault)}",
+                    f"its workers end before they are ready: {last_line(fault)}",
                     where=self._address,
                     hint="Is lorasmith installed on every machine of it?",
                 ) from None
             return
-        here = __version__, platform.python_version()
-        if there != here:
-            raise ClusterError(
-                f"versions differ: lorasmith {there[0]} on Python {there[1]} there, {here[0]} on {here[1]} here.",
-                where=self._address,
-                hint="Install the same on every machine.",
-            )
+        check_versions(there, self._address)
         self._born_dead = 0
         self._idle.append(actor)
 
@@ -230,6 +224,18 @@ class RayBody:
             self._counted = time.monotonic()
 
 
-def _last_line(fault: Exception) -> str:
+def check_versions(there: tuple[str, str], address: str | None) -> None:
+    """Those of lorasmith and Python where something greets from must be those here. Raises ClusterError."""
+    here = __version__, platform.python_version()
+    if there != here:
+        raise ClusterError(
+            f"versions differ: lorasmith {there[0]} on Python {there[1]} there, {here[0]} on {here[1]} here.",
+            where=address,
+            hint="Install the same on every machine.",
+        )
+
+
+def last_line(fault: Exception) -> str:
+    """What Ray says of a fault, without the trace above and the advice behind."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
     return lines[-1] if lines else type(fault).__name__

@@ -3,13 +3,8 @@ says when there is no such cluster."""
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import socket
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +14,14 @@ from lorasmith.errors import ClusterError, UsageError
 from lorasmith.pools import ray_pool
 from lorasmith.server.app import create_app
 from lorasmith.server.cluster import ray_fleet
+from tests.pools.alone import needs_ray, run_alone
 from tests.server.running import Plain, plain_settings
-
-ROOT = Path(__file__).parents[3]
-needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the [cluster] extra is not installed")
 
 
 @needs_ray
 def test_two_replicas(tmp_path: Path) -> None:
     """One run of `tests.server.cluster.on_ray`, in a process of its own, so that no Ray thread stays here."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.server.cluster.on_ray", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=900,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"here"')))
+    told = run_alone("tests.server.cluster.on_ray", tmp_path, "here")
     assert told["there"] == told["here"], "the same pictures to the byte, the same events"
     assert len(told["batch"]) == 4
     assert max(told["batch"]) <= 1, "what is drawn in company is the same up to rounding"

@@ -309,9 +309,10 @@ class Family(ABC):
         """The denoiser's output for noisy latents; `moment` (B,) is what the denoiser is told of their times. A framing
         for each row, or one for all."""
 
-    @abstractmethod
     def latent_shape(self, models: Models, size: tuple[int, int]) -> tuple[int, ...]:
         """The shape of a row of latents, (C, H, W) or (C, F, H, W), for a picture of this width and height."""
+        width, height = (side // self.vae_factor(models) for side in size)
+        return (int(models.denoiser.config.in_channels), height, width)
 
     @abstractmethod
     def encode_images(self, models: Models, pixels_BCHW: Tensor) -> Tensor:

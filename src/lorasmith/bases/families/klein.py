@@ -149,10 +149,6 @@ class KleinFamily(Family):
 
         return denoise(models.denoiser, x_t, moment, context)
 
-    def latent_shape(self, models: Models, size: tuple[int, int]) -> tuple[int, ...]:
-        width, height = (side // self.vae_factor(models) for side in size)
-        return (int(models.denoiser.config.in_channels), height, width)
-
     def encode_images(self, models: Models, pixels_BCHW: Tensor) -> Tensor:
         from lorasmith.bases.families.klein_parts import encode
 

@@ -231,10 +231,6 @@ class StableDiffusion(Family):
         del x_t, context, framings
         return None
 
-    def latent_shape(self, models: Models, size: tuple[int, int]) -> tuple[int, ...]:
-        width, height = (side // self.vae_factor(models) for side in size)
-        return (int(models.denoiser.config.in_channels), height, width)
-
     def encode_images(self, models: Models, pixels_BCHW: Tensor) -> Tensor:
         from lorasmith.bases.families.latents import encode
 

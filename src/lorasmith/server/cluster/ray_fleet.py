@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lorasmith import __version__
-from lorasmith.errors import ClusterError, first_line
-from lorasmith.pools.ray_pool import join_cluster
+from lorasmith.errors import ClusterError
+from lorasmith.pools.ray_pool import check_versions, join_cluster, last_line
 from lorasmith.project import EMBEDDED
 from lorasmith.server.cluster.fleet import Greeted, News
 from lorasmith.server.cluster.messages import Lost, Order
@@ -152,7 +150,7 @@ class RayFleet:
         except ClusterError as error:
             return self._bury(ref, name, error.message, greeted=False)
         except self._ray.exceptions.RayError as fault:
-            return self._bury(ref, name, last_line(fault), not greeting)
+            return self._bury(ref, name, last_line(fault)[:MOST_WORDS], not greeting)
         del self._heard[ref]
         self._heard[self._actors[name].hear.remote(WAITS, previews)] = name, False, time.monotonic()
         return name, news
@@ -163,17 +161,11 @@ class RayFleet:
             lorasmith, python, process = self._ray.get(ref)
         except self._ray.exceptions.RayError as fault:
             raise ClusterError(
-                f"its replicas end before they are ready: {last_line(fault)}",
+                f"its replicas end before they are ready: {last_line(fault)[:MOST_WORDS]}",
                 where=self._address,
                 hint="Is lorasmith installed on every machine of it?",
             ) from None
-        here = __version__, platform.python_version()
-        if (lorasmith, python) != here:
-            raise ClusterError(
-                f"versions differ: lorasmith {lorasmith} on Python {python} there, {here[0]} on {here[1]} here.",
-                where=self._address,
-                hint="Install the same on every machine.",
-            )
+        check_versions((lorasmith, python), self._address)
         return Greeted(process)
 
     def _bury(self, ref: Any, name: str, reason: str, greeted: bool) -> tuple[str, News]:
@@ -199,9 +191,3 @@ def portable_settings(settings: ServerSettings) -> ServerSettings:
         cluster=None,
         replicas=None,
     )
-
-
-def last_line(fault: Exception) -> str:
-    """What Ray says of a fault, without the trace above and the advice behind."""
-    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
-    return (lines[-1] if lines else first_line(fault))[:MOST_WORDS]
