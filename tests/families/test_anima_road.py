@@ -12,28 +12,33 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorasmith.adapters.adapter import Adapter, new_adapter
+from lorasmith.adapters.adapter import new_adapter
 from lorasmith.adapters.bank import AdapterBank
-from lorasmith.adapters.cache import AdapterCache
 from lorasmith.adapters.files import load_adapter, read_header
 from lorasmith.bases.base import Base, open_base
 from lorasmith.bases.families.anima import ANIMA
 from lorasmith.bases.precision import Weights
 from lorasmith.diffusion.noise import key_generator
 from lorasmith.errors import RecipeError
-from lorasmith.events import StepDone, finish
+from lorasmith.events import StepDone
 from lorasmith.generation.pipeline import Pipeline
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.recipe.recipe import Recipe, read_recipe
-from lorasmith.recipe.sweep import read_sweep
 from lorasmith.training.conditioning import Conditioner
-from lorasmith.training.loop import train, train_sweep
 from lorasmith.training.rows.source import MicroBatch, Rows, RowSource
 from lorasmith.training.steps.passes import Passes, answer_together
 from lorasmith.training.steps.trainer import Trainer
 from lorasmith.training.unpacking import unpack
 from tests.families.anima_models import load_pipeline
-from tests.families.roads import Run, apart, build_project, draw, run
+from tests.families.roads import (
+    Run,
+    build_project,
+    check_company,
+    check_interruption,
+    check_sweep,
+    draw,
+    run,
+)
 
 SMALL = {
     "resolution": "64",
@@ -66,14 +71,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, base: Base) -> Run:
     return Run(project, done, tuple(event.loss for event in events if isinstance(event, StepDone)))
 
 
-def tensors(adapter: Adapter) -> dict[str, Tensor]:
-    return {
-        f"{name}.{suffix}": tensor
-        for name, factors in adapter.layers.items()
-        for suffix, tensor in factors.to_tensors().items()
-    }
-
-
 def test_its_preset_trains_attention_and_mlp(trained: Run) -> None:
     assert len(trained.losses) == 4
     adapter = load_adapter(trained.done.adapter)
@@ -84,39 +81,15 @@ def test_its_preset_trains_attention_and_mlp(trained: Run) -> None:
 
 
 def test_an_interruption_does_not_show(trained: Run, base: Base, tmp_path: Path) -> None:
-    project = build_project(tmp_path / "p", base.folder)
-    work = train(project, read_recipe(project, SMALL), base=base)
-    for event in work:
-        if isinstance(event, StepDone) and event.step == 3:
-            break
-    work.close()
-    done, _ = run(project, base, SMALL, resume=True)
-    ours, uninterrupted = tensors(load_adapter(done.adapter)), tensors(load_adapter(trained.done.adapter))
-    assert ours.keys() == uninterrupted.keys()
-    assert all(torch.equal(ours[key], uninterrupted[key]) for key in ours)
+    check_interruption(trained, base, tmp_path / "p", SMALL)
 
 
 def test_a_sweep_s_variant_is_the_run_alone(trained: Run, base: Base, tmp_path: Path) -> None:
-    project = build_project(tmp_path / "p", base.folder, "[sweep]\nrank = [2, 4]\n")
-    settings = {key: value for key, value in SMALL.items() if key != "rank"}
-    swept = finish(train_sweep(project, read_sweep(project, settings), base=base))
-    assert not swept.failed
-    ours, alone = (tensors(load_adapter(file)) for file in (swept.variants["rank4"]["adapter"], trained.done.adapter))
-    for key, tensor in alone.items():
-        torch.testing.assert_close(ours[key], tensor, rtol=2e-2, atol=1e-4)
+    check_sweep(trained, base, tmp_path / "p", SMALL)
 
 
 def test_a_picture_of_a_mixed_batch_is_the_picture_alone(trained: Run, base: Base) -> None:
-    pipeline = Pipeline(base, AdapterCache([trained.done.adapter, trained.done.run / "snapshots"]))
-    specs = [
-        PictureSpec("zbk, smile <lora:zbk:3>", seed=1, width=64, height=64, steps=2),
-        PictureSpec("(blue hair:1.3) <lora:zbk-step00000002:2>", seed=2, width=64, height=64, steps=2),
-        PictureSpec("zbk, smile", seed=1, width=64, height=64, steps=2),
-    ]
-    together = draw(pipeline, *specs)
-    for spec, picture in zip(specs, together, strict=True):
-        assert apart(picture, draw(pipeline, spec)[0]) <= 1, spec.prompt
-    assert apart(together[0], together[2]) > 1
+    check_company(trained, base, "(blue hair:1.3) <lora:zbk-step00000002:2>")
 
 
 STATED: dict[Weights, float] = {"int8": 0.02, "fp8": 0.08}
