@@ -22,6 +22,7 @@ from lorasmith.errors import StorageError
 from lorasmith.generation.advice import advise_specs
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.library.lookup import LibraryLookup
+from lorasmith.prompts.dynamic.wildcards import Wildcards
 from lorasmith.server.admission import Admission
 from lorasmith.server.bases import BaseEntry, list_bases
 from lorasmith.server.board import JobBoard
@@ -132,6 +133,11 @@ class Service:
     def advise(self, specs: Sequence[PictureSpec]) -> list[dict[str, Any]]:
         """What the prompts of these pictures may not have meant, as JSON."""
         return [advice.as_json() for advice in advise_specs(specs, self.admission)]
+
+    def wildcards(self) -> Wildcards:
+        """The lists that templates may name, as they lie on the disk now; none where there is no such folder."""
+        root = self.settings.wildcards
+        return Wildcards(root if root is not None and root.is_dir() else None)
 
     def default_base(self) -> BaseEntry:
         """What is drawn with when a request names none: the option of the web UI face, else the first one."""

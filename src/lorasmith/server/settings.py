@@ -47,6 +47,8 @@ class ServerSettings:
     Without a token it listens to this machine alone. `bases` are "doodle", folders or files; the first one is drawn
     with until a client chooses another of them. `grace` is how many seconds a stop waits for pictures in the making.
 
+    `wildcards` is the folder whose lists templates may name; it need not be there yet.
+
     `stores` are URLs of adapters; each process that draws keeps files of theirs below `cache` (a place below the user's
     data when None) up to `cache_bytes`, and factors up to `factor_bytes` of memory.
 
@@ -57,6 +59,7 @@ class ServerSettings:
     data: Path
     adapters: tuple[Path, ...] = ()
     bases: tuple[str, ...] = (EMBEDDED,)
+    wildcards: Path | None = None
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     token: str | None = None

@@ -85,3 +85,31 @@ def test_the_picture_beside_an_adapter(tmp_path: Path) -> None:
         )
         for name in ("plain", "../zbk"):
             assert client.get("/api/v1/adapters/preview", params={"name": name}).status_code == 404
+
+
+def test_lists_of_wildcards_are_completed_and_drawn_from(tmp_path: Path) -> None:
+    lists = tmp_path / "wildcards"
+    with running(plain_settings(tmp_path, wildcards=lists), Plain()) as (client, _):
+        asked = {"template": "a __colours/warm__ hat", "n": 8}
+        assert client.get("/api/v1/complete", params={"text": "__"}).json()["completions"] == []
+        assert client.post("/api/v1/prompts/expand", json=asked).status_code == 422
+        (lists / "colours").mkdir(parents=True)
+        (lists / "colours" / "warm.txt").write_text("red\norange\npink\n3::yellow\n", "utf-8")
+        (lists / "warm rooms.txt").write_text("den\n", "utf-8")
+        (lists / "spoiled.txt").write_bytes(b"\xff\xfe\xff")
+        found = client.get("/api/v1/complete", params={"text": "__war"}).json()["completions"]
+        assert found == [
+            {"text": "__warm rooms__", "kind": "wildcard", "note": "den"},
+            {"text": "__colours/warm__", "kind": "wildcard", "note": "orange, pink, red and 1 more"},
+        ]
+        every = client.get("/api/v1/complete", params={"text": "__"}).json()["completions"]
+        assert {each["text"] for each in every} == {"__colours/warm__", "__warm rooms__", "__spoiled__"}
+        assert "not UTF-8" in next(each["note"] for each in every if each["text"] == "__spoiled__")
+        plain = client.get("/api/v1/complete", params={"text": "warm ro"}).json()["completions"]
+        assert "__warm rooms__" in [each["text"] for each in plain]
+        prompts = client.post("/api/v1/prompts/expand", json=asked).json()["prompts"]
+        hats = {each["prompt"] for each in prompts}
+        assert len(hats) > 1
+        assert hats <= {f"a {colour} hat" for colour in ("red", "orange", "pink", "yellow")}
+        refused = client.post("/api/v1/prompts/expand", json={"template": "__../../etc/hosts__"}).json()["error"]
+        assert "unknown" in refused["message"]

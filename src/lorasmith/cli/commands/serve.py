@@ -44,6 +44,9 @@ def command(
     base: Annotated[
         list[str] | None, typer.Option(help='"doodle", a checkpoint file, a diffusers folder or a hub id; repeatable.')
     ] = None,
+    wildcards: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where wildcard files are, for templates.")
+    ] = None,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where jobs and pictures are kept.")] = Path(
         "lorasmith-data"
     ),
@@ -92,6 +95,7 @@ def command(
         cluster=cluster,
         replicas=replicas,
         bases=tuple(base or ["doodle"]),
+        wildcards=wildcards,
         host=host,
         port=port,
         token=token,

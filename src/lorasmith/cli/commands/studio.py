@@ -37,6 +37,10 @@ def command(
     base: Annotated[
         list[str] | None, typer.Option(help='"doodle", a checkpoint file, a diffusers folder or a hub id; repeatable.')
     ] = None,
+    wildcards: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where wildcard files are. [default: wildcards in the projects' folder]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The address as a JSON line, for programs.")] = False,
 ) -> None:
     """The whole road in the browser, for all your projects.
@@ -57,6 +61,7 @@ def command(
         data=place / _HIDDEN,
         adapters=(*find_shelf(adapters), *(place / pattern for pattern in PROJECT_ADAPTERS)),
         bases=tuple(base or ["doodle"]),
+        wildcards=wildcards or place / "wildcards",
         host=host,
         port=port,
         token=token,

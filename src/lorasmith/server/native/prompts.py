@@ -23,11 +23,12 @@ def parse_prompt(body: schemas.ParseRequest, service: TheService) -> dict[str, A
 
 
 @router.post("/prompts/expand", response_model=schemas.ExpandAnswer, tags=["prompts"])
-def expand_prompt(body: schemas.ExpandRequest) -> dict[str, Any]:
-    """Prompts out of a template: ``{a|b}``, ``{2$$a|b|c}``, ``${x={a|b}}`` and the like."""
+def expand_prompt(body: schemas.ExpandRequest, service: TheService) -> dict[str, Any]:
+    """Prompts out of a template: ``{a|b}``, ``{2$$a|b|c}``, ``${x={a|b}}`` and the like; ``__name__`` is a line of the
+    list of that name in the server's folder of wildcards."""
     from lorasmith.prompts.dynamic import Seeds, count_prompts, expand, read_template
 
-    template = read_template(body.template)
+    template = read_template(body.template, service.wildcards())
     seeds = Seeds(body.seed, body.prompt_seed)
     count = count_prompts(template)
     return {

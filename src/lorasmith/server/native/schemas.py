@@ -277,7 +277,7 @@ class ParseAnswer(Told):
 
 
 class ExpandRequest(Asked):
-    """A template to expand. Wildcard files are not read here: the server's disk is not the client's."""
+    """A template to expand. Wildcards are those of the folder that the server was started with."""
 
     template: str = Field(max_length=20_000)
     n: int = Field(default=1, ge=1, le=1000)

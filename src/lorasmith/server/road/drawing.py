@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from lorasmith.bases.vocabulary import read_tags
+from lorasmith.errors import PromptError
 from lorasmith.face.watching import run
+from lorasmith.prompts.dynamic import Wildcards
 from lorasmith.server.dependencies import TheService
 from lorasmith.server.errors import FieldError
 from lorasmith.server.native.schemas import Told
@@ -21,11 +24,14 @@ from lorasmith.server.workshop import Workshop
 
 router = APIRouter(tags=["drawing"])
 MOST = 20
+SHOWN = 3
+"""Values of a wildcard that are told."""
 _MOST_BYTES = 64 * 2**20
 
 
 class Completion(Told):
-    """What could be meant: `text` takes the place of what was written, `kind` is adapter, trigger or tag."""
+    """What could be meant: `text` takes the place of what was written, `kind` is adapter, trigger,
+    wildcard or tag."""
 
     text: str
     kind: str
@@ -78,14 +84,17 @@ def get_completions(
     text: Annotated[str, Query(min_length=1, max_length=100)],
     project: Annotated[str, Query(max_length=200)] = "",
 ) -> dict[str, Any]:
-    """Adapters, triggers and tags that begin so or hold the words: those of the project, if one is named, and of the
-    embedded base."""
+    """Adapters, triggers, tags and lists of wildcards that begin so or hold the words: those of the project, if one is
+    named, and of the embedded base. What begins with ``__`` is a wildcard."""
+    if text.startswith("__"):
+        return {"completions": list(_wildcards(service, text.strip("_").lower()))[:MOST]}
     words = text.strip().lower().replace("_", " ")
     called = words.startswith("<")
     words = words.removeprefix("<").removeprefix("lora:")
     counts = _WORDS.of(workshop_of(request), project) if project else Counter()
     found = list(_adapters(service, words))
     if not called:
+        found += _wildcards(service, text.strip().lower())
         tags = {tag: str(counts[tag]) if counts[tag] else "" for tag in (*counts, *read_tags())}
         found += [{"text": tag, "kind": "tag", "note": note} for tag, note in tags.items() if words in tag.lower()]
     found.sort(key=lambda each: (not _begins(each["text"], words), -int(each["note"]) if each["note"].isdigit() else 0))
@@ -129,6 +138,24 @@ def _adapters(service: Service, words: str) -> list[dict[str, str]]:
     return list({each["text"]: each for each in found}.values())
 
 
+def _wildcards(service: Service, words: str) -> Iterator[dict[str, str]]:
+    """The lists whose path holds the words, those that begin so first; with what stands in them."""
+    lists = service.wildcards()
+    found = [name for name in lists.names() if words in name.lower()]
+    for name in sorted(found, key=lambda name: not name.lower().startswith(words))[:MOST]:
+        yield {"text": f"__{name}__", "kind": "wildcard", "note": _tell(lists, name)}
+
+
+def _tell(lists: Wildcards, name: str) -> str:
+    """The first values of a list, or why it cannot be read."""
+    try:
+        values = [value.text for value in lists.values(name)]
+    except PromptError as fault:
+        return fault.message
+    more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+    return f"{', '.join(values[:SHOWN])}{more}"
+
+
 def _strength(metadata: Any) -> float:
     from lorasmith.adapters.recommendation import Recommendation
 
@@ -137,4 +164,4 @@ def _strength(metadata: Any) -> float:
 
 
 def _begins(text: str, words: str) -> bool:
-    return text.lower().removeprefix("<lora:").startswith(words)
+    return text.lower().removeprefix("<lora:").removeprefix("__").startswith(words)

@@ -61,7 +61,8 @@ export function Screen({ project }) {
   const busy = making.value.some((each) => !["done", "failed", "cancelled"].includes(each.state));
   return html`<div class="draw" onDragOver=${(/** @type {Event} */ event) => event.preventDefault()} onDrop=${drop}>
     <div class="draw-form">
-      <${PromptBox} id="prompt" label="Prompt" rows=${4} project=${project} placeholder="what to draw; Ctrl+Enter draws" value=${prompt} onInput=${(/** @type {string} */ text) => { change({ prompt: text }); moved(); }} />
+      <${PromptBox} id="prompt" label="Prompt" rows=${4} project=${project} placeholder="what to draw; Ctrl+Enter draws" value=${prompt} onInput=${(/** @type {string} */ text) => { change({ prompt: text }); moved(); }}
+        chosen=${(/** @type {string} */ kind) => kind === "wildcard" && !form.value.template && (change({ template: true }), say("The prompt is a template now: every picture draws its own line of the list."))} />
       <${Lint} text=${[prompt, ...tags].join(" ").trim()} steps=${values.steps || 20} />
       <details open=${!!negative}><summary>Negative prompt</summary><${PromptBox} id="negative" label="What to guide away from" rows=${2} project=${project} placeholder="" value=${negative} onInput=${(/** @type {string} */ text) => change({ negative: text })} /></details>
       <${Adapters} adapters=${choices.adapters} moved=${moved} />

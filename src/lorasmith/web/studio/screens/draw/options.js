@@ -20,7 +20,7 @@ export function Options({ fields, bases, most }) {
     <details><summary>More: sampler, second pass, variation, template</summary>
       <div class="numbers">${SHOWN.slice(5).map(field)}
         <label>Base<select value=${values.base || ""} onChange=${(/** @type {any} */ event) => setValue("base", event.currentTarget.value || null)}><option value="">the server's</option>${bases.map((base) => html`<option value=${base.name}>${base.name}</option>`)}</select></label></div>
-      <label class="check"><input type="checkbox" checked=${template} onChange=${(/** @type {any} */ event) => change({ template: event.currentTarget.checked })} />the prompt is a template: {red|blue} and the like, another choice for each picture</label>
+      <label class="check"><input type="checkbox" checked=${template} onChange=${(/** @type {any} */ event) => change({ template: event.currentTarget.checked })} />the prompt is a template: {red|blue}, __list__ and the like, another choice for each picture</label>
       <label class="check"><input type="checkbox" checked=${hires} onChange=${(/** @type {any} */ event) => change({ hires: event.currentTarget.checked })} />second pass, enlarged</label>
       ${hires ? html`<div class="numbers">${of("hires")}</div>` : null}
       <label class="check"><input type="checkbox" checked=${variation} onChange=${(/** @type {any} */ event) => change({ variation: event.currentTarget.checked })} />variation of the seed</label>

@@ -5,14 +5,16 @@ import { get, post } from "../../api.js";
 /** The piece of the text that is being written, and where it begins. @param {string} text @param {number} at */
 function piece(text, at) {
   const before = text.slice(0, at);
-  const begin = Math.max(before.lastIndexOf(","), before.lastIndexOf("\n"), before.lastIndexOf("(")) + 1;
+  const begin = Math.max(...[",", "\n", "(", "{", "|"].map((sign) => before.lastIndexOf(sign))) + 1;
+  const list = before.slice(begin).split("__");
+  if (list.length % 2 === 0) return { from: at - list[list.length - 1].length - 2, word: before.slice(at - list[list.length - 1].length - 2) };
   const call = before.lastIndexOf("<");
   const from = call >= begin && !before.slice(call).includes(">") ? call : begin + (before.slice(begin).length - before.slice(begin).trimStart().length);
   return { from, word: before.slice(from) };
 }
 
-/** @param {{label: string, value: string, project: string, rows: number, placeholder: string, onInput: (value: string) => void, id: string}} props */
-export function PromptBox({ label, value, project, rows, placeholder, onInput, id }) {
+/** @param {{label: string, value: string, project: string, rows: number, placeholder: string, onInput: (value: string) => void, chosen?: (kind: string) => void, id: string}} props */
+export function PromptBox({ label, value, project, rows, placeholder, onInput, chosen, id }) {
   const [found, setFound] = useState(/** @type {any[]} */ ([]));
   const [at, setAt] = useState(0);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
@@ -38,11 +40,12 @@ export function PromptBox({ label, value, project, rows, placeholder, onInput, i
     const place = box.current?.selectionStart ?? value.length;
     const { from } = piece(value, place);
     const rest = value.slice(place);
-    const added = `${choice.text}${/^\s*[,)]/.test(rest) || rest === "" && choice.kind === "adapter" ? "" : ", "}`;
+    const added = `${choice.text}${/^\s*[,)|}]/.test(rest) || rest === "" && choice.kind === "adapter" || /\{[^}]*$/.test(value.slice(0, from)) ? "" : ", "}`;
     caret.current = from + added.length;
     turn.current += 1;
     setFound([]);
     onInput(value.slice(0, from) + added + rest.trimStart());
+    chosen?.(choice.kind);
     box.current?.focus();
   };
   /** @param {KeyboardEvent} event */
