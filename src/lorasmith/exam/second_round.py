@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Work
 from lorasmith.exam import questions as sheets
-from lorasmith.exam.crew import Crew, hire
-from lorasmith.exam.drawing import BATCH, Row
+from lorasmith.exam.crew import hire
+from lorasmith.exam.drawing import BATCH, Artist, Row
 from lorasmith.exam.examination import Examinee, find_standards, tell_subject
 from lorasmith.exam.looks import Kept, Observer
 from lorasmith.exam.questions import Paper, Question
@@ -74,20 +75,41 @@ def draw_second_round(
     adapter: Path | None = None,
     count: int | None = None,
     strength: float = STRENGTH,
-    overrides: Mapping[str, Any] | None = None,
     base: Base | None = None,
 ) -> Work[SecondRound]:
-    """Draw with `adapter` (that of the newest run) until `count` pictures are kept, equally many of each value (None: 24 or
-    more, 4 of each value; at most as many as there are images). They lie in the project's cache, batch by batch, so that an interrupted round goes on; `overrides` go over [exam]. Raises ExamError."""
-    settings = read_settings(project, overrides)
+    """Draw with `adapter` (that of the newest run) on the project's base until `count` pictures are kept. Raises
+    ExamError."""
+    settings = read_settings(project)
     file = newest_snapshots(project)[-1] if adapter is None else adapter
     if not file.is_file():
         raise ExamError("no such adapter file.", where=file)
     captions = yield from caption_tags(project)
     recipe = read_recipe(project)
     judge, world = find_judge(project, settings, recipe.base, captions)
-    encoder = find_encoder(project, settings)
-    subject, training = yield from look_at_training_set(project, settings, judge, world, encoder is not None)
+    skip = settings.clip_skip or recipe.clip_skip
+    with hire(recipe.base, [file], settings, skip, recipe.stated_prediction, base) as crew:
+        observer = Observer(judge, find_encoder(project, settings))
+        return (yield from collect(project, file, crew, observer, settings, world, count, strength))
+
+
+def collect(
+    project: Project,
+    file: Path,
+    artist: Artist,
+    observer: Observer,
+    settings: ExamTable,
+    world: TagSpace | None,
+    count: int | None = None,
+    strength: float = STRENGTH,
+) -> Work[SecondRound]:
+    """`count` pictures by the adapter in `file`, equally many of each value (None: 24 or more, 4 of each value; at most
+    as many as there are images).
+
+    They lie in the project's cache, wave by wave, so that an interrupted round goes on. Raises ExamError where nothing
+    new is known to ask for.
+    """
+    judge = observer.judge
+    subject, training = yield from look_at_training_set(project, settings, judge, world, observer.encoder is not None)
     values = [value for group in subject.unseen.values() for value in group]
     if not values:
         raise ExamError(
@@ -97,18 +119,15 @@ def draw_second_round(
         )
     yield Note(tell_subject(subject))
     wanted = min(len(training), max(FEWEST, EACH * len(values))) if count is None else count
+    folder = project.cache / "rounds" / _key(file, settings, values, wanted, strength, training)
     paper = Paper(subject, world, settings.seed)
-    with hire(
-        recipe.base, [file], settings, settings.clip_skip or recipe.clip_skip, recipe.stated_prediction, base
-    ) as crew:
-        folder = project.cache / "rounds" / _key(file, settings, values, wanted, strength, training)
-        sitting = Sitting(crew, Observer(judge, encoder), Kept(folder / "looks"))
-        examinee = Examinee(project, subject, (file,), training, judge, paper, sitting, settings)
-        standards, _ = yield from find_standards(examinee)
-        yield Note(standards.tell())
-        questions = paper.ask("flexibility", max(TRIES * wanted, 2 * HOPELESS * len(values)), sheets.ROUND)
-        drawing = _Drawing(folder, crew, sitting.observer, standards, file, strength)
-        return (yield from drawing.until(questions, wanted))
+    sitting = Sitting(artist, observer, Kept(folder / "looks"))
+    standards, _ = yield from find_standards(
+        Examinee(project, subject, (file,), training, judge, paper, sitting, settings)
+    )
+    yield Note(standards.tell())
+    questions = paper.ask("flexibility", TRIES * (wanted + HOPELESS) * len(values), sheets.ROUND)
+    return (yield from _Drawing(folder, artist, observer, standards, file, strength).until(questions, wanted))
 
 
 @dataclass(frozen=True)
@@ -116,7 +135,7 @@ class _Drawing:
     """Who draws a round, and where it lies."""
 
     folder: Path
-    crew: Crew
+    artist: Artist
     observer: Observer
     standards: Standards
     adapter: Path
@@ -132,7 +151,7 @@ class _Drawing:
         values = tuple(dict.fromkeys(map(_value, questions)))
         asked: Counter[str] = Counter()
         of: Counter[str] = Counter()
-        while len(kept) < wanted:
+        while len(kept) < wanted and drawn < TRIES * wanted + HOPELESS * len(values):
             hopeful = [value for value in values if of[value] or asked[value] < HOPELESS]
             most = -(-wanted // max(1, len(hopeful)))
             wave = [each for each in waiting if _value(each) in hopeful and of[_value(each)] < most][:BATCH]
@@ -154,7 +173,7 @@ class _Drawing:
         file = self.folder / f"{_hash([[question.prompt, question.seed] for question in wave])}.json"
         if not file.is_file():
             rows = [Row(borrowing(question), question.seed, self.adapter, self.strength) for question in wave]
-            pictures = self.crew.draw(rows)
+            pictures = self.artist.draw(rows)
             looks = self.observer.look(pictures)
             right = [self.standards.kept(question, look) for question, look in zip(wave, looks, strict=True)]
             for number, (picture, is_right) in enumerate(zip(pictures, right, strict=True)):
