@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ class Swallowing(ToyArtist):
 
     luck = 0.5
 
-    def draw(self, rows: list[Row]) -> list[Image.Image]:  # type: ignore[override]
+    def draw(self, rows: Sequence[Row]) -> list[Image.Image]:
         self.drawn += rows
         return [paint(self._see(row)) for row in rows]
 
