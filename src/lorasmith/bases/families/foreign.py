@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.original import UNET, VAE
@@ -55,6 +57,8 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     ("LTX", "LTX-Video"),
     ("CogVideo", "CogVideoX"),
 )
+_OURS = (("Flux2", "klein"), ("Cosmos", "anima"), ("ZImage", "zimage"))
+"""How the class in a transformer's configuration begins of our families', which have no UNet either."""
 WORDS = (
     # How kohya's base version and modelspec's architecture begin for families that are none of ours.
     *("flux", "sd3", "stable-diffusion-3", "stable-cascade", "lumina", "hunyuan", "wan", "qwen"),
@@ -92,8 +96,8 @@ def _of_folder(evidence: Evidence, supported: str) -> BaseError | None:
     if transformer is not None:
         kind = str(transformer.get("_class_name", ""))
         called = next((name for start, name in _CLASSES if kind.startswith(start)), "another model")
-        what = f"is {called}: it has a transformer{f' ({kind})' if kind else ''}, not a UNet."
-        return BaseError(what, where=folder, hint=supported)
+        what = f"is {called}: it has a transformer{f' ({kind})' if kind else ''}"
+        return BaseError(f"{what}{_why_not_ours(evidence, kind, transformer)}.", where=folder, hint=supported)
     if (folder / "adapter_config.json").is_file():
         return BaseError(f"is {_ADAPTER} (a folder as PEFT writes it).", where=folder, hint=supported)
     own = evidence.config(".")
@@ -102,6 +106,21 @@ def _of_folder(evidence: Evidence, supported: str) -> BaseError | None:
     word = str(own.get("_class_name") or next(iter(own.get("architectures") or [""]), ""))
     called = next((name for start, name in _PARTS if word.startswith(start)), f"a {word}")
     return BaseError(f"is one part of a model, {called}.", where=folder, hint=_WHOLE) if word else None
+
+
+def _why_not_ours(evidence: Evidence, kind: str, transformer: Mapping[str, Any]) -> str:
+    """What a folder lacks whose transformer is of the class of one of our families."""
+    from lorasmith.bases.families import FAMILIES  # which are read with this module
+
+    family = next((FAMILIES.get(name) for start, name in _OURS if kind.startswith(start)), None)
+    if family is None:
+        return ", not a UNet"
+    if transformer.get("guidance_embeds") is True:
+        return f" that is told its guidance, which {family.title}'s is not"
+    lacking = [f"{part}/" for part in dict.fromkeys(family.folders) if not evidence.has(part)]
+    if lacking:
+        return f", but no {', '.join(lacking)}, which {family.title} needs"
+    return f', but transformer/config.json does not say "guidance_embeds": false, as {family.title}\'s does'
 
 
 def unknown(evidence: Evidence, supported: str) -> BaseError:
