@@ -171,6 +171,22 @@ def test_wrong_settings_are_not_written(
     assert captions(client)
 
 
+def test_a_captioner_at_no_web_address_is_not_written(client: httpx.Client, project: Project) -> None:
+    before = project.file.read_bytes()
+    answer = client.patch("projects/zbk/rules", json={"set": {"captioner": {"url": "ftp://nowhere"}}})
+    assert answer.status_code == 422
+    assert "not a web address" in answer.json()["error"]["message"]
+    assert project.file.read_bytes() == before
+    assert client.get("projects/zbk/captioner").status_code == 200
+
+
+def test_a_tag_that_stands_twice_is_told_once_where_tags_contradict(client: httpx.Client, project: Project) -> None:
+    caption = next((project.root / "images").rglob("*.txt"))
+    caption.write_text("zbk, closed eyes, closed eyes, open eyes", "utf-8")
+    told = client.get("projects/zbk/tags").json()["contradictions"]
+    assert ["closed eyes", "open eyes"] in [each["tags"] for each in told]
+
+
 def test_tags_are_completed_and_found(client: httpx.Client) -> None:
     found = client.get("projects/zbk/tags/complete?text=sm").json()["tags"]
     assert found[0] == {"tag": "smile", "images": 3}
