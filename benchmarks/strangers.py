@@ -38,6 +38,7 @@ from lorasmith.exam.drawing import PipelineArtist, Row
 from lorasmith.exam.figures import wilson
 from lorasmith.exam.judges import TaggerJudge, exact_judge
 from lorasmith.exam.settings import ExamTable
+from lorasmith.face.rounds import adopt_round
 from lorasmith.face.stages import gather_tags, tidy_images, train_project
 from lorasmith.project import Project, SubjectKind, open_project
 from lorasmith.storage.files import write_file
@@ -302,8 +303,11 @@ def _keep_sheet(bench: Bench, truth: Truth, pictures: Sequence[Image.Image], ada
     sheet.save(adapter.parent / f"strengths-{truth.told['name']}.png")
 
 
-def run_set(bench: Bench, file: Path, label: str, settings: Mapping[str, str]) -> dict[str, Any] | None:
-    """The road of one set, or what is there of it; None where another process is at it."""
+def run_set(
+    bench: Bench, file: Path, label: str, settings: Mapping[str, str], rounds: int = 1
+) -> dict[str, Any] | None:
+    """The road of one set, or what is there of it; None where another process is at it. `rounds` = 2: with a second
+    round of pictures that its first adapter draws."""
     name = file.stem
     document = bench.out / label / f"{name}.json"
     if document.exists():
@@ -321,6 +325,13 @@ def run_set(bench: Bench, file: Path, label: str, settings: Mapping[str, str]) -
     run = project.runs / label
     done = finish(train_project(project, settings, run=run, resume=run.exists()))
     assert isinstance(done, Done)
+    adopted = None
+    if rounds > 1:
+        again = run.with_name(f"{label}-2")
+        if not again.exists():
+            adopted = finish(adopt_round(project, done.adapter))
+        done = finish(train_project(project, settings, run=again, resume=again.exists()))
+        assert isinstance(done, Done)
     trained = time.monotonic() - began
     result = {
         "name": name,
@@ -330,6 +341,7 @@ def run_set(bench: Bench, file: Path, label: str, settings: Mapping[str, str]) -
         "limit": limit(bench, truth),
         "trained_seconds": round(trained, 1),
         "named": sorted(named),
+        **({} if adopted is None else {"round": adopted.as_json() | {"made": len(adopted.made)}}),
         **measure(bench, truth, done.adapter, named),
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -416,6 +428,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--faithful", type=float, metavar="X", help="[tags] faithful, in another DIR than the defaults'"
     )
+    parser.add_argument("--rounds", type=int, default=1, choices=(1, 2), help="2: as `lorasmith train --rounds 2`")
     parser.add_argument("--tell", action="store_true", help="only tell what is there")
     chosen = parser.parse_args(argv)
     settings = dict(each.split("=", 1) for each in chosen.set)
@@ -433,7 +446,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = [json.loads(document.read_text("utf-8")) for document in documents if document.exists()]
     else:
         bench = Bench(out, chosen.pictures, chosen.faithful)
-        made = [run_set(bench, file, chosen.label, settings) for file in files]
+        made = [run_set(bench, file, chosen.label, settings, chosen.rounds) for file in files]
         results = [each for each in made if each is not None]
     tell(results)
     print("\n".join(ratios(results)))

@@ -24,6 +24,7 @@ class Action(Enum):
     CONVERT = "convert an adapter"
     CROP = "crop an image"
     CUT = "cut a round of pictures out of one"
+    DRAW_ROUND = "draw a second round"
     EXAMINE = "examine an adapter"
     EXPAND = "expand a template"
     FETCH = "fetch an adapter from a hub"

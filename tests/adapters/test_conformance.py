@@ -153,6 +153,26 @@ def test_rows_with_merged_weights_are_the_side_path(
 
 
 @pytest.mark.usefixtures("untouched")
+def test_a_block_of_rows_that_changes_is_made_in_its_place(
+    toy: Base, adapter: Adapter, variant: dict[str, Any]
+) -> None:
+    """What was merged for rows before is as good as what is merged for them now, to the bit, with a shift of a bias or
+    without."""
+    adapters = [adapter, trained_adapter(toy, "other", seed=3, **({"conv_rank": 3} | variant))]
+    bank, anew = AdapterBank(toy, adapters), AdapterBank(toy, adapters)
+    blocks = [[0.0, 0.0], [0.3, 0.0]], [[0.8, 0.1], [0.3, 0.0]], [[0.8, 0.1], [0.0, 0.0]], [[0.0, -1.0], [1.0, 0.2]]
+    for rows in (torch.tensor(pair).repeat_interleave(2, dim=0) for pair in blocks):
+        for each in (bank, anew):
+            each.set_strengths(rows)
+            each.merge_blocks(2**20)
+        with bank.attached():
+            kept = draw(toy)
+        with anew.attached():
+            assert torch.equal(draw(toy), kept)
+        anew.part_blocks()
+
+
+@pytest.mark.usefixtures("untouched")
 def test_an_exception_leaves_no_trace(toy: Base, adapter: Adapter) -> None:
     bare = draw(toy)
     bank = AdapterBank(toy, [adapter])

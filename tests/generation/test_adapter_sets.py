@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lorasmith.adapters.adapter import Adapter
+from lorasmith.adapters.algorithms.lora.factors import LoraFactors
 from lorasmith.adapters.merged import Merged
 from lorasmith.bases.base import Base
 from lorasmith.generation.adapter_sets import AdapterSet, BankCache, Member, gather, identify
@@ -112,6 +113,48 @@ def test_a_new_bank_takes_in_who_may_be_wanted_soon_and_only_the_last_one_keeps_
     other = Member("c", None, 2)
     kept.get({other: adapters[A]})
     assert wide.bytes_merged == 0
+
+
+def test_rows_that_stay_keep_their_merged_weights_in_a_new_bank(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = toy_base()
+    members = {
+        Member(name, None, number): trained_adapter(base, name, seed=number) for number, name in enumerate("abc")
+    }
+    first, second, third = members
+    added: list[int] = []
+    add_to = LoraFactors.add_to
+
+    def counted(self: LoraFactors, total: torch.Tensor, weight: torch.Tensor, strength: float) -> None:
+        added.append(1)
+        add_to(self, total, weight, strength)
+
+    monkeypatch.setattr(LoraFactors, "add_to", counted)
+    kept = BankCache(base)
+    rows = [{first: 0.5}, {first: 0.5}, {second: 1.0}, {second: 1.0}]
+    changed = [*rows[:2], {third: -0.7, first: 0.1}, {third: -0.7, first: 0.1}]
+    costs = []
+    with torch.inference_mode():
+        for wanted, acting in (((first, second), rows), ((first, third), changed), ((first, third), rows[:2] * 2)):
+            added.clear()
+            with kept.get({member: members[member] for member in wanted}).acting(acting):
+                drawn = draw(base)
+            costs.append(len(added))
+            with AdapterSet(base, members).acting(acting):
+                assert torch.equal(draw(base), drawn)
+    layers = costs[0] // 2
+    assert costs[1] == 2 * layers  # two adapters in the one block that is another
+    assert costs[2] == layers  # all rows alike: one block, made anew
+
+
+def test_banks_share_the_factors_of_an_adapter() -> None:
+    base = toy_base()
+    adapters = toy_adapters(base)
+    wide, narrow = AdapterSet(base, adapters), AdapterSet(base, {A: adapters[A]})
+    assert wide.bank is not None
+    assert narrow.bank is not None
+    for name, (stack,) in narrow.bank.layers.items():
+        (own,) = [each for each in wide.bank.layers[name] if type(each) is type(stack)]
+        assert all(own.tensor(0, field) is stack.tensor(0, field) for field in stack.factors(0).trained())
 
 
 def test_columns_have_one_order_and_adapters_one_number() -> None:

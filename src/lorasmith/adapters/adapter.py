@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -36,7 +37,7 @@ class Adapter:
     skipped: tuple[str, ...] = ()
     skips: bool = False
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Memory of the factors."""
         return sum(tensor.nbytes for factors in self.layers.values() for tensor in factors.trained().values())

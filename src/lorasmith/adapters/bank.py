@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 
 import torch
@@ -22,6 +22,7 @@ from lorasmith.adapters.fitting import fit_adapter
 from lorasmith.adapters.layers.factors import LayerAdapter, LayerFactors
 from lorasmith.adapters.layers.strengths import Strengths, read_strengths
 from lorasmith.adapters.merged import (
+    KeptRows,
     Merged,
     MergedRows,
     MissingBias,
@@ -34,6 +35,7 @@ from lorasmith.adapters.merged import (
     is_product,
     merge_rows,
 )
+from lorasmith.adapters.placing import PlacedAdapter, place_adapter
 from lorasmith.bases.base import Base
 from lorasmith.bases.compressed import weight_place
 from lorasmith.bases.targets import Part
@@ -42,16 +44,36 @@ from lorasmith.errors import AdapterError
 PARTS: tuple[Part, ...] = ("unet", "te")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Slot:
-    """A target layer with what acts beside it; `columns[j]` are the bank's adapters in `layer_adapters[j]`, in its
-    stack's order."""
+    """A target layer with what acts beside it: the factors that were `given` by the bank's adapter, and who has those
+    of each algorithm. What applies them is made when it is first wanted: weights merged with them need none of it."""
 
     name: str
     part: Part
     layer: nn.Module
-    layer_adapters: tuple[LayerAdapter, ...]
-    columns: tuple[tuple[int, ...], ...]
+    given: Mapping[int, LayerFactors]
+    by_algorithm: Mapping[type[LayerFactors], tuple[int, ...]]
+
+    @cached_property
+    def _stacks(self) -> tuple[tuple[LayerAdapter, tuple[int, ...]], ...]:
+        with torch.inference_mode(False):
+            stacks = [
+                (algorithm.layer_adapter(self.layer, [cast(Any, self.given[k]) for k in columns]), columns)
+                for algorithm, columns in self.by_algorithm.items()
+            ]
+        # What reads the layer's own output comes first, before others add to it in place.
+        return tuple(sorted(stacks, key=lambda each: not each[0].reads_output))
+
+    @cached_property
+    def layer_adapters(self) -> tuple[LayerAdapter, ...]:
+        """What applies the factors of each algorithm."""
+        return tuple(stack for stack, _ in self._stacks)
+
+    @cached_property
+    def columns(self) -> tuple[tuple[int, ...], ...]:
+        """The bank's adapters in each of `layer_adapters`, in its stack's order."""
+        return tuple(columns for _, columns in self._stacks)
 
     def factors(self) -> dict[int, LayerFactors]:
         """The current factors by the bank's adapter."""
@@ -76,26 +98,40 @@ class ActiveState:
 class AdapterBank(nn.Module):
     """K adapters beside the layers of a frozen base. Nothing happens to the base outside `attached` and `merged`.
 
-    The factors are fp32 parameters. Until `set_strengths` is called every adapter acts with strength 1. Raises
-    AdapterError when an adapter has a layer that the base lacks, or of another shape.
+    Of a `trainable` one the factors are fp32 parameters, copies; of another those of the adapters themselves, so that
+    it costs little to make. Until `set_strengths` is called every adapter acts with strength 1. Raises AdapterError
+    when an adapter has a layer that the base lacks, or of another shape.
     """
 
     def __init__(self, base: Base, adapters: Sequence[Adapter], trainable: bool = False) -> None:
         super().__init__()
         self.base = base
         self.names = tuple(adapter.name for adapter in adapters)
-        fitted = [fit_adapter(adapter, base) for adapter in adapters]
-        self._slots = tuple(_slot(base, name, fitted) for name in _touched(base, fitted))
-        self.layers = nn.ModuleDict({slot.name: nn.ModuleList(slot.layer_adapters) for slot in self._slots})
-        self.to(base.device)
-        self.requires_grad_(trainable)
+        self._given: Sequence[Adapter | PlacedAdapter] = [
+            fit_adapter(adapter, base) if trainable else place_adapter(adapter, base) for adapter in adapters
+        ]
+        factors = [each.layers for each in self._given]
+        self._slots = tuple(_slot(base, name, factors) for name in _touched(base, factors))
         self._trainable = trainable
-        self._columns = {part: {c for s in self._slots if s.part == part for c in s.columns} for part in PARTS}
+        if trainable:
+            self._own = nn.ModuleDict({slot.name: nn.ModuleList(slot.layer_adapters) for slot in self._slots})
+            for slot in self._slots:
+                for stack in slot.layer_adapters:
+                    stack.make_trainable()
+            self.to(base.device)
+        self._columns = {
+            part: {c for s in self._slots if s.part == part for c in s.by_algorithm.values()} for part in PARTS
+        }
         self._state = ActiveState({}, {})
-        self._fixed: dict[str, Mapping[int, LayerFactors]] = {}
+        self._kept_rows: KeptRows | None = None
         self._patches: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {}
         self._beneath: frozenset[nn.Module] = frozenset()
         self.set_strengths(torch.ones(1, len(adapters)))
+
+    @property
+    def layers(self) -> Mapping[str, tuple[LayerAdapter, ...]]:
+        """What acts beside each layer, by its name."""
+        return {slot.name: slot.layer_adapters for slot in self._slots}
 
     def set_strengths(self, strengths: Tensor, te_strengths: Tensor | None = None) -> None:
         """Set S (B, K) for the next forward passes: of the denoiser, and of the text encoders (None = the same).
@@ -110,6 +146,7 @@ class AdapterBank(nn.Module):
         }
         self._state = ActiveState(columns_of, checked, self._state.dropout)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def merge_blocks(self, room: int) -> None:
         """Give each block of rows with equal strengths merged weights of its own in the denoiser's linear layers and
@@ -122,11 +159,27 @@ class AdapterBank(nn.Module):
         S = self._state.matrices["unet"]
         slots = [slot for slot in self._slots if slot.part == "unet" and is_product(slot.layer)]
         exact = self.base.can_merge and self.base.dtype == torch.float32
+        before, self._kept_rows = self._kept_rows, None
         if not exact or S.shape[0] * sum(frozen_weight(slot.layer).nbytes for slot in slots) > room:
             return
         length = block_length(S)
         rows: list[list[float]] = S[::length].tolist()
-        blocks = {slot.name: merge_rows(slot.layer, self._factors(slot), rows, length) for slot in slots}
+        acting = tuple(
+            tuple((each, strength) for each, strength in zip(self._given, row, strict=True) if strength) for row in rows
+        )
+        stale = before.changed(acting, length) if before is not None and not self._trainable else None
+        blocks = {
+            slot.name: merge_rows(
+                slot.layer,
+                self._factors(slot),
+                rows,
+                length,
+                None if before is None or stale is None else before.blocks.get(slot.name),
+                stale,
+            )
+            for slot in slots
+        }
+        self._kept_rows = KeptRows(acting, length, blocks)
         self._state = replace(self._state, blocks=blocks)
 
     @property
@@ -136,15 +189,18 @@ class AdapterBank(nn.Module):
 
     def _factors(self, slot: _Slot) -> Mapping[int, LayerFactors]:
         """The current factors at a layer; of a bank that nobody trains they are put together once."""
-        if self._trainable:
-            return slot.factors()
-        if slot.name not in self._fixed:
-            self._fixed[slot.name] = slot.factors()
-        return self._fixed[slot.name]
+        return slot.factors() if self._trainable else slot.given
 
-    def part_blocks(self) -> None:
-        """Forget the weights of `merge_blocks`: all rows go beside the layers again."""
+    def part_blocks(self) -> KeptRows | None:
+        """Forget the weights of `merge_blocks`: all rows go beside the layers again. Gives them, for `take_blocks`."""
+        kept, self._kept_rows = self._kept_rows, None
         self._state = replace(self._state, blocks={})
+        return kept
+
+    def take_blocks(self, kept: KeptRows | None) -> None:
+        """Have the weights of another bank, which must not use them any more: the next `merge_blocks` makes anew only
+        what rows with other adapters need."""
+        self._kept_rows = kept
 
     def _checked(self, strengths: Tensor) -> Tensor:
         S = strengths.detach().to("cpu", torch.float32)
@@ -323,26 +379,18 @@ class AdapterBank(nn.Module):
         return Merged(tuple(weights), math.sqrt(lost / wanted) if wanted else 0.0)
 
 
-def _touched(base: Base, adapters: Sequence[Adapter]) -> list[str]:
+def _touched(base: Base, adapters: Sequence[Mapping[str, LayerFactors]]) -> list[str]:
     """The names of the layers that any adapter has, in the order of the base's table."""
-    named = {name for adapter in adapters for name in adapter.layers}
+    named = {name for factors in adapters for name in factors}
     return [name for name in base.layers if name in named]
 
 
-def _slot(base: Base, name: str, adapters: Sequence[Adapter]) -> _Slot:
-    by_algorithm: dict[type[LayerFactors], list[int]] = {}
-    for k, adapter in enumerate(adapters):
-        if name in adapter.layers:
-            by_algorithm.setdefault(type(adapter.layers[name]), []).append(k)
-    layer = base.module(name)
-    stacks = tuple(
-        algorithm.layer_adapter(layer, [cast(Any, adapters[k].layers[name]) for k in columns])
-        for algorithm, columns in by_algorithm.items()
-    )
-    columns = [tuple(each) for each in by_algorithm.values()]
-    # What reads the layer's own output comes first, before others add to it in place.
-    order = sorted(range(len(stacks)), key=lambda j: not stacks[j].reads_output)
-    return _Slot(name, base.layers[name].part, layer, tuple(stacks[j] for j in order), tuple(columns[j] for j in order))
+def _slot(base: Base, name: str, adapters: Sequence[Mapping[str, LayerFactors]]) -> _Slot:
+    given = {k: factors[name] for k, factors in enumerate(adapters) if name in factors}
+    by_algorithm: dict[type[LayerFactors], tuple[int, ...]] = {}
+    for k, each in given.items():
+        by_algorithm[type(each)] = (*by_algorithm.get(type(each), ()), k)
+    return _Slot(name, base.layers[name].part, base.module(name), given, by_algorithm)
 
 
 def _copied(factors: LayerFactors) -> LayerFactors:

@@ -36,7 +36,9 @@ def fit_adapter(adapter: Adapter, base: Layered) -> Adapter:
 
     Other tools' spellings of the same layers are understood (`Family.spellings`).
     """
-    names = base.family.spellings(base.layers)
+    own = base.layers
+    spelt = not adapter.layers.keys() <= own.keys()
+    names = base.family.spellings(own) if spelt else {name: name for name in adapter.layers}
     layers: dict[str, LayerFactors] = {}
     unmatched: list[str] = []
     for name, factors in adapter.layers.items():

@@ -35,6 +35,22 @@ class MergedRows:
         return torch.bmm(left, right) if self.biases is None else torch.baddbmm(self.biases, left, right)
 
 
+@dataclass(frozen=True, eq=False)
+class KeptRows:
+    """The merged weights of layers by name, and whose they are: of each block the adapters that act, and how much."""
+
+    acting: tuple[tuple[tuple[object, float], ...], ...]
+    length: int
+    blocks: Mapping[str, MergedRows]
+
+    def changed(self, acting: Sequence[tuple[tuple[object, float], ...]], length: int) -> tuple[int, ...] | None:
+        """The blocks that other adapters want made anew; None for all, where there are more, fewer or longer ones."""
+        if length != self.length or len(acting) != len(self.acting):
+            return None
+        pairs = enumerate(zip(self.acting, acting, strict=True))
+        return tuple(block for block, (before, now) in pairs if before != now)
+
+
 class Place(Protocol):
     """Where a weight or a bias of the base stands."""
 
@@ -130,23 +146,37 @@ def frozen_weight(layer: nn.Module) -> Tensor:
 
 
 def merge_rows(
-    layer: nn.Module, factors: Mapping[int, LayerFactors], rows: Sequence[Sequence[float]], length: int
+    layer: nn.Module,
+    factors: Mapping[int, LayerFactors],
+    rows: Sequence[Sequence[float]],
+    length: int,
+    over: MergedRows | None = None,
+    stale: Sequence[int] | None = None,
 ) -> MergedRows:
-    """The layer's weights for blocks of `length` rows with these strengths."""
+    """The layer's weights for blocks of `length` rows with these strengths. With what was made before and must not be
+    used any more (`over`) only the `stale` blocks are made anew, in their place."""
     weight, bias = frozen_weight(layer), cast(Tensor | None, layer.bias)
-    acting = [acting_factors(factors, row) for row in rows]
-    totals = torch.empty(len(rows), *weight.shape, device=weight.device)
-    for total, each in zip(totals, acting, strict=True):
-        _sum_up(total, weight, each)
-    weights = totals.flatten(2)
-    moved = [add_shifts(bias, each) for each in acting]
-    still = torch.zeros(weight.shape[0], device=weight.device)
-    biases = None
-    if any(each is not None for each in moved):
-        biases = torch.stack([still if each is None else each for each in moved])
-    if isinstance(layer, nn.Conv2d):
-        weights = weights.repeat_interleave(length, dim=0)
-        return MergedRows(
-            weights, None if biases is None else biases.repeat_interleave(length, dim=0).unsqueeze(2), True
-        )
-    return MergedRows(weights.transpose(1, 2), None if biases is None else biases.unsqueeze(1), False)
+    spatial = isinstance(layer, nn.Conv2d)
+    copies = length if spatial else 1
+    if over is None or stale is None:
+        over, stale = None, range(len(rows))
+        totals = torch.empty(len(rows) * copies, *weight.shape, device=weight.device)
+    else:
+        totals = over.weights.view(-1, *weight.shape) if spatial else over.weights.transpose(1, 2)
+    biases = None if over is None else over.biases
+    for block in stale:
+        acting = acting_factors(factors, rows[block])
+        mine = slice(block * copies, (block + 1) * copies)
+        _sum_up(totals[mine.start], weight, acting)
+        if copies > 1:
+            totals[mine.start + 1 : mine.stop] = totals[mine.start]
+        moved = add_shifts(bias, acting)
+        if biases is None and moved is not None:
+            biases = torch.zeros(len(totals), *((len(moved), 1) if spatial else (1, len(moved))), device=weight.device)
+        if biases is not None:
+            biases[mine] = 0.0 if moved is None else moved.view(biases.shape[1:])
+    return (
+        over
+        if over is not None and biases is over.biases
+        else MergedRows(totals.flatten(2) if spatial else totals.transpose(1, 2), biases, spatial)
+    )

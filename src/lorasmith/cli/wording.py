@@ -22,6 +22,7 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
         Action.CONVERT: ("adapter convert", {"adapter": "{}", "out": "--out {}"}),
         Action.CROP: ("curate crop", {"project": "{}", "image": "{}", "box": "--box {}"}),
         Action.CUT: ("curate cut", {"project": "{}", "image": "{}"}),
+        Action.DRAW_ROUND: ("curate round", {"project": "{}"}),
         Action.EXAMINE: (
             "exam",
             {"project": "{}", "snapshots": "--snapshots {}", "pictures": "--pictures {}"},

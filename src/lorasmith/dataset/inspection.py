@@ -25,7 +25,6 @@ from lorasmith.events import Progress, Work
 from lorasmith.images.keypoints import can_see
 from lorasmith.project import Project
 
-_ADOPTED = "adopt"
 _GROUPING = "comparing look-alikes"
 
 
@@ -130,7 +129,7 @@ def _deadly(index: Index, dataset: Dataset) -> Iterator[Problem]:
 
 def _is_altered(item: Item) -> bool:
     """Whether it is a changed copy, so that likeness and blur are meant; adopted pictures are new ones."""
-    return item.lineage is not None and item.lineage.operation != _ADOPTED
+    return item.lineage is not None and not item.is_adopted
 
 
 def _named(subset: Subset) -> dict[str, str]:

@@ -51,6 +51,11 @@ class Item:
     member: str | None = None
 
     @property
+    def is_adopted(self) -> bool:
+        """Whether an adapter drew it, for a second round (D15)."""
+        return self.lineage is not None and self.lineage.operation == "adopt"
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels of what is trained: its crop, or the whole picture."""
         if self.crop is None:

@@ -133,7 +133,7 @@ def _on_strength(evidence: Evidence) -> Iterator[str]:
         yield f"It breaks above {window.high:g}: train fewer steps or at a lower rate, and say so where you share it."
 
 
-def _on_flexibility(evidence: Evidence) -> str:
+def _on_flexibility(evidence: Evidence) -> Remedy:
     """What was not done yet of: weaker, earlier, more variety."""
     window = evidence.window
     here = min(window.points, key=lambda p: abs(p.strength - window.recommended))
@@ -147,7 +147,12 @@ def _on_flexibility(evidence: Evidence) -> str:
     ways = [f"use strength {better[-1].strength:g}"] if better else []
     ways += ["an earlier snapshot"] if evidence.earlier else []
     ways.append("training images with more variety")
-    return f"It resists things it was not trained on: {_either(ways)} (C4, D4)."
+    return Sentence(
+        f"It resists things it was not trained on: {_either(ways)} (C4, D4); or let it draw them with the base's help "
+        "and train again with what comes out right (D15): ",
+        Do(Action.DRAW_ROUND, project="PROJECT"),
+        ".",
+    )
 
 
 def _on_leakage(evidence: Evidence) -> Iterator[str]:

@@ -12,14 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lorasmith.exam.drawing import Artist, Row
+from lorasmith.exam.drawing import Artist, PipelineArtist, Row, exam_base
 from lorasmith.exam.settings import ExamTable
 from lorasmith.pools.choosing import chosen_cluster, open_pool
 from lorasmith.pools.pool import Job, Pool
+from lorasmith.project import EMBEDDED
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from lorasmith.bases.base import Base
     from lorasmith.diffusion.parametrisation import Prediction
 
 #: Starting a worker costs as much as about two batches of the embedded base: so many at once are worth it (a whole
@@ -44,18 +46,42 @@ def open_artist(order: Order) -> Callable[[Sequence[Row]], list[Image]]:
     """The drawing of a batch, with one thread."""
     import torch
 
-    from lorasmith.exam.drawing import PipelineArtist, exam_base
-
     torch.set_num_threads(1)
     base = exam_base(order.base, order.settings, order.prediction)
     return PipelineArtist(base, order.files, order.settings, order.clip_skip).draw
 
 
+def hire(
+    name: str,
+    files: Sequence[Path],
+    settings: ExamTable,
+    clip_skip: int,
+    prediction: Prediction | None = None,
+    base: Base | None = None,
+) -> Crew:
+    """A crew that draws on the base of this name (or on `base`, then by itself) with the adapters of `files`. Raises
+    BaseError."""
+    opened = exam_base(name, settings, prediction) if base is None else base
+    job = Job(open_artist, (Order(name, files, settings, clip_skip, prediction),)) if base is None else None
+    artist = PipelineArtist(opened, files, settings, clip_skip)
+    return Crew(artist, job, _more_hands(name), swaps=opened.device.type != "cpu" or opened.swap is not None)
+
+
+def _more_hands(name: str) -> int:
+    """How many processes can draw beside this one: for the embedded base, which is small, a core each, where there
+    is no GPU; as many cores as torch was given."""
+    import torch
+
+    return torch.get_num_threads() - 1 if name == EMBEDDED and not torch.cuda.is_available() else 0
+
+
 class Crew:
     """An artist with so many more `hands` of this machine that do the job, or those of a cluster where one is chosen;
-    they start with the first MANY batches. Without a job there are none. Enter it, so that they end."""
+    they start with the first MANY batches. Without a job there are none. Enter it, so that they end. `swaps`: blocks
+    of the base can wait in another memory."""
 
-    def __init__(self, artist: Artist, job: Job | None = None, hands: int = 0) -> None:
+    def __init__(self, artist: Artist, job: Job | None = None, hands: int = 0, *, swaps: bool = True) -> None:
+        self.swaps = swaps
         self._artist, self._job, self._hands = artist, job, min(hands, MOST - 1)
         self._pool: Pool | None = None
 

@@ -13,8 +13,8 @@ from lorasmith.exam.subject import Subject
 from lorasmith.tags.words import join_tags, split_tags, tag_key
 
 Kind = Literal["hit", "flexibility", "override", "leakage", "untriggered"]
-#: Streams of questions: what chooses a snapshot never reports on it, and the grid has its own.
-CHOOSING, REPORTING, SHOWING, WINDOW, STACKING = 1, 2, 3, 4, 5
+#: Streams of questions: what chooses a snapshot never reports on it; the grid, and a second round, have their own.
+CHOOSING, REPORTING, SHOWING, WINDOW, STACKING, ROUND = 1, 2, 3, 4, 5, 6
 #: Scenes drawn before a value is asked for where it may be hard to see.
 TRIES = 50
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith.errors import ExamError
 from lorasmith.events import Note, Work
-from lorasmith.exam.crew import Crew, Order, open_artist
-from lorasmith.exam.drawing import PipelineArtist, exam_base
+from lorasmith.exam.crew import hire
 from lorasmith.exam.examination import examine
 from lorasmith.exam.nominees import nominate, with_average
 from lorasmith.exam.questions import Paper
@@ -18,8 +17,7 @@ from lorasmith.exam.sheets.file import read_sheet, write_sheet
 from lorasmith.exam.sources import caption_tags, find_encoder, find_judge, find_partners, newest_snapshots
 from lorasmith.exam.training_set import look_at_training_set
 from lorasmith.exam.verdict import Verdict
-from lorasmith.pools.pool import Job
-from lorasmith.project import EMBEDDED, Project
+from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.storage.files import refuse_existing, write_file
 
@@ -47,27 +45,18 @@ def run_exam(
         most = settings.candidates
         files = with_average(files, most, project.cache) if settings.average else nominate(files, most)
     partners = yield from find_partners(project, settings, judge, world, recipe.base)
-    opened = exam_base(recipe.base, settings, recipe.stated_prediction) if base is None else base
-    if settings.blocks_to_swap and opened.device.type == "cpu" and opened.swap is None:
-        yield Note(f"[exam] blocks_to_swap = {settings.blocks_to_swap} does nothing on a CPU, which has one memory.")
     every = [*files, *(partner.file for partner in partners)]
-    skip = settings.clip_skip or recipe.clip_skip
-    artist = PipelineArtist(opened, every, settings, skip)
-    sheet = None if settings.questions is None else project.root / Path(settings.questions).expanduser()
-    given = {} if sheet is None else read_sheet(sheet, project.lora.trigger, judge.groups)
-    order = Order(recipe.base, every, settings, skip, recipe.stated_prediction)
-    job = Job(open_artist, (order,)) if base is None else None
-    with Crew(artist, job, _more_hands(recipe.base)) as crew:
+    with hire(
+        recipe.base, every, settings, settings.clip_skip or recipe.clip_skip, recipe.stated_prediction, base
+    ) as crew:
+        if settings.blocks_to_swap and not crew.swaps:
+            yield Note(
+                f"[exam] blocks_to_swap = {settings.blocks_to_swap} does nothing on a CPU, which has one memory."
+            )
+        sheet = None if settings.questions is None else project.root / Path(settings.questions).expanduser()
+        given = {} if sheet is None else read_sheet(sheet, project.lora.trigger, judge.groups)
         verdict = yield from examine(project, files, crew, settings, judge, world, encoder, partners, given)
     return verdict
-
-
-def _more_hands(name: str) -> int:
-    """How many processes can draw beside this one: for the embedded base, which is small, a core each, where there
-    is no GPU; as many cores as torch was given."""
-    import torch
-
-    return torch.get_num_threads() - 1 if name == EMBEDDED and not torch.cuda.is_available() else 0
 
 
 def write_questions_of(project: Project, file: Path, overrides: Mapping[str, Any] | None = None) -> Work[Path]:

@@ -21,6 +21,8 @@ from lorasmith.tags.words import split_tags, tag_key, without_trigger
 IDENTITY_SHARE = 0.9
 #: ... if no more than this share of the captions names its group.
 NAMED_SHARE = 0.1
+#: What is seen in so many images is the set's, where nothing hangs on it but what else could be drawn.
+MOST = 0.6
 #: A group must be visible in this share of the images before anything is said about it.
 LEAST_VISIBLE = 0.2
 #: A longer piece of a caption is a sentence, in which tags are looked for as phrases.
@@ -91,7 +93,9 @@ def read_subject(
     free = [name for name in groups if name not in traits]
     shown = {name: tuple(row[name] for row in named) for name in free if any(row[name] for row in named)}
     style_group = world.style_group if world else "style"
-    style = traits.get(style_group) or _usual(style_group, named, seen)
+    # A stranger's own features make the judge waver; in a style of most images new things can be drawn all the same.
+    sure = IDENTITY_SHARE if kind == "style" else MOST
+    style = traits.get(style_group) or _usual(style_group, named, seen, sure)
     unseen: dict[str, tuple[str, ...]] = {}
     asked = _given_lists(ask or usual, groups)
     for name in free:
@@ -100,7 +104,7 @@ def read_subject(
         elif asked and name not in shown:
             taken = _shown_values(name, named, seen, captioned=False)
             values = tuple(value for value in asked.get(name, ()) if tag_key(value) not in taken)
-        elif world and name in world.groups and name != style_group:
+        elif world and name in world.groups and name != style_group and not _is_the_subjects(name, named, seen):
             taken = _shown_values(name, named, seen, captioned=name in shown)
             values = tuple(v for v in world.within(name, style) if tag_key(v) not in taken)
         else:
@@ -219,11 +223,21 @@ def _ever_seen(name: str, seen: Sequence[Attributes]) -> bool:
     return any(picture.get(name) is not None for picture in seen)
 
 
-def _usual(group: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes]) -> str | None:
-    """The value of nearly all images, or None when they differ."""
+def _is_the_subjects(name: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes]) -> bool:
+    """Whether captions leave the group to the trigger and most images show something in it: another value of it is no
+    new thing beside the subject but contradicts it, though the judge has no word for what is there."""
+    said = sum(row[name] is not None for row in named)
+    shown = sum(picture.get(name) is not None for picture in seen)
+    return said <= NAMED_SHARE * len(named) and shown > len(seen) / 2
+
+
+def _usual(
+    group: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes], share: float
+) -> str | None:
+    """The value of so many of the images, or None when they differ."""
     counts = Counter(row.get(group) or picture.get(group) for row, picture in zip(named, seen, strict=True))
     value, count = counts.most_common(1)[0]
-    return value if count >= IDENTITY_SHARE * len(seen) else None
+    return value if count >= share * len(seen) else None
 
 
 def _shown_values(

@@ -23,14 +23,16 @@ TRAINING_SIDE = 512
 def look_at_training_set(
     project: Project, settings: ExamTable, judge: Judge, world: TagSpace | None, wordless: bool = False
 ) -> Work[tuple[Subject, tuple[Image, ...]]]:
-    """Captions and judged images of the training set, read as a subject; the images come back small."""
+    """Captions and judged images of the training set, read as a subject; the images come back small. What an adapter
+    drew for a second round (D15) shows no one what the subject is, and is left out."""
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.images.crops import open_part
     from lorasmith.tags.pipeline import write_captions
 
     dataset = yield from read_dataset(project)
     captions = write_captions(project, dataset).captions
-    items = [item for item in dataset.items if item.name in captions]
+    captioned = [item for item in dataset.items if item.name in captions]
+    items = [item for item in captioned if not item.is_adopted] or captioned
     seen: list[Attributes] = []
     training: list[Image] = []
     for chunk in chunks(items):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorasmith import project as projects
 from lorasmith.events import Done, SweepDone, Work
-from lorasmith.face import stages
+from lorasmith.face import rounds, stages
 from lorasmith.face.drawing import Pipelines, draw, find_adapters
 from lorasmith.face.grids import DEFAULT_STRENGTHS, DrawnGrid, grid
 from lorasmith.face.watching import See, run
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lorasmith.dataset.inspection import Inspection
     from lorasmith.dataset.reading import Dataset, Item
     from lorasmith.exam.verdict import Verdict
+    from lorasmith.face.rounds import AdoptedRound
     from lorasmith.generation.pictures import Picture
     from lorasmith.recipe.plan import Plan
     from lorasmith.tags.pipeline import Captioning
@@ -245,6 +246,17 @@ class Project:
         """
         place = None if folder is None else Path(folder).expanduser().resolve()
         return stages.train_project(self.opened, _as_toml(settings), sweep=sweep, resume=resume, run=place, probe=probe)
+
+    def draw_round(
+        self, adapter: Path | str | None = None, *, count: int | None = None, see: See | None = None
+    ) -> AdoptedRound:
+        """Let `adapter` (that of the newest run) draw what no image shows beside the subject, and take what the exam's
+        judge finds right into the dataset (D15); `undo` takes it out again. Raises ExamError.
+
+            taken = project.draw_round()
+        """
+        file = None if adapter is None else Path(adapter).expanduser().resolve()
+        return run(rounds.adopt_round(self.opened, file, count), see)
 
     def examine(
         self,

@@ -14,6 +14,7 @@ _PROJECT = "project."
 #: The function of every action that the library has, and its arguments in their order: {} by position, else by name.
 CALLS: Mapping[Action, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
+        Action.DRAW_ROUND: (f"{_PROJECT}draw_round", {}),
         Action.EXAMINE: (
             f"{_PROJECT}examine",
             {"snapshots": "snapshots=[{}]", "pictures": 'settings={{"pictures": {}}}'},

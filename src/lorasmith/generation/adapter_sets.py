@@ -13,7 +13,7 @@ import torch
 
 from lorasmith.adapters.adapter import Adapter
 from lorasmith.adapters.bank import AdapterBank
-from lorasmith.adapters.merged import Merged
+from lorasmith.adapters.merged import KeptRows, Merged
 from lorasmith.bases.base import Base
 
 BANK_BYTES = 512 * 2**20
@@ -118,11 +118,15 @@ class AdapterSet:
             self._made = (row, self.bank.merge(torch.tensor(row), torch.zeros(len(row)), over))
         return self._made[1]
 
-    def release(self) -> None:
-        """Give the memory of merged weights back."""
+    def release(self) -> KeptRows | None:
+        """Give the memory of merged weights back; what rows with different adapters had, for `take_over`."""
         self._made = self._weighed = None
+        return None if self.bank is None else self.bank.part_blocks()
+
+    def take_over(self, kept: KeptRows | None) -> None:
+        """Have what another set's rows had, of which those that stay need not be made again."""
         if self.bank is not None:
-            self.bank.part_blocks()
+            self.bank.take_blocks(kept)
 
     @property
     def bytes_merged(self) -> int:
@@ -147,15 +151,16 @@ class BankCache:
     def get(self, members: Mapping[Member, Adapter], also: Mapping[Member, Adapter] | None = None) -> AdapterSet:
         """A bank that has all of `members`, perhaps others too; a new one has those of `also`, which may be wanted
         soon. Only this one keeps merged weights. Raises AdapterError where one does not fit the base."""
-        wanted, last = frozenset(members), next(reversed(self._kept), None)
+        wanted, there, last = frozenset(members), self._kept, next(reversed(self._kept), None)
         key = next((kept for kept in reversed(self._kept) if wanted <= kept), None)
         if key is None:
             everybody = {**(also or {}), **members}
             key = frozenset(everybody)
-            self._kept = OrderedDict((kept, other) for kept, other in self._kept.items() if not kept <= key)
-            self._kept[key] = AdapterSet(self.base, everybody)
-        if last is not None and last in self._kept and last != key:
-            self._kept[last].release()
+            made = AdapterSet(self.base, everybody)  # while those are there of whom it has factors
+            self._kept = OrderedDict((kept, other) for kept, other in there.items() if not kept <= key)
+            self._kept[key] = made
+        if last is not None and last != key:
+            self._kept[key].take_over(there[last].release())
         self._kept.move_to_end(key)
         while len(self._kept) > 1 and self.bytes > self.capacity:
             self._kept.popitem(last=False)

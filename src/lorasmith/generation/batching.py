@@ -42,10 +42,12 @@ class Advanced:
 
 @dataclass(eq=False)
 class _Canvas:
-    """A picture that is being drawn. `served` is the moment of its last step, for fair turns."""
+    """A picture that is being drawn. `served` is the moment of its last step, for fair turns; `seat` its place among
+    those in flight: who stays keeps theirs, so that merged weights of their rows do."""
 
     ticket: Ticket
     number: int
+    seat: int
     task: PictureTask
     denoising: Denoising
     call: DenoiseCall
@@ -111,8 +113,10 @@ class Stepper:
         except StopIteration as end:
             self._ready.append((ticket, self.preparer.finish(task, end.value, drawing)))
             return
+        taken = {canvas.seat for canvas in self._canvases.values()}
+        seat = next(seat for seat in count() if seat not in taken)
         self._canvases[ticket] = _Canvas(
-            ticket, next(self._numbers), task, denoising, call, drawing, served=next(self._clock)
+            ticket, next(self._numbers), seat, task, denoising, call, drawing, served=next(self._clock)
         )
 
     def remove(self, ticket: Ticket) -> None:
@@ -133,7 +137,7 @@ class Stepper:
             return Advanced(finished=tuple(ready))
         company = waiting[0].call.company
         chosen = [canvas for canvas in waiting if canvas.call.company == company][: self.batch_size]
-        chosen.sort(key=lambda canvas: canvas.number)
+        chosen.sort(key=lambda canvas: canvas.seat)
         tasks = [canvas.task for canvas in chosen]
         adapter_set = self._adapter_set([canvas.task for canvas in self._canvases.values()], tasks)
         try:
@@ -163,7 +167,9 @@ class Stepper:
     def _joining_set(self, task: PictureTask) -> AdapterSet:
         """What encodes the first texts of a picture that joins: no bank is made where no adapter acts on texts, and one
         for all that join before the next step is made in that."""
-        schedules = (each for stage in task.stages for each in (*(part for _, part in stage.parts), stage.negative))
+        schedules = (
+            each for stage in task.stages for each in (*(part.versions for part in stage.parts), stage.negative)
+        )
         if not any(text.te for schedule in schedules for _, text in schedule):
             return self._without
         return self._adapter_set([*(canvas.task for canvas in self._canvases.values()), task], [task])

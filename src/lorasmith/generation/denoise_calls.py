@@ -6,6 +6,7 @@ Shapes: R rows of one forward pass, K adapters, C H W latents, T tokens, D width
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -47,13 +48,22 @@ class TextSchedule:
 
 
 @dataclass(frozen=True)
+class GuidedPart:
+    """A part of a prompt with its weight; `bare`: told to the base without any adapter."""
+
+    weight: float
+    schedule: TextSchedule
+    bare: bool = False
+
+
+@dataclass(frozen=True)
 class Guidance:
-    """What a picture is told in a pass: parts of its prompt with weights, what to guide away from, its adapters.
+    """What a picture is told in a pass: parts of its prompt, what to guide away from, its adapters.
 
     `strengths` are the denoiser's, of each adapter in each step.
     """
 
-    parts: tuple[tuple[float, TextSchedule], ...]
+    parts: tuple[GuidedPart, ...]
     negative: TextSchedule
     cfg: float
     strengths: Mapping[Member, tuple[float, ...]]
@@ -77,11 +87,12 @@ class DenoiseCall:
 
 @dataclass(frozen=True)
 class _Part:
-    """A context in force, the factor of its output, and the length to which it is stretched."""
+    """A context in force, the factor of its output, the length to which it is stretched; `bare`: no adapter acts."""
 
     context: Context
     factor: float
     length: int
+    bare: bool
 
 
 @torch.inference_mode()
@@ -112,9 +123,7 @@ def run_calls(
             context = Context.join([part.context.stretch(part.length) for _, part in parts]).to(dtype=base.dtype)
             x = torch.cat([call.noisy.x / parametrisation.spread(call.noisy.sigma) for call in asked]).to(base.dtype)
             t = torch.tensor([parametrisation.time(call.noisy.sigma) for call in asked], dtype=torch.float64)
-            with adapter_set.acting(
-                [{m: s[call.step - 1] for m, s in call.guidance.strengths.items()} for call in asked]
-            ):
+            with adapter_set.acting([_strengths(calls[picture], bare=part.bare) for picture, part in parts]):
                 output = base.denoise(x, t, context, asked[0].size)
             for (picture, part), row in zip(parts, torch.split(output.float(), 1), strict=True):
                 guided[picture].add_(row, alpha=part.factor)
@@ -136,12 +145,17 @@ def _passes(
 
 def _choose(guidance: Guidance, step: int, adapter_set: AdapterSet) -> list[_Part]:
     """What a picture is told at `step`; what would count nothing is left out."""
-    parts = [(weight * guidance.cfg, schedule.at(step, adapter_set)) for weight, schedule in guidance.parts]
-    longest = max(context.length for _, context in parts)
+    parts = [(each.weight * guidance.cfg, each.schedule.at(step, adapter_set), each.bare) for each in guidance.parts]
+    longest = max(context.length for _, context, _ in parts)
     away = guidance.negative.at(step, adapter_set)
-    chosen = [_Part(context, factor, longest) for factor, context in parts]
-    chosen.append(_Part(away, 1.0 - sum(factor for factor, _ in parts), away.length))
+    chosen = [_Part(context, factor, longest, bare) for factor, context, bare in parts]
+    chosen.append(_Part(away, 1.0 - math.fsum(factor for factor, _, _ in parts), away.length, bare=False))
     return [each for each in chosen if each.factor != 0.0]
+
+
+def _strengths(call: DenoiseCall, *, bare: bool) -> dict[Member, float]:
+    """The adapters of one row in the call's step."""
+    return {} if bare else {member: by_step[call.step - 1] for member, by_step in call.guidance.strengths.items()}
 
 
 def in_force(schedule: Sequence[tuple[int, Thing]], step: int) -> Thing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lorasmith.errors import PromptError
@@ -38,7 +39,7 @@ def _texts(spec: PictureSpec, cfg: float) -> Iterator[str]:
         prompt = parse(text, spec.steps, spec.compat, hires_steps)
         yield from _drawn(text, prompt, cfg)
         # uncond + sum of w_i x cfg x (cond_i - uncond): what is left for the negative prompt.
-        if 1.0 - cfg * sum(part.weight for part in prompt.subprompts) > 0:
+        if 1.0 - cfg * math.fsum(part.weight for part in prompt.subprompts) > 0:
             away = split_networks(negative, "a1111").text
             yield from _forms(each for _, each in parse_schedule(away, spec.steps, hires_steps))
 

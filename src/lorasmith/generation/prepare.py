@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from lorasmith.generation.base_facts import facts_of
 from lorasmith.generation.blocks import split_by_blocks
 from lorasmith.generation.checks import SettledSpec, settle
 from lorasmith.generation.conditioning import Text, TextReader, read_text
-from lorasmith.generation.denoise_calls import Guidance, TextSchedule, in_force
+from lorasmith.generation.denoise_calls import Guidance, GuidedPart, TextSchedule, in_force
 from lorasmith.generation.infotext import write_infotext
 from lorasmith.generation.judging import refuse_picture
 from lorasmith.generation.pictures import Drawing, Picture, UsedAdapter, UsedEmbedding
@@ -63,27 +64,37 @@ class _Call:
     members: tuple[tuple[Member, Adapter], ...]
 
 
+TextVersions = tuple[tuple[int, Text], ...]
+"""A text's versions, each with the last step in which it is in force."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a prompt; `bare`: told to the base without any adapter."""
+
+    weight: float
+    versions: TextVersions
+    bare: bool = False
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One pass over a picture: `total` steps of which the first `skipped` are not taken, and its texts.
-
-    `parts` have weights; a text is in force up to its last step.
-    """
+    """One pass over a picture: `total` steps of which the first `skipped` are not taken, and its texts."""
 
     total: int
     skipped: int
-    parts: tuple[tuple[float, tuple[tuple[int, Text], ...]], ...]
-    negative: tuple[tuple[int, Text], ...]
+    parts: tuple[Part, ...]
+    negative: TextVersions
     calls: tuple[_Call, ...]
 
     def pattern(self, cfg: float) -> tuple[tuple[int, ...], ...]:
         """The rows that it needs in each step, by their length: stages of one pattern fill passes alike."""
         found = []
         for step in range(self.skipped + 1, self.total + 1):
-            lengths = [(weight * cfg, in_force(schedule, step).length) for weight, schedule in self.parts]
+            lengths = [(part.weight * cfg, in_force(part.versions, step).length) for part in self.parts]
             longest = max(length for _, length in lengths)
             rows = [longest for factor, _ in lengths if factor != 0.0]
-            if 1.0 - sum(factor for factor, _ in lengths) != 0.0:
+            if 1.0 - math.fsum(factor for factor, _ in lengths) != 0.0:
                 rows.append(in_force(self.negative, step).length)
             found.append(tuple(rows))
         return tuple(found)
@@ -104,9 +115,7 @@ class PictureTask:
     def embeddings(self) -> tuple[Embedding, ...]:
         """Those that its texts call, in the order of the passes."""
         schedules = (
-            schedule
-            for stage in self.stages
-            for schedule in (*(schedule for _, schedule in stage.parts), stage.negative)
+            schedule for stage in self.stages for schedule in (*(part.versions for part in stage.parts), stage.negative)
         )
         return tuple(dict.fromkeys(each for schedule in schedules for _, text in schedule for each in text.embeddings))
 
@@ -141,7 +150,7 @@ class Preparer:
         `prepare` does."""
         nothing = AdapterSet(self.base, {})
         for stage in self.prepare(spec).stages:
-            for _, versions in (*stage.parts, (1.0, stage.negative)):
+            for versions in (*(part.versions for part in stage.parts), stage.negative):
                 for _, text in versions:
                     self._texts.encode(text, nothing)
 
@@ -200,13 +209,16 @@ class Preparer:
         source, called = self.adapters, [loaded[network.name] for network in prompt.networks]
         words = source.words(called) if isinstance(source, WordSource) else None
 
-        def read(schedule: Iterable[tuple[int, str]]) -> tuple[tuple[int, Text], ...]:
-            return tuple((end, read_text(each, self.base, options, acting, words)) for end, each in schedule)
+        def read(schedule: Iterable[tuple[int, str]], *, bare: bool = False) -> TextVersions:
+            beside = () if bare else acting
+            return tuple((end, read_text(each, self.base, options, beside, words)) for end, each in schedule)
 
         return Stage(
             total=total,
             skipped=skipped,
-            parts=tuple((part.weight, read(part.schedule)) for part in prompt.subprompts),
+            parts=tuple(
+                Part(each.weight, read(each.schedule, bare=each.bare), each.bare) for each in prompt.subprompts
+            ),
             negative=read(parse_schedule(negative, spec.steps, hires_steps)),
             calls=calls,
         )
@@ -243,7 +255,7 @@ class Preparer:
             return schedule
 
         return Guidance(
-            parts=tuple((weight, begin(versions)) for weight, versions in stage.parts),
+            parts=tuple(GuidedPart(part.weight, begin(part.versions), part.bare) for part in stage.parts),
             negative=begin(stage.negative),
             cfg=task.spec.cfg,
             strengths=_strengths(stage),

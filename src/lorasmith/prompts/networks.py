@@ -11,7 +11,8 @@
 | `lbw=1,0,...` or `lbw=MIDD` | a strength for each block: 12, 17, 20 or 26 of them, or a preset |
 | `in=`, `mid=`, `out=` | strengths of the denoiser's three parts |
 
-A moment with "." is a fraction of the steps, without it is a step, as in prompt editing.
+A moment with "." is a fraction of the steps, without it is a step, as in prompt editing. ``<base:WORDS>`` is no adapter
+and stays where it stands (`borrowing`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lorasmith.errors import PromptError, did_you_mean
+from lorasmith.prompts.borrowing import KIND as BORROWING
 from lorasmith.prompts.compatibility import Compat
 
 KINDS = ("lora", "lyco")
@@ -129,17 +131,19 @@ class Network:
 
 @dataclass(frozen=True)
 class Tags:
-    """A prompt taken apart: its text without any tag, the adapters in order, and kinds of tags nobody knows."""
+    """A prompt taken apart: its text without tags (but those that borrow), the adapters in order, and kinds of tags
+    that nobody knows."""
 
     text: str
     networks: tuple[Network, ...]
     unknown: tuple[str, ...]
+    compat: Compat = None
 
     def __str__(self) -> str:
         """A prompt that says the same. The tags stand in front, unless one is needed to keep two texts apart."""
         tags = [*map(str, self.networks), *self.unknown]
         # Text around a tag may look like a tag once that is gone; there a tag goes back in.
-        formed = _tags(self.text)
+        formed = _tags(self.text, self.compat)
         lead = max(0, len(tags) - len(formed))
         pieces, position = tags[:lead], 0
         for match, tag in zip(formed, tags[lead:], strict=False):
@@ -157,7 +161,7 @@ def split_networks(text: str, compat: Compat = None) -> Tags:
     networks: list[Network] = []
     unknown: list[str] = []
     broken = False
-    for tag in _tags(text):
+    for tag in _tags(text, compat):
         kind, items = tag.group(1), tag.group(2).split(":")
         if kind not in KINDS:
             unknown.append(tag.group(0))
@@ -172,24 +176,27 @@ def split_networks(text: str, compat: Compat = None) -> Tags:
         networks = []
     if compat is None:
         networks = _sum_repeats(networks)
-    return Tags(_without_tags(text), tuple(networks), tuple(unknown))
+    return Tags(_without_tags(text, compat), tuple(networks), tuple(unknown), compat)
 
 
 def unknown_tag_error(tag: str) -> PromptError:
     """The error for a tag of a kind that we do not have, such as ``<LORA:x>``."""
     kind = tag[1:].split(":", 1)[0]
-    hint = did_you_mean(kind, KINDS) or f"Known tags: {', '.join(f'<{known}:...>' for known in KINDS)}."
+    known = (*KINDS, BORROWING)
+    hint = did_you_mean(kind, known) or f"Known tags: {', '.join(f'<{each}:...>' for each in known)}."
     return PromptError(f"{tag}: unknown kind of tag.", where="prompt", hint=hint)
 
 
-def _tags(text: str) -> list[re.Match[str]]:
+def _tags(text: str, compat: Compat) -> list[re.Match[str]]:
+    """All tags but those that borrow; A1111's web UI knows none of these."""
     # NOTE: a "<" that no ">" follows would make the pattern scan to the end again and again: stop at the last ">".
-    return list(_TAG.finditer(text, 0, text.rfind(">") + 1))
+    found = _TAG.finditer(text, 0, text.rfind(">") + 1)
+    return [tag for tag in found if compat is not None or tag.group(1) != BORROWING]
 
 
-def _without_tags(text: str) -> str:
+def _without_tags(text: str, compat: Compat) -> str:
     kept, position = [], 0
-    for tag in _tags(text):
+    for tag in _tags(text, compat):
         kept.append(text[position : tag.start()])
         position = tag.end()
     kept.append(text[position:])

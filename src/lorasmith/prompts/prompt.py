@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lorasmith.prompts.attention import Span, parse_attention
+from lorasmith.prompts.borrowing import borrow
 from lorasmith.prompts.compatibility import Compat
 from lorasmith.prompts.composition import split_subprompts
 from lorasmith.prompts.networks import Network, Tags, split_networks
@@ -14,11 +15,13 @@ from lorasmith.prompts.schedule import parse_schedule
 
 @dataclass(frozen=True)
 class SubPrompt:
-    """One part of an AND: its text, its weight, and its texts by last step in force."""
+    """One part of an AND: its text, its weight, and its texts by last step in force; `bare`: told to the base without
+    any adapter."""
 
     text: str
     weight: float
     schedule: tuple[tuple[int, str], ...]
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ParsedPrompt:
 
     def __str__(self) -> str:
         """A prompt that says the same; adapters stand in front, with repeats summed."""
-        return str(Tags(self.text, self.networks, self.unknown))
+        return str(Tags(self.text, self.networks, self.unknown, self.compat))
 
     def as_json(self) -> dict[str, Any]:
         """The stable document of a parsed prompt; curve, window and blocks only where an adapter has any."""
@@ -53,7 +56,7 @@ class ParsedPrompt:
                 for network in self.networks
             ],
             "text": self.text,
-            "subprompts": [[part.text, part.weight] for part in self.subprompts],
+            "subprompts": [[part.text, part.weight, *(["base"] if part.bare else [])] for part in self.subprompts],
             "schedule": [list(entry) for entry in self.schedule],
             "attention": [[span.text, span.weight] for span in self.attention],
         }
@@ -66,11 +69,18 @@ def parse(text: str, steps: int, compat: Compat = None, hires_steps: int | None 
     then each part's schedule, then emphasis.
     """
     tags = split_networks(text, compat)
-    subprompts = tuple(
-        SubPrompt(part, weight, tuple(parse_schedule(part, steps, hires_steps)))
-        for part, weight in split_subprompts(tags.text, compat)
-    )
-    return ParsedPrompt(tags.networks, tags.text, subprompts, tags.unknown, compat)
+    parts: list[SubPrompt] = []
+
+    def add(part: str, weight: float, *, bare: bool = False) -> None:
+        parts.append(SubPrompt(part, weight, tuple(parse_schedule(part, steps, hires_steps)), bare))
+
+    for part, weight in split_subprompts(tags.text, compat):
+        whole, borrowed = borrow(part) if compat is None else (part, ())
+        add(whole, weight)
+        for each in borrowed:
+            add(whole, weight * each.weight, bare=True)
+            add(each.without, -weight * each.weight, bare=True)
+    return ParsedPrompt(tags.networks, tags.text, tuple(parts), tags.unknown, compat)
 
 
 def _more(network: Network) -> dict[str, Any]:

@@ -196,21 +196,27 @@ def read_alpha(tensors: Mapping[str, Tensor], rank: int) -> float:
 
 
 class LayerAdapter(nn.Module, ABC):
-    """A stack of n adapters of one algorithm on one layer. Its parameters are the factors, in fp32."""
+    """A stack of n adapters of one algorithm on one layer, with the factors that it was given; once `make_trainable`
+    was called, with copies of its own as parameters, in fp32."""
 
     def __init__(self, layer: nn.Module, stack: Sequence[LayerFactors]) -> None:
         super().__init__()
         # NOTE: in a tuple, so that the frozen layer is not registered as a child of the bank.
         self._layer = (layer,)
         self._stack = tuple(stack)
-        self.trained = nn.ModuleList(
-            nn.ParameterDict({field: nn.Parameter(tensor.clone()) for field, tensor in factors.trained().items()})
-            for factors in stack
+        # NOTE: torch's containers take 10 us a look and 0.1 ms to make; hundreds of layers look often, and a bank that
+        # draws is made for a few steps.
+        self.trained = nn.ModuleList()
+        self._live: tuple[dict[str, Tensor], ...] = tuple(factors.trained() for factors in self._stack)
+        self._live_factors = self._stack
+
+    def make_trainable(self) -> None:
+        """Have parameters of its own from now on, by adapter and field in `trained`."""
+        self.trained.extend(
+            nn.ParameterDict({field: nn.Parameter(tensor.clone()) for field, tensor in live.items()})
+            for live in self._live
         )
-        # NOTE: the same parameters without torch's containers, which take 10 us a look; hundreds of layers look often.
-        self._live: tuple[dict[str, Tensor], ...] = tuple(
-            dict(cast(nn.ParameterDict, each).items()) for each in self.trained
-        )
+        self._live = tuple(dict(cast(nn.ParameterDict, each).items()) for each in self.trained)
         self._live_factors = tuple(
             factors.with_trained(live) for factors, live in zip(self._stack, self._live, strict=True)
         )

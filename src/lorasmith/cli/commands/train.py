@@ -14,7 +14,7 @@ from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
     from lorasmith.cli.remote.writing import Asked
-    from lorasmith.events import SweepDone
+    from lorasmith.events import Done, SweepDone, Work
     from lorasmith.project import Project
 
 
@@ -42,6 +42,16 @@ def command(
             "what held-out images like best. `plan --probe` tells what that costs.",
         ),
     ] = False,
+    rounds: Annotated[
+        int,
+        typer.Option(
+            "--rounds",
+            min=1,
+            max=4,
+            help="2: let the first run's adapter draw what no image shows beside the subject, take what the exam's "
+            "judge finds right into the dataset, and train anew (D15). `curate undo` takes it out again.",
+        ),
+    ] = 1,
     remote: Annotated[
         str | None,
         typer.Option(
@@ -82,6 +92,8 @@ def command(
 
     Example: lorasmith train my-lora --set rank=8 --set lr.unet=4e-4
 
+    Example: lorasmith train my-lora --rounds 2
+
     Example: lorasmith train my-lora --remote sky --gpu L4
     """
     from lorasmith.cli.rendering import say, show
@@ -94,14 +106,21 @@ def command(
     folder = None if run is None else run.resolve()
     settings = split_overrides(assignments or [])
     if remote is not None:
-        _refuse_here({"--resume": resume, "--run": run, "--probe": probe})
+        _refuse_here({"--resume": resume, "--run": run, "--probe": probe, "--rounds": rounds > 1})
         from lorasmith.cli.remote.writing import Asked
 
         asked = Asked(remote, gpu, write, store, wheel, spot=not on_demand, sweep=sweep)
         _train_elsewhere(opened, settings, asked, launch, as_json)
         return
     _refuse_without_remote({"--gpu": gpu, "--write": write, "--store": store, "--wheel": wheel, "--launch": launch})
-    work = train_project(opened, settings, sweep=sweep, resume=resume, run=folder, probe=probe)
+    work: Work[Done | SweepDone]
+    if rounds > 1:
+        _refuse_beside_rounds({"--resume": resume, "--run": run, "--sweep": sweep})
+        from lorasmith.face.rounds import train_rounds
+
+        work = train_rounds(opened, rounds, settings, probe=probe)
+    else:
+        work = train_project(opened, settings, sweep=sweep, resume=resume, run=folder, probe=probe)
     done = show(work, json_events=as_json)
     from lorasmith.training.steps.process_group import is_first
 
@@ -119,6 +138,13 @@ def _refuse_here(options: Mapping[str, object]) -> None:
     if given := [option for option, value in options.items() if value]:
         hint = "A task goes on by itself where its machine was taken away."
         raise UsageError(f"{given[0]} does not go with --remote.", hint=hint)
+
+
+def _refuse_beside_rounds(options: Mapping[str, object]) -> None:
+    """Raises UsageError for an option that is for one run."""
+    if given := [option for option, value in options.items() if value]:
+        hint = "Finish the run with --resume; then draw the next round's pictures by `curate round`, and train again."
+        raise UsageError(f"{given[0]} does not go with --rounds.", hint=hint)
 
 
 def _refuse_without_remote(options: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ FEWEST, MOST = 25, 35
 
 def check(evidence: Evidence) -> Iterator[Finding]:
     """A note when generated pictures were adopted and the round is smaller or larger than 25 to 35 images."""
-    adopted = tuple(item.name for item in evidence.items if item.lineage and item.lineage.operation == "adopt")
+    adopted = tuple(item.name for item in evidence.items if item.is_adopted)
     count = len(evidence.items)
     if not adopted or FEWEST <= count <= MOST:
         return

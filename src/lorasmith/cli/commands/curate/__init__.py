@@ -29,3 +29,4 @@ for _command in (
     deriving.adopt,
 ):
     app.command()(_command)
+app.command("round")(deriving.second_round)

@@ -18,7 +18,7 @@ from lorasmith.cli.commands.curate.arguments import (
     read_box,
 )
 from lorasmith.cli.curation import name_some, show_made
-from lorasmith.cli.rendering import say, show
+from lorasmith.cli.rendering import print_json, say, show
 from lorasmith.errors import UsageError
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ def adopt(
     Their prompt becomes their caption. 25 to 35 images are right for round two; stop as soon as strength 0.8 gives
     usable pictures.
 
+    `curate round` draws and chooses by itself.
+
     Example: lorasmith curate adopt my-lora out/keepers
     """
     from lorasmith.dataset.derive import adopt as take
@@ -160,6 +162,46 @@ def adopt(
     silent = [path.name for path, drawing in drawings.items() if drawing is None]
     if silent and not as_json:
         say(f"Without a prompt inside, so without a caption: {name_some(silent)}", style="yellow")
+
+
+def second_round(
+    project: Folder,
+    adapter: Annotated[
+        Path | None,
+        typer.Option("--adapter", metavar="FILE", help="Draw with it; by default that of the newest run."),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count",
+            min=1,
+            max=500,
+            help="Pictures to keep; by default 24, or 4 of each new value, and never more than there are images.",
+        ),
+    ] = None,
+    number: Annotated[int, typer.Option("--round", min=2, help="The round of training that they are for.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Draw what no image shows beside the subject, and take what came out right (D15, C4).
+
+    The adapter draws with the base's help, and the exam's judge keeps what shows the subject and the new thing. Look at
+    what was taken, reject what you do not like, and train again.
+
+    Example: lorasmith curate round my-lora
+    """
+    from lorasmith.face.rounds import adopt_round
+    from lorasmith.project import open_project
+
+    opened = open_project(project)
+    adopted = show(adopt_round(opened, adapter, count, number=number), as_json)
+    if as_json:
+        print_json(adopted.as_json())
+        return
+    told = ", ".join(f"{value} {kept}" for value, kept in adopted.as_json()["kept"].items())
+    say(f"{len(adopted.drawn.kept)} of {adopted.drawn.drawn} pictures were right: {told or 'none'}")
+    if adopted.drawn.missed:
+        say(f"Never right beside the subject: {', '.join(adopted.drawn.missed)}", style="yellow")
+    show_made(adopted.made, project, as_json, "Nothing was taken into the dataset.")
 
 
 def _say_round(opened: Project, round_number: int) -> None:
