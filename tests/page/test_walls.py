@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,21 @@ def test_a_sweep_of_an_unknown_key_is_refused_at_once(page: Any, projects: Path)
     page.get_by_role("button", name="Vary").click()
     expect(page.locator(".sweep").get_by_role("alert")).to_contain_text('Did you mean "rank"?')
     assert (root / FILE_NAME).read_bytes() == before
+
+
+def test_a_refused_value_is_told_below_its_field_on_a_phone(page: Any, projects: Path) -> None:
+    copy_example("concept", projects / "concept")
+    page.set_viewport_size({"width": 360, "height": 740})
+    go(page, "concept/recipe")
+    page.get_by_role("textbox", name="rank", exact=True).fill("-3")
+    page.keyboard.press("Tab")
+    fault = page.locator(".key-fault")
+    expect(fault).to_have_text(re.compile("^rank = -3: "))
+    row = page.locator(".key-row", has=fault)
+    name, value, told = (row.locator(part).bounding_box() for part in (".key-name", ".key-value", ".key-fault"))
+    assert min(each["width"] for each in (name, value, told)) > 250
+    assert name["y"] + name["height"] <= value["y"]
+    assert value["y"] + value["height"] <= told["y"]
 
 
 def test_a_refusal_goes_when_what_was_refused_is_changed(page: Any) -> None:
