@@ -26,7 +26,7 @@ import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -237,6 +237,7 @@ class Crowd:
     def __init__(self, address: str, sizes: Sizes) -> None:
         self.answers: list[tuple[float, float]] = []
         self.errors: list[str] = []
+        self.spent = 0.0
         self._stop = threading.Event()
         self._numbers = iter(Zipf(sizes.adapters, 3))
         self._lock = threading.Lock()
@@ -257,7 +258,7 @@ class Crowd:
             while not self._stop.is_set():
                 with self._lock:
                     body = {**_body(next(self._numbers), steps), "seed": len(self.answers)}
-                began = time.monotonic()
+                began, spent = time.monotonic(), time.thread_time()
                 try:
                     answer = client.post("/sdapi/v1/txt2img", json=body)
                     problem = "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}"
@@ -265,6 +266,7 @@ class Crowd:
                     problem = repr(fault)
                 now = time.monotonic()
                 with self._lock:
+                    self.spent += time.thread_time() - spent
                     if problem:
                         self.errors.append(problem)
                     else:
@@ -285,7 +287,8 @@ def _body(number: int, steps: int) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Served:
     """What became of a run: pictures a second after a sixth of it to warm up, seconds of answers, hit rates, bytes
-    fetched a picture, and the processor seconds a picture of this process, which has the queue and the clients."""
+    fetched a picture, and the processor seconds a picture: of this process, which has the queue and the clients, of the
+    clients alone, and of the replicas and what carries their messages."""
 
     rate: float
     latencies: tuple[float, float, float]
@@ -293,8 +296,25 @@ class Served:
     files: float
     fetched: float
     here: float
+    clients: float
+    elsewhere: float
     errors: tuple[str, ...]
     pictures: int
+
+
+def spent_below() -> float:
+    """Processor seconds of all processes that descend from this one and are there; 0 where there is no /proc."""
+    parents, seconds = {}, {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may have ended
+            fields = file.read_text().rpartition(")")[2].split()
+            number = int(file.parent.name)
+            parents[number] = int(fields[1])
+            seconds[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    below = {os.getpid()}
+    while more := {number for number, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sum(seconds[number] for number in below - {os.getpid()})
 
 
 @contextmanager
@@ -318,10 +338,11 @@ def serve(settings: ServerSettings, sizes: Sizes, seconds: float, loader: StubLo
         crowd.start()
         begun = time.monotonic()
         time.sleep(seconds / 6)
-        before, warm, spent = dict(server.service.worker.figures), time.monotonic(), time.process_time()
+        before, warm = dict(server.service.worker.figures), time.monotonic()
+        spent = (time.process_time(), crowd.spent, spent_below())
         time.sleep(max(0.0, seconds - (warm - begun)))
         after, end = dict(server.service.worker.figures), time.monotonic()
-        spent = time.process_time() - spent
+        now = (time.process_time(), crowd.spent, spent_below())
         answers = [taken for at, taken in crowd.answers if warm <= at <= end]
         crowd.stop()
     change = {name.split("_", 2)[2]: value - before.get(name, 0.0) for name, value in after.items()}
@@ -332,22 +353,32 @@ def serve(settings: ServerSettings, sizes: Sizes, seconds: float, loader: StubLo
         factors=_share(change["factors_hits_total"], change["factors_misses_total"]),
         files=_share(change["files_hits_total"], change["files_misses_total"]),
         fetched=change["fetched_bytes_total"] / max(1, len(answers)),
-        here=spent / max(1, len(answers)),
+        here=(now[0] - spent[0]) / max(1, len(answers)),
+        clients=(now[1] - spent[1]) / max(1, len(answers)),
+        elsewhere=(now[2] - spent[2]) / max(1, len(answers)),
         errors=tuple(crowd.errors),
         pictures=len(crowd.answers),
     )
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Pictures a second, and processor seconds for each."""
+
+    rate: float
+    each: float
 
 
 def _share(hits: float, misses: float) -> float:
     return hits / max(1.0, hits + misses)
 
 
-def draw_offline(settings: ServerSettings, sizes: Sizes) -> float:
-    """Pictures a second in full batches, adapters from the same store."""
+def draw_offline(settings: ServerSettings, sizes: Sizes) -> Speed:
+    """In full batches, adapters from the same store."""
     torch.set_num_threads(1)
     pipeline = Pipeline(load_base("doodle"), open_source(settings), BATCH)
     numbers = iter(Zipf(sizes.adapters, 3))
-    drawn, start = -BATCH, time.monotonic()
+    drawn, start, spent = -BATCH, time.monotonic(), time.process_time()
     while time.monotonic() - start < sizes.offline or drawn <= 0:
         specs = [
             PictureSpec(
@@ -364,15 +395,15 @@ def draw_offline(settings: ServerSettings, sizes: Sizes) -> float:
         finish(pipeline.draw(specs))
         drawn += BATCH
         if drawn == 0:  # the first batch warms up
-            start = time.monotonic()
-    return drawn / (time.monotonic() - start)
+            start, spent = time.monotonic(), time.process_time()
+    return Speed(drawn / (time.monotonic() - start), (time.process_time() - spent) / drawn)
 
 
-def draw_by_diffusers(store: Path, sizes: Sizes) -> float:
-    """Pictures a second by diffusers, one after another, each with its adapter read, set and deleted."""
+def draw_by_diffusers(store: Path, sizes: Sizes) -> Speed:
+    """By diffusers, one after another, each with its adapter read, set and deleted."""
     torch.set_num_threads(1)
     pipeline = pipeline_of(load_base("doodle"))
-    start = time.monotonic()
+    start, spent = time.monotonic(), time.process_time()
     with quiet_libraries(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for turn, number in enumerate(itertools.islice(Zipf(sizes.adapters, 3), sizes.peer + 1)):
@@ -388,16 +419,17 @@ def draw_by_diffusers(store: Path, sizes: Sizes) -> float:
             )
             pipeline.delete_adapters("a")
             if turn == 0:
-                start = time.monotonic()
-    return sizes.peer / (time.monotonic() - start)
+                start, spent = time.monotonic(), time.process_time()
+    return Speed(sizes.peer / (time.monotonic() - start), (time.process_time() - spent) / sizes.peer)
 
 
-def at_once(processes: int, draw: Callable[..., float], *given: object) -> float:
-    """What so many processes draw a second together."""
+def at_once(processes: int, draw: Callable[..., Speed], *given: object) -> Speed:
+    """What so many processes draw together."""
     if processes == 1:
         return draw(*given)
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        return sum(future.result() for future in [pool.submit(draw, *given) for _ in range(processes)])
+        found = [future.result() for future in [pool.submit(draw, *given) for _ in range(processes)]]
+    return Speed(sum(each.rate for each in found), sum(each.each for each in found) / processes)
 
 
 def tell(what: str, served: Served) -> None:
@@ -405,7 +437,8 @@ def tell(what: str, served: Served) -> None:
     print(
         f"{what}: {served.rate:.2f} pictures/s, p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; factors in memory "
         f"{served.factors:.1%}, files on disk {served.files:.1%} of the rest, {served.fetched / 1024:.1f} KiB fetched "
-        f"a picture; {1000 * served.here:.1f} ms of the process with queue and clients a picture; {served.pictures} "
+        f"a picture; processor time a picture: {1000 * served.here:.1f} ms of the process with queue and clients "
+        f"({1000 * served.clients:.1f} of clients), {1000 * served.elsewhere:.1f} ms of replicas; {served.pictures} "
         f"pictures, {len(served.errors)} errors; load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
@@ -463,12 +496,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         import ray
 
         ray.shutdown()
-    offline = (before + after) / 2
+    offline, each = (before.rate + after.rate) / 2, (before.each + after.each) / 2
     ideal = stub_replicas * BATCH / (sizes.steps * STUB_SECONDS)
-    print(f"offline {before:.2f} and {after:.2f} pictures/s; diffusers with load and unload {peer:.2f}")
+    print(
+        f"offline {before.rate:.2f} and {after.rate:.2f} pictures/s; diffusers with load and unload {peer.rate:.2f}; "
+        f"processor time a picture {1000 * each:.1f} ms and {1000 * peer.each:.1f} ms"
+    )
     print(ratio_line("stub served / its replicas in full batches", stub.rate / ideal, at_least=0.9))
     print(ratio_line("embedded base served / offline pictures a second", base.rate / offline, at_least=0.9))
-    print(ratio_line("embedded base served / diffusers with load and unload", base.rate / peer, at_least=1.0))
+    print(ratio_line("embedded base served / diffusers with load and unload", base.rate / peer.rate, at_least=1.0))
+    served = base.here - base.clients + base.elsewhere
+    print(ratio_line("processor time of a picture, offline / served without its client", each / served, at_least=0.9))
     print(ratio_line("failed requests", float(len(stub.errors) + len(base.errors)), at_most=0))
 
 

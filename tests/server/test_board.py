@@ -112,6 +112,24 @@ def test_the_last_reader_the_interrupter_and_the_closing(service: Service, polic
         put(service, policy)
 
 
+def test_who_waits_for_the_end_is_not_woken_before(service: Service) -> None:
+    async def wait() -> tuple[list[str], list[str]]:
+        job = put(service, POLICIES[0])
+        every, last = service.board.listen(job), service.board.listen(job, only_last=True)
+        item = service.board.take(lambda _: True)
+        assert item is job.items[0]
+        for step in (1, 2):
+            service.board.move(item, step, 2, None)
+        service.board.cancel(job)
+        heard = [[event["event"] async for event in reader.events()] for reader in (every, last)]
+        return heard[0], heard[1]
+
+    heard, at_the_end = asyncio.run(wait())
+    assert "progress" in heard
+    assert at_the_end == ["finished"]
+    assert heard[-1:] == at_the_end
+
+
 class Replica:
     """A body that draws elsewhere: it is sent specs as JSON, and what it answers is told to the board."""
 

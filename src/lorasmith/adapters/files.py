@@ -92,7 +92,7 @@ def load_adapter(path: Path | str, skip_unknown: bool = False) -> Adapter:
 def _load_one(file: Path, skip_unknown: bool = False) -> Adapter:
     """One file's adapter, its layers under the names of the file."""
     metadata = read_header(file).metadata
-    tensors = {key: each.float() if each.dtype in _BYTE_WIDE else each for key, each in read_tensors(file).items()}
+    tensors = {key: each.float() if each.dtype in _BYTE_WIDE else each for key, each in _read_payload(file).items()}
     check_finite(tensors, file)
     spelt = read_spelling(tensors, metadata, file)
     if not tensors:
@@ -111,6 +111,11 @@ def _load_one(file: Path, skip_unknown: bool = False) -> Adapter:
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
     """The tensors as they lie in the file. Raises AdapterError."""
     read_header(path)
+    return _read_payload(path)
+
+
+def _read_payload(path: Path | str) -> dict[str, Tensor]:
+    """The tensors of a file whose header was looked at."""
     try:
         loaded: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as fault:
@@ -135,9 +140,10 @@ def _read_layers(layers: Mapping[str, SpeltLayer], file: Path) -> tuple[dict[str
     """The layers' factors, and the file's keys of those that no algorithm takes."""
     read: dict[str, LayerFactors] = {}
     unknown: list[str] = []
+    kinds = [each.kind for each in ALGORITHMS.values()]
     for name, layer in layers.items():
         tensors = layer.tensors
-        kind = next((each.kind for each in ALGORITHMS.values() if each.kind.claims(tensors)), None)
+        kind = next((each for each in kinds if each.claims(tensors)), None)
         if kind is None:
             unknown += layer.keys
             continue

@@ -75,9 +75,9 @@ def create_app(settings: ServerSettings, loader: Loader | None = None, workshop:
     app.state.workshop = workshop
     app.state.tasks = RoadTasks()
     app.state.readings = Readings(app.state.tasks)
-    app.include_router(native_routes.router)
-    app.include_router(road_routes.router)
-    app.include_router(webui_routes.router)
+    # NOTE: FastAPI matches a path anew on each level of routers in routers; those asked most come first.
+    for face in (webui_routes, native_routes, road_routes):
+        face.add_routes(app)
     app.include_router(internal.router)
     if settings.cluster is not None:
         from lorasmith.server.cluster.routes import router as replica_routes

@@ -124,9 +124,10 @@ class JobBoard:
 
     # Readers
 
-    def listen(self, job: Job, previews: bool = False) -> Reader:
-        """A reader of a live job, on the running event loop; a finished job's reader is told so at once."""
-        reader = Reader(asyncio.get_running_loop())
+    def listen(self, job: Job, previews: bool = False, only_last: bool = False) -> Reader:
+        """A reader of a live job, or of its last event alone, on the running event loop; a finished job's reader is
+        told so at once."""
+        reader = Reader(asyncio.get_running_loop(), only_last)
         reader.wants_previews = previews
         with self.lock:
             reader.push({"event": "state", "state": job.state, "share": job.progress})

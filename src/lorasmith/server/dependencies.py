@@ -1,17 +1,20 @@
-"""What routes ask of the application and of the request."""
+"""What routes ask of the application and of the request. Where nothing waits for a disk they are coroutines: FastAPI
+sends every other function to a thread, which takes longer than most of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated
 
+from anyio import CancelScope
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from lorasmith.server.input_files import RequestInputs
 from lorasmith.server.service import Service
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The application's service."""
     service: Service = request.app.state.service
     return service
@@ -20,13 +23,18 @@ def service_of(request: Request) -> Service:
 TheService = Annotated[Service, Depends(service_of)]
 
 
-def inputs_of(service: TheService) -> Iterator[RequestInputs]:
+async def inputs_of(service: TheService) -> AsyncIterator[RequestInputs]:
     """What the request sends; what no job has taken when it is answered is gone."""
-    with service.inputs.request() as inputs:
+    inputs = RequestInputs(service.inputs)
+    try:
         yield inputs
+    finally:
+        if inputs.names:
+            with CancelScope(shield=True):  # a client that went away leaves nothing behind either
+                await run_in_threadpool(service.inputs.release, inputs.names)
 
 
-def client_of(request: Request) -> str:
+async def client_of(request: Request) -> str:
     """Who asks, for fairness: what it calls itself in X-Client, else its address."""
     named = request.headers.get("x-client", "")[:64]
     return named or (request.client.host if request.client is not None else "")

@@ -14,16 +14,20 @@ UNREAD = 256
 
 
 class Reader:
-    """One listener of a job, on an event loop; events come from other threads."""
+    """One listener of a job, on an event loop; events come from other threads. With `only_last` it is not woken before
+    the last one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, only_last: bool = False) -> None:
         self._loop = loop
+        self._only_last = only_last
         self._events: deque[dict[str, Any]] = deque()
         self._some = asyncio.Event()
         self.wants_previews = False
 
     def push(self, event: dict[str, Any]) -> None:
         """Give an event, from any thread; nothing happens when the loop is gone."""
+        if self._only_last and event["event"] not in LAST:
+            return
         try:
             self._loop.call_soon_threadsafe(self._accept, event)
         except RuntimeError:

@@ -67,15 +67,21 @@ class Key:
 def read_key(key: str, bare_text: str = "lora_te_", alone: str = "") -> Key | None:
     """A key taken apart; None when it is in no spelling. `bare_text` is how kohya's names of the text encoder begin
     whose layers are named without a word of it; `alone` those of the only part that the file is for, if it is known."""
+    return _read_key(key, bare_text, alone, tuple(FAMILIES))
+
+
+@lru_cache(maxsize=16384)
+def _read_key(key: str, bare_text: str, alone: str, families: tuple[str, ...]) -> Key | None:
+    """`read_key` with these families; thousands of files have the same keys."""
     place = _ending_of(_tail(key))
     if place is not None:
         ending, tail, suffix = _ENDINGS[place]
         found = ending.search(key)
         if found is not None:
             said = f"lora_{_SIDES[found[1]]}.weight" if suffix == "{side}" else _fill(suffix, found)
-            return _named(key[: found.start()] + _fill(tail, found), said, bare_text, alone)
+            return _named(key[: found.start()] + _fill(tail, found), said, bare_text, alone, families)
     flat = _FLAT.match(key)
-    return None if flat is None else _named(flat[1], flat[2], bare_text, alone)
+    return None if flat is None else _named(flat[1], flat[2], bare_text, alone, families)
 
 
 def _tail(key: str) -> str:
@@ -100,15 +106,15 @@ def _fill(template: str, found: re.Match[str]) -> str:
     return template
 
 
-def _named(layer: str, suffix: str, bare_text: str, alone: str) -> Key | None:
-    named = _named_layer(layer, bare_text, alone, tuple(FAMILIES))
+def _named(layer: str, suffix: str, bare_text: str, alone: str, families: tuple[str, ...]) -> Key | None:
+    named = _named_layer(layer, bare_text, alone, families)
     return None if named is None else Key(named[0], suffix, named[1], named[2])
 
 
 @lru_cache(maxsize=16384)
 def _named_layer(layer: str, bare_text: str, alone: str, families: tuple[str, ...]) -> tuple[str, str, str] | None:
     """A layer under kohya's prefix, the part of the model that the file says, and the path in it; a layer's several
-    keys, and thousands of files, ask for the same."""
+    keys ask for the same."""
     layer = layer.removeprefix(PEFT_ROOT)
     start, prefix = next(((s, p) for s, p in _starts(families) if layer.startswith(s)), ("", ""))
     path = layer.removeprefix(start)

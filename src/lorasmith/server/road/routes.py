@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 
 from lorasmith.server.native.errors import WRONG
 from lorasmith.server.road import (
@@ -19,6 +19,8 @@ from lorasmith.server.road import (
     runs,
 )
 
-router = APIRouter(prefix="/api/v1", responses=WRONG)
-for _part in (drawing, events, projects, images, captions, recipe, runs, exams, cards, library, help):
-    router.include_router(_part.router)
+
+def add_routes(app: FastAPI) -> None:
+    """Give an application these routes."""
+    for part in (drawing, events, projects, images, captions, recipe, runs, exams, cards, library, help):
+        app.include_router(part.router, prefix="/api/v1", responses=WRONG)

@@ -53,7 +53,7 @@ async def _draw(
     body: Txt2Img | Img2Img, specs: Sequence[PictureSpec], request: Request, service: Service, client: str
 ) -> dict[str, Any]:
     job = new_job(client, replace(POLICY, keeps_pictures=body.save_images), specs)
-    reader = service.board.listen(job)
+    reader = service.board.listen(job, only_last=True)
     service.board.add(job)
     if body.force_task_id:
         service.tasks.note(body.force_task_id, job)

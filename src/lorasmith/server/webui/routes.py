@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 
 from lorasmith.server.webui import drawing, lists, pictures
 
-router = APIRouter(prefix="/sdapi/v1", tags=["web UI clients"])
-for _part in (drawing, lists, pictures):
-    router.include_router(_part.router)
+
+def add_routes(app: FastAPI) -> None:
+    """Give an application these routes."""
+    for part in (drawing, lists, pictures):
+        app.include_router(part.router, prefix="/sdapi/v1", tags=["web UI clients"])
