@@ -106,6 +106,33 @@ def test_a_refused_value_is_told_below_its_field_on_a_phone(page: Any, projects:
     assert value["y"] + value["height"] <= told["y"]
 
 
+def test_a_sweep_whose_variants_come_later_is_shown(page: Any, projects: Path) -> None:
+    """The first look at a run finds no variants yet; the next ones do."""
+    copy_example("concept", projects / "concept")
+    head = {"name": "now", "state": "running", "job": 1, "step": 0, "steps": 9, "message": "", "created": 0}
+    head |= dict.fromkeys(("place", "loss", "adapter")) | {"settings": [], "is_sweep": False, "probe": False}
+    step = {"event": "step", "step": 1, "steps": 9, "loss": 0.5, "eta": 3, "bands": {}, "rates": {}}
+    told = {"steps": [step], "last": step, "done": None, "offset": 0}
+    told |= {name: [] for name in ("samples", "validations", "snapshots", "notes")}
+    nothing = {**told, "steps": [], "last": None}
+    looks = [{"": nothing}, {}, {"rank2": told, "rank4": told}]
+
+    def show(route: Any) -> None:
+        if route.request.url.endswith("/runs"):
+            head["is_sweep"] = len(looks) < 3
+            route.fulfill(body=json.dumps({"runs": [head], "worker": True}))
+        elif "/events" in route.request.url:
+            route.fulfill(body=": nothing\n\n", content_type="text/event-stream")
+        else:
+            variants = looks.pop(0) if len(looks) > 1 else looks[0]
+            route.fulfill(body=json.dumps({"head": head, "recipe": {}, "plan": {}, "variants": variants, "log": []}))
+
+    page.route("**/api/v1/projects/concept/runs**", show)
+    go(page, "concept/run")
+    expect(page.get_by_role("group", name="Variants").get_by_role("button")).to_have_text(["rank2", "rank4"])
+    expect(page.get_by_text("1 of 9")).to_be_visible()
+
+
 def test_a_refusal_goes_when_what_was_refused_is_changed(page: Any) -> None:
     go(page, "-/draw")
     prompt = page.get_by_label("Prompt", exact=True)

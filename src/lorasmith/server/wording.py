@@ -53,6 +53,7 @@ BUTTONS: Mapping[Action, tuple[str, str]] = MappingProxyType(
         Action.REPEAT: ("Repeats…", "Images"),
         Action.SCAN: ("Scan", "Library"),
         Action.TAG: ("Tag the images", "Captions, Taggers"),
+        Action.TIDY: ("Tidy", "Images"),
         Action.TRAIN: ("Start a run", "Run"),
         Action.UNDO: ("Undo", "Images"),
     }

@@ -229,7 +229,7 @@ def test_pictures_do_not_leave_without_a_yes(project: Project) -> None:
         finish(caption_by_endpoint(project, dataset, CaptionerTable(url="https://example.invalid/v1")))
 
 
-def test_an_endpoint_that_is_closed_or_mute(project: Project, mock: Mock) -> None:
+def test_an_endpoint_that_is_closed_or_mute(project: Project, mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = finish(read_dataset(project))
     mock.statuses = [401] * 9
     with pytest.raises(UsageError, match="does not let us in"):
@@ -237,6 +237,9 @@ def test_an_endpoint_that_is_closed_or_mute(project: Project, mock: Mock) -> Non
     mock.statuses, mock.sentence = [], ""
     with pytest.raises(DatasetError, match="it said nothing"):
         finish(caption_by_endpoint(project, dataset, CaptionerTable(url=mock.url)))
+    monkeypatch.setattr("lorasmith.tags.endpoint.time.sleep", lambda _: None)
+    with pytest.raises(UsageError, match=r"localhost:9/v1 cannot be reached \(.*Start it, or look at its address"):
+        finish(caption_by_endpoint(project, dataset, CaptionerTable(url="http://localhost:9/v1", concurrency=1)))
     with pytest.raises(UsageError, match="not a web address"):
         caption_cost(project, dataset, CaptionerTable(url="ftp://x"))
 

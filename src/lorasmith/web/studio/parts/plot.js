@@ -12,16 +12,22 @@ function span(values) {
 /** @param {number} value */
 const short = (value) => (Math.abs(value) >= 1000 || (value && Math.abs(value) < 0.01) ? value.toExponential(1) : String(+value.toFixed(3)));
 
-/** @param {{lines: Line[], label: string, unit?: string, height?: number}} props as wide as there is room, so that its words are as large as others */
-export function Plot({ lines, label, unit = "", height = 220 }) {
-  const figure = useRef(/** @type {HTMLElement | null} */ (null));
+/** The width of an element in pixels as it is now: what is drawn so wide has words as large as others. @returns {[{current: HTMLElement | null}, number]} */
+export function useWidth() {
+  const seen = useRef(/** @type {HTMLElement | null} */ (null));
   const [width, setWidth] = useState(480);
   useLayoutEffect(() => {
-    if (!figure.current) return undefined;
-    const seen = new ResizeObserver(([entry]) => entry.contentRect.width && setWidth(Math.round(entry.contentRect.width)));
-    seen.observe(figure.current);
-    return () => seen.disconnect();
+    if (!seen.current) return undefined;
+    const watch = new ResizeObserver(([entry]) => entry.contentRect.width && setWidth(Math.round(entry.contentRect.width)));
+    watch.observe(seen.current);
+    return () => watch.disconnect();
   }, []);
+  return [seen, width];
+}
+
+/** @param {{lines: Line[], label: string, unit?: string, height?: number}} props */
+export function Plot({ lines, label, unit = "", height = 220 }) {
+  const [figure, width] = useWidth();
   const points = lines.flatMap((line) => line.points).filter((point) => Number.isFinite(point[1]));
   if (!points.length) return html`<figure class="plot" ref=${figure}><p class="soft">${label}: nothing yet.</p></figure>`;
   const [left, right] = span(points.map((point) => point[0]));

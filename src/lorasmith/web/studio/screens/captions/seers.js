@@ -16,7 +16,7 @@ export function Seers({ model }) {
   useEffect(() => void get(of(model.project, "/captioner")).then(setKnown, complain), [version.value]);
   const work = Object.values(tasks.value).filter((task) => task.project === model.project && /^(tag|caption)$/.test(task.kind)).sort((a, b) => b.began - a.began);
   const running = work.find((task) => task.state === "running");
-  /** What became of it, below the button that began it. @param {string} kind */
+  /** What became of it, above the button that began it, which gives way. @param {string} kind */
   const told = (kind) => {
     const task = work.find((each) => each.kind === kind);
     return task?.state === "running" ? html`<${TaskProgress} task=${task} />` : task?.state === "failed" ? html`<${ErrorLine} fault=${task.error} />` : null;
@@ -28,7 +28,7 @@ export function Seers({ model }) {
   return html`<div class="column">
     <section class="card column"><h3>A tagger</h3>
       <label class="field"><span>Name</span><input type="text" value=${tagger} onInput=${(/** @type {any} */ event) => setTagger(event.currentTarget.value)} /><span class="soft">doodle, a folder, or a hub id such as SmilingWolf/wd-vit-tagger-v3</span></label>
-      <button class="primary" disabled=${!!running || !tagger} onClick=${() => start({ tagger })}>Tag the images</button>${told("tag")}</section>
+      ${told("tag")}<button class="primary" disabled=${!!running || !tagger} onClick=${() => start({ tagger })}>Tag the images</button></section>
     <section class="card column"><h3>Sentences from an endpoint</h3>
       <label class="field"><span>Address</span><input type="url" value=${shown.url || ""} placeholder="http://localhost:8080/v1" onInput=${(/** @type {any} */ event) => field("url", event.currentTarget.value)} /></label>
       <label class="field"><span>Model</span><input type="text" value=${shown.model || ""} onInput=${(/** @type {any} */ event) => field("model", event.currentTarget.value)} /></label>
@@ -38,7 +38,7 @@ export function Seers({ model }) {
       ${draft ? html`<button onClick=${async () => { if (await model.change({ captioner: draft })) { setDraft(null); get(of(model.project, "/captioner")).then(setKnown, complain); } }}>Set it</button>` : null}
       ${cost && !draft ? html`<p>${number(cost.images, "picture")} to ask about, about ${(cost.bytes / 2 ** 20).toFixed(1)} MB, to <b>${cost.host}</b>${cost.known ? `; ${cost.known} are done` : ""}.</p>
         ${cost.is_local ? null : html`<label class="row warn-text"><input type="checkbox" checked=${yes} onChange=${() => setYes(!yes)} /> These pictures leave this machine. They may.</label>`}
-        <button class="primary" disabled=${!!running || !(cost.is_local || yes) || !(cost.images || again)} onClick=${() => start({ captioner: true, consent: yes })}>Ask for sentences</button>` : null}${told("caption")}</section>
+        ${told("caption")}<button class="primary" disabled=${!!running || !(cost.is_local || yes) || !(cost.images || again)} onClick=${() => start({ captioner: true, consent: yes })}>Ask for sentences</button>` : null}</section>
     <label class="row soft"><input type="checkbox" checked=${again} onChange=${() => setAgain(!again)} /> What was done before, too</label>
   </div>`;
 }
