@@ -108,6 +108,7 @@ def take_pictures(browser: Any, address: str) -> None:
             page.get_by_role("spinbutton", name="Pictures").fill("6")
             page.get_by_label("Prompt", exact=True).press("Control+Enter")
             page.wait_for_function("() => document.querySelectorAll('.gallery img').length >= 6", timeout=180_000)
+            page.locator(".job").wait_for(state="detached", timeout=60_000)
         page.wait_for_timeout(SETTLE)
         image = Image.open(io.BytesIO(page.screenshot()))
         image.convert("RGB").save(PICTURES / f"page-{screen}.webp", quality=82, method=6)

@@ -72,7 +72,7 @@ def test_what_a_tagger_or_an_endpoint_cannot_do_is_said_beside_it(page: Any, pro
     name.fill(str(projects / "no tagger"))
     page.get_by_role("button", name="Tag the images").click()
     tagger = page.locator("section.card", has=page.get_by_role("heading", name="A tagger"))
-    expect(tagger.get_by_role("alert")).to_be_visible()
+    expect(tagger.get_by_role("alert")).to_be_in_viewport(ratio=1)
     before = (root / FILE_NAME).read_bytes()
     page.get_by_label("Address").fill("ftp://nowhere")
     page.get_by_role("button", name="Set it").click()

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../../html.js";
 import { get, post, of } from "../../api.js";
 import { complain, tasks, version } from "../../state.js";
 import { number } from "../../strings.js";
-import { ErrorLine } from "../../parts/messages.js";
+import { ErrorLine, News } from "../../parts/messages.js";
 import { TaskProgress } from "../../parts/progress.js";
 
 /** @param {{model: any}} props */
@@ -19,7 +19,7 @@ export function Seers({ model }) {
   /** What became of it, above the button that began it, which gives way. @param {string} kind */
   const told = (kind) => {
     const task = work.find((each) => each.kind === kind);
-    return task?.state === "running" ? html`<${TaskProgress} task=${task} />` : task?.state === "failed" ? html`<${ErrorLine} fault=${task.error} />` : null;
+    return task?.state === "running" ? html`<${News} of=${task.id}><${TaskProgress} task=${task} /><//>` : task?.state === "failed" ? html`<${ErrorLine} fault=${task.error} />` : null;
   };
   const start = (/** @type {any} */ body) => post(of(model.project, "/captions/gather"), { again, ...body }).then((task) => (tasks.value = { ...tasks.value, [task.id]: task }), complain);
   const shown = draft || known || {};

@@ -88,7 +88,7 @@ function Status() {
     look();
     const timer = setInterval(look, 4000);
     return () => clearInterval(timer);
-  }, []);
+  }, [finished.value]);
   if (!now) return null;
   const parts = [now.base ? `base ${now.base}` : "no base loaded yet", now.running && `${now.running} in the making`, now.queued && `${now.queued} waiting`, now.seconds_per_picture && `${now.seconds_per_picture.toFixed(1)} s a picture`];
   return html`<p class="soft draw-status" role="status">${parts.filter(Boolean).join(" · ")}</p>`;
