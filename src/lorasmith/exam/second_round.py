@@ -44,7 +44,7 @@ FEWEST, EACH = 24, 4
 """Pictures of a round: so many at least, so many of each value; never more than there are images."""
 TRIES = 4
 """Pictures that are drawn at most for one to be kept."""
-HOPELESS = 4
+HOPELESS = 8
 """Pictures after which a value that was never right is asked for no more."""
 STRENGTH = 1.0
 
