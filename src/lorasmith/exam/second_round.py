@@ -154,7 +154,8 @@ class _Drawing:
         while len(kept) < wanted and drawn < TRIES * wanted + HOPELESS * len(values):
             hopeful = [value for value in values if of[value] or asked[value] < HOPELESS]
             most = -(-wanted // max(1, len(hopeful)))
-            wave = [each for each in waiting if _value(each) in hopeful and of[_value(each)] < most][:BATCH]
+            wanting = [each for each in waiting if _value(each) in hopeful and of[_value(each)] < most]
+            wave = sorted(wanting, key=lambda each: of[_value(each)])[:BATCH]
             if not wave:
                 break
             chosen = set(map(id, wave))
