@@ -1,6 +1,7 @@
 /** What went wrong, and what was done, where the eye is. */
-import { html } from "../html.js";
-import { toasts, dismiss, link } from "../state.js";
+import { html, useEffect } from "../html.js";
+import { AWAY } from "../api.js";
+import { away, toasts, dismiss, link } from "../state.js";
 import { WORDS } from "../strings.js";
 
 /** @param {{fault: any, retry?: () => void}} props */
@@ -15,7 +16,10 @@ export function ErrorLine({ fault, retry }) {
 }
 
 /** A screen that cannot be shown. @param {{title: string, fault: any, retry?: () => void, children?: any}} props */
-export const Unshown = ({ title, fault, retry, children }) => html`<div class="sheet unshown"><h1>${title}</h1><${ErrorLine} fault=${fault} retry=${retry} />${children}</div>`;
+export function Unshown({ title, fault, retry, children }) {
+  useEffect(() => { if (!away.value && fault?.kind === AWAY) retry?.(); }, [away.value]);
+  return html`<div class="sheet unshown"><h1>${title}</h1><${ErrorLine} fault=${fault} retry=${retry} />${children}</div>`;
+}
 
 export function Toasts() {
   return html`<div class="toasts" role="status" aria-live="polite">
