@@ -6,18 +6,21 @@
 The project is that of `lorasmith demo`, or any that has a run and an exam; it is copied, not touched. `--walk` writes
 sheets instead: all screens at 1440, 1024 and 360 pixels, light and dark, of an empty project, of this one, of one with
 10,000 images (Projects, Images, Captions), and with an error on each: a broken lora.toml, a server that answers 500 or
-404 to everything, and one that has gone. Chromium is Debian's, or LORASMITH_CHROMIUM.
+404 to everything, one that has gone, and one that refuses what is asked for. Chromium is Debian's, or
+LORASMITH_CHROMIUM.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,7 @@ STATES = {
     "fault": _FULL,
     "missing": _FULL,
     "gone": _FULL,
+    "refused": _FULL,
 }
 """What is looked at, and the project that shows it."""
 HEAVY = ("projects", "images", "captions")
@@ -104,6 +108,7 @@ def take_pictures(browser: Any, address: str) -> None:
             page.get_by_role("spinbutton", name="Pictures").fill("6")
             page.get_by_label("Prompt", exact=True).press("Control+Enter")
             page.wait_for_function("() => document.querySelectorAll('.gallery img').length >= 6", timeout=180_000)
+            page.locator(".job").wait_for(state="detached", timeout=60_000)
         page.wait_for_timeout(SETTLE)
         image = Image.open(io.BytesIO(page.screenshot()))
         image.convert("RGB").save(PICTURES / f"page-{screen}.webp", quality=82, method=6)
@@ -125,6 +130,8 @@ def walk(browser: Any, address: str, projects: Path, into: Path, states: Sequenc
                 pictures = []
                 for screen in names:
                     show(page, address, project, screen)
+                    if state == "refused":
+                        ask_wrong(page, screen)
                     pictures.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
                     tell_sideways(page, f"{state} {screen} {width} {theme}")
                 context.close()
@@ -138,9 +145,49 @@ def spoil(page: Any, state: str) -> None:
             page.route(f"**/api/v1/{what}*", lambda route: route.fulfill(status=500, body=_FAULT))
     elif state in ("fault", "missing"):
         status = 500 if state == "fault" else 404
-        page.route("**/api/v1/**", lambda route: route.fulfill(status=status, body=_FAULT))
+        page.route(_BUT_EVENTS, lambda route: route.fulfill(status=status, body=_FAULT))
+    elif state == "refused":  # what the page asks for here cannot be wrong
+        page.route(_ALWAYS_RIGHT, lambda route: _refuse(route))
     elif state == "gone":
         page.route("**/api/v1/**", lambda route: route.abort())
+
+
+def _refuse(route: Any) -> None:
+    if route.request.method == "POST":
+        route.fulfill(status=422, body=_REFUSAL)
+    else:
+        route.continue_()
+
+
+def ask_wrong(page: Any, screen: str) -> None:
+    """Ask for what the server refuses, in the screen's own way."""
+    button = partial(page.get_by_role, "button")
+    if screen == "projects":
+        button(name="From a path").click()
+        page.get_by_label("Where the images are").fill("/")
+        page.get_by_role("textbox", name="Name", exact=True).fill("new")
+        button(name="Make it").click()
+    elif screen == "images":
+        page.locator(".thumb").first.click()
+        page.keyboard.press("x")
+    elif screen == "captions":
+        page.get_by_role("tab", name="Rules").click()
+        page.get_by_role("spinbutton", name="threshold").first.fill("7")
+        page.keyboard.press("Tab")
+    elif screen == "recipe":
+        page.get_by_role("textbox", name="rank", exact=True).fill("-3")
+        page.keyboard.press("Tab")
+    elif screen == "run":
+        button(name="Start a run").first.click()
+    elif screen == "exam":
+        button(name="Quick exam").click()
+    elif screen == "draw":
+        page.get_by_role("spinbutton", name="Width", exact=True).fill("100")
+        page.get_by_label("Prompt", exact=True).press("Control+Enter")
+    elif screen == "library":
+        page.get_by_label("Address on a hub").fill("not an address")
+        button(name="Install").click()
+    page.wait_for_timeout(SETTLE)
 
 
 def prepare(address: str, projects: Path, state: str, project: str) -> None:
@@ -181,6 +228,9 @@ def sheet(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     return whole
 
 
+_BUT_EVENTS = re.compile(r"/api/v1/(?!events)")
+_ALWAYS_RIGHT = re.compile(r"/(decisions|runs|exams)$")
+_REFUSAL = '{"error": {"message": "rank = 0: at least 1.", "where": "recipe", "hint": "Give another rank."}}'
 _FAULT = '{"error": {"message": "the disk cannot be read.", "where": "library", "hint": "Look at its cable."}}'
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ declare module "preact" {
   export const Fragment: any;
 }
 declare module "preact/hooks" {
+  export function useErrorBoundary(told?: (error: any) => void): [any, () => void];
   type Change<T> = (next: T | ((before: T) => T)) => void;
   export function useState<T>(start: T | (() => T)): [T, Change<T>];
   export function useRef<T>(start: T): { current: T };

@@ -210,7 +210,8 @@ def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
     except UnicodeDecodeError as fault:
         raise ProjectError(f"not UTF-8 text ({fault.reason} at byte {fault.start}).", where=file) from None
     except TOMLKitError as fault:
-        raise ProjectError(f"not valid TOML: {str(fault).rstrip('.')}.", where=file) from None
+        hint = "Mend it in a text editor."
+        raise ProjectError(f"not valid TOML: {str(fault).rstrip('.')}.", where=file, hint=hint) from None
     for name, table in values.items():
         if not isinstance(table, dict):
             raise ProjectError(f"{name} = {table!r}: stands outside a table.", where=file, hint="Put it below [lora].")

@@ -33,6 +33,7 @@ class Action(Enum):
     INSPECT = "inspect a project"
     KEEP = "keep images"
     LABEL = "label images"
+    LIST_ADAPTERS = "list the adapters"
     LIST_DECISIONS = "list the decisions"
     LIST_JOBS = "list the jobs"
     NEW = "make a project"

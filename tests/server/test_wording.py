@@ -27,6 +27,7 @@ def test_words() -> None:
 def test_the_page_names_buttons_that_it_has() -> None:
     assert page_words(Do(Action.TRAIN, project="p")) == '"Start a run" (Run)'
     assert page_words(Set("rank", 16)) == "set rank to 16 (Recipe)"
+    assert page_words(Do(Action.SHOWCASE, template="TEMPLATE")) == "draw a showcase (on the command line)"
     assert page_words(Give("base", "doodle")) == '"base": "doodle"'
     studio = Path(str(files("lorasmith").joinpath("web", "studio")))
     steps = (studio / "strings.js").read_text("utf-8")

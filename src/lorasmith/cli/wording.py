@@ -37,6 +37,7 @@ COMMANDS: Mapping[Action, tuple[str, _Patterns]] = MappingProxyType(
         Action.INSPECT: ("inspect", {"project": "{}"}),
         Action.KEEP: ("curate keep", {"project": "{}", "images": '"{}"'}),
         Action.LABEL: ("curate label", {"project": "{}", "image": "{}", "facet": '--as "{}"'}),
+        Action.LIST_ADAPTERS: ("library list", {}),
         Action.LIST_DECISIONS: ("curate log", {"project": "{}"}),
         Action.LIST_JOBS: ("queue list", {}),
         Action.NEW: (

@@ -44,7 +44,7 @@ FEWEST, EACH = 24, 4
 """Pictures of a round: so many at least, so many of each value; never more than there are images."""
 TRIES = 4
 """Pictures that are drawn at most for one to be kept."""
-HOPELESS = 4
+HOPELESS = 8
 """Pictures after which a value that was never right is asked for no more."""
 STRENGTH = 1.0
 
@@ -154,7 +154,8 @@ class _Drawing:
         while len(kept) < wanted and drawn < TRIES * wanted + HOPELESS * len(values):
             hopeful = [value for value in values if of[value] or asked[value] < HOPELESS]
             most = -(-wanted // max(1, len(hopeful)))
-            wave = [each for each in waiting if _value(each) in hopeful and of[_value(each)] < most][:BATCH]
+            wanting = [each for each in waiting if _value(each) in hopeful and of[_value(each)] < most]
+            wave = sorted(wanting, key=lambda each: of[_value(each)])[:BATCH]
             if not wave:
                 break
             chosen = set(map(id, wave))

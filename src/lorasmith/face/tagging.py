@@ -14,6 +14,7 @@ from lorasmith.project import Project, make_project, open_project
 from lorasmith.recipe.edits import edit_project
 from lorasmith.storage.files import write_file
 from lorasmith.tags.building import Change
+from lorasmith.tags.endpoint import check_endpoint
 from lorasmith.tags.inputs import CaptionInputs, order_rules, read_inputs
 from lorasmith.tags.knowledge import find_conflicts
 from lorasmith.tags.pipeline import Captioning, RuleEffect, compute_captions
@@ -53,15 +54,18 @@ def try_settings(project: Project, dataset: Dataset, before: Captioning, setting
 
 
 def change_settings(project: Project, settings: Settings) -> Project:
-    """Write keys of [tags] to lora.toml, its comments kept; `undo_settings` takes it back. Raises ProjectError; nothing
-    is written then."""
+    """Write keys of [tags] to lora.toml, its comments kept; `undo_settings` takes it back. Raises ProjectError, and
+    UsageError for a captioner at no web address; nothing is written then."""
     before = project.file.read_text("utf-8")
     given = {f"tags.{key}": value for key, value in settings.items() if value is not None}
     tables = dict(project.tables)
     tables["tags"] = {
         key: value for key, value in (*project.table("tags").items(), *settings.items()) if value is not None
     }
-    order_rules(read_settings(make_project(project.root, tables)), project.where("tags"))
+    checked = read_settings(make_project(project.root, tables))
+    order_rules(checked, project.where("tags"))
+    if settings.get("captioner") and checked.captioner.url:
+        check_endpoint(checked.captioner)
     changed = edit_project(project, given, [f"tags.{key}" for key, value in settings.items() if value is None])
     undo, _ = _history(project)
     after = project.file.read_text("utf-8")
@@ -120,7 +124,7 @@ def find_contradictions(inputs: CaptionInputs) -> list[dict[str, Any]]:
     images."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for item in inputs.dataset.items:
-        keys = tuple(map(tag_key, inputs.raw[item.name].tags))
+        keys = tuple(dict.fromkeys(map(tag_key, inputs.raw[item.name].tags)))
         for about, tags in find_conflicts(keys):
             found.setdefault((about, tuple(sorted(tags))), []).append(item.name)
     ranked = sorted(found.items(), key=lambda entry: -len(entry[1]))

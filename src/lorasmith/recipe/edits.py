@@ -11,6 +11,7 @@ from lorasmith.errors import ProjectError
 from lorasmith.project import Project, make_project
 from lorasmith.recipe.presets import superseded
 from lorasmith.recipe.recipe import read_recipe
+from lorasmith.recipe.sweep import read_sweep
 from lorasmith.storage.files import write_file
 
 
@@ -30,6 +31,8 @@ def edit_project(project: Project, settings: Mapping[str, object], unset: Iterab
         _set(document, path, value)
     changed = make_project(project.root, document.unwrap())
     read_recipe(changed)
+    if any(path.startswith("sweep.") for path in settings):
+        read_sweep(changed)
     write_file(changed.file, tomlkit.dumps(document))
     return changed
 

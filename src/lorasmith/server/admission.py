@@ -14,14 +14,13 @@ from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import parse
 from lorasmith.prompts.composition import check_subprompts
 from lorasmith.prompts.networks import split_networks, unknown_tag_error
+from lorasmith.remedies import Action, Do
 from lorasmith.server.bases import BaseEntry, find_base
 from lorasmith.server.errors import FieldError
 from lorasmith.server.settings import Limits
 
 RESOLUTIONS = (256, 1024)
 """Between these is a side that is left to a base of which nothing is known."""
-
-_LISTED = "GET /api/v1/adapters lists those that there are."
 
 
 class Admission:
@@ -89,11 +88,15 @@ class Admission:
 
     def check_adapters(self, *names: str) -> None:
         """Raise PromptError for the first name that no adapter has. The server's folders are not told."""
-        self._catalogue.find(*names, where="prompt", hint=_LISTED)
+        self._catalogue.find(*names, where="prompt", hint=_listed())
 
     def trigger(self, name: str) -> str:
         """The trigger phrase of an adapter, "" for none. Raises PromptError; the server's folders are not told."""
-        return self._catalogue.trigger(name, _LISTED)
+        return self._catalogue.trigger(name, _listed())
+
+
+def _listed() -> str:
+    return f"{Do(Action.LIST_ADAPTERS)} lists those that there are."
 
 
 def _pixels_of(spec: PictureSpec, resolution: int) -> int:

@@ -110,7 +110,7 @@ class Guard:
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             self._metrics.add("lorasmith_refused_total", reason="size")
-            await _answer(send, 413, f"the request has {length} bytes, the most are {limit}.")
+            await _answer(send, 413, f"the request has {int(length):,} bytes, the most are {limit:,}.")
             return
         taken, counter, most = 0, ValueCounter(), self._settings.limits.body_values
         problem: str | None = None

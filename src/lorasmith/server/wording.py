@@ -12,6 +12,7 @@ from lorasmith.remedies import Action, Do, Give, Remedy, Set, plain_words
 #: The requests of our own API that do what an action says.
 REQUESTS: Mapping[Action, str] = MappingProxyType(
     {
+        Action.LIST_ADAPTERS: "GET /api/v1/adapters",
         Action.EXPAND: "POST /api/v1/prompts/expand",
         Action.GENERATE: "POST /api/v1/jobs",
         Action.GRID: "POST /api/v1/grids",
@@ -38,6 +39,7 @@ BUTTONS: Mapping[Action, tuple[str, str]] = MappingProxyType(
         Action.COLLAGE: ("Make…", "Images"),
         Action.CROP: ("Crop", "Images, one image"),
         Action.CUT: ("Make…", "Images"),
+        Action.EXPAND: ("the prompt is a template", "Draw"),
         Action.EXAMINE: ("Examine", "Exam"),
         Action.FETCH: ("Install", "Library"),
         Action.GENERATE: ("Draw", "Draw"),
@@ -45,11 +47,13 @@ BUTTONS: Mapping[Action, tuple[str, str]] = MappingProxyType(
         Action.INSPECT: ("Look what is wrong", "Images"),
         Action.KEEP: ("Keep", "Images"),
         Action.LABEL: ("Label…", "Images"),
+        Action.LIST_ADAPTERS: ("Add an adapter", "Draw"),
         Action.NEW: ("From a path", "Projects"),
         Action.PLAN: ("Plan", "Recipe"),
         Action.REPEAT: ("Repeats…", "Images"),
         Action.SCAN: ("Scan", "Library"),
         Action.TAG: ("Tag the images", "Captions, Taggers"),
+        Action.TIDY: ("Tidy", "Images"),
         Action.TRAIN: ("Start a run", "Run"),
         Action.UNDO: ("Undo", "Images"),
     }
@@ -57,12 +61,14 @@ BUTTONS: Mapping[Action, tuple[str, str]] = MappingProxyType(
 
 
 def page_words(remedy: Remedy) -> str:
-    """``"Start a run" (Run)``, ``set rank to 16 (Recipe)``."""
+    """``"Start a run" (Run)``, ``set rank to 16 (Recipe)``; what the page has no button for, as what it does."""
     if isinstance(remedy, Do) and remedy.action in BUTTONS:
         button, screen = BUTTONS[remedy.action]
         return f'"{button}" ({screen})'
     if isinstance(remedy, Set):
         return f"set {remedy.key} to {_literal(remedy.value)} (Recipe)"
+    if isinstance(remedy, Do) and remedy.action not in REQUESTS:
+        return f"{remedy.action.value} (on the command line)"
     return request_words(remedy)
 
 

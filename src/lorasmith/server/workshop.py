@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lorasmith.dataset.folders import CAPTION_EXTENSIONS
+from lorasmith.dataset.folders import CAPTION_EXTENSIONS, printable
 from lorasmith.dataset.stored import image_roots
 from lorasmith.errors import LorasmithError
 from lorasmith.project import FILE_NAME, Project, open_project, safe_name
@@ -68,7 +68,10 @@ class Workshop:
 
     def allowed(self, path: str, field: str = "path") -> Path:
         """A path of this machine that lies in a project or in one of the roots. Raises FieldError."""
-        found = Path(path).expanduser().resolve()
+        try:
+            found = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError):  # a NUL in it, nobody's home, links that go round
+            raise FieldError(f"{printable(path)}: cannot be a path.", where=field) from None
         if not any(found.is_relative_to(root) for root in (self.projects, *self.roots)):
             known = ", ".join(map(str, (self.projects, *self.roots)))
             raise FieldError(

@@ -95,8 +95,8 @@ def caption_by_endpoint(
 
     Pictures are sent with their longer side at most 1024 pixels, of a decided crop that part. An endpoint that is busy
     is asked again. An image of which it says nothing is named by a note and passed over. Raises UsageError without
-    `consent` when pictures would leave this machine, or when the endpoint does not let us in; DatasetError when it
-    captions none; RefusedError.
+    `consent` when pictures would leave this machine, or when the endpoint does not let us in or is not there;
+    DatasetError when it captions none; RefusedError.
     """
     import httpx
 
@@ -119,6 +119,9 @@ def caption_by_endpoint(
         with httpx.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client:
             answers = _ask_all(client, address, table, list(items.values()))
             for done, (item, said) in enumerate(answers, start=1):
+                if isinstance(said, _UnreachedError) and done == 1:
+                    hint = "Start it, or look at its address."
+                    raise UsageError(f"{table.url} {said}", field="captioner", hint=hint)
                 if isinstance(said, _FailedError):
                     fault = str(said)
                     yield Note(f"{item.name}: no caption: {fault}", "warning")
@@ -140,6 +143,10 @@ def caption_by_endpoint(
 
 class _FailedError(Exception):
     """The endpoint gave no caption for one image."""
+
+
+class _UnreachedError(_FailedError):
+    """Nobody listens there."""
 
 
 def _ask_all(
@@ -174,24 +181,25 @@ def _ask(client: httpx.Client, address: str, table: CaptionerTable, item: Item) 
     body: dict[str, Any] = {"messages": [{"role": "user", "content": content}], "max_tokens": _TOKENS}
     if table.model:
         body["model"] = table.model
-    problem = ""
+    problem, failed = "", _FailedError
     for tried in range(_TRIES):
         pause = 2.0**tried
         try:
             answer = client.post(address, json=body)
         except httpx.HTTPError as fault:
             problem = f"cannot be reached ({fault or type(fault).__name__})."
+            failed = _UnreachedError if isinstance(fault, httpx.ConnectError) else _FailedError
         else:
             if answer.status_code in _CLOSED:
                 raise _closed(table, answer.status_code)
             if answer.status_code not in _BUSY:
                 return _sentence(answer)
-            problem = f"it answered {answer.status_code}."
+            problem, failed = f"it answered {answer.status_code}.", _FailedError
             wish = answer.headers.get("retry-after", "")
             pause = min(60.0, float(wish)) if wish.isdigit() else pause
         if tried + 1 < _TRIES:
             time.sleep(pause)
-    return _FailedError(problem)
+    return failed(problem)
 
 
 def _closed(table: CaptionerTable, status: int) -> UsageError:

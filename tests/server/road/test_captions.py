@@ -171,6 +171,22 @@ def test_wrong_settings_are_not_written(
     assert captions(client)
 
 
+def test_a_captioner_at_no_web_address_is_not_written(client: httpx.Client, project: Project) -> None:
+    before = project.file.read_bytes()
+    answer = client.patch("projects/zbk/rules", json={"set": {"captioner": {"url": "ftp://nowhere"}}})
+    assert answer.status_code == 422
+    assert "not a web address" in answer.json()["error"]["message"]
+    assert project.file.read_bytes() == before
+    assert client.get("projects/zbk/captioner").status_code == 200
+
+
+def test_a_tag_that_stands_twice_is_told_once_where_tags_contradict(client: httpx.Client, project: Project) -> None:
+    caption = next((project.root / "images").rglob("*.txt"))
+    caption.write_text("zbk, closed eyes, closed eyes, open eyes", "utf-8")
+    told = client.get("projects/zbk/tags").json()["contradictions"]
+    assert ["closed eyes", "open eyes"] in [each["tags"] for each in told]
+
+
 def test_tags_are_completed_and_found(client: httpx.Client) -> None:
     found = client.get("projects/zbk/tags/complete?text=sm").json()["tags"]
     assert found[0] == {"tag": "smile", "images": 3}
@@ -213,7 +229,7 @@ def test_pictures_do_not_leave_without_a_yes(project: Project) -> None:
         finish(caption_by_endpoint(project, dataset, CaptionerTable(url="https://example.invalid/v1")))
 
 
-def test_an_endpoint_that_is_closed_or_mute(project: Project, mock: Mock) -> None:
+def test_an_endpoint_that_is_closed_or_mute(project: Project, mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = finish(read_dataset(project))
     mock.statuses = [401] * 9
     with pytest.raises(UsageError, match="does not let us in"):
@@ -221,6 +237,9 @@ def test_an_endpoint_that_is_closed_or_mute(project: Project, mock: Mock) -> Non
     mock.statuses, mock.sentence = [], ""
     with pytest.raises(DatasetError, match="it said nothing"):
         finish(caption_by_endpoint(project, dataset, CaptionerTable(url=mock.url)))
+    monkeypatch.setattr("lorasmith.tags.endpoint.time.sleep", lambda _: None)
+    with pytest.raises(UsageError, match=r"localhost:9/v1 cannot be reached \(.*Start it, or look at its address"):
+        finish(caption_by_endpoint(project, dataset, CaptionerTable(url="http://localhost:9/v1", concurrency=1)))
     with pytest.raises(UsageError, match="not a web address"):
         caption_cost(project, dataset, CaptionerTable(url="ftp://x"))
 

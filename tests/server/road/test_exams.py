@@ -106,6 +106,8 @@ def test_a_choice_outside_of_the_project_is_refused(client: httpx.Client, traine
         assert answer.status_code == 422, path
         assert path in answer.json()["error"]["message"]
         assert client.post(P + "exams", json={"snapshots": [path]}).status_code == 422
+    answer = client.post(P + "exams/choose", json={"adapter": "runs/\0.safetensors"})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (422, "cannot be a path.")
     assert not (trained.exams / "chosen.json").exists()
 
 

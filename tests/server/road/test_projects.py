@@ -116,6 +116,8 @@ def test_wrong_projects_are_told(client: httpx.Client, project: Project, tmp_pat
         ({"name": "zbk"}, "already"),
         ({"name": "new", "example": "none"}, "no such example"),
         ({"name": "new", "paths": [str(outside)]}, "lies outside"),
+        ({"name": "new", "paths": ["a\0b"]}, "cannot be a path"),
+        ({"name": "new", "paths": ["~nobody-of-this-name/x"]}, "cannot be a path"),
         ({"name": "new", "paths": [str(project.root / "none")]}, "no such file or folder"),
     ]
     for body, words in cases:

@@ -62,6 +62,16 @@ def test_an_unknown_key_is_refused_with_the_near_name_and_nothing_is_lost(
     assert project.file.read_bytes() == before
 
 
+def test_a_sweep_is_checked_before_it_is_written(client: httpx.Client, project: Project) -> None:
+    before = project.file.read_bytes()
+    for key, values, words in (("rnak", [4, 8], "rank"), ("rank", ["four"], "rank"), ("rank", [], "a list of values")):
+        answer = client.patch(P + "recipe", json={"set": {f"sweep.{key}": values}})
+        assert answer.status_code == 422
+        assert words in answer.json()["error"]["message"]
+    assert project.file.read_bytes() == before
+    assert client.patch(P + "recipe", json={"set": {"sweep.rank": [4, 8]}}).json()["sweep"] == {"rank": [4, 8]}
+
+
 def test_a_file_with_faults_still_has_a_form(client: httpx.Client, project: Project) -> None:
     project.file.write_text(project.file.read_text("utf-8").replace("rank = 2", "rnak = 2"), "utf-8")
     form = client.get(P + "recipe/form").json()

@@ -40,17 +40,21 @@ def read_file(path: Path, called: str = "") -> Imported:
         if path.stat().st_size > MAX_BYTES:
             raise RecipeError(f"{path.stat().st_size:,} bytes: too large for a recipe.", where=path)
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as fault:
+    except UnicodeDecodeError:
+        raise RecipeError("is no text, and no recipe.", where=path, hint=_known()) from None
+    except OSError as fault:
         raise RecipeError(f"cannot be read: {fault}.", where=path) from None
     document = _parse(text, path)
     for trainer in OTHER_TRAINERS.values():
         if trainer.read is not None and trainer.recognises is not None and trainer.recognises(document):
             read = partial(trainer.read, document)
             return _checked(path, read)
+    raise RecipeError("is no recipe that is known.", where=path, hint=_known())
+
+
+def _known() -> str:
     known = ", ".join(trainer.files for trainer in OTHER_TRAINERS.values() if trainer.read is not None)
-    raise RecipeError(
-        "is no recipe that is known.", where=path, hint=f"Known: {known}, an adapter file (.safetensors)."
-    )
+    return f"Known: {known}, an adapter file (.safetensors)."
 
 
 def into_project(imported: Imported, project: Project) -> Recipe:

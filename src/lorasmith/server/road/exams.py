@@ -208,7 +208,10 @@ def _adapters(project: Project) -> list[dict[str, Any]]:
 
 def _own(project: Project, file: str, field: str) -> FilePath:
     """An adapter file of the project, by its path. Raises FieldError."""
-    place = (project.root / file).resolve()
+    try:
+        place = (project.root / file).resolve()
+    except (OSError, RuntimeError, ValueError):  # a NUL in it, links that go round
+        raise FieldError("cannot be a path.", where=field) from None
     inside = place.is_relative_to(project.runs) or place.is_relative_to(project.exams)
     if not inside or place.suffix != ".safetensors":
         raise FieldError(f"{file}: is no adapter of this project.", where=field, hint="Name one of its runs.")

@@ -1,6 +1,8 @@
 /** The server's API. Every failure is an ApiError with the server's own words. */
 
 const ROOT = "/api/v1";
+/** The kind of error of a server that is not there. */
+export const AWAY = "Away";
 
 export class ApiError extends Error {
   /** @param {{message: string, kind?: string, where?: string | null, hint?: string | null, status?: number}} error */
@@ -42,7 +44,7 @@ async function reach(path, request) {
     return await fetch(ROOT + path, request);
   } catch (fault) {
     if (fault instanceof DOMException && fault.name === "AbortError") throw fault;
-    throw new ApiError({ message: "The server does not answer.", hint: "Start it again; nothing is lost." });
+    throw new ApiError({ kind: AWAY, message: "The server does not answer.", hint: "Start it again; nothing is lost." });
   }
 }
 
@@ -120,6 +122,9 @@ export function reader(about, ask, take) {
 /** Send a file as it is, from the disk to the disk. @param {string} path @param {Blob} file @param {AbortSignal} [signal] */
 export const sendFile = async (path, file, signal) =>
   read(await reach(path, { method: "PUT", body: file, headers: { "content-type": "application/octet-stream" }, signal }));
+
+/** What the server reads in a file. @param {string} path @param {Blob} file */
+export const readFile = async (path, file) => read(await reach(path, { method: "POST", body: file }));
 
 const AGAIN = 2000;
 

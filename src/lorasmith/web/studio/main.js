@@ -1,5 +1,5 @@
 /** The shell: the road as a stepper, one screen at a time, and what stands above all of them. */
-import { html, render, useEffect, useState } from "./html.js";
+import { html, render, useEffect, useErrorBoundary, useState } from "./html.js";
 import { ONLY, SCREENS, away, OF_PROJECT, route, go, link, names, theme, turnTheme } from "./state.js";
 import { STEPS, WORDS } from "./strings.js";
 import { useKeys, shown } from "./keys.js";
@@ -37,7 +37,13 @@ function Body() {
   if (project && names.value && !names.value.includes(project)) return html`<${Empty} text=${WORDS.gone} />`;
   if (fault) return html`<${Unshown} title=${STEPS[screen]} fault=${fault} />`;
   const Screen = loaded[screen];
-  return Screen ? html`<${Screen} key=${`${project}/${screen}`} project=${project} />` : null;
+  return Screen ? html`<${Guarded} key=${`${project}/${screen}`} title=${STEPS[screen]}><${Screen} project=${project} /><//>` : null;
+}
+
+/** What a fault of the page's own leaves of a screen: the fault, and a way on. @param {{title: string, children?: any}} props */
+function Guarded({ title, children }) {
+  const [fault, again] = useErrorBoundary((error) => console.error(error));
+  return fault ? html`<${Unshown} title=${title} fault=${{ message: WORDS.broken, hint: String(fault.message || fault) }} retry=${again} />` : children;
 }
 
 /** @param {{text: string}} props */

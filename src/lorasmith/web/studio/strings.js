@@ -10,6 +10,7 @@ export const WORDS = {
   keys: "Keys", close: "Close", theme: "Light or dark", skip: "Skip to the content", loading: "Reading",
   away: "The server does not answer; it is waited for. What is shown may be old, and nothing is lost.",
   choose: "Choose a project first.", gone: "There is no such project any more.", back: "All projects",
+  broken: "This screen has a fault and had to stop. What you decided is kept.",
   undo: "Undo", redo: "Redo", cancel: "Cancel", again: "Try again", noImages: "No images yet.", addImages: "Add images", all: "All",
 };
 

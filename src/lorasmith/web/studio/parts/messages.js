@@ -1,21 +1,32 @@
 /** What went wrong, and what was done, where the eye is. */
-import { html } from "../html.js";
-import { toasts, dismiss, link } from "../state.js";
+import { html, useEffect, useRef } from "../html.js";
+import { AWAY } from "../api.js";
+import { away, toasts, dismiss, link } from "../state.js";
 import { WORDS } from "../strings.js";
+
+/** News that scrolls itself to where it is seen. @param {{of: string, children?: any, [more: string]: any}} props `of`: what is new */
+export function News({ of, children, ...more }) {
+  const place = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => place.current?.scrollIntoView({ block: "nearest" }), [of]);
+  return html`<div ref=${place} ...${more}>${children}</div>`;
+}
 
 /** @param {{fault: any, retry?: () => void}} props */
 export function ErrorLine({ fault, retry }) {
   if (!fault) return null;
   if (fault.kind === "NoImagesError") return html`<div class="empty"><p>${WORDS.noImages}</p><a class="button" href=${link("images")}>${WORDS.addImages}</a></div>`;
-  return html`<div class="error-line" role="alert">
+  return html`<${News} of=${fault.message || String(fault)} class="error-line" role="alert">
     <p>${fault.where ? html`<code>${fault.where}</code>: ` : null}${fault.message || String(fault)}</p>
     ${fault.hint ? html`<p class="soft">${fault.hint}</p>` : null}
     ${retry ? html`<button onClick=${retry}>${WORDS.again}</button>` : null}
-  </div>`;
+  <//>`;
 }
 
 /** A screen that cannot be shown. @param {{title: string, fault: any, retry?: () => void, children?: any}} props */
-export const Unshown = ({ title, fault, retry, children }) => html`<div class="sheet unshown"><h1>${title}</h1><${ErrorLine} fault=${fault} retry=${retry} />${children}</div>`;
+export function Unshown({ title, fault, retry, children }) {
+  useEffect(() => { if (!away.value && fault?.kind === AWAY) retry?.(); }, [away.value]);
+  return html`<div class="sheet unshown"><h1>${title}</h1><${ErrorLine} fault=${fault} retry=${retry} />${children}</div>`;
+}
 
 export function Toasts() {
   return html`<div class="toasts" role="status" aria-live="polite">

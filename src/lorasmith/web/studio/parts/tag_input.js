@@ -49,7 +49,7 @@ export function TagInput({ label, complete, take, placeholder, autofocus }) {
   };
   return html`<div class="tag-input">
     <input type="text" role="combobox" aria-label=${label} aria-expanded=${found.length > 0} aria-controls=${id.current}
-      aria-activedescendant=${at >= 0 && at < found.length ? `${id.current}-${at}` : undefined} autocomplete="off" autofocus=${autofocus}
+      aria-activedescendant=${at >= 0 && at < found.length ? `${id.current}-${at}` : undefined} autocomplete="off" maxlength="200" autofocus=${autofocus}
       placeholder=${placeholder || label} value=${text} onKeyDown=${key} onBlur=${() => setTimeout(() => setFound([]), 150)}
       onInput=${(/** @type {any} */ event) => type(event.currentTarget.value)} />
     <ul class="completion" id=${id.current} role="listbox" aria-label=${label} hidden=${!found.length}>

@@ -1,6 +1,6 @@
 /** Draw: a prompt, adapters whose strengths redraw, everything that was drawn. */
 import { html, useEffect, useRef, useState } from "../../html.js";
-import { address, get, post, ApiError } from "../../api.js";
+import { get, post, readFile } from "../../api.js";
 import { complain, say } from "../../state.js";
 import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { useKeys } from "../../keys.js";
@@ -26,9 +26,10 @@ export function Screen({ project }) {
   const load = () => Promise.all([get("/form"), get("/adapters"), get("/bases"), get("/status")]).then(([fields, adapters, bases, status]) =>
     setChoices({ fields: fields.fields, adapters: adapters.adapters.filter((/** @type {any} */ each) => !each.problem), bases: bases.bases, most: status.limits.pictures }), setFault);
   useEffect(() => { load(); goOn(); }, []);
+  useEffect(() => setRefused(null), [form.value]);
   const moved = () => {
     clearTimeout(wait.current);
-    if (form.value.live) wait.current = setTimeout(() => redraw({ ...request(), seed: form.value.values.seed ?? LIVE_SEED, adapters: form.value.rows, attached: true }), 120);
+    if (form.value.live) wait.current = setTimeout(() => prompts(1, form.value.values.seed ?? LIVE_SEED).then(([prompt]) => redraw({ ...request(), prompt, seed: form.value.values.seed ?? LIVE_SEED, adapters: form.value.rows, attached: true }), complain), 120);
   };
   const draw = async () => {
     if (!choices) return;
@@ -49,10 +50,7 @@ export function Screen({ project }) {
     event.preventDefault();
     const file = event.dataTransfer?.files[0];
     if (!file) return;
-    const answer = await fetch(address("/pictures/read"), { method: "POST", body: file });
-    const told = await answer.json();
-    if (!answer.ok) complain(new ApiError(told.error));
-    else setDropped({ file, told });
+    await readFile("/pictures/read", file).then((told) => setDropped({ file, told }), (fault) => complain(Object.assign(fault, { where: file.name })));
   };
   if (fault) return html`<${Unshown} title="Draw" fault=${fault} retry=${() => { setFault(null); load(); }} />`;
   if (!choices) return null;
@@ -63,7 +61,7 @@ export function Screen({ project }) {
     <div class="draw-form">
       <${PromptBox} id="prompt" label="Prompt" rows=${4} project=${project} placeholder="what to draw; Ctrl+Enter draws" value=${prompt} onInput=${(/** @type {string} */ text) => { change({ prompt: text }); moved(); }}
         chosen=${(/** @type {string} */ kind) => kind === "wildcard" && !form.value.template && (change({ template: true }), say("The prompt is a template now: every picture draws its own line of the list."))} />
-      <${Lint} text=${[prompt, ...tags].join(" ").trim()} steps=${values.steps || 20} />
+      <${Lint} text=${[prompt, ...tags].join(" ").trim()} steps=${values.steps || 20} template=${form.value.template} />
       <details open=${!!negative}><summary>Negative prompt</summary><${PromptBox} id="negative" label="What to guide away from" rows=${2} project=${project} placeholder="" value=${negative} onInput=${(/** @type {string} */ text) => change({ negative: text })} /></details>
       <${Adapters} adapters=${choices.adapters} moved=${moved} />
       <${StartPicture} />
@@ -90,10 +88,16 @@ function Status() {
     look();
     const timer = setInterval(look, 4000);
     return () => clearInterval(timer);
-  }, []);
+  }, [finished.value]);
   if (!now) return null;
   const parts = [now.base ? `base ${now.base}` : "no base loaded yet", now.running && `${now.running} in the making`, now.queued && `${now.queued} waiting`, now.seconds_per_picture && `${now.seconds_per_picture.toFixed(1)} s a picture`];
   return html`<p class="soft draw-status" role="status">${parts.filter(Boolean).join(" · ")}</p>`;
+}
+
+/** The prompts of so many pictures: what a template makes of these seeds, else the prompt. @param {number} n @param {number} seed @returns {Promise<string[]>} */
+async function prompts(n, seed) {
+  const { template, prompt } = form.value;
+  return template ? (await post("/prompts/expand", { template: prompt, n, seed })).prompts.map((/** @type {any} */ one) => one.prompt) : Array(n).fill(prompt);
 }
 
 /** Give the form's pictures to the server; the job. */
@@ -106,8 +110,7 @@ async function send() {
   const first = shared.seed ?? Math.floor(Math.random() * 2 ** 32);
   const sets = each ? rows.map((/** @type {any} */ row) => [row]) : [rows];
   if (rows.length && control) sets.unshift([]);
-  const prompts = template ? (await post("/prompts/expand", { template: shared.prompt, n: count, seed: first })).prompts.map((/** @type {any} */ one) => one.prompt) : Array(count).fill(shared.prompt);
-  const pictures = prompts.flatMap((/** @type {string} */ prompt, /** @type {number} */ index) => sets.map((/** @type {any} */ set) => ({ prompt, seed: first + index, adapters: set })));
+  const pictures = (await prompts(count, first)).flatMap((/** @type {string} */ prompt, /** @type {number} */ index) => sets.map((/** @type {any} */ set) => ({ prompt, seed: first + index, adapters: set })));
   return post("/batches", { shared, pictures });
 }
 

@@ -40,5 +40,5 @@ function Field({ field, value }) {
   if (field.kind === "boolean") return html`<label class="check" title=${field.help}><input type="checkbox" checked=${!!shown} onChange=${(/** @type {any} */ event) => set(event.currentTarget.checked)} />${field.label}</label>`;
   const big = field.most > Number.MAX_SAFE_INTEGER;
   return html`<label title=${field.help}>${field.label}<input type=${big ? "text" : "number"} inputmode="numeric" min=${field.least} max=${big ? undefined : field.most} step=${field.step ?? "any"} value=${shown} placeholder=${field.unset || ""}
-    onChange=${(/** @type {any} */ event) => { const text = event.currentTarget.value.trim(); set(text === "" ? null : Number(text)); }} /></label>`;
+    onChange=${(/** @type {any} */ event) => { const text = event.currentTarget.value.trim(); set(text === "" ? null : Number.isNaN(Number(text)) ? text : Number(text)); }} /></label>`;
 }

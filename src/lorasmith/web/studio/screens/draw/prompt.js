@@ -66,14 +66,15 @@ export function PromptBox({ label, value, project, rows, placeholder, onInput, c
   </div>`;
 }
 
-/** What the prompt may not have meant, as the server tells it. @param {{text: string, steps: number}} props */
-export function Lint({ text, steps }) {
+/** What the prompt may not have meant, as the server tells it. @param {{text: string, steps: number, template: boolean}} props */
+export function Lint({ text, steps, template }) {
   const [advice, setAdvice] = useState(/** @type {any[]} */ ([]));
   useEffect(() => {
     const control = new AbortController();
     const wait = setTimeout(() => post("/prompts/parse", { text, steps }, control.signal).then((answer) => setAdvice(answer.advice), (fault) => fault.name !== "AbortError" && setAdvice([{ level: "error", message: fault.message }])), 350);
     return () => { clearTimeout(wait); control.abort(); };
   }, [text, steps]);
-  if (!advice.length) return null;
-  return html`<ul class="lint" role="status" aria-label="What is doubtful about the prompt">${advice.map((each) => html`<li class=${each.level}>${each.message}${each.rule ? html` <span class="chip">${each.rule}</span>` : null}</li>`)}</ul>`;
+  const shown = advice.filter((each) => !(template && each.rule === "U4"));
+  if (!shown.length) return null;
+  return html`<ul class="lint" role="status" aria-label="What is doubtful about the prompt">${shown.map((each) => html`<li class=${each.level}>${each.message}${each.rule ? html` <span class="chip">${each.rule}</span>` : null}</li>`)}</ul>`;
 }

@@ -12,13 +12,14 @@ export function Card({ project, adapters, choose }) {
   const [to, setTo] = useState("published");
   const [sure, setSure] = useState(false);
   const [task, setTask] = useState("");
+  const [refused, setRefused] = useState(/** @type {any} */ (null));
   const [licence, setLicence] = useState("CC BY 4.0");
   const load = () => get(of(project, "/card")).then((found) => { setKnown(found); setFault(null); }, setFault);
   useEffect(() => void load(), [project, version.value]);
   const keepLicence = () => writesOf(project).run(() => patch(of(project, "/recipe"), { set: { "provenance.licence": licence.trim() } })).then(load, complain);
   const write = () => post(of(project, "/card")).then((made) => say(`Written: ${made.files.length} files in card/.`), complain);
   const remote = to.includes(":");
-  const publish = () => post(of(project, "/publish"), { to: to.trim(), yes: sure }).then((told) => { setTask(told.id); setFault(null); }, complain);
+  const publish = () => post(of(project, "/publish"), { to: to.trim(), yes: sure }).then((told) => { setTask(told.id); setRefused(null); }, (error) => { setTask(""); setRefused(error); });
   const told = tasks.value[task];
   if (fault) return html`<${ErrorLine} fault=${fault} retry=${load} />`;
   if (!known) return html`<p class="soft">Reading …</p>`;
@@ -36,6 +37,7 @@ export function Card({ project, adapters, choose }) {
           ${known.header.length ? html`<p class="soft">The file's header also tells: ${known.header.join(", ")}.</p>` : null}
           ${remote ? html`<label class="check"><input type="checkbox" checked=${sure} onChange=${(/** @type {any} */ event) => setSure(event.currentTarget.checked)} />Yes, upload it for everybody to see</label>` : null}
           <p class="row"><button class="primary" onClick=${publish} disabled=${remote && !sure}>${remote ? "Upload" : "Pack"}</button></p>
+          <${ErrorLine} fault=${refused} />
           ${told?.state === "running" ? html`<${TaskProgress} task=${told} />` : null}
           ${told?.state === "failed" ? html`<${ErrorLine} fault=${told.error} />` : null}
           ${told?.state === "done" ? html`<p class="good-text" role="status">${told.result.address ? `Published: ${told.result.address}` : `Packed: ${told.result.files.length} files in ${to}.`}</p>` : null}`}

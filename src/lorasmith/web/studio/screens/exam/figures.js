@@ -1,5 +1,6 @@
 /** Figures with their intervals, and the window of strengths, as SVG. */
 import { html } from "../../html.js";
+import { useWidth } from "../../parts/plot.js";
 
 const ORDER = ["hit_rate", "words", "likeness", "flexibility", "override", "leakage", "intrusion", "untriggered", "copying", "diversity", "broken"];
 const LOW_IS_GOOD = ["leakage", "intrusion", "untriggered", "copying", "broken"];
@@ -24,14 +25,15 @@ export function Bars({ figures, words }) {
 
 /** @param {{strength: any}} props */
 export function Window({ strength }) {
-  const width = 460, height = 190, left = 40, foot = 24;
+  const [figure, width] = useWidth();
+  const height = 190, left = 40, foot = 24;
   const points = strength.points;
   const first = points[0].strength, last = points[points.length - 1].strength;
   /** @param {number} value */
   const x = (value) => left + ((value - first) / (last - first || 1)) * (width - left - 16);
   /** @param {number} share */
   const y = (share) => 8 + (1 - share) * (height - foot - 8);
-  return html`<figure class="plot"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Hits by strength">
+  return html`<figure class="plot" ref=${figure}><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Hits by strength">
     ${strength.from !== null ? html`<rect class="usable" x=${x(strength.from) - 6} y="8" width=${x(strength.to) - x(strength.from) + 12} height=${height - foot - 8} />` : null}
     ${[0, 0.5, 0.8, 1].map((share) => html`<g><line class="rule" x1=${left} x2=${width - 8} y1=${y(share)} y2=${y(share)} /><text x=${left - 6} y=${y(share) + 4} text-anchor="end">${percent(share)}</text></g>`)}
     <polyline class="line tone-0" points=${points.map((/** @type {any} */ each) => `${x(each.strength)},${y(each.value)}`).join(" ")} />

@@ -102,10 +102,11 @@ export function Screen({ project }) {
   ]);
   const filter = model.filter.value;
   const document = model.inspection.value?.document;
-  if (model.fault.value && !model.listed.value) return model.fault.value.kind === "NoImagesError"
-    ? html`<div class=${`sheet unshown${over ? " over" : ""}`}><h1>Images</h1><div class="empty"><p>${WORDS.noImages}</p><p>Drop images, a folder or a zip here.</p><p class="row"><button class="primary" onClick=${() => files.current?.click()}>Choose files</button><button onClick=${() => setPieces([])}>Add from a path</button></p>
+  const broken = model.fault.value;
+  if (broken && !model.listed.value) return /^(NoImages|Dataset)Error$/.test(broken.kind)
+    ? html`<div class=${`sheet unshown${over ? " over" : ""}`}><h1>Images</h1>${broken.kind === "DatasetError" ? html`<${ErrorLine} fault=${broken} retry=${model.load} />` : null}<div class="empty">${broken.kind === "DatasetError" ? null : html`<p>${WORDS.noImages}</p>`}<p>Drop images, a folder or a zip here.</p><p class="row"><button class="primary" onClick=${() => files.current?.click()}>Choose files</button><button onClick=${() => setPieces([])}>Add from a path</button></p>
         <input ref=${files} type="file" multiple accept="image/*,.zip,.txt,.caption" class="visually-hidden" tabindex="-1" aria-label="Files" onChange=${(/** @type {any} */ event) => { const found = piecesOfFiles([...event.currentTarget.files]); event.currentTarget.value = ""; if (found.length) setPieces(found); }} /></div>${adding}</div>`
-    : html`<${Unshown} title="Images" fault=${model.fault.value} retry=${model.load} />`;
+    : html`<${Unshown} title="Images" fault=${broken} retry=${model.load} />`;
   return html`<div class=${`images${look ? " looking" : ""}${over ? " over" : ""}`}>
     <div class="side" hidden=${!wide}>
       <div class="column inspect-box">${running ? html`<${TaskProgress} task=${running} />` : html`<button class=${document && !model.inspection.value.stale ? "" : "primary"} onClick=${inspect}>${document ? (model.inspection.value.stale ? "Look again" : "Looked at; again") : "Look what is wrong"}</button>`}
@@ -126,7 +127,7 @@ export function Screen({ project }) {
         : !model.listed.value ? html`<${Reading} project=${project} />`
         : model.shown.value.length ? html`<${VirtualGrid} count=${model.shown.value.length} cell=${model.side.value} height=${model.side.value + 20} cursor=${model.cursor.value} label="Images" top=${model.top} selected=${(/** @type {number} */ index) => model.selected.value.has(model.shown.value[index]?.name)}
             columns=${(/** @type {number} */ count) => (across.current = count)} draw=${(/** @type {number} */ index) => html`<${Cell} model=${model} index=${index} open=${open} />`} />`
-        : html`<p class="empty">${model.all.value.length ? "No image is like that." : "No images yet. Drop some on the Projects screen."}</p>`}
+        : html`<p class="empty">${model.all.value.length ? "No image is like that." : "No images yet. Drop some here."}</p>`}
     </div>
     ${look ? html`<${Look} model=${model} name=${look} close=${() => setLook("")} turn=${(/** @type {number} */ step) => move(step, false)} />` : null}
     ${adding}

@@ -17,7 +17,8 @@ const LAYOUTS = [["", "what fits them"], ["side", "side by side"], ["stack", "ab
 const WAYS = [["alter", "Altered copies", (count) => count > 0], ["collage", "Collage", (count) => count > 1], ["cut", "Dataset of one", (count) => count === 1], ["clones", "In place of identical files", () => true]];
 
 /** @param {{model: any, names: string[], close: () => void}} props */
-export function MakeDialog({ model, names, close }) {
+export function MakeDialog({ model, names: chosen, close }) {
+  const [names] = useState(chosen);
   const open = WAYS.filter(([, , fits]) => fits(names.length));
   const [way, setWay] = useState(names.length > 1 ? "collage" : open[0][0]);
   const [operations, setOperations] = useState(/** @type {string[]} */ ([]));

@@ -80,8 +80,8 @@ export function openModel(project) {
   const step = async (way) => {
     try {
       const answer = await writes.run(() => post(of(project, `/decisions/${way}`)));
-      const verb = answer.decisions[0]?.verb || "";
-      say(`${way === "undo" ? "Undone" : "Done again"}: ${verb}, ${number(answer.names.length, "image")}.`);
+      const { verb = "", value = null } = answer.decisions[0] || {};
+      say(`${way === "undo" ? "Undone" : "Done again"}: ${TOLD[verb]?.(value) || verb}, ${number(answer.names.length, "image")}.`);
       await load();
     } catch (error) {
       complain(error);

@@ -48,7 +48,7 @@ export function Screen() {
   if (fault) return html`<${Unshown} title="Library" fault=${fault} retry=${() => load()} />`;
   if (!page) return null;
   const entry = page.entries.find((/** @type {any} */ each) => each.path === chosen);
-  const failed = [...work].reverse().find((each) => each.state === "failed");
+  const newest = [...work].sort((one, other) => other.began - one.began)[0];
   return html`<div class="sheet library">
     <div class="row library-head"><h1>Library</h1>
       <input id="library-search" type="search" class="grow" aria-label="Search" placeholder="Names, triggers, tags, notes ( / )" value=${query.value.words} onInput=${(/** @type {any} */ event) => ask({ words: event.currentTarget.value })} />
@@ -65,7 +65,7 @@ export function Screen() {
     </div>
     <${ErrorLine} fault=${refused} />
     ${going.map((task) => html`<div class="card"><${TaskProgress} task=${task} /></div>`)}
-    ${!going.length && failed ? html`<${ErrorLine} fault=${failed.error} />` : null}
+    ${newest?.state === "failed" ? html`<${ErrorLine} fault=${newest.error} />` : null}
     ${shown === "duplicates" ? html`<${Duplicates} />` : shown === "updates" ? html`<${Updates} task=${work.filter((each) => each.kind === "updates" && each.state === "done").pop()} install=${(/** @type {string} */ ref) => begin(post("/library/get", { reference: ref }))} />` : null}
     <div class="library-sides">
       <aside class="facets" aria-label="Facets">

@@ -56,7 +56,7 @@ export function NewProject({ pieces, known, close, into = "" }) {
         : await post("/projects", { name, subject, trigger: trigger || null, ...sources });
       setTask(begun);
       const result = await ended(begun);
-      say(`${number(result.images, "image")}, ${number(result.captions, "caption")} taken in.`, {
+      say(result.images ? `${number(result.images, "image")}, ${number(result.captions, "caption")} taken in.` : `${result.project} is made; it has no images yet.`, {
         hint: result.left_out.length ? `${number(result.left_out.length, "file")} left out: ${result.left_out[0].name}: ${result.left_out[0].message}` : "",
       });
       close();

@@ -14,6 +14,8 @@ export function Field({ each, edits }) {
   /** @param {any} value */
   const take = (value) => run(value === undefined ? edits.unset(each) : edits.set(each, value));
   const range = [each.least !== null ? `from ${show(each.least)}` : "", each.most !== null ? `to ${show(each.most)}` : ""].filter(Boolean).join(" ");
+  /** What is wrong with this value; of which file it is is known here. @param {string} message */
+  const plain = (message) => message.slice(Math.max(0, message.indexOf(`${each.path} = `)));
   return html`<div class=${`key-row${each.is_set ? " changed" : ""}`}>
     <label for=${id} class="key-name">${each.path}</label>
     <div class="key-value"><${Input} each=${each} id=${id} take=${take} />
@@ -21,7 +23,7 @@ export function Field({ each, edits }) {
     </div>
     <p class="key-meaning soft">${each.meaning.replaceAll("`", "")}${range ? html` <span class="range">(${range})</span>` : null}
       ${each.is_set ? html` <span class="chip accent">${show(each.preset) === show(each.value) ? "set, as the preset" : `changed; preset ${show(each.preset) || "none"}`}</span>` : null}</p>
-    ${fault ? html`<p class="bad-text key-fault" role="alert">${fault.message}${fault.hint ? ` ${fault.hint}` : ""}</p>` : null}
+    ${fault ? html`<p class="bad-text key-fault" role="alert">${plain(fault.message)}${fault.hint ? ` ${fault.hint}` : ""}</p>` : null}
   </div>`;
 }
 

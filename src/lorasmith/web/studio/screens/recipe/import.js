@@ -1,18 +1,13 @@
 /** Another trainer's file: what it says, what cannot be taken over, and then its recipe here. */
 import { html, useState } from "../../html.js";
-import { address, of, ApiError } from "../../api.js";
+import { of, readFile } from "../../api.js";
 import { Dialog } from "../../parts/dialog.js";
 import { ErrorLine } from "../../parts/messages.js";
 import { show } from "./values.js";
 
 /** @param {string} project @param {File} file @param {boolean} write */
-export async function readRecipe(project, file, write) {
-  const query = new URLSearchParams({ name: file.name, write: String(write) });
-  const answer = await fetch(address(of(project, `/recipe/import?${query}`)), { method: "POST", body: file });
-  const document = await answer.json();
-  if (!answer.ok) throw new ApiError(document.error);
-  return document;
-}
+export const readRecipe = (project, file, write) =>
+  readFile(of(project, `/recipe/import?${new URLSearchParams({ name: file.name, write: String(write) })}`), file);
 
 /** @param {Record<string, any>} table @param {string} [prefix] @returns {[string, any][]} */
 function flat(table, prefix = "") {

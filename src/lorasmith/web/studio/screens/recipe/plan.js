@@ -1,5 +1,6 @@
 /** What training would do by the recipe as it stands. */
 import { html } from "../../html.js";
+import { number } from "../../strings.js";
 import { duration } from "../../parts/progress.js";
 import { ErrorLine } from "../../parts/messages.js";
 import { ProbeBox } from "../run/probe.js";
@@ -18,7 +19,7 @@ export function Plan({ plan, fault, busy, rehearse }) {
   return html`<section class="plan card" aria-label="Plan" aria-busy=${busy}>
     <h2>Plan</h2>
     <dl class="facts">
-      <div><dt>Steps</dt><dd><b>${plan.steps.toLocaleString("en")}</b> <span class="soft">${plan.epochs ? `${plan.epochs} epochs of ${plan.steps_per_epoch}` : `${plan.steps_per_epoch} an epoch`}</span></dd></div>
+      <div><dt>Steps</dt><dd><b>${plan.steps.toLocaleString("en")}</b> <span class="soft">${plan.epochs ? `${number(plan.epochs, "epoch")} of ${plan.steps_per_epoch}` : `${plan.steps_per_epoch} an epoch`}</span></dd></div>
       <div><dt>Time</dt><dd><b>${duration(plan.seconds)}</b> <span class="soft">${TOLD[plan.time_from]}</span></dd></div>
       ${plan.probe ? html`<div><dt>Before it</dt><dd><b>${duration(plan.probe.seconds)}</b> <span class="soft">for ${plan.probe.variants} rates, ${plan.probe.steps} steps each</span></dd></div>` : null}
       <div><dt>Memory</dt><dd><b>${size(plan.bytes)}</b></dd></div>

@@ -9,7 +9,7 @@ export function Sweep({ sweep, change }) {
   const [fault, setFault] = useState(/** @type {any} */ (null));
   /** @param {Promise<any>} work */
   const run = (work) => work.then(() => setFault(null), setFault);
-  const add = () => run(change({ [`sweep.${key.trim()}`]: text.split(",").map((each) => (Number.isFinite(Number(each)) ? Number(each) : each.trim())) }, []));
+  const add = () => run(change({ [`sweep.${key.trim()}`]: text.split(",").filter((each) => each.trim()).map((each) => (Number.isFinite(Number(each)) ? Number(each) : each.trim())) }, []));
   /** @param {Record<string, any>} table @param {string} [prefix] @returns {[string, any][]} */
   const flat = (table, prefix = "") => Object.entries(table).flatMap(([name, value]) => Array.isArray(value) ? [/** @type {[string, any]} */ ([prefix + name, value])] : flat(value, `${prefix}${name}.`));
   const rows = flat(sweep);

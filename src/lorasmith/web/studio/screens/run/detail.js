@@ -29,6 +29,7 @@ export function Detail({ project, head, resume, stop, changed }) {
       if (gone) return;
       setRun(found);
       const names = Object.keys(found.variants);
+      if (!names.length) return later();
       const name = names.includes(variant) ? variant : names[0] || "";
       if (name !== variant) setVariant(name);
       source = new EventSource(address(`${path}/events?${new URLSearchParams({ offset: String(found.variants[name]?.offset || 0), variant: name })}`));
@@ -44,7 +45,7 @@ export function Detail({ project, head, resume, stop, changed }) {
     const later = () => { if (!gone) setTimeout(() => { if (!gone) begin().catch(later); }, 1500); };
     begin().catch(setFault);
     return () => { gone = true; source?.close(); };
-  }, [path, variant, head.state === "waiting"]);
+  }, [path, variant, head.state === "waiting", head.is_sweep]);
   /** @param {string} name @param {any} event */
   const take = (name, event) => setRun((/** @type {any} */ before) => {
     const old = before.variants[name];
