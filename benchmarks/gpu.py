@@ -422,7 +422,7 @@ def drawing(bench: Bench) -> None:
     """Seconds of a picture, so many at once: guided passes, and decoding one by one."""
     own, report = bench.own, bench.report
     bank = bench.bank(1, trainable=False)
-    passes: dict[str, Callable[[], None]] = {}
+    passes: dict[str, Callable[[], object]] = {}
     for pictures in (1, 4, 8):
 
         def draw(inputs: tuple[Any, ...] = own.inputs(2 * pictures)) -> None:  # with and without the text

@@ -150,6 +150,9 @@ def test_a_folder_of_ours_that_is_not_whole_says_what_it_lacks(tmp_path: Path) -
     with pytest.raises(BaseError, match=r"no vae/config\.json") as caught:
         detect(klein)
     assert "transformer/" in str(caught.value.hint)
+    (klein / "transformer" / "config.json").write_text("{}")
+    with pytest.raises(BaseError, match=r"transformer/config\.json names no _class_name"):
+        detect(klein)
     cosmos = described(tmp_path / "cosmos", "transformer", "CosmosTransformer3DModel")
     with pytest.raises(BaseError, match=r"but no .*text_conditioner/.*, which Anima needs"):
         detect(cosmos)

@@ -95,8 +95,11 @@ def _of_folder(evidence: Evidence, supported: str) -> BaseError | None:
     transformer = evidence.config("transformer")
     if transformer is not None:
         kind = str(transformer.get("_class_name", ""))
+        if not kind:
+            what = "has a transformer of unknown make: transformer/config.json names no _class_name."
+            return BaseError(what, where=folder, hint=supported)
         called = next((name for start, name in _CLASSES if kind.startswith(start)), "another model")
-        what = f"is {called}: it has a transformer{f' ({kind})' if kind else ''}"
+        what = f"is {called}: it has a transformer ({kind})"
         return BaseError(f"{what}{_why_not_ours(evidence, kind, transformer)}.", where=folder, hint=supported)
     if (folder / "adapter_config.json").is_file():
         return BaseError(f"is {_ADAPTER} (a folder as PEFT writes it).", where=folder, hint=supported)
