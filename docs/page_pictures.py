@@ -5,7 +5,7 @@
 
 The project is that of `lorasmith demo`, or any that has a run and an exam; it is copied, not touched. `--walk` writes
 sheets instead: all screens at 1440, 1024 and 360 pixels, light and dark, of an empty project, of this one, of one with
-10,000 images (Projects, Images, Captions), and with an error on each: a broken lora.toml, a server that answers 500 or
+10,000 images (but Library and Help), and with an error on each: a broken lora.toml, a server that answers 500 or
 404 to everything, one that has gone, and one that refuses what is asked for. Chromium is Debian's, or
 LORASMITH_CHROMIUM.
 """
@@ -48,7 +48,7 @@ STATES = {
     "refused": _FULL,
 }
 """What is looked at, and the project that shows it."""
-HEAVY = ("projects", "images", "captions")
+HEAVY = SCREENS[:7]
 """The screens that are looked at with MANY images."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 import lorasmith
 from lorasmith.project import Project
@@ -112,6 +113,15 @@ def test_the_plan_is_the_command_lines(client: httpx.Client) -> None:
     assert plan["preset"]["reasons"]
     assert "warnings" in plan
     assert client.post(P + "plan", json={"settings": {"rnak": 10}}).status_code == 422
+
+
+def test_a_plan_that_takes_a_while_is_told_of(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorasmith.server.road.tasks._SOON", 0.0)
+    assert client.post(P + "plan", json={}).status_code == 200
+    (task,) = [
+        each for each in client.get("tasks", params={"project": "zbk"}).json()["tasks"] if each["kind"] == "plan"
+    ]
+    assert (task["state"], task["last"]["event"]) == ("done", "progress")
 
 
 def test_unknown_projects_and_a_server_without_any(client: httpx.Client) -> None:

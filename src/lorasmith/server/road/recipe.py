@@ -12,14 +12,14 @@ from fastapi.concurrency import run_in_threadpool
 from lorasmith.errors import RecipeError
 from lorasmith.events import Event, Note
 from lorasmith.face.stages import plan_training
-from lorasmith.face.watching import run
+from lorasmith.pools.choosing import dealt_out
 from lorasmith.project import Project, safe_name
 from lorasmith.recipe.edits import edit_project
 from lorasmith.recipe.exchange.reading import into_project, read_file
 from lorasmith.recipe.form import recipe_form
 from lorasmith.recipe.overrides import write_value
 from lorasmith.server.native.errors import MISSING
-from lorasmith.server.road.dependencies import ProjectName, TheProject, TheWorkshop
+from lorasmith.server.road.dependencies import ProjectName, TheProject, TheTasks, TheWorkshop
 from lorasmith.server.road.schemas import recipe as schemas
 from lorasmith.server.workshop import Workshop
 
@@ -54,8 +54,9 @@ async def post_import(
 
 
 @router.post("/plan")
-def post_plan(body: schemas.TrySettings, opened: TheProject) -> dict[str, Any]:
-    """What training would do, as `lorasmith plan --json` tells it, and the `warnings`."""
+def post_plan(project: ProjectName, body: schemas.TrySettings, opened: TheProject, tasks: TheTasks) -> dict[str, Any]:
+    """What training would do, as `lorasmith plan --json` tells it, and the `warnings`. What takes a while is told of as
+    a task."""
     warnings: list[str] = []
 
     def see(event: Event) -> None:
@@ -63,7 +64,9 @@ def post_plan(body: schemas.TrySettings, opened: TheProject) -> dict[str, Any]:
             warnings.append(event.message)
 
     settings = {key: write_value(value) for key, value in body.settings.items()}
-    planned = run(plan_training(opened, settings, rehearse=body.rehearse, probe=body.probe), see)
+    work = plan_training(opened, settings, rehearse=body.rehearse, probe=body.probe)
+    with dealt_out():
+        planned = tasks.follow(project, "plan", work, see)
     return planned.as_json() | {"warnings": warnings}
 
 

@@ -59,11 +59,14 @@ class RoadTasks:
         threading.Thread(target=self._run, args=(task, work), daemon=True, name=f"{kind} {project}").start()
         return task
 
-    def follow(self, project: str, kind: str, work: Work[T]) -> T:
-        """Do work for which a request waits, here and now; while it takes a while it is told of as a task."""
+    def follow(self, project: str, kind: str, work: Work[T], hear: Callable[[Event], None] | None = None) -> T:
+        """Do work for which a request waits, here and now, which may `hear` its events; while it takes a while it is
+        told of as a task."""
         task, began = RoadTask(uuid.uuid4().hex, project, kind, time.time()), time.monotonic()
 
         def see(event: Event) -> None:
+            if hear is not None:
+                hear(event)
             if event.name != "note" and time.monotonic() - began > _SOON:
                 task.last = event.as_json()
                 with self._lock:

@@ -19,9 +19,12 @@ export function Progress({ label, done, total, eta }) {
   </div>`;
 }
 
+/** A task of a project that is under way, of one of some kinds. @param {string} project @param {RegExp} kinds */
+export const underWay = (project, kinds) => Object.values(tasks.value).find((each) => each.project === project && kinds.test(each.kind) && each.state === "running");
+
 /** What stands where images will, until they are read; how far that is, when it takes a while. @param {{project: string}} props */
 export function Reading({ project }) {
-  const task = Object.values(tasks.value).find((each) => each.project === project && each.kind === "read" && each.state === "running");
+  const task = underWay(project, /^read$/);
   return html`<div class="empty">${task ? html`<div class="reading"><${TaskProgress} task=${task} /></div>` : html`<p>${WORDS.loading} …</p>`}</div>`;
 }
 

@@ -1,7 +1,7 @@
 /** What training would do by the recipe as it stands. */
 import { html } from "../../html.js";
 import { number } from "../../strings.js";
-import { duration } from "../../parts/progress.js";
+import { TaskProgress, duration, underWay } from "../../parts/progress.js";
 import { ErrorLine } from "../../parts/messages.js";
 import { ProbeBox } from "../run/probe.js";
 
@@ -10,14 +10,16 @@ export const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` 
 /** @type {Record<string, string>} */
 const TOLD = { "a run": "by the last run's pace", "a rehearsal": "by steps timed just now", "a guess": "a guess: nothing has run here yet" };
 
-/** @param {{plan: any, fault: any, busy: boolean, rehearse: () => void}} props */
-export function Plan({ plan, fault, busy, rehearse }) {
+/** @param {{project: string, plan: any, fault: any, busy: boolean, rehearse: () => void}} props */
+export function Plan({ project, plan, fault, busy, rehearse }) {
+  const task = busy && underWay(project, /^(plan|read)$/);
+  const progress = task ? html`<${TaskProgress} task=${task} />` : null;
   if (fault) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><${ErrorLine} fault=${fault} />${fault.kind === "NoImagesError" ? null : html`<p><${ProbeBox} /></p>`}</section>`;
-  if (!plan) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2><p class="soft">Reading the images …</p></section>`;
+  if (!plan) return html`<section class="plan card" aria-label="Plan"><h2>Plan</h2>${progress || html`<p class="soft">Reading the images …</p>`}</section>`;
   const most = Math.max(1, ...plan.buckets.map((/** @type {any} */ each) => each.images));
   const rows = plan.images.reduce((/** @type {number} */ sum, /** @type {any} */ each) => sum + each.repeats, 0);
   return html`<section class="plan card" aria-label="Plan" aria-busy=${busy}>
-    <h2>Plan</h2>
+    <h2>Plan</h2>${progress}
     <dl class="facts">
       <div><dt>Steps</dt><dd><b>${plan.steps.toLocaleString("en")}</b> <span class="soft">${plan.epochs ? `${number(plan.epochs, "epoch")} of ${plan.steps_per_epoch}` : `${plan.steps_per_epoch} an epoch`}</span></dd></div>
       <div><dt>Time</dt><dd><b>${duration(plan.seconds)}</b> <span class="soft">${TOLD[plan.time_from]}</span></dd></div>

@@ -80,7 +80,7 @@ export function Screen({ project }) {
         ${groups.length ? null : html`<p class="empty">${words ? `No key has "${search.value}".` : "All values are the preset's."}</p>`}
         <${Sweep} sweep=${form.sweep} change=${change} />
       </div>
-      <${Plan} plan=${plan} fault=${planFault} busy=${busy} rehearse=${() => ask(true)} />
+      <${Plan} project=${project} plan=${plan} fault=${planFault} busy=${busy} rehearse=${() => ask(true)} />
     </div>
     ${dropped ? html`<${ImportDialog} project=${project} file=${dropped.file} found=${dropped.found} close=${() => setDropped(null)} taken=${() => { say(`The recipe is that of ${dropped.file.name} now.`); setDropped(null); }} />` : null}
   </div>`;
