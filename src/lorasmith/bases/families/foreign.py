@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.original import UNET, VAE
@@ -38,7 +36,7 @@ _KEYS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"^(encoder|decoder)\.", "one part of a model", _WHOLE),
     )
 )
-_CLASSES: tuple[tuple[str, str], ...] = (
+CLASSES: tuple[tuple[str, str], ...] = (
     # How the class in a transformer's configuration begins, and the model that has it.
     ("Flux2", "FLUX.2"),
     ("Flux", "FLUX"),
@@ -57,8 +55,6 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     ("LTX", "LTX-Video"),
     ("CogVideo", "CogVideoX"),
 )
-_OURS = (("Flux2", "klein"), ("Cosmos", "anima"), ("ZImage", "zimage"))
-"""How the class in a transformer's configuration begins of our families', which have no UNet either."""
 WORDS = (
     # How kohya's base version and modelspec's architecture begin for families that are none of ours.
     *("flux", "sd3", "stable-diffusion-3", "stable-cascade", "lumina", "hunyuan", "wan", "qwen"),
@@ -95,12 +91,9 @@ def _of_folder(evidence: Evidence, supported: str) -> BaseError | None:
     transformer = evidence.config("transformer")
     if transformer is not None:
         kind = str(transformer.get("_class_name", ""))
-        if not kind:
-            what = "has a transformer of unknown make: transformer/config.json names no _class_name."
-            return BaseError(what, where=folder, hint=supported)
-        called = next((name for start, name in _CLASSES if kind.startswith(start)), "another model")
-        what = f"is {called}: it has a transformer ({kind})"
-        return BaseError(f"{what}{_why_not_ours(evidence, kind, transformer)}.", where=folder, hint=supported)
+        called = next((name for start, name in CLASSES if kind.startswith(start)), "another model")
+        what = f"is {called}: it has a transformer{f' ({kind})' if kind else ''}, not a UNet."
+        return BaseError(what, where=folder, hint=supported)
     if (folder / "adapter_config.json").is_file():
         return BaseError(f"is {_ADAPTER} (a folder as PEFT writes it).", where=folder, hint=supported)
     own = evidence.config(".")
@@ -109,21 +102,6 @@ def _of_folder(evidence: Evidence, supported: str) -> BaseError | None:
     word = str(own.get("_class_name") or next(iter(own.get("architectures") or [""]), ""))
     called = next((name for start, name in _PARTS if word.startswith(start)), f"a {word}")
     return BaseError(f"is one part of a model, {called}.", where=folder, hint=_WHOLE) if word else None
-
-
-def _why_not_ours(evidence: Evidence, kind: str, transformer: Mapping[str, Any]) -> str:
-    """What a folder lacks whose transformer is of the class of one of our families."""
-    from lorasmith.bases.families import FAMILIES  # which are read with this module
-
-    family = next((FAMILIES.get(name) for start, name in _OURS if kind.startswith(start)), None)
-    if family is None:
-        return ", not a UNet"
-    if transformer.get("guidance_embeds") is True:
-        return f" that is told its guidance, which {family.title}'s is not"
-    lacking = [f"{part}/" for part in dict.fromkeys(family.folders) if not evidence.has(part)]
-    if lacking:
-        return f", but no {', '.join(lacking)}, which {family.title} needs"
-    return f', but transformer/config.json does not say "guidance_embeds": false, as {family.title}\'s does'
 
 
 def unknown(evidence: Evidence, supported: str) -> BaseError:
