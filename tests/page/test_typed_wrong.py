@@ -117,6 +117,9 @@ def test_what_only_an_address_can_name(page: Any, projects: Path) -> None:
     expect(page.get_by_text("There is no such project any more.")).to_be_visible()
     page.get_by_role("link", name="All projects").click()
     expect(page.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
+    page.goto(f"{address}#/%E0%A4%A/images")
+    page.reload()
+    expect(page.get_by_text("There is no such project any more.")).to_be_visible()
     page.goto(f"{address}#/concept/nonsense")
     expect(page.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
 

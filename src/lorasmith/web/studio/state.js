@@ -8,9 +8,18 @@ export const SCREENS = ONLY ? [ONLY] : ["projects", "images", "captions", "recip
 /** Screens that show a project. */
 export const OF_PROJECT = ["images", "captions", "recipe", "run", "exam"];
 
+/** A part of the address; as it stands where it is none that a link of the page has. @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** @returns {{project: string, screen: string}} */
 function readRoute() {
-  const [, first = "", second = ""] = location.hash.split("/").map(decodeURIComponent);
+  const [, first = "", second = ""] = location.hash.split("/").map(decoded);
   if (SCREENS.includes(second)) return { project: first === "-" ? "" : first, screen: second };
   return { project: "", screen: SCREENS[0] };
 }

@@ -3,6 +3,7 @@ import { html, useState } from "../../html.js";
 import { of, readFile } from "../../api.js";
 import { Dialog } from "../../parts/dialog.js";
 import { ErrorLine } from "../../parts/messages.js";
+import { number } from "../../strings.js";
 import { show } from "./values.js";
 
 /** @param {string} project @param {File} file @param {boolean} write */
@@ -21,7 +22,7 @@ export function ImportDialog({ project, file, found, close, taken }) {
   const take = () => readRecipe(project, file, true).then(taken, setFault);
   const rows = flat(found.recipe);
   return html`<${Dialog} title=${file.name} close=${close} wide=${true}>
-    <p class="soft">${found.source}: ${rows.length} keys are known here, ${found.left_out.length} are not taken over.</p>
+    <p class="soft">${found.source}: ${number(rows.length, "key")} known here, ${found.left_out.length} not taken over.</p>
     <${ErrorLine} fault=${fault} />
     <div class="import-lists">
       <section><h3>Taken over</h3><table><tbody>${rows.map(([key, value]) => html`<tr><td><code>${key}</code></td><td>${show(value)}</td></tr>`)}</tbody></table></section>
