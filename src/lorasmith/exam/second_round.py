@@ -47,7 +47,7 @@ TRIES = 4
 HOPELESS = 8
 """Pictures after which a value that was never right is asked for no more."""
 STRENGTH, STEPS, CFG = 1.0, 12, 1.0
-"""How they are drawn. Guidance makes colours stronger; learnt from such pictures and guided again they would run over."""
+"""How they are drawn. Guidance makes colours stronger; learnt so and guided again, they run over."""
 
 
 @dataclass(frozen=True)
