@@ -288,7 +288,7 @@ def _body(number: int, steps: int) -> dict[str, Any]:
 class Served:
     """What became of a run: pictures a second after a sixth of it to warm up, seconds of answers, hit rates, bytes
     fetched a picture, and the processor seconds a picture: of this process, which has the queue and the clients, of the
-    clients alone, and of the replicas and what carries their messages."""
+    clients alone, and of the replicas and what carries their messages. `together`: pictures in a step."""
 
     rate: float
     latencies: tuple[float, float, float]
@@ -298,6 +298,7 @@ class Served:
     here: float
     clients: float
     elsewhere: float
+    together: float
     errors: tuple[str, ...]
     pictures: int
 
@@ -343,6 +344,8 @@ def serve(settings: ServerSettings, sizes: Sizes, seconds: float, loader: StubLo
         time.sleep(max(0.0, seconds - (warm - begun)))
         after, end = dict(server.service.worker.figures), time.monotonic()
         now = (time.process_time(), crowd.spent, spent_below())
+        metrics = server.service.metrics
+        together = metrics.total("lorasmith_steps_total") / max(1.0, metrics.total("lorasmith_rounds_total"))
         answers = [taken for at, taken in crowd.answers if warm <= at <= end]
         crowd.stop()
     change = {name.split("_", 2)[2]: value - before.get(name, 0.0) for name, value in after.items()}
@@ -356,6 +359,7 @@ def serve(settings: ServerSettings, sizes: Sizes, seconds: float, loader: StubLo
         here=(now[0] - spent[0]) / max(1, len(answers)),
         clients=(now[1] - spent[1]) / max(1, len(answers)),
         elsewhere=(now[2] - spent[2]) / max(1, len(answers)),
+        together=together,
         errors=tuple(crowd.errors),
         pictures=len(crowd.answers),
     )
@@ -438,7 +442,8 @@ def tell(what: str, served: Served) -> None:
         f"{what}: {served.rate:.2f} pictures/s, p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; factors in memory "
         f"{served.factors:.1%}, files on disk {served.files:.1%} of the rest, {served.fetched / 1024:.1f} KiB fetched "
         f"a picture; processor time a picture: {1000 * served.here:.1f} ms of the process with queue and clients "
-        f"({1000 * served.clients:.1f} of clients), {1000 * served.elsewhere:.1f} ms of replicas; {served.pictures} "
+        f"({1000 * served.clients:.1f} of clients), {1000 * served.elsewhere:.1f} ms of replicas; "
+        f"{served.together:.1f} drawn together; {served.pictures} "
         f"pictures, {len(served.errors)} errors; load {os.getloadavg()[0]:.1f}",
         flush=True,
     )

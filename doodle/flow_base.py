@@ -1,6 +1,7 @@
 """Train a tiny base of Anima's layout on the rendered world: its transformer, conditioner and Qwen3, from nothing.
 
     python doodle/flow_base.py --minutes 12         # goes on from work/flow_base.pt; then writes work/flow-base
+    python doodle/flow_base.py --write              # writes it from work/flow_base.pt as it is
 
 The pictures are 64 pixels wide and the model a thousandth of Anima's size: what it draws is recognised by its style
 and colours. It is there for trying the whole road on a family that learns a flow. One process of one thread.
@@ -208,6 +209,14 @@ def train(minutes: float, steps: int | None) -> None:
     write_base(ema, mean, deviation, OUT)
 
 
+def write_saved(folder: Path) -> None:
+    """The base as it was saved last, without a step more."""
+    if not STATE.exists():
+        raise SystemExit(f"{STATE} is not there: nothing was trained yet.")
+    _, mean, deviation = find_latents()
+    write_base(torch.load(STATE, weights_only=True)["ema"], mean, deviation, folder)
+
+
 def write_base(averaged: list[torch.Tensor], mean: np.ndarray, deviation: np.ndarray, folder: Path) -> None:
     """The averaged weights in diffusers' layout, as Anima is published."""
     parts = {"transformer": make_transformer(), "text_conditioner": make_conditioner(), "text_encoder": make_qwen()}
@@ -230,6 +239,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--steps", type=int, help="so many steps instead")
+    parser.add_argument("--write", action="store_true", help="write the base from the saved state, train nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    train(options.minutes, options.steps)
+    if options.write:
+        write_saved(OUT)
+    else:
+        train(options.minutes, options.steps)

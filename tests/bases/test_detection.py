@@ -135,6 +135,29 @@ def test_folders_that_are_no_base_are_named(case: str, tmp_path: Path) -> None:
         family_of(str(base))  # a recipe is not read for it
 
 
+def test_a_folder_of_ours_that_is_not_whole_says_what_it_lacks(tmp_path: Path) -> None:
+    klein = described(tmp_path / "klein", "transformer", "Flux2Transformer2DModel")
+    for part in ("vae", "scheduler"):
+        (klein / part).mkdir()
+    with pytest.raises(BaseError, match=r"but no text_encoder/, tokenizer/, which FLUX\.2-klein needs\."):
+        detect(klein)
+    for part in ("tokenizer", "text_encoder"):
+        (klein / part).mkdir()
+    with pytest.raises(BaseError, match=r'transformer/config\.json does not say "guidance_embeds": false'):
+        detect(klein)
+    whole = {"_class_name": "Flux2Transformer2DModel", "guidance_embeds": False}
+    (klein / "transformer" / "config.json").write_text(json.dumps(whole))
+    with pytest.raises(BaseError, match=r"no vae/config\.json") as caught:
+        detect(klein)
+    assert "transformer/" in str(caught.value.hint)
+    (klein / "transformer" / "config.json").write_text("{}")
+    with pytest.raises(BaseError, match=r"transformer/config\.json names no _class_name"):
+        detect(klein)
+    cosmos = described(tmp_path / "cosmos", "transformer", "CosmosTransformer3DModel")
+    with pytest.raises(BaseError, match=r"but no .*text_conditioner/.*, which Anima needs"):
+        detect(cosmos)
+
+
 def test_other_folders_and_files_say_what_is_missing(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

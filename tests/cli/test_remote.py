@@ -339,6 +339,19 @@ def test_images_outside_of_the_project_do_not_travel(
     assert "lies outside of the project's folder" in " ".join(capsys.readouterr().err.split())
 
 
+def test_images_behind_a_url_do_not_travel(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.root / "images").rename(tmp_path / "stored")
+    file = project.root / "lora.toml"
+    file.write_text(file.read_text() + f'\n[dataset]\nimages = "file://{tmp_path / "stored"}"\n')
+    assert run(["train", str(project.root), "--remote", "sky", "--gpu", "L4"]) == 3
+    told = " ".join(capsys.readouterr().err.split())
+    assert "lies behind a URL, and does not travel with the project" in told
+    assert f"lorasmith new FOLDER --images file://{tmp_path / 'stored'}" in told
+    assert not list(project.root.rglob("*.tar"))
+
+
 def test_a_card_that_is_too_small_is_warned_of(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", str(project.root), "--remote", "sky", "--gpu", "T4", "--set", "batch_size=100000"]) == 0
     told = " ".join(capsys.readouterr().err.split())

@@ -80,6 +80,17 @@ def test_what_a_tagger_or_an_endpoint_cannot_do_is_said_beside_it(page: Any, pro
     assert (root / FILE_NAME).read_bytes() == before
 
 
+def test_a_tag_that_is_replaced_by_itself_is_not_left_out(page: Any, projects: Path) -> None:
+    copy_example("concept", projects / "concept")
+    go(page, "concept/captions")
+    page.get_by_role("button", name=re.compile("^Replace ")).first.click()
+    write = page.get_by_role("button", name="Write the rule")
+    expect(write).to_be_disabled()
+    page.get_by_label("Replace by").fill("")
+    expect(page.get_by_text(re.compile("captions of [0-9]+ would change"))).to_be_visible()
+    expect(write).to_be_enabled()
+
+
 def test_a_sweep_of_an_unknown_key_is_refused_at_once(page: Any, projects: Path) -> None:
     root = copy_example("concept", projects / "concept")
     before = (root / FILE_NAME).read_bytes()

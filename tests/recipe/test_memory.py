@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from benchmarks.memory_counts import count, shares
 
+from lorasmith.adapters.container import serialise
 from lorasmith.bases.doodle import doodle_folder
 from lorasmith.bases.families import find_family
 from lorasmith.recipe.memory import Memory, fits, how_it_fits, memory_of, nearest_switches
-from lorasmith.recipe.recipe import Recipe
+from lorasmith.recipe.recipe import Recipe, read_recipe
+from lorasmith.storage.files import write_file
 from tests.families.roads import build_project, command, told
+from tests.projects import build_project as plain_project
 
 GB = 2**30
 PIXELS = 1024 * 1024
@@ -77,6 +81,19 @@ def test_text_encoders_that_go_away_count_until_they_have_read() -> None:
     assert prior.reading == pytest.approx(away.reading + away.denoiser, abs=4)
     shuffled = memory("zimage", checkpointing=True)
     assert (shuffled.text, shuffled.reading) == (kept.text, 0)
+
+
+def test_a_training_adapter_lies_beside_the_base(tmp_path: Path) -> None:
+    """Of a file beside the project, by its header: four bytes for each of its numbers, without gradients."""
+    write_file(tmp_path / "helper.safetensors", serialise({"a.lora_down.weight": torch.zeros(4, 1000)}, {}))
+    project = plain_project(tmp_path, 'training_adapter = "helper.safetensors"\nepochs = 1')
+    alone = memory_of(read_recipe(project, {"training_adapter": '""'}), PIXELS)
+    beside = memory_of(read_recipe(project), PIXELS)
+    assert beside.adapter == alone.adapter + 4 * 4000
+    assert (beside.gradients, beside.optimizer) == (alone.gradients, alone.optimizer)
+    assert beside.total == alone.total + 4 * 4000
+    gone = memory_of(read_recipe(project, {"training_adapter": '"nowhere.safetensors"'}), PIXELS)
+    assert gone == alone, "what is not there is told by whoever needs it"
 
 
 def test_the_nearest_switch() -> None:

@@ -10,6 +10,8 @@ import pytest
 from lorasmith.errors import RecipeError
 from lorasmith.events import finish
 from lorasmith.face.stages import plan_training, train_project
+from lorasmith.recipe.recipe import read_recipe
+from lorasmith.recipe.requirements import check_requirements
 from tests.projects import build_project
 
 MISSING = {
@@ -42,3 +44,21 @@ def test_the_sweep_is_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     with pytest.raises(RecipeError, match="needs bitsandbytes"):
         finish(train_project(open_project(project.root)))
+
+
+def test_a_training_adapter_is_a_file(tmp_path: Path) -> None:
+    project = build_project(tmp_path / "p", 'training_adapter = "helper"\nepochs = 1')
+    folder = project.root / "helper"
+
+    def said() -> str:
+        with pytest.raises(RecipeError) as caught:
+            check_requirements(read_recipe(project), project.root)
+        return f"{caught.value.message} {caught.value.hint}"
+
+    assert "no such file. Give the path of an adapter file" in said()
+    folder.mkdir()
+    assert said().endswith('a folder, where an adapter file is wanted. Name the file in it: "helper/FILE.safetensors".')
+    for name in ("b.safetensors", "a.safetensors"):
+        (folder / name).touch()
+    assert said().endswith('Name the file in it: "helper/a.safetensors", one of 2.')
+    check_requirements(read_recipe(project, {"training_adapter": '"helper/a.safetensors"'}), project.root)

@@ -3,6 +3,7 @@ here to the bit; the kernels that a backend makes of it round otherwise."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,23 @@ def test_rows_that_are_read_ahead_are_the_same(
     base = load_base(tiny_base_folder)
     ahead = finish(train(project, read_recipe(project), base=base))
     assert same_tensors(plain.adapter, ahead.adapter)
+
+
+@pytest.mark.usefixtures("traced")
+def test_compiling_says_nothing_of_gradients_that_nobody_asked_for(tiny_base: Base) -> None:
+    """torch tells it once a process, unless it is asked to tell it always."""
+    made = compiled.CompiledDenoiser(tiny_base.denoiser)
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_() * 1.0
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        with torch.no_grad():
+            context = tiny_base.encode(["hat"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            with made.used():
+                tiny_base.denoise(x, torch.tensor([0.5]), context)
+            with made.used(), pytest.raises(UserWarning, match="another"):
+                warnings.warn("another", UserWarning, stacklevel=1)
+    finally:
+        torch.set_warn_always(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -11,6 +12,7 @@ import torch
 from lorasmith.bases.hardware import take_back_divisions
 
 BACKEND = "inductor"
+LOOKED_AT = r"The \.grad attribute of a Tensor that is not a leaf Tensor is being accessed"
 MOST_FORMS = 64
 """So many forms of a pass are compiled: each size of picture and number of rows is one."""
 
@@ -29,7 +31,9 @@ class CompiledDenoiser:
         config = cast(Any, torch._dynamo.config)
         self._denoiser._compiled_call_impl = self._call
         try:
-            with config.patch(recompile_limit=MOST_FORMS):
+            with config.patch(recompile_limit=MOST_FORMS), warnings.catch_warnings():
+                # NOTE: Dynamo looks at the gradients of whatever it traces; where warnings are errors, it ends of it.
+                warnings.filterwarnings("ignore", LOOKED_AT, UserWarning)
                 yield
         finally:
             self._denoiser._compiled_call_impl = None

@@ -16,6 +16,7 @@ from lorasmith.bases.families.family import Family, Structure
 from lorasmith.bases.families.foreign import foreign, unknown
 from lorasmith.bases.hub import cached_evidence, fetch_base, is_hub_id
 from lorasmith.bases.known import known_base
+from lorasmith.bases.near_misses import near_miss
 from lorasmith.errors import BaseError
 from lorasmith.project import EMBEDDED
 
@@ -29,8 +30,12 @@ def examine(evidence: Evidence) -> Structure:
     """`detect` for what was read already."""
     family = _claiming(evidence)
     if family is None:
-        raise foreign(evidence, supported()) or unknown(evidence, supported())
+        raise _something_else(evidence) or unknown(evidence, supported())
     return family.examine(evidence)
+
+
+def _something_else(evidence: Evidence) -> BaseError | None:
+    return near_miss(evidence, supported()) or foreign(evidence, supported())
 
 
 def family_of(base: str) -> Family:
@@ -43,7 +48,7 @@ def family_of(base: str) -> Family:
         path = (cached_evidence(base) if is_hub_id(base) else known_base(base)) or path
     try:
         evidence = read_evidence(path)
-        family, fault = _claiming(evidence), foreign(evidence, supported())
+        family, fault = _claiming(evidence), _something_else(evidence)
     except BaseError:
         return UNKNOWN
     if family is None and fault is not None:

@@ -23,6 +23,7 @@ from lorasmith.project import Project
 from lorasmith.recipe.recipe import Recipe
 from lorasmith.remedies import Action, Do
 from lorasmith.storage.files import replacing
+from lorasmith.storage.remote import url_of
 from lorasmith.tags.store import FILE_NAME as TAGS
 
 LEFT_OUT = frozenset({"runs", "exams", "build"})
@@ -44,7 +45,7 @@ class Package:
 def pack_project(project: Project, recipe: Recipe, file: Path, skipped: Sequence[Path] = ()) -> Work[Package]:
     """Write the project's files into a tar, whole or not at all; the same files give the same bytes.
 
-    Raises ProjectError where the recipe reads what lies outside of the project's folder; StorageError.
+    Raises ProjectError where the recipe reads what lies outside of the project's folder, or behind a URL; StorageError.
     """
     _refuse_outside(project, recipe)
     members = _members(project, {file.resolve(), *(path.resolve() for path in skipped)})
@@ -70,7 +71,15 @@ def is_inside(project: Project, path: Path) -> bool:
 
 
 def _refuse_outside(project: Project, recipe: Recipe) -> None:
-    read = [(f"{project.where('dataset')}: images", folder) for folder in image_roots(project)]
+    named = f"{project.where('dataset')}: images"
+    for url in filter(None, map(url_of, read_settings(project).images)):
+        raise ProjectError(
+            f"{url} lies behind a URL, and does not travel with the project.",
+            where=named,
+            hint="Copy it into the project and name that folder there, or make a project of it:",
+            remedy=Do(Action.NEW, project="FOLDER", images=url),
+        )
+    read = [(named, folder) for folder in image_roots(project)]
     where = project.where("recipe")
     if recipe.preserve.kind == "images":
         read.append((f"{where}: preserve.folder", Path(recipe.preserve.folder)))

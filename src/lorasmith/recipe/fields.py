@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -16,6 +17,7 @@ from lorasmith.bases.precision import Precision, Weights
 from lorasmith.recipe.buckets import BucketRules
 from lorasmith.recipe.chosen import AlgorithmName, OptimizerTable, ScheduleTable
 from lorasmith.recipe.durations import Duration
+from lorasmith.recipe.helper import count_numbers
 from lorasmith.recipe.tables import (
     AugmentTable,
     AverageTable,
@@ -157,6 +159,12 @@ class RecipeFields(StrictTable):
     def cost(self) -> FamilyCost:
         """What the base costs, by its family and its size, looked up once."""
         return cost_of(self.base)
+
+    @cached_property
+    def helper_numbers(self) -> int:
+        """The numbers of the training adapter, looked up once; those of a file beside the project are told when the
+        recipe is read."""
+        return count_numbers(self.training_adapter, Path())
 
     @property
     def bucket_rules(self) -> BucketRules:

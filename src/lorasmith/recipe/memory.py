@@ -26,9 +26,9 @@ _HALF, _FULL = 2, 4
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes by what holds them while it learns; `host` are those of swapped blocks and of text encoders that went
-    away, which lie outside the device. `reading`: all that is there while text encoders read, before the first step,
-    where they are away after it; else 0."""
+    """Bytes by what holds them while it learns; a training adapter's are among those of `adapter`. `host` are those of
+    swapped blocks and of text encoders that went away, which lie outside the device. `reading`: all that is there while
+    text encoders read, before the first step, where they are away after it; else 0."""
 
     denoiser: int
     text: int
@@ -64,7 +64,7 @@ def memory_of(recipe: Recipe, pixels: float) -> Memory:
         text=0 if recipe.caches_text else int(text),
         vae=int(vae),
         activations=int(_activations(recipe, counts, pixels) * number / _HALF),
-        adapter=_FULL * learned,
+        adapter=_FULL * (learned + recipe.helper_numbers),
         gradients=_FULL * learned,
         optimizer=remembered_bytes(recipe) * learned,
         host=int(away + (text if recipe.caches_text else 0)),

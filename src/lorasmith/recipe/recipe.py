@@ -20,6 +20,7 @@ from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.project import Project
 from lorasmith.recipe.chosen import read_former_keys, widen
 from lorasmith.recipe.fields import RecipeFields
+from lorasmith.recipe.helper import count_numbers
 from lorasmith.recipe.overrides import flatten_table, nest_overrides
 from lorasmith.recipe.prediction import check_prediction
 from lorasmith.recipe.presets import overlay, preset
@@ -74,6 +75,7 @@ def read_recipe(project: Project, overrides: Mapping[str, str] | None = None) ->
     recipe = read_table(widen(Recipe), values, where=where, error=RecipeError)
     if recipe.family.objective == "flow":
         check_prediction(recipe, "flow", recipe.base, where=where)
+    recipe.__dict__["helper_numbers"] = count_numbers(recipe.training_adapter, project.root)
     return recipe
 
 

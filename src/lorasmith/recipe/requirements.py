@@ -25,18 +25,32 @@ def check_requirements(recipe: Recipe, root: Path) -> None:
         )
     if recipe.init and not (root / Path(recipe.init).expanduser()).is_file():
         raise RecipeError(f'init = "{recipe.init}": no such file.', hint="Give the path of an adapter file.")
-    helper = recipe.training_adapter
-    if helper and not (root / Path(helper).expanduser()).is_file() and not is_hub_id(helper):
-        raise RecipeError(
-            f'training_adapter = "{helper}": no such file.',
-            hint="Give the path of an adapter file, or OWNER/REPOSITORY/FILE.safetensors.",
-        )
+    _check_helper(recipe.training_adapter, root)
     table = recipe.preserve
     if table.kind == "images" and not _holds_images(root / Path(table.folder).expanduser()):
         raise RecipeError(
             f'preserve.folder = "{table.folder}": there are no class images.',
             where=root,
             hint="Put some there, or set preserve.kind = differential.",
+        )
+
+
+def _check_helper(helper: str, root: Path) -> None:
+    place = root / Path(helper).expanduser()
+    if not helper or place.is_file():
+        return
+    if place.is_dir():
+        files = sorted(file.name for file in place.glob("*.safetensors"))
+        name = next(iter(files), "FILE.safetensors")
+        raise RecipeError(
+            f'training_adapter = "{helper}": a folder, where an adapter file is wanted.',
+            hint=f'Name the file in it: "{Path(helper).as_posix().rstrip("/")}/{name}"'
+            f"{f', one of {len(files)}' if len(files) > 1 else ''}.",
+        )
+    if not is_hub_id(helper):
+        raise RecipeError(
+            f'training_adapter = "{helper}": no such file.',
+            hint="Give the path of an adapter file, or OWNER/REPOSITORY/FILE.safetensors.",
         )
 
 

@@ -22,6 +22,7 @@ from lorasmith.recipe.exchange.kohya.writing import to_kohya
 from lorasmith.recipe.exchange.reading import into_project, read_file
 from lorasmith.recipe.recipe import Recipe, read_recipe, recipe_values
 from lorasmith.schema import read_table
+from tests.recipe.exchange.bases import told_base
 
 HUB = {
     "engine": "kohya", "unetLR": 0.0005, "textEncoderLR": 0.00005, "clipSkip": 2, "loraType": "lora", "keepTokens": 1,
@@ -259,6 +260,17 @@ ROUND: dict[str, dict[str, Any]] = {
     },
     "masked": {"epochs": 2, "loss": {"mask": "alpha"}, "preserve": {"kind": "images", "folder": "reg", "weight": 0.5}},
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "kept"), [("anima", False), ("zimage", True), ("klein", True)])
+def test_fp8_is_written_where_the_trainer_takes_it(tmp_path: Path, family: str, kept: bool) -> None:
+    """sd-scripts' Anima warns and keeps the base whole; musubi-tuner keeps its models in fp8."""
+    recipe = recipe_of({"epochs": 2, "base": told_base(tmp_path, family), "weights": "fp8"})
+    text, lost = to_kohya(recipe, name="zbk")
+    assert ("fp8_base" in tomlkit.parse(text)) is kept
+    assert [each.reason for each in lost if each.key == "weights"] == (
+        [] if kept else ["kohya's trainer keeps Anima whole"]
+    )
 
 
 @pytest.mark.parametrize("case", ROUND)

@@ -201,6 +201,7 @@ _TIMES = {
 
 ANIMA = AnimaFamily(
     name="anima",
+    denoiser_class=_CLASS,
     title="Anima",
     # Operations: two a weight and token of 16 x 16 pixels. Others: docs/performance.md.
     cost=FamilyCost(

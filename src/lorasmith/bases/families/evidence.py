@@ -83,9 +83,9 @@ def read_config(folder: Path, part: str, name: str = "config.json") -> dict[str,
     try:
         config = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        raise BaseError(
-            f"no {part}/{name}.", where=folder, hint="A base is a diffusers folder: unet/, vae/, text_encoder/ ..."
-        ) from None
+        denoiser = "transformer" if (folder / "transformer").is_dir() else "unet"
+        hint = f"A base is a diffusers folder: {denoiser}/, vae/, text_encoder/ ..."
+        raise BaseError(f"no {part}/{name}.", where=folder, hint=hint) from None
     except (OSError, ValueError) as fault:
         raise BaseError(f"cannot be read: {fault}.", where=file) from None
     if not isinstance(config, dict):

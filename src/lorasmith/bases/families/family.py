@@ -109,7 +109,7 @@ class Family(ABC):
     from picture to noise. `cfg` and `resolution` are what its public models are drawn with. `presets` are by kind of
     subject, as what differs from "*"; with `presets_by_name` they are for the base of the family's name alone, and
     others of its shapes start from the presets of an unknown base. `denoiser_part` and the owners of `text` are the
-    folders of its parts.
+    folders of its parts, `denoiser_class` is what a configuration calls its denoiser, where no other family has it.
 
     Of adapter files: `own_names` is how names in kohya's spelling begin that no other family has, `version_words` how
     kohya's base version begins (without ``_v``), `hub_words` how Civitai's names of its bases begin. `trainer_words`:
@@ -134,6 +134,7 @@ class Family(ABC):
     text: tuple[TextPart, ...]
     objective: Objective = "noise"
     denoiser_part: str = "unet"
+    denoiser_class: str = ""
     reads_clip_skip: bool = True
     own_names: tuple[str, ...] = ()
     version_words: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ _KEYS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"^(encoder|decoder)\.", "one part of a model", _WHOLE),
     )
 )
-_CLASSES: tuple[tuple[str, str], ...] = (
+CLASSES: tuple[tuple[str, str], ...] = (
     # How the class in a transformer's configuration begins, and the model that has it.
     ("Flux2", "FLUX.2"),
     ("Flux", "FLUX"),
@@ -91,7 +91,7 @@ def _of_folder(evidence: Evidence, supported: str) -> BaseError | None:
     transformer = evidence.config("transformer")
     if transformer is not None:
         kind = str(transformer.get("_class_name", ""))
-        called = next((name for start, name in _CLASSES if kind.startswith(start)), "another model")
+        called = next((name for start, name in CLASSES if kind.startswith(start)), "another model")
         what = f"is {called}: it has a transformer{f' ({kind})' if kind else ''}, not a UNet."
         return BaseError(what, where=folder, hint=supported)
     if (folder / "adapter_config.json").is_file():

@@ -216,6 +216,7 @@ _TIMES = {
 
 KLEIN = KleinFamily(
     name="klein",
+    denoiser_class=_CLASS,
     title="FLUX.2-klein",
     # Operations: two a weight and token of 16 x 16 pixels. Others: docs/performance.md.
     cost=FamilyCost(

@@ -229,6 +229,7 @@ _TIMES = {
 
 ZIMAGE = ZImageFamily(
     name="zimage",
+    denoiser_class=_CLASS,
     title="Z-Image",
     compiles=False,
     # Operations: two a weight and token of 16 x 16 pixels. Others: docs/performance.md.

@@ -32,6 +32,13 @@ def flow_module(family: Family) -> str | None:
     return next(iter(family.trainer_words.get(KOHYA, ())), None)
 
 
+def takes_fp8(family: Family) -> bool:
+    """Whether a base may be kept in fp8: sd-scripts' trainer of a flow warns and keeps it whole
+    (`anima_train_network.py`)."""
+    module = flow_module(family)
+    return module is None or module in MUSUBI
+
+
 def read_flow(given: Mapping[str, Any], result: Imported, conditioner: Any) -> None:
     """What these trainers do without being told: the text encoder is frozen, the conditioner learns when asked to."""
     family = flow_of(given)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lorasmith.recipe.exchange.imported import Imported, at_least_one, flag, number, sides, text, whole
+from lorasmith.recipe.exchange.kohya.flows import takes_fp8
 from lorasmith.recipe.exchange.kohya.rows import Row
 from lorasmith.recipe.recipe import Recipe
 
@@ -136,12 +137,16 @@ def _write_cached_texts(recipe: Recipe) -> bool | None:
     return True if kept else None
 
 
+def _write_fp8_base(recipe: Recipe) -> bool | None:
+    return True if recipe.weights == "fp8" and takes_fp8(recipe.family) else None
+
+
 BASE = (
     Row("cache_text_encoder_outputs", _write_cached_texts),
     Row("base_weights", lambda recipe: [recipe.training_adapter] if recipe.training_adapter else None),
     Row("base_weights_multiplier", lambda _: None),
     Row("mixed_precision", _write_precision),
-    Row("fp8_base", lambda recipe: True if recipe.weights == "fp8" else None),
+    Row("fp8_base", _write_fp8_base),
     Row("v_parameterization", lambda recipe: True if recipe.prediction == "v_prediction" else None),
     Row("v2", lambda _: None),
 )

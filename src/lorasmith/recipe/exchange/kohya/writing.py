@@ -12,7 +12,7 @@ from lorasmith.optimizers import OPTIMIZERS
 from lorasmith.optimizers.schedules import SCHEDULES
 from lorasmith.project import EMBEDDED
 from lorasmith.recipe.exchange.imported import LeftOut, value_of
-from lorasmith.recipe.exchange.kohya.flows import MUSUBI, flow_module
+from lorasmith.recipe.exchange.kohya.flows import MUSUBI, flow_module, takes_fp8
 from lorasmith.recipe.exchange.kohya.network import kohya_words
 from lorasmith.recipe.exchange.kohya.reading import ROWS
 from lorasmith.recipe.recipe import Recipe, recipe_values
@@ -78,6 +78,8 @@ def _left_out(recipe: Recipe) -> Iterator[LeftOut]:
         yield LeftOut("save_every", str(recipe.save_every), "kohya saves by epochs or steps")
     if recipe.weights not in ("full", "fp8"):
         yield LeftOut("weights", recipe.weights, "kohya keeps a base in fp8 or in full")
+    if recipe.weights == "fp8" and not takes_fp8(recipe.family):
+        yield LeftOut("weights", "fp8", f"kohya's trainer keeps {recipe.family.title} whole")
     if recipe.prediction not in ("auto", "v_prediction"):
         yield LeftOut("prediction", recipe.prediction, "kohya takes it for granted unless an argument says otherwise")
 

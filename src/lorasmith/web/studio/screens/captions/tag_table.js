@@ -22,9 +22,10 @@ export function TagTable({ model }) {
   const rare = Math.max(2, Math.min(model.setting("rare_images") ?? 15, table.images / 4));
   const test = /** @type {any} */ (KINDS.find((each) => each[0] === kind))?.[2];
   const rows = kind === "contradicting" ? [] : table.tags.filter((/** @type {any} */ row) => test(row, table, rare) && row.tag.toLowerCase().includes(words.toLowerCase()));
-  const alias = replace && replace.to.trim() && replace.to.trim() !== replace.from
-    ? { aliases: { ...(model.setting("aliases") || {}), [replace.from]: replace.to.trim() } }
-    : replace ? { undesired: [...(model.setting("undesired") || []), replace.from] } : null;
+  const to = replace?.to.trim();
+  const alias = !replace || to === replace.from ? null
+    : to ? { aliases: { ...(model.setting("aliases") || {}), [replace.from]: to } }
+    : { undesired: [...(model.setting("undesired") || []), replace.from] };
   return html`<div class="column">
     <div class="row chips" role="group" aria-label="Kind of tags">${KINDS.map(([value, label]) => html`<button class="small" aria-pressed=${kind === value} onClick=${() => setKind(value)}>${label}</button>`)}
       ${table.contradictions.length ? html`<button class="small" aria-pressed=${kind === "contradicting"} onClick=${() => setKind("contradicting")}>Contradicting ${table.contradictions.length}</button>` : null}</div>
@@ -32,8 +33,8 @@ export function TagTable({ model }) {
     ${replace ? html`<form class="card column" onSubmit=${async (/** @type {Event} */ event) => { event.preventDefault(); if (alias && await model.change(alias)) setReplace(null); }}>
       <p>Instead of <b>${replace.from}</b></p>
       <input type="text" value=${replace.to} placeholder="nothing: leave it out everywhere" aria-label="Replace by" autofocus onInput=${(/** @type {any} */ event) => setReplace({ ...replace, to: event.currentTarget.value })} />
-      <${Trial} model=${model} settings=${alias} />
-      <div class="row"><span class="grow"></span><button type="button" onClick=${() => setReplace(null)}>Cancel</button><button class="primary">Write the rule</button></div></form>` : null}
+      ${alias ? html`<${Trial} model=${model} settings=${alias} />` : null}
+      <div class="row"><span class="grow"></span><button type="button" onClick=${() => setReplace(null)}>Cancel</button><button class="primary" disabled=${!alias}>Write the rule</button></div></form>` : null}
     ${Object.keys(table.typos).length ? html`<p class="warn-text">Misspelt triggers: ${Object.entries(table.typos).map(([word, count]) => `${word} (${count})`).join(", ")}</p>` : null}
     ${kind === "contradicting"
       ? html`<ul class="plain">${table.contradictions.map((/** @type {any} */ each) => html`<li><button class="line" onClick=${() => { model.only.value = { title: `${each.about}: ${each.tags.join(" and ")}`, names: each.images }; model.cursor.value = 0; }}><span>${each.tags.join(" · ")}</span><span class="chip warn">${each.images.length}</span></button></li>`)}</ul>`
