@@ -23,8 +23,8 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Row:
-    """One picture to draw; `adapter` None means the bare base, `steps` None the exam's. `beside` are other adapters
-    with their strengths (stacking)."""
+    """One picture to draw; `adapter` None means the bare base, `steps` and `cfg` None the exam's. `beside` are other
+    adapters with their strengths (stacking)."""
 
     prompt: str
     seed: int
@@ -32,6 +32,7 @@ class Row:
     strength: float = 1.0
     steps: int | None = None
     beside: tuple[tuple[Path, float], ...] = ()
+    cfg: float | None = None
 
 
 class Artist(Protocol):
@@ -76,7 +77,7 @@ class PipelineArtist:
                 width=chosen.side,
                 height=chosen.side,
                 steps=row.steps or chosen.steps,
-                cfg=chosen.cfg,
+                cfg=chosen.cfg if row.cfg is None else row.cfg,
                 sampler=chosen.sampler,
                 clip_skip=self._clip_skip,
             )

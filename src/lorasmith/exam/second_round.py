@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,8 @@ TRIES = 4
 """Pictures that are drawn at most for one to be kept."""
 HOPELESS = 8
 """Pictures after which a value that was never right is asked for no more."""
-STRENGTH = 1.0
+STRENGTH, STEPS, CFG = 1.0, 12, 1.0
+"""How they are drawn. Guidance makes colours stronger; learnt so and guided again, they run over."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ class _Drawing:
         """The pictures of a wave that show it all, from what was kept or drawn now."""
         file = self.folder / f"{_hash([[question.prompt, question.seed] for question in wave])}.json"
         if not file.is_file():
-            rows = [Row(borrowing(question), question.seed, self.adapter, self.strength) for question in wave]
+            first = Row("", 0, self.adapter, self.strength, STEPS, cfg=CFG)
+            rows = [replace(first, prompt=borrowing(question), seed=question.seed) for question in wave]
             pictures = self.artist.draw(rows)
             looks = self.observer.look(pictures)
             right = [self.standards.kept(question, look) for question, look in zip(wave, looks, strict=True)]
