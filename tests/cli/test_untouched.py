@@ -62,6 +62,7 @@ curate alter {p} --replace-clones
 curate collage {p} 000.png 001.png
 curate cut {p} 002.png
 curate adopt {p} {t}/kept
+curate round {p}
 curate log {p}
 tag {p} --write
 curate undo {p}
