@@ -107,7 +107,9 @@ def test_what_was_kept_becomes_images_that_do_not_change_the_exams_subject(
 
     monkeypatch.setattr("lorasmith.exam.second_round.draw_second_round", draw_round)
     before, images = finish(look_at_training_set(project, read_settings(project), ToyJudge(), WORLD))
+    theirs = {path: path.read_bytes() for path in (project.root / "images").iterdir()}
     adopted = finish(rounds.adopt_round(project, adapter, 6))
+    assert {path: path.read_bytes() for path in (project.root / "images").iterdir()} == theirs
     distinct = {picture.path.read_bytes() for picture in adopted.drawn.kept}  # the toy's are few
     assert len(adopted.made) == len(distinct) > 2
     dataset = finish(read_dataset(project))
