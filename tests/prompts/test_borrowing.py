@@ -33,6 +33,13 @@ def test_weights_and_several() -> None:
     assert borrow("zbk, hat") == ("zbk, hat", ())
 
 
+def test_so_many_are_too_many() -> None:
+    whole, borrowed = borrow(", ".join(["<base:hat>"] * 31))
+    assert (whole.count("hat"), len(borrowed), borrowed[0].without.count("hat")) == (31, 31, 30)
+    with pytest.raises(PromptError, match="the most are 31"):
+        parse("<base:hat>" * 32, 8)
+
+
 @pytest.mark.parametrize(("tag", "message"), [
     ("<base: >", "no words"),
     ("<base::2>", "no words"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lorasmith.bases.base import Base
     from lorasmith.diffusion.parametrisation import Prediction
+    from lorasmith.recipe.recipe import Recipe
 
 #: Starting a worker costs as much as about two batches of the embedded base: so many at once are worth it (a whole
 #: exam begins with so many of the base's own).
@@ -51,20 +52,14 @@ def open_artist(order: Order) -> Callable[[Sequence[Row]], list[Image]]:
     return PipelineArtist(base, order.files, order.settings, order.clip_skip).draw
 
 
-def hire(
-    name: str,
-    files: Sequence[Path],
-    settings: ExamTable,
-    clip_skip: int,
-    prediction: Prediction | None = None,
-    base: Base | None = None,
-) -> Crew:
-    """A crew that draws on the base of this name (or on `base`, then by itself) with the adapters of `files`. Raises
+def hire(recipe: Recipe, files: Sequence[Path], settings: ExamTable, base: Base | None = None) -> Crew:
+    """A crew that draws on the recipe's base (or on `base`, then by itself) with the adapters of `files`. Raises
     BaseError."""
-    opened = exam_base(name, settings, prediction) if base is None else base
-    job = Job(open_artist, (Order(name, files, settings, clip_skip, prediction),)) if base is None else None
-    artist = PipelineArtist(opened, files, settings, clip_skip)
-    return Crew(artist, job, _more_hands(name), swaps=opened.device.type != "cpu" or opened.swap is not None)
+    order = Order(recipe.base, files, settings, settings.clip_skip or recipe.clip_skip, recipe.stated_prediction)
+    opened = exam_base(order.base, settings, order.prediction) if base is None else base
+    job = Job(open_artist, (order,)) if base is None else None
+    artist = PipelineArtist(opened, files, settings, order.clip_skip)
+    return Crew(artist, job, _more_hands(recipe.base), swaps=opened.device.type != "cpu" or opened.swap is not None)
 
 
 def _more_hands(name: str) -> int:

@@ -66,7 +66,7 @@ def open_folder(
     partners: Sequence[Partner],
 ) -> ExamFolder:
     """The folder of this exam. Another order (other questions, files, images) is another exam. Raises StorageError."""
-    order = _order(project, settings, snapshots, subject, training, partners)
+    order = order_of(project, settings, snapshots, subject, training, partners)
     for file in sorted(project.exams.glob(f"*/{KEPT}/{ORDER}"), reverse=True):
         folder = file.parents[1]
         if not (folder / FIGURES).exists() and _read(file) == order:
@@ -77,15 +77,15 @@ def open_folder(
     return ExamFolder(path, Kept(path / KEPT), False)
 
 
-def _order(
+def order_of(
     project: Project,
     settings: ExamTable,
     snapshots: Sequence[Path],
     subject: Subject,
     training: Sequence[Image],
-    partners: Sequence[Partner],
+    partners: Sequence[Partner] = (),
 ) -> str:
-    """A hash of all that the figures depend on."""
+    """A hash of all that an exam's figures depend on, or what is drawn for it."""
     files = [*snapshots, *(partner.file for partner in partners)]
     parts = [
         settings.model_dump(mode="json"),

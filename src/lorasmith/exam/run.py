@@ -46,9 +46,7 @@ def run_exam(
         files = with_average(files, most, project.cache) if settings.average else nominate(files, most)
     partners = yield from find_partners(project, settings, judge, world, recipe.base)
     every = [*files, *(partner.file for partner in partners)]
-    with hire(
-        recipe.base, every, settings, settings.clip_skip or recipe.clip_skip, recipe.stated_prediction, base
-    ) as crew:
+    with hire(recipe, every, settings, base) as crew:
         if settings.blocks_to_swap and not crew.swaps:
             yield Note(
                 f"[exam] blocks_to_swap = {settings.blocks_to_swap} does nothing on a CPU, which has one memory."

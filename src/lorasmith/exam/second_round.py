@@ -25,6 +25,7 @@ from lorasmith.exam import questions as sheets
 from lorasmith.exam.crew import hire
 from lorasmith.exam.drawing import BATCH, Artist, Row
 from lorasmith.exam.examination import Examinee, find_standards, tell_subject
+from lorasmith.exam.folder import order_of
 from lorasmith.exam.looks import Kept, Observer
 from lorasmith.exam.questions import Paper, Question
 from lorasmith.exam.settings import ExamTable, read_settings
@@ -70,6 +71,11 @@ class SecondRound:
     drawn: int
     missed: tuple[str, ...]
 
+    @property
+    def shown(self) -> Counter[str]:
+        """How many of the kept pictures show each value."""
+        return Counter(picture.value for picture in self.kept)
+
 
 def draw_second_round(
     project: Project,
@@ -87,8 +93,7 @@ def draw_second_round(
     captions = yield from caption_tags(project)
     recipe = read_recipe(project)
     judge, world = find_judge(project, settings, recipe.base, captions)
-    skip = settings.clip_skip or recipe.clip_skip
-    with hire(recipe.base, [file], settings, skip, recipe.stated_prediction, base) as crew:
+    with hire(recipe, [file], settings, base) as crew:
         observer = Observer(judge, find_encoder(project, settings))
         return (yield from collect(project, file, crew, observer, settings, world, count, strength))
 
@@ -120,7 +125,8 @@ def collect(
         )
     yield Note(tell_subject(subject))
     wanted = min(len(training), max(FEWEST, EACH * len(values))) if count is None else count
-    folder = project.cache / "rounds" / _key(file, settings, values, wanted, strength, training)
+    order = order_of(project, settings, (file,), subject, training)
+    folder = project.cache / "rounds" / _hash([order, wanted, strength])
     paper = Paper(subject, world, settings.seed)
     sitting = Sitting(artist, observer, Kept(folder / "looks"))
     standards, _ = yield from find_standards(
@@ -159,8 +165,7 @@ class _Drawing:
             wave = sorted(wanting, key=lambda each: of[_value(each)])[:BATCH]
             if not wave:
                 break
-            chosen = set(map(id, wave))
-            waiting = [question for question in waiting if id(question) not in chosen]
+            waiting = [question for question in waiting if question not in wave]
             for picture in self._draw(wave):
                 if len(kept) < wanted:
                     kept.append(picture)
@@ -202,21 +207,6 @@ def _value(question: Question) -> str:
 def _save(picture: Image.Image, path: Path) -> None:
     with replacing(path) as partial:
         picture.save(partial, "PNG")
-
-
-def _key(
-    file: Path,
-    settings: ExamTable,
-    values: Sequence[str],
-    wanted: int,
-    strength: float,
-    training: Sequence[Image.Image],
-) -> str:
-    """By what a round is known again."""
-    with file.open("rb") as opened:
-        content = hashlib.file_digest(opened, "sha256").hexdigest()
-    images = [hashlib.sha256(image.tobytes()).hexdigest() for image in training]
-    return _hash([content, settings.model_dump(mode="json"), list(values), wanted, strength, images])
 
 
 def _hash(parts: Sequence[Any]) -> str:

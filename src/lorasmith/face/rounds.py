@@ -28,14 +28,11 @@ class AdoptedRound:
 
     def as_json(self) -> dict[str, Any]:
         """The stable document."""
-        shown: dict[str, int] = {}
-        for picture in self.drawn.kept:
-            shown[picture.value] = shown.get(picture.value, 0) + 1
         return {
             "adapter": str(self.drawn.adapter),
             "strength": self.drawn.strength,
             "drawn": self.drawn.drawn,
-            "kept": shown,
+            "kept": dict(self.drawn.shown),
             "missed": list(self.drawn.missed),
             "made": [picture.as_json() for picture in self.made],
         }

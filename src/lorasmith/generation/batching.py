@@ -167,10 +167,7 @@ class Stepper:
     def _joining_set(self, task: PictureTask) -> AdapterSet:
         """What encodes the first texts of a picture that joins: no bank is made where no adapter acts on texts, and one
         for all that join before the next step is made in that."""
-        schedules = (
-            each for stage in task.stages for each in (*(part.versions for part in stage.parts), stage.negative)
-        )
-        if not any(text.te for schedule in schedules for _, text in schedule):
+        if not any(text.te for stage in task.stages for versions in stage.texts for _, text in versions):
             return self._without
         return self._adapter_set([*(canvas.task for canvas in self._canvases.values()), task], [task])
 

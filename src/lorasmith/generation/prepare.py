@@ -87,6 +87,11 @@ class Stage:
     negative: TextVersions
     calls: tuple[_Call, ...]
 
+    @property
+    def texts(self) -> tuple[TextVersions, ...]:
+        """All that it is told: its parts, and what to guide away from."""
+        return (*(part.versions for part in self.parts), self.negative)
+
     def pattern(self, cfg: float) -> tuple[tuple[int, ...], ...]:
         """The rows that it needs in each step, by their length: stages of one pattern fill passes alike."""
         found = []
@@ -114,10 +119,8 @@ class PictureTask:
     @property
     def embeddings(self) -> tuple[Embedding, ...]:
         """Those that its texts call, in the order of the passes."""
-        schedules = (
-            schedule for stage in self.stages for schedule in (*(part.versions for part in stage.parts), stage.negative)
-        )
-        return tuple(dict.fromkeys(each for schedule in schedules for _, text in schedule for each in text.embeddings))
+        texts = (text for stage in self.stages for versions in stage.texts for _, text in versions)
+        return tuple(dict.fromkeys(each for text in texts for each in text.embeddings))
 
     @property
     def evaluations(self) -> int:
@@ -150,7 +153,7 @@ class Preparer:
         `prepare` does."""
         nothing = AdapterSet(self.base, {})
         for stage in self.prepare(spec).stages:
-            for versions in (*(part.versions for part in stage.parts), stage.negative):
+            for versions in stage.texts:
                 for _, text in versions:
                     self._texts.encode(text, nothing)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lorasmith.errors import PromptError
 
 KIND = "base"
 MOST_WEIGHT = 10.0
+MOST_TAGS = 31
+"""Of one text: each is two parts of the 64 that are drawn at most, and makes a text of its own."""
 _TAG = re.compile(rf"<{KIND}:([^>]+)>")
 
 
@@ -29,27 +30,25 @@ class Borrowed:
 
 def borrow(text: str) -> tuple[str, tuple[Borrowed, ...]]:
     """The text with the words in place of their tags, and what is borrowed. Raises PromptError for a tag without words,
-    or with a weight that is none."""
+    with a weight that is none, and for too many."""
     # NOTE: a "<" that no ">" follows would make the pattern scan to the end again and again: stop at the last ">".
     tags = list(_TAG.finditer(text, 0, text.rfind(">") + 1))
     if not tags:
         return text, ()
-    read = [_read(tag) for tag in tags]
-    ends = [0, *(tag.end() for tag in tags)]
-    pieces = [text[end:start] for end, start in zip(ends, [*(tag.start() for tag in tags), len(text)], strict=True)]
-    words = [said for said, _ in read]
+    if len(tags) > MOST_TAGS:
+        raise PromptError(f"{len(tags)} tags <{KIND}:...> in one text, the most are {MOST_TAGS}.", where="prompt")
+    pieces, weights, end = [], [], 0
+    for tag in tags:
+        words, weight = _read(tag)
+        pieces += [text[end : tag.start()], words]
+        weights.append(weight)
+        end = tag.end()
+    pieces.append(text[end:])
     borrowed = tuple(
-        Borrowed(
-            _join(_woven(pieces[: place + 1], words[:place]), _woven(pieces[place + 1 :], words[place + 1 :])), weight
-        )
-        for place, (_, weight) in enumerate(read)
+        Borrowed(_join("".join(pieces[: 2 * place + 1]), "".join(pieces[2 * place + 2 :])), weight)
+        for place, weight in enumerate(weights)
     )
-    return _woven(pieces, words), borrowed
-
-
-def _woven(pieces: Sequence[str], words: Sequence[str]) -> str:
-    """Pieces of text with words between them."""
-    return "".join(piece + said for piece, said in zip(pieces, [*words, ""], strict=True))
+    return "".join(pieces), borrowed
 
 
 def _join(before: str, after: str) -> str:

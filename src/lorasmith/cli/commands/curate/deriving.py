@@ -197,7 +197,7 @@ def second_round(
     if as_json:
         print_json(adopted.as_json())
         return
-    told = ", ".join(f"{value} {kept}" for value, kept in adopted.as_json()["kept"].items())
+    told = ", ".join(f"{value} {kept}" for value, kept in adopted.drawn.shown.items())
     say(f"{len(adopted.drawn.kept)} of {adopted.drawn.drawn} pictures were right: {told or 'none'}")
     if adopted.drawn.missed:
         say(f"Never right beside the subject: {', '.join(adopted.drawn.missed)}", style="yellow")
