@@ -33,7 +33,8 @@ Change = Callable[[Image.Image], Image.Image]
 def change_of(pixels: str) -> Change:
     """What the maker of strangers does to a square picture's pixels in this style."""
     spec = importlib.util.spec_from_file_location("stranger_styles", HERE / "doodle/stranger_styles.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     style = module.STYLES[pixels]
@@ -116,8 +117,9 @@ def tell(found: Sequence[dict[str, Any]]) -> None:
         ratios.append(each["joint"] / n / product if product else 0.0)
         joint = wilson(each["joint"], n)
         print(
-            f"{each['name']:9} {each['ours']:6} {each['theirs']:6} {each['joint']:6}  ({each['person']}, {each['style']}"
-            f"; {each['limit'][0]} of {each['limit'][1]})  {ratios[-1]:.2f} (joint {joint.low:.2f} to {joint.high:.2f})"
+            f"{each['name']:9} {each['ours']:6} {each['theirs']:6} {each['joint']:6}  ({each['person']}, "
+            f"{each['style']}; {each['limit'][0]} of {each['limit'][1]})  {ratios[-1]:.2f} "
+            f"(joint {joint.low:.2f} to {joint.high:.2f})"
         )
     print(ratio_line("a character with a style, joint over product, median", statistics.median(ratios), at_least=0.75))
 

@@ -4,8 +4,9 @@
 
 Twelve characters, four styles, four concepts (`SETS`). Each becomes DIR/NAME/ (the folder that a person would point at)
 and DIR/NAME.json, its truth: kind, trigger, identity, trait and its places, and for every file what is seen in it, the
-frame, and how it is spoiled. `--glasses`: characters wear some in one picture of four, as the others do (never given, no
-picture of a character shows anything that can be put on or off). `--small DIR` makes the three sets for tests instead: few, small pictures.
+frame, and how it is spoiled. `--glasses`: characters wear some in one picture of four, as everybody else does (without
+it no picture of a character shows anything that can be put on). `--small DIR` makes the three sets for tests instead:
+few, small pictures.
 It needs `npm ci` in doodle/render.
 """
 

@@ -100,13 +100,17 @@ def read_subject(
     style = traits.get(style_group) or _usual(style_group, named, seen, sure)
     unseen: dict[str, tuple[str, ...]] = {}
     asked = _given_lists(ask or usual, groups)
+
+    def of_subject(name: str) -> bool:
+        return _is_the_subjects(groups[name], kind, named, seen)
+
     for name in free:
         if ask:
             values: tuple[str, ...] = asked.get(name, ())
         elif asked and name not in shown:
             taken = _shown_values(name, named, seen, captioned=False)
             values = tuple(value for value in asked.get(name, ()) if tag_key(value) not in taken)
-        elif world and name in world.groups and name != style_group and not _is_the_subjects(groups[name], kind, named, seen):
+        elif world and name in world.groups and not (name == style_group or of_subject(name)):
             taken = _shown_values(name, named, seen, captioned=name in shown)
             values = tuple(v for v in world.within(name, style) if tag_key(v) not in taken)
         else:
