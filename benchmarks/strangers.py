@@ -190,6 +190,7 @@ def questions(
     """Prompts as the captions are, with the trigger; `accessory`: with one that no training picture shows."""
     random = np.random.default_rng([seed, len(truth.told["name"])])
     told, styles, misleading = truth.told, world()["styles"], confusing(truth)
+    shown = {str(each["seen"].get("accessory")) for each in told["files"].values() if each["good"]}
     asked = []
     while len(asked) < count:
         own = (
@@ -207,7 +208,7 @@ def questions(
             free.pop("background", None)
         extra = {}
         if accessory:
-            covering = (*COVERS.get(told["trait"], ()), *COVERS_SKIN.get(own, ()))
+            covering = (*COVERS.get(told["trait"], ()), *COVERS_SKIN.get(own, ()), *shown)
             known = [value for value in bench.space.within("accessory", tag) if value not in covering]
             extra = {"accessory": known[len(asked) % len(known)]}
         free = bench.space.visible({**free, **extra})

@@ -1,10 +1,12 @@
 """Folders of strangers: what a person would bring, made by the world's renderer, with the truth of every picture known.
 
-    python doodle/strangers.py [--to DIR] [--only NAME ...] [--small DIR]
+    python doodle/strangers.py [--to DIR] [--only NAME ...] [--glasses] [--small DIR]
 
 Twelve characters, four styles, four concepts (`SETS`). Each becomes DIR/NAME/ (the folder that a person would point at)
 and DIR/NAME.json, its truth: kind, trigger, identity, trait and its places, and for every file what is seen in it, the
-frame, and how it is spoiled. `--small DIR` makes the three sets for tests instead: few, small pictures.
+frame, and how it is spoiled. `--glasses`: characters wear some in one picture of four, as everybody else does (without
+it no picture of a character shows anything that can be put on). `--small DIR` makes the three sets for tests instead:
+few, small pictures.
 It needs `npm ci` in doodle/render.
 """
 
@@ -89,7 +91,9 @@ def _values(style: str, group: str, spared: Sequence[str]) -> list[str]:
     return [value for value in PLAIN if value in WORLD["palettes"].get(group, {}) and value not in spared]
 
 
-def persons(stranger: Stranger, count: int, chance: Random) -> Iterator[tuple[str, dict[str, str | None]]]:
+def persons(
+    stranger: Stranger, count: int, chance: Random, glasses: bool = False
+) -> Iterator[tuple[str, dict[str, str | None]]]:
     """`count` persons of a set: the style, and every attribute that is not left to chance; values take turns."""
     accessories = ("glasses", None, None, None)
     for number in range(count):
@@ -100,15 +104,17 @@ def persons(stranger: Stranger, count: int, chance: Random) -> Iterator[tuple[st
             values = _values(style, group, stranger.spared.get(group, ()))
             fixed[group] = values[(turn + chance.randrange(2)) % len(values)] if values else None
         # What lies over the face is no part of a person with a trait there, but now and then of anybody else.
-        fixed["accessory"] = accessories[number % 4] if stranger.kind != "character" else None
+        fixed["accessory"] = accessories[number % 4] if glasses or stranger.kind != "character" else None
         yield style, fixed | dict(stranger.fixed)
 
 
-def jobs_of(stranger: Stranger, count: int, sides: Sequence[int], folder: Path) -> list[dict[str, Any]]:
+def jobs_of(
+    stranger: Stranger, count: int, sides: Sequence[int], folder: Path, glasses: bool = False
+) -> list[dict[str, Any]]:
     """What the renderer is asked for: `count` persons of the set, and last one of somebody or something else."""
     chance = Random(stranger.name)
     jobs = []
-    for number, (style, fixed) in enumerate(persons(stranger, count, chance)):
+    for number, (style, fixed) in enumerate(persons(stranger, count, chance, glasses)):
         job: dict[str, Any] = {"style": style, "fixed": fixed, "aspect": ASPECTS[number % len(ASPECTS)]}
         if stranger.trait is not None:
             trait = trait_of(stranger.trait, style)
@@ -134,12 +140,14 @@ def render(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in told.stdout.splitlines()]
 
 
-def make(stranger: Stranger, to: Path, *, count: int | None = None, sides: Sequence[int] = SIDES) -> None:
+def make(
+    stranger: Stranger, to: Path, *, count: int | None = None, sides: Sequence[int] = SIDES, glasses: bool = False
+) -> None:
     """Write the set's folder and its truth into `to`, afresh."""
     count = count or stranger.count
     shutil.rmtree(to / stranger.name, ignore_errors=True)
     with tempfile.TemporaryDirectory() as temporary:
-        jobs = jobs_of(stranger, count, sides, Path(temporary))
+        jobs = jobs_of(stranger, count, sides, Path(temporary), glasses)
         drawn = render(jobs)
         pictures = []
         for number, (job, each) in enumerate(zip(jobs, drawn, strict=True)):
@@ -194,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python doodle/strangers.py", description=__doc__.splitlines()[0])
     parser.add_argument("--to", type=Path, metavar="DIR", default=WORK / "strangers", help="where the sets go")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these sets alone")
+    parser.add_argument("--glasses", action="store_true", help="characters wear some in one picture of four")
     parser.add_argument("--small", type=Path, metavar="DIR", help="the three small sets for tests, into DIR")
     chosen = parser.parse_args(argv)
     if chosen.small is not None:
@@ -203,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stranger in SETS:
         if chosen.only and stranger.name not in chosen.only:
             continue
-        make(stranger, chosen.to)
+        make(stranger, chosen.to, glasses=chosen.glasses)
         print(f"{stranger.name}: {stranger.kind}, {stranger.count} good pictures", flush=True)
     return 0
 

@@ -62,6 +62,14 @@ def test_a_trait_in_fewer_than_nine_of_ten_images_is_no_identity() -> None:
     assert "skin" not in _read(seen=mixed).identity
 
 
+def test_another_hair_is_no_new_thing_where_the_judge_sees_none() -> None:
+    """Antennae hide the hair in most images, or the head is bald: T4 says whose hair is, and the judge need not."""
+    hidden = [{**row, "hair": "red hair" if i < 3 else None} for i, row in enumerate(SEEN)]
+    assert set(_read(seen=hidden).unseen) == {"mouth", "background", "hat"}
+    named = [f"{caption}, {'red hair' if i % 2 else 'green hair'}" for i, caption in enumerate(CAPTIONS)]
+    assert _read(captions=named).unseen["hair"] == ("blue hair",)  # captions name it, so it is free
+
+
 def test_given_identity_wins_and_typos_are_named() -> None:
     assert _read(identity=["Jade_Hair"]).identity == {"hair": "jade hair"}
     with pytest.raises(ExamError, match=r"does not know 'jad hair'. Did you mean \"jade hair\"\?"):

@@ -15,6 +15,8 @@ from lorasmith.bases.tag_space import TagSpace
 from lorasmith.errors import ExamError, did_you_mean
 from lorasmith.exam.judges import Attributes, Group
 from lorasmith.exam.sheets.kinds import asks_of, contradictions, counts_of
+from lorasmith.project import SubjectKind
+from lorasmith.tags.knowledge import FEATURES, feature_of
 from lorasmith.tags.words import split_tags, tag_key, without_trigger
 
 #: An attribute belongs to the identity from this share of the training images on ...
@@ -98,13 +100,17 @@ def read_subject(
     style = traits.get(style_group) or _usual(style_group, named, seen, sure)
     unseen: dict[str, tuple[str, ...]] = {}
     asked = _given_lists(ask or usual, groups)
+
+    def of_subject(name: str) -> bool:
+        return _is_the_subjects(groups[name], kind, named, seen)
+
     for name in free:
         if ask:
             values: tuple[str, ...] = asked.get(name, ())
         elif asked and name not in shown:
             taken = _shown_values(name, named, seen, captioned=False)
             values = tuple(value for value in asked.get(name, ()) if tag_key(value) not in taken)
-        elif world and name in world.groups and name != style_group and not _is_the_subjects(name, named, seen):
+        elif world and name in world.groups and not (name == style_group or of_subject(name)):
             taken = _shown_values(name, named, seen, captioned=name in shown)
             values = tuple(v for v in world.within(name, style) if tag_key(v) not in taken)
         else:
@@ -223,12 +229,17 @@ def _ever_seen(name: str, seen: Sequence[Attributes]) -> bool:
     return any(picture.get(name) is not None for picture in seen)
 
 
-def _is_the_subjects(name: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes]) -> bool:
-    """Whether captions leave the group to the trigger and most images show something in it: another value of it is no
-    new thing beside the subject but contradicts it, though the judge has no word for what is there."""
-    said = sum(row[name] is not None for row in named)
-    shown = sum(picture.get(name) is not None for picture in seen)
-    return said <= NAMED_SHARE * len(named) and shown > len(seen) / 2
+def _is_the_subjects(
+    group: Group, kind: str, named: Sequence[Mapping[str, str | None]], seen: Sequence[Attributes]
+) -> bool:
+    """Whether captions leave the group to the trigger and it is what makes up such a subject (T4), or most images show
+    something in it: another value of it is no new thing beside the subject but contradicts it, though the judge has no
+    word for what is there."""
+    if sum(row[group.name] is not None for row in named) > NAMED_SHARE * len(named):
+        return False
+    made_up = sum(feature_of(tag_key(tag), FEATURES[SubjectKind(kind)]) is not None for tag in group.tags)
+    shown = sum(picture.get(group.name) is not None for picture in seen)
+    return made_up > len(group.tags) / 2 or shown > len(seen) / 2
 
 
 def _usual(

@@ -1,0 +1,153 @@
+"""Stacking (C5): strangers' characters in a stranger's style, two adapters called together, judged by the renderer.
+
+A character in that style is what the style does to the pixels of its own pictures: its colours at their places are
+looked for as `stranger_truth` does, with limits learnt from its pictures so changed. The figure is the joint success
+over the product of the two alone, on the same seeds (`figures` of the exam, its truth apart).
+
+Run: python -m benchmarks.stranger_stacks [--style NAME] [--only NAME ...] [--label WORD] [--out DIR] after
+`python -m benchmarks.strangers` with that label and DIR, whose adapters it takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from benchmarks.stranger_truth import SIDE, Truth, cut_square, is_portrait_of, read_truth
+from benchmarks.strangers import HERE, SETS, Asked, Bench, named_groups, questions
+from benchmarks.timing import machine, ratio_line
+from lorasmith.exam.drawing import Row
+from lorasmith.exam.figures import wilson
+from lorasmith.project import open_project
+
+Change = Callable[[Image.Image], Image.Image]
+
+
+def change_of(pixels: str) -> Change:
+    """What the maker of strangers does to a square picture's pixels in this style."""
+    spec = importlib.util.spec_from_file_location("stranger_styles", HERE / "doodle/stranger_styles.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    style = module.STYLES[pixels]
+    return lambda picture: style(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), SIDE)
+
+
+def changed_truth(bench: Bench, file: Path, change: Change) -> Truth:
+    """The truth of a character whose pictures, and the base's, are changed so."""
+    bare = {style: [change(picture) for picture in pictures] for style, pictures in bench.bare.items()}
+    return read_truth(file, bare, lambda pictures: bench.through([change(picture) for picture in pictures]))
+
+
+def limit(bench: Bench, person: Truth, style: Truth, change: Change) -> list[int]:
+    """How many of the character's own portraits, changed and given back by the autoencoder, count as both."""
+    good = [name for name, each in person.told["files"].items()
+            if each["good"] and is_portrait_of(each, each["seen"]["style"])]  # fmt: skip
+    back = bench.through([change(cut_square(person.folder / name)) for name in good])
+    own = str(person.told["style"])
+    return [sum(_all(person, picture, own) and _all(style, picture, own) for picture in back), len(good)]
+
+
+def _all(truth: Truth, picture: Image.Image, style: str | None) -> bool:
+    return all(truth.marks(picture, style).values())
+
+
+def with_style(asked: Asked, trigger: str, style: str) -> str:
+    """The prompt with the style's trigger behind the character's."""
+    return asked.prompt.replace(trigger, f"{trigger}, {style}", 1)
+
+
+def stack(bench: Bench, name: str, label: str, style: Truth, partner: Path, strength: float) -> dict[str, Any]:
+    """How often each is right alone, and both together."""
+    file = SETS / f"{name}.json"
+    project = open_project(bench.out / "projects" / name)
+    adapter = project.runs / label / f"{name}.safetensors"
+    plain = read_truth(file, bench.bare, bench.through)
+    change = change_of(str(style.told["pixels"]))
+    both = changed_truth(bench, file, change)
+    asked = questions(bench, plain, named_groups(project, plain), bench.pictures, 4)
+    trigger, word = str(plain.told["trigger"]), str(style.told["trigger"])
+    prompts = [with_style(each, trigger, word) for each in asked]
+    rows = [Row(each.prompt, each.seed, adapter, strength) for each in asked]
+    rows += [Row(each.prompt.replace(trigger, word, 1), each.seed, partner, strength) for each in asked]
+    rows += [
+        Row(prompt, each.seed, adapter, strength, beside=((partner, strength),))
+        for prompt, each in zip(prompts, asked, strict=True)
+    ]
+    pictures = bench.draw(rows, [adapter, partner])
+    n, own = len(asked), str(plain.told["style"])
+    sheet = Image.new("RGB", (8 * SIDE, 3 * SIDE))
+    for row in range(3):
+        for column, picture in enumerate(pictures[row * n : row * n + 8]):
+            sheet.paste(picture.resize((SIDE, SIDE)), (column * SIDE, row * SIDE))
+    sheet.save(bench.out / label / f"stack-{name}-{style.told['name']}.png")
+    alone = sum(_all(plain, picture, own) for picture in pictures[:n])
+    styled = sum(_all(style, picture, own) for picture in pictures[n : 2 * n])
+    there = [(_all(both, picture, own), _all(style, picture, own)) for picture in pictures[2 * n :]]
+    return {
+        "name": name,
+        "with": style.told["name"],
+        "strength": strength,
+        "n": n,
+        "ours": alone,
+        "theirs": styled,
+        "person": sum(person for person, _ in there),
+        "style": sum(look for _, look in there),
+        "joint": sum(person and look for person, look in there),
+        "limit": limit(bench, both, style, change),
+        "separations": {key: round(value, 3) for key, value in both.separations().items()},
+    }
+
+
+def tell(found: Sequence[dict[str, Any]]) -> None:
+    """A line a character, and the line of acceptance."""
+    print(f"{'set':9} {'alone':>6} {'style':>6} {'joint':>6}  (person, style in it; limit)   joint over product")
+    ratios = []
+    for each in found:
+        n = each["n"]
+        product = each["ours"] * each["theirs"] / n / n
+        ratios.append(each["joint"] / n / product if product else 0.0)
+        joint = wilson(each["joint"], n)
+        print(
+            f"{each['name']:9} {each['ours']:6} {each['theirs']:6} {each['joint']:6}  ({each['person']}, "
+            f"{each['style']}; {each['limit'][0]} of {each['limit'][1]})  {ratios[-1]:.2f} "
+            f"(joint {joint.low:.2f} to {joint.high:.2f})"
+        )
+    print(ratio_line("a character with a style, joint over product, median", statistics.median(ratios), at_least=0.75))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stranger_stacks", description=__doc__.splitlines()[0])
+    parser.add_argument("--style", default="flis", metavar="NAME", help="the style's set (flis keeps colours)")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="these characters alone")
+    parser.add_argument("--label", default="defaults", help="the runs' name")
+    parser.add_argument("--strength", type=float, default=0.8, help="of both adapters")
+    parser.add_argument("--pictures", type=int, default=24, help="pictures for each figure")
+    parser.add_argument("--out", type=Path, default=HERE / "benchmarks/out/strangers", metavar="DIR")
+    chosen = parser.parse_args(argv)
+    print(machine())
+    bench = Bench(chosen.out, chosen.pictures)
+    style = read_truth(SETS / f"{chosen.style}.json", bench.bare, bench.through)
+    partner = chosen.out / "projects" / chosen.style / "runs" / chosen.label / f"{chosen.style}.safetensors"
+    if not partner.exists():
+        parser.error(f"{partner} is not there: python -m benchmarks.strangers --only {chosen.style} trains it")
+    names = []
+    for file in sorted(SETS.glob("*.json")):
+        is_person = json.loads(file.read_text("utf-8"))["kind"] == "character"
+        run = chosen.out / "projects" / file.stem / "runs" / chosen.label / f"{file.stem}.safetensors"
+        if is_person and run.exists() and (not chosen.only or file.stem in chosen.only):
+            names.append(file.stem)
+    tell([stack(bench, name, chosen.label, style, partner, chosen.strength) for name in names])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
