@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from lorasmith.adapters.runs import newest_adapter
 from lorasmith.events import Work
 from lorasmith.exam.plan import last_pace
-from lorasmith.exam.second_round import plan_second_round
 from lorasmith.jobs.detached import DetachedCommand
 from lorasmith.project import Project
 from lorasmith.server.native.errors import MISSING
@@ -43,6 +42,8 @@ def get_round(project: ProjectName, workshop: TheWorkshop) -> dict[str, Any]:
 @router.post("/plan", response_model=TaskAnswer, status_code=202)
 def post_plan(project: ProjectName, workshop: TheWorkshop, tasks: TheTasks) -> dict[str, Any]:
     """Find out what a round with the newest adapter would draw, as a task; nothing is drawn."""
+    from lorasmith.exam.second_round import plan_second_round
+
     opened = workshop.open(project)
 
     def plan() -> Work[dict[str, Any]]:
