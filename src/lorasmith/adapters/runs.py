@@ -9,10 +9,18 @@ from pathlib import Path
 
 def newest_adapters(runs: Path) -> list[Path]:
     """The adapters of the newest run below `runs` that has any, as `run_adapters` gives them; [] when none has."""
-    for run in sorted((path for path in runs.glob("*") if path.is_dir()), reverse=True):
+    for run in _newest_first(runs):
         if found := run_adapters(run):
             return found
     return []
+
+
+def newest_adapter(runs: Path) -> Path | None:
+    """The last of `newest_adapters`, without a look into the files; None when there is none."""
+    for run in _newest_first(runs):
+        if found := [*sorted(_files(run / "snapshots"), key=_age), *sorted(_files(run))]:
+            return found[-1]
+    return None
 
 
 def run_adapters(run: Path) -> list[Path]:
@@ -23,6 +31,10 @@ def run_adapters(run: Path) -> list[Path]:
     along, final = sorted(_files(run / "snapshots"), key=_age), sorted(_files(run))
     ends = {_weights(path) for path in final} if along else set()
     return [*(path for path in along if _weights(path) not in ends), *final]
+
+
+def _newest_first(runs: Path) -> list[Path]:
+    return sorted((path for path in runs.glob("*") if path.is_dir()), reverse=True)
 
 
 def _files(folder: Path) -> list[Path]:

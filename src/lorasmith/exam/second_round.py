@@ -27,12 +27,14 @@ from lorasmith.exam.drawing import BATCH, Artist, Row
 from lorasmith.exam.examination import Examinee, find_standards, tell_subject
 from lorasmith.exam.folder import order_of
 from lorasmith.exam.looks import Kept, Observer
+from lorasmith.exam.plan import described_count, last_pace, tell_seconds
 from lorasmith.exam.questions import Paper, Question
 from lorasmith.exam.settings import ExamTable, read_settings
 from lorasmith.exam.sitting import Clock, Sitting
 from lorasmith.exam.sources import caption_tags, find_encoder, find_judge, newest_snapshots
 from lorasmith.exam.standards import Standards
-from lorasmith.exam.training_set import look_at_training_set
+from lorasmith.exam.subject import Subject
+from lorasmith.exam.training_set import look_at_training_set, read_training_subject
 from lorasmith.project import Project
 from lorasmith.recipe.recipe import read_recipe
 from lorasmith.storage.files import replacing, write_file
@@ -45,10 +47,36 @@ FEWEST, EACH = 24, 4
 """Pictures of a round: so many at least, so many of each value; never more than there are images."""
 TRIES = 4
 """Pictures that are drawn at most for one to be kept."""
+LIKELY = 2
+"""Pictures that are drawn for one to be kept, as a rule: the demo's adapter drew 48 for 30 (docs/log.md)."""
 HOPELESS = 8
 """Pictures after which a value that was never right is asked for no more."""
 STRENGTH, STEPS, CFG = 1.0, 12, 1.0
 """How they are drawn. Guidance makes colours stronger; learnt so and guided again, they run over."""
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """What a round will be: with which `adapter`, of which `values`; `wanted` pictures to keep, for which about so many
+    `pictures` are drawn, the base's own among them, in about so many `seconds` (None: no exam tells the pace)."""
+
+    adapter: Path
+    values: tuple[str, ...]
+    wanted: int
+    pictures: int
+    seconds: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable document."""
+        return dict(vars(self)) | {"adapter": str(self.adapter), "values": list(self.values)}
+
+    def tell(self) -> str:
+        """For a person."""
+        time = "" if self.seconds is None else f", about {tell_seconds(self.seconds)} at the pace of the last exam"
+        return (
+            f"The round draws about {self.pictures} pictures{time}, to keep {self.wanted} that show one of: "
+            f"{', '.join(self.values)}. It can be stopped and goes on later."
+        )
 
 
 @dataclass(frozen=True)
@@ -86,16 +114,54 @@ def draw_second_round(
 ) -> Work[SecondRound]:
     """Draw with `adapter` (that of the newest run) on the project's base until `count` pictures are kept. Raises
     ExamError."""
-    settings = read_settings(project)
-    file = newest_snapshots(project)[-1] if adapter is None else adapter
-    if not file.is_file():
-        raise ExamError("no such adapter file.", where=file)
+    settings, file = read_settings(project), _find_adapter(project, adapter)
     captions = yield from caption_tags(project)
     recipe = read_recipe(project)
     judge, world = find_judge(project, settings, recipe.base, captions)
     with hire(recipe, [file], settings, base) as crew:
         observer = Observer(judge, find_encoder(project, settings))
         return (yield from collect(project, file, crew, observer, settings, world, count, strength))
+
+
+def plan_second_round(project: Project, adapter: Path | None = None, count: int | None = None) -> Work[RoundPlan]:
+    """What `draw_second_round` would do; it looks at the images and draws nothing. Raises ExamError where that does."""
+    settings, file = read_settings(project), _find_adapter(project, adapter)
+    captions = yield from caption_tags(project)
+    judge, world = find_judge(project, settings, read_recipe(project).base, captions)
+    wordless = find_encoder(project, settings) is not None
+    subject, images = yield from read_training_subject(project, settings, judge, world, wordless)
+    return _plan(project, settings, file, subject, images, count, wordless)
+
+
+def _find_adapter(project: Project, adapter: Path | None) -> Path:
+    file = newest_snapshots(project)[-1] if adapter is None else adapter
+    if not file.is_file():
+        raise ExamError("no such adapter file.", where=file)
+    return file
+
+
+def _plan(
+    project: Project,
+    settings: ExamTable,
+    file: Path,
+    subject: Subject,
+    images: int,
+    count: int | None,
+    encoder: bool,
+) -> RoundPlan:
+    """Of `images` training images. Raises ExamError where nothing new is known to ask for."""
+    values = tuple(value for group in subject.unseen.values() for value in group)
+    if not values:
+        raise ExamError(
+            "nothing is left to ask for: no value is known that the images do not show.",
+            where=project.where("exam"),
+            hint='Name some: ask = ["sunglasses", "hat", ...].',
+        )
+    wanted = min(images, max(FEWEST, EACH * len(values))) if count is None else count
+    base = settings.base_count + (described_count(settings) if encoder and subject.identity else 0)
+    pace = last_pace(project)
+    seconds = None if pace is None else pace * (base + LIKELY * wanted * STEPS / settings.steps)
+    return RoundPlan(file, values, wanted, base + LIKELY * wanted, seconds)
 
 
 def collect(
@@ -116,15 +182,10 @@ def collect(
     """
     judge = observer.judge
     subject, training = yield from look_at_training_set(project, settings, judge, world, observer.encoder is not None)
-    values = [value for group in subject.unseen.values() for value in group]
-    if not values:
-        raise ExamError(
-            "nothing is left to ask for: no value is known that the images do not show.",
-            where=project.where("exam"),
-            hint='Name some: ask = ["sunglasses", "hat", ...].',
-        )
+    plan = _plan(project, settings, file, subject, len(training), count, observer.encoder is not None)
     yield Note(tell_subject(subject))
-    wanted = min(len(training), max(FEWEST, EACH * len(values))) if count is None else count
+    yield Note(plan.tell())
+    wanted = plan.wanted
     order = order_of(project, settings, (file,), subject, training)
     folder = project.cache / "rounds" / _hash([order, wanted, strength])
     paper = Paper(subject, world, settings.seed)
@@ -133,7 +194,7 @@ def collect(
         Examinee(project, subject, (file,), training, judge, paper, sitting, settings)
     )
     yield Note(standards.tell())
-    questions = paper.ask("flexibility", TRIES * (wanted + HOPELESS) * len(values), sheets.ROUND)
+    questions = paper.ask("flexibility", TRIES * (wanted + HOPELESS) * len(plan.values), sheets.ROUND)
     return (yield from _Drawing(folder, artist, observer, standards, file, strength).until(questions, wanted))
 
 

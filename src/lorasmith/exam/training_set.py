@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lorasmith.bases.tag_space import TagSpace
-from lorasmith.events import Progress, Work
+from lorasmith.events import Work
 from lorasmith.exam.contact import small
 from lorasmith.exam.judges import Attributes, Judge
 from lorasmith.exam.settings import ExamTable
-from lorasmith.exam.sitting import chunks
+from lorasmith.exam.sitting import Clock, chunks
 from lorasmith.exam.subject import Subject, read_subject
 from lorasmith.project import Project
 
@@ -23,8 +24,25 @@ TRAINING_SIDE = 512
 def look_at_training_set(
     project: Project, settings: ExamTable, judge: Judge, world: TagSpace | None, wordless: bool = False
 ) -> Work[tuple[Subject, tuple[Image, ...]]]:
-    """Captions and judged images of the training set, read as a subject; the images come back small. What an adapter
-    drew for a second round (D15) shows no one what the subject is, and is left out."""
+    """The subject of `read_training_subject`, and the images that it was read from, small."""
+    training: list[Image] = []
+    work = read_training_subject(
+        project, settings, judge, world, wordless, lambda image: training.append(small(image, TRAINING_SIDE))
+    )
+    subject, _ = yield from work
+    return subject, tuple(training)
+
+
+def read_training_subject(
+    project: Project,
+    settings: ExamTable,
+    judge: Judge,
+    world: TagSpace | None,
+    wordless: bool = False,
+    keep: Callable[[Image], None] | None = None,
+) -> Work[tuple[Subject, int]]:
+    """Captions and judged images of the training set, read as a subject; of how many images. Each of them is given to
+    `keep`. What an adapter drew for a second round (D15) shows no one what the subject is, and is left out."""
     from lorasmith.dataset.reading import read_dataset
     from lorasmith.images.crops import open_part
     from lorasmith.tags.pipeline import write_captions
@@ -34,12 +52,14 @@ def look_at_training_set(
     captioned = [item for item in dataset.items if item.name in captions]
     items = [item for item in captioned if not item.is_adopted] or captioned
     seen: list[Attributes] = []
-    training: list[Image] = []
+    clock = Clock("looking", len(items))
     for chunk in chunks(items):
         opened = [open_part(item.path, item.crop) for item in chunk]
         seen += judge.describe(opened)
-        training += [small(image, TRAINING_SIDE) for image in opened]
-        yield Progress("looking", len(seen), len(items))
+        if keep is not None:
+            for image in opened:
+                keep(image)
+        yield clock.tick(len(chunk))
     subject = read_subject(
         trigger=project.lora.trigger,
         kind=str(project.lora.subject),
@@ -51,4 +71,4 @@ def look_at_training_set(
         ask=settings.ask,
         wordless=wordless,
     )
-    return subject, tuple(training)
+    return subject, len(items)

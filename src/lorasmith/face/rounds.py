@@ -26,6 +26,11 @@ class AdoptedRound:
     drawn: SecondRound
     made: tuple[Derived, ...]
 
+    @property
+    def fresh(self) -> int:
+        """How many images were not in the dataset before."""
+        return sum(not picture.existed for picture in self.made)
+
     def as_json(self) -> dict[str, Any]:
         """The stable document."""
         return {

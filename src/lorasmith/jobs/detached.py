@@ -29,6 +29,8 @@ _PYTHON = sys.executable
 _SUPERVISED = 1.0
 """How often it is looked whether waiting jobs have a worker."""
 _TAIL = 1 << 16
+_ENDS = ("verdict", "done")
+"""What a command says last when it has done its work."""
 
 
 class RunningError(LorasmithError):
@@ -100,12 +102,19 @@ class DetachedCommand:
                 error = event["error"]
                 message = " ".join(str(error[key]) for key in ("message", "hint") if error.get(key))
                 ended = "stopped" if error.get("kind") == "Stopped" else "failed"
-            elif event.get("event") in ("verdict", "done"):
+            elif event.get("event") in _ENDS:
                 ended = "done"
         state = "running" if running else ended or "stopped"
         return DetachedState(
             state, tuple(order.get("arguments", ())), order.get("process"), order.get("began"), last, message
         )
+
+    def result(self) -> dict[str, Any] | None:
+        """The last event of a process that has done its work; None of any other."""
+        if is_held(self._lock):
+            return None
+        events = self._events()
+        return events[-1] if events and events[-1].get("event") in _ENDS else None
 
     def _read(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):

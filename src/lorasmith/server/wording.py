@@ -39,6 +39,7 @@ BUTTONS: Mapping[Action, tuple[str, str]] = MappingProxyType(
         Action.COLLAGE: ("Make…", "Images"),
         Action.CROP: ("Crop", "Images, one image"),
         Action.CUT: ("Make…", "Images"),
+        Action.DRAW_ROUND: ("Second round…", "Images"),
         Action.EXPAND: ("the prompt is a template", "Draw"),
         Action.EXAMINE: ("Examine", "Exam"),
         Action.FETCH: ("Install", "Library"),

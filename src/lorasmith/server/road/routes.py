@@ -16,11 +16,12 @@ from lorasmith.server.road import (
     library,
     projects,
     recipe,
+    rounds,
     runs,
 )
 
 
 def add_routes(app: FastAPI) -> None:
     """Give an application these routes."""
-    for part in (drawing, events, projects, images, captions, recipe, runs, exams, cards, library, help):
+    for part in (drawing, events, projects, images, captions, recipe, runs, exams, rounds, cards, library, help):
         app.include_router(part.router, prefix="/api/v1", responses=WRONG)

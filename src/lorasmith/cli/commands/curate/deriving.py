@@ -180,12 +180,15 @@ def second_round(
         ),
     ] = None,
     number: Annotated[int, typer.Option("--round", min=2, help="The round of training that they are for.")] = 2,
+    events: Annotated[
+        bool, typer.Option("--events", help="One event a line on stdout, for programs; the last says what was taken.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw what no image shows beside the subject, and take what came out right (D15, C4).
 
     The adapter draws with the base's help, and the exam's judge keeps what shows the subject and the new thing. Look at
-    what was taken, reject what you do not like, and train again.
+    what was taken, reject what you do not like, and train again. A round that was stopped goes on where it was.
 
     Example: lorasmith curate round my-lora
     """
@@ -193,7 +196,10 @@ def second_round(
     from lorasmith.project import open_project
 
     opened = open_project(project)
-    adopted = show(adopt_round(opened, adapter, count, number=number), as_json)
+    adopted = show(adopt_round(opened, adapter, count, number=number), as_json, json_events=events)
+    if events:
+        print_json({"event": "done", **adopted.as_json(), "made": adopted.fresh}, indent=None)
+        return
     if as_json:
         print_json(adopted.as_json())
         return

@@ -1,7 +1,7 @@
 /** An exam's figures and pictures. */
 import { html, useEffect, useState } from "../../html.js";
 import { address, get, of } from "../../api.js";
-import { remembered } from "../../state.js";
+import { go, remembered } from "../../state.js";
 import { ErrorLine } from "../../parts/messages.js";
 import { Bars, Window } from "./figures.js";
 
@@ -15,6 +15,9 @@ const told = (answer) => (answer.good || !answer.said.includes("Not seen: ") ? a
 
 /** @param {string} path */
 const fileName = (path) => path.split(/[\\/]/).pop() || path;
+
+/** Whether its advice names a second round. @param {any} document */
+const advisesRound = (document) => (document.advice_parts || []).flat().some((/** @type {any} */ part) => part?.do === "draw a second round");
 
 /** @param {{project: string, id: string, adapters: any[], picked: string | null, choose: (adapter: string) => void}} props */
 export function Report({ project, id, adapters, picked, choose }) {
@@ -44,6 +47,7 @@ export function Report({ project, id, adapters, picked, choose }) {
         ${document.clear ? null : html`<span class="chip">no clear winner among the snapshots</span>`}
         <span class="grow"></span>${exam.report ? html`<a class="button" href=${address(`${path}/report`)} target="_blank" rel="noopener">Whole report</a>` : null}</div>
       ${document.advice.length ? html`<ul class="advice">${document.advice.map((/** @type {string} */ line) => html`<li>${line}</li>`)}</ul>` : null}
+      ${advisesRound(document) ? html`<p class="row"><button onClick=${() => { remembered("images/round", false).value = true; go("images", project); }}>To the second round</button></p>` : null}
     </section>
     <section class="card" aria-label="Pictures"><div class="row"><h2>Pictures</h2><span class="row" role="group" aria-label="Kind of question">
       ${kinds.map(([name, title]) => html`<button aria-pressed=${kind.value === name} onClick=${() => (kind.value = name)}>${title}</button>`)}</span></div>

@@ -3,7 +3,7 @@ import { html } from "../../html.js";
 import { inState } from "./model.js";
 
 /** @type {[string, string][]} */
-const STATES = [["all", "All"], ["in", "In the dataset"], ["rejected", "Rejected"], ["kept", "Kept by you"], ["primary", "Primary"], ["supporting", "Supporting"], ["made", "Made from others"], ["bare", "Without a caption"]];
+const STATES = [["all", "All"], ["in", "In the dataset"], ["rejected", "Rejected"], ["kept", "Kept by you"], ["primary", "Primary"], ["supporting", "Supporting"], ["made", "Made from others"], ["drawn", "Drawn by the adapter"], ["bare", "Without a caption"]];
 const TONES = /** @type {Record<string, string>} */ ({ error: "bad", warning: "warn", note: "" });
 
 /** @param {{model: any, filter: any, label: any, count: string | number, tone?: string, title?: string}} props */

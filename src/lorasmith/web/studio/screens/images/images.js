@@ -1,17 +1,18 @@
 /** Images: ten thousand thumbnails, what is wrong with them, and decisions on many at once. */
 import { html, useEffect, useMemo, useRef, useState } from "../../html.js";
 import { get, post, address, of } from "../../api.js";
-import { complain, tasks, version } from "../../state.js";
+import { complain, remembered, tasks, version } from "../../state.js";
 import { number, WORDS } from "../../strings.js";
 import { useKeys } from "../../keys.js";
 import { ErrorLine, Unshown } from "../../parts/messages.js";
 import { Reading, TaskProgress } from "../../parts/progress.js";
 import { VirtualGrid } from "../../parts/virtual_grid.js";
-import { openModel } from "./model.js";
+import { isDrawn, openModel } from "./model.js";
 import { Filters } from "./filters.js";
 import { Groups } from "./groups.js";
 import { Look } from "./look.js";
 import { MakeDialog } from "./make.js";
+import { RoundDialog, RoundProgress, useRound } from "./round.js";
 import { AskRepeats, AskLabel } from "./asking.js";
 import { NewProject } from "../projects/new_project.js";
 import { piecesOfFiles, useDrop } from "../projects/intake.js";
@@ -34,7 +35,7 @@ function Cell({ model, index, open }) {
     onClick=${(/** @type {MouseEvent} */ event) => model.select(picture.name, { shift: event.shiftKey, toggle: event.ctrlKey || event.metaKey }, index)}
     onDblClick=${() => open(picture.name)} title=${picture.name}>
     <img src=${address(of(model.project, `/images/${picture.id}/thumbnail?size=256`))} alt=${picture.name} decoding="async" draggable=${false} />
-    <span class="marks">${picture.role ? html`<span class="mark role">${picture.role[0].toUpperCase()}</span>` : null}${picture.repeats > 1 ? html`<span class="mark">×${picture.repeats}</span>` : null}${picture.crop ? html`<span class="mark">▣</span>` : null}${picture.facets?.length ? html`<span class="mark">${picture.facets.length} ⚑</span>` : null}${picture.state === "kept" ? html`<span class="mark kept-mark">✓</span>` : null}</span>
+    <span class="marks">${picture.role ? html`<span class="mark role">${picture.role[0].toUpperCase()}</span>` : null}${picture.repeats > 1 ? html`<span class="mark">×${picture.repeats}</span>` : null}${picture.crop ? html`<span class="mark">▣</span>` : null}${picture.facets?.length ? html`<span class="mark">${picture.facets.length} ⚑</span>` : null}${picture.state === "kept" ? html`<span class="mark kept-mark">✓</span>` : null}${isDrawn(picture) ? html`<span class="mark" title="Drawn by the adapter">✎</span>` : null}</span>
     <figcaption>${label}</figcaption>
   </figure>`;
 }
@@ -63,6 +64,8 @@ export function Screen({ project }) {
   const model = useMemo(() => openModel(project), [project]);
   const [look, setLook] = useState("");
   const [asked, setAsked] = useState("");
+  const round = useRound(model);
+  const asksRound = remembered("images/round", false);
   const [pieces, setPieces] = useState(/** @type {any} */ (null));
   const over = useDrop(setPieces);
   const adding = pieces ? html`<${AddImages} project=${project} pieces=${pieces} close=${() => setPieces(null)} />` : null;
@@ -111,7 +114,8 @@ export function Screen({ project }) {
     <div class="side" hidden=${!wide}>
       <div class="column inspect-box">${running ? html`<${TaskProgress} task=${running} />` : html`<button class=${document && !model.inspection.value.stale ? "" : "primary"} onClick=${inspect}>${document ? (model.inspection.value.stale ? "Look again" : "Looked at; again") : "Look what is wrong"}</button>`}
         ${document?.removable?.length && !running ? html`<button onClick=${tidy} title="One step; undo takes it back">Tidy: reject ${document.removable.length}</button>` : null}
-        <button onClick=${() => setPieces([])} title="Or drop them here">Add images</button></div>
+        <button onClick=${() => setPieces([])} title="Or drop them here">Add images</button>
+        ${round.running ? html`<${RoundProgress} round=${round} />` : html`<button onClick=${() => (asksRound.value = true)} title="The adapter draws what no image shows; what is right is taken">Second round…</button>`}</div>
       <${Filters} model=${model} />
     </div>
     <div class="middle">
@@ -133,6 +137,7 @@ export function Screen({ project }) {
     ${adding}
     ${asked === "repeats" ? html`<${AskRepeats} model=${model} close=${() => setAsked("")} />` : null}
     ${asked === "make" ? html`<${MakeDialog} model=${model} names=${model.chosen()} close=${() => setAsked("")} />` : null}
+    ${asksRound.value ? html`<${RoundDialog} model=${model} round=${round} close=${() => (asksRound.value = false)} />` : null}
     ${asked === "label" ? html`<${AskLabel} model=${model} close=${() => setAsked("")} />` : null}
   </div>`;
 }

@@ -2,6 +2,7 @@
 import { html, useEffect } from "../../html.js";
 import { address, of } from "../../api.js";
 import { useKeys } from "../../keys.js";
+import { isDrawn } from "./model.js";
 import { useBox } from "./box.js";
 
 /** @param {{model: any, picture: any}} props */
@@ -38,14 +39,14 @@ export function Look({ model, name, close, turn }) {
       <dt>Shown</dt><dd>${picture.repeats} ${picture.repeats === 1 ? "time" : "times"} an epoch</dd>
       ${picture.role ? html`<dt>Role</dt><dd>${picture.role}</dd>` : null}
       ${picture.member ? html`<dt>Member</dt><dd>${picture.member}</dd>` : null}
-      ${picture.made ? html`<dt>Made by</dt><dd>${picture.made.by} of ${picture.made.of.join(", ")}</dd>` : null}
+      ${isDrawn(picture) ? html`<dt>Drawn by</dt><dd>the adapter, for a second round</dd>` : picture.made ? html`<dt>Made by</dt><dd>${picture.made.by} of ${picture.made.of.join(", ")}</dd>` : null}
       ${picture.source ? html`<dt>From</dt><dd>${picture.source}</dd>` : null}
       ${picture.author ? html`<dt>Author</dt><dd>${picture.author}</dd>` : null}
       ${picture.licence ? html`<dt>Licence</dt><dd>${picture.licence}</dd>` : null}
       ${picture.reason ? html`<dt>Why</dt><dd>${picture.reason}</dd>` : null}
       ${picture.facets?.length ? html`<dt>Labels</dt><dd>${picture.facets.map((/** @type {string} */ each) => html`<button class="chip" title="Take it away" onClick=${() => model.decide("unlabel", each, { names: [name] })}>${each} ×</button> `)}</dd>` : null}
     </dl>
-    ${picture.made ? html`<div class="before-after">${[...picture.made.of, name].map((/** @type {string} */ each) => { const one = model.byName.value.get(each); return one ? html`<figure><img src=${address(of(model.project, `/images/${one.id}/thumbnail?size=256`))} alt=${each} /><figcaption class="soft">${each === name ? "after" : "before"}</figcaption></figure>` : null; })}</div>` : null}
+    ${picture.made && !isDrawn(picture) ? html`<div class="before-after">${[...picture.made.of, name].map((/** @type {string} */ each) => { const one = model.byName.value.get(each); return one ? html`<figure><img src=${address(of(model.project, `/images/${one.id}/thumbnail?size=256`))} alt=${each} /><figcaption class="soft">${each === name ? "after" : "before"}</figcaption></figure>` : null; })}</div>` : null}
     ${findings.map((/** @type {any} */ each) => html`<p class=${each.level === "error" ? "bad-text" : each.level === "warning" ? "warn-text" : "soft"}><b>${each.rule}</b> ${each.message} <span class="soft">${each.advice}</span></p>`)}
   </aside>`;
 }

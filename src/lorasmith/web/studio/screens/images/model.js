@@ -109,10 +109,14 @@ export function inState(each, value) {
   if (value === "all") return true;
   if (value === "in") return each.state !== "rejected";
   if (value === "primary" || value === "supporting") return each.role === value;
-  if (value === "made") return !!each.made;
+  if (value === "made") return !!each.made && !isDrawn(each);
+  if (value === "drawn") return isDrawn(each);
   if (value === "bare") return !each.caption;
   return each.state === value;
 }
+
+/** Whether an adapter drew it, for a second round. @param {Picture} each */
+export const isDrawn = (each) => each.made?.by === "adopt";
 
 /** How an image will look after a decision, until the server says it. @param {Picture} each @param {string} verb @param {any} value @returns {Picture} */
 function expect(each, verb, value) {
