@@ -2,7 +2,8 @@
 
 A character in that style is what the style does to the pixels of its own pictures: its colours at their places are
 looked for as `stranger_truth` does, with limits learnt from its pictures so changed. The figure is the joint success
-over the product of the two alone, on the same seeds (`figures` of the exam, its truth apart).
+over the product of the two alone, on the same seeds: called together, and with the style called apart
+(`<lora:NAME:0.8:apart=WORDS>`, docs/prompts.md).
 
 Run: python -m benchmarks.stranger_stacks [--style NAME] [--only NAME ...] [--label WORD] [--out DIR] after
 `python -m benchmarks.strangers` with that label and DIR, whose adapters it takes.
@@ -65,8 +66,11 @@ def with_style(asked: Asked, trigger: str, style: str) -> str:
     return asked.prompt.replace(trigger, f"{trigger}, {style}", 1)
 
 
-def stack(bench: Bench, name: str, label: str, style: Truth, partner: Path, strength: float) -> dict[str, Any]:
-    """How often each is right alone, and both together."""
+def stack(
+    bench: Bench, name: str, label: str, style: Truth, partner: Path, strengths: tuple[float, float, float]
+) -> dict[str, Any]:
+    """How often each is right alone, and both together; `strengths`: of the person, the style, and the style apart."""
+    strength, other, apart = strengths
     file = SETS / f"{name}.json"
     project = open_project(bench.out / "projects" / name)
     adapter = project.runs / label / f"{name}.safetensors"
@@ -77,51 +81,65 @@ def stack(bench: Bench, name: str, label: str, style: Truth, partner: Path, stre
     trigger, word = str(plain.told["trigger"]), str(style.told["trigger"])
     prompts = [with_style(each, trigger, word) for each in asked]
     rows = [Row(each.prompt, each.seed, adapter, strength) for each in asked]
-    rows += [Row(each.prompt.replace(trigger, word, 1), each.seed, partner, strength) for each in asked]
+    rows += [Row(each.prompt.replace(trigger, word, 1), each.seed, partner, other) for each in asked]
     rows += [
-        Row(prompt, each.seed, adapter, strength, beside=((partner, strength),))
+        Row(prompt, each.seed, adapter, strength, beside=((partner, other),))
         for prompt, each in zip(prompts, asked, strict=True)
     ]
+    call = f"<lora:{partner.stem}:{apart:g}:apart={word}>"
+    rows += [Row(f"{each.prompt} {call}", each.seed, adapter, strength) for each in asked]
     pictures = bench.draw(rows, [adapter, partner])
     n, own = len(asked), str(plain.told["style"])
-    sheet = Image.new("RGB", (8 * SIDE, 3 * SIDE))
-    for row in range(3):
+    sheet = Image.new("RGB", (8 * SIDE, 4 * SIDE))
+    for row in range(4):
         for column, picture in enumerate(pictures[row * n : row * n + 8]):
             sheet.paste(picture.resize((SIDE, SIDE)), (column * SIDE, row * SIDE))
     sheet.save(bench.out / label / f"stack-{name}-{style.told['name']}.png")
     alone = sum(_all(plain, picture, own) for picture in pictures[:n])
     styled = sum(_all(style, picture, own) for picture in pictures[n : 2 * n])
-    there = [(_all(both, picture, own), _all(style, picture, own)) for picture in pictures[2 * n :]]
+    seen = [(_all(both, picture, own), _all(style, picture, own)) for picture in pictures[2 * n :]]
     return {
         "name": name,
         "with": style.told["name"],
-        "strength": strength,
+        "strengths": list(strengths),
         "n": n,
         "ours": alone,
         "theirs": styled,
-        "person": sum(person for person, _ in there),
-        "style": sum(look for _, look in there),
-        "joint": sum(person and look for person, look in there),
+        "together": _counts(seen[:n]),
+        "apart": _counts(seen[n:]),
         "limit": limit(bench, both, style, change),
         "separations": {key: round(value, 3) for key, value in both.separations().items()},
     }
 
 
+def _counts(seen: Sequence[tuple[bool, bool]]) -> dict[str, int]:
+    return {
+        "person": sum(person for person, _ in seen),
+        "style": sum(look for _, look in seen),
+        "joint": sum(person and look for person, look in seen),
+    }
+
+
 def tell(found: Sequence[dict[str, Any]]) -> None:
-    """A line a character, and the line of acceptance."""
-    print(f"{'set':9} {'alone':>6} {'style':>6} {'joint':>6}  (person, style in it; limit)   joint over product")
-    ratios = []
+    """A line a character, and the lines of acceptance."""
+    print(f"{'set':9} {'alone':>6} {'style':>6}  limit      joint (person, style in it), over the product")
+    ratios: dict[str, list[float]] = {"together": [], "apart": []}
     for each in found:
-        n = each["n"]
+        n, told = each["n"], []
         product = each["ours"] * each["theirs"] / n / n
-        ratios.append(each["joint"] / n / product if product else 0.0)
-        joint = wilson(each["joint"], n)
-        print(
-            f"{each['name']:9} {each['ours']:6} {each['theirs']:6} {each['joint']:6}  ({each['person']}, "
-            f"{each['style']}; {each['limit'][0]} of {each['limit'][1]})  {ratios[-1]:.2f} "
-            f"(joint {joint.low:.2f} to {joint.high:.2f})"
-        )
-    print(ratio_line("a character with a style, joint over product, median", statistics.median(ratios), at_least=0.75))
+        for way, known in ratios.items():
+            seen = each[way]
+            known.append(seen["joint"] / n / product if product else 0.0)
+            joint = wilson(seen["joint"], n)
+            told.append(
+                f"{way} {seen['joint']} ({seen['person']}, {seen['style']}) {known[-1]:.2f} "
+                f"({joint.low / max(product, 1 / n):.2f} to {joint.high / max(product, 1 / n):.2f})"
+            )
+        own, of = each["limit"]
+        print(f"{each['name']:9} {each['ours']:6} {each['theirs']:6}  {own} of {of}   {'   '.join(told)}")
+    for way, known in ratios.items():
+        words = f"a character with a style, {way}, joint over product, median"
+        print(ratio_line(words, statistics.median(known), at_least=0.75))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--style", default="flis", metavar="NAME", help="the style's set (flis keeps colours)")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these characters alone")
     parser.add_argument("--label", default="defaults", help="the runs' name")
-    parser.add_argument("--strength", type=float, default=0.8, help="of both adapters")
+    strengths = {"nargs": 3, "type": float, "metavar": ("PERSON", "STYLE", "APART"), "default": (0.8, 0.8, 0.8)}
+    parser.add_argument("--strengths", **strengths, help="of the adapters; the last: of the style where it acts apart")
     parser.add_argument("--pictures", type=int, default=24, help="pictures for each figure")
     parser.add_argument("--out", type=Path, default=HERE / "benchmarks/out/strangers", metavar="DIR")
     chosen = parser.parse_args(argv)
@@ -145,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = chosen.out / "projects" / file.stem / "runs" / chosen.label / f"{file.stem}.safetensors"
         if is_person and run.exists() and (not chosen.only or file.stem in chosen.only):
             names.append(file.stem)
-    tell([stack(bench, name, chosen.label, style, partner, chosen.strength) for name in names])
+    tell([stack(bench, name, chosen.label, style, partner, tuple(chosen.strengths)) for name in names])
     return 0
 
 

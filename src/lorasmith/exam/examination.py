@@ -194,8 +194,11 @@ def choose_snapshot(examinee: Examinee, standards: Standards) -> Work[Choice[Arm
             yield clock.tick(len(numbers))
         return verdicts
 
-    choice = yield from choose(arms, answer, rounds, bar=USABLE, kind=lambda arm: arm.snapshot)
-    return choice
+    return (
+        yield from choose(
+            arms, answer, rounds, bar=USABLE, kind=lambda arm: arm.snapshot, line=lambda arm: arm.strength
+        )
+    )
 
 
 def _find_strength(

@@ -17,8 +17,8 @@ from lorasmith.events import Work
 from lorasmith.exam.figures import Z_95, paired_difference
 
 #: Questions answered by every contender still in the race, round by round (cumulative).
-ROUNDS = (24, 48, 96)
-#: An earlier snapshot is taken for the leader when no more than this share of the answers speaks against it.
+ROUNDS = (20, 44, 88)
+#: A later snapshot is taken for the leader when no more than this share of the answers speaks against it.
 CLOSE = 0.02
 #: The normal quantile of 80 % power.
 Z_POWER = 0.8416212335729143
@@ -65,14 +65,17 @@ def choose(
     *,
     bar: float = 0.0,
     kind: Callable[[T], object] = lambda contender: contender,
+    line: Callable[[T], object] | None = None,
 ) -> Work[Choice[T]]:
     """Halve `contenders` (in training order, earliest first) round by round; at least two stay to the last round. Of
-    one `kind` (a snapshot at several strengths) only the best one stays after the first.
+    one `kind` (a snapshot at several strengths) only the best one stays after the first. After the first round those
+    of one `line` (snapshots at one strength) count with their neighbours in it, as what lies beside each other in
+    training is alike; later ones go first where that is even.
 
     The winner is clear when the paired 95 % interval of its lead over the finalists of every other `kind` is above
-    zero. Otherwise the earliest of the tied is taken that is CLOSE to the leader, because what is trained less is
-    spoilt less; but where even the leader's score is below `bar` nothing has been learnt yet that could be spoilt, and
-    the leader is taken.
+    zero. Otherwise the latest of the tied is taken that is CLOSE to the leader: chance tells them apart, and what has
+    learnt longest was best most often where it was measured (docs/exam.md). Where even the leader's score is below
+    `bar` the leader is taken.
     """
     answers: dict[T, list[bool]] = {contender: [] for contender in contenders}
     if len(contenders) == 1:
@@ -84,19 +87,33 @@ def choose(
             answers[contender] += yield from answer(contender, start, stop)
         start = stop
         if number < len(rounds) - 1:
+            scores = {one: float(sum(answers[one])) for one in racing}
+            if line is not None and start == rounds[0]:
+                scores = _with_neighbours(racing, scores, line)
             leading: dict[object, T] = {}
-            for contender in sorted(racing, key=lambda one: -sum(answers[one])):
+            for contender in sorted(racing, key=lambda one: (-scores[one], -racing.index(one))):
                 leading.setdefault(kind(contender), contender)
             best = list(leading.values())[: max(2, -(-len(leading) // 2))]
             racing = [contender for contender in racing if contender in best]
-    leader = max(racing, key=lambda one: sum(answers[one]))
+    leader = max(reversed(racing), key=lambda one: sum(answers[one]))
     tied = tuple(one for one in racing if one == leader or paired_difference(answers[leader], answers[one])[1] <= 0)
     learnt = sum(answers[leader]) >= bar * len(answers[leader])
     rival = max((one for one in tied if one != leader), key=lambda one: sum(answers[one]), default=None)
     more = None if rival is None else pictures_to_tell(answers[leader], answers[rival])
     least = sum(answers[leader]) - CLOSE * len(answers[leader])
-    close = next(one for one in tied if sum(answers[one]) >= least)
+    close = next(one for one in reversed(tied) if sum(answers[one]) >= least)
     return Choice(close if learnt else leader, len(tied) == 1, tied, answers, more)
+
+
+def _with_neighbours(racing: Sequence[T], scores: Mapping[T, float], line: Callable[[T], object]) -> dict[T, float]:
+    """Each score as the mean of its line's one before, twice itself, and the one behind; at an end itself again."""
+    smooth: dict[T, float] = {}
+    for which in dict.fromkeys(map(line, racing)):
+        own = [one for one in racing if line(one) == which]
+        for place, one in enumerate(own):
+            before, behind = own[max(0, place - 1)], own[min(len(own) - 1, place + 1)]
+            smooth[one] = (scores[before] + 2 * scores[one] + scores[behind]) / 4
+    return smooth
 
 
 def pictures_to_tell(ours: Sequence[bool], theirs: Sequence[bool]) -> int | None:
