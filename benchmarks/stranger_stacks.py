@@ -147,8 +147,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--style", default="flis", metavar="NAME", help="the style's set (flis keeps colours)")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these characters alone")
     parser.add_argument("--label", default="defaults", help="the runs' name")
-    strengths = {"nargs": 3, "type": float, "metavar": ("PERSON", "STYLE", "APART"), "default": (0.8, 0.8, 0.8)}
-    parser.add_argument("--strengths", **strengths, help="of the adapters; the last: of the style where it acts apart")
+    parser.add_argument(
+        "--strengths",
+        nargs=3,
+        type=float,
+        metavar=("PERSON", "STYLE", "APART"),
+        default=(0.8, 0.8, 0.65),
+        help="of the adapters; the last: of the style where it acts apart",
+    )
     parser.add_argument("--pictures", type=int, default=24, help="pictures for each figure")
     parser.add_argument("--out", type=Path, default=HERE / "benchmarks/out/strangers", metavar="DIR")
     chosen = parser.parse_args(argv)

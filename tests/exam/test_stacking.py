@@ -23,7 +23,7 @@ HAT = {"hat": "crown"}
 
 class TwoAdapters(ToyArtist):
     """A second adapter called by "kro" puts a crown on; `gives_way`: how often it loses beside the first; `bleeds`: how
-    often it comes uncalled where it is loaded."""
+    often it comes uncalled where it is loaded. Called apart it never loses."""
 
     gives_way, bleeds = 0.0, 0.0
 
@@ -37,6 +37,8 @@ class TwoAdapters(ToyArtist):
         called = "kro" in row.prompt.split(", ")
         lost = row.adapter is not None and dice.random() < self.gives_way
         if row.beside and ((called and not lost) or (not called and dice.random() < self.bleeds)):
+            attributes.update(HAT)
+        if any(words == "kro" for _, _, words in row.apart):
             attributes.update(HAT)
         return paint(attributes)
 
@@ -72,7 +74,9 @@ def test_one_that_gives_way_and_bleeds_is_told(tmp_path: Path) -> None:
     assert stack["ratio"] < 0.6
     assert stack["ratio_low"] < stack["ratio"] < stack["ratio_high"]
     assert stack["bleeds"]["theirs"]["low"] < 0.5 < stack["bleeds"]["theirs"]["high"]
-    assert any("it gives way" in str(line) for line in verdict.advice)
+    assert stack["apart"]["ratio"]["value"] == pytest.approx(1.0, abs=0.02)
+    assert stack["apart"]["call"] == "<lora:kro0:0.56:apart=kro>"
+    assert any("it gives way; called apart, <lora:kro0:0.56:apart=kro>" in str(line) for line in verdict.advice)
 
 
 def test_two_partners_come_together_as_well(tmp_path: Path) -> None:

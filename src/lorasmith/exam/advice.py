@@ -176,9 +176,13 @@ def _on_leakage(evidence: Evidence) -> Iterator[str]:
 
 
 def _on_stacking(evidence: Evidence) -> Iterator[str]:
-    weak = [stack.name for stack in evidence.stacks if stack.ratio.n and stack.ratio.value < STACKING]
-    if weak:
-        names = ", ".join(weak)
+    weak = [stack for stack in evidence.stacks if stack.ratio.n and stack.ratio.value < STACKING]
+    helped = [stack for stack in weak if stack.apart.value > stack.joint.value]
+    for stack in helped:
+        shown = f"both show in {stack.apart.value:.0%} instead of {stack.joint.value:.0%}"
+        yield f"Beside {stack.name} it gives way; called apart, {stack.call}, {shown} (C5)."
+    if len(weak) > len(helped):
+        names = ", ".join(stack.name for stack in weak if stack not in helped)
         yield f"Beside {names} it gives way: call both weaker (0.6 to 0.7 each), or train with preservation (C5)."
     bleeding = [stack.name for stack in evidence.stacks if stack.ours_bleeds.n and stack.ours_bleeds.low > BLEEDING]
     if bleeding:

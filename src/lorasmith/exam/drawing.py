@@ -24,7 +24,7 @@ BATCH = 16
 @dataclass(frozen=True)
 class Row:
     """One picture to draw; `adapter` None means the bare base, `steps` and `cfg` None the exam's. `beside` are other
-    adapters with their strengths (stacking)."""
+    adapters with their strengths (stacking), `apart` such as are told words of their own (`prompts.networks`)."""
 
     prompt: str
     seed: int
@@ -32,6 +32,7 @@ class Row:
     strength: float = 1.0
     steps: int | None = None
     beside: tuple[tuple[Path, float], ...] = ()
+    apart: tuple[tuple[Path, float, str], ...] = ()
     cfg: float | None = None
 
 
@@ -104,5 +105,6 @@ class PipelineArtist:
 
     def _with_networks(self, row: Row) -> str:
         called = ((row.adapter, row.strength), *row.beside) if row.adapter else row.beside
-        tags = (f"<lora:{self._names[file]}:{strength:g}>" for file, strength in called)
+        tags = [f"<lora:{self._names[file]}:{strength:g}>" for file, strength in called]
+        tags += [f"<lora:{self._names[file]}:{strength:g}:apart={words}>" for file, strength, words in row.apart]
         return " ".join((row.prompt, *tags))

@@ -18,7 +18,7 @@ from lorasmith.project import Project
 #: Pictures of the base with the subject's traits in words.
 DESCRIBED = 24
 #: Ways in which two adapters are combined (stacking.py).
-WAYS = 5
+WAYS = 6
 
 
 @dataclass(frozen=True)

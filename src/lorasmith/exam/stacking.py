@@ -1,14 +1,16 @@
 """Stacking (C5): does the adapter live beside others, called together, and without bleeding into each other?
 
-For each partner five ways on common seeds: each alone, both called, and each called with the other loaded but not
-called. Judged by words, as traits of two adapters look like neither's training images. Where both want a value of the
-same group (two hair colours), neither is asked for it, but for one that has nothing else to show (a style its style).
+For each partner six ways on common seeds: each alone, both called, both with the partner called apart (it is told its
+trigger by itself, `prompts.networks`), and each called with the other loaded but not called. Judged by words, as traits
+of two adapters look like neither's training images. Where both want a value of the same group (two hair colours),
+neither is asked for it, but for one that has nothing else to show (a style its style).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Resamples of a ratio's interval.
 RESAMPLES = 1000
+#: The strength of a partner that is called apart, of its recommended one: what it adds is guided on top.
+APART = 0.8
 
 
 @dataclass(frozen=True)
@@ -42,22 +46,38 @@ class Partner:
     strength: float
     identity: Mapping[str, str]
 
+    @property
+    def apart(self) -> tuple[Path, float, str]:
+        """How it is called apart: its file, the strength, its words (without what would end them in a tag)."""
+        return self.file, round(self.strength * APART, 2), re.sub(r"[:=<>]+", " ", self.trigger).strip()
+
+    @property
+    def call(self) -> str:
+        """The tag that calls it so."""
+        _, strength, words = self.apart
+        return f"<lora:{self.name}:{strength:g}:apart={words}>"
+
 
 @dataclass(frozen=True)
 class Stack:
     """How the two get on. `joint`: both seen when both are called; `ratio`: that over the product of the two alone;
     `ours_bleeds`: a trait of ours seen where only the partner is called; `theirs_bleeds`: the reverse; `broken`: of
-    the pictures with both. `n` is 0 where there is nothing to ask (all groups in common)."""
+    the pictures with both. `apart`, `apart_ratio`: joint and ratio where the partner is called apart, as `call` says.
+    `n` is 0 where there is nothing to ask (all groups in common)."""
 
     name: str
     joint: Figure
     ratio: Figure
+    apart: Figure
+    apart_ratio: Figure
+    call: str
     ours: Figure
     theirs: Figure
     ours_bleeds: Figure
     theirs_bleeds: Figure
     broken: Figure
     pictures: tuple[Image, ...]
+    apart_pictures: tuple[Image, ...]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -67,6 +87,11 @@ class Stack:
             "n": self.joint.n,
             "ratio_low": round(self.ratio.low, 4),
             "ratio_high": round(self.ratio.high, 4),
+            "apart": {
+                "call": self.call,
+                "joint": self.apart.as_json(),
+                "ratio": self.apart_ratio.as_json(),
+            },
             "alone": {"ours": self.ours.as_json(), "theirs": self.theirs.as_json()},
             "bleeds": {"ours": self.ours_bleeds.as_json(), "theirs": self.theirs_bleeds.as_json()},
             "broken": self.broken.as_json(),
@@ -82,7 +107,7 @@ def stack_all(
     settings: ExamTable,
 ) -> Work[list[Stack]]:
     """Each partner by itself, and with two or more of them the first two together."""
-    clock = Clock("stacking", len(partners) * 5 * settings.stacking_pictures)
+    clock = Clock("stacking", len(partners) * len(_WAYS) * settings.stacking_pictures)
     stacks = []
     for partner in partners:
         stacks.append((yield from _stack(sitting, paper, standards, chosen, (partner,), settings, clock)))
@@ -91,11 +116,12 @@ def stack_all(
     return stacks
 
 
-#: How they are combined: ours is called, theirs are called, our file is loaded.
+#: How they are combined: ours is called, theirs are called, our file is loaded. Apart, theirs are called by their tags.
 _WAYS = {
     "ours": (True, False, True),
     "theirs": (False, True, False),
     "both": (True, True, True),
+    "apart": (True, False, True),
     "ours beside": (True, False, True),
     "theirs beside": (False, True, True),
 }
@@ -122,28 +148,39 @@ def _stack(
     for way, (called, uncalled, files) in _WAYS.items():
         for question in asked:
             prompt = _call(question, paper.subject.trigger if called else "", calls if uncalled else "", taken)
-            loaded = () if way == "ours" else beside
-            rows.append(Row(prompt, question.seed, chosen.snapshot if files else None, chosen.strength, beside=loaded))
+            row = Row(prompt, question.seed, chosen.snapshot if files else None, chosen.strength)
+            if way == "apart":
+                row = replace(row, apart=tuple(partner.apart for partner in partners))
+            elif way != "ours":
+                row = replace(row, beside=beside)
+            rows.append(row)
     drawn = yield from sitting.look_at_all(clock, rows)
     looks = dict(zip(_WAYS, chunks(drawn, len(asked)), strict=True))
 
     def sees(way: str, wanted: Mapping[str, str]) -> list[bool]:
         return [_shows(look, wanted, question) for look, question in zip(looks[way], asked, strict=True)]
 
-    both = [a and b for a, b in zip(sees("both", mine), sees("both", other), strict=True)]
-    both = [ok and not standards.faults(look) for ok, look in zip(both, looks["both"], strict=True)]
+    def joint(way: str) -> list[bool]:
+        shown = zip(sees(way, mine), sees(way, other), looks[way], strict=True)
+        return [ours and theirs and not standards.faults(look) for ours, theirs, look in shown]
+
+    both, apart = joint("both"), joint("apart")
     alone, partner_alone = sees("ours", mine), sees("theirs", other)
     possible = bool(mine) and bool(other)
     return Stack(
         name=" and ".join(partner.name for partner in partners),
         joint=share(both if possible else []),
         ratio=_ratio(both, alone, partner_alone) if possible else share([]),
+        apart=share(apart if possible else []),
+        apart_ratio=_ratio(apart, alone, partner_alone) if possible else share([]),
+        call=" ".join(partner.call for partner in partners),
         ours=share(alone if mine else []),
         theirs=share(partner_alone if other else []),
         ours_bleeds=share(_bleeds(looks["theirs beside"], looks["theirs"], mine)),
         theirs_bleeds=share(_bleeds(looks["ours beside"], looks["ours"], other)),
         broken=share([bool(standards.faults(look)) for look in looks["both"]]),
         pictures=tuple(look.picture for look in looks["both"][:8]),
+        apart_pictures=tuple(look.picture for look in looks["apart"][:8]),
     )
 
 

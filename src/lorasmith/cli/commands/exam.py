@@ -160,6 +160,8 @@ def tell_strength(document: Mapping[str, Any]) -> None:
         if stack["n"]:
             ratio = f"{stack['ratio']:.0%} of what each does alone"
             say(f"  with {stack['with']}: both show in {stack['joint']:.0%}, {ratio}")
+            if apart := stack.get("apart"):
+                say(f"    called apart, {apart['call']}: in {apart['joint']['value']:.0%}")
     say(f"  judged: {', '.join(document['judged'])}")
     if document["not_judged"]:
         say(f"  nobody could judge: {', '.join(document['not_judged'])}")
