@@ -32,6 +32,7 @@ TRIGGERS = Table()
         ("a <LORA:zbk:1>", "error", "unknown kind"),
         ("a <lora:zbk:x>", "error", "not a number"),
         ("zbk <lora:zbk>", "warning", 'without its trigger "blue hat"'),
+        ("zbk, blue hat <lora:zbk> <lora:b:0.8:apart=red>", "warning", 'without its trigger "B-word"'),
         ("(a cat", "warning", '"(" not closed'),
         ("a cat]", "warning", "closes nothing"),
         ("(a:1,5)", "warning", "not a comma"),

@@ -53,7 +53,7 @@ def test_wrong_tags_are_told(tag: str, message: str) -> None:
 
 def test_a_prompt_has_its_parts_and_prints_the_same() -> None:
     prompt = parse("zbk, <base:hat:2> <lora:zbk:0.8> AND night :0.5", 8)
-    assert [(part.text, part.weight, part.bare) for part in prompt.subprompts] == [
+    assert [(part.text, part.weight, not part.networks) for part in prompt.subprompts] == [
         ("zbk, hat", 1.0, False),
         ("zbk, hat", 2.0, True),
         ("zbk", -2.0, True),

@@ -26,6 +26,7 @@ from lorasmith.prompts.networks import unknown_tag_error
         ("<lyco:x:0.4>", Network("x", 0.4, 0.4)),
         ("<lora:my file.v1__b-ü:1>", Network("my file.v1__b-ü", 1.0, 1.0)),
         ("<lora:a=b:1>", Network("a=b", 1.0, 1.0)),
+        ("<lora:x:0.8:apart=x style, ink>", Network("x", 0.8, 0.8, apart="x style, ink")),
     ],
 )
 def test_forms(tag: str, network: Network) -> None:
@@ -53,6 +54,8 @@ def test_a_strength_that_is_not_a_number_is_refused_and_drops_all_in_a1111(stren
     ("<lora:x:1:1:8:9>", "more than name"),
     ("<lora:x:dyn=0>", "ranks"),
     ("<lora:x:dyn=1.5>", "ranks"),
+    ("<lora:x:0.8:apart>", "no words for the adapter"),
+    ("<lora:x:0.8:apart= >", "no words for the adapter"),
 ])  # fmt: skip
 def test_items_that_mean_nothing_are_refused(tag: str, message: str) -> None:
     with pytest.raises(PromptError, match=message):

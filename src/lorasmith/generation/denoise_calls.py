@@ -49,19 +49,17 @@ class TextSchedule:
 
 @dataclass(frozen=True)
 class GuidedPart:
-    """A part of a prompt with its weight; `bare`: told to the base without any adapter."""
+    """A part of a prompt with its weight, and the denoiser's strengths of the adapters that act in it, in each step."""
 
     weight: float
     schedule: TextSchedule
-    bare: bool = False
+    strengths: Mapping[Member, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """What a picture is told in a pass: parts of its prompt, what to guide away from, its adapters.
-
-    `strengths` are the denoiser's, of each adapter in each step.
-    """
+    """What a picture is told in a pass: parts of its prompt, and what to guide away from with the denoiser's
+    `strengths` there, of each adapter in each step."""
 
     parts: tuple[GuidedPart, ...]
     negative: TextSchedule
@@ -87,12 +85,12 @@ class DenoiseCall:
 
 @dataclass(frozen=True)
 class _Part:
-    """A context in force, the factor of its output, the length to which it is stretched; `bare`: no adapter acts."""
+    """A context in force, the factor of its output, the length to which it is stretched, the adapters' strengths."""
 
     context: Context
     factor: float
     length: int
-    bare: bool
+    strengths: Mapping[Member, float]
 
 
 @torch.inference_mode()
@@ -123,7 +121,7 @@ def run_calls(
             context = Context.join([part.context.stretch(part.length) for _, part in parts]).to(dtype=base.dtype)
             x = torch.cat([call.noisy.x / parametrisation.spread(call.noisy.sigma) for call in asked]).to(base.dtype)
             t = torch.tensor([parametrisation.time(call.noisy.sigma) for call in asked], dtype=torch.float64)
-            with adapter_set.acting([_strengths(calls[picture], bare=part.bare) for picture, part in parts]):
+            with adapter_set.acting([part.strengths for _, part in parts]):
                 output = base.denoise(x, t, context, asked[0].size)
             for (picture, part), row in zip(parts, torch.split(output.float(), 1), strict=True):
                 guided[picture].add_(row, alpha=part.factor)
@@ -145,17 +143,17 @@ def _passes(
 
 def _choose(guidance: Guidance, step: int, adapter_set: AdapterSet) -> list[_Part]:
     """What a picture is told at `step`; what would count nothing is left out."""
-    parts = [(each.weight * guidance.cfg, each.schedule.at(step, adapter_set), each.bare) for each in guidance.parts]
+    parts = [(each.weight * guidance.cfg, each.schedule.at(step, adapter_set), each) for each in guidance.parts]
     longest = max(context.length for _, context, _ in parts)
     away = guidance.negative.at(step, adapter_set)
-    chosen = [_Part(context, factor, longest, bare) for factor, context, bare in parts]
-    chosen.append(_Part(away, 1.0 - math.fsum(factor for factor, _, _ in parts), away.length, bare=False))
+    chosen = [_Part(context, factor, longest, _at(each.strengths, step)) for factor, context, each in parts]
+    rest = 1.0 - math.fsum(factor for factor, _, _ in parts)
+    chosen.append(_Part(away, rest, away.length, _at(guidance.strengths, step)))
     return [each for each in chosen if each.factor != 0.0]
 
 
-def _strengths(call: DenoiseCall, *, bare: bool) -> dict[Member, float]:
-    """The adapters of one row in the call's step."""
-    return {} if bare else {member: by_step[call.step - 1] for member, by_step in call.guidance.strengths.items()}
+def _at(strengths: Mapping[Member, tuple[float, ...]], step: int) -> dict[Member, float]:
+    return {member: by_step[step - 1] for member, by_step in strengths.items()}
 
 
 def in_force(schedule: Sequence[tuple[int, Thing]], step: int) -> Thing:

@@ -32,6 +32,7 @@ from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import Network, parse, parse_schedule, split_networks
 from lorasmith.prompts.composition import check_subprompts
 from lorasmith.prompts.networks import unknown_tag_error
+from lorasmith.prompts.prompt import SubPrompt
 
 
 class AdapterSource(Protocol):
@@ -70,22 +71,28 @@ TextVersions = tuple[tuple[int, Text], ...]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a prompt; `bare`: told to the base without any adapter."""
+    """A part of a prompt and the adapters that act in it."""
 
     weight: float
     versions: TextVersions
-    bare: bool = False
+    calls: tuple[_Call, ...] = ()
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One pass over a picture: `total` steps of which the first `skipped` are not taken, and its texts."""
+    """One pass over a picture: `total` steps of which the first `skipped` are not taken, its texts, and all adapters
+    that it calls."""
 
     total: int
     skipped: int
     parts: tuple[Part, ...]
     negative: TextVersions
     calls: tuple[_Call, ...]
+
+    @property
+    def together(self) -> tuple[_Call, ...]:
+        """The adapters that act in the prompt's own parts and in what it is guided away from."""
+        return tuple(call for call in self.calls if not call.network.apart)
 
     @property
     def texts(self) -> tuple[TextVersions, ...]:
@@ -130,7 +137,9 @@ class PictureTask:
     @property
     def steady(self) -> dict[Member, float] | None:
         """The denoiser's strengths when they are the same in all steps of all passes, else None."""
-        found = [_strengths(stage) for stage in self.stages]
+        if any(call.network.apart for stage in self.stages for call in stage.calls):
+            return None
+        found = [_strengths(stage.calls, stage.total) for stage in self.stages]
         rows = [{member: strengths[0] for member, strengths in each.items()} for each in found]
         level = all(len(set(strengths)) == 1 for each in found for strengths in each.values())
         return rows[0] if level and all(row == rows[0] for row in rows) else None
@@ -198,33 +207,34 @@ class Preparer:
             for network in prompt.networks
             if network.te or network.unet
         )
-        # Texts that differ only in the strength of what does not touch the text encoders are encoded once.
+        options = TextOptions("a1111", emphasis=spec.emphasis, clip_skip=spec.clip_skip, compat=spec.compat)
+
+        source, called = self.adapters, [loaded[network.name] for network in prompt.networks]
+        words = source.words(called) if isinstance(source, WordSource) else None
+
+        def read(schedule: Iterable[tuple[int, str]], calls: Sequence[_Call]) -> TextVersions:
+            beside = self._acting(calls)
+            return tuple((end, read_text(each, self.base, options, beside, words)) for end, each in schedule)
+
+        def part(told: SubPrompt) -> Part:
+            mine = tuple(call for call in calls if call.network in told.networks)
+            return Part(told.weight, read(told.schedule, mine), mine)
+
+        away = parse_schedule(negative, spec.steps, hires_steps)
+        together = [call for call in calls if not call.network.apart]
+        parts = tuple(map(part, prompt.subprompts))
+        return Stage(total=total, skipped=skipped, parts=parts, negative=read(away, together), calls=calls)
+
+    def _acting(self, calls: Iterable[_Call]) -> tuple[tuple[Member, float], ...]:
+        """Their members in the text encoders. Texts that differ only in the strength of what does not touch these are
+        encoded once."""
         te = gather(
             (member, call.network.te * member.share)
             for call in calls
             for member, adapter in call.members
             if call.network.te and self._has_text_layers(adapter)
         )
-        acting = tuple(sorted(te.items(), key=lambda item: item[0].order))
-
-        options = TextOptions("a1111", emphasis=spec.emphasis, clip_skip=spec.clip_skip, compat=spec.compat)
-
-        source, called = self.adapters, [loaded[network.name] for network in prompt.networks]
-        words = source.words(called) if isinstance(source, WordSource) else None
-
-        def read(schedule: Iterable[tuple[int, str]], *, bare: bool = False) -> TextVersions:
-            beside = () if bare else acting
-            return tuple((end, read_text(each, self.base, options, beside, words)) for end, each in schedule)
-
-        return Stage(
-            total=total,
-            skipped=skipped,
-            parts=tuple(
-                Part(each.weight, read(each.schedule, bare=each.bare), each.bare) for each in prompt.subprompts
-            ),
-            negative=read(parse_schedule(negative, spec.steps, hires_steps)),
-            calls=calls,
-        )
+        return tuple(sorted(te.items(), key=lambda item: item[0].order))
 
     def _members(self, network: Network, adapter: Adapter) -> tuple[tuple[Member, Adapter], ...]:
         kept = self._parts.setdefault(adapter, {})
@@ -258,10 +268,13 @@ class Preparer:
             return schedule
 
         return Guidance(
-            parts=tuple(GuidedPart(part.weight, begin(part.versions), part.bare) for part in stage.parts),
+            parts=tuple(
+                GuidedPart(part.weight, begin(part.versions), _strengths(part.calls, stage.total))
+                for part in stage.parts
+            ),
             negative=begin(stage.negative),
             cfg=task.spec.cfg,
-            strengths=_strengths(stage),
+            strengths=_strengths(stage.together, stage.total),
         )
 
     def finish(self, task: PictureTask, image: Image.Image, drawing: Drawing | None = None) -> Picture:
@@ -314,14 +327,12 @@ def cut_ranks(adapter: Adapter, dyn: int | None) -> Adapter:
     return replace(adapter, layers=layers)
 
 
-def _strengths(stage: Stage) -> Mapping[Member, tuple[float, ...]]:
+def _strengths(calls: Sequence[_Call], steps: int) -> Mapping[Member, tuple[float, ...]]:
     """Each member's strength in the denoiser, step by step."""
     by_step = [
         gather(
-            (member, call.network.unet_at(step, stage.total) * member.share)
-            for call in stage.calls
-            for member, _ in call.members
+            (member, call.network.unet_at(step, steps) * member.share) for call in calls for member, _ in call.members
         )
-        for step in range(1, stage.total + 1)
+        for step in range(1, steps + 1)
     ]
     return {member: tuple(row[member] for row in by_step) for member in by_step[0]}

@@ -79,7 +79,8 @@ def _adapters(prompt: ParsedPrompt, adapters: Adapters | None) -> list[Advice]:
         except PromptError as fault:
             found.append(Advice("error", f"{fault.message} {fault.hint or ''}".strip(), "U1"))
             continue
-        missing = [part.strip() for part in trigger.split(",") if part.strip() and _plain(part) not in words]
+        told = f"{words} {_plain(network.apart)}" if network.apart else words
+        missing = [part.strip() for part in trigger.split(",") if part.strip() and _plain(part) not in told]
         if missing and (network.te or network.unet):
             found.append(
                 Advice(

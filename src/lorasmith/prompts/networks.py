@@ -10,6 +10,7 @@
 | `start=`, `end=` (`stop=`), `step=3-8` | the steps in which the denoiser has it |
 | `lbw=1,0,...` or `lbw=MIDD` | a strength for each block: 12, 17, 20 or 26 of them, or a preset |
 | `in=`, `mid=`, `out=` | strengths of the denoiser's three parts |
+| `apart=WORDS` | it is told these words and acts by itself: what it makes of them is added to what the others draw |
 
 A moment with "." is a fraction of the steps, without it is a step, as in prompt editing. ``<base:WORDS>`` is no adapter
 and stays where it stands (`borrowing`).
@@ -27,7 +28,7 @@ from lorasmith.prompts.borrowing import KIND as BORROWING
 from lorasmith.prompts.compatibility import Compat
 
 KINDS = ("lora", "lyco")
-ITEMS = ("te", "unet", "dyn", "start", "end", "stop", "step", "lbw", "in", "mid", "out")
+ITEMS = ("te", "unet", "dyn", "start", "end", "stop", "step", "lbw", "in", "mid", "out", "apart")
 CORE_ITEMS = ("te", "unet", "dyn")
 #: How many weights `lbw=` may list, by what the families of bases that are known have layouts of.
 BLOCK_COUNTS = {12, 17, 20, 26}
@@ -71,7 +72,8 @@ class Network:
     `te` and `unet` are the strengths in the text encoders and in the denoiser; `dyn`, when given, keeps only the
     first `dyn` ranks of a plain LoRA at its full scale. `curve` are moments and the denoiser's strengths there
     (`unet` is then the strongest of them); `start` and `end` bound the steps that have it; `blocks` are factors for
-    the blocks in the order of `BLOCK_COUNTS`' layouts, empty for none.
+    the blocks in the order of `BLOCK_COUNTS`' layouts, empty for none. `apart` are words that this adapter alone is
+    told, "" for one that acts with the others.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Network:
     start: Moment | None = None
     end: Moment | None = None
     blocks: tuple[float, ...] = ()
+    apart: str = ""
 
     @property
     def is_steady(self) -> bool:
@@ -126,6 +129,8 @@ class Network:
             items.append(f"end={self.end}")
         if self.blocks:
             items.append(f"lbw={','.join(map(repr, self.blocks))}")
+        if self.apart:
+            items.append(f"apart={self.apart}")
         return f"<{':'.join(items)}>"
 
 
@@ -236,7 +241,10 @@ def _read_items(tag: str, items: list[str], compat: Compat) -> Network:
     start, end = _read_window(tag, named)
     name = positional[0] if positional else ""
     blocks = _read_blocks(tag, named)
-    return Network(name if compat == "a1111" else name.strip(), te, unet, dyn, curve, start, end, blocks)
+    apart = named.get("apart", "").strip()
+    if "apart" in named and not apart:
+        raise _no_words(tag, name)
+    return Network(name if compat == "a1111" else name.strip(), te, unet, dyn, curve, start, end, blocks, apart)
 
 
 def _refuse_surplus(tag: str, positional: list[str], named: dict[str, str]) -> None:
@@ -244,12 +252,22 @@ def _refuse_surplus(tag: str, positional: list[str], named: dict[str, str]) -> N
         if key not in ITEMS:
             hint = did_you_mean(key, ITEMS) or f"Known: {', '.join(f'{known}=' for known in ITEMS)}."
             raise PromptError(f'{tag}: unknown item "{key}=".', where="prompt", hint=hint)
+    if any(item.strip() == "apart" for item in positional[1:]):
+        raise _no_words(tag, positional[0].strip())
     if len(positional) > 4:
         raise PromptError(
             f"{tag}: more than name, text-encoder strength, denoiser strength and ranks.",
             where="prompt",
             hint="Write <lora:NAME:0.8>, or <lora:NAME:te=0.5:unet=0.8>.",
         )
+
+
+def _no_words(tag: str, name: str) -> PromptError:
+    return PromptError(
+        f"{tag}: no words for the adapter that acts apart.",
+        where="prompt",
+        hint=f"Give it its trigger: <lora:{name}:0.8:apart=TRIGGER>.",
+    )
 
 
 def _read_curve(tag: str, text: str) -> tuple[tuple[Moment, float], ...]:

@@ -15,13 +15,14 @@ from lorasmith.prompts.schedule import parse_schedule
 
 @dataclass(frozen=True)
 class SubPrompt:
-    """One part of an AND: its text, its weight, and its texts by last step in force; `bare`: told to the base without
-    any adapter."""
+    """One part of an AND, or of what a tag adds to one: its text, its weight, its texts by last step in force, and the
+    adapters that act in it (none: it is told to the bare base). `beside`: a tag adds it."""
 
     text: str
     weight: float
     schedule: tuple[tuple[int, str], ...]
-    bare: bool = False
+    networks: tuple[Network, ...] = ()
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ParsedPrompt:
                 for network in self.networks
             ],
             "text": self.text,
-            "subprompts": [[part.text, part.weight, *(["base"] if part.bare else [])] for part in self.subprompts],
+            "subprompts": [[part.text, part.weight, *_told(part)] for part in self.subprompts],
             "schedule": [list(entry) for entry in self.schedule],
             "attention": [[span.text, span.weight] for span in self.attention],
         }
@@ -69,18 +70,29 @@ def parse(text: str, steps: int, compat: Compat = None, hires_steps: int | None 
     then each part's schedule, then emphasis.
     """
     tags = split_networks(text, compat)
+    together = tuple(network for network in tags.networks if not network.apart)
+    apart = [network for network in tags.networks if network.apart]
     parts: list[SubPrompt] = []
 
-    def add(part: str, weight: float, *, bare: bool = False) -> None:
-        parts.append(SubPrompt(part, weight, tuple(parse_schedule(part, steps, hires_steps)), bare))
+    def add(part: str, weight: float, networks: tuple[Network, ...], *, beside: bool = True) -> None:
+        parts.append(SubPrompt(part, weight, tuple(parse_schedule(part, steps, hires_steps)), networks, beside))
 
     for part, weight in split_subprompts(tags.text, compat):
         whole, borrowed = borrow(part) if compat is None else (part, ())
-        add(whole, weight)
+        add(whole, weight, together, beside=False)
         for each in borrowed:
-            add(whole, weight * each.weight, bare=True)
-            add(each.without, -weight * each.weight, bare=True)
+            add(whole, weight * each.weight, ())
+            add(each.without, -weight * each.weight, ())
+        for network in apart:
+            add(f"{network.apart}, {whole}", weight, (network,))
+        if apart:
+            add(whole, -weight * len(apart), ())
     return ParsedPrompt(tags.networks, tags.text, tuple(parts), tags.unknown, compat)
+
+
+def _told(part: SubPrompt) -> list[str]:
+    """Who is told what a tag adds: an adapter by itself, or the base."""
+    return [f"lora:{network.name}" for network in part.networks] or ["base"] if part.beside else []
 
 
 def _more(network: Network) -> dict[str, Any]:
@@ -93,4 +105,6 @@ def _more(network: Network) -> dict[str, Any]:
         more["end"] = str(network.end)
     if network.blocks:
         more["blocks"] = list(network.blocks)
+    if network.apart:
+        more["apart"] = network.apart
     return more
