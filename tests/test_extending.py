@@ -75,7 +75,7 @@ def test_a_recipe_knows_their_options_and_rules(project: Project) -> None:
     assert "heavy_ball (rolls on)" in told["optimizer.name"]
     for wrong, message in (
         ({"toy.raech": "1"}, r'toy.raech = 1: unknown key. Did you mean "reach"\?'),
-        ({"toy.reach": "0"}, r"toy.reach = 0: Input should be greater than 0"),
+        ({"toy.reach": "0"}, r"toy.reach = 0: must be greater than 0"),
         ({"dropout.network": "0.5"}, "dropout.network: for plain lora only"),
         ({"optimizer.name": "lion"}, "optimizer.momentum is heavy_ball's, not lion's"),
         ({"optimizer.betas": "[0.9, 0.9]"}, "optimizer.betas: heavy_ball has none"),

@@ -218,6 +218,16 @@ def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
     return values
 
 
+def check_folder_name(name: str) -> None:
+    """Raise ProjectError for "-", which stands for no project in an address of the page, and elsewhere for standard
+    input."""
+    if name == "-":
+        raise ProjectError(
+            'a project\'s folder cannot be called "-": that stands for none.',
+            hint="Give it another name, such as mine.",
+        )
+
+
 def safe_name(text: str) -> str:
     """A file-name-safe form of `text`: letters, digits, dot, dash and underscore; never empty, never hidden."""
     return re.sub(r"[^\w.-]+", "_", text, flags=re.UNICODE).strip("._") or "unnamed"

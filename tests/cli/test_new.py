@@ -176,3 +176,13 @@ def test_what_was_built_and_packed_can_be_taken_in_again(tmp_path: Path) -> None
     flat = tree(tmp_path / "flat" / "images")
     assert sorted(flat) == [f"00{n}.{end}" for n in range(4) for end in ("png", "txt")]
     assert {data for name, data in flat.items() if name.endswith(".txt")} == {b"zbk, smile\n", b"zbk, hat\n"}
+
+
+def test_a_folder_that_stands_for_no_project_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_drawings(tmp_path / "in", 1)
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", "./-", "--subject", "character", "--images", "in"]) == 3
+    assert 'cannot be called "-"' in capsys.readouterr().err
+    assert not (tmp_path / "-").exists()

@@ -80,7 +80,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     text = "\n".join(lines)
     assert 'rnak = 3: unknown key. Did you mean "rank"?' in text
     assert 'lr.unte = 1: unknown key. Did you mean "unet"?' in text
-    assert "rank = 0: Input should be greater than or equal to 1" in text
+    assert "rank = 0: must be greater than or equal to 1" in text
     assert "alpha = 'a'" in text
     assert "save_every = 3: a duration needs a unit" in text
     assert "resolution = 100: sides are multiples of 8" in text

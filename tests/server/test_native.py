@@ -120,7 +120,8 @@ def test_the_gallery_page_by_page(client: httpx.Client) -> None:
     [
         ({"steps": 0}, "steps", "greater than or equal to 1"),
         ({"steps": 600, "hires": {}}, "steps", "the most are 1000"),
-        ({"promt": "x"}, "promt", "Extra inputs"),
+        ({"promt": "x"}, "promt", 'unknown key. Did you mean "prompt"?'),
+        ({"steps": "many"}, "steps", "'many': must be a whole number."),
         ({"width": 4096, "height": 4096}, "width", "the most are"),
         ({"width": 8192, "height": 4096}, "width", "less than or equal to 4096"),
         ({"width": 100}, "width", "not a multiple of 8"),

@@ -11,6 +11,7 @@ from lorasmith.bases.families import FAMILIES
 from lorasmith.bases.families.evidence import Evidence
 from lorasmith.bases.families.family import Family
 from lorasmith.bases.families.foreign import foreign
+from lorasmith.bases.near_misses import near_miss
 from lorasmith.errors import BaseError
 from lorasmith.hub import PATIENCE, is_hub_name, keeping_error, refusal_error, terms_error
 
@@ -124,7 +125,8 @@ def _refuse_foreign(folder: Path) -> None:
     """Raises BaseError where the configurations that lie there are another model's: its weights are not fetched."""
     evidence = Evidence(folder)
     if not any(family.claims(evidence) for family in FAMILIES.values()):
-        fault = foreign(evidence, f"Supported: {', '.join(family.title for family in FAMILIES.values())}.")
+        supported = f"Supported: {', '.join(family.title for family in FAMILIES.values())}."
+        fault = near_miss(evidence, supported) or foreign(evidence, supported)
         if fault is not None:
             raise fault
 

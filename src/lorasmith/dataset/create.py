@@ -15,7 +15,7 @@ from lorasmith.dataset.sources import open_source
 from lorasmith.dataset.sources.source import PLAIN, Offer, SourceOptions
 from lorasmith.errors import ProjectError, UsageError
 from lorasmith.events import Note, Work
-from lorasmith.project import FILE_NAME, Project, SubjectKind, open_project, safe_name
+from lorasmith.project import FILE_NAME, Project, SubjectKind, check_folder_name, open_project, safe_name
 from lorasmith.remedies import Action, Do, Give, Sentence
 from lorasmith.storage.arrivals import arriving, settle
 from lorasmith.storage.files import write_file
@@ -49,9 +49,11 @@ def create_project(
     A source that already is the project's images folder stays as it is. Where each picture is from goes to
     sources.jsonl; `today` (YYYY-MM-DD) is the date of retrieval.
 
-    Raises ProjectError when there is a lora.toml, or other files where the images would go; DatasetError for a wrong
+    Raises ProjectError when there is a lora.toml, or other files where the images would go, and for a folder that
+    cannot be called so; DatasetError for a wrong
     source; UsageError for an empty name or trigger; StorageError.
     """
+    check_folder_name(folder.resolve().name)
     name, trigger = _checked_words(folder, name, trigger)
     images = folder / IMAGES
     if folder.is_dir():

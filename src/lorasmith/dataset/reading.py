@@ -15,7 +15,7 @@ from lorasmith.dataset.kohya_layout import find_root
 from lorasmith.dataset.lineage import Lineage as Lineage
 from lorasmith.dataset.lineage import read_lineage
 from lorasmith.dataset.roles import folder_role
-from lorasmith.dataset.settings import read_settings
+from lorasmith.dataset.settings import DatasetTable, read_settings
 from lorasmith.dataset.stored import fetch_images, image_roots
 from lorasmith.errors import DatasetError, NoImagesError, ProjectError, did_you_mean
 from lorasmith.events import Note, Work
@@ -119,21 +119,9 @@ def read_all(project: Project) -> Work[Dataset]:
 def scan_images(project: Project) -> Work[Scan]:
     """Look into the folders of images; what is decided does not matter. Raises DatasetError."""
     roots, settings = image_roots(project), read_settings(project)
-    ours = {
-        project.built_dataset.parent,
-        project.runs,
-        project.exams,
-        project.made,
-    }  # images = ["."] must not find those
     yield from fetch_images(project, settings.images)
-    founds: list[Found] = []
-    for root, prefix in zip(roots, _prefixes(roots), strict=True):
-        _check(project, root)
-        founds.append((yield from find_root(root, prefix, ours, project.root, follow_links=settings.follow_links)))
+    founds = yield from _find_images(project, roots, settings)
     places = [place for found in founds for place in found.images]
-    if not places:
-        where = settings.images[0] if url_of(settings.images[0]) else roots[0]
-        raise NoImagesError("no images in it.", where=where, hint=_PUT_IMAGES)
     made = _find_made(project, places)
     founds.append(made)
     captions = _caption_files(founds)
@@ -155,6 +143,36 @@ def scan_images(project: Project) -> Work[Scan]:
         listed = "\n".join(f"  {problem.name}: {problem.message}" for problem in [*first_problems, *problems][:5])
         raise DatasetError(f"none of its {len(places)} images can be read:\n{listed}", where=roots[0])
     return Scan(tuple(items), first_problems, tuple(problems), _orphans(founds))
+
+
+def check_images(project: Project) -> Work[None]:
+    """Raise what `read_dataset` raises where it has no images; none is opened, unless so many are rejected that all
+    may be. Images behind a URL are not asked for."""
+    settings = read_settings(project)
+    if any(url_of(images) for images in settings.images):
+        return
+    founds = yield from _find_images(project, image_roots(project), settings)
+    rejected = sum(standing.rejected for standing in read_decisions(project).by_image.values())
+    if rejected >= sum(len(found.images) for found in founds):
+        yield from read_dataset(project)
+
+
+def _find_images(project: Project, roots: Sequence[Path], settings: DatasetTable) -> Work[list[Found]]:
+    """The files in the folders of images. Raises DatasetError, NoImagesError."""
+    ours = {
+        project.built_dataset.parent,
+        project.runs,
+        project.exams,
+        project.made,
+    }  # images = ["."] must not find those
+    founds: list[Found] = []
+    for root, prefix in zip(roots, _prefixes(roots), strict=True):
+        _check(project, root)
+        founds.append((yield from find_root(root, prefix, ours, project.root, follow_links=settings.follow_links)))
+    if not any(found.images for found in founds):
+        where = settings.images[0] if url_of(settings.images[0]) else roots[0]
+        raise NoImagesError("no images in it.", where=where, hint=_PUT_IMAGES)
+    return founds
 
 
 def apply_decisions(project: Project, scan: Scan) -> Dataset:

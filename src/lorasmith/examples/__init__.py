@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from lorasmith.errors import ProjectError, StorageError, did_you_mean
-from lorasmith.project import FILE_NAME
+from lorasmith.project import FILE_NAME, check_folder_name
 from lorasmith.storage.files import partial_of, remove_left_partials
 
 EXAMPLES = ("character", "style", "concept")
@@ -26,8 +26,9 @@ def example_folder(name: str) -> Path:
 
 def copy_example(name: str, to: Path) -> Path:
     """Copy an example to `to`, whole or not at all, but for its adapter, which is for stacking; a project that is
-    there already is left as it is."""
+    there already is left as it is. Raises ProjectError."""
     source = example_folder(name)
+    check_folder_name(to.resolve().name)
     if (to / FILE_NAME).is_file():
         return to
     if to.exists() and any(to.iterdir()):

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lorasmith.adapters.runs import run_adapters
+from lorasmith.dataset.reading import check_images
 from lorasmith.errors import UsageError
+from lorasmith.events import finish
 from lorasmith.jobs.queue import JobQueue, QueuedRun
 from lorasmith.project import Project
 from lorasmith.recipe.probe import SWEPT, check_probed
@@ -110,7 +112,7 @@ def find_run(project: Project, queue: JobQueue, name: str) -> KnownRun:
 def queue_run(project: Project, queue: JobQueue, assignments: Mapping[str, str], *, probe: bool = False) -> QueuedRun:
     """Put a new run (or the project's sweep) at the end of the line; `assignments` go over [recipe], dotted keys with
     values as TOML; with `probe` its learning rates are found first. Raises RecipeError for what it cannot have,
-    UsageError for a probe of a sweep."""
+    UsageError for a probe of a sweep, DatasetError for a project without images."""
     if project.table("sweep"):
         if probe:
             raise UsageError(SWEPT, field="probe")
@@ -121,6 +123,7 @@ def queue_run(project: Project, queue: JobQueue, assignments: Mapping[str, str],
         check_requirements(recipe, project.root)
         if probe:
             check_probed(recipe)
+    finish(check_images(project))
     return queue.add(project, [f"{key}={value}" for key, value in assignments.items()], probe=probe)
 
 

@@ -22,6 +22,7 @@ from lorasmith.server.guard import HEADERS, Guard
 from lorasmith.server.interfaces import Loader
 from lorasmith.server.native import routes as native_routes
 from lorasmith.server.native.jobs import POLICY
+from lorasmith.server.request_faults import tell_faults
 from lorasmith.server.road import routes as road_routes
 from lorasmith.server.road.readings import Readings
 from lorasmith.server.road.tasks import RoadTasks
@@ -34,8 +35,6 @@ from lorasmith.server.wording import page_words, request_words
 from lorasmith.server.workshop import Workshop
 from lorasmith.web import DRAW_ONLY, STUDIO, read_page, script_sources
 
-FAULTS_TOLD = 100
-"""Of a wrong request at most."""
 _LOG = logging.getLogger("lorasmith.server")
 _ABOUT = """Draw with adapters over HTTP. Two faces stand on one queue: `/api/v1` is our own, typed, with jobs, events
 and per-picture adapters; `/sdapi/v1` is the one that Stable Diffusion web UI clients speak.
@@ -153,13 +152,8 @@ def _add_error_handlers(app: FastAPI) -> None:
         return JSONResponse(body, error.http_status, headers)
 
     @app.exception_handler(RequestValidationError)
-    async def tell_field(_: Request, fault: RequestValidationError) -> JSONResponse:
-        errors = fault.errors()[:FAULTS_TOLD]
-        faults = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in errors]
-        first = faults[0] if faults else {"loc": [], "msg": "cannot be read"}
-        where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-        error = error_document("FieldError", str(first["msg"]), 422, where)
-        return JSONResponse({"error": error, "detail": faults}, 422)
+    async def tell_field(request: Request, fault: RequestValidationError) -> JSONResponse:
+        return JSONResponse(tell_faults(request, fault.errors()), 422)
 
     @app.exception_handler(HTTPException)
     async def tell_http(_: Request, fault: HTTPException) -> JSONResponse:

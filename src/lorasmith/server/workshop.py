@@ -12,8 +12,8 @@ from pathlib import Path
 
 from lorasmith.dataset.folders import CAPTION_EXTENSIONS, printable
 from lorasmith.dataset.stored import image_roots
-from lorasmith.errors import LorasmithError
-from lorasmith.project import FILE_NAME, Project, open_project, safe_name
+from lorasmith.errors import LorasmithError, ProjectError
+from lorasmith.project import FILE_NAME, Project, check_folder_name, open_project, safe_name
 from lorasmith.server.errors import FieldError, MissingError
 
 _OF_FILES = ("images", "made", "made/lineage.jsonl")
@@ -43,19 +43,25 @@ class Workshop:
         self._listed: dict[Path, tuple[int, list[str]]] = {}
 
     def names(self) -> list[str]:
-        """The names of the projects, sorted."""
+        """The names of the projects, sorted; also of those that cannot be opened, as their folders are called."""
         if not self.projects.is_dir():
             return []
         return sorted(
             folder.name
             for folder in self.projects.iterdir()
-            if (folder / FILE_NAME).is_file() and folder.name == safe_name(folder.name)
+            if (folder / FILE_NAME).is_file() and not folder.name.startswith(".") and folder.name.isprintable()
         )
 
     def open(self, name: str) -> Project:
-        """The project of a name. Raises MissingError, ProjectError."""
-        if name != safe_name(name) or not (self.projects / name / FILE_NAME).is_file():
+        """The project of a name. Raises MissingError; ProjectError, also for a folder that is called as none can be
+        here."""
+        is_safe = name == safe_name(name)
+        if not is_safe and name in self.names():
+            hint = f"Rename the folder, to {safe_name(name)} for example."
+            raise ProjectError("a project whose folder is called so cannot be opened here.", where=name, hint=hint)
+        if not is_safe or not (self.projects / name / FILE_NAME).is_file():
             raise MissingError(f'there is no project "{name}".', where="project")
+        check_folder_name(name)
         return open_project(self.projects / name)
 
     @contextmanager

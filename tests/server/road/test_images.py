@@ -148,3 +148,44 @@ def test_pictures_are_made_from_images(client: httpx.Client) -> None:
     assert client.post("projects/zbk/made", json={"way": "alter"}).json()["error"]["where"] == "images"
     unknown = {"way": "alter", "images": names, "operations": ["x"]}
     assert client.post("projects/zbk/made", json=unknown).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "where", "told"),
+    [
+        ("decisions", {"images": ["0.png"]}, "verb", "missing."),
+        ("decisions", {"images": [], "verb": "keep"}, "images", "must have 1 item or more."),
+        ("decisions", {"images": ["0.png"], "verb": "kep"}, "verb", "or 'distinct'. Did you mean \"keep\"?"),
+        (
+            "decisions",
+            {"images": ["0.png"], "verb": "crop", "value": {}},
+            "value",
+            "a text or a whole number or a list",
+        ),
+        (
+            "decisions",
+            {"images": ["0.png"], "verb": "keep", "why": 1},
+            "why",
+            "unknown key. Known keys: images, re",
+        ),
+        ("decisions", {"images": [3], "verb": "keep"}, "images.0", "3: must be a text."),
+        ("decisions/undo", {"step": 2}, "step", 'unknown key. Did you mean "steps"?'),
+        ("made", {"way": "cut", "parts": [{"box": [0, 0, 9, 9], "nam": "a"}]}, "parts.0.nam", 'Did you mean "name"?'),
+        ("made", {"way": "alter", "count": 99}, "count", "99: must be less than or equal to 50"),
+    ],
+)
+def test_a_wrong_body_is_told_in_plain_words(
+    client: httpx.Client, path: str, body: dict[str, Any], where: str, told: str
+) -> None:
+    answer = client.post(f"projects/zbk/{path}", json=body)
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["where"] == where
+    assert told in f"{error['message']} {error['hint']}"
+    assert "nput should" not in answer.text
+
+
+def test_a_body_that_is_no_json_is_told_in_plain_words(client: httpx.Client) -> None:
+    answer = client.post("projects/zbk/decisions", content=b"{", headers={"content-type": "application/json"})
+    assert answer.json()["error"]["where"] == "body"
+    assert answer.json()["error"]["message"].startswith("is no JSON: ")

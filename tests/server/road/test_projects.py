@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -113,6 +114,8 @@ def test_wrong_projects_are_told(client: httpx.Client, project: Project, tmp_pat
     outside.mkdir()
     cases = [
         ({"name": "a/b"}, "cannot be a folder's name"),
+        ({"name": "-"}, "that stands for none"),
+        ({"name": "-", "example": "character"}, "that stands for none"),
         ({"name": "zbk"}, "already"),
         ({"name": "new", "example": "none"}, "no such example"),
         ({"name": "new", "paths": [str(outside)]}, "lies outside"),
@@ -126,6 +129,19 @@ def test_wrong_projects_are_told(client: httpx.Client, project: Project, tmp_pat
         assert words in answer.json()["error"]["message"]
     assert client.post("projects", json={"name": "new", "upload": "0" * 32}).status_code == 404
     assert not (project.root.parent / "new").exists()
+
+
+def test_folders_that_are_called_as_none_can_be_are_listed_with_a_word(client: httpx.Client, project: Project) -> None:
+    for name in ("-", "my own", ".hidden"):
+        shutil.copytree(project.root, project.root.parent / name)
+    cards = {card["name"]: card for card in client.get("projects").json()["projects"]}
+    assert set(cards) == {"-", "my own", "zbk"}
+    assert not cards["zbk"].get("fault")
+    assert "that stands for none" in cards["-"]["fault"]["message"]
+    assert cards["my own"]["fault"]["hint"] == "Rename the folder, to my_own for example."
+    for name in ("-", "my%20own"):
+        assert client.get(f"projects/{name}/images").status_code == 422
+    assert client.get("projects/.hidden/images").status_code == 404
 
 
 def test_a_project_of_nothing_readable_leaves_no_folder(client: httpx.Client, project: Project) -> None:

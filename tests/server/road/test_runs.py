@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from lorasmith.errors import DatasetError
+from lorasmith.events import finish
+from lorasmith.face.stages import train_project
 from lorasmith.project import Project
 from lorasmith.server.workshop import Workshop
 from tests.server.running import Plain, plain_settings, running, wait_for
@@ -76,6 +79,27 @@ def test_what_is_wrong_is_refused_before_it_waits(client: httpx.Client) -> None:
     assert client.get(P + "runs/nobody/events").status_code == 404
     assert client.get(P + "runs/..%2f..%2fx/samples/a.png").status_code in (404, 422)
     assert client.post(P + "runs", json={"resume": "nobody"}).status_code == 404
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_a_run_without_images_is_refused_at_once(
+    client: httpx.Client, project: Project, rejected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lorasmith.server.road.runs.start_worker", lambda _: None)
+    assert client.post(P + "runs", json={}).status_code == 202
+    names = [each["name"] for each in client.get(P + "images").json()["images"]]
+    if rejected:
+        client.post(P + "decisions", json={"images": names, "verb": "reject"})
+    else:
+        for name in names:
+            (project.root / "images" / name).unlink()
+    with pytest.raises(DatasetError) as by_command:
+        finish(train_project(project))
+    answer = client.post(P + "runs", json={})
+    assert answer.status_code == 422
+    told = answer.json()["error"]
+    assert (told["message"], told["where"]) == (by_command.value.message, by_command.value.where)
+    assert len(client.get(P + "runs").json()["runs"]) == 1
 
 
 def test_the_stream_of_changes_tells_what_the_command_line_did(client: httpx.Client, project: Project) -> None:

@@ -92,7 +92,7 @@ def _of_folder(evidence: Evidence, supported: str) -> BaseError | None:
     if transformer is not None:
         kind = str(transformer.get("_class_name", ""))
         called = next((name for start, name in CLASSES if kind.startswith(start)), "another model")
-        what = f"is {called}: it has a transformer{f' ({kind})' if kind else ''}, not a UNet."
+        what = f"is {called}: it has a transformer{f' ({kind})' if kind else ''}, which no supported model has."
         return BaseError(what, where=folder, hint=supported)
     if (folder / "adapter_config.json").is_file():
         return BaseError(f"is {_ADAPTER} (a folder as PEFT writes it).", where=folder, hint=supported)

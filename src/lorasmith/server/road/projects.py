@@ -17,7 +17,7 @@ from lorasmith.errors import DatasetError, LorasmithError, StorageError
 from lorasmith.events import Work
 from lorasmith.examples import EXAMPLES, copy_example
 from lorasmith.face.overview import count_images, describe_project, keep_counts, read_counts
-from lorasmith.project import SubjectKind, safe_name
+from lorasmith.project import SubjectKind, check_folder_name, safe_name
 from lorasmith.server.errors import FieldError, error_json
 from lorasmith.server.native.errors import MISSING
 from lorasmith.server.road.dependencies import ProjectName, TheReadings, TheTasks, TheUploads, TheWorkshop
@@ -63,6 +63,7 @@ def post_project(
     if body.name != safe_name(body.name):
         hint = f"Use letters, digits, dots, dashes and underscores, such as {safe_name(body.name)}."
         raise FieldError(f'"{body.name}" cannot be a folder\'s name.', where="name", hint=hint)
+    check_folder_name(body.name)
     folder = workshop.projects / body.name
     if folder.exists():
         raise FieldError(f'there is a folder "{body.name}" already.', where="name", hint="Choose another name.")

@@ -1,6 +1,7 @@
 /** What the whole page knows: where one is, what changes on disk, what is being done, what went wrong. */
 import { signal, computed, effect } from "./html.js";
 import { hear, ApiError } from "./api.js";
+import { readable } from "./strings.js";
 
 /** The one screen of a server without projects; "" in the studio. */
 export const ONLY = document.body.dataset.only || "";
@@ -76,7 +77,7 @@ export const dismiss = (id) => (toasts.value = toasts.value.filter((each) => eac
 export function complain(fault) {
   if (fault instanceof DOMException && fault.name === "AbortError") return;
   const error = fault instanceof ApiError ? fault : null;
-  say(error?.where ? `${error.where}: ${error.message}` : String(/** @type {Error} */ (fault)?.message || fault), { hint: error?.hint || "", bad: true });
+  say(readable(error?.where ? `${error.where}: ${error.message}` : String(/** @type {Error} */ (fault)?.message || fault)), { hint: error?.hint || "", bad: true });
 }
 
 /** What screens remember while one is elsewhere: scroll, filters, selection. @type {Map<string, any>} */

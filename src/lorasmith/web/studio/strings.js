@@ -16,3 +16,6 @@ export const WORDS = {
 
 /** "1 image", "2 images". @param {number} count @param {string} one @param {string} [many] */
 export const number = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+
+/** What went wrong, without the way to the project's file: of which project it is is known here. @param {string} text */
+export const readable = (text) => text.replace(/^.*[\\/]lora\.toml: (?=\[)/gm, "");

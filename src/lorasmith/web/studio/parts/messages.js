@@ -2,7 +2,7 @@
 import { html, useEffect, useRef } from "../html.js";
 import { AWAY } from "../api.js";
 import { away, toasts, dismiss, link } from "../state.js";
-import { WORDS } from "../strings.js";
+import { readable, WORDS } from "../strings.js";
 
 /** News that scrolls itself to where it is seen. @param {{of: string, children?: any, [more: string]: any}} props `of`: what is new */
 export function News({ of, children, ...more }) {
@@ -16,7 +16,7 @@ export function ErrorLine({ fault, retry }) {
   if (!fault) return null;
   if (fault.kind === "NoImagesError") return html`<div class="empty"><p>${WORDS.noImages}</p><a class="button" href=${link("images")}>${WORDS.addImages}</a></div>`;
   return html`<${News} of=${fault.message || String(fault)} class="error-line" role="alert">
-    <p>${fault.where ? html`<code>${fault.where}</code>: ` : null}${fault.message || String(fault)}</p>
+    <p>${fault.where ? html`<code>${readable(fault.where)}</code>: ` : null}${readable(fault.message || String(fault))}</p>
     ${fault.hint ? html`<p class="soft">${fault.hint}</p>` : null}
     ${retry ? html`<button onClick=${retry}>${WORDS.again}</button>` : null}
   <//>`;

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { get, post, address, of } from "../../api.js";
 import { go, link, names, version, complain } from "../../state.js";
-import { number } from "../../strings.js";
+import { number, readable } from "../../strings.js";
 import { useKeys } from "../../keys.js";
 import { ErrorLine } from "../../parts/messages.js";
 import { NewProject, ended } from "./new_project.js";
@@ -27,7 +27,7 @@ function stateOf(card) {
 function Card({ card }) {
   if (card.fault) {
     return html`<li class="project-card broken"><div class="project-head"><h2>${card.name}</h2></div>
-      <p class="bad-text">${card.fault.where ? html`<code>${card.fault.where.split(/[\\/]/).pop()}</code>: ` : null}${card.fault.message}</p><p class="soft">${card.fault.hint}</p></li>`;
+      <p class="bad-text">${card.fault.where ? html`<code>${card.fault.where.split(/[\\/]/).pop()}</code>: ` : null}${readable(card.fault.message)}</p><p class="soft">${card.fault.hint}</p></li>`;
   }
   const [state, tone] = stateOf(card);
   return html`<li class="project-card">

@@ -1,4 +1,5 @@
 /** A sweep: one key, several values, all of them trained side by side. */
+import { readable } from "../../strings.js";
 import { html, useState } from "../../html.js";
 import { show } from "./values.js";
 
@@ -18,6 +19,6 @@ export function Sweep({ sweep, change }) {
     <p class="row"><input type="text" aria-label="Key to vary" value=${key} onInput=${(/** @type {any} */ event) => setKey(event.currentTarget.value)} />
       <input type="text" aria-label="Its values" value=${text} onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} />
       <button onClick=${add}>Vary</button></p>
-    ${fault ? html`<p class="bad-text" role="alert">${fault.message}</p>` : null}
+    ${fault ? html`<p class="bad-text" role="alert">${readable(fault.message)}</p>` : null}
   </details>`;
 }
