@@ -138,6 +138,7 @@ def test_the_gallery_page_by_page(client: httpx.Client) -> None:
         ({"prompt": "a <lorra:x:1>"}, "prompt", "unknown kind of tag"),
         ({"prompt": "x" * 20_001}, "prompt", "the most are 20000"),
         ({"adapters": [{"name": "../secret"}]}, "prompt", "unknown"),
+        ({"adapters": [{"name": "a", "apart": "x:y"}]}, "adapters.0.apart", "does not have the form"),
         ({"init": {"image": "https://example.org/a.png"}}, "init.image", "not fetched"),
     ],
 )

@@ -19,11 +19,13 @@ class Told(BaseModel):
 
 
 class AdapterCall(Asked):
-    """An adapter and how strongly it acts. `text_strength` is that in the text encoders, the same when left out."""
+    """An adapter and how strongly it acts. `text_strength` is that in the text encoders, the same when left out; `apart`
+    are words that it is told by itself (`<lora:NAME:0.6:apart=WORDS>`), empty for one that acts with the others."""
 
     name: Name
     strength: float = Field(default=1.0, ge=-10, le=10)
     text_strength: float | None = Field(default=None, ge=-10, le=10)
+    apart: str = Field(default="", max_length=500, pattern=r"^[^:=<>]*$")
 
 
 class Init(spec_model("init")):  # type: ignore[misc]  # made of the parameters

@@ -50,7 +50,10 @@ def spec_of(service: Service, request: schemas.PictureRequest) -> PictureSpec:
     tags = [
         str(
             Network(
-                call.name.strip(), call.strength if call.text_strength is None else call.text_strength, call.strength
+                call.name.strip(),
+                call.strength if call.text_strength is None else call.text_strength,
+                call.strength,
+                apart=call.apart.strip(),
             )
         )
         for call in request.adapters

@@ -16,6 +16,9 @@ function doubles() {
   return [...new Set(listed.filter((/** @type {string} */ name) => called.filter((one) => one === name).length > 1))];
 }
 
+/** What would end the words inside of an adapter's tag. */
+const ENDS = /[:=<>]/g;
+
 /** @param {{adapters: any[], moved: () => void}} props */
 export function Adapters({ adapters, moved }) {
   const { rows, spread, control, live } = form.value;
@@ -39,6 +42,8 @@ export function Adapters({ adapters, moved }) {
         <input type="range" min="-1" max="2" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name}`} onInput=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
         <input type="number" min="-10" max="10" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name} as a number`} onChange=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
         ${known?.has_preview ? html`<img class="adapter-preview" src=${address(`/adapters/preview?${new URLSearchParams({ name: row.name })}`)} alt="" loading="lazy" />` : null}${known?.trigger ? html`<span class="adapter-trigger soft">trigger <button class="chip" title="Put it into the prompt" onClick=${() => call(known.trigger)}>${known.trigger}</button></span>` : null}
+        ${(rows.length > 1 && spread === "together") || row.apart ? html`<span class="adapter-trigger row"><label class="check" title="It is told these words by itself, and what it makes of them is added to what the others draw: for adapters that do not get on. Take its trigger out of the prompt, and call it a little weaker (0.5 to 0.65)."><input type="checkbox" checked=${!!row.apart} onChange=${(/** @type {any} */ event) => set(place, { apart: event.currentTarget.checked ? (known?.trigger || row.name).replace(ENDS, " ") : "" })} />apart</label>
+          ${row.apart ? html`<input class="grow" type="text" maxlength="500" aria-label=${`Words that ${row.name} alone is told`} value=${row.apart} onChange=${(/** @type {any} */ event) => set(place, { apart: event.currentTarget.value.replace(ENDS, " ").trim() })} />` : null}</span>` : null}
       </div>`;
     })}
     ${twice.length ? html`<p class="warn-line">${twice.join(", ")}: called more than once, here or by a tag in the prompt; the strengths add up.</p>` : null}

@@ -55,7 +55,7 @@ export function Screen({ project }) {
   if (fault) return html`<${Unshown} title="Draw" fault=${fault} retry=${() => { setFault(null); load(); }} />`;
   if (!choices) return null;
   const { prompt, negative, rows, values, live } = form.value;
-  const tags = rows.map((/** @type {any} */ row) => `<lora:${row.name}:${row.strength}>`);
+  const tags = rows.map((/** @type {any} */ row) => `<lora:${row.name}:${row.strength}${row.apart ? `:apart=${row.apart}` : ""}>`);
   const busy = making.value.some((each) => !["done", "failed", "cancelled"].includes(each.state));
   return html`<div class="draw" onDragOver=${(/** @type {Event} */ event) => event.preventDefault()} onDrop=${drop}>
     <div class="draw-form">
