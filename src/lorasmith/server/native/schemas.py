@@ -21,7 +21,7 @@ class Told(BaseModel):
 class AdapterCall(Asked):
     """An adapter and how strongly it acts. `text_strength` is that in the text encoders, the same when left out.
 
-    `apart` are words that it is told by itself (`<lora:NAME:0.6:apart=WORDS>`), empty for one that acts with the others.
+    `apart` are words that it is told by itself (`<lora:NAME:0.6:apart=WORDS>`); empty, it acts with the others.
     """
 
     name: Name
