@@ -60,10 +60,10 @@ def test_figures_are_what_was_put_in(tmp_path: Path) -> None:
         assert last.done == last.total
 
 
-def test_equal_snapshots_have_no_winner_and_the_earliest_is_taken(tmp_path: Path) -> None:
+def test_equal_snapshots_have_no_winner_and_the_latest_is_taken(tmp_path: Path) -> None:
     verdict, _, _ = _exam(tmp_path / "p", {"a": 0.95, "b": 0.95, "c": 0.1}, pictures=100)
     assert not verdict.clear
-    assert verdict.chosen.stem == "a"
+    assert verdict.chosen.stem == "b"
     assert "No clear winner" in verdict.report.read_text()
 
 
