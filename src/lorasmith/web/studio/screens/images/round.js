@@ -81,12 +81,12 @@ export function RoundDialog({ model, round, close }) {
   return html`<${Dialog} title="Second round" close=${close}><form class="column" onSubmit=${start}>
     <p class="soft">Asked for what no image shows, an adapter often leaves it out. Here the newest one draws such things with the base's help, and the exam's judge keeps what shows both them and the subject. What is kept comes among your images, marked ✎; it is one step, which Undo takes back. Then train again.</p>
     <${ErrorLine} fault=${round.fault || fault} />
-    ${known && !known.adapter ? html`<p class="warn-text">No adapter was trained yet, so there is none to draw with. <a href=${link("run", model.project)}>To the run</a></p>` : null}
+    ${known && !known.adapter ? html`<p class="warn-text">No adapter was trained yet, so there is none to draw with. <a href=${link("run", model.project)} onClick=${close}>To the run</a></p>` : null}
     ${task ? html`<${TaskProgress} task=${tasks.value[task.id] || task} />` : null}
     ${running ? html`<${RoundProgress} round=${round} />` : null}
     ${known?.process.state === "failed" ? html`<${ErrorLine} fault=${{ message: known.process.message || "The round broke off.", hint: "It goes on where it was." }} />` : null}
     ${known?.process.state === "stopped" ? html`<p class="warn-text">It was stopped. What it drew stays, and it goes on where it was.</p>` : null}
-    ${result ? html`<p class="round-result">${outcome(result)} ${result.missed.length ? html`<span class="soft">Never right: ${result.missed.join(", ")}.</span>` : null}</p>` : null}
+    ${result ? html`<p class="round-result">${outcome(result)} ${result.missed.length ? html`<span class="soft">Never right: ${result.missed.join(", ")}.</span>` : null} <span class="soft">This adapter would draw the same again: <a href=${link("run", model.project)} onClick=${close}>train with them first</a>.</span></p>` : null}
     ${plan && !running ? html`<dl class="facts"><dt>Draws with</dt><dd>${plan.adapter.split(/[\\/]/).pop()}</dd>
         <dt>Asks for</dt><dd>${plan.values.join(", ")}</dd>
         <dt>Pictures</dt><dd>about ${plan.pictures}, to keep ${plan.wanted}</dd>
