@@ -35,6 +35,11 @@ class ExamPlan:
         return ", ".join(f"{name} {count}" for name, count in self.parts.items() if count)
 
 
+def count_stacking(partners: int, settings: ExamTable) -> int:
+    """Pictures beside each partner, and beside the first two together."""
+    return (partners + (partners > 1)) * WAYS * settings.stacking_pictures
+
+
 def make_plan(
     settings: ExamTable, snapshots: int, partners: int, encoder: bool, subject: Subject, world: TagSpace | None
 ) -> ExamPlan:
@@ -52,7 +57,7 @@ def make_plan(
             "flexibility": 2 * settings.flexibility_count,
             "override": 2 * settings.override_count if world else 0,
             "leakage": 2 * (settings.leakage_count + settings.untriggered_count) - 2 * unasked,
-            "stacking": partners * WAYS * settings.stacking_pictures,
+            "stacking": count_stacking(partners, settings),
             "grid": 1 + snapshots * len(settings.strengths),
         }
     )

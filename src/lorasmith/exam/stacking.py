@@ -20,6 +20,7 @@ from lorasmith.events import Work
 from lorasmith.exam.drawing import Row
 from lorasmith.exam.figures import Figure, share
 from lorasmith.exam.looks import Look
+from lorasmith.exam.plan import count_stacking
 from lorasmith.exam.questions import STACKING, Paper, Question
 from lorasmith.exam.selection import Arm
 from lorasmith.exam.settings import ExamTable
@@ -107,7 +108,7 @@ def stack_all(
     settings: ExamTable,
 ) -> Work[list[Stack]]:
     """Each partner by itself, and with two or more of them the first two together."""
-    clock = Clock("stacking", len(partners) * len(_WAYS) * settings.stacking_pictures)
+    clock = Clock("stacking", count_stacking(len(partners), settings))
     stacks = []
     for partner in partners:
         stacks.append((yield from _stack(sitting, paper, standards, chosen, (partner,), settings, clock)))
