@@ -75,8 +75,8 @@ def test_one_that_gives_way_and_bleeds_is_told(tmp_path: Path) -> None:
     assert stack["ratio_low"] < stack["ratio"] < stack["ratio_high"]
     assert stack["bleeds"]["theirs"]["low"] < 0.5 < stack["bleeds"]["theirs"]["high"]
     assert stack["apart"]["ratio"]["value"] == pytest.approx(1.0, abs=0.02)
-    assert stack["apart"]["call"] == "<lora:kro0:0.56:apart=kro>"
-    assert any("it gives way; called apart, <lora:kro0:0.56:apart=kro>" in str(line) for line in verdict.advice)
+    assert stack["apart"]["call"] == "<lora:kro0:0.7:apart=kro>"
+    assert any("it gives way; called apart, <lora:kro0:0.7:apart=kro>" in str(line) for line in verdict.advice)
 
 
 def test_two_partners_come_together_as_well(tmp_path: Path) -> None:

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 #: Resamples of a ratio's interval.
 RESAMPLES = 1000
-#: The strength of a partner that is called apart, of its recommended one: what it adds is guided on top.
-APART = 0.8
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,12 @@ class Partner:
     @property
     def apart(self) -> tuple[Path, float, str]:
         """How it is called apart: its file, the strength, its words (without what would end them in a tag)."""
-        return self.file, round(self.strength * APART, 2), re.sub(r"[:=<>]+", " ", self.trigger).strip()
+        return self.file, self.strength, re.sub(r"[:=<>]+", " ", self.trigger).strip()
 
     @property
     def call(self) -> str:
         """The tag that calls it so."""
-        _, strength, words = self.apart
-        return f"<lora:{self.name}:{strength:g}:apart={words}>"
+        return f"<lora:{self.name}:{self.strength:g}:apart={self.apart[2]}>"
 
 
 @dataclass(frozen=True)
