@@ -30,7 +30,7 @@ RIDGE = 1.0
 SOUND = 0.7
 #: How far the line gives way towards the middle: a drawn picture has a grain that a training image has not, and a view
 #: of which few images are (a close-up) scores lower (docs/exam.md, Against truth).
-GRACE = 0.3
+GRACE = 0.6
 
 Vectors = NDArray[np.float32]
 Scores = NDArray[np.float64]
