@@ -83,6 +83,16 @@ def test_one_prompt_for_a_person_and_as_json(capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out)["subprompts"] == [["a", 1.0], [" b", 1.0]]
 
 
+def test_what_a_tag_adds_is_shown_with_who_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "zbk, <base:hat> <lora:zbk:0.8> <lora:ink:0.6:apart=ink style>"
+    assert run(["prompt", "parse", text]) == 0
+    shown = capsys.readouterr().out
+    assert "ink: text 0.6, denoiser 0.6, apart ink style" in shown
+    assert "part       1 x 'zbk, hat'\n" in shown
+    assert "part       -1 x 'zbk', told to base alone" in shown
+    assert "part       1 x 'ink style, zbk, hat', told to lora:ink alone" in shown
+
+
 def test_nothing_to_parse(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prompt", "parse"]) == 2
     assert "--jsonl" in capsys.readouterr().err

@@ -167,6 +167,8 @@ def test_prompts_are_taken_apart_and_expanded(client: httpx.Client) -> None:
     parsed = client.post("/api/v1/prompts/parse", json={"text": "a (red:1.2) hat <lora:zbk:0.8>"}).json()
     assert parsed["networks"][0]["name"] == "zbk"
     assert parsed["attention"][1] == ["red", 1.2]
+    apart = client.post("/api/v1/prompts/parse", json={"text": "a <base:hat> <lora:ink:0.6:apart=ink>"}).json()
+    assert [each[2:] for each in apart["subprompts"]] == [[], ["base"], ["base"], ["lora:ink"], ["base"]]
     body = {"template": "{a|b} {c|d}", "mode": "combinatorial", "n": 10}
     expanded = client.post("/api/v1/prompts/expand", json=body).json()
     assert [each["prompt"] for each in expanded["prompts"]] == ["a c", "a d", "b c", "b d"]

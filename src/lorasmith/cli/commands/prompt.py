@@ -65,7 +65,8 @@ def explain(
         from lorasmith.bases.text.counting import count_tokens
 
         words = None if known is None else known.words_of([network.name for network in prompt.networks])
-        counted = count_tokens([part.schedule[0][1] for part in prompt.subprompts], base, prompt.compat, words)
+        told = [part.schedule[0][1] for part in prompt.subprompts if part.networks or not part.beside]
+        counted = count_tokens(told, base, prompt.compat, words)
     document: dict[str, Any] = {
         "prompt": None if prompt is None else prompt.as_json(),
         "chunks": None if counted is None else list(counted.chunks),
@@ -76,7 +77,7 @@ def explain(
     else:
         if document["prompt"] is not None:
             _show(document["prompt"])
-        _show_chunks(counted, base)
+            _show_chunks(counted, base)
         for advice in advices:
             rule = f" [{advice.rule}]" if advice.rule else ""
             say(f"{advice.level:<11}{advice.message}{rule}", style=None if advice.level == "note" else "yellow")
@@ -234,10 +235,12 @@ def _show_chunks(counted: TokenCount | None, base: str) -> None:
 def _show(document: dict[str, Any]) -> None:
     for network in document["networks"]:
         ranks = "" if network["dyn"] is None else f", first {network['dyn']} ranks"
-        more = "".join(f", {key} {network[key]}" for key in ("curve", "start", "end", "blocks") if key in network)
+        more = "".join(
+            f", {key} {network[key]}" for key in ("curve", "start", "end", "blocks", "apart") if key in network
+        )
         say(f"adapter    {network['name']}: text {network['te']:g}, denoiser {network['unet']:g}{ranks}{more}")
-    for text, weight in document["subprompts"]:
-        say(f"part       {weight:g} x '{text}'")
+    for text, weight, *told in document["subprompts"]:
+        say(f"part       {weight:g} x '{text}'{''.join(f', told to {who} alone' for who in told)}")
     for end, text in document["schedule"]:
         say(f"to step {end:<3}'{text}'")
     for text, weight in document["attention"]:

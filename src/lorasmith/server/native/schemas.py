@@ -274,7 +274,7 @@ class ParseAnswer(Told):
 
     networks: list[dict[str, Any]]
     text: str
-    subprompts: list[tuple[str, float]]
+    subprompts: list[tuple[str, float] | tuple[str, float, str]]
     schedule: list[tuple[int, str]]
     attention: list[tuple[str, float]]
     advice: list[AdviceAnswer]
