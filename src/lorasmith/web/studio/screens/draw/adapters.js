@@ -19,6 +19,9 @@ function doubles() {
 /** What would end the words inside of an adapter's tag. */
 const ENDS = /[:=<>]/g;
 
+/** What an adapter apart is told at first: its trigger. @param {any} adapter */
+const words = (adapter) => (adapter.trigger || adapter.name).replace(ENDS, " ");
+
 /** @param {{adapters: any[], moved: () => void}} props */
 export function Adapters({ adapters, moved }) {
   const { rows, spread, control, live } = form.value;
@@ -26,7 +29,7 @@ export function Adapters({ adapters, moved }) {
   const set = (place, values) => { change({ rows: rows.map((/** @type {any} */ row, /** @type {number} */ number) => (number === place ? { ...row, ...values } : row)) }); moved(); };
   const add = () => {
     const free = adapters.find((each) => !rows.some((/** @type {any} */ row) => row.name === each.name)) || adapters[0];
-    change({ rows: [...rows, { name: free.name, strength: usual(free) }] });
+    change({ rows: [...rows, { name: free.name, strength: usual(free), apart: "" }] });
     moved();
   };
   /** @param {string} trigger */
@@ -36,13 +39,13 @@ export function Adapters({ adapters, moved }) {
     ${rows.map((/** @type {any} */ row, /** @type {number} */ place) => {
       const known = adapters.find((each) => each.name === row.name);
       return html`<div class="adapter" key=${place}>
-        <select aria-label="Adapter" value=${row.name} onChange=${(/** @type {any} */ event) => { const next = adapters.find((each) => each.name === event.currentTarget.value); set(place, { name: next.name, strength: row.strength === usual(known) ? usual(next) : row.strength }); }}>
+        <select aria-label="Adapter" value=${row.name} onChange=${(/** @type {any} */ event) => { const next = adapters.find((each) => each.name === event.currentTarget.value); set(place, { name: next.name, strength: row.strength === usual(known) ? usual(next) : row.strength, apart: row.apart && words(next) }); }}>
           ${known ? null : html`<option value=${row.name}>${row.name} (gone)</option>`}${adapters.map((each) => html`<option value=${each.name}>${each.name}</option>`)}</select>
         <button class="quiet" aria-label=${`Take ${row.name} out`} onClick=${() => { change({ rows: rows.filter((/** @type {any} */ _, /** @type {number} */ number) => number !== place) }); moved(); }}>×</button>
         <input type="range" min="-1" max="2" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name}`} onInput=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
         <input type="number" min="-10" max="10" step="0.05" value=${row.strength} aria-label=${`Strength of ${row.name} as a number`} onChange=${(/** @type {any} */ event) => set(place, { strength: Number(event.currentTarget.value) })} />
         ${known?.has_preview ? html`<img class="adapter-preview" src=${address(`/adapters/preview?${new URLSearchParams({ name: row.name })}`)} alt="" loading="lazy" />` : null}${known?.trigger ? html`<span class="adapter-trigger soft">trigger <button class="chip" title="Put it into the prompt" onClick=${() => call(known.trigger)}>${known.trigger}</button></span>` : null}
-        ${(rows.length > 1 && spread === "together") || row.apart ? html`<span class="adapter-trigger row"><label class="check" title="It is told these words by itself, and what it makes of them is added to what the others draw: for adapters that do not get on. Take its trigger out of the prompt, and call it a little weaker (0.5 to 0.65)."><input type="checkbox" checked=${!!row.apart} onChange=${(/** @type {any} */ event) => set(place, { apart: event.currentTarget.checked ? (known?.trigger || row.name).replace(ENDS, " ") : "" })} />apart</label>
+        ${(rows.length > 1 && spread === "together") || row.apart ? html`<span class="adapter-trigger row"><label class="check" title="It is told these words by itself, and what it makes of them is added to what the others draw: for adapters that do not get on. Take its trigger out of the prompt, and call it a little weaker (0.5 to 0.65)."><input type="checkbox" checked=${!!row.apart} onChange=${(/** @type {any} */ event) => set(place, { apart: event.currentTarget.checked ? words(known || row) : "" })} />apart</label>
           ${row.apart ? html`<input class="grow" type="text" maxlength="500" aria-label=${`Words that ${row.name} alone is told`} value=${row.apart} onChange=${(/** @type {any} */ event) => set(place, { apart: event.currentTarget.value.replace(ENDS, " ").trim() })} />` : null}</span>` : null}
       </div>`;
     })}
