@@ -5,8 +5,9 @@ looked for as `stranger_truth` does, with limits learnt from its pictures so cha
 over the product of the two alone, on the same seeds: called together, and with the style called apart
 (`<lora:NAME:0.8:apart=WORDS>`, docs/prompts.md).
 
-Run: python -m benchmarks.stranger_stacks [--style NAME] [--only NAME ...] [--label WORD] [--out DIR] after
-`python -m benchmarks.strangers` with that label and DIR, whose adapters it takes.
+Run: python -m benchmarks.stranger_stacks [--quick] [--style NAME] [--only NAME ...] [--label WORD] [--out DIR] after
+`python -m benchmarks.strangers` with that label and DIR, whose adapters it takes. `--quick` trains two small sets for
+a few steps and shows only whether it runs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.stranger_truth import SIDE, Truth, cut_square, is_portrait_of, read_truth
-from benchmarks.strangers import HERE, SETS, Asked, Bench, named_groups, questions
+from benchmarks.strangers import HERE, QUICK, SETS, SMALL, Asked, Bench, named_groups, questions, run_set
 from benchmarks.timing import machine, ratio_line
 from lorasmith.exam.drawing import Row
 from lorasmith.exam.figures import wilson
@@ -67,11 +68,11 @@ def with_style(asked: Asked, trigger: str, style: str) -> str:
 
 
 def stack(
-    bench: Bench, name: str, label: str, style: Truth, partner: Path, strengths: tuple[float, float, float]
+    bench: Bench, file: Path, label: str, style: Truth, partner: Path, strengths: tuple[float, float, float]
 ) -> dict[str, Any]:
     """How often each is right alone, and both together; `strengths`: of the person, the style, and the style apart."""
     strength, other, apart = strengths
-    file = SETS / f"{name}.json"
+    name = file.stem
     project = open_project(bench.out / "projects" / name)
     adapter = project.runs / label / f"{name}.safetensors"
     plain = read_truth(file, bench.bare, bench.through)
@@ -157,20 +158,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--pictures", type=int, default=24, help="pictures for each figure")
     parser.add_argument("--out", type=Path, default=HERE / "benchmarks/out/strangers", metavar="DIR")
+    parser.add_argument("--quick", action="store_true", help="two small sets and few steps: only whether it runs")
     chosen = parser.parse_args(argv)
+    sets = SETS
+    if chosen.quick:
+        sets, chosen.out, chosen.pictures, chosen.style, chosen.only = SMALL, chosen.out / "quick", 4, "glod", ["ravn"]
     print(machine())
     bench = Bench(chosen.out, chosen.pictures)
-    style = read_truth(SETS / f"{chosen.style}.json", bench.bare, bench.through)
+    if chosen.quick:
+        for name in (*chosen.only, chosen.style):
+            run_set(bench, sets / f"{name}.json", chosen.label, QUICK)
+    style = read_truth(sets / f"{chosen.style}.json", bench.bare, bench.through)
     partner = chosen.out / "projects" / chosen.style / "runs" / chosen.label / f"{chosen.style}.safetensors"
     if not partner.exists():
         parser.error(f"{partner} is not there: python -m benchmarks.strangers --only {chosen.style} trains it")
-    names = []
-    for file in sorted(SETS.glob("*.json")):
+    files = []
+    for file in sorted(sets.glob("*.json")):
         is_person = json.loads(file.read_text("utf-8"))["kind"] == "character"
         run = chosen.out / "projects" / file.stem / "runs" / chosen.label / f"{file.stem}.safetensors"
         if is_person and run.exists() and (not chosen.only or file.stem in chosen.only):
-            names.append(file.stem)
-    tell([stack(bench, name, chosen.label, style, partner, tuple(chosen.strengths)) for name in names])
+            files.append(file)
+    tell([stack(bench, file, chosen.label, style, partner, tuple(chosen.strengths)) for file in files])
     return 0
 
 

@@ -60,6 +60,8 @@ COVERS = {
 """Accessories that would hide a trait."""
 COVERS_SKIN = {"big-smile": ("face mask", "mustache")}
 """By style: accessories where skin is looked for (seen in 0 and 3 of 6 of the renderer's own pictures with them)."""
+QUICK = {"target_steps": "4", "preserve.kind": '"none"', "save_every": '"100 steps"'}
+"""Over the recipe, where only whether it runs is asked."""
 Counts = dict[str, list[int]]
 
 
@@ -437,7 +439,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.quick:
         folder, out, chosen.pictures = SMALL, chosen.out / "quick", 4
         chosen.only = chosen.only or ["ravn", "glod"]
-        settings = {"target_steps": "4", "preserve.kind": '"none"', "save_every": '"100 steps"', **settings}
+        settings = {**QUICK, **settings}
     files = [file for file in sorted(folder.glob("*.json")) if not chosen.only or file.stem in chosen.only]
     if not files:
         parser.error(f"{folder} has no such sets: node and python doodle/strangers.py make them")
