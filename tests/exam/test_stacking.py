@@ -116,6 +116,19 @@ def test_no_scene_contradicts_what_the_partner_brings(tmp_path: Path) -> None:
     assert all(any(tag.endswith(" background") for tag in tags) for tags in beside)
 
 
+def test_a_file_that_tells_no_trigger_is_called_as_usual(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "p", "pictures = 24\nseed = 3\nstacking_pictures = 20")
+    project = open_project(root)
+    artist = TwoAdapters({"a": 0.9})
+    foreign = Partner(root / "k.safetensors", "foreign", "", 0.7, HAT)
+    settings = read_settings(project)
+    work = examine(project, [root / "a.safetensors"], artist, settings, ToyJudge(), WORLD, partners=[foreign])
+    (stack,) = finish(work).facts["stacking"]
+    assert stack["apart"]["call"] == "<lora:foreign:0.7>"
+    assert not any(row.apart for row in artist.drawn)
+    assert sum(bool(row.beside) for row in artist.drawn) == 100
+
+
 def test_the_same_group_is_asked_of_neither(tmp_path: Path) -> None:
     root = make_project(tmp_path / "p", "pictures = 24\nseed = 3\nstacking_pictures = 20")
     project = open_project(root)

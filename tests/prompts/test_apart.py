@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lorasmith.errors import RefusedError
+from lorasmith.errors import PromptError, RefusedError
 from lorasmith.generation.judging import refuse_picture
 from lorasmith.generation.spec import PictureSpec
 from lorasmith.prompts import parse
@@ -38,6 +38,12 @@ def test_each_of_two_is_added_and_the_base_taken_off_twice() -> None:
         ("b", -1.0, []),
     ]
     assert parse(str(prompt), 8).subprompts == prompt.subprompts
+
+
+def test_so_many_are_told_before_their_texts_are_made() -> None:
+    with pytest.raises(PromptError, match="the most are 64"):
+        parse("a " * 5000 + "".join(f"<lora:x{n}:apart=y>" for n in range(63)), 8)
+    assert len(parse("a" + "".join(f"<lora:x{n}:apart=y>" for n in range(62)), 8).subprompts) == 64
 
 
 def test_its_trigger_may_stand_in_its_own_words() -> None:

@@ -46,14 +46,15 @@ class Partner:
     identity: Mapping[str, str]
 
     @property
-    def apart(self) -> tuple[Path, float, str]:
-        """How it is called apart: its file, the strength, its words (without what would end them in a tag)."""
-        return self.file, self.strength, re.sub(r"[:=<>]+", " ", self.trigger).strip()
+    def words(self) -> str:
+        """What it is told apart: its trigger without what would end the words in a tag; "" where none is recorded, so
+        that it cannot be called so."""
+        return re.sub(r"[:=<>]+", " ", self.trigger).strip()
 
     @property
     def call(self) -> str:
-        """The tag that calls it so."""
-        return f"<lora:{self.name}:{self.strength:g}:apart={self.apart[2]}>"
+        """The tag that calls it apart."""
+        return f"<lora:{self.name}:{self.strength:g}{f':apart={self.words}' if self.words else ''}>"
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def _stack(
             prompt = _call(question, paper.subject.trigger if called else "", calls if uncalled else "", taken)
             row = Row(prompt, question.seed, chosen.snapshot if files else None, chosen.strength)
             if way == "apart":
-                row = replace(row, apart=tuple(partner.apart for partner in partners))
+                told = tuple((each.file, each.strength, each.words) for each in partners if each.words)
+                others = tuple((each.file, each.strength) for each in partners if not each.words)
+                row = replace(row, apart=told, beside=others)
             elif way != "ours":
                 row = replace(row, beside=beside)
             rows.append(row)

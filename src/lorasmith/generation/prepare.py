@@ -92,7 +92,7 @@ class Stage:
     @property
     def together(self) -> tuple[_Call, ...]:
         """The adapters that act in the prompt's own parts and in what it is guided away from."""
-        return tuple(call for call in self.calls if not call.network.apart)
+        return self.parts[0].calls
 
     @property
     def texts(self) -> tuple[TextVersions, ...]:
@@ -221,9 +221,8 @@ class Preparer:
             return Part(told.weight, read(told.schedule, mine), mine)
 
         away = parse_schedule(negative, spec.steps, hires_steps)
-        together = [call for call in calls if not call.network.apart]
         parts = tuple(map(part, prompt.subprompts))
-        return Stage(total=total, skipped=skipped, parts=parts, negative=read(away, together), calls=calls)
+        return Stage(total=total, skipped=skipped, parts=parts, negative=read(away, parts[0].calls), calls=calls)
 
     def _acting(self, calls: Iterable[_Call]) -> tuple[tuple[Member, float], ...]:
         """Their members in the text encoders. Texts that differ only in the strength of what does not touch these are

@@ -8,7 +8,7 @@ from typing import Any
 from lorasmith.prompts.attention import Span, parse_attention
 from lorasmith.prompts.borrowing import borrow
 from lorasmith.prompts.compatibility import Compat
-from lorasmith.prompts.composition import split_subprompts
+from lorasmith.prompts.composition import check_subprompts, split_subprompts
 from lorasmith.prompts.networks import Network, Tags, split_networks
 from lorasmith.prompts.schedule import parse_schedule
 
@@ -77,7 +77,10 @@ def parse(text: str, steps: int, compat: Compat = None, hires_steps: int | None 
     def add(part: str, weight: float, networks: tuple[Network, ...], *, beside: bool = True) -> None:
         parts.append(SubPrompt(part, weight, tuple(parse_schedule(part, steps, hires_steps)), networks, beside))
 
-    for part, weight in split_subprompts(tags.text, compat):
+    pieces = split_subprompts(tags.text, compat)
+    if apart:
+        check_subprompts(len(pieces) * (len(apart) + 2))  # before so many texts are made
+    for part, weight in pieces:
         whole, borrowed = borrow(part) if compat is None else (part, ())
         add(whole, weight, together, beside=False)
         for each in borrowed:
